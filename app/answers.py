@@ -1,0 +1,112 @@
+"""Every number and text that an envelope can carry, declared once; and the one error that services raise.
+
+`status` is the note's number: 100 nothing came of it, 101 abnormal data, 200 right with data, 201 right without.
+`http` is the ordinary HTTP status that goes beside it. Texts of the note stand here byte for byte.
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Any
+
+
+class Answer(Enum):
+    """One kind of answer: `(status, http, msg)`."""
+
+    # 200 and 201: it worked
+    OK = (200, 200, "请求成功")
+    DONE = (201, 200, "操作成功")
+    LOGGED_IN = (200, 200, "登录成功")
+    REGISTERED = (200, 200, "注册成功")
+    GOOD_RELEASED = (200, 200, "商品发布成功")
+    GOOD_FOUND = (200, 200, "商品查询成功")
+    GOOD_EDITED = (200, 200, "商品修改成功")
+    GOOD_DELETED = (200, 200, "商品删除成功")
+    ORDER_FOUND = (200, 200, "订单查询成功")
+    USER_FOUND = (200, 200, "用户查询成功")
+    LOGGED_OUT = (201, 200, "退出登录成功")
+    TOKEN_REFRESHED = (200, 200, "令牌刷新成功")
+    CAPTCHA_MADE = (200, 200, "验证码获取成功")
+    PROFILE_EDITED = (200, 200, "用户信息修改成功")
+    ADDRESS_ADDED = (200, 200, "收货地址添加成功")
+    ADDRESS_FOUND = (200, 200, "收货地址查询成功")
+    ADDRESS_EDITED = (200, 200, "收货地址修改成功")
+    ADDRESS_DELETED = (201, 200, "收货地址删除成功")
+    ORDER_CREATED = (200, 200, "下单成功")
+    ORDER_CANCELLED = (200, 200, "订单取消成功")
+    ORDER_SHIPPED = (200, 200, "发货成功")
+    ORDER_RECEIVED = (200, 200, "确认收货成功")
+    REFUND_REQUESTED = (200, 200, "退款申请成功")
+    RETURN_SENT = (200, 200, "退货发货成功")
+    RETURN_ACCEPTED = (200, 200, "退货确认成功,退款处理中")
+    ORDER_HIDDEN = (201, 200, "订单删除成功")
+    STATES_FOUND = (200, 200, "订单状态查询成功")
+    VERDICT_FOUND = (200, 200, "审核结果查询成功")
+
+    # 100: well-formed, nothing came of it
+    LOGIN_FAILED = (100, 429, "登录失败")
+    REGISTRATION_FAILED = (100, 409, "注册失败")
+    WRONG_CREDENTIALS = (100, 401, "用户名或密码错误")
+    RELEASE_FAILED = (100, 409, "商品发布失败")
+    NO_GOODS = (100, 200, "商品查询失败")
+    EDIT_FAILED = (100, 409, "商品修改失败")
+    DELETE_FAILED = (100, 409, "商品删除失败")
+    NO_ORDERS = (100, 200, "暂无订单")
+    NO_ADDRESSES = (100, 200, "暂无收货地址")
+    GOOD_NOT_FOR_SALE = (100, 409, "商品已被买走或已下架")
+    OWN_GOOD = (100, 409, "不能购买自己的商品")
+    TRADE_MODE_REFUSED = (100, 409, "商品不支持该交易方式")
+    WRONG_STATE = (100, 409, "订单当前状态不允许此操作")
+    PAYMENT_LATE = (100, 409, "订单支付已超时")
+    LOGIN_REQUIRED = (100, 401, "请先登录")
+    METHOD_NOT_ALLOWED = (100, 405, "请求方法不被允许")
+    TOO_LARGE = (101, 413, "请求内容过大")
+    TOO_MANY_REQUESTS = (100, 429, "请求过于频繁,请稍后再试")
+    FAULT = (100, 500, "服务器内部错误")
+    NOT_READY = (100, 503, "服务未就绪")
+
+    # 101: abnormal data, suspected attack
+    CAPTCHA_WRONG = (101, 422, "注册验证码有误")
+    REGISTRATION_MALFORMED = (101, 422, "注册失败,信息格式不正确")
+    LOGIN_MALFORMED = (101, 422, "登录失败,信息格式不正确")
+    NO_SUCH_GOOD = (101, 404, "商品信息不存在")
+    NO_SUCH_ORDER = (101, 404, "订单信息不存在")
+    NO_SUCH_USER = (101, 404, "用户信息不存在")
+    NO_SUCH_ADDRESS = (101, 404, "收货地址不存在")
+    NO_SUCH_PICTURE = (101, 404, "图片不存在")
+    RELEASE_MALFORMED = (101, 422, "商品发布失败,信息格式不正确")
+    EDIT_MALFORMED = (101, 422, "商品修改失败,信息格式不正确")
+    MALFORMED = (101, 422, "信息格式不正确")
+    BAD_REQUEST = (101, 400, "请求格式不正确")
+    UNSUPPORTED_TYPE = (101, 415, "不支持的内容类型")
+    NO_SUCH_URL = (101, 404, "请求的地址不存在")
+    FORBIDDEN = (101, 403, "无权进行此操作")
+    TOKEN_EXPIRED = (101, 401, "登录已过期")
+    TOKEN_INVALID = (101, 401, "登录凭证无效")
+    TOKEN_REVOKED = (101, 401, "登录凭证已失效")
+
+    def __init__(self, status: int, http: int, msg: str) -> None:
+        self.status = status
+        self.http = http
+        self.msg = msg
+
+
+class Refused(Exception):  # noqa: N818 - it says what happened, as `raise Refused(Answer.NO_SUCH_GOOD)` reads
+    """A request that ends without its effect. Services raise it; `app.web.errors` alone turns it into a response.
+
+    `data` is what the envelope carries; `retry_after` is seconds for the header of that name.
+    """
+
+    def __init__(
+        self, answer: Answer, *, data: Mapping[str, Any] | None = None, retry_after: int | None = None
+    ) -> None:
+        self.answer = answer
+        self.data = data
+        self.retry_after = retry_after
+        super().__init__(answer.msg)
+
+
+def field_errors(**reasons: str | Sequence[str]) -> dict[str, dict[str, list[str]]]:
+    """The `data` of an envelope that names wrong fields: `{"errors": {"field": ["reason"]}}`."""
+    return {
+        "errors": {name: [reason] if isinstance(reason, str) else list(reason) for name, reason in reasons.items()}
+    }

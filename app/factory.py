@@ -1,0 +1,101 @@
+"""Puts the application together: settings, extensions, blueprints, errors, CLI."""
+
+from datetime import timedelta
+
+import redis
+from flask import Flask
+from flask_cors import CORS
+from sqlalchemy.pool import QueuePool
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from app import models  # noqa: F401 - Flask-Migrate compares the database with every model there is
+from app.accounts.views import api as accounts_api
+from app.cli import register_commands
+from app.database import read_engine
+from app.extensions import db, jwt, limiter, migrate
+from app.goods.views import api as goods_api
+from app.logs import configure_logging
+from app.moderation.views import api as moderation_api
+from app.money.gateways.alipay import AlipayGateway
+from app.money.views import api as money_api
+from app.orders.views import api as orders_api
+from app.search.views import api as search_api
+from app.web.api import Api, IdConverter
+from app.web.docs import docs
+from app.web.envelope import OrjsonProvider
+from app.web.errors import register_error_handlers
+from app.web.health import health
+from app.web.lifecycle import register_lifecycle, register_sql_counting
+from app.web.openapi import register_openapi
+from config import PROJECT_ROOT, Settings
+
+APIS: tuple[Api, ...] = (accounts_api, goods_api, moderation_api, orders_api, money_api, search_api)
+
+
+def build_app(settings: Settings) -> Flask:
+    """The Flask application for `settings`. Opens no connection."""
+    configure_logging(settings.log_level)
+    app = Flask("app", instance_path=str(settings.instance_path), static_folder=None)
+    app.json = OrjsonProvider(app)
+    app.extensions["saltfish.settings"] = settings
+    app.config.update(_flask_config(settings))
+    # The note is not consistent about trailing slashes, and no client of it follows redirects.
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    app.url_map.converters["id"] = IdConverter
+    _bind_extensions(app, settings)
+    register_lifecycle(app)
+    register_error_handlers(app)
+    for api in APIS:
+        app.register_blueprint(api)
+    register_openapi(app, [operation for api in APIS for operation in api.operations])
+    app.register_blueprint(docs)
+    app.register_blueprint(health)
+    register_commands(app)
+    if settings.sql_count_header:
+        register_sql_counting(app)
+    if settings.trusted_proxies:
+        proxies = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign] # Flask's documented way to add middleware
+    return app
+
+
+def _flask_config(settings: Settings) -> dict[str, object]:
+    return {
+        "TESTING": settings.environment == "testing",
+        "MAX_CONTENT_LENGTH": settings.max_body_bytes,
+        "MAX_FORM_MEMORY_SIZE": 1024 * 1024,
+        "MAX_FORM_PARTS": 100,
+        "SQLALCHEMY_DATABASE_URI": settings.database_url,
+        "SQLALCHEMY_ENGINE_OPTIONS": {
+            "poolclass": QueuePool,
+            "pool_size": settings.database_pool_size,
+            "max_overflow": settings.database_pool_size,
+            "pool_pre_ping": False,
+            "connect_args": {
+                "options": f"-c statement_timeout={settings.database_statement_timeout}s"
+                f" -c lock_timeout={settings.database_lock_timeout}s"
+                " -c timezone=UTC",
+                "application_name": "saltfish",
+            },
+        },
+        "JWT_SECRET_KEY": settings.jwt_secret_key,
+        "JWT_ACCESS_TOKEN_EXPIRES": timedelta(seconds=settings.access_token_lifetime),
+        "JWT_REFRESH_TOKEN_EXPIRES": timedelta(seconds=settings.refresh_token_lifetime),
+        "JWT_QUERY_STRING_NAME": "token",
+        "RATELIMIT_ENABLED": settings.rate_limits_enabled,
+        "RATELIMIT_STORAGE_URI": settings.redis_url.replace("unix://", "redis+unix://", 1),
+    }
+
+
+def _bind_extensions(app: Flask, settings: Settings) -> None:
+    db.init_app(app)
+    migrate.init_app(app, db, directory=str(PROJECT_ROOT / "migrations"))
+    jwt.init_app(app)
+    limiter.init_app(app)
+    app.extensions["valkey"] = redis.Redis.from_url(settings.redis_url, decode_responses=True)
+    app.extensions["saltfish.gateway"] = AlipayGateway.from_settings(settings)
+    if settings.cors_origins:
+        CORS(app, origins=list(settings.cors_origins), expose_headers=["X-Request-Id", "Retry-After"])
+    with app.app_context():
+        app.extensions["saltfish.read_engine"] = read_engine(db.engine)

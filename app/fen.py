@@ -1,0 +1,58 @@
+"""Money: integer fen inside, a decimal string in yuan with two places outside. Never a float."""
+
+import re
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+# 9,999,999.99 yuan. Keeps every sum of a user's money far from the limit of a BigInteger.
+MAX_FEN = 999_999_999
+
+_YUAN = re.compile(r"[0-9]{1,12}(\.[0-9]{1,2})?", re.ASCII)
+
+
+def format_yuan(fen: int) -> str:
+    """`564250` → `"5642.50"`."""
+    return f"{fen // 100}.{fen % 100:02d}"
+
+
+def format_yuan_or_none(fen: int | None) -> str | None:
+    """As `format_yuan`; None stays None."""
+    return None if fen is None else format_yuan(fen)
+
+
+def parse_yuan(value: object) -> int:
+    """A yuan amount from a client (string, integer or JSON number, at most two decimal places) as fen.
+
+    Raises ValueError for anything else: more places, signs, exponents, NaN, booleans, other types, overflow.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        raise ValueError("金额格式不正确")
+    # repr gives a JSON number back as it was written: 0.1 → "0.1". An exponent or NaN fails the pattern.
+    text = value if isinstance(value, str) else repr(value)
+    if not _YUAN.fullmatch(text):
+        raise ValueError("金额须为不超过两位小数的数字")
+    whole, _, fraction = text.partition(".")
+    fen = int(whole) * 100 + int(fraction.ljust(2, "0"))
+    if fen > MAX_FEN:
+        raise ValueError(f"金额不能超过 {format_yuan(MAX_FEN)} 元")
+    return fen
+
+
+_YUAN_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "pattern": r"^[0-9]{1,7}(\.[0-9]{1,2})?$"},
+        {"type": "number", "minimum": 0, "maximum": MAX_FEN // 100, "multipleOf": 0.01},
+    ],
+    "description": "yuan, at most two decimal places",
+}
+
+YuanIn = Annotated[int, BeforeValidator(parse_yuan), Field(ge=0, le=MAX_FEN), WithJsonSchema(_YUAN_SCHEMA)]
+"""A request field in yuan; its value is fen."""
+
+PriceIn = Annotated[int, BeforeValidator(parse_yuan), Field(ge=1, le=MAX_FEN), WithJsonSchema(_YUAN_SCHEMA)]
+"""As `YuanIn`, at least one fen."""
+
+YuanOut = Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]{2}$", examples=["5642.50"])]
+"""An answer's field in yuan."""

@@ -1,0 +1,1 @@
+"""Goods and their pictures: release, read, edit, delete, browse."""

@@ -1,0 +1,109 @@
+"""Goods and their pictures."""
+
+from enum import IntEnum
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.columns import Base, created_moment, fen, intpk, moment, not_negative, one_of, table_args
+from statemachine.good import GoodPhase, GoodStatus, TradeMode
+
+
+class Category(IntEnum):
+    """The note's 商品分类."""
+
+    PHONE = 1
+    DIGITAL = 2
+    RENTAL = 3
+    CLOTHES = 4
+    HOME = 5
+    BEAUTY = 6
+    SPORTS = 7
+    APPLIANCES = 8
+    TOYS_AND_INSTRUMENTS = 9
+
+
+CATEGORY_TEXT: dict[int, str] = {
+    Category.PHONE: "手机",
+    Category.DIGITAL: "数码",
+    Category.RENTAL: "租房",
+    Category.CLOTHES: "服装",
+    Category.HOME: "居家",
+    Category.BEAUTY: "美妆",
+    Category.SPORTS: "运动",
+    Category.APPLIANCES: "家电",
+    Category.TOYS_AND_INSTRUMENTS: "玩具乐器",
+}
+
+
+class Good(Base):
+    """One thing for sale. `revision` counts edits: a verdict belongs to the revision it judged."""
+
+    __tablename__ = "goods"
+    __table_args__ = table_args(
+        not_negative("price", "original_price", "freight"),
+        CheckConstraint("price > 0", name="price_positive"),
+        one_of("category", Category),
+        one_of("trade_mode", TradeMode),
+        one_of("status", GoodStatus),
+        Index("ix_goods_owner_id_id", "owner_id", "id"),
+        # Browsing: newest first within a category, public ones only.
+        Index(
+            "ix_goods_category_published_at",
+            "category",
+            "published_at",
+            "id",
+            postgresql_where=text("status = 2 AND NOT deleted"),
+        ),
+        Index("ix_goods_published_at", "published_at", "id", postgresql_where=text("status = 2 AND NOT deleted")),
+        # The sweep that asks again for reviews that got lost.
+        Index("ix_goods_in_review", "updated_at", postgresql_where=text("status = 1 AND NOT deleted")),
+    )
+
+    id: Mapped[intpk]
+    owner_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id"))
+    title: Mapped[str] = mapped_column(String(60))
+    description: Mapped[str] = mapped_column(String(2000))
+    price: Mapped[fen]
+    original_price: Mapped[int | None] = mapped_column(BigInteger)
+    freight: Mapped[fen] = mapped_column(default=0)
+    category: Mapped[int] = mapped_column(SmallInteger)
+    trade_mode: Mapped[int] = mapped_column(SmallInteger)
+    status: Mapped[int] = mapped_column(SmallInteger, default=GoodStatus.IN_REVIEW)
+    deleted: Mapped[bool] = mapped_column(default=False)
+    revision: Mapped[int] = mapped_column(default=1)
+    published_at: Mapped[moment | None]
+    created_at: Mapped[created_moment]
+    updated_at: Mapped[moment]
+
+    @property
+    def phase(self) -> GoodPhase:
+        """The state that the good's machine knows."""
+        return GoodPhase(self.status, self.deleted)
+
+    @phase.setter
+    def phase(self, phase: GoodPhase) -> None:
+        self.status, self.deleted = phase
+
+
+class Picture(Base):
+    """One picture of a good; its bytes lie in the storage under `sha256`.
+
+    `position` is None once an edit has taken the picture off the good: orders made before keep showing it.
+    """
+
+    __tablename__ = "pictures"
+    __table_args__ = table_args(
+        CheckConstraint("width > 0 AND height > 0", name="has_size"),
+        Index("ix_pictures_good_id_position", "good_id", "position"),
+    )
+
+    id: Mapped[intpk]
+    good_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("goods.id"))
+    position: Mapped[int | None] = mapped_column(SmallInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    content_type: Mapped[str] = mapped_column(String(20))
+    size: Mapped[int]
+    width: Mapped[int]
+    height: Mapped[int]
+    created_at: Mapped[created_moment]

@@ -1,0 +1,1 @@
+"""Moderation: text and picture checks, verdicts, the review of a good."""

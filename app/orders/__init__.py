@@ -1,0 +1,1 @@
+"""Orders: buying, shipping, receiving, refunds and returns, driven by the order machine."""

@@ -1,0 +1,123 @@
+"""Orders, their history, their waybills and refund requests."""
+
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, String, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.columns import Base, created_moment, fen, intpk, moment, not_negative, table_args
+from statemachine.export.sql_check import sql_check
+from statemachine.order import ORDER, OrderPhase
+
+
+class Order(Base):
+    """One purchase of one good. What it shows of the good is a copy made when it was bought; money is fen."""
+
+    __tablename__ = "orders"
+    __table_args__ = table_args(
+        not_negative("price", "freight", "amount"),
+        CheckConstraint("amount = price + freight", name="amount_is_sum"),
+        CheckConstraint("buyer_id <> seller_id", name="two_parties"),
+        CheckConstraint(sql_check(ORDER, ("bill_status", "order_status", "closed")), name="phase_legal"),
+        # However many buyers at once: at most one open order per good.
+        Index("uq_orders_open_good", "good_id", unique=True, postgresql_where=text("NOT closed")),
+        Index("ix_orders_good_id", "good_id"),
+        Index("ix_orders_buyer_id_id", "buyer_id", "id"),
+        Index("ix_orders_seller_id_id", "seller_id", "id"),
+    )
+
+    id: Mapped[intpk]
+    order_no: Mapped[str] = mapped_column(String(32), unique=True)
+    good_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("goods.id"))
+    buyer_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id"))
+    seller_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id"))
+    good_title: Mapped[str] = mapped_column(String(60))
+    good_picture_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("pictures.id"))
+    price: Mapped[fen]
+    freight: Mapped[fen]
+    amount: Mapped[fen]
+    trade_mode: Mapped[int] = mapped_column(SmallInteger)
+    bill_status: Mapped[int] = mapped_column(SmallInteger)
+    order_status: Mapped[int] = mapped_column(SmallInteger)
+    closed: Mapped[bool] = mapped_column(default=False)
+    closed_reason: Mapped[str | None] = mapped_column(String(30))  # the event that closed it
+    refund_count: Mapped[int] = mapped_column(SmallInteger, default=0)
+    address: Mapped[dict[str, Any] | None] = mapped_column(JSONB)  # the buyer's, as it was when the order was made
+    hidden_by_buyer: Mapped[bool] = mapped_column(default=False)
+    hidden_by_seller: Mapped[bool] = mapped_column(default=False)
+    phase_since: Mapped[moment]  # when the present phase began; deadlines count from here
+    created_at: Mapped[created_moment]
+    updated_at: Mapped[moment]
+
+    @property
+    def phase(self) -> OrderPhase:
+        """The state that the order's machine knows."""
+        return OrderPhase(self.bill_status, self.order_status, self.closed)
+
+    @phase.setter
+    def phase(self, phase: OrderPhase) -> None:
+        self.bill_status, self.order_status, self.closed = phase
+
+
+class OrderEventRecord(Base):
+    """One line of an order's history: who did what when, from where to where. Never changed, never deleted."""
+
+    __tablename__ = "order_events"
+    __table_args__ = (UniqueConstraint("order_id", "sequence"),)
+
+    id: Mapped[intpk]
+    order_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("orders.id"))
+    sequence: Mapped[int]
+    event: Mapped[str] = mapped_column(String(30))  # "buy", then events of the machine
+    role: Mapped[str] = mapped_column(String(10))
+    actor_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id"))  # None: system and gateway
+    from_bill: Mapped[int | None] = mapped_column(SmallInteger)
+    from_order: Mapped[int | None] = mapped_column(SmallInteger)
+    to_bill: Mapped[int] = mapped_column(SmallInteger)
+    to_order: Mapped[int] = mapped_column(SmallInteger)
+    closed: Mapped[bool]
+    note: Mapped[str] = mapped_column(String(500), default="")
+    at: Mapped[created_moment]
+
+
+class Direction(StrEnum):
+    """Which way a parcel goes."""
+
+    DELIVERY = "delivery"
+    RETURN = "return"
+
+
+class Waybill(Base):
+    """A parcel. Both ends are copies of the addresses, so later edits change nothing that was shipped."""
+
+    __tablename__ = "waybills"
+    __table_args__ = table_args(
+        not_negative("freight"),
+        UniqueConstraint("order_id", "direction"),
+        CheckConstraint("direction IN ('delivery', 'return')", name="direction_known"),
+    )
+
+    id: Mapped[intpk]
+    order_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("orders.id"))
+    direction: Mapped[str] = mapped_column(String(10))
+    sender: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    recipient: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    company: Mapped[str] = mapped_column(String(30))
+    tracking_no: Mapped[str] = mapped_column(String(40))
+    freight: Mapped[fen] = mapped_column(default=0)
+    created_at: Mapped[created_moment]
+
+
+class RefundRequest(Base):
+    """What the buyer said when asking for the money back."""
+
+    __tablename__ = "refund_requests"
+    __table_args__ = (Index("ix_refund_requests_order_id_id", "order_id", "id"),)
+
+    id: Mapped[intpk]
+    order_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("orders.id"))
+    reason: Mapped[str] = mapped_column(String(100))
+    description: Mapped[str] = mapped_column(String(500), default="")
+    created_at: Mapped[created_moment]

@@ -1,0 +1,1 @@
+"""Search: one normaliser, a Whoosh index, the `/test/` view."""

@@ -1,0 +1,230 @@
+"""Blueprints whose routes name, beside the URL, who may call, what goes in, what comes out and what may be refused.
+
+    api = Api("orders", tag="订单")
+
+    @api.post("/api/buy/<id:good_id>/", auth=Auth.USER, body=BuyIn, out=OrderOut, answer=Answer.ORDER_CREATED,
+              refuses=(Answer.NO_SUCH_GOOD, Answer.GOOD_NOT_FOR_SALE))
+    def buy(*, actor: Actor, good_id: int, body: BuyIn) -> OrderOut: ...
+
+The view gets exactly what its route declares (`actor`, path ids, `body`, `query`, `files`) as keyword arguments and
+returns the envelope's `data`. The same declarations make the OpenAPI document (`app.web.openapi`).
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from flask import Blueprint, Response, current_app, request
+from pydantic import BaseModel, ValidationError
+from werkzeug.datastructures import FileStorage, MultiDict
+from werkzeug.routing import BaseConverter, Map
+
+from app.answers import Answer, Refused
+from app.extensions import limiter
+from app.web.auth import Auth, authenticate
+from app.web.envelope import envelope
+
+MAX_ID = 2**63 - 1
+
+_FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
+
+
+class IdConverter(BaseConverter):
+    """An id in a URL. Whatever cannot be one (text, 0, −1, 2^63) becomes 0, an id that no row ever has."""
+
+    def __init__(self, url_map: Map) -> None:
+        super().__init__(url_map)
+        self.regex = "[^/]+"
+
+    def to_python(self, value: str) -> int:
+        """The id, or 0."""
+        if not (value.isascii() and value.isdigit() and len(value) <= 19):
+            return 0
+        number = int(value)
+        return number if number <= MAX_ID else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One documented method of one URL."""
+
+    method: str
+    rule: str
+    name: str
+    tag: str
+    summary: str
+    description: str
+    auth: Auth
+    body: type[BaseModel] | None
+    query: type[BaseModel] | None
+    files: str | None
+    out: Any  # a TypedDict, a generic Page[...] of one, or None: whatever pydantic's TypeAdapter takes
+    answer: Answer
+    empty: Answer | None
+    refuses: tuple[Answer, ...]
+    malformed: Answer
+    limit: str | None
+    media: tuple[str, ...] = field(default=())
+
+
+class Api(Blueprint):
+    """A blueprint of documented operations."""
+
+    def __init__(self, name: str, import_name: str, *, tag: str, **options: Any) -> None:
+        super().__init__(name, import_name, **options)
+        self.tag = tag
+        self.operations: list[Operation] = []
+
+    def operation(
+        self,
+        method: str,
+        rule: str,
+        *,
+        auth: Auth = Auth.NONE,
+        body: type[BaseModel] | None = None,
+        query: type[BaseModel] | None = None,
+        files: str | None = None,
+        out: Any = None,
+        answer: Answer = Answer.OK,
+        empty: Answer | None = None,
+        refuses: Sequence[Answer] = (),
+        malformed: Answer = Answer.MALFORMED,
+        limit: str | None = None,
+        media: Sequence[str] = (),
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Register a view.
+
+        `answer` is the success, `empty` what a list without a single row answers instead, `malformed` what wrong
+        fields answer, `limit` the name of the setting that limits the rate, `files` the name of the field that takes
+        files, `media` the types of an answer that is no envelope (the view then returns a Response).
+        """
+
+        def register(view: Callable[..., Any]) -> Callable[..., Any]:
+            summary, _, description = inspect.cleandoc(view.__doc__ or "").partition("\n")
+            declared = Operation(
+                method=method,
+                rule=rule,
+                name=f"{self.name}.{view.__name__}",
+                tag=self.tag,
+                summary=summary,
+                description=description.strip(),
+                auth=auth,
+                body=body,
+                query=query,
+                files=files,
+                out=out,
+                answer=answer,
+                empty=empty,
+                refuses=tuple(refuses),
+                malformed=malformed,
+                limit=limit,
+                media=tuple(media),
+            )
+            self.operations.append(declared)
+            endpoint = _endpoint(declared, view)
+            if limit is not None:
+                endpoint = limiter.limit(lambda: str(getattr(current_app.extensions["saltfish.settings"], limit)))(
+                    endpoint
+                )
+            self.add_url_rule(rule, endpoint=view.__name__, view_func=endpoint, methods=[method])
+            return view
+
+        return register
+
+    get = functools.partialmethod(operation, "GET")
+    post = functools.partialmethod(operation, "POST")
+    put = functools.partialmethod(operation, "PUT")
+    patch = functools.partialmethod(operation, "PATCH")
+    delete = functools.partialmethod(operation, "DELETE")
+
+
+def _endpoint(declared: Operation, view: Callable[..., Any]) -> Callable[..., Response]:
+    """The Flask view: authenticate, parse, call, wrap."""
+    wants_actor = declared.auth is not Auth.NONE
+
+    @functools.wraps(view)
+    def endpoint(**arguments: Any) -> Response:
+        if wants_actor:
+            arguments["actor"] = authenticate(declared.auth)
+        try:
+            if declared.query is not None:
+                arguments["query"] = declared.query.model_validate(_flat(request.args))
+            if declared.body is not None:
+                arguments["body"] = declared.body.model_validate(_body_fields(declared))
+        except ValidationError as error:
+            raise Refused(declared.malformed, data={"errors": _reasons(error)}) from None
+        if declared.files is not None:
+            arguments["files"] = _files(declared.files)
+        result = view(**arguments)
+        if isinstance(result, Response):
+            return result
+        if declared.empty is not None and result["total"] == 0:
+            return envelope(declared.empty, result)
+        return envelope(declared.answer, result)
+
+    return endpoint
+
+
+def _flat(values: "MultiDict[str, str]") -> dict[str, str]:
+    # An empty value is an absent one: forms and hand-written query strings send `?category=`.
+    return {name: value for name, value in values.items() if value != ""}
+
+
+def _body_fields(declared: Operation) -> dict[str, Any]:
+    """The body's fields, from JSON or from a form. An absent body counts as one without fields."""
+    mimetype = request.mimetype
+    if mimetype in _FORM_TYPES:
+        return {**_flat(request.form)}
+    if request.content_length == 0 or (request.content_length is None and not request.is_json):
+        return {}
+    if mimetype != "application/json":
+        raise Refused(Answer.UNSUPPORTED_TYPE)
+    raw = request.get_data(cache=False)
+    try:
+        fields = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        raise Refused(Answer.BAD_REQUEST) from None
+    if not isinstance(fields, dict):
+        raise Refused(declared.malformed, data={"errors": {"body": ["须为 JSON 对象"]}})
+    return fields
+
+
+def _files(name: str) -> list[FileStorage]:
+    # A browser's form sends an empty part for a file field nothing was chosen in.
+    return [file for file in request.files.getlist(name) if file.filename or file.content_length]
+
+
+# Pydantic's English messages, by error type, as our users read them.
+_REASONS = {
+    "missing": "必填",
+    "string_type": "须为文字",
+    "int_type": "须为整数",
+    "int_parsing": "须为整数",
+    "int_from_float": "须为整数",
+    "int_parsing_size": "数值过大",
+    "bool_type": "须为布尔值",
+    "bool_parsing": "须为布尔值",
+    "string_too_short": "至少 {min_length} 个字符",
+    "string_too_long": "至多 {max_length} 个字符",
+    "greater_than_equal": "不能小于 {ge}",
+    "less_than_equal": "不能大于 {le}",
+    "string_pattern_mismatch": "格式不正确",
+    "enum": "不在可选范围内",
+    "literal_error": "不在可选范围内",
+    "extra_forbidden": "不认识的字段",
+    "value_error": "{error}",
+}
+
+
+def _reasons(error: ValidationError) -> dict[str, list[str]]:
+    reasons: dict[str, list[str]] = {}
+    for each in error.errors(include_url=False, include_input=False):
+        name = ".".join(str(part) for part in each["loc"]) or "body"
+        text = _REASONS.get(each["type"], "格式不正确").format(**each.get("ctx", {}))
+        reasons.setdefault(name, []).append(text)
+    return reasons
+
+

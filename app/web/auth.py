@@ -1,0 +1,99 @@
+"""Who is asking: bearer tokens through Flask-JWT-Extended, their revocation in Valkey, and the envelopes of their faults."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from flask import Response
+from flask_jwt_extended import verify_jwt_in_request
+
+from app.answers import Answer
+from app.extensions import jwt, valkey
+from app.web.envelope import envelope
+
+
+class Auth(Enum):
+    """What an operation asks of its caller."""
+
+    NONE = "none"  # tokens are not looked at
+    OPTIONAL = "optional"  # anybody; a token, if sent, must be right
+    USER = "user"  # a valid access token
+    REFRESH = "refresh"  # a valid refresh token
+    BROWSER = "browser"  # as USER, and the token may stand in `?token=`, because a browser opens the URL
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """The caller as the token names them."""
+
+    id: int
+    claims: dict[str, Any]
+
+
+def authenticate(auth: Auth) -> Actor | None:
+    """The caller, or None where `auth` allows anonymous ones. Flask-JWT-Extended's errors pass through."""
+    if auth is Auth.NONE:
+        return None
+    verified = verify_jwt_in_request(
+        optional=auth is Auth.OPTIONAL,
+        refresh=auth is Auth.REFRESH,
+        locations=["headers", "query_string"] if auth is Auth.BROWSER else ["headers"],
+    )
+    if verified is None:
+        return None
+    claims = verified[1]
+    return Actor(id=int(claims["sub"]), claims=claims)
+
+
+_DENIED = "denied-token:"
+
+
+def deny_token(*, jti: str, seconds: int) -> None:
+    """Refuse the token `jti` from now on. The entry lives `seconds`, as long as the token would have."""
+    valkey().set(_DENIED + jti, "1", ex=max(seconds, 1))
+
+
+@jwt.token_in_blocklist_loader
+def _is_denied(_header: dict[str, Any], claims: dict[str, Any]) -> bool:
+    # A refresh token and the access tokens made with it share a session; logging out ends the session.
+    return bool(valkey().exists(_DENIED + claims["jti"], _DENIED + str(claims.get("session"))))
+
+
+@jwt.token_verification_loader
+def _has_our_claims(_header: dict[str, Any], claims: dict[str, Any]) -> bool:
+    return isinstance(claims.get("session"), str) and str(claims["sub"]).isascii() and str(claims["sub"]).isdigit()
+
+
+@jwt.unauthorized_loader
+def _missing(_reason: str) -> Response:
+    return envelope(Answer.LOGIN_REQUIRED)
+
+
+@jwt.invalid_token_loader
+def _invalid(_reason: str) -> Response:
+    return envelope(Answer.TOKEN_INVALID)
+
+
+@jwt.expired_token_loader
+def _expired(_header: dict[str, Any], _claims: dict[str, Any]) -> Response:
+    return envelope(Answer.TOKEN_EXPIRED)
+
+
+@jwt.revoked_token_loader
+def _revoked(_header: dict[str, Any], _claims: dict[str, Any]) -> Response:
+    return envelope(Answer.TOKEN_REVOKED)
+
+
+@jwt.needs_fresh_token_loader
+def _not_fresh(_header: dict[str, Any], _claims: dict[str, Any]) -> Response:
+    return envelope(Answer.TOKEN_EXPIRED)
+
+
+@jwt.token_verification_failed_loader
+def _unverified(_header: dict[str, Any], _claims: dict[str, Any]) -> Response:
+    return envelope(Answer.TOKEN_INVALID)
+
+
+@jwt.user_lookup_error_loader
+def _no_user(_header: dict[str, Any], _claims: dict[str, Any]) -> Response:
+    return envelope(Answer.NO_SUCH_USER)

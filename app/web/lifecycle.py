@@ -1,0 +1,69 @@
+"""What happens around every request: its id, its log line, its headers."""
+
+import re
+import secrets
+import time
+
+import structlog
+from flask import Flask, Response, g, request
+from sqlalchemy import event
+
+from app.extensions import db
+from app.web import metrics
+
+log = structlog.get_logger("request")
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    # The cashier's URL may carry a token.
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+}
+
+
+def register_lifecycle(app: Flask) -> None:
+    """Give each request an id (a well-formed X-Request-Id of the caller is kept), a log line, metrics and headers."""
+
+    @app.before_request
+    def begin() -> None:
+        given = request.headers.get("X-Request-Id", "")
+        g.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        g.started = time.perf_counter()
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        elapsed = time.perf_counter() - g.started
+        response.headers["X-Request-Id"] = g.request_id
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        # Never the query string: the cashier's may hold a token. The rule, not the path, labels the metric.
+        rule = request.url_rule.rule if request.url_rule else "(none)"
+        metrics.observe_request(method=request.method, rule=rule, http=response.status_code, seconds=elapsed)
+        log.info(
+            "request",
+            method=request.method,
+            path=request.path,
+            http=response.status_code,
+            milliseconds=round(elapsed * 1000, 2),
+        )
+        return response
+
+
+def register_sql_counting(app: Flask) -> None:
+    """Answer with `X-SQL-Statements`, the number of SQL statements the request sent (the benchmark reads it)."""
+
+    def count(*_arguments: object) -> None:
+        if request:
+            g.sql_statements = g.get("sql_statements", 0) + 1
+
+    with app.app_context():
+        event.listen(db.engine, "before_cursor_execute", count)
+
+    @app.after_request
+    def tell(response: Response) -> Response:
+        response.headers["X-SQL-Statements"] = str(g.get("sql_statements", 0))
+        return response

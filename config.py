@@ -1,0 +1,289 @@
+"""Typed, frozen settings; the only reader of the environment.
+
+`load_settings()` turns environment variables into one `Settings` value. Every field declares its variable,
+its default and its meaning once; the table in the README is generated from these fields
+(`python config.py` prints it). A production start without its secrets fails by naming each one missing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+PROJECT_ROOT = Path(__file__).resolve().parent
+
+
+class Environment(StrEnum):
+    """The three ways to run; `SALTFISH_ENV` chooses."""
+
+    DEVELOPMENT = "development"
+    TESTING = "testing"
+    PRODUCTION = "production"
+
+
+class SettingsError(Exception):
+    """The environment does not make valid settings; `problems` lists one line per variable."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("invalid settings:\n  " + "\n  ".join(problems))
+
+
+def _text(raw: str) -> str:
+    return raw
+
+
+def _boolean(raw: str) -> bool:
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    try:
+        return words[raw.strip().lower()]
+    except KeyError:
+        raise ValueError("must be one of 1/0, true/false, yes/no, on/off") from None
+
+
+def _natural(raw: str) -> int:
+    number = int(raw)
+    if number < 0:
+        raise ValueError("must not be negative")
+    return number
+
+
+def _words(raw: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in raw.split(",") if word.strip())
+
+
+def _path(raw: str) -> Path:
+    path = Path(raw)
+    return path if path.is_absolute() else PROJECT_ROOT / path
+
+
+def _setting(
+    variable: str,
+    default: Any,  # a frozen literal of the field's own type; dataclasses cannot say that more tightly
+    meaning: str,
+    parse: Callable[[str], Any] = _text,
+    *,
+    secret: bool = False,
+) -> Any:  # dataclass fields are typed by their annotation, as with dataclasses.field itself
+    """One setting. `secret` means: no default in production, never shown."""
+    metadata = {"variable": variable, "meaning": meaning, "parse": parse, "secret": secret}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings of the application. Durations are seconds, sizes bytes, unless a name says otherwise."""
+
+    environment: Environment = _setting(
+        "SALTFISH_ENV", Environment.DEVELOPMENT, "`development`, `testing` or `production`", Environment
+    )
+    # Stores
+    database_url: str = _setting(
+        "DATABASE_URL", "", "PostgreSQL, as a SQLAlchemy URL; unset: `make run` starts its own", secret=True
+    )
+    redis_url: str = _setting("REDIS_URL", "", "Valkey or Redis; unset: `make run` starts its own", secret=True)
+    database_pool_size: int = _setting("DATABASE_POOL_SIZE", 10, "connections kept per process", _natural)
+    database_statement_timeout: int = _setting(
+        "DATABASE_STATEMENT_TIMEOUT", 15, "seconds after which PostgreSQL ends a statement", _natural
+    )
+    database_lock_timeout: int = _setting(
+        "DATABASE_LOCK_TIMEOUT", 10, "seconds a statement waits for a row lock", _natural
+    )
+    instance_path: Path = _setting(
+        "INSTANCE_PATH", PROJECT_ROOT / "instance", "folder for pictures, the search index and development keys", _path
+    )
+    # Tokens
+    jwt_secret_key: str = _setting(
+        "JWT_SECRET_KEY",
+        "development-only-secret-key-0123456789abcdef",
+        "signs access and refresh tokens; at least 32 characters",
+        secret=True,
+    )
+    access_token_lifetime: int = _setting("ACCESS_TOKEN_LIFETIME", 3600, "seconds an access token lives", _natural)
+    refresh_token_lifetime: int = _setting(
+        "REFRESH_TOKEN_LIFETIME", 30 * 86400, "seconds a refresh token lives", _natural
+    )
+    # Web
+    host: str = _setting("HOST", "127.0.0.1", "address the web server listens on")
+    port: int = _setting("PORT", 8000, "port of the web server", _natural)
+    public_url: str = _setting(
+        "PUBLIC_URL", "", "how browsers and the gateway reach us; default `http://HOST:PORT`", lambda raw: raw.rstrip("/")
+    )
+    cors_origins: tuple[str, ...] = _setting(
+        "CORS_ORIGINS", (), "comma-separated origins that browsers may call from; empty: none", _words
+    )
+    trusted_proxies: int = _setting(
+        "TRUSTED_PROXIES", 0, "reverse proxies in front whose X-Forwarded-* headers are believed", _natural
+    )
+    envelope_always_200: bool = _setting(
+        "ENVELOPE_ALWAYS_200", False, "answer every envelope with HTTP 200, for clients that cannot read others", _boolean
+    )
+    max_body_bytes: int = _setting("MAX_BODY_BYTES", 105 * 1024 * 1024, "largest request body", _natural)
+    log_level: str = _setting("LOG_LEVEL", "INFO", "level of the structured log", str.upper)
+    sql_count_header: bool = _setting(
+        "SQL_COUNT_HEADER", False, "answer with `X-SQL-Statements` (benchmarks); refused in production", _boolean
+    )
+    # Accounts
+    captcha_lifetime: int = _setting("CAPTCHA_LIFETIME", 300, "seconds a captcha lives", _natural)
+    captcha_reveal: bool = _setting(
+        "CAPTCHA_REVEAL", False, "`GET /register/` also returns the answer, for scripts; refused in production", _boolean
+    )
+    login_failures_allowed: int = _setting(
+        "LOGIN_FAILURES_ALLOWED", 5, "failed logins per account, and ten times that per address, before slowing", _natural
+    )
+    login_failures_window: int = _setting(
+        "LOGIN_FAILURES_WINDOW", 900, "seconds after which failed logins are forgotten", _natural
+    )
+    # Rate limits, in Flask-Limiter's notation, per address of origin
+    rate_limits_enabled: bool = _setting("RATE_LIMITS_ENABLED", True, "switch for all rate limits below", _boolean)
+    rate_limit_register: str = _setting("RATE_LIMIT_REGISTER", "60 per hour", "registrations")
+    rate_limit_captcha: str = _setting("RATE_LIMIT_CAPTCHA", "120 per 10 minutes", "captcha pictures")
+    rate_limit_login: str = _setting("RATE_LIMIT_LOGIN", "60 per minute", "logins and refreshes")
+    rate_limit_release: str = _setting("RATE_LIMIT_RELEASE", "60 per minute", "goods released or edited")
+    rate_limit_search: str = _setting("RATE_LIMIT_SEARCH", "600 per minute", "searches")
+    # Goods
+    goods_in_review_limit: int = _setting(
+        "GOODS_IN_REVIEW_LIMIT", 50, "goods one user may have in review at a time", _natural
+    )
+    picture_bytes_limit: int = _setting("PICTURE_BYTES_LIMIT", 10 * 1024 * 1024, "largest picture file", _natural)
+    picture_pixels_limit: int = _setting(
+        "PICTURE_PIXELS_LIMIT", 50_000_000, "most pixels a picture may decode to", _natural
+    )
+    review_sweep_after: int = _setting(
+        "REVIEW_SWEEP_AFTER", 120, "seconds in review after which the sweep asks for the check again", _natural
+    )
+    sensitive_words_path: Path = _setting(
+        "SENSITIVE_WORDS_PATH",
+        PROJECT_ROOT / "app" / "moderation" / "words",
+        "folder of word lists, one file per category",
+        _path,
+    )
+    # Payment gateway (Alipay page pay; the sandbox speaks the same protocol)
+    alipay_gateway_url: str = _setting(
+        "ALIPAY_GATEWAY_URL", "", "the gateway; default: the sandbox at `http://GATEWAY_HOST:GATEWAY_PORT/gateway.do`"
+    )
+    gateway_host: str = _setting("GATEWAY_HOST", "127.0.0.1", "address the sandbox gateway listens on")
+    gateway_port: int = _setting("GATEWAY_PORT", 8001, "port of the sandbox gateway", _natural)
+    alipay_app_id: str = _setting("ALIPAY_APP_ID", "2021000000000001", "our app id at the gateway", secret=True)
+    alipay_seller_id: str = _setting(
+        "ALIPAY_SELLER_ID", "2088000000000001", "our merchant (seller) id at the gateway", secret=True
+    )
+    alipay_app_private_key_path: Path = _setting(
+        "ALIPAY_APP_PRIVATE_KEY_PATH",
+        PROJECT_ROOT / "instance" / "keys" / "app_private.pem",
+        "PEM file of our private key",
+        _path,
+        secret=True,
+    )
+    alipay_public_key_path: Path = _setting(
+        "ALIPAY_PUBLIC_KEY_PATH",
+        PROJECT_ROOT / "instance" / "keys" / "gateway_public.pem",
+        "PEM file of the gateway's public key",
+        _path,
+        secret=True,
+    )
+    alipay_timeout: int = _setting("ALIPAY_TIMEOUT", 10, "seconds a call to the gateway may take", _natural)
+    # Search
+    search_index_path: Path = _setting(
+        "SEARCH_INDEX_PATH", PROJECT_ROOT / "instance" / "search", "folder of the Whoosh index, on a local disk", _path
+    )
+    # Health
+    worker_heartbeat_limit: int = _setting(
+        "WORKER_HEARTBEAT_LIMIT", 120, "seconds without a worker heartbeat after which `/readyz` fails", _natural
+    )
+
+    @property
+    def base_url(self) -> str:
+        """Where browsers and the gateway reach the application, without a trailing slash."""
+        return self.public_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def gateway_url(self) -> str:
+        """The payment gateway's entry point."""
+        return self.alipay_gateway_url or f"http://{self.gateway_host}:{self.gateway_port}/gateway.do"
+
+    @property
+    def is_production(self) -> bool:
+        """Whether development's comforts are off."""
+        return self.environment is Environment.PRODUCTION
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read settings from `environ` (default: the process's environment).
+
+    Empty variables count as unset. Raises `SettingsError` listing every problem at once: values that do not
+    parse, and in production each secret that is missing and each development comfort that is switched on.
+    """
+    source = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for each in fields(Settings):
+        raw = source.get(each.metadata["variable"], "")
+        if not raw:
+            continue
+        try:
+            values[each.name] = each.metadata["parse"](raw)
+        except ValueError as error:
+            problems.append(f"{each.metadata['variable']}: {error}")
+    if problems:
+        raise SettingsError(problems)
+    settings = Settings(**values)
+    problems = _inconsistencies(settings, given=set(values))
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _inconsistencies(settings: Settings, *, given: set[str]) -> list[str]:
+    problems = []
+    if settings.is_production:
+        problems += [
+            f"{each.metadata['variable']}: is required in production ({each.metadata['meaning']})"
+            for each in fields(Settings)
+            if each.metadata["secret"] and each.name not in given
+        ]
+        problems += [
+            f"{each.metadata['variable']}: is refused in production"
+            for each in fields(Settings)
+            if each.name in ("captcha_reveal", "sql_count_header") and getattr(settings, each.name)
+        ]
+        if "alipay_gateway_url" not in given:
+            problems.append("ALIPAY_GATEWAY_URL: is required in production (the sandbox is for development)")
+        if "public_url" not in given:
+            problems.append("PUBLIC_URL: is required in production (the gateway sends its notifications there)")
+    else:
+        problems += [
+            f"{variable}: is not set; `make run` and `make test` start a server of their own and set it"
+            for variable, value in (("DATABASE_URL", settings.database_url), ("REDIS_URL", settings.redis_url))
+            if not value
+        ]
+    if len(settings.jwt_secret_key) < 32:
+        problems.append("JWT_SECRET_KEY: must have at least 32 characters")
+    return problems
+
+
+def settings_table() -> str:
+    """The Markdown table of all settings that the README shows."""
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
+    rows += [f"| `{each.metadata['variable']}` | {_shown_default(each)} | {each.metadata['meaning']} |" for each in fields(Settings)]
+    return "\n".join(rows)
+
+
+def _shown_default(each: Field[Any]) -> str:
+    if each.metadata["secret"]:
+        return "required in production"
+    default = each.default
+    assert default is not MISSING, each.name  # noqa: S101 - every setting is declared by _setting, which takes a default
+    if isinstance(default, Path):
+        default = default.relative_to(PROJECT_ROOT).as_posix()
+    if isinstance(default, bool):
+        default = int(default)
+    return f"`{default}`" if default not in ("", ()) else ""
+
+
+if __name__ == "__main__":
+    print(settings_table())  # noqa: T201 - this is what the command is for
