@@ -1,0 +1,54 @@
+"""All rules of a machine as one Markdown table."""
+
+from typing import Final
+
+from statemachine.export.edges import joined
+from statemachine.labels import duration_text, event_text
+from statemachine.spec import E, F, P, Rule, Spec
+from statemachine.texts import Lang, Text
+
+_HEAD: Final = (
+    Text("事件", "event"),
+    Text("代码", "code"),
+    Text("由谁", "by"),
+    Text("从", "from"),
+    Text("到", "to"),
+    Text("期限", "deadline"),
+    Text("条件", "condition"),
+    Text("资金", "money"),
+    Text("商品", "good"),
+)
+
+
+def render(spec: Spec[P, E, F], lang: Lang) -> str:
+    """The rules of ``spec``, one row each, its creation first."""
+    creation = spec.creation
+    first = (
+        creation.text.to(lang),
+        f"`{creation.name}`",
+        spec.roles[creation.by].to(lang),
+        "",
+        f"({spec.state(spec.start).key})",
+        "",
+        "",
+        "",
+        event_text(creation.good_event, lang) if creation.good_event else "",
+    )
+    rows = [tuple(title.to(lang) for title in _HEAD), ("---",) * len(_HEAD), first]
+    rows += [_row(spec, rule, lang) for rule in spec.rules]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+
+
+def _row(spec: Spec[P, E, F], rule: Rule[P, E, F], lang: Lang) -> tuple[str, ...]:
+    pots = [f"{spec.pots[move.source].to(lang)} → {spec.pots[move.target].to(lang)}" for move in rule.moves]
+    return (
+        spec.events[rule.event].to(lang),
+        f"`{rule.event}`",
+        joined(tuple(spec.roles[role].to(lang) for role in rule.by), lang),
+        f"({spec.state(rule.source).key})",
+        f"({spec.state(rule.target).key})",
+        duration_text(rule.deadline.default, lang) if rule.deadline else "",
+        joined(tuple(guard.condition.to(lang) for guard in rule.guards), lang),
+        joined(tuple(pots), lang),
+        event_text(rule.good_event, lang) if rule.good_event else "",
+    )

@@ -1,0 +1,171 @@
+"""The good's machine: reviewed, published, held by an order, sold; edited by its owner, deleted at last.
+
+Numbers and Chinese texts are the interface note's, byte for byte.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import Final, NamedTuple
+
+from statemachine.spec import Creation, Guard, Rule, Spec, State
+from statemachine.texts import Text
+
+
+class GoodStatus(IntEnum):
+    """The good's status on the wire."""
+
+    IN_REVIEW = 1
+    PUBLISHED = 2
+    IN_TRADE = 3
+    SOLD = 4
+    REJECTED = 5
+
+
+class TradeMode(IntEnum):
+    """How a good changes hands. The note counts on from the statuses."""
+
+    FACE_TO_FACE = 6
+    COURIER = 7
+    ANY = 8
+
+
+class GoodEvent(StrEnum):
+    """What can happen to a good."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    HOLD = "hold"
+    RELEASE = "release"
+    FINISH = "finish"
+    EDIT = "edit"
+    DELETE = "delete"
+
+
+class GoodRole(StrEnum):
+    """Who acts on a good. ``system`` is moderation and the order that holds it."""
+
+    OWNER = "owner"
+    SYSTEM = "system"
+    STAFF = "staff"
+
+
+class GoodPhase(NamedTuple):
+    """Where a good stands: the note's status, and whether it was deleted."""
+
+    status: int
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoodFacts:
+    """What the good's guards look at. ``has_open_order``: an order of this good is not closed yet."""
+
+    has_open_order: bool
+
+
+GOOD_TEXT: Final[Mapping[int, str]] = {
+    GoodStatus.IN_REVIEW: "待审核",
+    GoodStatus.PUBLISHED: "已发布",
+    GoodStatus.IN_TRADE: "交易中",
+    GoodStatus.SOLD: "交易完成",
+    GoodStatus.REJECTED: "审核失败",
+}
+GOOD_TEXT_EN: Final[Mapping[int, str]] = {
+    GoodStatus.IN_REVIEW: "in review",
+    GoodStatus.PUBLISHED: "published",
+    GoodStatus.IN_TRADE: "in trade",
+    GoodStatus.SOLD: "sold",
+    GoodStatus.REJECTED: "rejected",
+}
+TRADE_TEXT: Final[Mapping[int, str]] = {
+    TradeMode.FACE_TO_FACE: "当面交易",
+    TradeMode.COURIER: "快递",
+    TradeMode.ANY: "不限交易方式",
+}
+TRADE_TEXT_EN: Final[Mapping[int, str]] = {
+    TradeMode.FACE_TO_FACE: "face to face",
+    TradeMode.COURIER: "courier",
+    TradeMode.ANY: "any way of trading",
+}
+
+GoodRule = Rule[GoodPhase, GoodEvent, GoodFacts]
+
+NO_OPEN_ORDER: Final = Guard[GoodFacts](
+    code="open_order",
+    condition=Text("没有未结束的订单", "no open order"),
+    refusal=Text("商品还有未结束的订单", "the good still has an order that is not closed"),
+    test=lambda facts: not facts.has_open_order,
+)
+
+_DELETABLE: Final = (GoodStatus.IN_REVIEW, GoodStatus.PUBLISHED, GoodStatus.SOLD, GoodStatus.REJECTED)
+
+
+def _state(status: GoodStatus, *, deleted: bool = False) -> State[GoodPhase]:
+    zh, en = GOOD_TEXT[status], GOOD_TEXT_EN[status]
+    label = Text(f"{status} {zh}", f"{status} {en}")
+    return State(
+        phase=GoodPhase(int(status), deleted),
+        key=f"{status},deleted" if deleted else f"{status}",
+        lines=(label, Text("已删除", "deleted")) if deleted else (label,),
+        meaning=Text(f"{zh},已删除", f"{en}, deleted") if deleted else Text(zh, en),
+        closed=deleted,
+        # A good waits for moderation, a buyer, its order or its owner; only its order has clocks, and they are the
+        # order's.
+        timeless=not deleted,
+    )
+
+
+def _rule(event: GoodEvent, by: tuple[GoodRole, ...], source: GoodStatus, target: GoodStatus) -> GoodRule:
+    guards = (NO_OPEN_ORDER,) if event is GoodEvent.EDIT else ()
+    return Rule(event, by, GoodPhase(int(source)), GoodPhase(int(target)), guards=guards)
+
+
+def _delete(status: GoodStatus) -> GoodRule:
+    phase = GoodPhase(int(status))
+    by = (GoodRole.OWNER, GoodRole.STAFF)
+    return Rule(GoodEvent.DELETE, by, phase, phase._replace(deleted=True), guards=(NO_OPEN_ORDER,))
+
+
+_SYSTEM: Final = (GoodRole.SYSTEM,)
+_OWNER: Final = (GoodRole.OWNER,)
+
+GOOD: Final = Spec[GoodPhase, GoodEvent, GoodFacts](
+    name="good",
+    noun=Text("商品", "good"),
+    start=GoodPhase(1),
+    creation=Creation("offer", GoodRole.OWNER, Text("发布商品", "put up for sale")),
+    states=(
+        *(_state(status) for status in GoodStatus),
+        *(_state(status, deleted=True) for status in _DELETABLE),
+    ),
+    events={
+        GoodEvent.APPROVE: Text("审核通过", "approve"),
+        GoodEvent.REJECT: Text("审核不通过", "reject"),
+        GoodEvent.HOLD: Text("被拍下", "hold for an order"),
+        GoodEvent.RELEASE: Text("重新上架", "put back on sale"),
+        GoodEvent.FINISH: Text("交易完成", "finish the trade"),
+        GoodEvent.EDIT: Text("编辑", "edit"),
+        GoodEvent.DELETE: Text("删除", "delete"),
+    },
+    roles={
+        GoodRole.OWNER: Text("卖家", "owner"),
+        GoodRole.SYSTEM: Text("系统", "system"),
+        GoodRole.STAFF: Text("平台客服", "staff"),
+    },
+    rules=(
+        _rule(GoodEvent.APPROVE, _SYSTEM, GoodStatus.IN_REVIEW, GoodStatus.PUBLISHED),
+        _rule(GoodEvent.REJECT, _SYSTEM, GoodStatus.IN_REVIEW, GoodStatus.REJECTED),
+        _rule(GoodEvent.HOLD, _SYSTEM, GoodStatus.PUBLISHED, GoodStatus.IN_TRADE),
+        _rule(GoodEvent.RELEASE, _SYSTEM, GoodStatus.IN_TRADE, GoodStatus.PUBLISHED),
+        _rule(GoodEvent.FINISH, _SYSTEM, GoodStatus.IN_TRADE, GoodStatus.SOLD),
+        # An edit while in review stays in review; any other goes back there.
+        _rule(GoodEvent.EDIT, _OWNER, GoodStatus.IN_REVIEW, GoodStatus.IN_REVIEW),
+        _rule(GoodEvent.EDIT, _OWNER, GoodStatus.PUBLISHED, GoodStatus.IN_REVIEW),
+        _rule(GoodEvent.EDIT, _OWNER, GoodStatus.SOLD, GoodStatus.IN_REVIEW),
+        _rule(GoodEvent.EDIT, _OWNER, GoodStatus.REJECTED, GoodStatus.IN_REVIEW),
+        *(_delete(status) for status in _DELETABLE),
+    ),
+)
+"""The whole good. A sold good may still have an order in its after-sale window: until that closes, no edit and no
+delete."""

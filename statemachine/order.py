@@ -1,0 +1,388 @@
+"""The order's machine: who may do what, when, from where to where, and which money moves.
+
+An order stands at a triple *(bill, goods, closed)*. Bill is 1-5 and goods 6-10, the interface note's ten numbers with
+its texts, byte for byte; ``closed`` says that nothing can happen to it any more. A dispute is no state but a fact: it
+stops the clocks of the refund and leaves the decision to staff.
+
+Decided here, because the table leaves it open: an order of 当面交易 has no address, so it cannot be shipped; it is
+handed over (``receive`` from (2, 6)) or, when the time for shipping has passed, paid back like any other.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import IntEnum, StrEnum
+from typing import Final, NamedTuple
+
+from statemachine.good import GoodEvent, TradeMode
+from statemachine.spec import Creation, Deadline, Guard, Move, Rule, Spec, State
+from statemachine.texts import Text
+
+
+class BillStatus(IntEnum):
+    """The money's side of an order, on the wire."""
+
+    UNPAID = 1
+    PAID = 2
+    SELLER_PAID = 3
+    REFUND_REQUESTED = 4
+    REFUNDED = 5
+
+
+class OrderStatus(IntEnum):
+    """The goods' side of an order, on the wire."""
+
+    UNSHIPPED = 6
+    SHIPPED = 7
+    RECEIVED = 8
+    RETURNED = 9
+    RETURN_RECEIVED = 10
+
+
+class Role(StrEnum):
+    """Who acts on an order. ``system`` is a deadline that passed, ``gateway`` a verified payment notification."""
+
+    BUYER = "buyer"
+    SELLER = "seller"
+    SYSTEM = "system"
+    GATEWAY = "gateway"
+    STAFF = "staff"
+
+
+class OrderEvent(StrEnum):
+    """What can happen to an order."""
+
+    PAY = "pay"
+    CANCEL = "cancel"
+    EXPIRE = "expire"
+    SHIP = "ship"
+    REFUND_UNSHIPPED = "refund_unshipped"
+    RECEIVE = "receive"
+    SETTLE = "settle"
+    REQUEST_REFUND = "request_refund"
+    WITHDRAW_REFUND = "withdraw_refund"
+    REJECT_REFUND = "reject_refund"
+    APPROVE_REFUND = "approve_refund"
+    SEND_BACK = "send_back"
+    LAPSE = "lapse"
+    ACCEPT_RETURN = "accept_return"
+    RESOLVE_FOR_BUYER = "resolve_for_buyer"
+    RESOLVE_FOR_SELLER = "resolve_for_seller"
+
+
+class Pot(StrEnum):
+    """Where an order's money can lie."""
+
+    GATEWAY = "gateway"
+    ESCROW = "escrow"
+    SELLER_HELD = "seller_held"
+    SELLER_AVAILABLE = "seller_available"
+
+
+class OrderPhase(NamedTuple):
+    """Where an order stands."""
+
+    bill: int
+    goods: int
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderFacts:
+    """What the order's guards look at.
+
+    The first three are the order's own and must be given, so that forgetting one cannot open a door; the last two are
+    what the actor hands in and count as missing. ``trade_mode`` is the order's `TradeMode`, ``refund_count`` how
+    often its buyer has asked for a refund already, ``disputed`` whether it waits for staff; ``has_reason`` a reason
+    was given, ``handover_code_ok`` the buyer's one-time code was given and is right.
+    """
+
+    trade_mode: int
+    refund_count: int
+    disputed: bool
+    has_reason: bool = False
+    handover_code_ok: bool = False
+
+
+BILL_TEXT: Final[Mapping[int, str]] = {
+    BillStatus.UNPAID: "待买家付款",
+    BillStatus.PAID: "买家已付款",
+    BillStatus.SELLER_PAID: "卖家已收款",
+    BillStatus.REFUND_REQUESTED: "买家已申请退款",
+    BillStatus.REFUNDED: "卖家已退款",
+}
+BILL_TEXT_EN: Final[Mapping[int, str]] = {
+    BillStatus.UNPAID: "awaiting payment",
+    BillStatus.PAID: "paid by the buyer",
+    BillStatus.SELLER_PAID: "paid to the seller",
+    BillStatus.REFUND_REQUESTED: "refund requested",
+    BillStatus.REFUNDED: "refunded",
+}
+ORDER_TEXT: Final[Mapping[int, str]] = {
+    OrderStatus.UNSHIPPED: "卖家未发货",
+    OrderStatus.SHIPPED: "卖家已发货",
+    OrderStatus.RECEIVED: "买家已收货",
+    OrderStatus.RETURNED: "买家已退货",
+    OrderStatus.RETURN_RECEIVED: "卖家已收货",
+}
+ORDER_TEXT_EN: Final[Mapping[int, str]] = {
+    OrderStatus.UNSHIPPED: "not shipped",
+    OrderStatus.SHIPPED: "shipped",
+    OrderStatus.RECEIVED: "received by the buyer",
+    OrderStatus.RETURNED: "sent back",
+    OrderStatus.RETURN_RECEIVED: "return received",
+}
+
+MAX_REFUND_REQUESTS: Final = 3
+"""How often the buyer of one order may ask for a refund."""
+
+OrderRule = Rule[OrderPhase, OrderEvent, OrderFacts]
+OrderGuard = Guard[OrderFacts]
+OrderDeadline = Deadline[OrderEvent]
+
+BY_COURIER: Final = OrderGuard(
+    code="face_to_face",
+    condition=Text("非当面交易", "not face to face"),
+    refusal=Text("当面交易的订单不需要发货", "a face-to-face order is handed over, not shipped"),
+    test=lambda facts: facts.trade_mode != TradeMode.FACE_TO_FACE,
+)
+FACE_TO_FACE: Final = OrderGuard(
+    code="not_face_to_face",
+    condition=Text("当面交易", "face to face"),
+    refusal=Text("卖家发货后才能确认收货", "only a face-to-face order can be received before it is shipped"),
+    test=lambda facts: facts.trade_mode == TradeMode.FACE_TO_FACE,
+    drawn=True,
+)
+HANDOVER_CODE: Final = OrderGuard(
+    code="handover_code",
+    condition=Text("凭买家的一次性交货码", "with the buyer's one-time code"),
+    refusal=Text("交货码有误", "the buyer's one-time code is missing or wrong"),
+    test=lambda facts: facts.handover_code_ok,
+    on_input=True,
+)
+REFUNDS_LEFT: Final = OrderGuard(
+    code="refund_limit",
+    condition=Text(f"最多申请 {MAX_REFUND_REQUESTS} 次", f"at most {MAX_REFUND_REQUESTS} times"),
+    refusal=Text(
+        f"每个订单最多申请 {MAX_REFUND_REQUESTS} 次退款",
+        f"a refund can be requested at most {MAX_REFUND_REQUESTS} times per order",
+    ),
+    test=lambda facts: facts.refund_count < MAX_REFUND_REQUESTS,
+)
+REASON_GIVEN: Final = OrderGuard(
+    code="reason_required",
+    condition=Text("须说明理由", "with a reason"),
+    refusal=Text("请填写理由", "a reason is required"),
+    test=lambda facts: facts.has_reason,
+    on_input=True,
+)
+UNDISPUTED: Final = OrderGuard(
+    code="disputed",
+    condition=Text("无争议", "not disputed"),
+    refusal=Text("订单有争议,等待平台客服处理", "the order is disputed and waits for staff"),
+    test=lambda facts: not facts.disputed,
+)
+
+EXPIRE_AFTER: Final = OrderDeadline(
+    OrderEvent.EXPIRE, "expire_after", timedelta(minutes=30), Text("买家付款截止", "payment due")
+)
+REFUND_UNSHIPPED_AFTER: Final = OrderDeadline(
+    OrderEvent.REFUND_UNSHIPPED, "refund_unshipped_after", timedelta(days=7), Text("卖家交货截止", "delivery due")
+)
+RECEIVE_AFTER: Final = OrderDeadline(
+    OrderEvent.RECEIVE, "receive_after", timedelta(days=10), Text("自动确认收货", "receipt is assumed")
+)
+SETTLE_AFTER: Final = OrderDeadline(
+    OrderEvent.SETTLE, "settle_after", timedelta(days=7), Text("售后期截止", "after-sale window ends")
+)
+APPROVE_UNSHIPPED_AFTER: Final = OrderDeadline(
+    OrderEvent.APPROVE_REFUND,
+    "approve_refund_unshipped_after",
+    timedelta(hours=48),
+    Text("卖家处理退款截止", "answer to the refund due"),
+)
+APPROVE_SHIPPED_AFTER: Final = OrderDeadline(
+    OrderEvent.APPROVE_REFUND,
+    "approve_refund_shipped_after",
+    timedelta(days=5),
+    Text("卖家处理退款截止", "answer to the refund due"),
+)
+LAPSE_AFTER: Final = OrderDeadline(
+    OrderEvent.LAPSE, "lapse_after", timedelta(days=7), Text("买家寄回截止", "sending back due")
+)
+ACCEPT_RETURN_AFTER: Final = OrderDeadline(
+    OrderEvent.ACCEPT_RETURN,
+    "accept_return_after",
+    timedelta(days=10),
+    Text("卖家确认收到退货截止", "receipt of the return is assumed"),
+)
+
+_PAYMENT: Final = (Move(Pot.GATEWAY, Pot.ESCROW),)
+_REFUND: Final = (Move(Pot.ESCROW, Pot.GATEWAY),)
+_PROCEEDS: Final = (Move(Pot.ESCROW, Pot.SELLER_HELD),)
+_PROCEEDS_BACK: Final = (Move(Pot.SELLER_HELD, Pot.ESCROW),)
+_SETTLEMENT: Final = (Move(Pot.SELLER_HELD, Pot.SELLER_AVAILABLE),)
+_AWARD: Final = (Move(Pot.ESCROW, Pot.SELLER_AVAILABLE),)
+
+_BUYER: Final = (Role.BUYER,)
+_SELLER: Final = (Role.SELLER,)
+_SYSTEM: Final = (Role.SYSTEM,)
+_STAFF: Final = (Role.STAFF,)
+
+
+def _state(phase: OrderPhase, zh: str, en: str) -> State[OrderPhase]:
+    lines = (
+        Text(f"{phase.bill} {BILL_TEXT[phase.bill]}", f"{phase.bill} {BILL_TEXT_EN[phase.bill]}"),
+        Text(f"{phase.goods} {ORDER_TEXT[phase.goods]}", f"{phase.goods} {ORDER_TEXT_EN[phase.goods]}"),
+    )
+    key = f"{phase.bill},{phase.goods}" + (",closed" if phase.closed else "")
+    return State(phase, key, lines, Text(zh, en), closed=phase.closed)
+
+
+def _rules() -> tuple[OrderRule, ...]:
+    at, on, good = OrderPhase, OrderEvent, GoodEvent
+    return (
+        # Payment
+        Rule(on.PAY, (Role.GATEWAY,), at(1, 6), at(2, 6), _PAYMENT),
+        Rule(on.CANCEL, (Role.BUYER, Role.SELLER), at(1, 6), at(1, 6, closed=True), good_event=good.RELEASE),
+        Rule(on.EXPIRE, _SYSTEM, at(1, 6), at(1, 6, closed=True), deadline=EXPIRE_AFTER, good_event=good.RELEASE),
+        # Delivery
+        Rule(on.SHIP, _SELLER, at(2, 6), at(2, 7), guards=(BY_COURIER,)),
+        Rule(
+            on.REFUND_UNSHIPPED,
+            _SYSTEM,
+            at(2, 6),
+            at(5, 6, closed=True),
+            _REFUND,
+            deadline=REFUND_UNSHIPPED_AFTER,
+            good_event=good.RELEASE,
+        ),
+        Rule(on.RECEIVE, _BUYER, at(2, 7), at(3, 8), _PROCEEDS, good_event=good.FINISH),
+        Rule(on.RECEIVE, _SYSTEM, at(2, 7), at(3, 8), _PROCEEDS, deadline=RECEIVE_AFTER, good_event=good.FINISH),
+        Rule(on.RECEIVE, _BUYER, at(2, 6), at(3, 8), _PROCEEDS, guards=(FACE_TO_FACE,), good_event=good.FINISH),
+        Rule(
+            on.RECEIVE,
+            _SELLER,
+            at(2, 6),
+            at(3, 8),
+            _PROCEEDS,
+            guards=(FACE_TO_FACE, HANDOVER_CODE),
+            good_event=good.FINISH,
+        ),
+        Rule(on.SETTLE, _SYSTEM, at(3, 8), at(3, 8, closed=True), _SETTLEMENT, deadline=SETTLE_AFTER),
+        # Asking for a refund. Where it was asked can be told from the state, so the way back needs no memory.
+        Rule(on.REQUEST_REFUND, _BUYER, at(2, 6), at(4, 6), guards=(REFUNDS_LEFT,)),
+        Rule(on.REQUEST_REFUND, _BUYER, at(2, 7), at(4, 7), guards=(REFUNDS_LEFT,)),
+        Rule(on.REQUEST_REFUND, _BUYER, at(3, 8), at(4, 8), _PROCEEDS_BACK, guards=(REFUNDS_LEFT,)),
+        Rule(on.WITHDRAW_REFUND, _BUYER, at(4, 6), at(2, 6)),
+        Rule(on.WITHDRAW_REFUND, _BUYER, at(4, 7), at(2, 7)),
+        Rule(on.WITHDRAW_REFUND, _BUYER, at(4, 8), at(3, 8), _PROCEEDS),
+        Rule(on.REJECT_REFUND, _SELLER, at(4, 6), at(2, 6), guards=(REASON_GIVEN,)),
+        Rule(on.REJECT_REFUND, _SELLER, at(4, 7), at(2, 7), guards=(REASON_GIVEN,)),
+        Rule(on.REJECT_REFUND, _SELLER, at(4, 8), at(3, 8), _PROCEEDS, guards=(REASON_GIVEN,)),
+        # Granting it without a return
+        Rule(on.APPROVE_REFUND, _SELLER, at(4, 6), at(5, 6, closed=True), _REFUND, good_event=good.RELEASE),
+        Rule(on.APPROVE_REFUND, _SELLER, at(4, 7), at(5, 7, closed=True), _REFUND, good_event=good.FINISH),
+        Rule(on.APPROVE_REFUND, _SELLER, at(4, 8), at(5, 8, closed=True), _REFUND),
+        Rule(
+            on.APPROVE_REFUND,
+            _SYSTEM,
+            at(4, 6),
+            at(5, 6, closed=True),
+            _REFUND,
+            guards=(UNDISPUTED,),
+            deadline=APPROVE_UNSHIPPED_AFTER,
+            good_event=good.RELEASE,
+        ),
+        Rule(
+            on.APPROVE_REFUND,
+            _SYSTEM,
+            at(4, 7),
+            at(5, 7, closed=True),
+            _REFUND,
+            guards=(UNDISPUTED,),
+            deadline=APPROVE_SHIPPED_AFTER,
+            good_event=good.FINISH,
+        ),
+        # Returning the goods
+        Rule(on.SEND_BACK, _BUYER, at(4, 8), at(4, 9)),
+        Rule(on.LAPSE, _SYSTEM, at(4, 8), at(3, 8), _PROCEEDS, guards=(UNDISPUTED,), deadline=LAPSE_AFTER),
+        Rule(on.ACCEPT_RETURN, _SELLER, at(4, 9), at(5, 10, closed=True), _REFUND),
+        Rule(
+            on.ACCEPT_RETURN,
+            _SYSTEM,
+            at(4, 9),
+            at(5, 10, closed=True),
+            _REFUND,
+            guards=(UNDISPUTED,),
+            deadline=ACCEPT_RETURN_AFTER,
+        ),
+        # Staff decide
+        Rule(on.RESOLVE_FOR_BUYER, _STAFF, at(4, 6), at(5, 6, closed=True), _REFUND, good_event=good.RELEASE),
+        Rule(on.RESOLVE_FOR_BUYER, _STAFF, at(4, 7), at(5, 7, closed=True), _REFUND, good_event=good.FINISH),
+        Rule(on.RESOLVE_FOR_BUYER, _STAFF, at(4, 8), at(5, 8, closed=True), _REFUND),
+        Rule(on.RESOLVE_FOR_BUYER, _STAFF, at(4, 9), at(5, 10, closed=True), _REFUND),
+        Rule(on.RESOLVE_FOR_SELLER, _STAFF, at(4, 6), at(2, 6)),
+        Rule(on.RESOLVE_FOR_SELLER, _STAFF, at(4, 7), at(2, 7)),
+        Rule(on.RESOLVE_FOR_SELLER, _STAFF, at(4, 8), at(3, 8), _PROCEEDS),
+        Rule(on.RESOLVE_FOR_SELLER, _STAFF, at(4, 9), at(3, 9, closed=True), _AWARD),
+    )
+
+
+ORDER: Final = Spec[OrderPhase, OrderEvent, OrderFacts](
+    name="order",
+    noun=Text("订单", "order"),
+    start=OrderPhase(1, 6),
+    creation=Creation("buy", Role.BUYER, Text("下单", "buy"), good_event=GoodEvent.HOLD),
+    states=(
+        _state(OrderPhase(1, 6), "待付款", "waiting for payment"),
+        _state(OrderPhase(1, 6, closed=True), "未付款,已取消", "cancelled or not paid in time"),
+        _state(OrderPhase(2, 6), "已付款", "paid, money in escrow"),
+        _state(OrderPhase(2, 7), "已发货", "shipped"),
+        _state(OrderPhase(3, 8), "已收货,售后期内", "received, in the after-sale window"),
+        _state(OrderPhase(3, 8, closed=True), "交易完成", "settled"),
+        _state(OrderPhase(4, 6), "发货前申请退款", "refund requested before shipping"),
+        _state(OrderPhase(4, 7), "运输中申请退款", "refund requested in transit"),
+        _state(OrderPhase(4, 8), "收货后申请退款", "refund requested after receipt"),
+        _state(OrderPhase(4, 9), "退货途中", "the return is on its way"),
+        _state(OrderPhase(5, 6, closed=True), "未发货退款", "refunded before shipping"),
+        _state(OrderPhase(5, 7, closed=True), "运输中退款", "refunded in transit"),
+        _state(OrderPhase(5, 8, closed=True), "仅退款", "refunded without a return"),
+        _state(OrderPhase(5, 10, closed=True), "退货退款", "returned and refunded"),
+        _state(OrderPhase(3, 9, closed=True), "退货后裁决归卖家", "decided for the seller after a return"),
+    ),
+    events={
+        OrderEvent.PAY: Text("付款", "pay"),
+        OrderEvent.CANCEL: Text("取消订单", "cancel"),
+        OrderEvent.EXPIRE: Text("超时未付款", "expire"),
+        OrderEvent.SHIP: Text("发货", "ship"),
+        OrderEvent.REFUND_UNSHIPPED: Text("超时未发货退款", "refund unshipped"),
+        OrderEvent.RECEIVE: Text("确认收货", "receive"),
+        OrderEvent.SETTLE: Text("结算", "settle"),
+        OrderEvent.REQUEST_REFUND: Text("申请退款", "request a refund"),
+        OrderEvent.WITHDRAW_REFUND: Text("撤回退款申请", "withdraw the request"),
+        OrderEvent.REJECT_REFUND: Text("拒绝退款", "reject the refund"),
+        OrderEvent.APPROVE_REFUND: Text("同意退款", "approve the refund"),
+        OrderEvent.SEND_BACK: Text("寄回退货", "send back"),
+        OrderEvent.LAPSE: Text("超时未寄回", "lapse"),
+        OrderEvent.ACCEPT_RETURN: Text("确认收到退货", "accept the return"),
+        OrderEvent.RESOLVE_FOR_BUYER: Text("裁决退款给买家", "resolve for the buyer"),
+        OrderEvent.RESOLVE_FOR_SELLER: Text("裁决归卖家", "resolve for the seller"),
+    },
+    roles={
+        Role.BUYER: Text("买家", "buyer"),
+        Role.SELLER: Text("卖家", "seller"),
+        Role.SYSTEM: Text("系统", "system"),
+        Role.GATEWAY: Text("支付网关", "gateway"),
+        Role.STAFF: Text("平台客服", "staff"),
+    },
+    rules=_rules(),
+    pots={
+        Pot.GATEWAY: Text("支付网关", "gateway"),
+        Pot.ESCROW: Text("担保账户", "escrow"),
+        Pot.SELLER_HELD: Text("卖家待结算", "seller held"),
+        Pot.SELLER_AVAILABLE: Text("卖家可用", "seller available"),
+    },
+    final_pots=frozenset({Pot.GATEWAY, Pot.SELLER_AVAILABLE}),
+)
+"""The whole order. Its permissions, deadlines, texts, database CHECK and diagrams derive from this value."""

@@ -1,0 +1,277 @@
+"""What a machine is: frozen values that say which states there are and who may do what, when, from where to where.
+
+A `Spec` is checked while it is built, so one that exists has no mistyped destination, no state nobody can reach and
+none that nobody can leave. `transitions` itself accepts all of these and fails when an order is already in them.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from functools import cached_property
+from itertools import chain
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from statemachine.errors import SpecError, UnknownTerm
+from statemachine.texts import Reason, Text
+
+if TYPE_CHECKING:
+    from statemachine.good import GoodEvent
+
+P = TypeVar("P", bound=Hashable)
+"""A phase: where a subject stands, for example ``OrderPhase(2, 6, False)``."""
+E = TypeVar("E", bound=StrEnum)
+"""The machine's events."""
+F = TypeVar("F")
+"""The facts that its guards look at."""
+T = TypeVar("T", bound=Hashable)
+
+SYSTEM: Final = "system"
+"""The role that acts when a deadline passes."""
+STAFF: Final = "staff"
+"""The role that decides where the parties cannot."""
+
+
+@dataclass(frozen=True)
+class State(Generic[P]):
+    """One state.
+
+    ``key`` names it in text (``2,6`` or ``1,6,closed``), ``lines`` label it in diagrams, ``meaning`` says it in a few
+    words. Nothing can happen to a ``closed`` state; in a ``timeless`` one a subject may rest for ever, so it owes
+    nobody a deadline.
+    """
+
+    phase: P
+    key: str
+    lines: tuple[Text, ...]
+    meaning: Text
+    closed: bool = False
+    timeless: bool = False
+
+
+@dataclass(frozen=True)
+class Guard(Generic[F]):
+    """A condition on a rule: ``test`` gets the facts and answers whether it holds. It must be pure.
+
+    ``condition`` is what has to hold, ``refusal`` what to tell whoever fails it. ``on_input`` marks a guard on what
+    the actor hands in with the deed (a reason, a code) rather than on the subject: it hides no button. ``drawn``
+    marks one that diagrams mention.
+    """
+
+    code: str
+    condition: Text
+    refusal: Text
+    test: Callable[[F], bool]
+    on_input: bool = False
+    drawn: bool = False
+
+    @property
+    def reason(self) -> Reason:
+        """The refusal as a reason."""
+        return Reason(self.code, self.refusal.zh, self.refusal.en)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """The whole amount of the order goes from one pot to another. The ledger books it; the machine only says so."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Deadline(Generic[E]):
+    """The system fires ``event`` once a subject has stood in the rule's source for the time of ``setting``.
+
+    ``setting`` names the application's setting in lower case, ``default`` is its value where nobody sets it, ``text``
+    is what users read beside the countdown.
+    """
+
+    event: E
+    setting: str
+    default: timedelta
+    text: Text
+
+
+@dataclass(frozen=True)
+class Rule(Generic[P, E, F]):
+    """``event``, done by any role of ``by``, leads from ``source`` to ``target``.
+
+    ``moves`` is the money that goes with it, ``guards`` are conditions beyond phase and role, ``deadline`` is the clock
+    that makes the system do it, and ``good_event`` is what happens to the good in the same database transaction.
+    """
+
+    event: E
+    by: tuple[str, ...]
+    source: P
+    target: P
+    moves: tuple[Move, ...] = ()
+    guards: tuple[Guard[F], ...] = ()
+    deadline: Deadline[E] | None = None
+    good_event: "GoodEvent | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """How a subject comes to be at the spec's start: no event, because there is nothing yet that could receive one."""
+
+    name: str
+    by: str
+    text: Text
+    good_event: "GoodEvent | None" = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec(Generic[P, E, F]):
+    """A whole machine as one value. Everything else (engine, diagrams, SQL check, texts) derives from it.
+
+    ``pots`` are the places where an order's money can lie; it starts in the first one and, once a state is closed,
+    may only be in ``final_pots``. Building one raises `SpecError` naming every defect.
+    """
+
+    name: str
+    noun: Text
+    start: P
+    creation: Creation
+    states: tuple[State[P], ...]
+    events: Mapping[E, Text]
+    roles: Mapping[str, Text]
+    rules: tuple[Rule[P, E, F], ...]
+    pots: Mapping[str, Text] = field(default_factory=dict)
+    final_pots: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        found = tuple(_defects(self))
+        if found:
+            raise SpecError(self.name, found)
+
+    @cached_property
+    def by_phase(self) -> Mapping[P, State[P]]:
+        """The states by their phase."""
+        return {state.phase: state for state in self.states}
+
+    @cached_property
+    def by_key(self) -> Mapping[str, State[P]]:
+        """The states by their key."""
+        return {state.key: state for state in self.states}
+
+    def state(self, phase: P) -> State[P]:
+        """The state at ``phase``; raises `UnknownTerm` where the machine has none."""
+        try:
+            return self.by_phase[phase]
+        except KeyError:
+            raise UnknownTerm(f"{self.name} has no state {show(phase)}") from None
+
+    def rules_from(self, phase: P) -> tuple[Rule[P, E, F], ...]:
+        """The rules that leave ``phase``, in the order of the spec."""
+        return tuple(rule for rule in self.rules if rule.source == phase)
+
+
+def show(phase: object) -> str:
+    """A phase for messages: ``(2, 6, closed)`` instead of a repr; anything that is no tuple as its repr."""
+    if not isinstance(phase, tuple):
+        return repr(phase)
+    flag = {True: "closed", False: "open"}
+    return "(" + ", ".join(flag[part] if isinstance(part, bool) else str(part) for part in phase) + ")"
+
+
+def reach(start: P, rules: Iterable[Rule[P, E, F]]) -> frozenset[P]:
+    """The phases that ``rules`` lead to from ``start``, itself included."""
+    onward: dict[P, set[P]] = {}
+    for rule in rules:
+        onward.setdefault(rule.source, set()).add(rule.target)
+    seen, todo = {start}, [start]
+    while todo:
+        fresh = onward.get(todo.pop(), set()) - seen
+        seen |= fresh
+        todo.extend(fresh)
+    return frozenset(seen)
+
+
+def trapped(states: Iterable[State[P]], rules: Iterable[Rule[P, E, F]]) -> tuple[State[P], ...]:
+    """The open states from which no way leads to a closed one."""
+    rules, states = tuple(rules), tuple(states)
+    ends = {state.phase for state in states if state.closed}
+    return tuple(state for state in states if not state.closed and not reach(state.phase, rules) & ends)
+
+
+def _defects(spec: Spec[P, E, F]) -> Iterator[str]:
+    yield from _term_defects(spec)
+    known = {state.phase for state in spec.states}
+    for rule in spec.rules:
+        at = f"{rule.event} from {show(rule.source)}"
+        for defect in chain(_end_defects(rule, known), _doer_defects(spec, rule), _money_defects(spec, rule)):
+            yield f"{at} {defect}"
+        if rule.deadline:
+            for defect in _clock_defects(rule, rule.deadline):
+                yield f"{at} {defect}"
+    reached = reach(spec.start, spec.rules)
+    for state in spec.states:
+        yield from _state_defects(spec, state, reached)
+    for state in trapped(spec.states, spec.rules):
+        yield f"open state {show(state.phase)} is a trap: no way leads from it to a closed one"
+
+
+def _term_defects(spec: Spec[P, E, F]) -> Iterator[str]:
+    if spec.start not in {state.phase for state in spec.states}:
+        yield f"the start {show(spec.start)} is not a state"
+    yield from (f"state {show(phase)} is declared twice" for phase in _repeated(state.phase for state in spec.states))
+    yield from (f"state key {key!r} is used twice" for key in _repeated(state.key for state in spec.states))
+    cells = _repeated((rule.event, rule.source, role) for rule in spec.rules for role in rule.by)
+    yield from (f"{event} from {show(source)} by {role} has two rules" for event, source, role in cells)
+    if spec.creation.by not in spec.roles:
+        yield f"{spec.creation.name} by the unknown role {spec.creation.by!r}"
+    used = {rule.event for rule in spec.rules}
+    yield from (f"event {event} has no rule" for event in spec.events if event not in used)
+    busy = {role for rule in spec.rules for role in rule.by} | {spec.creation.by}
+    yield from (f"role {role} may do nothing" for role in spec.roles if role not in busy)
+    yield from (f"final pot {pot!r} is not a pot" for pot in sorted(spec.final_pots - spec.pots.keys()))
+
+
+def _end_defects(rule: Rule[P, E, F], known: set[P]) -> Iterator[str]:
+    if rule.source not in known:
+        yield "leaves a state that does not exist"
+    if rule.target not in known:
+        yield f"leads to {show(rule.target)}, which does not exist"
+
+
+def _doer_defects(spec: Spec[P, E, F], rule: Rule[P, E, F]) -> Iterator[str]:
+    if rule.event not in spec.events:
+        yield "is an unknown event"
+    if not rule.by:
+        yield "is done by nobody"
+    yield from (f"is done by the unknown role {role!r}" for role in rule.by if role not in spec.roles)
+
+
+def _money_defects(spec: Spec[P, E, F], rule: Rule[P, E, F]) -> Iterator[str]:
+    pots = (pot for move in rule.moves for pot in (move.source, move.target))
+    yield from (f"moves money through the unknown pot {pot!r}" for pot in pots if pot not in spec.pots)
+    yield from (f"moves money from {move.source!r} to itself" for move in rule.moves if move.source == move.target)
+
+
+def _clock_defects(rule: Rule[P, E, F], deadline: Deadline[E]) -> Iterator[str]:
+    if rule.by != (SYSTEM,):
+        yield "has a deadline but is not the system's alone"
+    if deadline.event != rule.event:
+        yield f"has the deadline of {deadline.event}"
+    if deadline.default <= timedelta(0):
+        yield "has a deadline that has passed before it starts"
+
+
+def _state_defects(spec: Spec[P, E, F], state: State[P], reached: frozenset[P]) -> Iterator[str]:
+    at, leaving = show(state.phase), spec.rules_from(state.phase)
+    clocks = [rule.event for rule in leaving if rule.deadline]
+    staffed = any(STAFF in rule.by for rule in leaving)
+    if state.phase not in reached:
+        yield f"state {at} cannot be reached"
+    if state.closed and leaving:
+        yield f"closed state {at} has a way out: {', '.join(rule.event for rule in leaving)}"
+    if len(clocks) > 1:
+        yield f"state {at} has {len(clocks)} deadlines: {', '.join(clocks)}"
+    if not (clocks or staffed or state.closed or state.timeless):
+        yield f"open state {at} has neither a deadline nor staff who could decide"
+
+
+def _repeated(things: Iterable[T]) -> list[T]:
+    return [thing for thing, times in Counter(things).items() if times > 1]
