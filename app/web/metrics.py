@@ -1,0 +1,141 @@
+"""Prometheus metrics: requests, and what waits: outbox, queues, reviews, open orders.
+
+Several web processes: with `PROMETHEUS_MULTIPROC_DIR` naming a folder that exists and is empty at start,
+prometheus-client keeps the counters there and `/metrics` adds the processes up. It decides at import, so the variable
+must stand in the environment of the web processes from the start (the supervisor and the Dockerfile set it). Without
+it each process counts for itself.
+
+`/metrics` tells how the business runs; a proxy in front must not pass it on to the public.
+"""
+
+import os
+from collections.abc import Iterator
+
+import structlog
+from flask import Response
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.registry import FailedJobRegistry
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.clock import utcnow
+from app.database import reading, rows
+from app.extensions import db, valkey
+from app.goods.models import Good
+from app.orders.models import Order
+from app.outbox import Topic, backlog
+from statemachine.good import GoodStatus
+
+log = structlog.get_logger(__name__)
+
+_REQUESTS = Counter("saltfish_http_requests", "Requests answered.", ("method", "rule", "http"))
+_SECONDS = Histogram(
+    "saltfish_http_request_seconds",
+    "Seconds from the first to the last hook of a request.",
+    ("method", "rule"),
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+
+# Looking children up by label formats and locks; methods, rules and statuses are few, so they are kept.
+_counters: dict[tuple[str, str, int], Counter] = {}
+_histograms: dict[tuple[str, str], Histogram] = {}
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def observe_request(*, method: str, rule: str, http: int, seconds: float) -> None:
+    """Count one answered request. `rule` is the URL rule, never the path, so labels stay few."""
+    if method not in _METHODS:  # a client may invent as many as it likes
+        method = "other"
+    counter = _counters.get((method, rule, http))
+    if counter is None:
+        counter = _counters[method, rule, http] = _REQUESTS.labels(method, rule, str(http))
+    histogram = _histograms.get((method, rule))
+    if histogram is None:
+        histogram = _histograms[method, rule] = _SECONDS.labels(method, rule)
+    counter.inc()
+    histogram.observe(seconds)
+
+
+def exposition() -> Response:
+    """All metrics in Prometheus' text format."""
+    # The newer formats, negotiated by Accept, bring nothing here.
+    return Response(
+        generate_latest(_request_registry()) + generate_latest(_WAITING), content_type=CONTENT_TYPE_PLAIN_0_0_4
+    )
+
+
+def _request_registry() -> CollectorRegistry:
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return REGISTRY
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)
+    return registry
+
+
+class _Waiting(Collector):
+    """What waits in the database and in Valkey, read when Prometheus asks. Needs an application context."""
+
+    def collect(self) -> Iterator[Metric]:
+        """The gauges. A store that is down takes away its own gauges only: that is when the others are needed."""
+        for source, error in ((_in_database, SQLAlchemyError), (_in_valkey, RedisError)):
+            try:
+                yield from source()
+            except error:
+                log.exception("metrics_source_failed", source=source.__name__)
+
+
+def _in_database() -> list[Metric]:
+    return [*_outbox(), _goods_in_review(), _open_orders()]
+
+
+def _outbox() -> tuple[Metric, Metric]:
+    messages = GaugeMetricFamily("saltfish_outbox_messages", "Messages waiting for the relay.", labels=["topic"])
+    age = GaugeMetricFamily("saltfish_outbox_oldest_seconds", "Age of the oldest waiting message.", labels=["topic"])
+    waiting = {topic: (count, oldest) for topic, count, oldest in backlog(db.session())}
+    now = utcnow()
+    for topic in Topic:
+        count, oldest = waiting.get(topic.value, (0, now))
+        messages.add_metric([topic.value], count)
+        age.add_metric([topic.value], max((now - oldest).total_seconds(), 0))
+    return messages, age
+
+
+def _goods_in_review() -> Metric:
+    statement = select(func.count()).where(Good.status == GoodStatus.IN_REVIEW, ~Good.deleted)
+    with reading() as connection:
+        count = connection.scalar(statement)
+    return GaugeMetricFamily("saltfish_goods_in_review", "Goods waiting for their verdict.", value=count)
+
+
+def _open_orders() -> Metric:
+    # Closed orders only grow in number, and counting them would read the whole table at every scrape.
+    orders = GaugeMetricFamily(
+        "saltfish_open_orders", "Orders that are not closed, by state.", labels=["bill_status", "order_status"]
+    )
+    statement = (
+        select(Order.bill_status, Order.order_status, func.count().label("orders"))
+        .where(~Order.closed)
+        .group_by(Order.bill_status, Order.order_status)
+    )
+    for row in rows(statement):
+        orders.add_metric([str(row.bill_status), str(row.order_status)], row.orders)
+    return orders
+
+
+def _in_valkey() -> list[Metric]:
+    jobs = GaugeMetricFamily("saltfish_queue_jobs", "Jobs waiting for a worker.", labels=["queue"])
+    failed = GaugeMetricFamily("saltfish_queue_failed_jobs", "Jobs that failed for good.", labels=["queue"])
+    for queue in sorted(Queue.all(connection=valkey()), key=lambda queue: queue.name):
+        jobs.add_metric([queue.name], queue.count)
+        failed.add_metric([queue.name], FailedJobRegistry(queue=queue).get_job_count(cleanup=False))
+    return [jobs, failed]
+
+
+_WAITING = CollectorRegistry()
+_WAITING.register(_Waiting())
