@@ -1,9 +1,12 @@
 """Types of request fields that every domain needs: text that is safe to store and show, and strict integers.
 
-class ReleaseIn(BaseModel):
-    title: Annotated[str, CleanText(1, 60)]
-    description: Annotated[str, CleanText(1, 2000, multiline=True)]
-    category: IntIn
+A model uses them so:
+
+    class ReleaseIn(BaseModel):
+        title: Annotated[str, CleanText(1, 60)]
+        description: Annotated[str, CleanText(1, 2000, multiline=True)]
+        category: Annotated[int, Whole(1, 9)]
+        address_id: IdIn
 """
 
 import re
