@@ -43,8 +43,9 @@ class Order(Base):
     order_status: Mapped[int] = mapped_column(SmallInteger)
     closed: Mapped[bool] = mapped_column(default=False)
     closed_reason: Mapped[str | None] = mapped_column(String(30))  # the event that closed it
+    history_length: Mapped[int] = mapped_column(default=0)
     refund_count: Mapped[int] = mapped_column(SmallInteger, default=0)
-    address: Mapped[dict[str, Any] | None] = mapped_column(JSONB)  # the buyer's, as it was when the order was made
+    address: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))  # the buyer's, as it was when the order was made
     hidden_by_buyer: Mapped[bool] = mapped_column(default=False)
     hidden_by_seller: Mapped[bool] = mapped_column(default=False)
     phase_since: Mapped[moment]  # when the present phase began; deadlines count from here
@@ -102,8 +103,9 @@ class Waybill(Base):
     id: Mapped[intpk]
     order_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("orders.id"))
     direction: Mapped[str] = mapped_column(String(10))
-    sender: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    recipient: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    # NULL where the ends met in person: the return of a 当面交易 order.
+    sender: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    recipient: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     company: Mapped[str] = mapped_column(String(30))
     tracking_no: Mapped[str] = mapped_column(String(40))
     freight: Mapped[fen] = mapped_column(default=0)

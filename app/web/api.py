@@ -13,12 +13,12 @@ returns the envelope's `data`. The same declarations make the OpenAPI document (
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from flask import Blueprint, Response, current_app, request
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.routing import BaseConverter, Map
 
@@ -67,7 +67,9 @@ class Operation:
     refuses: tuple[Answer, ...]
     malformed: Answer
     limit: str | None
-    media: tuple[str, ...] = field(default=())
+    media: tuple[str, ...]
+    conditional: bool
+    redirects: bool
 
 
 class Api(Blueprint):
@@ -94,20 +96,26 @@ class Api(Blueprint):
         malformed: Answer = Answer.MALFORMED,
         limit: str | None = None,
         media: Sequence[str] = (),
+        conditional: bool = False,
+        redirects: bool = False,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Register a view.
+        """Register a view. Stacked on one view, several methods or URLs share it.
 
         `answer` is the success, `empty` what a list without a single row answers instead, `malformed` what wrong
         fields answer, `limit` the name of the setting that limits the rate, `files` the name of the field that takes
-        files, `media` the types of an answer that is no envelope (the view then returns a Response).
+        files. Where the success is no envelope the view returns a Response: `media` are its types, `conditional` says
+        that it answers If-None-Match with 304, `redirects` that it is a 302.
         """
 
         def register(view: Callable[..., Any]) -> Callable[..., Any]:
             summary, _, description = inspect.cleandoc(view.__doc__ or "").partition("\n")
+            name = view.__name__
+            if any(operation.name == f"{self.name}.{name}" for operation in self.operations):
+                name = f"{name}_{method.lower()}"
             declared = Operation(
                 method=method,
                 rule=rule,
-                name=f"{self.name}.{view.__name__}",
+                name=f"{self.name}.{name}",
                 tag=self.tag,
                 summary=summary,
                 description=description.strip(),
@@ -122,14 +130,18 @@ class Api(Blueprint):
                 malformed=malformed,
                 limit=limit,
                 media=tuple(media),
+                conditional=conditional,
+                redirects=redirects,
             )
             self.operations.append(declared)
             endpoint = _endpoint(declared, view)
+            # Flask-Limiter knows functions by this name: of stacked registrations each must have its own limit.
+            endpoint.__qualname__ = declared.name
             if limit is not None:
                 endpoint = limiter.limit(lambda: str(getattr(current_app.extensions["saltfish.settings"], limit)))(
                     endpoint
                 )
-            self.add_url_rule(rule, endpoint=view.__name__, view_func=endpoint, methods=[method])
+            self.add_url_rule(rule, endpoint=name, view_func=endpoint, methods=[method])
             return view
 
         return register
@@ -157,15 +169,29 @@ def _endpoint(declared: Operation, view: Callable[..., Any]) -> Callable[..., Re
         except ValidationError as error:
             raise Refused(declared.malformed, data={"errors": _reasons(error)}) from None
         if declared.files is not None:
-            arguments["files"] = _files(declared.files)
+            arguments["files"] = _files(declared)
         result = view(**arguments)
         if isinstance(result, Response):
             return result
+        if current_app.testing:
+            _assert_declared(declared, result)
         if declared.empty is not None and result["total"] == 0:
             return envelope(declared.empty, result)
         return envelope(declared.answer, result)
 
     return endpoint
+
+
+@functools.cache
+def _out_adapter(declared: Operation) -> TypeAdapter[Any]:
+    return TypeAdapter(declared.out)
+
+
+def _assert_declared(declared: Operation, result: Any) -> None:
+    """In tests every answer must be what its operation declares: a missing, mistyped or undeclared key is a fault."""
+    # Pydantic leaves undeclared keys of a TypedDict out of what it returns.
+    if _out_adapter(declared).validate_python(result, strict=True) != result:
+        raise AssertionError(f"{declared.name} answers keys that its declared output does not have: {result!r}")
 
 
 def _flat(values: "MultiDict[str, str]") -> dict[str, str]:
@@ -192,7 +218,10 @@ def _body_fields(declared: Operation) -> dict[str, Any]:
     return fields
 
 
-def _files(name: str) -> list[FileStorage]:
+def _files(declared: Operation) -> list[FileStorage]:
+    name = declared.files or ""
+    if request.form.get(name):  # a part without a file name: its bytes were read as text and are lost
+        raise Refused(declared.malformed, data={"errors": {name: ["须为文件"]}})
     # A browser's form sends an empty part for a file field nothing was chosen in.
     return [file for file in request.files.getlist(name) if file.filename or file.content_length]
 
@@ -226,5 +255,3 @@ def _reasons(error: ValidationError) -> dict[str, list[str]]:
         text = _REASONS.get(each["type"], "格式不正确").format(**each.get("ctx", {}))
         reasons.setdefault(name, []).append(text)
     return reasons
-
-

@@ -1,0 +1,88 @@
+"""The cashier: the one page that people see, and where the gateway calls back."""
+
+import secrets
+
+from flask import Response, current_app, make_response, redirect, render_template, request, url_for
+from itsdangerous import BadSignature, URLSafeSerializer
+
+from app.answers import Answer, Refused
+from app.clock import utcnow
+from app.fen import format_yuan
+from app.money import service
+from app.money.service import Bill
+from app.web.api import Api
+from app.web.auth import Actor, Auth
+
+api = Api("money", __name__, tag="支付", template_folder="templates")
+
+# The pages load nothing from anywhere and run one small script of their own.
+_POLICY = "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+
+@api.get(
+    "/order/pay/<id:order_id>/", auth=Auth.BROWSER, refuses=(Answer.NO_SUCH_ORDER,), media=("text/html; charset=utf-8",)
+)
+def cashier(*, actor: Actor, order_id: int) -> Response:
+    """The cashier: amount, what is bought, countdown, pay button."""
+    bill = service.bill_of(order_id=order_id, buyer_id=actor.id)
+    return _page("cashier.html", bill=bill, token=request.args.get("token", ""))
+
+
+@api.post(
+    "/order/pay/<id:order_id>/",
+    auth=Auth.BROWSER,
+    refuses=(Answer.NO_SUCH_ORDER, Answer.WRONG_STATE, Answer.PAYMENT_LATE),
+    redirects=True,
+)
+def pay(*, actor: Actor, order_id: int) -> Response:
+    """Go to the gateway's cashier."""
+    settings = current_app.extensions["saltfish.settings"]
+    ticket = _tickets().dumps(order_id)
+    location = service.start_payment(
+        buyer_id=actor.id,
+        order_id=order_id,
+        notify_url=settings.base_url + url_for("money.notify"),
+        return_url=settings.base_url + url_for("money.result", ticket=ticket),
+    )
+    return make_response(redirect(location))
+
+
+@api.get("/order/pay/result/<ticket>/", refuses=(Answer.NO_SUCH_ORDER,), media=("text/html; charset=utf-8",))
+def result(*, ticket: str) -> Response:
+    """Where the gateway sends the payer back to: shows what we know, believes nothing in the URL."""
+    try:
+        order_id = int(_tickets().loads(ticket))
+    except BadSignature:
+        raise Refused(Answer.NO_SUCH_ORDER) from None
+    return _page("result.html", bill=service.bill_of(order_id=order_id))
+
+
+@api.post("/order/notify/", media=("text/plain; charset=utf-8",))
+def notify() -> Response:
+    """The gateway's asynchronous notification. Answers `success`, or `failure` when it was not believed."""
+    believed = service.take_notification(form=request.form)
+    return Response("success" if believed else "failure", content_type="text/plain; charset=utf-8")
+
+
+def _tickets() -> URLSafeSerializer:
+    """Signs the order id in the return URL, so that the payer comes back without a token in anybody's log."""
+    return URLSafeSerializer(current_app.extensions["saltfish.settings"].jwt_secret_key, salt="payment-result")
+
+
+def _page(template: str, *, bill: Bill, token: str = "") -> Response:
+    nonce = secrets.token_urlsafe(16)
+    seconds_left = max(0, int((bill.expires_at - utcnow()).total_seconds()))
+    page = render_template(
+        template,
+        bill=bill,
+        amount=format_yuan(bill.amount),
+        price=format_yuan(bill.price),
+        freight=format_yuan(bill.freight),
+        seconds_left=seconds_left,
+        token=token,
+        nonce=nonce,
+    )
+    response = make_response(page)
+    response.headers["Content-Security-Policy"] = _POLICY.format(nonce=nonce)
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,202 @@
+"""Reads of orders: one statement per list, one per order."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, and_, func, literal_column, select
+from sqlalchemy.orm import aliased
+
+from app.accounts.models import User
+from app.answers import Answer, Refused
+from app.clock import shown, shown_or_none
+from app.database import reading, row_or_none, rows
+from app.fen import format_yuan
+from app.money.models import Payment, Refund
+from app.orders.lifecycle import actions, deadline
+from app.orders.models import Direction, Order, OrderEventRecord, RefundRequest, Waybill
+from app.orders.schemas import (
+    HistoryOut,
+    OrderDetailOut,
+    OrderOut,
+    OrderQuery,
+    RefundOut,
+    WaybillOut,
+)
+from statemachine import ORDER, OrderFacts, OrderPhase, Role
+from statemachine.good import TRADE_TEXT
+from statemachine.order import BILL_TEXT, ORDER_TEXT
+
+_buyer, _seller = aliased(User), aliased(User)
+_delivery, _return = aliased(Waybill), aliased(Waybill)
+_latest_request = (
+    select(RefundRequest.reason, RefundRequest.description, RefundRequest.created_at)
+    .where(RefundRequest.order_id == Order.id)
+    .order_by(RefundRequest.id.desc())
+    .limit(1)
+    .lateral("latest_request")
+)
+
+
+def _waybill_columns(waybill: Any, prefix: str) -> list[ColumnElement[Any]]:
+    names = ("company", "tracking_no", "freight", "sender", "recipient", "created_at")
+    return [getattr(waybill, name).label(f"{prefix}_{name}") for name in names]
+
+
+_ORDERS: Select[Any] = (
+    select(
+        Order.__table__,
+        _buyer.username.label("buyer_name"),
+        _seller.username.label("seller_name"),
+        *_waybill_columns(_delivery, "delivery"),
+        *_waybill_columns(_return, "return"),
+        _latest_request.c.reason.label("refund_reason"),
+        _latest_request.c.description.label("refund_description"),
+        _latest_request.c.created_at.label("refund_requested_at"),
+        Refund.amount.label("refund_amount"),
+        Refund.state.label("refund_state"),
+    )
+    .join(_buyer, _buyer.id == Order.buyer_id)
+    .join(_seller, _seller.id == Order.seller_id)
+    .outerjoin(_delivery, and_(_delivery.order_id == Order.id, _delivery.direction == Direction.DELIVERY.value))
+    .outerjoin(_return, and_(_return.order_id == Order.id, _return.direction == Direction.RETURN.value))
+    .outerjoin(_latest_request, literal_column("true"))
+    .outerjoin(Payment, Payment.order_id == Order.id)
+    .outerjoin(Refund, Refund.payment_id == Payment.id)
+)
+
+
+def facts_of(order: Any) -> OrderFacts:
+    """The facts that the machine's guards look at, from an order or a row of one."""
+    return OrderFacts(trade_mode=order.trade_mode, refund_count=order.refund_count, disputed=False)
+
+
+def list_orders(*, user_id: int, role: Role, query: OrderQuery) -> tuple[list[OrderOut], int]:
+    """One page of what the user bought (`role` buyer) or sold (seller), newest first, and the total."""
+    side, hidden = (
+        (Order.buyer_id, Order.hidden_by_buyer) if role is Role.BUYER else (Order.seller_id, Order.hidden_by_seller)
+    )
+    conditions = [side == user_id, hidden.is_(False)]
+    if query.bill_status is not None:
+        conditions.append(Order.bill_status == query.bill_status)
+    if query.order_status is not None:
+        conditions.append(Order.order_status == query.order_status)
+    page = _ORDERS.where(*conditions).order_by(Order.id.desc()).limit(query.size).offset(query.offset)
+    with reading() as connection:
+        total = connection.execute(select(func.count()).select_from(Order).where(*conditions)).scalar_one()
+        found = connection.execute(page).all() if total > query.offset else []
+    return [order_out(row, role=role) for row in found], total
+
+
+def order_of(*, user_id: int, order_id: int) -> OrderOut:
+    """One order as `user_id` sees it. Raises NO_SUCH_ORDER for strangers too."""
+    row = row_or_none(_ORDERS.where(Order.id == order_id))
+    if row is None:
+        raise Refused(Answer.NO_SUCH_ORDER)
+    return order_out(row, role=role_of(row, user_id))
+
+
+def order_detail(*, user_id: int, order_id: int) -> OrderDetailOut:
+    """As `order_of`, with the history."""
+    order = order_of(user_id=user_id, order_id=order_id)
+    records = rows(
+        select(OrderEventRecord.__table__)
+        .where(OrderEventRecord.order_id == order_id)
+        .order_by(OrderEventRecord.sequence)
+    )
+    return {**order, "history": _history(records)}
+
+
+def role_of(order: Any, user_id: int) -> Role:
+    """Which side of the order (or row of one) `user_id` is. Raises NO_SUCH_ORDER for strangers."""
+    if user_id == order.buyer_id:
+        return Role.BUYER
+    if user_id == order.seller_id:
+        return Role.SELLER
+    raise Refused(Answer.NO_SUCH_ORDER)
+
+
+def order_out(row: Row[Any], *, role: Role) -> OrderOut:
+    """The order in `row` as `role` sees it."""
+    phase = OrderPhase(row.bill_status, row.order_status, row.closed)
+    facts = facts_of(row)
+    hidden = row.hidden_by_buyer if role is Role.BUYER else row.hidden_by_seller
+    picture = None if row.good_picture_id is None else f"/api/pic/{row.good_picture_id}/"
+    return {
+        "id": row.id,
+        "order_no": row.order_no,
+        "good": {"id": row.good_id, "title": row.good_title, "picture": picture},
+        "buyer": {"id": row.buyer_id, "username": row.buyer_name},
+        "seller": {"id": row.seller_id, "username": row.seller_name},
+        "price": format_yuan(row.price),
+        "freight": format_yuan(row.freight),
+        "amount": format_yuan(row.amount),
+        "trade_mode": row.trade_mode,
+        "trade_mode_text": TRADE_TEXT[row.trade_mode],
+        "bill_status": row.bill_status,
+        "bill_status_text": BILL_TEXT[row.bill_status],
+        "order_status": row.order_status,
+        "order_status_text": ORDER_TEXT[row.order_status],
+        "closed": row.closed,
+        "closed_reason": row.closed_reason,
+        "actions": actions(order_id=row.id, phase=phase, role=role, facts=facts, hidden=hidden),
+        "deadline": deadline(phase=phase, since=row.phase_since, facts=facts),
+        "address": row.address,
+        "delivery": _waybill(row, "delivery"),
+        "return_delivery": _waybill(row, "return"),
+        "refund": _refund(row),
+        "created_at": shown(row.created_at),
+        "updated_at": shown(row.updated_at),
+    }
+
+
+def _waybill(row: Row[Any], prefix: str) -> WaybillOut | None:
+    values = row._mapping  # noqa: SLF001 - SQLAlchemy's public way to read a row by name
+    if values[f"{prefix}_company"] is None:
+        return None
+    return {
+        "company": values[f"{prefix}_company"],
+        "tracking_no": values[f"{prefix}_tracking_no"],
+        "freight": format_yuan(values[f"{prefix}_freight"]),
+        "sender": values[f"{prefix}_sender"],
+        "recipient": values[f"{prefix}_recipient"],
+        "created_at": shown(values[f"{prefix}_created_at"]),
+    }
+
+
+def _refund(row: Row[Any]) -> RefundOut | None:
+    if row.refund_requested_at is None and row.refund_state is None:
+        return None
+    return {
+        "reason": row.refund_reason,
+        "description": row.refund_description,
+        "requested_at": shown_or_none(row.refund_requested_at),
+        "requests": row.refund_count,
+        "amount": None if row.refund_amount is None else format_yuan(row.refund_amount),
+        "state": row.refund_state,
+    }
+
+
+_EVENT_TEXT = {event.value: text.zh for event, text in ORDER.events.items()} | {
+    ORDER.creation.name: ORDER.creation.text.zh
+}
+
+
+def _history(records: Sequence[Row[Any]]) -> list[HistoryOut]:
+    return [
+        {
+            "sequence": record.sequence,
+            "event": record.event,
+            "text": _EVENT_TEXT[record.event],
+            "role": record.role,
+            "role_text": ORDER.roles[record.role].zh,
+            "actor_id": record.actor_id,
+            "from_bill_status": record.from_bill,
+            "from_order_status": record.from_order,
+            "to_bill_status": record.to_bill,
+            "to_order_status": record.to_order,
+            "closed": record.closed,
+            "note": record.note,
+            "at": shown(record.at),
+        }
+        for record in records
+    ]

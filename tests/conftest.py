@@ -1,0 +1,121 @@
+"""Real engines for every test: PostgreSQL and Valkey from the environment, or embedded ones started for the session.
+
+Each pytest process gets a database and a Valkey number of its own, so runs may go side by side.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import make_url, text
+
+from app import create_app
+from app.extensions import db
+from app.money.sandbox.keys import create_keys
+from config import Environment, Settings, load_settings
+from supervisor.engines import EmbeddedPostgres, EmbeddedValkey
+
+
+@pytest.fixture(scope="session")
+def stores() -> Iterator[tuple[str, str]]:
+    """`(database_url, redis_url)` of this pytest process's own, empty stores."""
+    with ExitStack() as stack:
+        database_url, redis_url = os.environ.get("DATABASE_URL"), os.environ.get("REDIS_URL")
+        if not (database_url and redis_url):
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="saltfish-tests-", dir="/var/tmp")))
+            postgres, valkey = EmbeddedPostgres(folder / "pg", durable=False), EmbeddedValkey(folder / "vk", durable=False)
+            stack.callback(postgres.delete)
+            stack.callback(valkey.delete)
+            stack.enter_context(postgres)
+            stack.enter_context(valkey)
+            database_url, redis_url = postgres.url, valkey.url
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+        server = make_url(database_url)
+        name = f"saltfish_test_{os.getpid()}_{worker}"
+        with psycopg.connect(_dsn(str(server.render_as_string(hide_password=False))), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+            yield (
+                server.set(database=name).render_as_string(hide_password=False),
+                _with_number(redis_url, int(worker) + 1),
+            )
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _dsn(url: str) -> str:
+    return url.replace("postgresql+psycopg://", "postgresql://", 1)
+
+
+def _with_number(redis_url: str, number: int) -> str:
+    separator = "&" if "?" in redis_url else "?"
+    return f"{redis_url}{separator}db={number}"
+
+
+@pytest.fixture(scope="session")
+def settings(stores: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of the tests: their own stores, folders and keys; no rate limits (tests of limits switch them on)."""
+    instance = tmp_path_factory.mktemp("instance")
+    create_keys(instance / "keys")
+    loaded = load_settings(
+        {
+            "SALTFISH_ENV": Environment.TESTING,
+            "DATABASE_URL": stores[0],
+            "REDIS_URL": stores[1],
+            "INSTANCE_PATH": str(instance),
+            "SEARCH_INDEX_PATH": str(instance / "search"),
+            "ALIPAY_APP_PRIVATE_KEY_PATH": str(instance / "keys" / "app_private.pem"),
+            "ALIPAY_PUBLIC_KEY_PATH": str(instance / "keys" / "gateway_public.pem"),
+            "CAPTCHA_REVEAL": "1",
+            "LOG_LEVEL": "WARNING",
+        }
+    )
+    return replace(loaded, rate_limits_enabled=False)
+
+
+@pytest.fixture(scope="session")
+def app(settings: Settings) -> Iterator[Flask]:
+    """The application on the migrated test database. An app context is not pushed: each test opens what it needs."""
+    app = create_app(settings)
+    with app.app_context():
+        db.create_all()
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+    app.extensions["valkey"].close()
+
+
+@pytest.fixture
+def clean(app: Flask, settings: Settings) -> Iterator[None]:
+    """Empty stores around a test."""
+    _empty(app, settings)
+    yield
+    with app.app_context():
+        db.session.remove()
+
+
+def _empty(app: Flask, settings: Settings) -> None:
+    with app.app_context(), db.engine.begin() as connection:
+        tables = ", ".join(table.name for table in db.metadata.sorted_tables)
+        connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
+    with redis.Redis.from_url(settings.redis_url) as valkey:
+        valkey.flushdb()
+
+
+@pytest.fixture
+def client(app: Flask, clean: None) -> FlaskClient:
+    """A test client on empty stores."""
+    return app.test_client()
+
+
+@pytest.fixture
+def context(app: Flask, clean: None) -> Iterator[Flask]:
+    """The application with its context pushed, on empty stores: for calling services."""
+    with app.app_context():
+        yield app
