@@ -1,0 +1,201 @@
+"""What the accounts' URLs take and give."""
+
+from typing import Annotated, Any, NotRequired
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from sqlalchemy import Row
+from typing_extensions import TypedDict
+
+from app.accounts.passwords import KnownPasswordIn, NewPasswordIn, resembles
+from app.accounts.usernames import UsernameIn
+from app.clock import shown
+from app.fields import CleanText
+
+
+class RegisterIn(BaseModel):
+    """A registration."""
+
+    model_config = ConfigDict(frozen=True)
+
+    username: UsernameIn
+    password: NewPasswordIn
+    captcha_id: Annotated[str, CleanText(1, 64)]
+    captcha_code: Annotated[str, CleanText(1, 16)]
+
+    @field_validator("password")
+    @classmethod
+    def _not_the_username(cls, password: NewPasswordIn, info: ValidationInfo) -> NewPasswordIn:
+        if resembles(password.get_secret_value(), info.data.get("username", "")):
+            raise ValueError("不能与用户名相同")
+        return password
+
+
+class LoginIn(BaseModel):
+    """A login."""
+
+    model_config = ConfigDict(frozen=True)
+
+    username: UsernameIn
+    password: KnownPasswordIn
+
+
+class ProfileIn(BaseModel):
+    """The part of the own profile that its owner writes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    bio: Annotated[str, CleanText(0, 200, multiline=True)]
+
+
+class PasswordIn(BaseModel):
+    """A change of password."""
+
+    model_config = ConfigDict(frozen=True)
+
+    old_password: KnownPasswordIn
+    new_password: NewPasswordIn
+
+
+_Place = Annotated[str, CleanText(1, 30)]
+_Detail = Annotated[str, CleanText(1, 200)]
+# Mainland mobile numbers, the only ones that couriers there take.
+_Mobile = Annotated[str, Field(pattern=r"^1[3-9][0-9]{9}$", examples=["13800138000"]), CleanText(1, 11)]
+
+
+class AddressIn(BaseModel):
+    """A delivery address. `is_default` false never takes the default away: there is always exactly one."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: Annotated[str, CleanText(1, 30)]
+    mobile: _Mobile
+    province: _Place
+    city: _Place
+    district: _Place
+    detail: _Detail
+    is_default: bool = False
+
+    def changes(self) -> dict[str, Any]:
+        """Every field."""
+        return self.model_dump()
+
+
+class AddressPatchIn(BaseModel):
+    """Some fields of a delivery address; those left out stay as they are."""
+
+    model_config = ConfigDict(frozen=True)
+
+    # The defaults only mark the fields as optional: unset ones are never read.
+    name: Annotated[str, CleanText(1, 30)] = Field(default_factory=str)
+    mobile: _Mobile = Field(default_factory=str)
+    province: _Place = Field(default_factory=str)
+    city: _Place = Field(default_factory=str)
+    district: _Place = Field(default_factory=str)
+    detail: _Detail = Field(default_factory=str)
+    is_default: bool = Field(default_factory=bool)
+
+    def changes(self) -> dict[str, Any]:
+        """The fields that were sent."""
+        return self.model_dump(exclude_unset=True)
+
+
+class CaptchaOut(TypedDict):
+    """A captcha; `image` is a PNG as data URI, `captcha_code` is there only where the setting CAPTCHA_REVEAL is on."""
+
+    captcha_id: str
+    image: str
+    captcha_code: NotRequired[str]
+
+
+class RegisteredOut(TypedDict):
+    """Who was registered."""
+
+    user_id: int
+    username: str
+
+
+class OwnProfileOut(TypedDict):
+    """A user as they see themselves."""
+
+    id: int
+    username: str
+    bio: str
+    is_staff: bool
+    created_at: str
+
+
+class TokensOut(TypedDict):
+    """Bearer tokens; `expires_in` is the access token's life in seconds."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+
+
+class LoginOut(TokensOut):
+    """Tokens, and whose they are."""
+
+    user: OwnProfileOut
+
+
+class PublicProfileOut(TypedDict):
+    """A user as everybody sees them."""
+
+    id: int
+    username: str
+    bio: str
+    created_at: str
+    goods_on_sale: int
+
+
+class AddressOut(TypedDict):
+    """A delivery address, for its owner."""
+
+    id: int
+    name: str
+    mobile: str
+    province: str
+    city: str
+    district: str
+    detail: str
+    is_default: bool
+    created_at: str
+    updated_at: str
+
+
+def own_profile_out(row: Row[Any]) -> OwnProfileOut:
+    """`row` of `queries.own_profile`."""
+    return {
+        "id": row.id,
+        "username": row.username,
+        "bio": row.bio,
+        "is_staff": row.is_staff,
+        "created_at": shown(row.created_at),
+    }
+
+
+def public_profile_out(row: Row[Any]) -> PublicProfileOut:
+    """`row` of `queries.public_profile`."""
+    return {
+        "id": row.id,
+        "username": row.username,
+        "bio": row.bio,
+        "created_at": shown(row.created_at),
+        "goods_on_sale": row.goods_on_sale,
+    }
+
+
+def address_out(row: Row[Any]) -> AddressOut:
+    """`row` of the table of addresses."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "mobile": row.mobile,
+        "province": row.province,
+        "city": row.city,
+        "district": row.district,
+        "detail": row.detail,
+        "is_default": row.is_default,
+        "created_at": shown(row.created_at),
+        "updated_at": shown(row.updated_at),
+    }

@@ -1,0 +1,193 @@
+"""What people do with accounts and addresses, one function per verb."""
+
+from typing import Any
+
+import structlog
+from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.orm import Session
+
+from app.accounts import throttle
+from app.accounts.captcha import consume_captcha
+from app.accounts.models import Address, User
+from app.accounts.passwords import hash_password, is_outdated, resembles, verify_password
+from app.accounts.queries import own_profile
+from app.accounts.usernames import username_key
+from app.answers import Answer, Refused, field_errors
+from app.clock import utcnow
+from app.database import row_or_none, transaction
+
+log = structlog.get_logger(__name__)
+
+MAX_ADDRESSES = 20
+"""Addresses one user may keep."""
+
+_SNAPSHOT = (Address.name, Address.mobile, Address.province, Address.city, Address.district, Address.detail)
+
+
+def register(*, username: str, password: str, captcha_id: str, captcha_code: str) -> int:
+    """Make the account of somebody who answered a captcha. Returns the user's id.
+
+    Raises Refused(CAPTCHA_WRONG); Refused(REGISTRATION_FAILED) where the username is taken.
+    """
+    if not consume_captcha(captcha_id=captcha_id, code=captcha_code):
+        raise Refused(Answer.CAPTCHA_WRONG)
+    with transaction() as session:
+        user_id = create_user(session, username=username, password=password).id
+    log.info("user_registered", user_id=user_id)
+    return user_id
+
+
+def create_user(session: Session, *, username: str, password: str, is_staff: bool = False) -> User:
+    """Make an account in `session`'s transaction: of two at the same moment with one name, one is refused.
+
+    Trusts that `username` and `password` keep the rules of `schemas.RegisterIn`.
+    Raises Refused(REGISTRATION_FAILED) where the username is taken.
+    """
+    values = {
+        "username": username,
+        "username_key": username_key(username),
+        "password_hash": hash_password(password),
+        "is_staff": is_staff,
+        "created_at": utcnow(),
+    }
+    statement = postgresql_insert(User).values(bio="", **values).on_conflict_do_nothing(index_elements=["username_key"])
+    user = session.scalars(statement.returning(User)).one_or_none()
+    if user is None:
+        raise Refused(Answer.REGISTRATION_FAILED, data=field_errors(username="用户名已被使用"))
+    return user
+
+
+def login(*, username: str, password: str, origin: str) -> Row[Any]:
+    """The profile (`queries.own_profile`) of whoever proves to be `username`. `origin` is the caller's IP address.
+
+    Raises Refused(LOGIN_FAILED) with the seconds to wait after too many failures, and Refused(WRONG_CREDENTIALS)
+    whether the name or the password is wrong, after the same work.
+    """
+    wait = throttle.admit(username=username, origin=origin)
+    if wait:
+        raise Refused(Answer.LOGIN_FAILED, retry_after=wait)
+    found = row_or_none(select(User.id, User.password_hash).where(User.username_key == username_key(username)))
+    right = verify_password(None if found is None else found.password_hash, password)
+    if found is None or not right:
+        raise Refused(Answer.WRONG_CREDENTIALS)
+    throttle.forgive(username=username, origin=origin)
+    if is_outdated(found.password_hash):
+        _replace_hash(found.id, old=found.password_hash, new=hash_password(password))
+    log.info("user_logged_in", user_id=found.id)
+    return own_profile(found.id)
+
+
+def change_password(*, user_id: int, old_password: str, new_password: str, origin: str) -> None:
+    """Change the password of somebody who knows the old one. Guessing it is slowed as at the login.
+
+    Raises Refused with TOO_MANY_REQUESTS (and the seconds to wait), OLD_PASSWORD_WRONG, NO_SUCH_USER, or MALFORMED
+    where the new password is the old one or the username.
+    """
+    user = row_or_none(select(User.username, User.password_hash).where(User.id == user_id))
+    if user is None:
+        raise Refused(Answer.NO_SUCH_USER)
+    if resembles(new_password, user.username):
+        raise Refused(Answer.MALFORMED, data={"errors": {"new_password": ["不能与用户名相同"]}})
+    if new_password == old_password:
+        raise Refused(Answer.MALFORMED, data={"errors": {"new_password": ["不能与原密码相同"]}})
+    wait = throttle.admit(username=user.username, origin=origin)
+    if wait:
+        raise Refused(Answer.TOO_MANY_REQUESTS, retry_after=wait)
+    if not verify_password(user.password_hash, old_password):
+        raise Refused(Answer.OLD_PASSWORD_WRONG)
+    throttle.forgive(username=user.username, origin=origin)
+    if not _replace_hash(user_id, old=user.password_hash, new=hash_password(new_password)):
+        # Somebody changed it since it was read: what was the old password then is not any more.
+        raise Refused(Answer.OLD_PASSWORD_WRONG)
+    log.info("password_changed", user_id=user_id)
+
+
+def _replace_hash(user_id: int, *, old: str, new: str) -> bool:
+    with transaction() as session:
+        statement = update(User).where(User.id == user_id, User.password_hash == old).values(password_hash=new)
+        return session.execute(statement.returning(User.id)).first() is not None
+
+
+def edit_profile(*, user_id: int, bio: str) -> None:
+    """Change what the user says about themselves. Raises Refused(NO_SUCH_USER)."""
+    with transaction() as session:
+        if session.execute(update(User).where(User.id == user_id).values(bio=bio).returning(User.id)).first() is None:
+            raise Refused(Answer.NO_SUCH_USER)
+
+
+def add_address(*, user_id: int, is_default: bool, **texts: str) -> Row[Any]:
+    """Add an address; `texts` are name, mobile, province, city, district and detail. The first one is the default.
+
+    Returns the row. Raises Refused(TOO_MANY_ADDRESSES), Refused(NO_SUCH_USER).
+    """
+    with transaction() as session:
+        _lock(session, user_id)
+        kept = session.scalars(select(func.count()).select_from(Address).where(Address.user_id == user_id)).one()
+        if kept >= MAX_ADDRESSES:
+            raise Refused(Answer.TOO_MANY_ADDRESSES)
+        if is_default:
+            _clear_default(session, user_id)
+        now = utcnow()
+        values = {"user_id": user_id, "is_default": is_default or kept == 0, "created_at": now, "updated_at": now}
+        return session.execute(insert(Address).values(**values, **texts).returning(*Address.__table__.c)).one()
+
+
+def edit_address(*, user_id: int, address_id: int, is_default: bool = False, **texts: str) -> Row[Any]:
+    """Change the given fields of an address. `is_default` makes it the default; False leaves that as it is.
+
+    Returns the row. Raises Refused(NO_SUCH_ADDRESS), Refused(NO_SUCH_USER).
+    """
+    with transaction() as session:
+        _lock(session, user_id)
+        if is_default:
+            _clear_default(session, user_id)
+        changes = {**texts, "updated_at": utcnow(), **({"is_default": True} if is_default else {})}
+        own = update(Address).where(Address.id == address_id, Address.user_id == user_id)
+        row = session.execute(own.values(**changes).returning(*Address.__table__.c)).first()
+        if row is None:
+            raise Refused(Answer.NO_SUCH_ADDRESS)
+        return row
+
+
+def delete_address(*, user_id: int, address_id: int) -> None:
+    """Delete an address; where it was the default, the newest remaining one becomes it.
+
+    Orders keep their copies. Raises Refused(NO_SUCH_ADDRESS), Refused(NO_SUCH_USER).
+    """
+    with transaction() as session:
+        _lock(session, user_id)
+        own = delete(Address).where(Address.id == address_id, Address.user_id == user_id)
+        was_default = session.scalar(own.returning(Address.is_default))
+        if was_default is None:
+            raise Refused(Answer.NO_SUCH_ADDRESS)
+        if was_default:
+            newest = select(func.max(Address.id)).where(Address.user_id == user_id).scalar_subquery()
+            session.execute(update(Address).where(Address.id == newest).values(is_default=True))
+
+
+def address_snapshot(*, user_id: int, address_id: int) -> dict[str, str]:
+    """What an order or waybill copies of the user's address: name, mobile, province, city, district, detail.
+
+    Joins the caller's transaction. Raises Refused(NO_SUCH_ADDRESS), for other people's addresses as well.
+    """
+    with transaction() as session:
+        statement = select(*_SNAPSHOT).where(Address.id == address_id, Address.user_id == user_id)
+        row = session.execute(statement).first()
+        if row is None:
+            raise Refused(Answer.NO_SUCH_ADDRESS)
+        return dict(row._mapping)
+
+
+def _lock(session: Session, user_id: int) -> None:
+    """Let only one transaction at a time work on the user's addresses. Raises Refused(NO_SUCH_USER).
+
+    FOR NO KEY UPDATE: orders and goods that refer to the user meanwhile do not wait.
+    """
+    if session.scalar(select(User.id).where(User.id == user_id).with_for_update(key_share=True)) is None:
+        raise Refused(Answer.NO_SUCH_USER)
+
+
+def _clear_default(session: Session, user_id: int) -> None:
+    # Before another row is set: the unique index that allows one default is checked row by row.
+    session.execute(update(Address).where(Address.user_id == user_id, Address.is_default).values(is_default=False))

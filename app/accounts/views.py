@@ -1,0 +1,260 @@
+"""URLs of registration, login, sessions, profiles and addresses."""
+
+from flask import current_app, request
+
+from app.accounts import queries, service, tokens
+from app.accounts.captcha import make_captcha
+from app.accounts.schemas import (
+    AddressIn,
+    AddressOut,
+    AddressPatchIn,
+    CaptchaOut,
+    LoginIn,
+    LoginOut,
+    OwnProfileOut,
+    PasswordIn,
+    ProfileIn,
+    PublicProfileOut,
+    RegisteredOut,
+    RegisterIn,
+    TokensOut,
+    address_out,
+    own_profile_out,
+    public_profile_out,
+)
+from app.answers import Answer
+from app.web.api import Api
+from app.web.auth import Actor, Auth
+from app.web.paging import Page, PageQuery, page_of
+
+api = Api("accounts", __name__, tag="用户")
+
+
+def _origin() -> str:
+    """The caller's IP address, as far as the setting TRUSTED_PROXIES lets it be known."""
+    return request.remote_addr or "0.0.0.0"  # noqa: S104 - not bound to: stands for servers that do not say (Unix sockets)
+
+
+@api.get("/register/", out=CaptchaOut, answer=Answer.CAPTCHA_MADE, limit="rate_limit_captcha")
+def captcha() -> CaptchaOut:
+    """获取注册验证码
+
+    The captcha lives five minutes and works once, right or wrong.
+    """
+    settings = current_app.extensions["saltfish.settings"]
+    made = make_captcha(lifetime=settings.captcha_lifetime)
+    out: CaptchaOut = {"captcha_id": made.id, "image": made.image}
+    return {**out, "captcha_code": made.code} if settings.captcha_reveal else out
+
+
+@api.post(
+    "/register/",
+    body=RegisterIn,
+    out=RegisteredOut,
+    answer=Answer.REGISTERED,
+    malformed=Answer.REGISTRATION_MALFORMED,
+    refuses=(Answer.CAPTCHA_WRONG, Answer.REGISTRATION_FAILED),
+    limit="rate_limit_register",
+)
+def register(*, body: RegisterIn) -> RegisteredOut:
+    """注册
+
+    The format is checked first, then the captcha, which a malformed request leaves unused, then whether the username
+    is taken; upper and lower case are one.
+    """
+    user_id = service.register(
+        username=body.username,
+        password=body.password.get_secret_value(),
+        captcha_id=body.captcha_id,
+        captcha_code=body.captcha_code,
+    )
+    return {"user_id": user_id, "username": body.username}
+
+
+@api.post(
+    "/login/",
+    body=LoginIn,
+    out=LoginOut,
+    answer=Answer.LOGGED_IN,
+    malformed=Answer.LOGIN_MALFORMED,
+    refuses=(Answer.WRONG_CREDENTIALS, Answer.LOGIN_FAILED),
+    limit="rate_limit_login",
+)
+def login(*, body: LoginIn) -> LoginOut:
+    """登录
+
+    After too many failures, of the account or of the caller's address, logins are refused (429) for the seconds in
+    `Retry-After`, which double with each further failure.
+    """
+    user = service.login(username=body.username, password=body.password.get_secret_value(), origin=_origin())
+    return {**tokens.start_session(user.id), "user": own_profile_out(user)}
+
+
+@api.post(
+    "/api/token_refresh/",
+    auth=Auth.REFRESH,
+    out=TokensOut,
+    answer=Answer.TOKEN_REFRESHED,
+    refuses=(Answer.NO_SUCH_USER,),
+    limit="rate_limit_login",
+)
+def refresh_tokens(*, actor: Actor) -> TokensOut:
+    """刷新令牌
+
+    Takes the refresh token as bearer and answers a new pair. Each refresh token works once: used again, it ends its
+    session.
+    """
+    queries.own_profile(actor.id)
+    return tokens.rotate(actor.claims)
+
+
+@api.post("/api/logout/", auth=Auth.USER, answer=Answer.LOGGED_OUT)
+def logout(*, actor: Actor) -> None:
+    """退出登录
+
+    Ends the session: its access and refresh tokens are refused from now on.
+    """
+    tokens.end_session(actor.id, actor.claims["session"])
+
+
+@api.get("/api/user/", auth=Auth.USER, out=OwnProfileOut, answer=Answer.USER_FOUND, refuses=(Answer.NO_SUCH_USER,))
+def own_profile(*, actor: Actor) -> OwnProfileOut:
+    """查询自己的用户信息"""
+    return own_profile_out(queries.own_profile(actor.id))
+
+
+@api.patch(
+    "/api/user/",
+    auth=Auth.USER,
+    body=ProfileIn,
+    out=OwnProfileOut,
+    answer=Answer.PROFILE_EDITED,
+    refuses=(Answer.NO_SUCH_USER,),
+)
+def edit_profile(*, actor: Actor, body: ProfileIn) -> OwnProfileOut:
+    """修改自己的用户信息"""
+    service.edit_profile(user_id=actor.id, bio=body.bio)
+    return own_profile_out(queries.own_profile(actor.id))
+
+
+@api.post(
+    "/api/user/password/",
+    auth=Auth.USER,
+    body=PasswordIn,
+    answer=Answer.PASSWORD_CHANGED,
+    refuses=(Answer.OLD_PASSWORD_WRONG, Answer.NO_SUCH_USER, Answer.TOO_MANY_REQUESTS),
+    limit="rate_limit_login",
+)
+def change_password(*, actor: Actor, body: PasswordIn) -> None:
+    """修改密码
+
+    This session goes on; all others of the user end.
+    """
+    service.change_password(
+        user_id=actor.id,
+        old_password=body.old_password.get_secret_value(),
+        new_password=body.new_password.get_secret_value(),
+        origin=_origin(),
+    )
+    tokens.end_other_sessions(actor.id, keep=actor.claims["session"])
+
+
+@api.get("/api/user/<id:user_id>/", out=PublicProfileOut, answer=Answer.USER_FOUND, refuses=(Answer.NO_SUCH_USER,))
+def public_profile(*, user_id: int) -> PublicProfileOut:
+    """查询用户的公开信息"""
+    return public_profile_out(queries.public_profile(user_id))
+
+
+@api.post(
+    "/api/add_address/",
+    auth=Auth.USER,
+    body=AddressIn,
+    out=AddressOut,
+    answer=Answer.ADDRESS_ADDED,
+    refuses=(Answer.TOO_MANY_ADDRESSES, Answer.NO_SUCH_USER),
+)
+def add_address(*, actor: Actor, body: AddressIn) -> AddressOut:
+    """添加收货地址
+
+    The first address is the default one, whatever `is_default` says.
+    """
+    return address_out(service.add_address(user_id=actor.id, **body.changes()))
+
+
+@api.get(
+    "/api/address/",
+    auth=Auth.USER,
+    query=PageQuery,
+    out=Page[AddressOut],
+    answer=Answer.ADDRESS_FOUND,
+    empty=Answer.NO_ADDRESSES,
+)
+def addresses(*, actor: Actor, query: PageQuery) -> Page[AddressOut]:
+    """查询自己的收货地址
+
+    The default one first, then the newest.
+    """
+    kept = queries.addresses(actor.id)
+    shown = kept[query.offset : query.offset + query.size]
+    return page_of([address_out(row) for row in shown], total=len(kept), query=query)
+
+
+@api.get(
+    "/api/address/<id:address_id>/",
+    auth=Auth.USER,
+    out=AddressOut,
+    answer=Answer.ADDRESS_FOUND,
+    refuses=(Answer.NO_SUCH_ADDRESS,),
+)
+def address(*, actor: Actor, address_id: int) -> AddressOut:
+    """查询收货地址"""
+    return address_out(queries.address(user_id=actor.id, address_id=address_id))
+
+
+@api.put(
+    "/api/address/<id:address_id>/",
+    auth=Auth.USER,
+    body=AddressIn,
+    out=AddressOut,
+    answer=Answer.ADDRESS_EDITED,
+    refuses=(Answer.NO_SUCH_ADDRESS, Answer.NO_SUCH_USER),
+)
+def replace_address(*, actor: Actor, address_id: int, body: AddressIn) -> AddressOut:
+    """修改收货地址"""
+    return address_out(service.edit_address(user_id=actor.id, address_id=address_id, **body.changes()))
+
+
+@api.patch(
+    "/api/address/<id:address_id>/",
+    auth=Auth.USER,
+    body=AddressPatchIn,
+    out=AddressOut,
+    answer=Answer.ADDRESS_EDITED,
+    refuses=(Answer.NO_SUCH_ADDRESS, Answer.NO_SUCH_USER),
+)
+def edit_address(*, actor: Actor, address_id: int, body: AddressPatchIn) -> AddressOut:
+    """修改收货地址的部分信息"""
+    return address_out(service.edit_address(user_id=actor.id, address_id=address_id, **body.changes()))
+
+
+@api.post(
+    "/api/address/<id:address_id>/default/",
+    auth=Auth.USER,
+    out=AddressOut,
+    answer=Answer.ADDRESS_EDITED,
+    refuses=(Answer.NO_SUCH_ADDRESS, Answer.NO_SUCH_USER),
+)
+def make_address_default(*, actor: Actor, address_id: int) -> AddressOut:
+    """设为默认收货地址"""
+    return address_out(service.edit_address(user_id=actor.id, address_id=address_id, is_default=True))
+
+
+@api.delete(
+    "/api/address/<id:address_id>/",
+    auth=Auth.USER,
+    answer=Answer.ADDRESS_DELETED,
+    refuses=(Answer.NO_SUCH_ADDRESS, Answer.NO_SUCH_USER),
+)
+def delete_address(*, actor: Actor, address_id: int) -> None:
+    """删除收货地址"""
+    service.delete_address(user_id=actor.id, address_id=address_id)
