@@ -1,4 +1,4 @@
-"""Who is asking: bearer tokens through Flask-JWT-Extended, their revocation in Valkey, and the envelopes of their faults."""
+"""Who is asking: bearer tokens through Flask-JWT-Extended, their revocation in Valkey, the envelopes of faults."""
 
 from dataclasses import dataclass
 from enum import Enum

@@ -4,7 +4,6 @@ import structlog
 from flask import Flask, Response
 from flask_limiter import RateLimitExceeded
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import RequestRedirect
 
 from app.answers import Answer, Refused
 from app.web.envelope import envelope
@@ -38,8 +37,6 @@ def register_error_handlers(app: Flask) -> None:
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:
-        if isinstance(error, RequestRedirect):  # Werkzeug's own; strict_slashes and merge_slashes are off, so never ours
-            raise error
         answer = _HTTP_ANSWERS.get(error.code or 500)
         if answer is None:
             log.error("unmapped_http_error", code=error.code, name=error.name)
@@ -50,6 +47,6 @@ def register_error_handlers(app: Flask) -> None:
         return response
 
     @app.errorhandler(Exception)
-    def fault(_error: Exception) -> Response:
-        log.exception("unhandled_fault")
+    def fault(error: Exception) -> Response:
+        log.error("unhandled_fault", exc_info=error)
         return envelope(Answer.FAULT)
