@@ -1,0 +1,329 @@
+"""Alipay's page pay (电脑网站支付) over python-alipay-sdk.
+
+The same code serves Alipay and the sandbox. Rules cited as "Alipay" are those of opendocs.alipay.com: notification
+fields, trade states and the error codes of alipay.trade.page.pay, .query, .refund, .fastpay.refund.query and .close.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from http.client import HTTPException
+from types import MappingProxyType
+from typing import Any, Self
+from urllib.error import HTTPError
+
+from alipay import AliPay  # type: ignore[import-untyped]  # the SDK ships no types
+from alipay.exceptions import AliPayException, AliPayValidationError  # type: ignore[import-untyped]  # as above
+from alipay.utils import AliPayConfig  # type: ignore[import-untyped]  # as above
+from werkzeug.datastructures import MultiDict
+
+from app.clock import SHANGHAI, utcnow
+from app.fen import format_yuan, parse_yuan
+from config import Settings
+
+from .base import (
+    GatewayRefused,
+    GatewayUnavailable,
+    Notification,
+    NotificationRefused,
+    RefundResult,
+    RefusalReason,
+    TradeState,
+    TradeStatus,
+)
+
+_SIGN_TYPE = "RSA2"
+_TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
+# gmt_refund comes with milliseconds, every other time without.
+_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,3})?", re.ASCII)
+
+_SUCCESS = "10000"
+# 20000: the service is not available; 40005: called too often. The sub codes say the same under other codes.
+_RETRYABLE_CODES = frozenset({"20000", "40005"})
+_RETRYABLE_SUB_CODES = frozenset({"ACQ.SYSTEM_ERROR", "AQC.SYSTEM_ERROR", "aop.ACQ.SYSTEM_ERROR"})
+_TRADE_NOT_EXIST = "ACQ.TRADE_NOT_EXIST"
+
+# Alipay takes at most 256 characters, none of / = & and none outside the basic plane; a good's title may have them.
+_SUBJECT_LENGTH = 256
+_NOT_IN_SUBJECT = re.compile(r"[/=&\s\x00-\x1f\x7f\ud800-\udfff\U00010000-\U0010ffff]+")
+_REASON_LENGTH = 256
+
+
+def _shanghai_text(moment: datetime) -> str:
+    if moment.tzinfo is None:
+        raise ValueError("a moment must have a time zone")
+    return moment.astimezone(SHANGHAI).strftime(_TIME_FORMAT)
+
+
+def _moment(text: str) -> datetime:
+    """`2026-11-22 20:15:00` in Shanghai as UTC; ValueError otherwise."""
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise ValueError("not a time")
+    return datetime.strptime(match[1], _TIME_FORMAT).replace(tzinfo=SHANGHAI).astimezone(UTC)
+
+
+def _subject(text: str, out_trade_no: str) -> str:
+    return _NOT_IN_SUBJECT.sub(" ", text).strip()[:_SUBJECT_LENGTH] or out_trade_no
+
+
+class _Fields:
+    """The fields of a notification; every way of reading one refuses by its name."""
+
+    def __init__(self, form: Mapping[str, str]) -> None:
+        pairs = form.items(multi=True) if isinstance(form, MultiDict) else form.items()
+        self.values: dict[str, str] = {}
+        for name, value in pairs:
+            # Of a doubled field one reader takes the first value and another the last: neither is to be believed.
+            if name in self.values:
+                raise NotificationRefused(RefusalReason.MALFORMED_FIELD, name)
+            self.values[name] = value
+
+    def text(self, name: str) -> str:
+        value = self.optional(name)
+        if value is None:
+            raise NotificationRefused(RefusalReason.MISSING_FIELD, name)
+        return value
+
+    def optional(self, name: str) -> str | None:
+        return self.values.get(name) or None
+
+    def expect(self, name: str, expected: str, reason: RefusalReason = RefusalReason.MALFORMED_FIELD) -> None:
+        if self.text(name) != expected:
+            raise NotificationRefused(reason, name)
+
+    def fen(self, name: str) -> int:
+        try:
+            return parse_yuan(self.text(name))
+        except ValueError as error:
+            raise NotificationRefused(RefusalReason.MALFORMED_FIELD, name) from error
+
+    def moment(self, name: str) -> datetime:
+        try:
+            return _moment(self.text(name))
+        except ValueError as error:
+            raise NotificationRefused(RefusalReason.MALFORMED_FIELD, name) from error
+
+
+class AlipayGateway:
+    """A `Gateway` that is Alipay, or the sandbox.
+
+    `app_private_key` and `alipay_public_key` are PEM texts (ours to sign with, Alipay's to verify with); ValueError
+    where one is not. `timeout_s` bounds each network call, in seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        app_id: str,
+        seller_id: str,
+        gateway_url: str,
+        app_private_key: str,
+        alipay_public_key: str,
+        timeout_s: float,
+    ) -> None:
+        self._app_id = app_id
+        self._seller_id = seller_id
+        self._gateway_url = gateway_url
+        self._sdk = AliPay(
+            appid=app_id,
+            app_private_key_string=app_private_key,
+            alipay_public_key_string=alipay_public_key,
+            sign_type=_SIGN_TYPE,
+            config=AliPayConfig(timeout=timeout_s),
+        )
+        # The SDK knows two addresses of its own and has no setting for another.
+        self._sdk._gateway = gateway_url
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """The gateway that the settings name; OSError or ValueError where a key file cannot be read."""
+        return cls(
+            app_id=settings.alipay_app_id,
+            seller_id=settings.alipay_seller_id,
+            gateway_url=settings.gateway_url,
+            app_private_key=settings.alipay_app_private_key_path.read_text(),
+            alipay_public_key=settings.alipay_public_key_path.read_text(),
+            timeout_s=settings.alipay_timeout,
+        )
+
+    def page_pay_url(
+        self,
+        *,
+        out_trade_no: str,
+        amount_fen: int,
+        subject: str,
+        notify_url: str,
+        return_url: str,
+        expires_at: datetime,
+    ) -> str:
+        """See `Gateway.page_pay_url`. Characters that Alipay refuses in a subject become spaces."""
+        if amount_fen < 1:
+            raise ValueError("an amount must be at least one fen")
+        query: str = self._sdk.client_api(
+            "alipay.trade.page.pay",
+            {
+                "out_trade_no": out_trade_no,
+                "product_code": "FAST_INSTANT_TRADE_PAY",
+                "total_amount": format_yuan(amount_fen),
+                "subject": _subject(subject, out_trade_no),
+                "time_expire": _shanghai_text(expires_at),
+            },
+            notify_url=notify_url,
+            return_url=return_url,
+            timestamp=_shanghai_text(utcnow()),
+        )
+        return f"{self._gateway_url}?{query}"
+
+    def read_notification(self, form: Mapping[str, str]) -> Notification:
+        """See `Gateway.read_notification`. The signature is checked before any field is believed."""
+        fields = _Fields(form)
+        sign = fields.text("sign")
+        fields.expect("sign_type", _SIGN_TYPE)
+        if fields.text("charset").lower() != "utf-8":
+            raise NotificationRefused(RefusalReason.MALFORMED_FIELD, "charset")
+        if not self._signed_by_alipay(fields.values, sign):
+            raise NotificationRefused(RefusalReason.BAD_SIGNATURE, "sign")
+        fields.expect("app_id", self._app_id, RefusalReason.OTHER_APP)
+        fields.expect("seller_id", self._seller_id, RefusalReason.OTHER_SELLER)
+        fields.expect("notify_type", "trade_status_sync")
+        try:
+            status = TradeStatus(fields.text("trade_status"))
+        except ValueError as error:
+            raise NotificationRefused(RefusalReason.MALFORMED_FIELD, "trade_status") from error
+        has_payment = status.paid or fields.optional("gmt_payment") is not None
+        return Notification(
+            notify_id=fields.text("notify_id"),
+            out_trade_no=fields.text("out_trade_no"),
+            trade_no=fields.text("trade_no"),
+            amount_fen=fields.fen("total_amount"),
+            status=status,
+            paid_at=fields.moment("gmt_payment") if has_payment else None,
+            refunded_fen=fields.fen("refund_fee") if fields.optional("refund_fee") else 0,
+            out_request_no=fields.optional("out_biz_no"),
+            raw=MappingProxyType(fields.values),
+        )
+
+    def query(self, out_trade_no: str) -> TradeState | None:
+        """See `Gateway.query`."""
+        try:
+            answer = self._call("alipay.trade.query", {"out_trade_no": out_trade_no})
+        except GatewayRefused as error:
+            if error.sub_code == _TRADE_NOT_EXIST:
+                return None
+            raise
+        try:
+            paid_at = answer.get("send_pay_date")
+            return TradeState(
+                out_trade_no=out_trade_no,
+                trade_no=answer["trade_no"],
+                amount_fen=parse_yuan(answer["total_amount"]),
+                status=TradeStatus(answer["trade_status"]),
+                paid_at=None if paid_at is None else _moment(paid_at),
+            )
+        except (KeyError, ValueError) as error:
+            raise GatewayUnavailable("the answer to a query cannot be read") from error
+
+    def refund(self, *, out_trade_no: str, amount_fen: int, out_request_no: str, reason: str) -> RefundResult:
+        """See `Gateway.refund`.
+
+        Alipay: `fund_change=Y` alone says that this call moved money; otherwise the refund has to be asked for.
+        """
+        if amount_fen < 1:
+            raise ValueError("an amount must be at least one fen")
+        answer = self._call(
+            "alipay.trade.refund",
+            {
+                "out_trade_no": out_trade_no,
+                "refund_amount": format_yuan(amount_fen),
+                "out_request_no": out_request_no,
+                "refund_reason": reason[:_REASON_LENGTH],
+            },
+        )
+        moved = answer.get("fund_change") == "Y"
+        if not moved:
+            answer = self._call(
+                "alipay.trade.fastpay.refund.query", {"out_trade_no": out_trade_no, "out_request_no": out_request_no}
+            )
+            if not _confirms_refund(answer, out_request_no=out_request_no, amount_fen=amount_fen):
+                raise GatewayUnavailable("the gateway does not confirm the refund yet")
+        trade_no = answer.get("trade_no")
+        if not trade_no:
+            raise GatewayUnavailable("the answer to a refund cannot be read")
+        return RefundResult(
+            out_trade_no=out_trade_no,
+            trade_no=trade_no,
+            out_request_no=out_request_no,
+            amount_fen=amount_fen,
+            repeated=not moved,
+        )
+
+    def close(self, out_trade_no: str) -> bool:
+        """See `Gateway.close`."""
+        try:
+            self._call("alipay.trade.close", {"out_trade_no": out_trade_no})
+        except GatewayRefused as error:
+            if error.sub_code == _TRADE_NOT_EXIST:
+                return False
+            # Alipay refuses to close whatever does not wait for its payer, a closed trade too.
+            trade = self.query(out_trade_no)
+            if trade is None or trade.status is not TradeStatus.TRADE_CLOSED:
+                raise
+        return True
+
+    def _signed_by_alipay(self, values: Mapping[str, str], sign: str) -> bool:
+        # A copy: the SDK takes sign_type out of what it is given.
+        signed = {name: value for name, value in values.items() if name != "sign"}
+        try:
+            return bool(self._sdk.verify(signed, sign))
+        except ValueError:
+            # Not base64, or text that has no UTF-8 form.
+            return False
+
+    def _call(self, method: str, content: dict[str, str]) -> dict[str, Any]:
+        """The verified answer to a call about one trade, once it says 10000."""
+        try:
+            answer: dict[str, Any] = self._sdk.server_api(method, content, timestamp=_shanghai_text(utcnow()))
+        except AliPayValidationError as error:
+            raise GatewayUnavailable("the answer is not signed by the gateway") from error
+        except AliPayException as error:
+            answer = _unsigned_refusal(error, method)
+        except HTTPError as error:
+            error.close()
+            raise GatewayUnavailable(f"HTTP {error.code}") from error
+        except (OSError, HTTPException) as error:
+            raise GatewayUnavailable(f"no answer: {type(error).__name__}") from error
+        except (ValueError, AttributeError, TypeError) as error:
+            # The SDK reads into whatever came back; a proxy's page is no JSON object.
+            raise GatewayUnavailable("the answer cannot be read") from error
+        code, sub_code = str(answer.get("code", "")), str(answer.get("sub_code", ""))
+        if code in _RETRYABLE_CODES or sub_code in _RETRYABLE_SUB_CODES:
+            raise GatewayUnavailable(f"{code} {sub_code}")
+        if code != _SUCCESS:
+            raise GatewayRefused(code, sub_code, str(answer.get("sub_msg") or answer.get("msg", "")))
+        # An answer's signature does not bind it to its question: one about another trade could be put in its place.
+        if answer.get("out_trade_no", content["out_trade_no"]) != content["out_trade_no"]:
+            raise GatewayUnavailable("the answer is about another trade")
+        return answer
+
+
+def _confirms_refund(answer: dict[str, Any], *, out_request_no: str, amount_fen: int) -> bool:
+    """Alipay: the answer has the refund's data exactly when it took place; newer ones also say so in refund_status."""
+    return (
+        answer.get("out_request_no") == out_request_no
+        and answer.get("refund_amount") == format_yuan(amount_fen)
+        and answer.get("refund_status", "REFUND_SUCCESS") == "REFUND_SUCCESS"
+    )
+
+
+def _unsigned_refusal(error: AliPayException, method: str) -> dict[str, Any]:
+    """What the gateway says where it cannot sign, for example to an application that it does not know.
+
+    The SDK hands the raw answer on in the error's text only. An unsigned answer may be a refusal, never a success.
+    """
+    raw = json.loads(str(error).partition("message:")[2])
+    answer = raw.get(f"{method.replace('.', '_')}_response") or raw.get("error_response")
+    if answer.get("code") == _SUCCESS:
+        raise GatewayUnavailable("the answer is not signed by the gateway")
+    return dict(answer)

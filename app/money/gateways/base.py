@@ -1,0 +1,150 @@
+"""What the services ask of a payment gateway, and the values that come back.
+
+Money is integer fen, moments are aware UTC. A gateway keeps no state of its own and is safe to share between threads.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+
+class TradeStatus(StrEnum):
+    """Where a trade stands at the gateway; names and values are Alipay's."""
+
+    WAIT_BUYER_PAY = "WAIT_BUYER_PAY"
+    TRADE_SUCCESS = "TRADE_SUCCESS"
+    TRADE_FINISHED = "TRADE_FINISHED"
+    """Paid, and the time for refunds is over."""
+    TRADE_CLOSED = "TRADE_CLOSED"
+    """Closed unpaid, or paid and refunded in full."""
+
+    @property
+    def paid(self) -> bool:
+        """Whether the payer's money is with us: Alipay counts these two as paid, and no other."""
+        return self in (TradeStatus.TRADE_SUCCESS, TradeStatus.TRADE_FINISHED)
+
+
+class RefusalReason(StrEnum):
+    """Why a notification is not believed."""
+
+    BAD_SIGNATURE = "bad_signature"
+    OTHER_APP = "other_app"
+    OTHER_SELLER = "other_seller"
+    MALFORMED_FIELD = "malformed_field"
+    MISSING_FIELD = "missing_field"
+
+
+class NotificationRefused(Exception):  # noqa: N818 - says what happened, as the other errors here
+    """The notification is not believed; nothing may be changed because of it.
+
+    `code` names the field that was wrong, such as `total_amount` or `sign`. The values are left out: they come from
+    whoever sent the request.
+    """
+
+    def __init__(self, reason: RefusalReason, code: str) -> None:
+        super().__init__(f"{reason}: {code}")
+        self.reason = reason
+        self.code = code
+
+
+class GatewayUnavailable(Exception):  # noqa: N818 - says what happened
+    """No answer that can be believed: whether the call took effect is unknown. It may be repeated as it is."""
+
+
+class GatewayRefused(Exception):  # noqa: N818 - says what happened
+    """The gateway's final no; repeating the same call gives the same answer. The three texts are the gateway's."""
+
+    def __init__(self, code: str, sub_code: str, msg: str) -> None:
+        super().__init__(f"{code} {sub_code}: {msg}")
+        self.code = code
+        self.sub_code = sub_code
+        self.msg = msg
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """A notification whose signature, application and seller were checked; the amount is not compared to an order yet.
+
+    Gateways repeat notifications, also after they were answered: `notify_id` is the same in each repetition.
+    """
+
+    notify_id: str
+    out_trade_no: str
+    trade_no: str
+    amount_fen: int
+    """The whole trade's amount, refunds not taken off."""
+    status: TradeStatus
+    paid_at: datetime | None
+    """None only while nothing was paid."""
+    refunded_fen: int
+    """What was refunded of the trade so far; above 0 the notification is about a refund."""
+    out_request_no: str | None
+    """Our number of the refund that this notification is about."""
+    raw: Mapping[str, str]
+    """Every field as received, the signature included; read-only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeState:
+    """A trade as the gateway knows it."""
+
+    out_trade_no: str
+    trade_no: str
+    amount_fen: int
+    status: TradeStatus
+    paid_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundResult:
+    """A refund that took place, now or by an earlier call with the same `out_request_no`."""
+
+    out_trade_no: str
+    trade_no: str
+    out_request_no: str
+    amount_fen: int
+    repeated: bool
+    """True when an earlier call had already moved the money."""
+
+
+class Gateway(Protocol):
+    """A payment gateway.
+
+    Every method that talks to it raises GatewayUnavailable (may be repeated) or GatewayRefused (final).
+    """
+
+    def page_pay_url(
+        self,
+        *,
+        out_trade_no: str,
+        amount_fen: int,
+        subject: str,
+        notify_url: str,
+        return_url: str,
+        expires_at: datetime,
+    ) -> str:
+        """The signed URL of the gateway's cashier; no network. After `expires_at` the gateway takes no money.
+
+        The same `out_trade_no` is one trade however often it is opened. ValueError on an amount below one fen or a
+        naive `expires_at`.
+        """
+
+    def read_notification(self, form: Mapping[str, str]) -> Notification:
+        """The asynchronous notification in a posted form, checked; raises NotificationRefused. No network.
+
+        A werkzeug MultiDict (`request.form`) may be given as it is; a field that stands in it twice is refused.
+        """
+
+    def query(self, out_trade_no: str) -> TradeState | None:
+        """The trade as the gateway knows it now; None where it knows none (also when it was never opened)."""
+
+    def refund(self, *, out_trade_no: str, amount_fen: int, out_request_no: str, reason: str) -> RefundResult:
+        """Pay back a part or all; once per `out_request_no`, however often it is called."""
+
+    def close(self, out_trade_no: str) -> bool:
+        """See that the trade cannot be paid any more. False where the gateway knows no such trade.
+
+        Closing a closed trade is no error. GatewayRefused when it was paid.
+        """

@@ -1,0 +1,228 @@
+"""The sandbox's HTTP side: the gateway, its cashier, and a look into the books."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from flask import Blueprint, Flask, Response, current_app, redirect, render_template, request
+from flask.typing import ResponseReturnValue
+
+from app.version import __version__
+
+from . import keys, messages
+from .notifier import Notifier
+from .protocol import Problem, ProblemFound, Request, read_request, signed_answer, yuan
+from .settings import SandboxSettings
+from .store import DEFAULT_LIFETIME_S, TRADE_CLOSED, TRADE_SUCCESS, WAIT_BUYER_PAY, Store, Trade
+
+_PAGE_PAY = "alipay.trade.page.pay"
+_REASON_LENGTH = 256
+
+_EXTENSION = "sandbox"
+_NOT_WAITING = {TRADE_SUCCESS: Problem.TRADE_HAS_SUCCESS, TRADE_CLOSED: Problem.TRADE_HAS_CLOSE}
+
+_log = structlog.get_logger(__name__)
+_blueprint = Blueprint("sandbox", __name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """What the views work with; found as `app.extensions["sandbox"]`."""
+
+    settings: SandboxSettings
+    app_key: RSAPublicKey
+    own_key: RSAPrivateKey
+    store: Store
+    notifier: Notifier
+
+
+def create_sandbox(settings: SandboxSettings | None = None) -> Flask:
+    """The sandbox as a WSGI application with its notifier running: one per store.
+
+    Without `settings` they come from the environment and logs become JSON lines: so the server calls it.
+    ValueError or KeyFileError where something is missing.
+    """
+    if settings is None:
+        settings = SandboxSettings.from_environment()
+        structlog.configure(
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(ensure_ascii=False),
+            ]
+        )
+    own_key = keys.load_private_key(settings.keys / keys.GATEWAY_PRIVATE)
+    store = Store(settings.store, messages.notification_fields_for(settings))
+    sandbox = Sandbox(
+        settings=settings,
+        app_key=keys.load_public_key(settings.keys / keys.APP_PUBLIC),
+        own_key=own_key,
+        store=store,
+        notifier=Notifier(store, own_key, factor=settings.notify_factor, timeout_s=settings.notify_timeout_s),
+    )
+    app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
+    app.extensions[_EXTENSION] = sandbox
+    app.register_blueprint(_blueprint)
+    sandbox.notifier.start()
+    return app
+
+
+def _sandbox() -> Sandbox:
+    sandbox: Sandbox = current_app.extensions[_EXTENSION]
+    return sandbox
+
+
+@_blueprint.route("/gateway.do", methods=["GET", "POST"])
+def gateway() -> ResponseReturnValue:
+    """Every method of the protocol; page.pay answers with a page, the others with signed JSON."""
+    sandbox = _sandbox()
+    try:
+        asked = read_request(_fields_once(), app_id=sandbox.settings.app_id, app_key=sandbox.app_key)
+    except ProblemFound as found:
+        _log.warning("request_refused", problem=found.problem.sub_code, detail=found.detail)
+        if request.values.get("method") == _PAGE_PAY:
+            return _problem_page(found), 400
+        return {"error_response": found.problem.answer()}
+    if asked.method == _PAGE_PAY:
+        try:
+            return _cashier_page(_open_trade(sandbox, asked, now=time.time()))
+        except ProblemFound as found:
+            return _problem_page(found), 400
+    body = signed_answer(asked.method, _answer(sandbox, asked), sandbox.own_key)
+    return Response(body, content_type="application/json")
+
+
+@_blueprint.get("/cashier/<token>")
+def cashier(token: str) -> ResponseReturnValue:
+    """The page again, for who reloads it."""
+    trade = _sandbox().store.trade_at_cashier(token, now=time.time())
+    if trade.status != WAIT_BUYER_PAY:
+        raise ProblemFound(_NOT_WAITING[trade.status])
+    return _cashier_page(trade)
+
+
+@_blueprint.post("/cashier/<token>")
+def pay(token: str) -> ResponseReturnValue:
+    """Pays and leads back. The notification is owed by the same transaction, whether or not the payer stays."""
+    sandbox, now = _sandbox(), time.time()
+    trade = sandbox.store.pay(token, now=now)
+    sandbox.notifier.wake()
+    if not trade.return_url:
+        return render_template("message.html", title="支付成功", text=f"已支付 ¥{yuan(trade.amount_fen)}", code="")
+    return redirect(messages.return_location(trade, sandbox.settings, sandbox.own_key, now=now), 302)
+
+
+@_blueprint.get("/sandbox/trades/<out_trade_no>")
+def inspect(out_trade_no: str) -> ResponseReturnValue:
+    """Not Alipay's: the trade with its refunds and notifications, for tests and demonstrations."""
+    try:
+        return _sandbox().store.inspect(out_trade_no, now=time.time())
+    except ProblemFound as found:
+        return found.problem.answer(), 404
+
+
+@_blueprint.get("/healthz")
+def healthz() -> ResponseReturnValue:
+    """Not Alipay's: 200 while the books can be opened."""
+    _sandbox().store.next_owed(besides=())
+    return {"status": "ok", "version": __version__}
+
+
+@_blueprint.errorhandler(ProblemFound)
+def problem_found(found: ProblemFound) -> ResponseReturnValue:
+    """The cashier's refusals."""
+    return _problem_page(found), 404 if found.problem is Problem.TRADE_NOT_EXIST else 409
+
+
+@_blueprint.after_app_request
+def harden(response: Response) -> Response:
+    """The pages load nothing, are framed by nobody, and stay in no cache; their addresses go nowhere."""
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Content-Security-Policy"] = (
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
+    )
+    return response
+
+
+def _fields_once() -> Mapping[str, str]:
+    """Query and form together, as Alipay reads them; a name that comes twice is not what was signed."""
+    fields: dict[str, str] = {}
+    for source in (request.args, request.form):
+        for name, value in source.items(multi=True):
+            if name in fields:
+                raise ProblemFound(Problem.INVALID_SIGN, "doubled field")
+            fields[name] = value
+    return fields
+
+
+def _open_trade(sandbox: Sandbox, asked: Request, *, now: float) -> Trade:
+    if asked.content.get("product_code") != "FAST_INSTANT_TRADE_PAY":
+        raise ProblemFound(Problem.INVALID_PARAMETER, "product_code")
+    return sandbox.store.open_trade(
+        out_trade_no=asked.out_no("out_trade_no"),
+        subject=asked.subject(),
+        amount_fen=asked.amount("total_amount"),
+        notify_url=asked.url("notify_url"),
+        return_url=asked.url("return_url"),
+        expires_at=asked.expiry(default=now + DEFAULT_LIFETIME_S),
+        now=now,
+    )
+
+
+def _answer(sandbox: Sandbox, asked: Request) -> dict[str, str]:
+    method = _METHODS.get(asked.method)
+    if method is None:
+        return Problem.INVALID_METHOD.answer()
+    try:
+        return method(sandbox, asked, time.time())
+    except ProblemFound as found:
+        return found.problem.answer()
+
+
+def _query(sandbox: Sandbox, asked: Request, now: float) -> dict[str, str]:
+    return messages.query_answer(sandbox.store.trade(asked.out_no("out_trade_no"), now=now))
+
+
+def _refund(sandbox: Sandbox, asked: Request, now: float) -> dict[str, str]:
+    trade, moved = sandbox.store.refund(
+        out_trade_no=asked.out_no("out_trade_no"),
+        out_request_no=asked.out_no("out_request_no"),
+        amount_fen=asked.amount("refund_amount"),
+        reason=str(asked.content.get("refund_reason", ""))[:_REASON_LENGTH],
+        now=now,
+    )
+    sandbox.notifier.wake()
+    return messages.refund_answer(trade, moved=moved)
+
+
+def _refund_query(sandbox: Sandbox, asked: Request, now: float) -> dict[str, str]:
+    trade, refund = sandbox.store.refund_of(
+        out_trade_no=asked.out_no("out_trade_no"), out_request_no=asked.out_no("out_request_no"), now=now
+    )
+    return messages.refund_query_answer(trade, refund)
+
+
+def _close(sandbox: Sandbox, asked: Request, now: float) -> dict[str, str]:
+    return messages.close_answer(sandbox.store.close(asked.out_no("out_trade_no"), now=now))
+
+
+_METHODS: Mapping[str, Callable[[Sandbox, Request, float], dict[str, str]]] = {
+    "alipay.trade.query": _query,
+    "alipay.trade.refund": _refund,
+    "alipay.trade.fastpay.refund.query": _refund_query,
+    "alipay.trade.close": _close,
+}
+
+
+def _cashier_page(trade: Trade) -> str:
+    return render_template("cashier.html", trade=trade, amount=yuan(trade.amount_fen))
+
+
+def _problem_page(found: ProblemFound) -> str:
+    return render_template("message.html", title="无法支付", text=found.problem.sub_msg, code=str(found))

@@ -1,0 +1,396 @@
+"""The sandbox's books: trades, refunds and the notifications that are still owed, in one SQLite file.
+
+Every method is one transaction that takes the write lock at its start (`BEGIN IMMEDIATE`): SQLite would let two readers
+both decide and one overwrite the other. Times are seconds since 1970, money is fen. Safe to share between threads.
+"""
+
+import json
+import secrets
+import sqlite3
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import protocol
+from .protocol import Problem, ProblemFound
+
+WAIT_BUYER_PAY = "WAIT_BUYER_PAY"
+TRADE_SUCCESS = "TRADE_SUCCESS"
+TRADE_CLOSED = "TRADE_CLOSED"
+
+# Alipay: 15 days for a trade that was given no other time.
+DEFAULT_LIFETIME_S = 15 * 24 * 3600
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS trades (
+    out_trade_no TEXT PRIMARY KEY,
+    trade_no TEXT NOT NULL UNIQUE,
+    cashier_token TEXT NOT NULL UNIQUE,
+    subject TEXT NOT NULL,
+    amount_fen INTEGER NOT NULL CHECK (amount_fen > 0),
+    refunded_fen INTEGER NOT NULL DEFAULT 0 CHECK (refunded_fen BETWEEN 0 AND amount_fen),
+    status TEXT NOT NULL CHECK (status IN ('WAIT_BUYER_PAY', 'TRADE_SUCCESS', 'TRADE_CLOSED')),
+    notify_url TEXT NOT NULL,
+    return_url TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    expires_at REAL NOT NULL,
+    paid_at REAL,
+    closed_at REAL,
+    CHECK ((paid_at IS NULL) OR (status <> 'WAIT_BUYER_PAY')),
+    CHECK ((closed_at IS NULL) = (status <> 'TRADE_CLOSED'))
+) STRICT;
+CREATE TABLE IF NOT EXISTS refunds (
+    out_trade_no TEXT NOT NULL REFERENCES trades,
+    out_request_no TEXT NOT NULL,
+    amount_fen INTEGER NOT NULL CHECK (amount_fen > 0),
+    reason TEXT NOT NULL,
+    refunded_at REAL NOT NULL,
+    PRIMARY KEY (out_trade_no, out_request_no)
+) STRICT;
+CREATE TABLE IF NOT EXISTS notifications (
+    notify_id TEXT PRIMARY KEY,
+    out_trade_no TEXT NOT NULL REFERENCES trades,
+    url TEXT NOT NULL,
+    fields TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    due_at REAL,          -- NULL once it was delivered or given up
+    delivered_at REAL,
+    last_answer TEXT
+) STRICT;
+CREATE INDEX IF NOT EXISTS notifications_due ON notifications (due_at) WHERE due_at IS NOT NULL;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """One row of trades; `cashier_token` is what makes the cashier's address unguessable."""
+
+    out_trade_no: str
+    trade_no: str
+    cashier_token: str
+    subject: str
+    amount_fen: int
+    refunded_fen: int
+    status: str
+    notify_url: str
+    return_url: str
+    created_at: float
+    expires_at: float
+    paid_at: float | None
+    closed_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """One row of refunds."""
+
+    out_trade_no: str
+    out_request_no: str
+    amount_fen: int
+    reason: str
+    refunded_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class OwedNotification:
+    """A notification to be sent; `fields` are those that stay the same in each repetition."""
+
+    notify_id: str
+    url: str
+    fields: Mapping[str, str]
+    attempts: int
+    due_at: float
+
+
+NotificationFields = Callable[[Trade, Refund | None, str], dict[str, str]]
+"""Gives the fields of the notification about a trade (and a refund of it) that has this notify_id."""
+
+
+class Store:
+    """The books in the file `path`, made where it is missing."""
+
+    def __init__(self, path: Path, notification_fields: NotificationFields) -> None:
+        self._path = path
+        self._notification_fields = notification_fields
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = self._connect()
+        try:
+            # Sticks to the file: readers do not wait for the writer, and a commit survives kill -9.
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(_SCHEMA)
+        finally:
+            connection.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=10, isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        # A connection each time costs 0.1 ms and leaves none behind in any thread.
+        connection = self._connect()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+        finally:
+            connection.close()
+
+    def open_trade(
+        self,
+        *,
+        out_trade_no: str,
+        subject: str,
+        amount_fen: int,
+        notify_url: str,
+        return_url: str,
+        expires_at: float,
+        now: float,
+    ) -> Trade:
+        """The trade of this number, made where there is none; its subject and expiry stay those of the first opening.
+
+        ProblemFound: another amount, paid already, closed, or `expires_at` is over.
+        """
+        with self._transaction() as connection:
+            trade = _find(connection, now, out_trade_no=out_trade_no)
+            if trade is None:
+                if expires_at <= now:
+                    raise ProblemFound(Problem.INVALID_PARAMETER, "time_expire")
+                connection.execute(
+                    "INSERT INTO trades (out_trade_no, trade_no, cashier_token, subject, amount_fen, status,"
+                    " notify_url, return_url, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        out_trade_no,
+                        _new_trade_no(now),
+                        secrets.token_urlsafe(24),
+                        subject,
+                        amount_fen,
+                        WAIT_BUYER_PAY,
+                        notify_url,
+                        return_url,
+                        now,
+                        expires_at,
+                    ),
+                )
+            else:
+                if trade.amount_fen != amount_fen:
+                    raise ProblemFound(Problem.CONTEXT_INCONSISTENT)
+                _must_wait_for_payer(trade)
+                connection.execute(
+                    "UPDATE trades SET notify_url = ?, return_url = ? WHERE out_trade_no = ?",
+                    (notify_url, return_url, out_trade_no),
+                )
+            return _get(connection, now, out_trade_no)
+
+    def trade(self, out_trade_no: str, *, now: float) -> Trade:
+        """ProblemFound where there is none."""
+        with self._transaction() as connection:
+            return _get(connection, now, out_trade_no)
+
+    def trade_at_cashier(self, cashier_token: str, *, now: float) -> Trade:
+        """ProblemFound where there is none."""
+        with self._transaction() as connection:
+            return _get_at_cashier(connection, now, cashier_token)
+
+    def pay(self, cashier_token: str, *, now: float) -> Trade:
+        """The trade, paid, its notification owed from now on; a second call changes nothing.
+
+        ProblemFound: no such trade, or closed (also by its expiry).
+        """
+        with self._transaction() as connection:
+            trade = _get_at_cashier(connection, now, cashier_token)
+            if trade.status == TRADE_SUCCESS or (trade.status == TRADE_CLOSED and trade.paid_at is not None):
+                return trade
+            _must_wait_for_payer(trade)
+            connection.execute(
+                "UPDATE trades SET status = ?, paid_at = ? WHERE out_trade_no = ?",
+                (TRADE_SUCCESS, now, trade.out_trade_no),
+            )
+            paid = _get(connection, now, trade.out_trade_no)
+            self._owe_notification(connection, paid, None, now)
+            return paid
+
+    def refund(
+        self, *, out_trade_no: str, out_request_no: str, amount_fen: int, reason: str, now: float
+    ) -> tuple[Trade, bool]:
+        """The trade, and whether money moved by this call: once per `out_request_no`.
+
+        ProblemFound: no such trade, not paid, more than is left, or the number was used for another amount.
+        """
+        with self._transaction() as connection:
+            trade = _get(connection, now, out_trade_no)
+            earlier = _find_refund(connection, out_trade_no, out_request_no)
+            if earlier is not None:
+                if earlier.amount_fen != amount_fen:
+                    raise ProblemFound(Problem.DISCORDANT_REPEAT)
+                return trade, False
+            if trade.paid_at is None:
+                raise ProblemFound(Problem.TRADE_STATUS_ERROR)
+            if trade.refunded_fen + amount_fen > trade.amount_fen:
+                raise ProblemFound(Problem.REFUND_TOO_MUCH)
+            refund = Refund(out_trade_no, out_request_no, amount_fen, reason, now)
+            connection.execute(
+                "INSERT INTO refunds VALUES (?, ?, ?, ?, ?)", (out_trade_no, out_request_no, amount_fen, reason, now)
+            )
+            connection.execute(
+                "UPDATE trades SET refunded_fen = refunded_fen + ? WHERE out_trade_no = ?", (amount_fen, out_trade_no)
+            )
+            connection.execute(
+                "UPDATE trades SET status = ?, closed_at = ? WHERE out_trade_no = ? AND refunded_fen = amount_fen",
+                (TRADE_CLOSED, now, out_trade_no),
+            )
+            trade = _get(connection, now, out_trade_no)
+            if trade.status == TRADE_SUCCESS:
+                self._owe_notification(connection, trade, refund, now)
+            return trade, True
+
+    def refund_of(self, *, out_trade_no: str, out_request_no: str, now: float) -> tuple[Trade, Refund | None]:
+        """The trade and the refund of this number; ProblemFound where there is no such trade."""
+        with self._transaction() as connection:
+            trade = _get(connection, now, out_trade_no)
+            return trade, _find_refund(connection, out_trade_no, out_request_no)
+
+    def close(self, out_trade_no: str, *, now: float) -> Trade:
+        """The trade, closed; ProblemFound unless it waits for its payer."""
+        with self._transaction() as connection:
+            trade = _get(connection, now, out_trade_no)
+            if trade.status != WAIT_BUYER_PAY:
+                raise ProblemFound(Problem.TRADE_STATUS_ERROR)
+            connection.execute(
+                "UPDATE trades SET status = ?, closed_at = ? WHERE out_trade_no = ?", (TRADE_CLOSED, now, out_trade_no)
+            )
+            return _get(connection, now, out_trade_no)
+
+    def inspect(self, out_trade_no: str, *, now: float) -> dict[str, Any]:
+        """All that is known of a trade, for tests and demonstrations; ProblemFound where there is none."""
+        with self._transaction() as connection:
+            trade = _get(connection, now, out_trade_no)
+            refunds = connection.execute(
+                "SELECT * FROM refunds WHERE out_trade_no = ? ORDER BY refunded_at", (out_trade_no,)
+            ).fetchall()
+            notifications = connection.execute(
+                "SELECT * FROM notifications WHERE out_trade_no = ? ORDER BY rowid", (out_trade_no,)
+            ).fetchall()
+        return {
+            "out_trade_no": trade.out_trade_no,
+            "trade_no": trade.trade_no,
+            "subject": trade.subject,
+            "status": trade.status,
+            "amount_fen": trade.amount_fen,
+            "refunded_fen": trade.refunded_fen,
+            "notify_url": trade.notify_url,
+            "return_url": trade.return_url,
+            "created_at": protocol.iso_text(trade.created_at),
+            "expires_at": protocol.iso_text(trade.expires_at),
+            "paid_at": protocol.iso_text(trade.paid_at),
+            "closed_at": protocol.iso_text(trade.closed_at),
+            "refunds": [
+                {
+                    "out_request_no": row["out_request_no"],
+                    "amount_fen": row["amount_fen"],
+                    "reason": row["reason"],
+                    "refunded_at": protocol.iso_text(row["refunded_at"]),
+                }
+                for row in refunds
+            ],
+            "notifications": [
+                {
+                    "notify_id": row["notify_id"],
+                    "url": row["url"],
+                    "attempts": row["attempts"],
+                    "due_at": protocol.iso_text(row["due_at"]),
+                    "delivered_at": protocol.iso_text(row["delivered_at"]),
+                    "last_answer": row["last_answer"],
+                }
+                for row in notifications
+            ],
+        }
+
+    def next_owed(self, *, besides: Collection[str]) -> OwedNotification | None:
+        """The notification that is due first, now or later, besides these notify_ids; None when none is owed."""
+        with self._transaction() as connection:
+            row = connection.execute(
+                "SELECT * FROM notifications WHERE due_at IS NOT NULL"
+                " AND notify_id NOT IN (SELECT value FROM json_each(?)) ORDER BY due_at LIMIT 1",
+                (json.dumps(list(besides)),),
+            ).fetchone()
+        if row is None:
+            return None
+        return OwedNotification(row["notify_id"], row["url"], json.loads(row["fields"]), row["attempts"], row["due_at"])
+
+    def record_attempt(self, notify_id: str, *, answer: str, delivered: bool, due_at: float | None, now: float) -> None:
+        """What came of sending: `answer` is what was heard, `due_at` the next try (None: no more)."""
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE notifications SET attempts = attempts + 1, due_at = ?, delivered_at = ?, last_answer = ?"
+                " WHERE notify_id = ?",
+                (due_at, now if delivered else None, answer, notify_id),
+            )
+
+    def _owe_notification(
+        self, connection: sqlite3.Connection, trade: Trade, refund: Refund | None, now: float
+    ) -> None:
+        if not trade.notify_url:
+            return
+        notify_id = secrets.token_hex(17)
+        fields = json.dumps(self._notification_fields(trade, refund, notify_id), ensure_ascii=False)
+        connection.execute(
+            "INSERT INTO notifications (notify_id, out_trade_no, url, fields, due_at) VALUES (?, ?, ?, ?, ?)",
+            (notify_id, trade.out_trade_no, trade.notify_url, fields, now),
+        )
+
+
+def _new_trade_no(now: float) -> str:
+    """28 digits that begin with the day, as Alipay's."""
+    return f"{protocol.time_text(now)[:10].replace('-', '')}22001{secrets.randbelow(10**15):015d}"
+
+
+def _must_wait_for_payer(trade: Trade) -> None:
+    if trade.status == TRADE_SUCCESS:
+        raise ProblemFound(Problem.TRADE_HAS_SUCCESS)
+    if trade.status == TRADE_CLOSED:
+        raise ProblemFound(Problem.TRADE_HAS_CLOSE)
+
+
+def _close_expired(connection: sqlite3.Connection, now: float) -> None:
+    """Expiry needs no clock of its own: whoever looks at a trade first sees it closed at its time."""
+    connection.execute(
+        "UPDATE trades SET status = ?, closed_at = expires_at WHERE status = ? AND expires_at <= ?",
+        (TRADE_CLOSED, WAIT_BUYER_PAY, now),
+    )
+
+
+def _find(connection: sqlite3.Connection, now: float, *, out_trade_no: str) -> Trade | None:
+    _close_expired(connection, now)
+    row = connection.execute("SELECT * FROM trades WHERE out_trade_no = ?", (out_trade_no,)).fetchone()
+    return None if row is None else Trade(**row)
+
+
+def _get(connection: sqlite3.Connection, now: float, out_trade_no: str) -> Trade:
+    trade = _find(connection, now, out_trade_no=out_trade_no)
+    if trade is None:
+        raise ProblemFound(Problem.TRADE_NOT_EXIST)
+    return trade
+
+
+def _get_at_cashier(connection: sqlite3.Connection, now: float, cashier_token: str) -> Trade:
+    _close_expired(connection, now)
+    row = connection.execute("SELECT * FROM trades WHERE cashier_token = ?", (cashier_token,)).fetchone()
+    if row is None:
+        raise ProblemFound(Problem.TRADE_NOT_EXIST)
+    return Trade(**row)
+
+
+def _find_refund(connection: sqlite3.Connection, out_trade_no: str, out_request_no: str) -> Refund | None:
+    row = connection.execute(
+        "SELECT * FROM refunds WHERE out_trade_no = ? AND out_request_no = ?", (out_trade_no, out_request_no)
+    ).fetchone()
+    return None if row is None else Refund(**row)

@@ -1,0 +1,501 @@
+"""AlipayGateway alone: what it signs, which notifications it believes, and how it names what goes wrong on the way."""
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from hypothesis import given
+from hypothesis import strategies as st
+from werkzeug.datastructures import ImmutableMultiDict, MultiDict
+
+from app.clock import SHANGHAI
+from app.fen import MAX_FEN, format_yuan, parse_yuan
+from app.money.gateways.alipay import AlipayGateway
+from app.money.gateways.base import (
+    GatewayRefused,
+    GatewayUnavailable,
+    NotificationRefused,
+    RefundResult,
+    RefusalReason,
+    TradeState,
+    TradeStatus,
+)
+from app.money.sandbox import DEFAULT_APP_ID, DEFAULT_SELLER_ID, keys, protocol
+
+PAID = {
+    "notify_type": "trade_status_sync",
+    "notify_id": "ac05099524730693a8b330c5ecf72da9786",
+    "notify_time": "2026-11-22 20:15:03",
+    "charset": "utf-8",
+    "version": "1.0",
+    "app_id": DEFAULT_APP_ID,
+    "seller_id": DEFAULT_SELLER_ID,
+    "out_trade_no": "P20261122001",
+    "trade_no": "2026112222001400000000000001",
+    "trade_status": "TRADE_SUCCESS",
+    "subject": "九成新 山地车",
+    "total_amount": "5642.50",
+    "gmt_create": "2026-11-22 20:14:50",
+    "gmt_payment": "2026-11-22 20:15:00",
+}
+
+
+@pytest.fixture(scope="module")
+def keys_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("keys")
+    keys.create_keys(directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def alipay_key(keys_dir: Path) -> RSAPrivateKey:
+    return keys.load_private_key(keys_dir / keys.GATEWAY_PRIVATE)
+
+
+def gateway_at(url: str, keys_dir: Path, *, timeout_s: float = 5.0) -> AlipayGateway:
+    return AlipayGateway(
+        app_id=DEFAULT_APP_ID,
+        seller_id=DEFAULT_SELLER_ID,
+        gateway_url=url,
+        app_private_key=(keys_dir / keys.APP_PRIVATE).read_text(),
+        alipay_public_key=(keys_dir / keys.GATEWAY_PUBLIC).read_text(),
+        timeout_s=timeout_s,
+    )
+
+
+@pytest.fixture(scope="module")
+def gateway(keys_dir: Path) -> AlipayGateway:
+    return gateway_at("https://gateway.example/gateway.do", keys_dir)
+
+
+# --- notifications ---
+
+
+def test_a_signed_notification_is_read_and_left_as_it_was(gateway: AlipayGateway, alipay_key: RSAPrivateKey) -> None:
+    form = protocol.signed_form(PAID, alipay_key)
+    before = dict(form)
+
+    notification = gateway.read_notification(form)
+
+    assert notification.notify_id == "ac05099524730693a8b330c5ecf72da9786"
+    assert notification.out_trade_no == "P20261122001"
+    assert notification.trade_no == "2026112222001400000000000001"
+    assert notification.amount_fen == 564250
+    assert notification.status is TradeStatus.TRADE_SUCCESS
+    assert notification.status.paid
+    assert notification.paid_at == datetime(2026, 11, 22, 12, 15, tzinfo=UTC)
+    assert notification.paid_at.tzinfo is UTC
+    assert notification.refunded_fen == 0
+    assert notification.out_request_no is None
+    assert dict(notification.raw) == before
+    assert form == before
+    with pytest.raises(TypeError):
+        notification.raw["total_amount"] = "0.01"  # type: ignore[index]  # that it cannot be is the test
+
+
+@pytest.mark.parametrize("kind", [MultiDict, ImmutableMultiDict])
+def test_a_request_form_is_taken_as_it_is(
+    gateway: AlipayGateway, alipay_key: RSAPrivateKey, kind: type[MultiDict[str, str]]
+) -> None:
+    assert gateway.read_notification(kind(protocol.signed_form(PAID, alipay_key))).amount_fen == 564250
+
+
+def test_a_partial_refund_is_read(gateway: AlipayGateway, alipay_key: RSAPrivateKey) -> None:
+    fields = PAID | {"refund_fee": "20.00", "out_biz_no": "R1", "gmt_refund": "2026-11-23 09:00:00.320"}
+
+    notification = gateway.read_notification(protocol.signed_form(fields, alipay_key))
+
+    assert (notification.status, notification.amount_fen) == (TradeStatus.TRADE_SUCCESS, 564250)
+    assert (notification.refunded_fen, notification.out_request_no) == (2000, "R1")
+
+
+def test_a_trade_closed_unpaid_has_no_moment_of_payment(gateway: AlipayGateway, alipay_key: RSAPrivateKey) -> None:
+    fields = {name: value for name, value in PAID.items() if name != "gmt_payment"} | {"trade_status": "TRADE_CLOSED"}
+
+    notification = gateway.read_notification(protocol.signed_form(fields, alipay_key))
+
+    assert (notification.status, notification.paid_at) == (TradeStatus.TRADE_CLOSED, None)
+    assert not notification.status.paid
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "code"),
+    [
+        ({"app_id": "2021000000000009"}, RefusalReason.OTHER_APP, "app_id"),
+        ({"seller_id": "2088000000000009"}, RefusalReason.OTHER_SELLER, "seller_id"),
+        ({"charset": "gbk"}, RefusalReason.MALFORMED_FIELD, "charset"),
+        ({"notify_type": "batch_refund_notify"}, RefusalReason.MALFORMED_FIELD, "notify_type"),
+        ({"trade_status": "TRADE_PENDING"}, RefusalReason.MALFORMED_FIELD, "trade_status"),
+        ({"gmt_payment": "22.11.2026 20:15"}, RefusalReason.MALFORMED_FIELD, "gmt_payment"),
+        ({"gmt_payment": "2026-02-30 20:15:00"}, RefusalReason.MALFORMED_FIELD, "gmt_payment"),
+        ({"refund_fee": "1e3"}, RefusalReason.MALFORMED_FIELD, "refund_fee"),
+        *[
+            ({"total_amount": text}, RefusalReason.MALFORMED_FIELD, "total_amount")
+            for text in (
+                "5642.505",
+                "-1.00",
+                "+1.00",
+                "1e3",
+                "NaN",
+                "５６４２.50",
+                " 1.00",
+                "1.00\n",
+                ".50",
+                "1.",
+                "0x10",
+                "1,000.00",
+            )
+        ],
+        *[
+            ({name: ""}, RefusalReason.MISSING_FIELD, name)
+            for name in (
+                *("charset", "app_id", "seller_id", "notify_type", "notify_id", "out_trade_no", "trade_no"),
+                *("trade_status", "total_amount", "gmt_payment"),
+            )
+        ],
+    ],
+)
+def test_a_signed_notification_is_refused_for_its_reason(
+    gateway: AlipayGateway, alipay_key: RSAPrivateKey, changes: dict[str, str], reason: RefusalReason, code: str
+) -> None:
+    with pytest.raises(NotificationRefused) as refused:
+        gateway.read_notification(protocol.signed_form(PAID | changes, alipay_key))
+    assert (refused.value.reason, refused.value.code) == (reason, code)
+
+
+@pytest.mark.parametrize("name", sorted(set(PAID) - {"charset"}))
+def test_any_field_changed_after_signing_is_refused(
+    gateway: AlipayGateway, alipay_key: RSAPrivateKey, name: str
+) -> None:
+    form = protocol.signed_form(PAID, alipay_key)
+    with pytest.raises(NotificationRefused) as refused:
+        gateway.read_notification(form | {name: form[name] + "0"})
+    assert (refused.value.reason, refused.value.code) == (RefusalReason.BAD_SIGNATURE, "sign")
+
+
+def test_a_field_added_after_signing_is_refused(gateway: AlipayGateway, alipay_key: RSAPrivateKey) -> None:
+    with pytest.raises(NotificationRefused) as refused:
+        gateway.read_notification(protocol.signed_form(PAID, alipay_key) | {"refund_fee": "0.00"})
+    assert refused.value.reason is RefusalReason.BAD_SIGNATURE
+
+
+@pytest.mark.parametrize("sign", ["garbage", "AAAA", "A", "签名", "\ud800", "=" * 344, "A" * 344])
+def test_a_garbage_signature_is_refused(gateway: AlipayGateway, alipay_key: RSAPrivateKey, sign: str) -> None:
+    with pytest.raises(NotificationRefused) as refused:
+        gateway.read_notification(protocol.signed_form(PAID, alipay_key) | {"sign": sign})
+    assert (refused.value.reason, refused.value.code) == (RefusalReason.BAD_SIGNATURE, "sign")
+
+
+def test_a_signature_of_anyone_else_is_refused(gateway: AlipayGateway, keys_dir: Path) -> None:
+    for key in (
+        keys.load_private_key(keys_dir / keys.APP_PRIVATE),
+        generate_private_key(public_exponent=65537, key_size=2048),
+    ):
+        with pytest.raises(NotificationRefused) as refused:
+            gateway.read_notification(protocol.signed_form(PAID, key))
+        assert refused.value.reason is RefusalReason.BAD_SIGNATURE
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "code"),
+    [
+        ({"sign": ""}, RefusalReason.MISSING_FIELD, "sign"),
+        ({"sign_type": ""}, RefusalReason.MISSING_FIELD, "sign_type"),
+        ({"sign_type": "RSA"}, RefusalReason.MALFORMED_FIELD, "sign_type"),
+    ],
+)
+def test_the_kind_of_signature_is_ours_to_choose(
+    gateway: AlipayGateway, alipay_key: RSAPrivateKey, changes: dict[str, str], reason: RefusalReason, code: str
+) -> None:
+    with pytest.raises(NotificationRefused) as refused:
+        gateway.read_notification(protocol.signed_form(PAID, alipay_key) | changes)
+    assert (refused.value.reason, refused.value.code) == (reason, code)
+
+
+@pytest.mark.parametrize("second", ["5642.50", "0.01"])
+def test_a_doubled_field_is_refused(gateway: AlipayGateway, alipay_key: RSAPrivateKey, second: str) -> None:
+    form = MultiDict(protocol.signed_form(PAID, alipay_key))
+    form.add("total_amount", second)
+    with pytest.raises(NotificationRefused) as refused:
+        gateway.read_notification(form)
+    assert (refused.value.reason, refused.value.code) == (RefusalReason.MALFORMED_FIELD, "total_amount")
+
+
+# --- money as text ---
+
+
+@given(st.integers(min_value=1, max_value=MAX_FEN))
+def test_both_sides_of_the_protocol_write_and_read_the_same_money(fen: int) -> None:
+    assert protocol.fen(format_yuan(fen)) == fen
+    assert parse_yuan(protocol.yuan(fen)) == fen
+    assert protocol.yuan(fen) == format_yuan(fen)
+
+
+@given(st.text(alphabet="0123456789.-+eE ,０１\n", max_size=12))
+def test_what_the_sandbox_takes_for_money_the_application_reads_the_same(text: str) -> None:
+    try:
+        fen = protocol.fen(text)
+    except ValueError:
+        return
+    assert 1 <= fen <= 100_000_000_00
+    if fen <= MAX_FEN:
+        assert parse_yuan(text) == fen
+    whole, _, fraction = text.partition(".")
+    assert fen == int(whole + (fraction + "00")[:2])
+
+
+# --- the cashier's address ---
+
+
+def fields_of(url: str) -> dict[str, str]:
+    return dict(parse_qsl(url.partition("?")[2], keep_blank_values=True, strict_parsing=True))
+
+
+def pay_url(gateway: AlipayGateway, **changes: Any) -> str:
+    arguments: dict[str, Any] = {
+        "out_trade_no": "P20261122001",
+        "amount_fen": 564250,
+        "subject": "九成新 山地车",
+        "notify_url": "https://shop.example/notify",
+        "return_url": "https://shop.example/order/7",
+        "expires_at": datetime(2026, 11, 22, 12, 30, 0, 999, tzinfo=UTC),
+    }
+    return gateway.page_pay_url(**(arguments | changes))
+
+
+def test_the_cashiers_address_says_exactly_what_was_asked(gateway: AlipayGateway, keys_dir: Path) -> None:
+    url = pay_url(gateway)
+    fields = fields_of(url)
+    asked = protocol.read_request(
+        fields, app_id=DEFAULT_APP_ID, app_key=keys.load_public_key(keys_dir / keys.APP_PUBLIC)
+    )
+
+    assert url.startswith("https://gateway.example/gateway.do?")
+    assert asked.content == {
+        "out_trade_no": "P20261122001",
+        "product_code": "FAST_INSTANT_TRADE_PAY",
+        "total_amount": "5642.50",
+        "subject": "九成新 山地车",
+        "time_expire": "2026-11-22 20:30:00",
+    }
+    sent_at = datetime.strptime(fields["timestamp"], "%Y-%m-%d %H:%M:%S").replace(tzinfo=SHANGHAI)
+    assert abs(datetime.now(UTC) - sent_at) < timedelta(seconds=30)
+    assert {name: fields[name] for name in sorted(fields) if name not in ("sign", "timestamp", "biz_content")} == {
+        "app_id": DEFAULT_APP_ID,
+        "charset": "utf-8",
+        "method": "alipay.trade.page.pay",
+        "notify_url": "https://shop.example/notify",
+        "return_url": "https://shop.example/order/7",
+        "sign_type": "RSA2",
+        "version": "1.0",
+    }
+
+
+@pytest.mark.parametrize(
+    ("title", "subject"),
+    [
+        ("a/b=c&d", "a b c d"),
+        ("自行车🚲九成新", "自行车 九成新"),
+        ("  两\t行\n字\x00 ", "两 行 字"),
+        ("长" * 300, "长" * 256),
+        ("🚲🚲", "P20261122001"),
+    ],
+)
+def test_a_subject_loses_what_alipay_refuses(gateway: AlipayGateway, title: str, subject: str) -> None:
+    assert json.loads(fields_of(pay_url(gateway, subject=title))["biz_content"])["subject"] == subject
+
+
+def test_the_expiry_is_told_in_shanghai_time_whatever_zone_it_came_in(gateway: AlipayGateway) -> None:
+    new_york = datetime(2026, 11, 22, 7, 30, tzinfo=timezone(timedelta(hours=-5)))
+    content = json.loads(fields_of(pay_url(gateway, expires_at=new_york))["biz_content"])
+    assert content["time_expire"] == "2026-11-22 20:30:00"
+
+
+@pytest.mark.parametrize("changes", [{"amount_fen": 0}, {"amount_fen": -1}, {"expires_at": datetime(2026, 11, 22)}])  # noqa: DTZ001 - naive on purpose
+def test_an_address_that_makes_no_sense_is_not_signed(gateway: AlipayGateway, changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="must"):
+        pay_url(gateway, **changes)
+
+
+def test_a_key_that_is_none_is_refused_at_once(keys_dir: Path) -> None:
+    with pytest.raises(ValueError, match="RSA key"):
+        AlipayGateway(
+            app_id=DEFAULT_APP_ID,
+            seller_id=DEFAULT_SELLER_ID,
+            gateway_url="https://gateway.example/gateway.do",
+            app_private_key="none",
+            alipay_public_key=(keys_dir / keys.GATEWAY_PUBLIC).read_text(),
+            timeout_s=5,
+        )
+
+
+# --- faults on the way: the sandbox does not make these, so a server that says exactly one thing does ---
+
+
+@contextmanager
+def saying(*bodies: str, status: int = 200) -> Iterator[str]:
+    """The address of a gateway that gives these answers in turn, the last one for ever."""
+    left = list(bodies)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = left.pop(0) if len(left) > 1 else left[0]
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Silent."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/gateway.do"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+QUERY = "alipay.trade.query"
+REFUND = "alipay.trade.refund"
+REFUND_QUERY = "alipay.trade.fastpay.refund.query"
+TRADE = {
+    "code": "10000",
+    "msg": "Success",
+    "out_trade_no": "P1",
+    "trade_no": "T1",
+    "trade_status": "TRADE_SUCCESS",
+    "total_amount": "20.00",
+    "send_pay_date": "2026-11-22 20:15:00",
+}
+
+
+def test_a_good_answer_is_read(keys_dir: Path, alipay_key: RSAPrivateKey) -> None:
+    with saying(protocol.signed_answer(QUERY, TRADE, alipay_key)) as url:
+        assert gateway_at(url, keys_dir).query("P1") == TradeState(
+            out_trade_no="P1",
+            trade_no="T1",
+            amount_fen=2000,
+            status=TradeStatus.TRADE_SUCCESS,
+            paid_at=datetime(2026, 11, 22, 12, 15, tzinfo=UTC),
+        )
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        TRADE | {"code": "20000", "msg": "Service Currently Unavailable", "sub_code": "isp.unknow-error"},
+        TRADE | {"code": "40005", "sub_code": "isv.app-call-limited"},
+        TRADE | {"code": "40004", "sub_code": "ACQ.SYSTEM_ERROR"},
+        TRADE | {"out_trade_no": "P2"},
+        TRADE | {"trade_status": "TRADE_PENDING"},
+        TRADE | {"total_amount": "20.001"},
+        TRADE | {"send_pay_date": "yesterday"},
+        {"code": "10000", "msg": "Success"},
+    ],
+)
+def test_a_signed_answer_that_says_nothing_sure_may_be_asked_for_again(
+    keys_dir: Path, alipay_key: RSAPrivateKey, answer: dict[str, str]
+) -> None:
+    with saying(protocol.signed_answer(QUERY, answer, alipay_key)) as url, pytest.raises(GatewayUnavailable):
+        gateway_at(url, keys_dir).query("P1")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<html>502</html>",
+        "",
+        "[]",
+        "{}",
+        '"text"',
+        '{"sign":"AAAA"}',
+        '{"alipay_trade_query_response":null,"sign":"AAAA"}',
+        '{"alipay_trade_query_response":[]}',
+        json.dumps({"alipay_trade_query_response": TRADE}),
+        json.dumps({"alipay_trade_query_response": TRADE, "sign": "AAAA"}),
+        json.dumps({"alipay_trade_query_response": TRADE, "sign": 1}),
+    ],
+)
+def test_an_answer_that_the_gateway_did_not_sign_is_no_answer(keys_dir: Path, body: str) -> None:
+    with saying(body) as url, pytest.raises(GatewayUnavailable):
+        gateway_at(url, keys_dir).query("P1")
+
+
+def test_an_answer_of_another_key_is_no_answer(keys_dir: Path) -> None:
+    other = keys.load_private_key(keys_dir / keys.APP_PRIVATE)
+    with saying(protocol.signed_answer(QUERY, TRADE, other)) as url, pytest.raises(GatewayUnavailable):
+        gateway_at(url, keys_dir).query("P1")
+
+
+@pytest.mark.parametrize("status", [404, 500, 502])
+def test_an_http_error_may_be_tried_again(keys_dir: Path, alipay_key: RSAPrivateKey, status: int) -> None:
+    with (
+        saying(protocol.signed_answer(QUERY, TRADE, alipay_key), status=status) as url,
+        pytest.raises(GatewayUnavailable, match=f"HTTP {status}"),
+    ):
+        gateway_at(url, keys_dir).query("P1")
+
+
+def test_nobody_there_may_be_tried_again(keys_dir: Path) -> None:
+    with socket.socket() as bound_only:
+        bound_only.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{bound_only.getsockname()[1]}/gateway.do"
+        with pytest.raises(GatewayUnavailable):
+            gateway_at(url, keys_dir).query("P1")
+
+
+def test_silence_ends_after_the_timeout(keys_dir: Path) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/gateway.do"
+        with pytest.raises(GatewayUnavailable):
+            gateway_at(url, keys_dir, timeout_s=0.2).query("P1")
+
+
+@pytest.mark.parametrize("name", ["alipay_trade_query_response", "error_response"])
+def test_an_unsigned_refusal_is_final(keys_dir: Path, name: str) -> None:
+    refusal = protocol.Problem.INVALID_APP_ID.answer()
+    with saying(json.dumps({name: refusal})) as url, pytest.raises(GatewayRefused) as refused:
+        gateway_at(url, keys_dir).query("P1")
+    assert (refused.value.code, refused.value.sub_code) == ("40002", "isv.invalid-app-id")
+    assert refused.value.msg == "无效的AppID参数"
+
+
+def test_a_refund_that_moved_no_money_now_is_asked_for(keys_dir: Path, alipay_key: RSAPrivateKey) -> None:
+    unmoved = {"code": "10000", "out_trade_no": "P1", "trade_no": "T1", "refund_fee": "5.00", "fund_change": "N"}
+    known = {"code": "10000", "out_trade_no": "P1", "trade_no": "T1", "out_request_no": "R1", "refund_amount": "5.00"}
+    call: dict[str, Any] = {"out_trade_no": "P1", "amount_fen": 500, "out_request_no": "R1", "reason": "协商一致"}
+    refund_said = protocol.signed_answer(REFUND, unmoved, alipay_key)
+
+    with saying(refund_said, protocol.signed_answer(REFUND_QUERY, known, alipay_key)) as url:
+        assert gateway_at(url, keys_dir).refund(**call) == RefundResult(
+            out_trade_no="P1", trade_no="T1", out_request_no="R1", amount_fen=500, repeated=True
+        )
+    for unconfirmed in (
+        {"code": "10000"},
+        known | {"refund_amount": "4.00"},
+        known | {"out_request_no": "R2"},
+        known | {"refund_status": "REFUND_PROCESSING"},
+    ):
+        with (
+            saying(refund_said, protocol.signed_answer(REFUND_QUERY, unconfirmed, alipay_key)) as url,
+            pytest.raises(GatewayUnavailable),
+        ):
+            gateway_at(url, keys_dir).refund(**call)
+
+
+def test_a_refund_of_nothing_is_not_asked_for(gateway: AlipayGateway) -> None:
+    with pytest.raises(ValueError, match="at least one fen"):
+        gateway.refund(out_trade_no="P1", amount_fen=0, out_request_no="R1", reason="")
