@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -30,6 +31,7 @@ from app.money.gateways.base import (
     TradeStatus,
 )
 from app.money.sandbox import DEFAULT_APP_ID, DEFAULT_SELLER_ID, keys, protocol
+from config import Settings
 
 PAID = {
     "notify_type": "trade_status_sync",
@@ -494,6 +496,28 @@ def test_a_refund_that_moved_no_money_now_is_asked_for(keys_dir: Path, alipay_ke
             pytest.raises(GatewayUnavailable),
         ):
             gateway_at(url, keys_dir).refund(**call)
+
+
+def test_a_refund_answer_without_a_trade_may_be_asked_for_again(keys_dir: Path, alipay_key: RSAPrivateKey) -> None:
+    answer = protocol.signed_answer(REFUND, {"code": "10000", "fund_change": "Y"}, alipay_key)
+    with saying(answer) as url, pytest.raises(GatewayUnavailable):
+        gateway_at(url, keys_dir).refund(out_trade_no="P1", amount_fen=500, out_request_no="R1", reason="")
+
+
+def test_the_gateway_of_the_settings(keys_dir: Path, alipay_key: RSAPrivateKey) -> None:
+    with saying(protocol.signed_answer(QUERY, TRADE, alipay_key)) as url:
+        settings = Settings(
+            alipay_gateway_url=url,
+            alipay_app_private_key_path=keys_dir / keys.APP_PRIVATE,
+            alipay_public_key_path=keys_dir / keys.GATEWAY_PUBLIC,
+        )
+        gateway = AlipayGateway.from_settings(settings)
+        trade = gateway.query("P1")
+    assert trade is not None
+    assert trade.amount_fen == 2000
+    assert gateway.read_notification(protocol.signed_form(PAID, alipay_key)).amount_fen == 564250
+    with pytest.raises(FileNotFoundError):
+        AlipayGateway.from_settings(replace(settings, alipay_public_key_path=keys_dir / "none.pem"))
 
 
 def test_a_refund_of_nothing_is_not_asked_for(gateway: AlipayGateway) -> None:

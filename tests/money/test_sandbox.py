@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import sqlite3
 import stat
@@ -17,6 +18,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
+import structlog
 from alipay import AliPay  # type: ignore[import-untyped]  # the SDK ships no types
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -32,7 +34,7 @@ from app.money.gateways.base import (
 )
 from app.money.sandbox import DEFAULT_APP_ID, DEFAULT_SELLER_ID, keys, messages, protocol, server
 from app.money.sandbox.__main__ import main
-from app.money.sandbox.notifier import WAITS_S
+from app.money.sandbox.notifier import WAITS_S, Notifier
 from app.money.sandbox.protocol import Problem, ProblemFound
 from app.money.sandbox.settings import SandboxSettings
 from app.money.sandbox.store import DEFAULT_LIFETIME_S, Store, Trade
@@ -633,6 +635,59 @@ def test_a_body_beyond_64_kib_is_not_read(client: FlaskClient, keys_dir: Path) -
     assert client.post("/gateway.do", data=fields).status_code == 413
 
 
+def test_the_life_of_a_trade_in_raw_fields(client: FlaskClient, keys_dir: Path, receiver: NotifyReceiver) -> None:
+    """Field by field, without the SDK: what it reads loosely is exact here."""
+
+    def call(method: str, **content: str) -> dict[str, str]:
+        fields = signed_request(keys_dir, content | {"out_trade_no": "LIFE"}, method=method)
+        body: dict[str, dict[str, str]] = client.get("/gateway.do", query_string=fields).get_json()
+        return body[method.replace(".", "_") + "_response"]
+
+    content = CONTENT | {"out_trade_no": "LIFE"}
+    page = client.post("/gateway.do", data=signed_request(keys_dir, content, notify_url=receiver.url))
+    trade_no = client.get("/sandbox/trades/LIFE").get_json()["trade_no"]
+    waiting = call("alipay.trade.query")
+    assert (waiting["trade_status"], waiting["buyer_pay_amount"]) == ("WAIT_BUYER_PAY", "0.00")
+    assert "send_pay_date" not in waiting
+
+    assert client.post(urlsplit(form_action(page.text)).path).status_code == 200
+    [paid] = receiver.wait_for(1)
+    assert {name: paid[name] for name in ("trade_status", "total_amount", "receipt_amount", "subject", "trade_no")} == {
+        "trade_status": "TRADE_SUCCESS",
+        "total_amount": "100.00",
+        "receipt_amount": "100.00",
+        "subject": "山地车",
+        "trade_no": trade_no,
+    }
+    assert call("alipay.trade.query")["send_pay_date"] == paid["gmt_payment"]
+    assert call("alipay.trade.close") == Problem.TRADE_STATUS_ERROR.answer()
+
+    unknown = call("alipay.trade.fastpay.refund.query", out_request_no="R1")
+    assert unknown == {"code": "10000", "msg": "Success"}
+    for fund_change in ("Y", "N"):
+        refund = call("alipay.trade.refund", out_request_no="R1", refund_amount="0.01", refund_reason="协商一致")
+        assert (refund["refund_fee"], refund["fund_change"]) == ("0.01", fund_change)
+    known = call("alipay.trade.fastpay.refund.query", out_request_no="R1")
+    assert (known["refund_amount"], known["total_amount"], known["refund_status"]) == (
+        "0.01",
+        "100.00",
+        "REFUND_SUCCESS",
+    )
+    _, refunded = receiver.wait_for(2)
+    assert (refunded["out_biz_no"], refunded["refund_fee"], refunded["gmt_payment"]) == (
+        "R1",
+        "0.01",
+        paid["gmt_payment"],
+    )
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}", refunded["gmt_refund"])
+    assert refunded["notify_id"] != paid["notify_id"]
+
+    rest = call("alipay.trade.refund", out_request_no="R2", refund_amount="99.99")
+    assert (rest["refund_fee"], rest["fund_change"]) == ("100.00", "Y")
+    assert call("alipay.trade.query")["trade_status"] == "TRADE_CLOSED"
+    assert call("alipay.trade.refund", out_request_no="R3", refund_amount="0.01") == Problem.REFUND_TOO_MUCH.answer()
+
+
 # --- the books ---
 
 
@@ -682,6 +737,27 @@ def test_a_payment_whose_notification_cannot_be_owed_did_not_happen(store: Store
         store.pay(trade.cashier_token, now=1500.0)
 
     assert store.trade("P1", now=1500.0) == trade
+
+
+def test_the_notifier_outlives_trouble_with_the_store(
+    store: Store, tmp_path: Path, keys_dir: Path, receiver: NotifyReceiver
+) -> None:
+    def rename(old: str, new: str) -> None:
+        connection = sqlite3.connect(tmp_path / "sandbox.sqlite3")
+        connection.execute(f"ALTER TABLE {old} RENAME TO {new}")
+        connection.close()
+
+    store.pay(opened(store, notify_url=receiver.url).cashier_token, now=1500.0)
+    rename("notifications", "gone")
+    notifier = Notifier(store, keys.load_private_key(keys_dir / keys.GATEWAY_PRIVATE), factor=QUICK, timeout_s=5)
+    with structlog.testing.capture_logs() as logs:
+        notifier.start()
+        eventually(lambda: [line for line in logs if line["event"] == "notifications_not_read"])
+        rename("gone", "notifications")
+        receiver.wait_for(1)
+    notifier.stop()
+    assert len(receiver.received) == 1
+    assert store.next_owed(besides=()) is None
 
 
 def test_a_trade_without_an_expiry_lives_fifteen_days(client: FlaskClient, keys_dir: Path) -> None:
