@@ -1,0 +1,155 @@
+"""Whether the process lives, whether the whole can work, and the metrics. For supervisors, balancers and Prometheus."""
+
+import functools
+from collections.abc import Callable
+
+import structlog
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import Response, current_app
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.utils import as_text, utcparse
+from rq.worker_registration import get_keys
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from typing_extensions import TypedDict
+
+from app.answers import Answer, Refused
+from app.clock import utcnow
+from app.database import reading
+from app.extensions import valkey
+from app.version import __version__
+from app.web import metrics
+from app.web.api import Api
+from config import PROJECT_ROOT, Settings
+
+log = structlog.get_logger(__name__)
+
+health = Api("health", __name__, tag="运维")
+
+# The relay (`tasks.relay`) sets it with a lifetime at each of its rounds.
+RELAY_HEARTBEAT_KEY = "relay-heartbeat"
+
+
+class AliveOut(TypedDict):
+    """The process answers."""
+
+    version: str
+
+
+class CheckOut(TypedDict):
+    """One thing that the product needs. `detail` names the fault, never an address or a secret."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class ReadyOut(TypedDict):
+    """All of them."""
+
+    checks: list[CheckOut]
+
+
+@health.get("/healthz", out=AliveOut)
+def alive() -> AliveOut:
+    """Is this process alive?
+
+    Touches neither database nor Valkey: a fault there is not cured by restarting this process.
+    """
+    return {"version": __version__}
+
+
+@health.get("/readyz", out=ReadyOut, refuses=(Answer.NOT_READY,))
+def ready() -> ReadyOut:
+    """Can the whole product work?
+
+    The database answers and stands at the newest migration, Valkey answers, workers listen to every queue, the relay
+    runs. 503 while one of them fails, with all of them named in `data`.
+    """
+    checks = [_checked(name, check) for name, check in _CHECKS]
+    if not all(check["ok"] for check in checks):
+        raise Refused(Answer.NOT_READY, data={"checks": checks})
+    return {"checks": checks}
+
+
+@health.get("/metrics", media=("text/plain; version=0.0.4; charset=utf-8",))
+def show_metrics() -> Response:
+    """Metrics for Prometheus. A proxy in front must not pass this on to the public."""
+    return metrics.exposition()
+
+
+class _Failed(Exception):  # noqa: N818 - it says what happened
+    """A check came to its end and the answer is no."""
+
+
+def _checked(name: str, check: Callable[[], str]) -> CheckOut:
+    try:
+        return {"name": name, "ok": True, "detail": check()}
+    except _Failed as failure:
+        return {"name": name, "ok": False, "detail": str(failure)}
+    except (SQLAlchemyError, RedisError) as error:
+        log.warning("readiness_check_failed", check=name, exc_info=error)
+        return {"name": name, "ok": False, "detail": type(error).__name__}  # its text may name hosts and users
+
+
+def _database() -> str:
+    with reading() as connection:
+        connection.execute(text("SELECT 1"))
+    return "answers"
+
+
+def _valkey() -> str:
+    valkey().ping()
+    return "answers"
+
+
+def _migrations() -> str:
+    with reading() as connection:
+        present = set(MigrationContext.configure(connection).get_current_heads())
+    wanted = _newest_migrations()
+    if present != wanted:
+        raise _Failed(f"at {_named(present)}, newest is {_named(wanted)}")
+    return f"at {_named(present)}"
+
+
+@functools.cache
+def _newest_migrations() -> frozenset[str]:
+    return frozenset(ScriptDirectory(str(PROJECT_ROOT / "migrations")).get_heads())
+
+
+def _named(revisions: set[str] | frozenset[str]) -> str:
+    return ", ".join(sorted(revisions)) or "none"
+
+
+def _worker(queue: str) -> str:
+    connection = valkey()
+    beats = [
+        utcparse(as_text(beat))
+        for key in get_keys(Queue(queue, connection=connection))
+        if (beat := connection.hget(key, "last_heartbeat"))
+    ]
+    if not beats:
+        raise _Failed("no worker")
+    age = (utcnow() - max(beats)).total_seconds()
+    settings: Settings = current_app.extensions["saltfish.settings"]
+    if age > settings.worker_heartbeat_limit:
+        raise _Failed(f"last heartbeat {age:.0f} s ago")
+    return f"{len(beats)} listening, last heartbeat {max(age, 0):.0f} s ago"
+
+
+def _relay() -> str:
+    if not valkey().exists(RELAY_HEARTBEAT_KEY):
+        raise _Failed("no heartbeat")
+    return "running"
+
+
+_CHECKS: tuple[tuple[str, Callable[[], str]], ...] = (
+    ("database", _database),
+    ("migrations", _migrations),
+    ("valkey", _valkey),
+    ("worker_default", functools.partial(_worker, "default")),
+    ("worker_search", functools.partial(_worker, "search")),
+    ("relay", _relay),
+)

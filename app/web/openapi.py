@@ -1,0 +1,345 @@
+"""The OpenAPI 3.1 document, made from the same declarations that serve the requests.
+
+What an operation does not have to say is said here: which refusals follow from its authentication, its body and its
+rate limit, and the envelope around every `data`.
+"""
+
+import functools
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from flask import Flask
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
+
+from app.answers import Answer
+from app.version import __version__
+from app.web.api import MAX_ID, Operation
+from app.web.auth import Auth
+
+Json = dict[str, Any]  # a piece of the document; its shape is OpenAPI's
+
+_DESCRIPTION = """\
+Every JSON answer, errors included, is the envelope `{"status", "msg", "data"}`.
+
+| `status` | meaning |
+|---|---|
+| 200 | right, with data |
+| 201 | right, nothing more to say |
+| 100 | well-formed, nothing came of it |
+| 101 | abnormal data, suspected attack |
+
+Bodies are JSON or forms with the same names. Money is a decimal string in yuan, time is ISO 8601 with offset.
+The trailing slash of every URL is optional; there are no redirects for it. Where a field is wrong, `data` is
+`{"errors": {"field": ["reason"]}}`. `X-Request-Id` of a request comes back and stands in the log.
+"""
+
+_SECURITY_SCHEMES: Json = {
+    "access": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "The access token of `POST /login/`.",
+    },
+    "refresh": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The refresh token."},
+    "query": {
+        "type": "apiKey",
+        "in": "query",
+        "name": "token",
+        "description": "The access token where a browser opens the URL.",
+    },
+}
+
+_SECURITY: Mapping[Auth, list[Json]] = {
+    Auth.NONE: [],
+    Auth.OPTIONAL: [{}, {"access": []}],
+    Auth.USER: [{"access": []}],
+    Auth.REFRESH: [{"refresh": []}],
+    Auth.BROWSER: [{"access": []}, {"query": []}],
+}
+
+_BAD_TOKEN = (Answer.TOKEN_INVALID, Answer.TOKEN_EXPIRED, Answer.TOKEN_REVOKED)
+
+_IMPLIED_BY_AUTH: Mapping[Auth, tuple[Answer, ...]] = {
+    Auth.NONE: (),
+    Auth.OPTIONAL: _BAD_TOKEN,
+    Auth.USER: (Answer.LOGIN_REQUIRED, *_BAD_TOKEN),
+    Auth.REFRESH: (Answer.LOGIN_REQUIRED, *_BAD_TOKEN),
+    Auth.BROWSER: (Answer.LOGIN_REQUIRED, *_BAD_TOKEN),
+}
+
+_IMPLIED_BY_BODY = (Answer.BAD_REQUEST, Answer.UNSUPPORTED_TYPE, Answer.TOO_LARGE)
+
+_ID: Json = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
+_REFERENCE = re.compile(r'"#/components/schemas/([^"]+)"')
+_PARAMETER = re.compile(r"<(?:(?P<converter>[a-z]+):)?(?P<name>\w+)>")
+
+_FILES: Json = {"type": "array", "items": {"type": "string", "format": "binary"}}
+
+_FIELD_ERRORS: Json = {
+    "type": "object",
+    "description": "What is wrong, by field.",
+    "properties": {
+        "errors": {
+            "type": "object",
+            "additionalProperties": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+        }
+    },
+    "required": ["errors"],
+}
+
+_FIELD_ERRORS_OR_NULL: Json = {"anyOf": [{"$ref": "#/components/schemas/FieldErrors"}, {"type": "null"}]}
+
+_HEADERS: Json = {
+    "X-Request-Id": {
+        "description": "Identifies this request in the log.",
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{8,64}$"},
+    },
+    "Retry-After": {
+        "description": "Seconds after which another try makes sense.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+}
+
+
+def register_openapi(app: Flask, operations: Sequence[Operation]) -> None:
+    """Give `app` the document of `operations`; `openapi_document` finds it."""
+    always_200: bool = app.extensions["saltfish.settings"].envelope_always_200
+    app.extensions["saltfish.openapi"] = OpenApiDocument(tuple(operations), always_200=always_200)
+
+
+class OpenApiDocument:
+    """The document; made when first asked for, since most processes never are."""
+
+    def __init__(self, operations: tuple[Operation, ...], *, always_200: bool) -> None:
+        self._operations = operations
+        self._always_200 = always_200
+
+    @functools.cached_property
+    def content(self) -> bytes:
+        """The document as JSON."""
+        return orjson.dumps(_Builder(self._operations, always_200=self._always_200).document())
+
+    @functools.cached_property
+    def etag(self) -> str:
+        """Changes with the document."""
+        return hashlib.sha256(self.content).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class _Reply:
+    """One possible answer: its HTTP status, the schema of its envelope, and an example where it has a plain one."""
+
+    answer: Answer
+    schema: Json
+    example: Json | None = None
+
+
+class _Untitled(GenerateJsonSchema):
+    """Titles made of field names only repeat them."""
+
+    def field_title_should_be_set(self, _schema: Any) -> bool:
+        """Never."""
+        return False
+
+
+class _Builder:
+    def __init__(self, operations: tuple[Operation, ...], *, always_200: bool) -> None:
+        self._operations = operations
+        self._always_200 = always_200
+        self._refusals: dict[str, Json] = {}
+        # One call for all types, so that pydantic gives each a name of its own.
+        self._schemas, definitions = TypeAdapter.json_schemas(
+            _types(operations), ref_template="#/components/schemas/{model}", schema_generator=_Untitled
+        )
+        self._definitions: dict[str, Json] = definitions.get("$defs", {})
+
+    def document(self) -> Json:
+        """The whole document."""
+        paths: dict[str, Json] = {}
+        for operation in self._operations:
+            path = _PARAMETER.sub(r"{\g<name>}", operation.rule)
+            paths.setdefault(path, {})[operation.method.lower()] = self._operation(operation)
+        document: Json = {
+            "openapi": "3.1.0",
+            "info": {"title": "咸鱼 Saltfish", "version": __version__, "description": _DESCRIPTION},
+            "servers": [{"url": "/"}],
+            "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in self._operations)],
+            "paths": paths,
+            "components": {
+                "schemas": {"FieldErrors": _FIELD_ERRORS, **dict(sorted(self._refusals.items()))},
+                "securitySchemes": _SECURITY_SCHEMES,
+                "headers": _HEADERS,
+            },
+        }
+        # Only what is referred to: query models became parameters, bodies with files or forms were copied.
+        document["components"]["schemas"].update(self._reachable(document))
+        return document
+
+    def _reachable(self, document: Json) -> dict[str, Json]:
+        found: dict[str, Json] = {}
+        todo: list[Any] = [document]
+        while todo:
+            for name in _REFERENCE.findall(orjson.dumps(todo.pop()).decode()):
+                if name in self._definitions and name not in found:
+                    found[name] = self._definitions[name]
+                    todo.append(found[name])
+        return dict(sorted(found.items()))
+
+    def _operation(self, operation: Operation) -> Json:
+        described: Json = {
+            "tags": [operation.tag],
+            "operationId": operation.name,
+            "summary": operation.summary,
+            "parameters": [*_path_parameters(operation.rule), *self._query_parameters(operation)],
+            "security": _SECURITY[operation.auth],
+            "responses": self._responses(operation),
+        }
+        if operation.description:
+            described["description"] = operation.description
+        if operation.body or operation.files:
+            described["requestBody"] = self._request_body(operation)
+        return described
+
+    def _query_parameters(self, operation: Operation) -> list[Json]:
+        if operation.query is None:
+            return []
+        model = self._model(operation, "query")
+        required = model.get("required", [])
+        return [
+            {"name": name, "in": "query", "required": name in required, "schema": _without_null(schema)}
+            for name, schema in model["properties"].items()
+        ]
+
+    def _request_body(self, operation: Operation) -> Json:
+        model: Json = self._model(operation, "body") if operation.body else {"type": "object", "properties": {}}
+        # A form has no null; a field left out or empty stands for it.
+        fields = {name: _without_null(schema) for name, schema in model["properties"].items()}
+        form = {**model, "properties": fields}
+        content: Json = {}
+        if operation.body:
+            content["application/json"] = {"schema": self._schemas[(operation.name, "body"), "validation"]}
+            content["application/x-www-form-urlencoded"] = {"schema": form}
+        if operation.files:
+            form = {**form, "properties": {**fields, operation.files: _FILES}}
+        content["multipart/form-data"] = {"schema": form}
+        return {"required": bool(model.get("required")), "content": content}
+
+    def _model(self, operation: Operation, part: str) -> Json:
+        schema = self._schemas[(operation.name, part), "validation"]
+        return self._definitions[schema["$ref"].rpartition("/")[2]]
+
+    def _responses(self, operation: Operation) -> Json:
+        responses: Json = {}
+        if operation.redirects:
+            location = {"description": "Where to go on.", "schema": {"type": "string", "format": "uri-reference"}}
+            responses["302"] = {"description": "Found elsewhere", "headers": {"Location": location}}
+        if operation.conditional:
+            responses["304"] = {"description": "Not modified", "headers": {}}
+        if operation.media:
+            media = {kind: {"schema": _media_schema(kind)} for kind in operation.media}
+            responses["200"] = {"description": "Success, no envelope", "headers": {}, "content": media}
+        by_status: dict[int, list[_Reply]] = {}
+        for reply in self._replies(operation):
+            by_status.setdefault(200 if self._always_200 else reply.answer.http, []).append(reply)
+        for status, replies in by_status.items():
+            response = responses.setdefault(
+                str(status),
+                {"description": " / ".join(reply.answer.msg for reply in replies), "headers": {}, "content": {}},
+            )
+            response["content"]["application/json"] = _media_type(replies)
+            if status == HTTPStatus.TOO_MANY_REQUESTS:
+                response["headers"]["Retry-After"] = {"$ref": "#/components/headers/Retry-After"}
+        for response in responses.values():
+            response["headers"]["X-Request-Id"] = {"$ref": "#/components/headers/X-Request-Id"}
+        return dict(sorted(responses.items()))
+
+    def _replies(self, operation: Operation) -> Iterator[_Reply]:
+        if not operation.media and not operation.redirects:
+            out = self._schemas[(operation.name, "out"), "serialization"]
+            for answer in filter(None, (operation.answer, operation.empty)):
+                yield _Reply(answer, _envelope_schema(answer, out))
+        for answer in dict.fromkeys(_refusals(operation)):
+            name = f"Refused.{answer.name}"
+            errors = answer.http == HTTPStatus.UNPROCESSABLE_ENTITY
+            details: Json = _FIELD_ERRORS_OR_NULL if errors else {"type": ["object", "null"]}
+            self._refusals[name] = _envelope_schema(answer, details)
+            example = {"errors": {"field": ["必填"]}} if errors else None
+            yield _Reply(
+                answer,
+                {"$ref": f"#/components/schemas/{name}"},
+                {"status": answer.status, "msg": answer.msg, "data": example},
+            )
+
+
+def _types(operations: Iterable[Operation]) -> Iterator[tuple[tuple[str, str], JsonSchemaMode, TypeAdapter[Any]]]:
+    for operation in operations:
+        if not operation.media and not operation.redirects:
+            yield (operation.name, "out"), "serialization", TypeAdapter(operation.out)
+        if operation.body:
+            yield (operation.name, "body"), "validation", TypeAdapter(operation.body)
+        if operation.query:
+            yield (operation.name, "query"), "validation", TypeAdapter(operation.query)
+
+
+def _refusals(operation: Operation) -> Iterator[Answer]:
+    """Every refusal of `operation`: what it declares and what follows from its parts."""
+    yield from operation.refuses
+    yield from _IMPLIED_BY_AUTH[operation.auth]
+    if operation.body or operation.query or operation.files:
+        yield operation.malformed
+    if operation.body or operation.files:
+        yield from _IMPLIED_BY_BODY
+    if operation.limit:
+        yield Answer.TOO_MANY_REQUESTS
+    yield Answer.FAULT
+
+
+def _path_parameters(rule: str) -> list[Json]:
+    return [
+        {
+            "name": match["name"],
+            "in": "path",
+            "required": True,
+            "schema": _ID if match["converter"] == "id" else {"type": "string", "pattern": "^[^/]+$"},
+        }
+        for match in _PARAMETER.finditer(rule)
+    ]
+
+
+def _envelope_schema(answer: Answer, data: Json) -> Json:
+    return {
+        "type": "object",
+        "properties": {"status": {"const": answer.status}, "msg": {"const": answer.msg}, "data": data},
+        "required": ["status", "msg", "data"],
+        "additionalProperties": False,
+    }
+
+
+def _media_type(replies: Sequence[_Reply]) -> Json:
+    schemas = [reply.schema for reply in replies]
+    described: Json = {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}
+    examples = {reply.answer.name: {"value": reply.example} for reply in replies if reply.example}
+    if examples:
+        described["examples"] = examples
+    return described
+
+
+def _media_schema(kind: str) -> Json:
+    if kind.startswith("application/json"):
+        return {"type": "object"}
+    return {"type": "string"} if kind.startswith("text/") else {"type": "string", "format": "binary"}
+
+
+def _without_null(schema: Json) -> Json:
+    """`schema` without the alternative null, and without null as default."""
+    rest = {name: value for name, value in schema.items() if (name, value) != ("default", None)}
+    if "anyOf" not in rest:
+        return rest
+    choices = [choice for choice in rest.pop("anyOf") if choice != {"type": "null"}]
+    return {**rest, **choices[0]} if len(choices) == 1 else {**rest, "anyOf": choices}
