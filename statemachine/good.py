@@ -108,7 +108,7 @@ def _state(status: GoodStatus, *, deleted: bool = False) -> State[GoodPhase]:
         phase=GoodPhase(int(status), deleted),
         key=f"{status},deleted" if deleted else f"{status}",
         lines=(label, Text("已删除", "deleted")) if deleted else (label,),
-        meaning=Text(f"{zh},已删除", f"{en}, deleted") if deleted else Text(zh, en),
+        meaning=Text("已删除", "deleted") if deleted else Text(zh, en),
         closed=deleted,
         # A good waits for moderation, a buyer, its order or its owner; only its order has clocks, and they are the
         # order's.

@@ -335,7 +335,7 @@ ORDER: Final = Spec[OrderPhase, OrderEvent, OrderFacts](
     start=OrderPhase(1, 6),
     creation=Creation("buy", Role.BUYER, Text("下单", "buy"), good_event=GoodEvent.HOLD),
     states=(
-        _state(OrderPhase(1, 6), "待付款", "waiting for payment"),
+        _state(OrderPhase(1, 6), "待买家付款", "awaiting payment"),
         _state(OrderPhase(1, 6, closed=True), "未付款,已取消", "cancelled or not paid in time"),
         _state(OrderPhase(2, 6), "已付款", "paid, money in escrow"),
         _state(OrderPhase(2, 7), "已发货", "shipped"),

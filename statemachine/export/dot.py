@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from statemachine.export.edges import creation, edges
+from statemachine.export.edges import creation, edges, label
 from statemachine.spec import E, F, P, Spec
 from statemachine.texts import Lang
 
@@ -20,12 +20,12 @@ def render(spec: Spec[P, E, F], lang: Lang) -> str:
     ]
     for state in spec.states:
         closed = ", peripheries=2" if state.closed else ""
-        lines.append(f"    {_quoted(state.key)} [label={_label(line.to(lang) for line in state.lines)}{closed}];")
+        lines.append(f"    {_quoted(state.key)} [label={_label(label(state, lang))}{closed}];")
     begin = spec.state(spec.start).key
     lines += ["", f"    start -> {_quoted(begin)} [label={_label([creation(spec, lang).text(lang)])}];"]
     for edge in edges(spec, lang):
-        label = _label(line.text(lang) for line in edge.lines)
-        lines.append(f"    {_quoted(edge.source.key)} -> {_quoted(edge.target.key)} [label={label}];")
+        text = _label(line.text(lang) for line in edge.lines)
+        lines.append(f"    {_quoted(edge.source.key)} -> {_quoted(edge.target.key)} [label={text}];")
     lines.append("}")
     return "\n".join(lines) + "\n"
 

@@ -1,5 +1,6 @@
 """What all pictures share: the rules between two states, gathered into one labelled arrow."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic
 
@@ -25,7 +26,7 @@ class Line:
 
     def text(self, lang: Lang) -> str:
         """The line as plain text: ``取消订单 · 买家、卖家``."""
-        return f"{self.event} · {joined(tuple(doer.text for doer in self.doers), lang)}"
+        return f"{self.event} · {joined((doer.text for doer in self.doers), lang)}"
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,20 @@ def edges(spec: Spec[P, E, F], lang: Lang) -> tuple[Edge[P], ...]:
     )
 
 
+def label(state: State[P], lang: Lang) -> tuple[str, ...]:
+    """The lines of a state's label, and its meaning as one more where no line says it already."""
+    lines = tuple(line.to(lang) for line in state.lines)
+    meaning = state.meaning.to(lang)
+    return lines if any(meaning in line for line in lines) else (*lines, f"({meaning})")
+
+
 def creation(spec: Spec[P, E, F], lang: Lang) -> Line:
     """The line on the arrow that leads into the start."""
     by = spec.creation.by
     return Line(spec.creation.text.to(lang), (Doer(str(by), spec.roles[by].to(lang)),))
 
 
-def joined(parts: tuple[str, ...], lang: Lang) -> str:
+def joined(parts: Iterable[str], lang: Lang) -> str:
     """An enumeration as the language writes it."""
     return ("、" if lang == "zh" else ", ").join(parts)
 

@@ -44,11 +44,11 @@ def _row(spec: Spec[P, E, F], rule: Rule[P, E, F], lang: Lang) -> tuple[str, ...
     return (
         spec.events[rule.event].to(lang),
         f"`{rule.event}`",
-        joined(tuple(spec.roles[role].to(lang) for role in rule.by), lang),
+        joined((spec.roles[role].to(lang) for role in rule.by), lang),
         f"({spec.state(rule.source).key})",
         f"({spec.state(rule.target).key})",
         duration_text(rule.deadline.default, lang) if rule.deadline else "",
-        joined(tuple(guard.condition.to(lang) for guard in rule.guards), lang),
-        joined(tuple(pots), lang),
+        joined((guard.condition.to(lang) for guard in rule.guards), lang),
+        joined(pots, lang),
         event_text(rule.good_event, lang) if rule.good_event else "",
     )
