@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Response
 from flask_jwt_extended import verify_jwt_in_request
+from flask_jwt_extended.exceptions import InvalidHeaderError
 
 from app.answers import Answer
 from app.extensions import jwt, valkey
@@ -34,11 +35,15 @@ def authenticate(auth: Auth) -> Actor | None:
     """The caller, or None where `auth` allows anonymous ones. Flask-JWT-Extended's errors pass through."""
     if auth is Auth.NONE:
         return None
-    verified = verify_jwt_in_request(
-        optional=auth is Auth.OPTIONAL,
-        refresh=auth is Auth.REFRESH,
-        locations=["headers", "query_string"] if auth is Auth.BROWSER else ["headers"],
-    )
+    try:
+        verified = verify_jwt_in_request(
+            optional=auth is Auth.OPTIONAL,
+            refresh=auth is Auth.REFRESH,
+            locations=["headers", "query_string"] if auth is Auth.BROWSER else ["headers"],
+        )
+    except IndexError:
+        # Flask-JWT-Extended 4.7.4 splits the header at commas and trips over a part of nothing but spaces.
+        raise InvalidHeaderError("Bad Authorization header") from None
     if verified is None:
         return None
     claims = verified[1]
