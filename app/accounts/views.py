@@ -37,9 +37,9 @@ def _origin() -> str:
 
 @api.get("/register/", out=CaptchaOut, answer=Answer.CAPTCHA_MADE, limit="rate_limit_captcha")
 def captcha() -> CaptchaOut:
-    """获取注册验证码
+    """A captcha for the registration.
 
-    The captcha lives five minutes and works once, right or wrong.
+    It lives five minutes and works once, right or wrong.
     """
     settings = current_app.extensions["saltfish.settings"]
     made = make_captcha(lifetime=settings.captcha_lifetime)
@@ -57,7 +57,7 @@ def captcha() -> CaptchaOut:
     limit="rate_limit_register",
 )
 def register(*, body: RegisterIn) -> RegisteredOut:
-    """注册
+    """Register.
 
     The format is checked first, then the captcha, which a malformed request leaves unused, then whether the username
     is taken; upper and lower case are one.
@@ -81,7 +81,7 @@ def register(*, body: RegisterIn) -> RegisteredOut:
     limit="rate_limit_login",
 )
 def login(*, body: LoginIn) -> LoginOut:
-    """登录
+    """Log in.
 
     After too many failures, of the account or of the caller's address, logins are refused (429) for the seconds in
     `Retry-After`, which double with each further failure.
@@ -99,9 +99,9 @@ def login(*, body: LoginIn) -> LoginOut:
     limit="rate_limit_login",
 )
 def refresh_tokens(*, actor: Actor) -> TokensOut:
-    """刷新令牌
+    """Renew the tokens.
 
-    Takes the refresh token as bearer and answers a new pair. Each refresh token works once: used again, it ends its
+    The refresh token comes as bearer; the answer is a new pair. Each refresh token works once: used again, it ends its
     session.
     """
     queries.own_profile(actor.id)
@@ -110,16 +110,16 @@ def refresh_tokens(*, actor: Actor) -> TokensOut:
 
 @api.post("/api/logout/", auth=Auth.USER, answer=Answer.LOGGED_OUT)
 def logout(*, actor: Actor) -> None:
-    """退出登录
+    """Log out.
 
-    Ends the session: its access and refresh tokens are refused from now on.
+    The session ends: its access and refresh tokens are refused from now on.
     """
     tokens.end_session(actor.id, actor.claims["session"])
 
 
 @api.get("/api/user/", auth=Auth.USER, out=OwnProfileOut, answer=Answer.USER_FOUND, refuses=(Answer.NO_SUCH_USER,))
 def own_profile(*, actor: Actor) -> OwnProfileOut:
-    """查询自己的用户信息"""
+    """The caller's own profile."""
     return own_profile_out(queries.own_profile(actor.id))
 
 
@@ -132,7 +132,7 @@ def own_profile(*, actor: Actor) -> OwnProfileOut:
     refuses=(Answer.NO_SUCH_USER,),
 )
 def edit_profile(*, actor: Actor, body: ProfileIn) -> OwnProfileOut:
-    """修改自己的用户信息"""
+    """Edit the caller's own profile."""
     service.edit_profile(user_id=actor.id, bio=body.bio)
     return own_profile_out(queries.own_profile(actor.id))
 
@@ -146,7 +146,7 @@ def edit_profile(*, actor: Actor, body: ProfileIn) -> OwnProfileOut:
     limit="rate_limit_login",
 )
 def change_password(*, actor: Actor, body: PasswordIn) -> None:
-    """修改密码
+    """Change the password.
 
     This session goes on; all others of the user end.
     """
@@ -161,7 +161,7 @@ def change_password(*, actor: Actor, body: PasswordIn) -> None:
 
 @api.get("/api/user/<id:user_id>/", out=PublicProfileOut, answer=Answer.USER_FOUND, refuses=(Answer.NO_SUCH_USER,))
 def public_profile(*, user_id: int) -> PublicProfileOut:
-    """查询用户的公开信息"""
+    """What everybody may see of a user."""
     return public_profile_out(queries.public_profile(user_id))
 
 
@@ -174,7 +174,7 @@ def public_profile(*, user_id: int) -> PublicProfileOut:
     refuses=(Answer.TOO_MANY_ADDRESSES, Answer.NO_SUCH_USER),
 )
 def add_address(*, actor: Actor, body: AddressIn) -> AddressOut:
-    """添加收货地址
+    """Add a delivery address.
 
     The first address is the default one, whatever `is_default` says.
     """
@@ -190,7 +190,7 @@ def add_address(*, actor: Actor, body: AddressIn) -> AddressOut:
     empty=Answer.NO_ADDRESSES,
 )
 def addresses(*, actor: Actor, query: PageQuery) -> Page[AddressOut]:
-    """查询自己的收货地址
+    """The caller's delivery addresses.
 
     The default one first, then the newest.
     """
@@ -207,7 +207,7 @@ def addresses(*, actor: Actor, query: PageQuery) -> Page[AddressOut]:
     refuses=(Answer.NO_SUCH_ADDRESS,),
 )
 def address(*, actor: Actor, address_id: int) -> AddressOut:
-    """查询收货地址"""
+    """One of the caller's delivery addresses."""
     return address_out(queries.address(user_id=actor.id, address_id=address_id))
 
 
@@ -220,7 +220,7 @@ def address(*, actor: Actor, address_id: int) -> AddressOut:
     refuses=(Answer.NO_SUCH_ADDRESS, Answer.NO_SUCH_USER),
 )
 def replace_address(*, actor: Actor, address_id: int, body: AddressIn) -> AddressOut:
-    """修改收货地址"""
+    """Replace a delivery address."""
     return address_out(service.edit_address(user_id=actor.id, address_id=address_id, **body.changes()))
 
 
@@ -233,7 +233,7 @@ def replace_address(*, actor: Actor, address_id: int, body: AddressIn) -> Addres
     refuses=(Answer.NO_SUCH_ADDRESS, Answer.NO_SUCH_USER),
 )
 def edit_address(*, actor: Actor, address_id: int, body: AddressPatchIn) -> AddressOut:
-    """修改收货地址的部分信息"""
+    """Edit some fields of a delivery address."""
     return address_out(service.edit_address(user_id=actor.id, address_id=address_id, **body.changes()))
 
 
@@ -245,7 +245,7 @@ def edit_address(*, actor: Actor, address_id: int, body: AddressPatchIn) -> Addr
     refuses=(Answer.NO_SUCH_ADDRESS, Answer.NO_SUCH_USER),
 )
 def make_address_default(*, actor: Actor, address_id: int) -> AddressOut:
-    """设为默认收货地址"""
+    """Make a delivery address the default one."""
     return address_out(service.edit_address(user_id=actor.id, address_id=address_id, is_default=True))
 
 
@@ -256,5 +256,8 @@ def make_address_default(*, actor: Actor, address_id: int) -> AddressOut:
     refuses=(Answer.NO_SUCH_ADDRESS, Answer.NO_SUCH_USER),
 )
 def delete_address(*, actor: Actor, address_id: int) -> None:
-    """删除收货地址"""
+    """Delete a delivery address.
+
+    Where it was the default, the newest remaining one becomes it. Orders keep their copies.
+    """
     service.delete_address(user_id=actor.id, address_id=address_id)
