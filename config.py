@@ -111,7 +111,10 @@ class Settings:
     host: str = _setting("HOST", "127.0.0.1", "address the web server listens on")
     port: int = _setting("PORT", 8000, "port of the web server", _natural)
     public_url: str = _setting(
-        "PUBLIC_URL", "", "how browsers and the gateway reach us; default `http://HOST:PORT`", lambda raw: raw.rstrip("/")
+        "PUBLIC_URL",
+        "",
+        "how browsers and the gateway reach us; default `http://HOST:PORT`",
+        lambda raw: raw.rstrip("/"),
     )
     cors_origins: tuple[str, ...] = _setting(
         "CORS_ORIGINS", (), "comma-separated origins that browsers may call from; empty: none", _words
@@ -120,7 +123,10 @@ class Settings:
         "TRUSTED_PROXIES", 0, "reverse proxies in front whose X-Forwarded-* headers are believed", _natural
     )
     envelope_always_200: bool = _setting(
-        "ENVELOPE_ALWAYS_200", False, "answer every envelope with HTTP 200, for clients that cannot read others", _boolean
+        "ENVELOPE_ALWAYS_200",
+        False,
+        "answer every envelope with HTTP 200, for clients that cannot read others",
+        _boolean,
     )
     max_body_bytes: int = _setting("MAX_BODY_BYTES", 105 * 1024 * 1024, "largest request body", _natural)
     log_level: str = _setting("LOG_LEVEL", "INFO", "level of the structured log", str.upper)
@@ -130,10 +136,16 @@ class Settings:
     # Accounts
     captcha_lifetime: int = _setting("CAPTCHA_LIFETIME", 300, "seconds a captcha lives", _natural)
     captcha_reveal: bool = _setting(
-        "CAPTCHA_REVEAL", False, "`GET /register/` also returns the answer, for scripts; refused in production", _boolean
+        "CAPTCHA_REVEAL",
+        False,
+        "`GET /register/` also returns the answer, for scripts; refused in production",
+        _boolean,
     )
     login_failures_allowed: int = _setting(
-        "LOGIN_FAILURES_ALLOWED", 5, "failed logins per account, and ten times that per address, before slowing", _natural
+        "LOGIN_FAILURES_ALLOWED",
+        5,
+        "failed logins per account, and ten times that per address, before slowing",
+        _natural,
     )
     login_failures_window: int = _setting(
         "LOGIN_FAILURES_WINDOW", 900, "seconds after which failed logins are forgotten", _natural
@@ -269,7 +281,10 @@ def _inconsistencies(settings: Settings, *, given: set[str]) -> list[str]:
 def settings_table() -> str:
     """The Markdown table of all settings that the README shows."""
     rows = ["| variable | default | meaning |", "|---|---|---|"]
-    rows += [f"| `{each.metadata['variable']}` | {_shown_default(each)} | {each.metadata['meaning']} |" for each in fields(Settings)]
+    rows += [
+        f"| `{each.metadata['variable']}` | {_shown_default(each)} | {each.metadata['meaning']} |"
+        for each in fields(Settings)
+    ]
     return "\n".join(rows)
 
 

@@ -15,7 +15,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     Imports stay inside: `app.money.sandbox` and the supervisor import this package without needing Flask's world.
     """
-    from app.factory import build_app 
-    from config import load_settings 
+    from app.factory import build_app
+    from config import load_settings
 
     return build_app(settings or load_settings())

@@ -110,6 +110,4 @@ class Refused(Exception):  # noqa: N818 - it says what happened, as `raise Refus
 
 def field_errors(**reasons: str | Sequence[str]) -> dict[str, dict[str, list[str]]]:
     """The `data` of an envelope that names wrong fields: `{"errors": {"field": ["reason"]}}`."""
-    return {
-        "errors": {name: [reason] if isinstance(reason, str) else list(reason) for name, reason in reasons.items()}
-    }
+    return {"errors": {name: [reason] if isinstance(reason, str) else list(reason) for name, reason in reasons.items()}}

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import Connection, Engine, Executable, Row, event
+from sqlalchemy import Connection, Engine, Executable, Row
 from sqlalchemy.orm import Session
 
 from app.extensions import db
@@ -63,19 +63,3 @@ def row_or_none(statement: Executable, parameters: dict[str, Any] | None = None)
 def read_engine(engine: Engine) -> Engine:
     """`engine` in autocommit, sharing its pool."""
     return engine.execution_options(isolation_level="AUTOCOMMIT")
-
-
-def count_statements(engine: Engine, counter: "StatementCounter") -> None:
-    """Let `counter` see every statement that `engine` sends."""
-    event.listen(engine, "before_cursor_execute", counter.on_execute)
-
-
-class StatementCounter:
-    """Collects the SQL statements of a stretch of code."""
-
-    def __init__(self) -> None:
-        self.statements: list[str] = []
-
-    def on_execute(self, _connection: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
-        """SQLAlchemy's `before_cursor_execute`."""
-        self.statements.append(statement)

@@ -13,6 +13,7 @@ from app.accounts.views import api as accounts_api
 from app.cli import register_commands
 from app.database import read_engine
 from app.extensions import db, jwt, limiter, migrate
+from app.goods.storage import LocalPictureStorage
 from app.goods.views import api as goods_api
 from app.logs import configure_logging
 from app.moderation.views import api as moderation_api
@@ -29,7 +30,7 @@ from app.web.lifecycle import register_lifecycle, register_sql_counting
 from app.web.openapi import register_openapi
 from config import PROJECT_ROOT, Settings
 
-APIS: tuple[Api, ...] = (accounts_api, goods_api, moderation_api, orders_api, money_api, search_api)
+APIS: tuple[Api, ...] = (accounts_api, goods_api, moderation_api, orders_api, money_api, search_api, docs, health)
 
 
 def build_app(settings: Settings) -> Flask:
@@ -43,14 +44,13 @@ def build_app(settings: Settings) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.url_map.converters["id"] = IdConverter
-    _bind_extensions(app, settings)
+    # First, so that a request has its id before an extension's hook can fail.
     register_lifecycle(app)
+    _bind_extensions(app, settings)
     register_error_handlers(app)
     for api in APIS:
         app.register_blueprint(api)
     register_openapi(app, [operation for api in APIS for operation in api.operations])
-    app.register_blueprint(docs)
-    app.register_blueprint(health)
     register_commands(app)
     if settings.sql_count_header:
         register_sql_counting(app)
@@ -94,6 +94,7 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
     jwt.init_app(app)
     limiter.init_app(app)
     app.extensions["valkey"] = redis.Redis.from_url(settings.redis_url, decode_responses=True)
+    app.extensions["saltfish.pictures"] = LocalPictureStorage(settings.instance_path / "pictures")
     app.extensions["saltfish.gateway"] = AlipayGateway.from_settings(settings)
     if settings.cors_origins:
         CORS(app, origins=list(settings.cors_origins), expose_headers=["X-Request-Id", "Retry-After"])

@@ -28,7 +28,7 @@ def parse_yuan(value: object) -> int:
     Raises ValueError for anything else: more places, signs, exponents, NaN, booleans, other types, overflow.
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
-        raise ValueError("金额格式不正确")
+        raise ValueError("金额格式不正确")  # noqa: TRY004 - pydantic turns ValueError into an answer
     # repr gives a JSON number back as it was written: 0.1 → "0.1". An exponent or NaN fails the pattern.
     text = value if isinstance(value, str) else repr(value)
     if not _YUAN.fullmatch(text):

@@ -7,7 +7,6 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -22,6 +21,7 @@ from app.extensions import db
 from app.money.sandbox.keys import create_keys
 from config import Environment, Settings, load_settings
 from supervisor.engines import EmbeddedPostgres, EmbeddedValkey
+from tests.live import LiveServer
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +31,10 @@ def stores() -> Iterator[tuple[str, str]]:
         database_url, redis_url = os.environ.get("DATABASE_URL"), os.environ.get("REDIS_URL")
         if not (database_url and redis_url):
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="saltfish-tests-", dir="/var/tmp")))
-            postgres, valkey = EmbeddedPostgres(folder / "pg", durable=False), EmbeddedValkey(folder / "vk", durable=False)
+            postgres, valkey = (
+                EmbeddedPostgres(folder / "pg", durable=False),
+                EmbeddedValkey(folder / "vk", durable=False),
+            )
             stack.callback(postgres.delete)
             stack.callback(valkey.delete)
             stack.enter_context(postgres)
@@ -59,24 +62,32 @@ def _with_number(redis_url: str, number: int) -> str:
 
 
 @pytest.fixture(scope="session")
-def settings(stores: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Settings of the tests: their own stores, folders and keys; no rate limits (tests of limits switch them on)."""
+def environment(stores: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The variables that the tests' application reads, for processes of its own too: own stores, folders and keys.
+
+    Rate limits are off; tests of limits switch them on for an application of their own.
+    """
     instance = tmp_path_factory.mktemp("instance")
     create_keys(instance / "keys")
-    loaded = load_settings(
-        {
-            "SALTFISH_ENV": Environment.TESTING,
-            "DATABASE_URL": stores[0],
-            "REDIS_URL": stores[1],
-            "INSTANCE_PATH": str(instance),
-            "SEARCH_INDEX_PATH": str(instance / "search"),
-            "ALIPAY_APP_PRIVATE_KEY_PATH": str(instance / "keys" / "app_private.pem"),
-            "ALIPAY_PUBLIC_KEY_PATH": str(instance / "keys" / "gateway_public.pem"),
-            "CAPTCHA_REVEAL": "1",
-            "LOG_LEVEL": "WARNING",
-        }
-    )
-    return replace(loaded, rate_limits_enabled=False)
+    return {
+        "SALTFISH_ENV": Environment.TESTING.value,
+        "DATABASE_URL": stores[0],
+        "REDIS_URL": stores[1],
+        "INSTANCE_PATH": str(instance),
+        "SEARCH_INDEX_PATH": str(instance / "search"),
+        "ALIPAY_APP_PRIVATE_KEY_PATH": str(instance / "keys" / "app_private.pem"),
+        "ALIPAY_PUBLIC_KEY_PATH": str(instance / "keys" / "gateway_public.pem"),
+        "JWT_SECRET_KEY": "secret-key-of-the-tests-0123456789abcdef",
+        "CAPTCHA_REVEAL": "1",
+        "RATE_LIMITS_ENABLED": "0",
+        "LOG_LEVEL": "WARNING",
+    }
+
+
+@pytest.fixture(scope="session")
+def settings(environment: dict[str, str]) -> Settings:
+    """The settings that `environment` makes."""
+    return load_settings(environment)
 
 
 @pytest.fixture(scope="session")
@@ -119,3 +130,10 @@ def context(app: Flask, clean: None) -> Iterator[Flask]:
     """The application with its context pushed, on empty stores: for calling services."""
     with app.app_context():
         yield app
+
+
+@pytest.fixture
+def live_server(app: Flask, environment: dict[str, str], clean: None) -> Iterator[LiveServer]:
+    """The application as granian serves it, in processes of its own, on empty stores."""
+    with LiveServer.start(environment) as server:
+        yield server

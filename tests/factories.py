@@ -12,7 +12,7 @@ from typing import Any
 from flask import Flask
 from flask_jwt_extended import create_access_token
 from PIL import Image
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert
 from werkzeug.test import TestResponse
 
 from app.accounts.models import Address, User
@@ -22,7 +22,7 @@ from app.clock import utcnow
 from app.extensions import db
 from app.goods.models import Good
 from app.orders.models import Order
-from statemachine import GoodStatus, OrderPhase, TradeMode
+from statemachine import ORDER, GoodStatus, OrderPhase, TradeMode
 
 PASSWORD = "correct-horse-1"
 
@@ -129,7 +129,7 @@ SNAPSHOT = {
 }
 
 
-def make_order(app: Flask, good: Made, buyer: Made, *, phase: OrderPhase = OrderPhase(1, 6), **columns: Any) -> Made:
+def make_order(app: Flask, good: Made, buyer: Made, *, phase: OrderPhase = ORDER.start, **columns: Any) -> Made:
     """An order of `good` by `buyer` that stands at `phase`. The good's status is left to the caller."""
     now = utcnow()
     values = {
@@ -169,3 +169,14 @@ def assert_envelope(response: TestResponse, answer: Answer) -> Any:
     assert set(body) == {"status", "msg", "data"}
     assert (response.status_code, body["status"], body["msg"]) == (answer.http, answer.status, answer.msg), body
     return body["data"]
+
+
+class StatementCounter:
+    """Collects the SQL statements of a stretch of code."""
+
+    def __init__(self) -> None:
+        self.statements: list[str] = []
+
+    def on_execute(self, _connection: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
+        """SQLAlchemy's `before_cursor_execute`."""
+        self.statements.append(statement)

@@ -56,6 +56,7 @@ class Good(Base):
             postgresql_where=text("status = 2 AND NOT deleted"),
         ),
         Index("ix_goods_published_at", "published_at", "id", postgresql_where=text("status = 2 AND NOT deleted")),
+        Index("ix_goods_price", "price", "id", postgresql_where=text("status = 2 AND NOT deleted")),
         # The sweep that asks again for reviews that got lost.
         Index("ix_goods_in_review", "updated_at", postgresql_where=text("status = 1 AND NOT deleted")),
     )
@@ -72,6 +73,8 @@ class Good(Base):
     status: Mapped[int] = mapped_column(SmallInteger, default=GoodStatus.IN_REVIEW)
     deleted: Mapped[bool] = mapped_column(default=False)
     revision: Mapped[int] = mapped_column(default=1)
+    # When the sweep last asked for the review again; None if it never had to.
+    review_requested_at: Mapped[moment | None]
     published_at: Mapped[moment | None]
     created_at: Mapped[created_moment]
     updated_at: Mapped[moment]

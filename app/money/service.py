@@ -63,6 +63,12 @@ def gateway() -> Gateway:
     return made
 
 
+def notification_url() -> str:
+    """Where the gateway sends its notifications; the path is `app.money.views.notify`."""
+    settings = current_app.extensions["saltfish.settings"]
+    return f"{settings.base_url}/order/notify/"
+
+
 def bill_of(*, order_id: int, buyer_id: int | None = None) -> Bill:
     """The bill of an order. With `buyer_id`, only for that buyer. Raises NO_SUCH_ORDER."""
     row = row_or_none(select(Order.__table__).where(Order.id == order_id))
@@ -85,7 +91,7 @@ def bill_of(*, order_id: int, buyer_id: int | None = None) -> Bill:
     )
 
 
-def start_payment(*, buyer_id: int, order_id: int, notify_url: str, return_url: str) -> str:
+def start_payment(*, buyer_id: int, order_id: int, return_url: str) -> str:
     """The gateway's cashier for an unpaid order, as a URL. Starting again continues the same payment.
 
     Raises NO_SUCH_ORDER, WRONG_STATE once it is paid or closed, PAYMENT_LATE after the time for paying.
@@ -109,7 +115,7 @@ def start_payment(*, buyer_id: int, order_id: int, notify_url: str, return_url: 
             out_trade_no=order.order_no,
             amount_fen=order.amount,
             subject=order.good_title,
-            notify_url=notify_url,
+            notify_url=notification_url(),
             return_url=return_url,
             expires_at=expires_at,
         )
@@ -129,9 +135,7 @@ def take_notification(*, form: Mapping[str, str]) -> bool:
         log.warning("notification_refused", reason=refusal.reason.value, field=refusal.code)
         return False
     with transaction() as session:
-        payment = session.scalar(
-            select(Payment).where(Payment.out_trade_no == notification.out_trade_no)
-        )
+        payment = session.scalar(select(Payment).where(Payment.out_trade_no == notification.out_trade_no))
         contradiction = _contradiction(payment, notification)
         _record(session, form, refusal=contradiction)
         if payment is None or contradiction is not None:

@@ -25,7 +25,7 @@ STATES: Final[list[StateOut]] = [
 
 
 def may_hide(phase: OrderPhase) -> bool:
-    """Whether a side may take the order off its lists: once the seller was paid, or once nothing can happen any more."""
+    """Whether a side may take the order off its lists: once the seller was paid, or nothing can happen any more."""
     return phase.closed or phase.bill == BillStatus.SELLER_PAID
 
 
@@ -41,9 +41,7 @@ def actions(*, order_id: int, phase: OrderPhase, role: Role, facts: OrderFacts, 
         text = ORDER.events[event].zh
         offered.append({"name": event.value, "text": text, "method": method, "url": url.format(id=order_id)})
     if may_hide(phase) and not hidden:
-        offered.append(
-            {"name": "hide", "text": "删除订单", "method": "DELETE", "url": f"/api/edit_order/{order_id}/"}
-        )
+        offered.append({"name": "hide", "text": "删除订单", "method": "DELETE", "url": f"/api/edit_order/{order_id}/"})
     return offered
 
 

@@ -45,7 +45,9 @@ class Order(Base):
     closed_reason: Mapped[str | None] = mapped_column(String(30))  # the event that closed it
     history_length: Mapped[int] = mapped_column(default=0)
     refund_count: Mapped[int] = mapped_column(SmallInteger, default=0)
-    address: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))  # the buyer's, as it was when the order was made
+    address: Mapped[dict[str, Any] | None] = mapped_column(
+        JSONB(none_as_null=True)
+    )  # the buyer's, as it was when the order was made
     hidden_by_buyer: Mapped[bool] = mapped_column(default=False)
     hidden_by_seller: Mapped[bool] = mapped_column(default=False)
     phase_since: Mapped[moment]  # when the present phase began; deadlines count from here

@@ -150,7 +150,7 @@ def order_out(row: Row[Any], *, role: Role) -> OrderOut:
 
 
 def _waybill(row: Row[Any], prefix: str) -> WaybillOut | None:
-    values = row._mapping  # noqa: SLF001 - SQLAlchemy's public way to read a row by name
+    values = row._mapping
     if values[f"{prefix}_company"] is None:
         return None
     return {

@@ -10,6 +10,7 @@ from app.fields import CleanText, IdIn, Whole
 from app.web.paging import PageQuery
 from statemachine import BillStatus, OrderStatus, TradeMode
 
+
 class BuyIn(BaseModel):
     """What a buyer chooses. Price, seller and buyer are the server's; whatever else is sent is not read."""
 
@@ -181,5 +182,3 @@ class OrderDetailOut(OrderOut):
     """An order with its history."""
 
     history: list[HistoryOut]
-
-

@@ -1,0 +1,22 @@
+"""The `flask` commands."""
+
+import click
+from flask import Flask, current_app
+from rich.progress import track
+
+from app.search.cli import search_commands
+from app.seed.service import seed_market
+
+
+def register_commands(app: Flask) -> None:
+    """Add our commands to `flask`."""
+    app.cli.add_command(search_commands)
+    app.cli.add_command(seed)
+
+
+@click.command()
+def seed() -> None:
+    """Fill the development database with a small demo market; again and again without doubling anything."""
+    if current_app.extensions["saltfish.settings"].is_production:
+        raise click.ClickException("the demo market is for development; production refuses it")
+    seed_market(track=lambda items, text: track(list(items), description=f"seeding {text}"))

@@ -1,0 +1,118 @@
+"""Real processes for tests: the web server on a free port, and a JSON client for it."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parent.parent
+_START_SECONDS = 60
+
+
+def free_port() -> int:
+    """A port that nothing listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An HTTP answer. `body` is the parsed JSON, or None."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+    body: Any
+
+
+@dataclass
+class LiveServer:
+    """A running web server."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+
+    @classmethod
+    @contextmanager
+    def start(
+        cls, environment: Mapping[str, str], *, workers: int = 2, port: int | None = None
+    ) -> Iterator["LiveServer"]:
+        """Serve `wsgi:app` with `environment` until the block is left."""
+        chosen = port or free_port()
+        command = [sys.executable, "-m", "granian", "--interface", "wsgi", "wsgi:app", "--host", "127.0.0.1"]
+        command += ["--port", str(chosen), "--workers", str(workers), "--blocking-threads", "4", "--no-ws"]
+        process = subprocess.Popen(
+            command, cwd=PROJECT, env={**os.environ, **environment, "PORT": str(chosen)}, start_new_session=True
+        )
+        server = cls(chosen, process)
+        try:
+            server._wait()
+            yield server
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    @property
+    def url(self) -> str:
+        """Its base URL."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """One request on a connection of its own; `body` goes out as JSON, or as a form if it is `bytes`."""
+        return call(self.port, method, path, body=body, headers=headers)
+
+    def _wait(self) -> None:
+        until = time.monotonic() + _START_SECONDS
+        while time.monotonic() < until:
+            assert self.process.poll() is None, "the server ended at once"
+            try:
+                if self.call("GET", "/healthz").status == 200:
+                    return
+            except OSError:
+                time.sleep(0.05)
+        raise AssertionError("the server does not answer")
+
+
+def call(port: int, method: str, path: str, *, body: Any = None, headers: Mapping[str, str] | None = None) -> Reply:
+    """One HTTP request to a local port."""
+    sent = dict(headers or {})
+    if body is not None and not isinstance(body, bytes):
+        body = json.dumps(body).encode()
+        sent["Content-Type"] = "application/json"
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request(method, path, body=body, headers=sent)
+        response = connection.getresponse()
+        content = response.read()
+        is_json = response.headers.get("Content-Type", "").startswith("application/json")
+        return Reply(response.status, dict(response.headers), content, json.loads(content) if is_json else None)
+    finally:
+        connection.close()
+
+
+def form(**fields: str) -> tuple[bytes, dict[str, str]]:
+    """A urlencoded body and its header."""
+    return urllib.parse.urlencode(fields).encode(), {"Content-Type": "application/x-www-form-urlencoded"}
