@@ -1,0 +1,233 @@
+"""What clients send about goods and what they get. Money is yuan outside and fen inside."""
+
+from enum import StrEnum
+from typing import Annotated, Any, cast
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from typing_extensions import TypedDict
+
+from app.fen import PriceIn, YuanIn, YuanOut
+from app.fields import CleanText, IdIn, Whole
+from app.goods.models import Category
+from app.goods.pictures import ThumbnailWidth
+from app.web.paging import PageQuery
+from statemachine import GoodStatus, TradeMode
+
+Title = Annotated[str, CleanText(1, 60)]
+Description = Annotated[str, CleanText(1, 2000, multiline=True)]
+CategoryIn = Annotated[int, Whole(min(Category), max(Category))]
+TradeModeIn = Annotated[int, Whole(min(TradeMode), max(TradeMode))]
+
+
+def _ids(value: object) -> object:
+    """Forms have no lists: `"3,1"` is `[3, 1]`."""
+    return value.split(",") if isinstance(value, str) else value
+
+
+def _distinct(ids: list[int]) -> list[int]:
+    if len(set(ids)) < len(ids):
+        raise ValueError("图片重复")
+    return ids
+
+
+KeepPictures = Annotated[
+    list[IdIn],
+    BeforeValidator(_ids),
+    AfterValidator(_distinct),
+    Field(description="pictures that stay, in this order, before the new files; comma-separated in forms"),
+]
+
+
+class GoodFields(TypedDict):
+    """The columns that an owner fills; money in fen."""
+
+    title: str
+    description: str
+    price: int
+    freight: int
+    original_price: int | None
+    category: int
+    trade_mode: int
+
+
+class GoodChanges(TypedDict, total=False):
+    """Some of `GoodFields`."""
+
+    title: str
+    description: str
+    price: int
+    freight: int
+    original_price: int | None
+    category: int
+    trade_mode: int
+
+
+_COLUMNS = set(GoodFields.__annotations__)
+
+
+class _GoodIn(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pictures_are_files(cls, fields: Any) -> Any:  # whatever the client sent
+        # Else a client that sends them as text would get a good without its pictures, and no word of it.
+        if isinstance(fields, dict) and "pictures" in fields:
+            raise ValueError("pictures 须以 multipart/form-data 文件上传")
+        return fields
+
+
+class ReleaseIn(_GoodIn):
+    """The form of a good."""
+
+    title: Title
+    description: Description
+    price: PriceIn
+    freight: YuanIn = 0
+    original_price: PriceIn | None = None
+    category: CategoryIn
+    trade_mode: TradeModeIn
+
+    def fields(self) -> GoodFields:
+        """What was filled in, as columns."""
+        return cast("GoodFields", self.model_dump(include=_COLUMNS))
+
+
+def _absent() -> Any:
+    """The value of a field that was not sent. Being a default it is not validated, so a null that is sent fails."""
+    return None
+
+
+class ReplaceIn(ReleaseIn):
+    """The form of a good that is there already."""
+
+    keep_pictures: KeepPictures = Field(default_factory=_absent)
+
+    def changes(self) -> GoodChanges:
+        """All columns of the form."""
+        return cast("GoodChanges", self.fields())
+
+
+class ChangeIn(_GoodIn):
+    """Some fields of the form; what is not sent stays as it is."""
+
+    title: Title = Field(default_factory=_absent)
+    description: Description = Field(default_factory=_absent)
+    price: PriceIn = Field(default_factory=_absent)
+    freight: YuanIn = Field(default_factory=_absent)
+    original_price: PriceIn | None = None
+    category: CategoryIn = Field(default_factory=_absent)
+    trade_mode: TradeModeIn = Field(default_factory=_absent)
+    keep_pictures: KeepPictures = Field(default_factory=_absent)
+
+    def changes(self) -> GoodChanges:
+        """The columns that were sent."""
+        return cast("GoodChanges", self.model_dump(include=_COLUMNS, exclude_unset=True))
+
+
+class MyGoodsQuery(PageQuery):
+    """Which of one's own goods."""
+
+    good_status: Annotated[int, Whole(min(GoodStatus), max(GoodStatus))] | None = None
+
+
+class Sort(StrEnum):
+    """How goods are put in order while browsing."""
+
+    NEWEST = "newest"
+    PRICE_ASC = "price_asc"
+    PRICE_DESC = "price_desc"
+
+
+class BrowseQuery(PageQuery):
+    """Which of the goods that are for sale. A good that leaves the way of trading open fits either way."""
+
+    category: CategoryIn | None = None
+    trade_mode: TradeModeIn | None = None
+    price_min: YuanIn | None = None
+    price_max: YuanIn | None = None
+    sort: Sort = Sort.NEWEST
+
+
+class PictureQuery(BaseModel):
+    """How large a picture is wanted."""
+
+    model_config = ConfigDict(frozen=True)
+
+    w: Annotated[ThumbnailWidth, BeforeValidator(Whole.parse)] | None = Field(
+        None, description="width in pixels; the whole picture where it is absent or the picture is no wider"
+    )
+
+
+class ChoiceOut(TypedDict):
+    """A number of the note with its text."""
+
+    code: int
+    text: str
+
+
+class ChoicesOut(TypedDict):
+    """What the release form offers."""
+
+    categories: list[ChoiceOut]
+    trade_modes: list[ChoiceOut]
+
+
+class OwnerOut(TypedDict):
+    """Who sells a good."""
+
+    id: int
+    username: str
+
+
+class PictureOut(TypedDict):
+    """A picture's URL and size in pixels."""
+
+    id: int
+    url: str
+    width: int
+    height: int
+
+
+class GoodOut(TypedDict):
+    """A good as everybody who may see it sees it."""
+
+    id: int
+    title: str
+    description: str
+    price: YuanOut
+    original_price: YuanOut | None
+    freight: YuanOut
+    category: int
+    category_text: str
+    trade_mode: int
+    trade_mode_text: str
+    good_status: int
+    good_status_text: str
+    owner: OwnerOut
+    pictures: list[PictureOut]
+    published_at: str | None
+    updated_at: str
+
+
+class VerdictOut(TypedDict):
+    """What one check found; `subject` is `title`, `description` or `picture:<id>`."""
+
+    kind: str
+    subject: str
+    passed: bool
+    reasons: list[str]
+
+
+class VerificationOut(TypedDict):
+    """How moderation stands with the good as it is now (its `revision`)."""
+
+    state: str
+    revision: int
+    verdicts: list[VerdictOut]
+
+
+class OwnGoodOut(GoodOut):
+    """A good as its owner edits it."""
+
+    verification: VerificationOut

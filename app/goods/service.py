@@ -1,0 +1,218 @@
+"""What owners do with their goods, one function per verb, each one transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import IO, Any, Literal
+
+from flask import current_app
+from sqlalchemy import exists, func, select
+from sqlalchemy.orm import Session
+
+from app.accounts.models import User
+from app.answers import Answer, Refused, field_errors
+from app.clock import utcnow
+from app.database import row_or_none, transaction
+from app.goods.models import Good, Picture
+from app.goods.pictures import MAX_PICTURES, PicturesRefused, PreparedPicture, prepare_all
+from app.goods.queries import good_in
+from app.goods.schemas import GoodChanges, GoodFields, GoodOut
+from app.goods.storage import picture_storage
+from app.orders.models import Order
+from app.outbox import Topic, leave
+from config import Settings
+from statemachine import (
+    GOOD,
+    GoodEvent,
+    GoodFacts,
+    GoodRole,
+    GoodStatus,
+    TradeMode,
+    TransitionRefused,
+    good_flow,
+)
+
+
+def release_good(*, owner_id: int, fields: GoodFields, uploads: Sequence[IO[bytes]] = ()) -> GoodOut:
+    """Put a good up for sale, in review, with the pictures in `uploads`.
+
+    Raises RELEASE_MALFORMED naming what is wrong with the pictures or the freight, RELEASE_FAILED for an owner who
+    has too many goods in review, NO_SUCH_USER.
+    """
+    _check_freight(fields["trade_mode"], fields["freight"], Answer.RELEASE_MALFORMED)
+    prepared = _prepared(uploads, Answer.RELEASE_MALFORMED)
+    with transaction() as session:
+        _check_room_in_review(session, owner_id)
+        _store(prepared)
+        now = utcnow()
+        good = Good(owner_id=owner_id, revision=1, created_at=now, updated_at=now, **fields)
+        good.phase = GOOD.start
+        session.add(good)
+        session.flush()
+        session.add_all(_rows(good, prepared, first=0, now=now))
+        _leave_review(session, good)
+        session.flush()
+        return good_in(session, good.id)
+
+
+def edit_good(
+    *,
+    owner_id: int,
+    good_id: int,
+    changes: GoodChanges,
+    keep_pictures: Sequence[int] | None = None,
+    uploads: Sequence[IO[bytes]] = (),
+) -> GoodOut:
+    """Change a good of the owner's, which puts it back in review under its next revision.
+
+    `keep_pictures` names those of its pictures that stay, in this order, before the new ones in `uploads`. Without
+    it new pictures replace all present ones, and where there are none either the pictures stay as they are.
+
+    Raises NO_SUCH_GOOD, also for other people's; EDIT_MALFORMED where nothing is to change and naming what is wrong
+    with pictures or freight; EDIT_FAILED with the reasons where the good stands in the way (an order of it is open).
+    """
+    _check_owner(good_id, owner_id)
+    if not changes and keep_pictures is None and not uploads:
+        raise Refused(Answer.EDIT_MALFORMED, data=field_errors(body="没有要修改的内容"))
+    prepared = _prepared(uploads, Answer.EDIT_MALFORMED)
+    with transaction() as session:
+        good = _locked(session, good_id, owner_id)
+        for name, value in changes.items():
+            setattr(good, name, value)
+        _check_freight(good.trade_mode, good.freight, Answer.EDIT_MALFORMED)
+        kept = _kept_pictures(session, good, keep_pictures, new=len(prepared))
+        _fire(session, good, GoodEvent.EDIT, Answer.EDIT_FAILED)
+        _store(prepared)
+        good.revision += 1
+        good.published_at = None
+        good.updated_at = utcnow()
+        session.add_all(_rows(good, prepared, first=kept, now=good.updated_at))
+        _leave_review(session, good)
+        session.flush()
+        return good_in(session, good.id)
+
+
+def delete_good(*, owner_id: int, good_id: int) -> None:
+    """Take a good of the owner's away for good; its row and pictures stay for the orders that were made of it.
+
+    Raises NO_SUCH_GOOD, also for other people's, and DELETE_FAILED with the reasons where the good stands in the way.
+    """
+    with transaction() as session:
+        good = _locked(session, good_id, owner_id)
+        _fire(session, good, GoodEvent.DELETE, Answer.DELETE_FAILED)
+        good.updated_at = utcnow()
+        leave(session, Topic.SEARCH_INDEX, good.id)
+
+
+def _settings() -> Settings:
+    settings: Settings = current_app.extensions["saltfish.settings"]
+    return settings
+
+
+def _check_freight(
+    trade_mode: int, freight: int, malformed: Literal[Answer.RELEASE_MALFORMED, Answer.EDIT_MALFORMED]
+) -> None:
+    if trade_mode == TradeMode.FACE_TO_FACE and freight > 0:
+        raise Refused(malformed, data=field_errors(freight="当面交易没有运费,须为 0"))
+
+
+def _prepared(uploads: Sequence[IO[bytes]], malformed: Answer) -> list[PreparedPicture]:
+    settings = _settings()
+    try:
+        return prepare_all(
+            uploads, bytes_limit=settings.picture_bytes_limit, pixels_limit=settings.picture_pixels_limit
+        )
+    except PicturesRefused as refusal:
+        raise Refused(malformed, data=field_errors(pictures=refusal.reasons)) from refusal
+
+
+def _check_room_in_review(session: Session, owner_id: int) -> None:
+    # Locking the owner makes the count exact; NO KEY, because rows that point at users do not mind.
+    if session.scalar(select(User.id).where(User.id == owner_id).with_for_update(key_share=True)) is None:
+        raise Refused(Answer.NO_SUCH_USER)
+    limit = _settings().goods_in_review_limit
+    in_review = select(func.count()).where(
+        Good.owner_id == owner_id, Good.status == GoodStatus.IN_REVIEW, ~Good.deleted
+    )
+    if session.execute(in_review).scalar_one() >= limit:
+        raise Refused(Answer.RELEASE_FAILED, data={"reasons": [f"待审核的商品已达 {limit} 件,请等待审核"]})
+
+
+def _check_owner(good_id: int, owner_id: int) -> None:
+    # Before pictures are decoded: strangers get no work out of us.
+    if row_or_none(select(Good.id).where(Good.id == good_id, Good.owner_id == owner_id)) is None:
+        raise Refused(Answer.NO_SUCH_GOOD)
+
+
+def _locked(session: Session, good_id: int, owner_id: int) -> Good:
+    good = session.scalar(select(Good).where(Good.id == good_id, Good.owner_id == owner_id).with_for_update())
+    if good is None:
+        raise Refused(Answer.NO_SUCH_GOOD)
+    return good
+
+
+def _fire(session: Session, good: Good, event: GoodEvent, refused: Answer) -> None:
+    # Orders of a good are made and moved under the good's lock, which we hold.
+    facts = GoodFacts(
+        has_open_order=session.execute(select(exists().where(Order.good_id == good.id, ~Order.closed))).scalar_one()
+    )
+    try:
+        good_flow.fire(good, event, GoodRole.OWNER, facts)
+    except TransitionRefused as refusal:
+        raise Refused(refused, data=_standing(good, refusal)) from refusal
+
+
+def _standing(good: Good, refusal: TransitionRefused) -> dict[str, Any]:
+    """What a refused client needs to know: why, where the good stands, what its owner may do instead."""
+    return {
+        "event": str(refusal.event),
+        "good_status": good.status,
+        "deleted": good.deleted,
+        "reasons": [reason.zh for reason in refusal.reasons],
+        "allowed": [str(event) for event in refusal.allowed],
+    }
+
+
+def _kept_pictures(session: Session, good: Good, keep: Sequence[int] | None, *, new: int) -> int:
+    """Put the pictures that stay in their places and take the others off; returns how many stay."""
+    attached = select(Picture).where(Picture.good_id == good.id, Picture.position.is_not(None))
+    present = {picture.id: picture for picture in session.scalars(attached.order_by(Picture.position))}
+    if keep is None:
+        keep = [] if new else list(present)
+    strange = [picture_id for picture_id in keep if picture_id not in present]
+    if strange:
+        raise Refused(
+            Answer.EDIT_MALFORMED, data=field_errors(keep_pictures=[f"图片 {each} 不属于该商品" for each in strange])
+        )
+    if len(keep) + new > MAX_PICTURES:
+        raise Refused(Answer.EDIT_MALFORMED, data=field_errors(pictures=f"至多 {MAX_PICTURES} 张图片"))
+    places = {picture_id: place for place, picture_id in enumerate(keep)}
+    for picture in present.values():
+        picture.position = places.get(picture.id)
+    return len(keep)
+
+
+def _store(prepared: Sequence[PreparedPicture]) -> None:
+    storage = picture_storage()
+    for picture in prepared:
+        storage.put(picture.sha256, picture.data)
+
+
+def _rows(good: Good, prepared: Sequence[PreparedPicture], *, first: int, now: datetime) -> list[Picture]:
+    return [
+        Picture(
+            good_id=good.id,
+            position=position,
+            sha256=picture.sha256,
+            content_type=picture.content_type,
+            size=len(picture.data),
+            width=picture.width,
+            height=picture.height,
+            created_at=now,
+        )
+        for position, picture in enumerate(prepared, start=first)
+    ]
+
+
+def _leave_review(session: Session, good: Good) -> None:
+    leave(session, Topic.GOOD_VERIFICATION, good.id)
+    leave(session, Topic.SEARCH_INDEX, good.id)

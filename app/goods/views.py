@@ -1,0 +1,186 @@
+"""The URLs of goods and pictures."""
+
+from http import HTTPStatus
+
+from flask import Response, request
+from werkzeug.datastructures import FileStorage
+
+from app.answers import Answer
+from app.goods import queries, service
+from app.goods.models import CATEGORY_TEXT
+from app.goods.pictures import read_rendition, rendition_of
+from app.goods.schemas import (
+    BrowseQuery,
+    ChangeIn,
+    ChoicesOut,
+    GoodOut,
+    MyGoodsQuery,
+    OwnGoodOut,
+    PictureQuery,
+    ReleaseIn,
+    ReplaceIn,
+)
+from app.goods.storage import picture_storage
+from app.web.api import Api
+from app.web.auth import Actor, Auth
+from app.web.paging import Page, page_of
+from statemachine.good import TRADE_TEXT
+
+api = Api("goods", __name__, tag="商品")
+
+_CHOICES: ChoicesOut = {
+    "categories": [{"code": int(code), "text": text} for code, text in CATEGORY_TEXT.items()],
+    "trade_modes": [{"code": int(code), "text": text} for code, text in TRADE_TEXT.items()],
+}
+
+# The bytes under a picture's URL never change. What is not for everybody stays in no cache.
+_FOR_ALL = "public, max-age=31536000, immutable"
+_FOR_ONE = "private, no-store"
+
+
+@api.get("/api/good_release/", auth=Auth.USER, out=ChoicesOut)
+def choices(*, actor: Actor) -> ChoicesOut:  # noqa: ARG001 - the note's release URL is for users, its form as well
+    """The choices of the release form."""
+    return _CHOICES
+
+
+@api.post(
+    "/api/good_release/",
+    auth=Auth.USER,
+    body=ReleaseIn,
+    files="pictures",
+    out=GoodOut,
+    answer=Answer.GOOD_RELEASED,
+    malformed=Answer.RELEASE_MALFORMED,
+    refuses=(Answer.RELEASE_FAILED, Answer.NO_SUCH_USER),
+    limit="rate_limit_release",
+)
+def release(*, actor: Actor, body: ReleaseIn, files: list[FileStorage]) -> GoodOut:
+    """Put a good up for sale; it is public once it passed review."""
+    return service.release_good(owner_id=actor.id, fields=body.fields(), uploads=[file.stream for file in files])
+
+
+@api.get(
+    "/api/good/<id:good_id>/",
+    auth=Auth.OPTIONAL,
+    out=GoodOut,
+    answer=Answer.GOOD_FOUND,
+    refuses=(Answer.NO_SUCH_GOOD,),
+)
+def good(*, actor: Actor | None, good_id: int) -> GoodOut:
+    """One good. A good that is not public exists only for its owner and staff."""
+    return queries.visible_good(good_id=good_id, reader_id=actor.id if actor else None)
+
+
+@api.get("/api/goods/", query=BrowseQuery, out=Page[GoodOut], answer=Answer.GOOD_FOUND, empty=Answer.NO_GOODS)
+def browse(*, query: BrowseQuery) -> Page[GoodOut]:
+    """The goods that are for sale."""
+    items, total = queries.browse(query)
+    return page_of(items, total=total, query=query)
+
+
+@api.get(
+    "/api/my_goods/",
+    auth=Auth.USER,
+    query=MyGoodsQuery,
+    out=Page[GoodOut],
+    answer=Answer.GOOD_FOUND,
+    empty=Answer.NO_GOODS,
+)
+def my_goods(*, actor: Actor, query: MyGoodsQuery) -> Page[GoodOut]:
+    """The caller's own goods, newest first."""
+    items, total = queries.my_goods(owner_id=actor.id, query=query)
+    return page_of(items, total=total, query=query)
+
+
+@api.get(
+    "/api/good_edit/<id:good_id>/",
+    auth=Auth.USER,
+    out=OwnGoodOut,
+    answer=Answer.GOOD_FOUND,
+    refuses=(Answer.NO_SUCH_GOOD,),
+)
+def own_good(*, actor: Actor, good_id: int) -> OwnGoodOut:
+    """A good of the caller's with what moderation found."""
+    return queries.own_good(good_id=good_id, owner_id=actor.id)
+
+
+@api.put(
+    "/api/good_edit/<id:good_id>/",
+    auth=Auth.USER,
+    body=ReplaceIn,
+    files="pictures",
+    out=GoodOut,
+    answer=Answer.GOOD_EDITED,
+    malformed=Answer.EDIT_MALFORMED,
+    refuses=(Answer.NO_SUCH_GOOD, Answer.EDIT_FAILED),
+    limit="rate_limit_release",
+)
+def replace(*, actor: Actor, good_id: int, body: ReplaceIn, files: list[FileStorage]) -> GoodOut:
+    """Fill in a good's form anew; it goes back to review.
+
+    Files replace all pictures, except those that `keep_pictures` names. With neither, the pictures stay.
+    """
+    return service.edit_good(
+        owner_id=actor.id,
+        good_id=good_id,
+        changes=body.changes(),
+        keep_pictures=body.keep_pictures,
+        uploads=[file.stream for file in files],
+    )
+
+
+@api.patch(
+    "/api/good_edit/<id:good_id>/",
+    auth=Auth.USER,
+    body=ChangeIn,
+    files="pictures",
+    out=GoodOut,
+    answer=Answer.GOOD_EDITED,
+    malformed=Answer.EDIT_MALFORMED,
+    refuses=(Answer.NO_SUCH_GOOD, Answer.EDIT_FAILED),
+    limit="rate_limit_release",
+)
+def change(*, actor: Actor, good_id: int, body: ChangeIn, files: list[FileStorage]) -> GoodOut:
+    """Change some fields of a good; it goes back to review. Pictures as with PUT."""
+    return service.edit_good(
+        owner_id=actor.id,
+        good_id=good_id,
+        changes=body.changes(),
+        keep_pictures=body.keep_pictures,
+        uploads=[file.stream for file in files],
+    )
+
+
+@api.delete(
+    "/api/good_edit/<id:good_id>/",
+    auth=Auth.USER,
+    answer=Answer.GOOD_DELETED,
+    refuses=(Answer.NO_SUCH_GOOD, Answer.DELETE_FAILED),
+)
+def delete(*, actor: Actor, good_id: int) -> None:
+    """Take a good away; not while an order of it is open."""
+    service.delete_good(owner_id=actor.id, good_id=good_id)
+
+
+@api.get(
+    "/api/pic/<id:pic_id>/",
+    auth=Auth.OPTIONAL,
+    query=PictureQuery,
+    refuses=(Answer.NO_SUCH_PICTURE,),
+    media=("image/jpeg", "image/webp"),
+)
+def picture(*, actor: Actor | None, pic_id: int, query: PictureQuery) -> Response:
+    """The bytes of a picture, visible as its good is; a thumbnail where a smaller width is asked for."""
+    found = queries.visible_picture(picture_id=pic_id, reader_id=actor.id if actor else None)
+    rendition = rendition_of(sha256=found.sha256, content_type=found.content_type, width=found.width, wanted=query.w)
+    response = Response(mimetype=rendition.content_type)
+    response.set_etag(rendition.key)
+    response.last_modified = found.created_at
+    response.headers["Cache-Control"] = _FOR_ALL if found.public else _FOR_ONE
+    response.headers["Content-Disposition"] = "inline"
+    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response.make_conditional(request)
+    if response.status_code == HTTPStatus.OK:
+        response.set_data(read_rendition(picture_storage(), rendition))
+    return response
