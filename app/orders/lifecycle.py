@@ -19,8 +19,8 @@ EVENT_URLS: Final[dict[OrderEvent, tuple[str, str]]] = {
 }
 
 STATES: Final[list[StateOut]] = [
-    *({"code": code, "text": text, "axis": "bill"} for code, text in BILL_TEXT.items()),
-    *({"code": code, "text": text, "axis": "order"} for code, text in ORDER_TEXT.items()),
+    *(StateOut(code=code, text=text, axis="bill") for code, text in BILL_TEXT.items()),
+    *(StateOut(code=code, text=text, axis="order") for code, text in ORDER_TEXT.items()),
 ]
 
 

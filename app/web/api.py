@@ -14,7 +14,7 @@ import functools
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec, Protocol, TypedDict, TypeVar, Unpack
 
 import orjson
 from flask import Blueprint, Response, current_app, request
@@ -26,6 +26,9 @@ from app.answers import Answer, Refused
 from app.extensions import limiter
 from app.web.auth import Auth, authenticate
 from app.web.envelope import envelope
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 MAX_ID = 2**63 - 1
 
@@ -72,6 +75,31 @@ class Operation:
     redirects: bool
 
 
+class Declarations(TypedDict, total=False):
+    """What a route may declare; see `Api.operation`."""
+
+    auth: Auth
+    body: type[BaseModel] | None
+    query: type[BaseModel] | None
+    files: str | None
+    out: Any
+    answer: Answer
+    empty: Answer | None
+    refuses: Sequence[Answer]
+    malformed: Answer
+    limit: str | None
+    media: Sequence[str]
+    redirects: bool
+    conditional: bool
+
+
+class Decorator(Protocol):
+    """Registers a view and gives it back as it is."""
+
+    def __call__(self, view: Callable[P, R]) -> Callable[P, R]:
+        """Register `view`."""
+
+
 class Api(Blueprint):
     """A blueprint of documented operations."""
 
@@ -98,7 +126,7 @@ class Api(Blueprint):
         media: Sequence[str] = (),
         conditional: bool = False,
         redirects: bool = False,
-    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    ) -> Decorator:
         """Register a view. Stacked on one view, several methods or URLs share it.
 
         `answer` is the success, `empty` what a list without a single row answers instead, `malformed` what wrong
@@ -107,7 +135,7 @@ class Api(Blueprint):
         that it answers If-None-Match with 304, `redirects` that it is a 302.
         """
 
-        def register(view: Callable[..., Any]) -> Callable[..., Any]:
+        def register(view: Callable[P, R]) -> Callable[P, R]:
             summary, _, description = inspect.cleandoc(view.__doc__ or "").partition("\n")
             name = view.__name__
             if any(operation.name == f"{self.name}.{name}" for operation in self.operations):
@@ -146,11 +174,26 @@ class Api(Blueprint):
 
         return register
 
-    get = functools.partialmethod(operation, "GET")
-    post = functools.partialmethod(operation, "POST")
-    put = functools.partialmethod(operation, "PUT")
-    patch = functools.partialmethod(operation, "PATCH")
-    delete = functools.partialmethod(operation, "DELETE")
+    # Flask's shortcuts of the same names, with our declarations instead of its options.
+    def get(self, rule: str, **declared: Unpack[Declarations]) -> Decorator:  # type: ignore[override] # see above
+        """`operation("GET", …)`."""
+        return self.operation("GET", rule, **declared)
+
+    def post(self, rule: str, **declared: Unpack[Declarations]) -> Decorator:  # type: ignore[override] # see above
+        """`operation("POST", …)`."""
+        return self.operation("POST", rule, **declared)
+
+    def put(self, rule: str, **declared: Unpack[Declarations]) -> Decorator:  # type: ignore[override] # see above
+        """`operation("PUT", …)`."""
+        return self.operation("PUT", rule, **declared)
+
+    def patch(self, rule: str, **declared: Unpack[Declarations]) -> Decorator:  # type: ignore[override] # see above
+        """`operation("PATCH", …)`."""
+        return self.operation("PATCH", rule, **declared)
+
+    def delete(self, rule: str, **declared: Unpack[Declarations]) -> Decorator:  # type: ignore[override] # see above
+        """`operation("DELETE", …)`."""
+        return self.operation("DELETE", rule, **declared)
 
 
 def _endpoint(declared: Operation, view: Callable[..., Any]) -> Callable[..., Response]:
