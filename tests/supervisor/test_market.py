@@ -1,0 +1,266 @@
+"""Command lines of the supervisor and the tables behind them."""
+
+import os
+import re
+import shlex
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from supervisor import bootstrap, market
+from supervisor.engines import EmbeddedPostgres, EmbeddedValkey
+from supervisor.errors import StartError
+from supervisor.options import Options, reachable, read_options
+
+from .conftest import PROJECT, until
+
+
+def supervisor(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run one command line of the supervisor, without any engine given from outside."""
+    env = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}}
+    command = [sys.executable, "-m", "supervisor", *words]
+    return subprocess.run(command, cwd=PROJECT, env=env | environ, capture_output=True, text=True, check=False)
+
+
+def test_with_engines_gives_them_to_the_command_and_takes_them_away(folder: Path) -> None:
+    code = """
+import os, sys
+import psycopg, redis
+from sqlalchemy import make_url
+url = make_url(os.environ["DATABASE_URL"])
+with psycopg.connect(host=url.query["host"], user=url.username, dbname=url.database) as connection:
+    print(connection.execute("SHOW fsync").fetchone()[0])
+with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+    print(client.config_get("appendonly")["appendonly"], client.config_get("dir")["dir"])
+sys.exit(7)
+"""
+    ran = supervisor("with-engines", "--", sys.executable, "-c", code, TMPDIR=str(folder))
+    assert (ran.returncode, ran.stderr) == (7, "")
+    fsync, appendonly, valkey_folder = ran.stdout.split()
+    assert (fsync, appendonly) == ("off", "no")
+    assert Path(valkey_folder).is_relative_to(folder)
+    assert list(folder.iterdir()) == []
+
+
+def test_with_engines_reports_a_killed_command_as_a_shell_does() -> None:
+    assert supervisor("with-engines", "--", "sh", "-c", "kill -9 $$").returncode == 137
+
+
+def test_with_engines_starts_only_what_is_not_given() -> None:
+    both = {"DATABASE_URL": "postgresql+psycopg://elsewhere/x", "REDIS_URL": "redis://elsewhere"}
+    show = ("with-engines", "--", "sh", "-c", "echo $DATABASE_URL $REDIS_URL")
+    assert supervisor(*show, **both).stdout == "postgresql+psycopg://elsewhere/x redis://elsewhere\n"
+    database, valkey = supervisor(*show, DATABASE_URL=both["DATABASE_URL"]).stdout.split()
+    assert database == both["DATABASE_URL"]
+    assert valkey.startswith("unix:///tmp/saltfish-")
+
+
+def test_with_engines_removes_what_a_killed_run_left(folder: Path) -> None:
+    def left(name: str, seconds_ago: float) -> Path:
+        path = folder / f"saltfish-engines-{name}"
+        (path / "valkey").mkdir(parents=True)
+        os.utime(path, (time.time() - seconds_ago,) * 2)
+        return path
+
+    stale, young, used = left("stale", 3600), left("young", 1), left("used", 3600)
+    used.chmod(0o711)
+    (used / "valkey").chmod(0o711)
+    with EmbeddedValkey(used / "valkey", durable=False) as valkey:
+        os.utime(used, (time.time() - 3600,) * 2)
+        assert supervisor("with-engines", "--", "true", TMPDIR=str(folder)).returncode == 0
+        assert [path.exists() for path in (stale, young, used)] == [False, True, True]
+        assert valkey.exited() is None
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "complaint"),
+    [
+        (("with-engines",), 2, "with-engines takes a command after --"),
+        (("run", "--", "ls"), 2, "run takes no command"),
+        (("start",), 2, "invalid choice: 'start'"),
+        (
+            ("with-engines", "--", "/no/such/program"),
+            1,
+            "saltfish: cannot start /no/such/program: No such file or directory",
+        ),
+    ],
+)
+def test_wrong_command_lines_are_refused(words: tuple[str, ...], status: int, complaint: str) -> None:
+    ran = supervisor(*words)
+    assert ran.returncode == status
+    assert complaint in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("variable", ["PORT", "GATEWAY_PORT"])
+def test_run_refuses_a_taken_port_before_it_starts_anything(folder: Path, variable: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        free = {"PORT": str(free_port()), "GATEWAY_PORT": str(free_port())}
+        ran = supervisor("run", **free | {variable: str(port), "INSTANCE_PATH": str(folder / "instance")})
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr == (
+        f"saltfish: cannot listen on 127.0.0.1:{port} (Address already in use): set {variable} to a free port, "
+        f"like `{variable}={port + 100} make run`\n"
+    )
+    assert [path.name for path in (folder / "instance").iterdir()] == ["supervisor.lock"]
+
+
+def test_the_two_ports_must_differ() -> None:
+    port = free_port()
+    with pytest.raises(StartError, match=f"PORT and GATEWAY_PORT are both {port}"):
+        Options(port=port, gateway_port=port).refuse_taken_ports()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def test_engines_run_in_the_foreground_beside_exec_and_keep_a_second_one_out(folder: Path) -> None:
+    env = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}}
+    env["INSTANCE_PATH"] = str(folder / "instance")
+    command = [sys.executable, "-m", "supervisor", "engines"]
+    process = subprocess.Popen(command, cwd=PROJECT, env=env, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        said = [process.stdout.readline() for _ in range(2)]
+        urls = [
+            EmbeddedPostgres(folder / "instance" / "postgres").url,
+            EmbeddedValkey(folder / "instance" / "valkey").url,
+        ]
+        assert said == [f"export DATABASE_URL='{urls[0]}'\n", f"export REDIS_URL='{urls[1]}'\n"]
+        beside = supervisor(
+            "exec", "--", "sh", "-c", "echo $DATABASE_URL $REDIS_URL", INSTANCE_PATH=env["INSTANCE_PATH"]
+        )
+        assert beside.stdout.split() == urls
+        second = supervisor("engines", INSTANCE_PATH=env["INSTANCE_PATH"])
+        assert second.returncode == 1
+        assert f"already running in {folder / 'instance'} (process {process.pid})" in second.stderr
+        servers = psutil.Process(process.pid).children()
+        assert sorted(server.name() for server in servers) == ["postgres", "valkey-server"]
+        # A server that dies is started again.
+        next(server for server in servers if server.name() == "valkey-server").kill()
+        until(lambda: len([each for each in psutil.Process(process.pid).children() if each not in servers]) == 1, 30)
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
+        if process.stdout is not None:
+            process.stdout.close()
+    assert not any(server.is_running() for server in servers)
+    assert (
+        supervisor("reset-data", INSTANCE_PATH=env["INSTANCE_PATH"]).stdout
+        == f"deleted the data in {folder / 'instance'}\n"
+    )
+    assert list(folder.iterdir()) == []
+
+
+def test_options_come_from_the_environment() -> None:
+    assert read_options({"PORT": "", "WORKERS": " 5 "}) == Options(workers=5)
+    assert read_options({"ALIPAY_GATEWAY_URL": "https://pay.example/gateway.do"}).runs_sandbox is False
+    for wrong in ("0", "65536", "-1", "8k", "٣", ""):
+        environ = {"PORT": wrong}
+        if wrong:
+            with pytest.raises(StartError, match="PORT must be a number from 1 to 65535"):
+                read_options(environ)
+
+
+ANYWHERE = "0.0.0.0"
+
+
+def test_addresses_are_shown_as_a_browser_takes_them() -> None:
+    assert [reachable(host) for host in ("127.0.0.1", ANYWHERE, "::", "::1", "example.org")] == [
+        "127.0.0.1",
+        "127.0.0.1",
+        "[::1]",
+        "[::1]",
+        "example.org",
+    ]
+
+
+def test_only_development_gets_demo_data_and_readable_captchas() -> None:
+    for environment, names, reveal in (
+        ("development", ["keys", "migrate", "seed"], "1"),
+        ("production", ["keys", "migrate"], None),
+    ):
+        options = Options(environment=environment)
+        assert [step.name for step in market.preparations(options)] == names
+        assert market.process_environment(options, {}, {}).get("CAPTCHA_REVEAL") == reveal
+    assert market.process_environment(Options(), {}, {"CAPTCHA_REVEAL": "0"})["CAPTCHA_REVEAL"] == "0"
+
+
+def test_another_gateway_leaves_the_sandbox_out() -> None:
+    options = Options(gateway_url="https://pay.example/gateway.do")
+    assert "gateway" not in [process.name for process in market.process_table(options)]
+    assert "keys" not in [step.name for step in market.preparations(options)]
+    assert "ALIPAY_PUBLIC_KEY_PATH" not in market.process_environment(options, {}, {})
+
+
+def test_the_search_index_has_one_writer() -> None:
+    counts = {process.name: process.count for process in market.process_table(Options(workers=7))}
+    assert counts == {"gateway": 1, "web": 1, "relay": 1, "worker": 7, "search": 1, "scheduler": 1}
+
+
+def deployed(command: str) -> list[str]:
+    """A command line of a deployment file, without what is written differently there: the program, and variables."""
+    words = [word for word in shlex.split(command) if not word.startswith("$")]
+    return words[words.index("-m") :]
+
+
+def test_procfile_and_compose_run_what_the_supervisor_runs() -> None:
+    options = Options()
+    ours = {process.name: list(process.command[1:]) for process in market.process_table(options)}
+    ours["web"] = [
+        word for word in ours["web"] if word not in {options.host, str(options.port), str(options.web_workers)}
+    ]
+    lines = (PROJECT / "Procfile").read_text().splitlines()
+    procfile = {name: deployed(command) for name, command in (line.split(": ", 1) for line in lines if line[0] != "#")}
+    assert procfile.pop("release") == ["-m", "flask", "--app", "wsgi", "db", "upgrade"]
+    assert procfile == {name: command for name, command in ours.items() if name != "gateway"}
+    services = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]
+    composed = {name: deployed(services[name]["command"]) for name in ours}
+    composed["web"] = [word for word in composed["web"] if word not in {ANYWHERE, str(options.port)}]
+    assert composed == ours
+    assert deployed(services["migrate"]["command"]) == ["-m", "flask", "--app", "wsgi", "db", "upgrade"]
+    dockerfile = (PROJECT / "Dockerfile").read_text()
+    start = re.findall(r'^CMD \["sh", "-c", "exec (.*)"\]$', dockerfile, re.MULTILINE)
+    assert deployed(start[0].replace('\\"', "")) == procfile["web"]
+
+
+def test_an_old_python_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "OLDEST", (3, 99))
+    monkeypatch.setenv("PATH", tempfile.gettempdir())
+    with pytest.raises(bootstrap.BootstrapError, match=r"Python 3\.99 or newer is needed; this is 3\."):
+        bootstrap.suitable_python()
+
+
+def test_an_environment_with_the_larger_set_is_left_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Recorded(bootstrap.Environment):
+        def __init__(self, folder: Path) -> None:
+            super().__init__(folder)
+            self.done: list[str] = []
+
+        def works(self) -> bool:
+            return self.folder.exists()
+
+        def create(self) -> None:
+            self.folder.mkdir()
+            self.done.append("create")
+
+        def install(self, requirements: Path) -> None:
+            self.done.append(requirements.name)
+
+    environment = Recorded(folder / "venv")
+    for wanted in ("run", "run", "dev", "dev", "run"):
+        bootstrap.prepare(wanted, environment)
+    assert environment.done == ["create", "requirements.txt", "requirements-dev.txt"]
+    environment.note.write_text('{"set": "dev", "sha256": "of older requirements"}')
+    bootstrap.prepare("run", environment)
+    assert environment.done[3:] == ["requirements-dev.txt"]
