@@ -226,6 +226,12 @@ class NotifyReceiver:
                 self.end_headers()
                 self.wfile.write(text.encode())
 
+            def do_GET(self) -> None:
+                """Where a sender lands that follows a redirect, and takes it for accepted."""
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b"success")
+
             def log_message(self, *_: object) -> None:
                 """Silent: what came in is in `received`."""
 

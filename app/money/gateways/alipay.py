@@ -13,9 +13,9 @@ from types import MappingProxyType
 from typing import Any, Self
 from urllib.error import HTTPError
 
-from alipay import AliPay  # type: ignore[import-untyped]  # the SDK ships no types
-from alipay.exceptions import AliPayException, AliPayValidationError  # type: ignore[import-untyped]  # as above
-from alipay.utils import AliPayConfig  # type: ignore[import-untyped]  # as above
+from alipay import AliPay
+from alipay.exceptions import AliPayException, AliPayValidationError
+from alipay.utils import AliPayConfig
 from werkzeug.datastructures import MultiDict
 
 from app.clock import SHANGHAI, utcnow
