@@ -1,0 +1,176 @@
+"""Text check (the note's content_verify): listed words, phone numbers and messenger ids, also in disguise.
+
+A text is normalised (`app.text`: full-width, traditional and styled letters become plain ones), then searched with its
+separators left out, because 加.微.信 reads as well as 加微信. Titles use blanks as commas, though (水枪 支架 is no
+枪支), so what a separator divides counts only under the rules of `_is_one_word`.
+
+A word list is a UTF-8 text file: the first line is the reason that users read, then one word a line. `!` starts a
+phrase that makes the words inside it innocent (`!不加微信`), `#` a comment.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from ahocorasick_rs import AhoCorasick, Implementation
+from flask import current_app
+
+from app.text import normalise
+
+CONTACT_REASON: Final = "涉嫌引流"
+
+
+class WordListError(ValueError):
+    """A word list cannot be used; the message names file and line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One entry of the lists. `reason` is None for an innocent phrase."""
+
+    text: str
+    reason: str | None
+
+
+class _Hit(NamedTuple):
+    start: int
+    end: int
+    word: Word
+
+
+def check_text(text: str) -> list[str]:
+    """Why `text` may not be shown, in the order of appearance and each reason once; empty if it may.
+
+    Uses the lists in the folder that the setting `sensitive_words_path` names, read once per process.
+    Raises `WordListError` if they cannot be used.
+    """
+    return lexicon(current_app.extensions["saltfish.settings"].sensitive_words_path).check(text)
+
+
+@cache
+def lexicon(folder: Path) -> "Lexicon":
+    """The lexicon of the `*.txt` files in `folder`. Raises `WordListError` if there are none or one is malformed."""
+    words = [word for path in sorted(folder.glob("*.txt")) for word in read_words(path)]
+    if not words:
+        raise WordListError(f"{folder}: no words; the setting SENSITIVE_WORDS_PATH names the folder of the lists")
+    return Lexicon(words)
+
+
+def read_words(path: Path) -> Iterator[Word]:
+    """The entries of one list. Raises `WordListError` for a list without a reason or an entry without letters."""
+    reason, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
+    if not reason.strip() or reason.startswith(("#", "!")):
+        raise WordListError(f"{path}:1: the first line is the reason that users read")
+    for number, line in enumerate(lines, start=2):
+        entry = line.strip()
+        if not entry or entry.startswith("#"):
+            continue
+        innocent = entry.startswith("!")
+        text = entry.removeprefix("!").strip()
+        if not any(character.isalnum() for character in text):
+            raise WordListError(f"{path}:{number}: {entry!r} has no letter or digit")
+        yield Word(text, None if innocent else reason.strip())
+
+
+class Lexicon:
+    """Searches texts for words, all at once (Aho-Corasick: time grows with the text, not with the list)."""
+
+    def __init__(self, words: list[Word]) -> None:
+        self._words = words
+        self._plain_words = [normalise(word.text) for word in words]
+        self._automaton = AhoCorasick(
+            [_squeeze(word)[0] for word in self._plain_words], implementation=Implementation.ContiguousNFA
+        )
+
+    def check(self, text: str) -> list[str]:
+        """As `check_text`."""
+        plain = normalise(text)
+        found = [(hit.start, f"{hit.word.reason}:{hit.word.text}") for hit in self._guilty(plain)]
+        found += [(start, f"{CONTACT_REASON}:{what}") for start, what in _contacts(plain)]
+        return list(dict.fromkeys(reason for _, reason in sorted(found)))
+
+    def _guilty(self, plain: str) -> Iterator[_Hit]:
+        squeezed, places = _squeeze(plain)
+        hits = [
+            _Hit(places[start], places[end - 1] + 1, self._words[index])
+            for index, start, end in self._automaton.find_matches_as_indexes(squeezed, overlapping=True)
+            if _is_one_word(plain, places[start:end], self._plain_words[index])
+        ]
+        # A word inside a longer one says nothing of its own; inside an innocent phrase it is innocent too.
+        reached = 0
+        for hit in sorted(hits, key=lambda hit: (hit.start, -hit.end, hit.word.reason is not None)):
+            if hit.end > reached:
+                reached = hit.end
+                if hit.word.reason is not None:
+                    yield hit
+
+
+def _squeeze(plain: str) -> tuple[str, list[int]]:
+    """`plain` without separators (blanks, punctuation, symbols, marks), and where each character that stays stood."""
+    places = [place for place, character in enumerate(plain) if character.isalnum()]
+    return "".join([plain[place] for place in places]), places
+
+
+# What ends a clause: nobody reads on across it.
+_CLAUSE_ENDS = re.compile(r"[\n\r,;!?、。]")
+_SHORTEST_ACROSS_BLANKS: Final = 3
+
+
+def _is_one_word(plain: str, places: list[int], word: str) -> bool:
+    """Whether readers see the characters of `plain` at `places` as `word`.
+
+    Latin letters and digits may not go on outside it (vx is not in dvx100). If separators divide it that are not its
+    own (1:1复刻), then either every character stands alone (加.微.信, 枪 支), or it has three characters at least, no
+    clause ends inside and no Latin word is torn (加 微信, 加-vx; but not 加,微信, not 水枪 支架 and not we chat).
+    """
+    first, last = places[0], places[-1]
+    if first > 0 and _continues(plain[first - 1], plain[first]):
+        return False
+    if last + 1 < len(plain) and _continues(plain[last], plain[last + 1]):
+        return False
+    if last - first + 1 == len(places) or plain[first : last + 1] == word:
+        return True
+    if all(after - before > 1 for before, after in pairwise(places)):
+        alone_before = first == 0 or not plain[first - 1].isalnum()
+        alone_after = last + 1 == len(plain) or not plain[last + 1].isalnum()
+        if alone_before and alone_after:
+            return True
+    return (
+        len(places) >= _SHORTEST_ACROSS_BLANKS
+        and not _CLAUSE_ENDS.search(plain, first, last)
+        and not any(
+            after - before > 1 and plain[before].isascii() and plain[after].isascii()
+            for before, after in pairwise(places)
+        )
+    )
+
+
+def _continues(left: str, right: str) -> bool:
+    """Whether two neighbours belong to one Latin word or one number."""
+    if not (left.isascii() and right.isascii()):
+        return False
+    return (left.isalpha() and right.isalpha()) or (left.isdigit() and right.isdigit())
+
+
+_SPELLINGS: Final = ("〇零", "一壹幺", "二贰两", "三叁", "四肆", "五伍", "六陆", "七柒", "八捌", "九玖")
+_DIGITS = str.maketrans({spelling: str(digit) for digit, spellings in enumerate(_SPELLINGS) for spelling in spellings})
+_GAP = r"(?:[^\w,:;/!?、。\n]|_){0,3}"
+_PHONE = re.compile(rf"(?<!\d)(?:\+?86{_GAP})?1{_GAP}[3-9](?:{_GAP}\d){{9}}(?!\d)")
+# A messenger's name, then little but separators and "号/是/联系", then something that can be an id there.
+_MESSENGER_ID = re.compile(
+    r"(?:微信|薇信|威信|徽信|v信|(?<![a-z0-9])(?:vx|wx|wechat|weixin|qq)|扣扣|企鹅号)"
+    r"[\W_]{0,4}(?:(?:号码?|id|同号|账号|是|为|联系|搜索?)[\W_]{0,4}){0,3}"
+    r"(?:(?<![a-z0-9])(?=[a-z_\-]*[0-9_])[a-z][a-z0-9_\-]{5,19}|\d{5,11})(?![a-z0-9])"
+)
+
+
+def _contacts(plain: str) -> Iterator[tuple[int, str]]:
+    """Where and what: ways to deal outside the platform. Numbers may be written out (一三八…) or spaced (1 3 8-…)."""
+    for match in _PHONE.finditer(plain.translate(_DIGITS)):
+        yield match.start(), "手机号码"
+    for match in _MESSENGER_ID.finditer(plain):
+        yield match.start(), "微信或 QQ 号"

@@ -1,0 +1,53 @@
+"""Reads of reviews: one statement each."""
+
+from typing import Final
+
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+
+from app.accounts.queries import is_staff
+from app.answers import Answer, Refused
+from app.database import row_or_none
+from app.goods.models import Good
+from app.moderation.models import Verdict
+from app.moderation.schemas import REVIEW_STATE, ReviewOut
+from statemachine.good import GOOD_TEXT
+
+_VERDICTS = (
+    select(
+        func.json_agg(
+            aggregate_order_by(
+                func.json_build_object(
+                    *("kind", Verdict.kind),
+                    *("subject", Verdict.subject),
+                    *("passed", Verdict.passed),
+                    *("reasons", Verdict.reasons),
+                ),
+                Verdict.id,
+            )
+        )
+    )
+    .where(Verdict.good_id == Good.id, Verdict.revision == Good.revision)
+    .scalar_subquery()
+)
+
+_REVIEW: Final = select(Good.id, Good.status, Good.owner_id, Good.revision, _VERDICTS.label("verdicts")).where(
+    Good.id == bindparam("good_id"), ~Good.deleted
+)
+
+
+def review(*, good_id: int, reader_id: int | None) -> ReviewOut:
+    """How the good's review stands; its owner and staff also see the verdicts. Raises Refused(NO_SUCH_GOOD)."""
+    row = row_or_none(_REVIEW, {"good_id": good_id})
+    if row is None:
+        raise Refused(Answer.NO_SUCH_GOOD)
+    found: ReviewOut = {
+        "good_id": row.id,
+        "good_status": row.status,
+        "good_status_text": GOOD_TEXT[row.status],
+        "state": REVIEW_STATE[row.status],
+    }
+    if reader_id is not None and (reader_id == row.owner_id or is_staff(reader_id)):
+        found["revision"] = row.revision
+        found["verdicts"] = row.verdicts or []
+    return found
