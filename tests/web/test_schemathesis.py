@@ -1,0 +1,112 @@
+"""Schemathesis sends what the OpenAPI document allows, and what it does not, to every operation of a filled market.
+
+No answer may be a 5xx, have an undocumented status, type or header, or break its schema.
+"""
+
+import io
+import re
+from collections.abc import Iterator
+
+import pytest
+import schemathesis
+from flask import Flask
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.config import SchemathesisConfig
+from schemathesis.schemas import APIOperation, BaseSchema
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from app.answers import Answer
+from app.factory import APIS
+from app.web.api import Operation
+from statemachine import GoodStatus, OrderPhase
+from tests.factories import (
+    PASSWORD,
+    assert_envelope,
+    auth_headers,
+    make_address,
+    make_good,
+    make_order,
+    make_user,
+    picture_bytes,
+)
+
+OPERATIONS = [operation for api in APIS for operation in api.operations]
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+EXAMPLES = 30
+
+
+@pytest.fixture(scope="session")
+def schema(app: Flask) -> BaseSchema:
+    """The document as the application serves it."""
+    return schemathesis.openapi.from_wsgi("/docs/openapi.json", app, config=SchemathesisConfig())
+
+
+@pytest.fixture
+def callers(app: Flask, clean: None) -> list[dict[str, str]]:
+    """A market in which ids from 1 on hit rows; returns the headers of those who call.
+
+    They are a buyer and a seller, the buyer with the wrong kind of token, nobody, and a liar.
+    """
+    buyer, seller = make_user(app), make_user(app)
+    client = app.test_client()
+    login = client.post("/login/", json={"username": buyer.username, "password": PASSWORD})
+    refresh = {"Authorization": f"Bearer {assert_envelope(login, Answer.LOGGED_IN)['refresh_token']}"}
+    pictured = {
+        "title": "键盘",
+        "description": "机械键盘,九成新",
+        "price": "99.00",
+        "category": "2",
+        "trade_mode": "7",
+        "pictures": (io.BytesIO(picture_bytes()), "front.jpg"),
+    }
+    release = client.post("/api/good_release/", data=pictured, headers=auth_headers(app, seller))
+    assert_envelope(release, Answer.GOOD_RELEASED)
+    make_address(app, buyer)
+    make_address(app, seller)
+    goods = [make_good(app, seller, status=status) for status in GoodStatus]
+    make_good(app, buyer)
+    make_order(app, goods[2], buyer)
+    for phase in (OrderPhase(2, 6), OrderPhase(2, 7), OrderPhase(3, 8), OrderPhase(4, 8), OrderPhase(5, 10, True)):
+        make_order(app, make_good(app, seller, status=GoodStatus.IN_TRADE), buyer, phase=phase)
+    liar = {"Authorization": "Bearer not.a.token"}
+    return [auth_headers(app, buyer), auth_headers(app, seller), auth_headers(app, seller), refresh, {}, liar]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_every_answer_is_as_documented(operation: Operation, schema: BaseSchema, callers: list[dict[str, str]]) -> None:
+    # Being not ready is a 503 that is declared; any other 5xx is a fault.
+    checks = [check for check in CHECKS if check is not not_a_server_error or Answer.NOT_READY not in operation.refuses]
+    described = schema[re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", operation.rule)][operation.method]
+
+    @settings(
+        max_examples=EXAMPLES, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    @given(case=st.one_of(*_cases(described)), headers=st.sampled_from(callers))
+    def answers(case: Case, headers: dict[str, str]) -> None:
+        case.call_and_validate(headers=headers, checks=checks)
+
+    answers()
+
+
+def _cases(operation: APIOperation) -> Iterator[st.SearchStrategy[Case]]:
+    """Valid cases with ids of rows that exist and with any others, and invalid ones."""
+    names = [parameter.name for parameter in operation.path_parameters]
+    for row_id in range(1, 7) if names else ():
+        yield operation.as_strategy(GenerationMode.POSITIVE, path_parameters=dict.fromkeys(names, row_id))
+    yield operation.as_strategy(GenerationMode.POSITIVE)
+    if names or operation.query or operation.body:
+        yield operation.as_strategy(GenerationMode.NEGATIVE)
