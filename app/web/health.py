@@ -90,7 +90,7 @@ def _checked(name: str, check: Callable[[], str]) -> CheckOut:
     except _Failed as failure:
         return {"name": name, "ok": False, "detail": str(failure)}
     except (SQLAlchemyError, RedisError) as error:
-        log.warning("readiness_check_failed", check=name, exc_info=error)
+        log.warning("readiness_check_failed", check=name, error=str(error))
         return {"name": name, "ok": False, "detail": type(error).__name__}  # its text may name hosts and users
 
 

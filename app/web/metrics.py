@@ -83,11 +83,11 @@ class _Waiting(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The gauges. A store that is down takes away its own gauges only: that is when the others are needed."""
-        for source, error in ((_in_database, SQLAlchemyError), (_in_valkey, RedisError)):
+        for read in (_in_database, _in_valkey):
             try:
-                yield from source()
-            except error:
-                log.exception("metrics_source_failed", source=source.__name__)
+                yield from read()
+            except (SQLAlchemyError, RedisError) as error:
+                log.warning("metrics_source_failed", source=read.__name__, error=str(error))
 
 
 def _in_database() -> list[Metric]:
