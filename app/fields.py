@@ -56,13 +56,10 @@ class CleanText(GroupedMetadata):
         yield MaxLen(self.maximum)
         yield BeforeValidator(self.clean)
 
-    def clean(self, value: object) -> object:
-        """The text as it is stored; other types pass on, for pydantic to refuse.
-
-        Raises ValueError with the reason that the client reads.
-        """
+    def clean(self, value: object) -> str:
+        """The text as it is stored. Raises ValueError with the reason that the client reads."""
         if not isinstance(value, str):
-            return value
+            raise PydanticKnownError("string_type")
         # Before anything else looks at it: normalising is quadratic in the worst case. NFC at most triples a text.
         if len(value) > 4 * self.maximum + 64:
             raise PydanticKnownError("string_too_long", {"max_length": self.maximum})

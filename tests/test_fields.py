@@ -1,0 +1,153 @@
+"""The field types that all domains share: clean text and whole numbers."""
+
+from typing import Annotated
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from app.fields import MAX_BIGINT, CleanText, IdIn, IntIn, Whole
+
+LINE: TypeAdapter[str] = TypeAdapter(Annotated[str, CleanText(1, 10)])
+LINES: TypeAdapter[str] = TypeAdapter(Annotated[str, CleanText(0, 10, multiline=True)])
+INT: TypeAdapter[int] = TypeAdapter(IntIn)
+ID: TypeAdapter[int] = TypeAdapter(IdIn)
+DIGIT: TypeAdapter[int] = TypeAdapter(Annotated[int, Whole(1, 9)])
+
+
+def refusal(adapter: TypeAdapter[object], value: object) -> tuple[str, str]:
+    """The type and text of the one error that `value` makes."""
+    with pytest.raises(ValidationError) as caught:
+        adapter.validate_python(value)
+    [error] = caught.value.errors()
+    return error["type"], error["msg"]
+
+
+@pytest.mark.parametrize(
+    ("given_text", "kept"),
+    [
+        ("咸鱼", "咸鱼"),
+        ("  trimmed\t\n", "trimmed"),
+        ("\u3000全角\u3000", "全角"),
+        ("cafe\u0301", "caf\u00e9"),
+        ("🐟👨\u200d👩\u200d👧", "🐟👨\u200d👩\u200d👧"),
+        ("e\u0301" * 10, "\u00e9" * 10),
+        ("Ａ１", "Ａ１"),
+        ("<b>'\"", "<b>'\""),
+        ("שלום", "שלום"),
+    ],
+)
+def test_texts_that_are_kept(given_text: str, kept: str) -> None:
+    assert LINE.validate_python(given_text) == kept
+    assert LINES.validate_python(given_text) == kept
+
+
+@pytest.mark.parametrize("character", ["\x00", "\x08", "\x0b", "\x1b", "\x1f", "\x7f", "\x85", "\x9f", "\ud800"])
+@pytest.mark.parametrize("text", ["a{}b", "{}ab", "ab{}", "{}"])
+def test_controls_and_lone_surrogates_are_refused(character: str, text: str) -> None:
+    for adapter in (LINE, LINES):
+        assert refusal(adapter, text.format(character)) == ("value_error", "Value error, 含有不允许的字符")
+
+
+@pytest.mark.parametrize("character", [*"\u202a\u202b\u202c\u202d\u202e", *"\u2066\u2067\u2068\u2069"])
+def test_bidirectional_overrides_and_isolates_are_refused(character: str) -> None:
+    for adapter in (LINE, LINES):
+        assert refusal(adapter, f"a{character}b") == ("value_error", "Value error, 含有不允许的字符")
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r", "\u2028", "\u2029"])
+def test_line_ends_are_refused_or_made_one(line_end: str) -> None:
+    assert refusal(LINE, f"a{line_end}b") == ("value_error", "Value error, 不能换行")
+    assert LINES.validate_python(f"a{line_end}b{line_end}{line_end}c") == "a\nb\n\nc"
+
+
+def test_tabs_are_refused_or_kept() -> None:
+    assert refusal(LINE, "a\tb") == ("value_error", "Value error, 不能换行")
+    assert LINES.validate_python("a\tb") == "a\tb"
+
+
+@pytest.mark.parametrize(
+    "blank", ["", " ", "\u3000", "\u200b\u200b", "\ufeff", "\u2060", "\u3164", "\u2800", "\u0301", "\n"]
+)
+def test_a_required_text_must_show_something(blank: str) -> None:
+    assert refusal(LINE, blank) == ("value_error", "Value error, 不能为空")
+    assert LINES.validate_python("") == ""
+
+
+def test_the_length_is_that_of_the_kept_text() -> None:
+    assert LINE.validate_python(" " * 20 + "a" * 10 + " " * 20) == "a" * 10
+    assert refusal(LINE, "a" * 11)[0] == "string_too_long"
+    assert refusal(LINE, "🐟" * 11)[0] == "string_too_long"
+    assert refusal(TypeAdapter(Annotated[str, CleanText(3, 10)]), " ab ")[0] == "string_too_short"
+    # U+1D160 becomes three code points in NFC.
+    assert refusal(LINE, "\U0001d160" * 4)[0] == "string_too_long"
+
+
+def test_a_huge_text_is_refused_before_anything_looks_at_it() -> None:
+    # Otherwise it would be trimmed, or found to hold a control character; and normalising is quadratic.
+    assert LINE.validate_python(" " * 103 + "a") == "a"
+    assert refusal(LINE, " " * 104 + "a")[0] == "string_too_long"
+    assert refusal(LINE, "\x00" * 105)[0] == "string_too_long"
+
+
+@pytest.mark.parametrize("value", [None, True, 5, 1.5, b"abc", ["a"], {"a": 1}])
+def test_only_text_is_text(value: object) -> None:
+    assert refusal(LINE, value)[0] == "string_type"
+
+
+@given(st.text(alphabet=st.characters(), max_size=12))
+def test_what_is_kept_is_kept_again_unchanged_and_can_be_stored(text: str) -> None:
+    for adapter in (LINE, LINES):
+        try:
+            kept = adapter.validate_python(text)
+        except ValidationError:
+            continue
+        assert adapter.validate_python(kept) == kept
+        assert "\x00" not in kept
+        assert kept.encode().decode() == kept
+        assert len(kept) <= 10
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (0, 0),
+        (7, 7),
+        (-7, -7),
+        ("7", 7),
+        ("-7", -7),
+        ("007", 7),
+        (MAX_BIGINT, MAX_BIGINT),
+        (str(MAX_BIGINT), MAX_BIGINT),
+    ],
+)
+def test_whole_numbers(value: object, number: int) -> None:
+    assert INT.validate_python(value) == number
+
+
+@pytest.mark.parametrize(
+    "value",
+    [True, False, 1.0, 1.5, float("nan"), None, "", " 7", "7 ", "+7", "7.0", "1e3", "1_0", "７", "x", [7], "9" * 20],
+)
+def test_everything_else_is_no_whole_number(value: object) -> None:
+    assert refusal(INT, value)[0] == "int_type"
+
+
+def test_whole_numbers_have_a_range() -> None:
+    assert refusal(INT, MAX_BIGINT + 1)[0] == "less_than_equal"
+    assert refusal(INT, -MAX_BIGINT - 1)[0] == "greater_than_equal"
+    assert refusal(INT, str(MAX_BIGINT + 1))[0] == "less_than_equal"
+    assert refusal(ID, 0)[0] == "greater_than_equal"
+    assert ID.validate_python(1) == 1
+    assert [refusal(DIGIT, value)[0] for value in (0, "10")] == ["greater_than_equal", "less_than_equal"]
+
+
+def test_the_schema_tells_the_rules() -> None:
+    class Model(BaseModel):
+        text: Annotated[str, CleanText(1, 10)]
+        digit: Annotated[int, Whole(1, 9)]
+
+    properties = Model.model_json_schema()["properties"]
+    assert properties["text"] == {"title": "Text", "type": "string", "minLength": 1, "maxLength": 10}
+    assert properties["digit"] == {"title": "Digit", "type": "integer", "minimum": 1, "maximum": 9}
