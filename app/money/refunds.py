@@ -18,7 +18,7 @@ def leave_refund(session: Session, *, order_id: int, reason: str) -> None:
         insert(Refund)
         .values(
             payment_id=payment.id,
-            request_no=f"{payment.out_trade_no}-R1",
+            request_no=f"{payment.out_trade_no}_R1",
             amount=payment.amount,
             reason=reason,
             state=RefundState.PENDING.value,

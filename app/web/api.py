@@ -169,7 +169,8 @@ class Api(Blueprint):
                 endpoint = limiter.limit(lambda: str(getattr(current_app.extensions["saltfish.settings"], limit)))(
                     endpoint
                 )
-            self.add_url_rule(rule, endpoint=name, view_func=endpoint, methods=[method])
+            # Werkzeug answers 404 for a wrong method on `/x` where the rule is `/x/`; the other way round it knows both.
+            self.add_url_rule(rule.rstrip("/"), endpoint=name, view_func=endpoint, methods=[method])
             return view
 
         return register
