@@ -2,14 +2,13 @@
 
 import base64
 import io
-from dataclasses import replace
+from collections.abc import Callable
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 
-from app import create_app
 from app.accounts.captcha import ALPHABET, LENGTH, consume_captcha, make_captcha
 from app.accounts.models import User
 from app.answers import Answer
@@ -37,8 +36,8 @@ def test_every_captcha_is_new(client: FlaskClient) -> None:
     assert len({each["image"] for each in made}) == 10
 
 
-def test_the_answer_stays_inside_unless_the_setting_reveals_it(settings: Settings, clean: None) -> None:
-    app = create_app(replace(settings, captcha_reveal=False))
+def test_the_answer_stays_inside_unless_the_setting_reveals_it(app_with: Callable[..., Flask]) -> None:
+    app = app_with(captcha_reveal=False)
     response = app.test_client().get("/register/")
     data = assert_envelope(response, Answer.CAPTCHA_MADE)
     assert set(data) == {"captcha_id", "image"}

@@ -1,0 +1,38 @@
+"""Rate limits of the account URLs, per address of origin."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app.answers import Answer
+from tests.factories import assert_envelope
+
+REFUSED_LOGIN = {"username": "nobody", "password": "wrong-pass-1"}
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "body", "before"),
+    [
+        ("GET", "/register/", None, Answer.CAPTCHA_MADE),
+        ("POST", "/register/", {}, Answer.REGISTRATION_MALFORMED),
+        ("POST", "/login/", REFUSED_LOGIN, Answer.WRONG_CREDENTIALS),
+        ("POST", "/api/token_refresh/", None, Answer.LOGIN_REQUIRED),
+        ("POST", "/api/user/password/", {}, Answer.LOGIN_REQUIRED),
+    ],
+)
+def test_the_fourth_request_is_refused_to_this_address_only(
+    app_with: Callable[..., Flask], method: str, url: str, body: Any, before: Answer
+) -> None:
+    three = dict.fromkeys(("rate_limit_captcha", "rate_limit_register", "rate_limit_login"), "3 per hour")
+    client = app_with(rate_limits_enabled=True, **three).test_client()
+    for _ in range(3):
+        assert_envelope(client.open(url, method=method, json=body), before)
+    response = client.open(url, method=method, json=body)
+    assert assert_envelope(response, Answer.TOO_MANY_REQUESTS) is None
+    assert 0 < int(response.headers["Retry-After"]) <= 3600
+    # The trailing slash makes no second URL of it.
+    assert_envelope(client.open(url.rstrip("/"), method=method, json=body), Answer.TOO_MANY_REQUESTS)
+    elsewhere = client.open(url, method=method, json=body, environ_base={"REMOTE_ADDR": "192.0.2.9"})
+    assert_envelope(elsewhere, before)
