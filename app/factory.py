@@ -95,7 +95,9 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
     limiter.init_app(app)
     app.extensions["valkey"] = redis.Redis.from_url(settings.redis_url, decode_responses=True)
     app.extensions["saltfish.pictures"] = LocalPictureStorage(settings.instance_path / "pictures")
-    app.extensions["saltfish.gateway"] = AlipayGateway.from_settings(settings)
+    if settings.is_production:
+        # A missing or broken key stops the start here; elsewhere keys are read at first use.
+        app.extensions["saltfish.gateway"] = AlipayGateway.from_settings(settings)
     if settings.cors_origins:
         CORS(app, origins=list(settings.cors_origins), expose_headers=["X-Request-Id", "Retry-After"])
     with app.app_context():

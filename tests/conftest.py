@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import flask_migrate
 import psycopg
 import pytest
 import redis
@@ -95,7 +96,7 @@ def app(settings: Settings) -> Iterator[Flask]:
     """The application on the migrated test database. An app context is not pushed: each test opens what it needs."""
     app = create_app(settings)
     with app.app_context():
-        db.create_all()
+        flask_migrate.upgrade()
     yield app
     with app.app_context():
         db.engine.dispose()

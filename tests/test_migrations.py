@@ -1,0 +1,82 @@
+"""Migrations: up from empty, down to empty, and the migrated database equals the models."""
+
+from collections.abc import Iterator
+
+import flask_migrate
+import psycopg
+import pytest
+from flask import Flask
+from sqlalchemy import create_engine, make_url
+
+from app import create_app
+from app.extensions import db
+from config import load_settings
+
+# Everything that makes the schema what it is, in PostgreSQL's own words; Alembic itself compares no CHECKs.
+_SCHEMA = {
+    "columns": """
+        SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, column_default
+        FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'alembic_version'
+        ORDER BY 1, 2""",
+    "constraints": """
+        SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
+        WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> 'alembic_version' ORDER BY 1, 2""",
+    "indexes": """
+        SELECT tablename, indexname, indexdef FROM pg_indexes
+        WHERE schemaname = 'public' AND tablename <> 'alembic_version' ORDER BY 1, 2""",
+    "triggers": """
+        SELECT tgrelid::regclass::text, tgname, pg_get_triggerdef(oid) FROM pg_trigger
+        WHERE NOT tgisinternal ORDER BY 1, 2""",
+    "sequences": "SELECT sequencename FROM pg_sequences WHERE schemaname = 'public' ORDER BY 1",
+}
+
+
+def _schema(url: str) -> dict[str, list[tuple[object, ...]]]:
+    with psycopg.connect(url.replace("postgresql+psycopg://", "postgresql://", 1)) as connection:
+        return {part: connection.execute(query).fetchall() for part, query in _SCHEMA.items()}
+
+
+@pytest.fixture
+def empty(environment: dict[str, str]) -> Iterator[tuple[Flask, str, str]]:
+    """An application on an empty database, that database's URL, and the URL of a second empty one."""
+    server = make_url(environment["DATABASE_URL"])
+    names = [f"{server.database}_migrated", f"{server.database}_modelled"]
+    urls = [server.set(database=name).render_as_string(hide_password=False) for name in names]
+    admin = environment["DATABASE_URL"].replace("postgresql+psycopg://", "postgresql://", 1)
+    with psycopg.connect(admin, autocommit=True) as connection:
+        for name in names:
+            connection.execute(f"CREATE DATABASE {name}")
+        application = create_app(load_settings(environment | {"DATABASE_URL": urls[0]}))
+        try:
+            yield application, urls[0], urls[1]
+        finally:
+            with application.app_context():
+                db.engine.dispose()
+            application.extensions["valkey"].close()
+            for name in names:
+                connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_up_equals_the_models_and_down_leaves_nothing(empty: tuple[Flask, str, str]) -> None:
+    application, migrated, modelled = empty
+    engine = create_engine(modelled)
+    db.metadata.create_all(engine)
+    engine.dispose()
+    with application.app_context():
+        flask_migrate.upgrade()
+    expected = _schema(modelled)
+    assert len(expected["constraints"]) > 40
+    assert _schema(migrated) == expected
+    with application.app_context():
+        flask_migrate.downgrade(revision="base")
+    assert _schema(migrated) == {part: [] for part in _SCHEMA}
+    with application.app_context():
+        flask_migrate.upgrade()
+    assert _schema(migrated) == expected
+
+
+def test_alembic_sees_no_difference(empty: tuple[Flask, str, str]) -> None:
+    application, _, _ = empty
+    with application.app_context():
+        flask_migrate.upgrade()
+        flask_migrate.check()
