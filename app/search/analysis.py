@@ -1,0 +1,110 @@
+"""Text to tokens: the one analyser that both the index and the query go through.
+
+Normalised text (`app.text.normalise`) is cut into runs of Han characters, of other letters and of digits, so that
+`iPhone13` and `iPhone 13` are the same tokens. Han runs are segmented by jieba's dictionary; letters and digits stay
+as they are, single ones too, and nothing is stemmed.
+"""
+
+import logging
+import re
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from app.text import normalise
+
+_HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+# The bound keeps one endless run of letters from becoming one endless term.
+_RUN = re.compile(rf"(?P<han>[{_HAN}]+)|(?P<letters>[^\W\d_{_HAN}]{{1,64}})|(?P<digits>\d{{1,64}})")
+_ONE_HAN = re.compile(rf"[{_HAN}]")
+
+# Words that a query may contain but no listing needs to; a query of nothing else keeps them.
+STOP_WORDS = frozenset("的了是在和与及或也都就还很我你他她它吗呢吧啊呀哦把被给") | {"我要", "想要", "求购", "有没有"}
+
+
+class Segmenter(Protocol):
+    """What rjieba and jieba have in common here."""
+
+    def cut(self, text: str) -> Iterable[str]:
+        """The words of `text`; joined they are `text` again."""
+
+    def cut_for_search(self, text: str) -> Iterable[str]:
+        """As `cut`, and before each longer word the shorter dictionary words in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token of a query and where it stands in the normalised text."""
+
+    text: str
+    start: int
+    end: int
+
+
+class Analyser:
+    """Cuts text into tokens. `cache_dir` is where jieba, if it has to be used, keeps its dictionary cache."""
+
+    def __init__(self, *, cache_dir: Path) -> None:
+        self._segmenter = _segmenter(cache_dir)
+
+    def index_tokens(self, text: str) -> list[str]:
+        """All tokens a document is found by, with repetitions: `连衣裙` gives 连衣, 衣裙 and 连衣裙."""
+        tokens: list[str] = []
+        for match in _RUN.finditer(normalise(text)):
+            if match.lastgroup == "han":
+                tokens.extend(self._segmenter.cut_for_search(match.group()))
+            else:
+                tokens.append(match.group())
+        return tokens
+
+    def query_tokens(self, normalised: str) -> list[Token]:
+        """The tokens of text that is already normalised, in order and without overlap: `连衣裙` gives 连衣裙 alone."""
+        return list(self._query_tokens(normalised))
+
+    def _query_tokens(self, normalised: str) -> Iterator[Token]:
+        for match in _RUN.finditer(normalised):
+            if match.lastgroup != "han":
+                yield Token(match.group(), match.start(), match.end())
+                continue
+            start = match.start()
+            for word in self._segmenter.cut(match.group()):
+                yield Token(word, start, start + len(word))
+                start += len(word)
+
+    def parts(self, word: str) -> list[str]:
+        """The shorter dictionary words inside a Han word; empty for anything else."""
+        if not is_han(word):
+            return []
+        return list(dict.fromkeys(part for part in self._segmenter.cut_for_search(word) if part != word))
+
+
+def is_han(token: str) -> bool:
+    """Whether a token is of Han characters (tokens never mix)."""
+    return _ONE_HAN.match(token) is not None
+
+
+def _segmenter(cache_dir: Path) -> Segmenter:
+    """rjieba (15 times as fast, a quarter of the memory); where there is no wheel of it, jieba."""
+    try:
+        import rjieba
+    except ImportError:
+        return _jieba(cache_dir)
+    segmenter: Segmenter = rjieba
+    return segmenter
+
+
+def _jieba(cache_dir: Path) -> Segmenter:
+    with warnings.catch_warnings():
+        # jieba 0.42.1 (2020) has invalid escape sequences in its patterns and imports pkg_resources where it can;
+        # both only warn, and there will be no newer release.
+        warnings.simplefilter("ignore")
+        import jieba
+    jieba.setLogLevel(logging.WARNING)
+    tokenizer = jieba.Tokenizer()
+    # By default the cache has a predictable name in the shared temporary folder, where anybody could plant one.
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    tokenizer.tmp_dir = str(cache_dir)
+    segmenter: Segmenter = tokenizer
+    return segmenter

@@ -1,0 +1,54 @@
+"""`flask search …`: rebuild the index, look at it."""
+
+import click
+from flask.cli import AppGroup
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from app.search import service
+from app.search.errors import IndexBusy, IndexDamaged
+
+search_commands = AppGroup("search", help="The search index.")
+
+
+@search_commands.command()
+def rebuild() -> None:
+    """Build the index anew from the database, beside running workers, and switch to it."""
+    columns = (
+        TextColumn("[progress.description]{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("indexing goods", total=None)
+        try:
+            goods = service.rebuild(progress=lambda finished, total: bar.update(task, completed=finished, total=total))
+        except IndexBusy as error:
+            raise click.ClickException(
+                "another rebuild is running, or a writer does not let go of the index"
+            ) from error
+    click.echo(f"{goods} goods in the index")
+
+
+@search_commands.command()
+def status() -> None:
+    """Show the index in numbers, and what waits to get into it."""
+    try:
+        index, waiting = service.status()
+    except IndexDamaged as error:
+        raise click.ClickException(f"the index is damaged ({error}); run: flask search rebuild") from error
+    table = Table(show_header=False)
+    if index is None:
+        table.add_row("index", "none yet; the search worker or `flask search rebuild` makes it")
+    else:
+        table.add_row("folder", index.folder)
+        table.add_row("generation", str(index.generation))
+        table.add_row("goods", str(index.documents))
+        table.add_row("deleted, not yet merged away", str(index.deleted))
+        table.add_row("segments", str(index.segments))
+        table.add_row("size", f"{index.bytes / 1024 / 1024:.1f} MB")
+    table.add_row("changes waiting", str(waiting))
+    Console().print(table)

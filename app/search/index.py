@@ -1,0 +1,341 @@
+"""The Whoosh index on disk: who may write, which folder is current, how a rebuild replaces it.
+
+    <path>/current           the name of the folder that holds the current index
+    <path>/index-…/          a Whoosh index
+    <path>/building          the name of the folder that a running rebuild fills
+    <path>/index-…/journal   ids that changed in the current index while that folder was being filled
+    <path>/damaged           the name of a folder that could not be read; the next drain rebuilds
+    <path>/writer.lock       held while the current index changes, or another becomes the current one
+    <path>/rebuild.lock      held throughout a rebuild
+
+The database is the truth: Whoosh does not fsync, so a power failure may cost the index, and it is rebuilt.
+"""
+
+import os
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+from rq.timeouts import BaseTimeoutException
+from whoosh.analysis import SpaceSeparatedTokenizer
+from whoosh.fields import COLUMN, ID, TEXT, Schema
+from whoosh.index import LockError, create_in, open_dir
+from whoosh.util.filelock import FileLock, try_for
+
+from app.clock import utcnow
+from app.search.analysis import Analyser
+from app.search.errors import IndexBusy, IndexDamaged, IndexMissing, reading_files
+from app.search.query import QueryParser
+from app.search.snapshot import BODY, COLUMNS, TITLE_WEIGHT, ArrayColumn, SharedCaches, Snapshot
+
+log = structlog.get_logger(__name__)
+
+# Goes into the folders' names: an index of another form, or from another analyser, counts as missing.
+_FORMAT = 1
+
+_LOCK_TIMEOUT = 30  # seconds a writer waits for another
+
+_REBUILD_MEMORY_MB = 256
+
+_SCHEMA = Schema(
+    id=ID(unique=True),
+    **{BODY: TEXT(analyzer=SpaceSeparatedTokenizer(), phrase=False)},
+    **{name: COLUMN(ArrayColumn()) for name in COLUMNS},
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """What the index knows of a good. `price` is fen, `published` seconds since 1970."""
+
+    good_id: int
+    title: str
+    description: str
+    category: int
+    price: int
+    published: int
+    trade_mode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Goods to put into the index, and ids to take out of it."""
+
+    documents: Sequence[Document]
+    gone: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """The current index in numbers."""
+
+    folder: str
+    generation: int
+    documents: int
+    deleted: int
+    segments: int
+    bytes: int
+
+
+@dataclass(slots=True)
+class _Opened:
+    version: tuple[int, str, int]  # process, folder, generation
+    snapshot: Snapshot
+    checked_at: float
+    writes_seen: int
+
+
+class SearchIndex:
+    """The index under `path`, for readers and writers of any number of processes on this machine."""
+
+    def __init__(self, path: Path, *, check_every: float = 1.0) -> None:
+        """`check_every`: seconds a thread trusts its snapshot before it looks whether the index has moved on."""
+        self._path = path
+        self._check_every = check_every
+        self.analyser = Analyser(cache_dir=path / "jieba")
+        self.parser = QueryParser(self.analyser)
+        self._caches = SharedCaches()
+        self._local = threading.local()
+        self._writes = 0  # by this process: its threads look again at once
+
+    # Reading
+
+    def snapshot(self) -> Snapshot:
+        """This thread's view of the index, at most `check_every` seconds old.
+
+        Raises `IndexMissing` and `IndexDamaged`.
+        """
+        opened: _Opened | None = getattr(self._local, "opened", None)
+        now, writes = time.monotonic(), self._writes
+        if (
+            opened is not None
+            and opened.version[0] == os.getpid()  # files opened before a fork would share their position
+            and opened.writes_seen == writes
+            and now - opened.checked_at < self._check_every
+        ):
+            return opened.snapshot
+        opened = self._reopened(opened)
+        opened.checked_at, opened.writes_seen = now, writes
+        self._local.opened = opened
+        return opened.snapshot
+
+    def _reopened(self, opened: _Opened | None) -> _Opened:
+        """`opened` if it still is the newest, else a new one in its place."""
+        for attempt in range(3):
+            folder = self._current()
+            try:
+                with reading_files():
+                    index = open_dir(folder, schema=_SCHEMA, readonly=True)
+                    # Read before the reader opens: a commit in between only means opening once more.
+                    version = (os.getpid(), folder.name, index.latest_generation())
+                    if opened is not None and opened.version == version:
+                        return opened
+                    snapshot = Snapshot(index.reader(), caches=self._caches)
+            except IndexDamaged:
+                if attempt < 2 and self._current() != folder:
+                    continue  # a rebuild has just replaced the folder
+                raise
+            if opened is not None:
+                opened.snapshot.close()
+            return _Opened(version, snapshot, 0.0, 0)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def status(self) -> Status:
+        """Numbers for the operator. Raises `IndexMissing` and `IndexDamaged`."""
+        folder = self._current()
+        with reading_files():
+            index = open_dir(folder, schema=_SCHEMA, readonly=True)
+            generation = index.latest_generation()
+            reader = index.reader()
+            try:
+                return Status(
+                    folder=folder.name,
+                    generation=generation,
+                    documents=reader.doc_count(),
+                    deleted=reader.doc_count_all() - reader.doc_count(),
+                    segments=len(reader.leaf_readers()) if reader.doc_count_all() else 0,
+                    bytes=sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
+                )
+            finally:
+                reader.close()
+
+    # State
+
+    def _current(self) -> Path:
+        """The folder of the current index. Raises `IndexMissing`."""
+        name = self._read_mark("current")
+        if name is None or not name.startswith(f"index-v{_FORMAT}-"):
+            raise IndexMissing
+        return self._path / name
+
+    def check(self) -> None:
+        """Raise `IndexMissing` or `IndexDamaged` where a rebuild is needed."""
+        folder = self._current()
+        if self._read_mark("damaged") == folder.name:
+            raise IndexDamaged("marked by a reader")
+        self.snapshot()
+
+    def mark_damaged(self) -> None:
+        """Ask the next drain for a rebuild."""
+        with suppress(IndexMissing):
+            self._write_mark("damaged", self._current().name)
+
+    def _read_mark(self, name: str) -> str | None:
+        try:
+            return (self._path / name).read_text("utf-8").strip() or None
+        except FileNotFoundError:
+            return None
+
+    def _write_mark(self, name: str, value: str) -> None:
+        fresh = self._path / f".{name}-{secrets.token_hex(4)}"
+        fresh.write_text(value, "utf-8")
+        fresh.replace(self._path / name)
+
+    @contextmanager
+    def _locked(self, name: str, *, timeout: float = _LOCK_TIMEOUT) -> Iterator[None]:
+        """Hold the file lock `name`; the kernel frees it with the process. Raises `IndexBusy`."""
+        self._path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(str(self._path / name))
+        if not try_for(lock.acquire, timeout=timeout, delay=0.02):
+            raise IndexBusy(name)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    # Writing
+
+    @contextmanager
+    def writing(self) -> Iterator[Callable[[Changes], None]]:
+        """Hold the right to change the current index; yields the function that does.
+
+        What is written must be read from the database inside the block: then the last writer wrote the newest.
+        Raises `IndexMissing`, `IndexDamaged`, `IndexBusy`.
+        """
+        with self._locked("writer.lock"):
+            folder = self._current()
+            if self._read_mark("damaged") == folder.name:
+                raise IndexDamaged("marked by a reader")
+            yield lambda changes: self._change(folder, changes)
+
+    def _change(self, folder: Path, changes: Changes) -> None:
+        try:
+            self._write(folder, changes)
+        except Exception as error:
+            # Merging reads old segments, and a broken one shows as anything. Not so where a rebuild would not help:
+            # another writer, a job out of time, a full or read-only disk.
+            hindered = isinstance(error, LockError | BaseTimeoutException | MemoryError | OSError)
+            if not hindered or isinstance(error, FileNotFoundError):
+                self.mark_damaged()
+            raise
+        self._writes += 1
+        building = self._read_mark("building")
+        if building is not None:
+            ids = [*(document.good_id for document in changes.documents), *changes.gone]
+            # The folder may be gone: then that rebuild has failed, and nobody will read the journal.
+            with (
+                suppress(FileNotFoundError),
+                (self._path / building / "journal").open("a", encoding="ascii") as journal,
+            ):
+                journal.writelines(f"{good_id}\n" for good_id in ids)
+
+    def _write(self, folder: Path, changes: Changes) -> None:
+        """One commit. Writes nothing when nothing is there to change."""
+        with _writer(folder, timeout=_LOCK_TIMEOUT) as writer:
+            ids = {document.good_id for document in changes.documents} | set(changes.gone)
+            deleted = sum(writer.delete_by_term("id", str(good_id)) for good_id in ids)
+            for document in changes.documents:
+                writer.add_document(**self._fields(document))
+            if deleted or changes.documents:
+                writer.commit()
+
+    def _fields(self, document: Document) -> dict[str, Any]:
+        title = self.analyser.index_tokens(document.title)
+        tokens = title * TITLE_WEIGHT + self.analyser.index_tokens(document.description)
+        return {
+            "id": str(document.good_id),
+            BODY: " ".join(tokens),
+            "good_id": document.good_id,
+            "category": document.category,
+            "price": document.price,
+            "published": document.published,
+            "trade_mode": document.trade_mode,
+            "length": len(tokens),
+        }
+
+    def rebuild(self, batches: Iterable[Sequence[Document]], *, reload: Callable[[Sequence[int]], Changes]) -> int:
+        """Build a new index from `batches` and make it the current one; returns the number of documents.
+
+        Readers and the drain go on with the old one meanwhile; what the drain changed in it is read again with
+        `reload` before the switch. Raises `IndexBusy` when another rebuild runs.
+        """
+        with self._locked("rebuild.lock", timeout=0):
+            folder = self._path / f"index-v{_FORMAT}-{utcnow():%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+            with self._locked("writer.lock"):
+                folder.mkdir()
+                self._write_mark("building", folder.name)
+            try:
+                create_in(folder, _SCHEMA)
+                count = self._fill(folder, batches)
+                with self._locked("writer.lock"):
+                    self._write(folder, reload(_journal(folder)))
+                    self._write_mark("current", folder.name)
+            except BaseException:
+                (self._path / "building").unlink()
+                shutil.rmtree(folder)
+                raise
+            (self._path / "building").unlink()
+            (self._path / "damaged").unlink(missing_ok=True)
+            self._writes += 1
+            for other in self._path.glob("index-*"):
+                if other != folder:  # open readers keep what they have mapped
+                    shutil.rmtree(other)
+        log.info("search_index_rebuilt", folder=folder.name, documents=count)
+        return count
+
+    def _fill(self, folder: Path, batches: Iterable[Sequence[Document]]) -> int:
+        # One process: Whoosh's multi-process writer drops a sub-task's segment without a word when its result takes
+        # over a second to arrive (multiproc.py, `except queue.Empty: pass`).
+        count = 0
+        with _writer(folder, timeout=0, limitmb=_REBUILD_MEMORY_MB) as writer:
+            for batch in batches:
+                for document in batch:
+                    writer.add_document(**self._fields(document))
+                    count += 1
+            writer.commit()
+        return count
+
+
+def _journal(folder: Path) -> list[int]:
+    try:
+        lines = (folder / "journal").read_text("ascii").split()
+    except FileNotFoundError:
+        return []
+    return sorted({int(line) for line in lines})
+
+
+@contextmanager
+def _writer(folder: Path, *, timeout: float, **options: Any) -> Iterator[Any]:
+    """A Whoosh writer; leaving the block without a commit cancels. Raises `LockError`."""
+    # Whoosh's default timeout of 0 fails at once where another writer is about to finish.
+    writer = open_dir(folder, schema=_SCHEMA).writer(timeout=timeout, **options)
+    try:
+        yield writer
+    except BaseException:
+        if not writer.is_closed:
+            # A writer that failed halfway through its commit cannot always be cancelled. Nothing of it counts before
+            # its table of contents is in place; only its lock must not stay.
+            with suppress(Exception):
+                writer.cancel()
+            if writer.writelock.fd is not None:
+                writer.writelock.release()
+        raise
+    if not writer.is_closed:
+        writer.cancel()

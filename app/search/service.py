@@ -1,0 +1,192 @@
+"""Search for goods; keep the index in step with the database."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import structlog
+from flask import current_app
+from sqlalchemy import Row, func, select
+
+from app.answers import Answer, Refused
+from app.database import row_or_none, rows, transaction
+from app.extensions import db
+from app.goods.models import Good
+from app.goods.queries import goods_by_ids
+from app.goods.schemas import GoodOut
+from app.outbox import OutboxMessage, Topic, done, take
+from app.search import engine
+from app.search.engine import Found, Match
+from app.search.errors import IndexBusy, IndexDamaged, IndexMissing
+from app.search.index import Changes, Document, SearchIndex, Status
+from app.search.snapshot import Filters, Sort
+from statemachine.good import GoodStatus
+
+log = structlog.get_logger(__name__)
+
+# A page whose goods are all for sale needs one look. After this many, what is not is left out.
+_LOOKS = 3
+
+_REBUILD_BATCH = 1000
+
+_COLUMNS = (
+    Good.id,
+    Good.title,
+    Good.description,
+    Good.category,
+    Good.price,
+    func.coalesce(Good.published_at, Good.updated_at).label("published_at"),
+    Good.trade_mode,
+)
+
+_FOR_SALE = (Good.status == GoodStatus.PUBLISHED) & ~Good.deleted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """One page of goods. `categories` and `trade_modes` count hits by code; `tokens` are what to highlight."""
+
+    goods: list[GoodOut]
+    total: int
+    match: Match
+    corrected: str | None
+    categories: dict[int, int]
+    trade_modes: dict[int, int]
+    tokens: frozenset[str]
+
+
+_NO_RESULTS = Results(
+    goods=[], total=0, match=Match.ALL, corrected=None, categories={}, trade_modes={}, tokens=frozenset()
+)
+
+
+def search_index() -> SearchIndex:
+    """The application's index; opened when first used, so after any fork."""
+    extensions = current_app.extensions
+    if "saltfish.search" not in extensions:
+        extensions["saltfish.search"] = SearchIndex(extensions["saltfish.settings"].search_index_path)
+    index: SearchIndex = extensions["saltfish.search"]
+    return index
+
+
+def search_goods(*, text: str, filters: Filters, sort: Sort, offset: int, size: int) -> Results:
+    """One page of the goods for sale that match `text`.
+
+    Hits are checked against the database: what is sold, held or gone is neither shown nor counted, once seen.
+    Without an index nothing is found. Raises Refused(NOT_READY) while the index is damaged.
+    """
+    index = search_index()
+    try:
+        for _ in range(_LOOKS):
+            found = engine.search(index, text, filters=filters, sort=sort, offset=offset, size=size)
+            goods = goods_by_ids(found.page.ids) if found.page.ids else {}
+            stale = [good_id for good_id in found.page.ids if good_id not in goods]
+            if not stale:
+                break
+            index.snapshot().bury(stale)
+    except IndexMissing:
+        log.warning("search_index_missing")
+        return _NO_RESULTS
+    except IndexDamaged as error:
+        log.exception("search_index_damaged")
+        index.mark_damaged()
+        raise Refused(Answer.NOT_READY) from error
+    return _results(found, goods, stale=len(stale))
+
+
+def _results(found: Found, goods: dict[int, GoodOut], *, stale: int) -> Results:
+    page = found.page
+    return Results(
+        goods=[goods[good_id] for good_id in page.ids if good_id in goods],
+        total=page.total - stale,
+        match=found.match,
+        corrected=found.corrected,
+        categories=page.categories,
+        trade_modes=page.trade_modes,
+        tokens=found.tokens,
+    )
+
+
+def drain_outbox(*, limit: int = 200) -> int:
+    """Bring the goods that the outbox names up to date in the index; returns how many messages that were.
+
+    For the one worker that writes the index. Killed between the index's commit and the database's, it does the same
+    again. Where there is no index, or a damaged one, it is rebuilt first. Raises `IndexBusy`.
+    """
+    index = search_index()
+    try:
+        index.check()
+    except (IndexMissing, IndexDamaged) as reason:
+        log.warning("search_index_needs_rebuild", reason=repr(reason))
+        try:
+            rebuild()
+        except IndexBusy:
+            log.info("search_index_rebuild_runs_elsewhere")
+            return 0
+    drained = 0
+    while batch := _drain_batch(index, limit=limit):
+        drained += batch
+    return drained
+
+
+def _drain_batch(index: SearchIndex, *, limit: int) -> int:
+    with transaction() as session:
+        messages = take(session, Topic.SEARCH_INDEX, limit=limit)
+        if messages:
+            with index.writing() as change:
+                change(_changes({message.subject_id for message in messages}))
+            done(session, messages)
+    if messages:
+        log.info("search_index_drained", messages=len(messages))
+    return len(messages)
+
+
+def _changes(good_ids: Sequence[int] | set[int]) -> Changes:
+    """What the database says of these goods now."""
+    found = rows(select(*_COLUMNS).where(Good.id.in_(good_ids), _FOR_SALE).order_by(Good.id)) if good_ids else []
+    documents = [_document(row) for row in found]
+    gone = set(good_ids) - {document.good_id for document in documents}
+    return Changes(documents, sorted(gone))
+
+
+def _document(row: Row[tuple[object, ...]]) -> Document:
+    return Document(
+        good_id=row.id,
+        title=row.title,
+        description=row.description,
+        category=row.category,
+        price=row.price,
+        published=int(row.published_at.timestamp()),
+        trade_mode=row.trade_mode,
+    )
+
+
+def rebuild(*, progress: Callable[[int, int], None] | None = None) -> int:
+    """Build the index anew from the database and switch to it; returns the number of goods in it.
+
+    Search and the drain go on meanwhile. `progress` is told the goods done and those to do.
+    Raises `IndexBusy` when another rebuild runs.
+    """
+    return search_index().rebuild(_goods_for_sale(progress), reload=_changes)
+
+
+def _goods_for_sale(progress: Callable[[int, int], None] | None) -> Iterator[list[Document]]:
+    counted = row_or_none(select(func.count()).select_from(Good).where(_FOR_SALE))
+    total: int = counted[0] if counted else 0
+    finished, last = 0, 0
+    statement = select(*_COLUMNS).order_by(Good.id).limit(_REBUILD_BATCH)
+    while found := rows(statement.where(_FOR_SALE, Good.id > last)):
+        yield [_document(row) for row in found]
+        finished, last = finished + len(found), found[-1].id
+        if progress is not None:
+            progress(finished, max(total, finished))
+
+
+def status() -> tuple[Status | None, int]:
+    """The index in numbers (None: there is none) and the outbox messages that wait for it. Raises `IndexDamaged`."""
+    waiting = db.session.scalar(
+        select(func.count()).select_from(OutboxMessage).where(OutboxMessage.topic == Topic.SEARCH_INDEX.value)
+    )
+    try:
+        return search_index().status(), waiting or 0
+    except IndexMissing:
+        return None, waiting or 0

@@ -1,0 +1,25 @@
+"""The URL of search."""
+
+from app.answers import Answer
+from app.search import service
+from app.search.schemas import SearchOut, SearchQuery, search_out
+from app.web.api import Api
+
+api = Api("search", __name__, tag="搜索")
+
+
+@api.get(
+    "/test/",
+    query=SearchQuery,
+    out=SearchOut,
+    answer=Answer.GOOD_FOUND,
+    empty=Answer.NO_GOODS,
+    refuses=(Answer.NOT_READY,),
+    limit="rate_limit_search",
+)
+def search(*, query: SearchQuery) -> SearchOut:
+    """Full-text search over the titles and descriptions of the goods for sale."""
+    results = service.search_goods(
+        text=query.q, filters=query.filters, sort=query.sort, offset=query.offset, size=query.size
+    )
+    return search_out(results, query)
