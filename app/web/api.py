@@ -169,7 +169,8 @@ class Api(Blueprint):
                 endpoint = limiter.limit(lambda: str(getattr(current_app.extensions["saltfish.settings"], limit)))(
                     endpoint
                 )
-            # Werkzeug answers 404 for a wrong method on `/x` where the rule is `/x/`; the other way round it knows both.
+            # Werkzeug answers 404 for a wrong method on `/x` where the rule is `/x/`; the other way round it knows
+            # both.
             self.add_url_rule(rule.rstrip("/"), endpoint=name, view_func=endpoint, methods=[method])
             return view
 
@@ -213,7 +214,7 @@ def _endpoint(declared: Operation, view: Callable[..., Any]) -> Callable[..., Re
         except ValidationError as error:
             raise Refused(declared.malformed, data={"errors": _reasons(error)}) from None
         if declared.files is not None:
-            arguments["files"] = _files(declared)
+            arguments["files"] = _files(declared.files)
         result = view(**arguments)
         if isinstance(result, Response):
             return result
@@ -253,6 +254,8 @@ def _body_fields(declared: Operation) -> dict[str, Any]:
     if mimetype != "application/json":
         raise Refused(Answer.UNSUPPORTED_TYPE)
     raw = request.get_data(cache=False)
+    if not raw:  # many clients name the type even where they send nothing
+        return {}
     try:
         fields = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -262,10 +265,7 @@ def _body_fields(declared: Operation) -> dict[str, Any]:
     return fields
 
 
-def _files(declared: Operation) -> list[FileStorage]:
-    name = declared.files or ""
-    if request.form.get(name):  # a part without a file name: its bytes were read as text and are lost
-        raise Refused(declared.malformed, data={"errors": {name: ["须为文件"]}})
+def _files(name: str) -> list[FileStorage]:
     # A browser's form sends an empty part for a file field nothing was chosen in.
     return [file for file in request.files.getlist(name) if file.filename or file.content_length]
 

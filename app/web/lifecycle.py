@@ -3,6 +3,7 @@
 import re
 import secrets
 import time
+from http import HTTPStatus
 
 import structlog
 from flask import Flask, Response, g, request
@@ -40,6 +41,8 @@ def register_lifecycle(app: Flask) -> None:
         response.headers["X-Request-Id"] = g.request_id
         for name, value in _HEADERS.items():
             response.headers.setdefault(name, value)
+        if response.status_code == HTTPStatus.UNAUTHORIZED:  # RFC 9110 demands it
+            response.headers.setdefault("WWW-Authenticate", "Bearer")
         # Never the query string: the cashier's may hold a token. The rule, not the path, labels the metric.
         rule = request.url_rule.rule if request.url_rule else "(none)"
         metrics.observe_request(method=request.method, rule=rule, http=response.status_code, seconds=elapsed)

@@ -1,0 +1,108 @@
+"""The pages of the documentation: what they say, and that they load nothing from elsewhere, in a real browser too."""
+
+import re
+from html import unescape
+
+import pytest
+from flask.testing import FlaskClient
+from playwright.sync_api import sync_playwright
+
+from app.answers import Answer
+from app.web.docs import ASSETS
+from statemachine import GOOD, ORDER
+from statemachine.export import mermaid, svg
+from tests.factories import assert_envelope
+from tests.live import LiveServer
+
+OWN_FILES = (
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none';"
+    " script-src 'self'; img-src 'self' data:; style-src 'self'"
+)
+
+
+def page(client: FlaskClient, url: str) -> str:
+    response = client.get(url)
+    assert (response.status_code, response.content_type) == (200, "text/html; charset=utf-8")
+    return response.get_data(as_text=True)
+
+
+@pytest.mark.parametrize(("url", "lang"), [("/docs/states/", "zh"), ("/docs/states/?lang=en", "en")])
+def test_states_show_the_running_machines(client: FlaskClient, url: str, lang: str) -> None:
+    html = page(client, url)
+    assert f'<html lang="{"zh-CN" if lang == "zh" else "en"}">' in html
+    bodies = re.findall(r"<tbody>(.*?)</tbody>", html, re.DOTALL)
+    for spec, body in zip((ORDER, GOOD), bodies, strict=True):
+        assert svg.render(spec, lang) in html
+        assert mermaid.render(spec, lang) in unescape(html)
+        assert body.count("<tr>") == len(spec.rules) + 1
+        for event, text in spec.events.items():
+            assert f'<th scope="row">{text.to(lang)} <code>{event}</code></th>' in body
+
+
+def test_a_rule_says_everything(client: FlaskClient) -> None:
+    rows = re.findall(r"<tr>(.*?)</tr>", page(client, "/docs/states/"), re.DOTALL)
+    (row,) = [row for row in rows if "<code>approve_refund</code>" in row and "48 小时" in row]
+    assert re.findall(r'<td data-label="(.+?)">(.*?)</td>', row) == [
+        ("由谁", "系统"),
+        ("从", '<span class="state"><code>4,6</code> 发货前申请退款</span>'),
+        ("到", '<span class="state closed"><code>5,6</code> 未发货退款</span>'),
+        ("期限", "48 小时"),
+        ("条件", "无争议"),
+        ("资金", "担保账户 → 支付网关"),
+        ("商品", "重新上架"),
+    ]
+
+
+def test_states_in_an_unknown_language(client: FlaskClient) -> None:
+    data = assert_envelope(client.get("/docs/states/?lang=fr"), Answer.MALFORMED)
+    assert data == {"errors": {"lang": ["不在可选范围内"]}}
+
+
+@pytest.mark.parametrize(
+    ("url", "policy"),
+    [("/docs/states/", OWN_FILES), ("/docs/", f"{OWN_FILES} 'unsafe-inline'; connect-src 'self'")],
+)
+def test_pages_may_load_our_own_files_only(client: FlaskClient, url: str, policy: str) -> None:
+    assert client.get(url).headers["Content-Security-Policy"] == policy
+    loaded = re.findall(r'(?:src|href)="([^"#?][^"]*)"', page(client, url))
+    assert loaded
+    for address in loaded:
+        assert address == "data:," or client.get(address).status_code == 200, address
+
+
+@pytest.mark.parametrize("name", sorted(ASSETS))
+def test_assets(client: FlaskClient, name: str) -> None:
+    response = client.get(f"/docs/assets/{name}")
+    kind = "text/css; charset=utf-8" if name.endswith(".css") else "text/javascript; charset=utf-8"
+    assert (response.status_code, response.content_type) == (200, kind)
+    assert len(response.data) > 100
+    again = client.get(f"/docs/assets/{name}", headers={"If-None-Match": response.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+
+
+def test_no_asset_of_that_name(client: FlaskClient) -> None:
+    assert_envelope(client.get("/docs/assets/docs.py"), Answer.NO_SUCH_URL)
+
+
+def test_pages_work_in_a_browser(live_server: LiveServer) -> None:
+    document = live_server.call("GET", "/docs/openapi.json").body
+    operations = sum(len(item) for item in document["paths"].values())
+    asked: list[str] = []
+    complaints: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        tab = browser.new_page()
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        tab.goto(f"{live_server.url}/docs/")
+        tab.wait_for_selector(".opblock")
+        assert tab.locator(".opblock").count() == operations
+        tab.set_viewport_size({"width": 390, "height": 844})
+        tab.goto(f"{live_server.url}/docs/states/")
+        assert tab.locator("svg").count() == 2
+        assert tab.evaluate("document.documentElement.scrollWidth") == 390  # only the pictures scroll sideways
+        assert tab.evaluate("document.querySelector('.picture').scrollLeft") > 0
+        browser.close()
+    assert complaints == []
+    assert [url for url in asked if not url.startswith((live_server.url, "data:"))] == []

@@ -1,0 +1,253 @@
+"""Whatever goes wrong answers in the envelope, with its id and headers, and without a redirect."""
+
+import hashlib
+import io
+from datetime import timedelta
+
+import jwt as pyjwt
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_jwt_extended import create_access_token, create_refresh_token
+
+from app.answers import Answer
+from app.web.api import Api
+from app.web.auth import deny_token
+from tests.factories import assert_envelope, auth_headers, make_user
+from tests.web.conftest import MakeApp
+
+SESSION = {"session": "a-session"}
+
+
+@pytest.mark.parametrize(
+    "path", ["/nowhere", "/nowhere/", "//login/", "/api/good/", "/api/good/1/2/", "/docs/assets/.."]
+)
+def test_unknown_url(client: FlaskClient, path: str) -> None:
+    assert assert_envelope(client.get(path), Answer.NO_SUCH_URL) is None
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/login/", "OPTIONS, POST"),
+        ("DELETE", "/login", "OPTIONS, POST"),
+        ("POST", "/api/good/1/", "GET, HEAD, OPTIONS"),
+        ("GET", "/api/good_edit/1", None),
+        ("PUT", "/healthz", "GET, HEAD, OPTIONS"),
+        ("PROPFIND", "/healthz", "GET, HEAD, OPTIONS"),
+    ],
+)
+def test_wrong_method(client: FlaskClient, method: str, path: str, allowed: str | None) -> None:
+    response = client.open(path, method=method)
+    if allowed is None:  # this one exists
+        assert_envelope(response, Answer.LOGIN_REQUIRED)
+        return
+    assert assert_envelope(response, Answer.METHOD_NOT_ALLOWED) is None
+    assert response.headers["Allow"] == allowed
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/docs/states", "/register", "/api/all_order/bill_status", "/api/goods"])
+def test_trailing_slash_is_optional_and_never_redirects(client: FlaskClient, path: str) -> None:
+    with_slash, without = client.get(path + "/"), client.get(path)
+    assert (with_slash.status_code, without.status_code) == (200, 200)
+    assert with_slash.content_type == without.content_type
+
+
+def test_head_answers_the_headers_alone(client: FlaskClient) -> None:
+    got, head = client.get("/healthz"), client.head("/healthz")
+    assert (head.status_code, head.data) == (200, b"")
+    assert head.headers["Content-Length"] == got.headers["Content-Length"]
+
+
+def test_options_names_the_methods(client: FlaskClient) -> None:
+    response = client.options("/login/")
+    assert (response.status_code, response.data) == (200, b"")
+    assert set(response.headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
+
+
+@pytest.mark.parametrize("body", [b"{", b"", b"\xff\xfe", b'{"a": NaN}', b"[" * 5000, b'{"username": "\\ud800"}'])
+def test_body_that_is_no_json(client: FlaskClient, body: bytes) -> None:
+    response = client.post("/login/", data=body, content_type="application/json")
+    if body:
+        assert assert_envelope(response, Answer.BAD_REQUEST) is None
+    else:
+        assert set(assert_envelope(response, Answer.LOGIN_MALFORMED)["errors"]) == {"username", "password"}
+
+
+@pytest.mark.parametrize("body", [b"[]", b'"text"', b"null", b"1"])
+def test_json_that_is_no_object(client: FlaskClient, body: bytes) -> None:
+    response = client.post("/login/", data=body, content_type="application/json")
+    assert assert_envelope(response, Answer.LOGIN_MALFORMED) == {"errors": {"body": ["须为 JSON 对象"]}}
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/xml", "application/octet-stream", "nonsense", ""])
+def test_unsupported_type(client: FlaskClient, kind: str) -> None:
+    response = client.post("/login/", data=b'{"username": "a"}', headers={"Content-Type": kind})
+    assert assert_envelope(response, Answer.UNSUPPORTED_TYPE) is None
+
+
+def test_body_that_is_too_large(make_app: MakeApp) -> None:
+    client = make_app(MAX_BODY_BYTES="1000").test_client()
+    for content_type in ("application/json", "application/x-www-form-urlencoded"):
+        response = client.post("/login/", data=b"a" * 1001, content_type=content_type)
+        assert assert_envelope(response, Answer.TOO_LARGE) is None
+    response = client.post("/login/", data={"pictures": (io.BytesIO(b"a" * 1001), "a.jpg")})
+    assert assert_envelope(response, Answer.TOO_LARGE) is None
+    client.post("/login/", data=b"{" + b" " * 998 + b"}", content_type="application/json")
+    assert_envelope(
+        client.post("/login/", data=b"{" + b" " * 998 + b"}", content_type="application/json"), Answer.LOGIN_MALFORMED
+    )
+
+
+def test_too_many_requests(make_app: MakeApp) -> None:
+    client = make_app(RATE_LIMITS_ENABLED="1", RATE_LIMIT_CAPTCHA="2 per minute").test_client()
+    for _ in range(2):
+        assert_envelope(client.get("/register/"), Answer.CAPTCHA_MADE)
+    response = client.get("/register/")
+    assert assert_envelope(response, Answer.TOO_MANY_REQUESTS) is None
+    assert 0 < int(response.headers["Retry-After"]) <= 60
+    assert_envelope(client.get("/healthz"), Answer.OK)
+    other = client.get("/register/", environ_base={"REMOTE_ADDR": "192.0.2.7"})
+    assert_envelope(other, Answer.CAPTCHA_MADE)
+
+
+def test_methods_of_one_view_have_a_limit_each(make_app: MakeApp) -> None:
+    """Stacked registrations of one view would otherwise count every request twice."""
+    app = make_app(RATE_LIMITS_ENABLED="1", RATE_LIMIT_RELEASE="2 per minute")
+    client, headers = app.test_client(), auth_headers(app, make_user(app))
+    for _ in range(2):
+        assert_envelope(client.patch("/api/good_edit/1/", json={"title": "新"}, headers=headers), Answer.NO_SUCH_GOOD)
+    response = client.patch("/api/good_edit/1/", json={"title": "新"}, headers=headers)
+    assert_envelope(response, Answer.TOO_MANY_REQUESTS)
+
+
+@pytest.fixture
+def faulty(make_app: MakeApp) -> Flask:
+    """An application with views that do not what they declare."""
+    api = Api("faulty", __name__, tag="故障")
+
+    @api.get("/faulty/raises/")
+    def raises() -> None:
+        raise RuntimeError("the reason, which the client must not read")
+
+    @api.get("/faulty/<any(missing, mistyped, undeclared, right):kind>/", out=dict[str, int])
+    def answers(kind: str) -> object:
+        return {"missing": None, "mistyped": {"a": "1"}, "undeclared": {"a": 1, 2: 3}, "right": {"a": 1}}[kind]
+
+    app = make_app()
+    app.register_blueprint(api)
+    return app
+
+
+def test_fault_answers_500_without_its_reason(faulty: Flask) -> None:
+    response = faulty.test_client().get("/faulty/raises/")
+    assert assert_envelope(response, Answer.FAULT) is None
+    assert b"reason" not in response.data
+    assert response.headers["X-Request-Id"]
+
+
+@pytest.mark.parametrize("kind", ["missing", "mistyped", "undeclared"])
+def test_answers_that_were_not_declared_fail_in_tests(faulty: Flask, kind: str) -> None:
+    assert_envelope(faulty.test_client().get(f"/faulty/{kind}/"), Answer.FAULT)
+
+
+def test_declared_answers_pass(faulty: Flask) -> None:
+    assert assert_envelope(faulty.test_client().get("/faulty/right/"), Answer.OK) == {"a": 1}
+
+
+def test_valkey_that_is_gone_is_a_fault_with_an_id(make_app: MakeApp) -> None:
+    app = make_app(REDIS_URL="redis://127.0.0.1:1/0", RATE_LIMITS_ENABLED="1")
+    response = app.test_client().get("/register/", headers={"X-Request-Id": "my-request-1"})
+    assert assert_envelope(response, Answer.FAULT) is None
+    assert response.headers["X-Request-Id"] == "my-request-1"
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [("/healthz", Answer.OK), ("/nowhere", Answer.NO_SUCH_URL), ("/api/user/", Answer.LOGIN_REQUIRED)],
+)
+def test_always_200(make_app: MakeApp, path: str, answer: Answer) -> None:
+    response = make_app(ENVELOPE_ALWAYS_200="1").test_client().get(path)
+    assert response.status_code == 200
+    assert (response.get_json()["status"], response.get_json()["msg"]) == (answer.status, answer.msg)
+
+
+def test_every_kind_of_bad_token(app: Flask, client: FlaskClient) -> None:
+    user = make_user(app)
+    with app.app_context():
+        access = create_access_token(identity=str(user.id), additional_claims=SESSION)
+        revoked = create_access_token(identity=str(user.id), additional_claims=SESSION)
+        deny_token(jti=pyjwt.decode(revoked, options={"verify_signature": False})["jti"], seconds=60)
+        no_session = create_access_token(identity=str(user.id))
+        nobody = create_access_token(identity="x1", additional_claims=SESSION)
+        expired = create_access_token(
+            identity=str(user.id), additional_claims=SESSION, expires_delta=timedelta(seconds=-1)
+        )
+        refresh = create_refresh_token(identity=str(user.id), additional_claims=SESSION)
+    claims = pyjwt.decode(access, options={"verify_signature": False})
+    forged = pyjwt.encode(claims, hashlib.sha256(b"another key").hexdigest(), algorithm="HS256")
+    unsigned = pyjwt.encode(claims, None, algorithm="none")
+    header_of = {
+        Answer.LOGIN_REQUIRED: [None],
+        Answer.TOKEN_EXPIRED: [f"Bearer {expired}"],
+        Answer.TOKEN_REVOKED: [f"Bearer {revoked}"],
+        Answer.TOKEN_INVALID: [
+            f"Bearer {token}" for token in ("garbage", "a.b.c", forged, unsigned, refresh, no_session, nobody)
+        ],
+    }
+    for answer, headers in header_of.items():
+        for header in headers:
+            response = client.get("/api/user/", headers={"Authorization": header} if header else {})
+            assert assert_envelope(response, answer) is None
+            assert response.headers["WWW-Authenticate"] == "Bearer"
+    assert_envelope(client.get("/api/user/", headers={"Authorization": f"Bearer {access}"}), Answer.USER_FOUND)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("0123-abc.DEF_9", True),
+        ("a" * 64, True),
+        ("a" * 65, False),
+        ("short", False),
+        ("with space", False),
+        ("请求编号一二三四五六", False),
+    ],
+)
+def test_request_id_is_kept_if_well_formed(client: FlaskClient, given: str, *, kept: bool) -> None:
+    answered = client.get("/healthz", headers={"X-Request-Id": given}).headers["X-Request-Id"]
+    assert (answered == given) is kept
+    assert kept or len(answered) == 16
+
+
+def test_request_ids_differ(client: FlaskClient) -> None:
+    assert len({client.get("/healthz").headers["X-Request-Id"] for _ in range(20)}) == 20
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/nowhere", "/docs/", "/metrics"])
+def test_security_headers(client: FlaskClient, path: str) -> None:
+    headers = client.get(path).headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["X-Frame-Options"] == "DENY"
+
+
+def test_browsers_may_call_from_the_origins_of_the_setting_only(make_app: MakeApp) -> None:
+    client = make_app(CORS_ORIGINS="https://shop.example, https://m.example").test_client()
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    preflight = client.options("/api/buy/1/", headers={"Origin": "https://m.example", **asked})
+    assert preflight.status_code == 200
+    assert preflight.headers["Access-Control-Allow-Origin"] == "https://m.example"
+    assert "POST" in preflight.headers["Access-Control-Allow-Methods"]
+    assert preflight.headers["Access-Control-Allow-Headers"].lower() == "authorization"
+    answer = client.get("/nowhere", headers={"Origin": "https://shop.example"})
+    assert_envelope(answer, Answer.NO_SUCH_URL)
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://shop.example"
+    assert answer.headers["Vary"] == "Origin"
+    stranger = client.get("/healthz", headers={"Origin": "https://evil.example"})
+    assert "Access-Control-Allow-Origin" not in stranger.headers
+
+
+def test_no_origin_may_call_unless_set(client: FlaskClient) -> None:
+    response = client.get("/healthz", headers={"Origin": "https://shop.example"})
+    assert not [name for name in response.headers.keys() if name.startswith("Access-Control")]  # noqa: SIM118 - iterating yields pairs

@@ -1,0 +1,119 @@
+"""Alive, and ready: each fault is named, and no secret with it."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import Flask
+from flask.testing import FlaskClient
+from rq import SimpleWorker
+from rq.utils import utcformat
+from sqlalchemy import text
+
+from app.answers import Answer
+from app.clock import utcnow
+from app.extensions import db, valkey
+from app.version import __version__
+from app.web.health import RELAY_HEARTBEAT_KEY
+from config import PROJECT_ROOT
+from tests.factories import assert_envelope
+from tests.web.conftest import MakeApp
+
+NAMES = ["database", "migrations", "valkey", "worker_default", "worker_search", "relay"]
+HEADS = sorted(ScriptDirectory(str(PROJECT_ROOT / "migrations")).get_heads())
+
+
+@pytest.fixture
+def ready(app: Flask, clean: None) -> Iterator[dict[str, SimpleWorker]]:
+    """Everything that `/readyz` looks for; returns the registered workers by queue."""
+    with app.app_context():
+        with db.engine.begin() as connection:
+            MigrationContext.configure(connection).stamp(ScriptDirectory(str(PROJECT_ROOT / "migrations")), "heads")
+        workers = {name: SimpleWorker([name], connection=valkey()) for name in ("default", "search")}
+        for worker in workers.values():
+            worker.register_birth()
+        valkey().set(RELAY_HEARTBEAT_KEY, utcnow().isoformat(), ex=30)
+        yield workers
+        with db.engine.begin() as connection:
+            connection.execute(text("DROP TABLE IF EXISTS alembic_version"))
+
+
+def failed(client: FlaskClient) -> dict[str, str]:
+    """The checks that fail, with their details."""
+    data = assert_envelope(client.get("/readyz"), Answer.NOT_READY)
+    assert [check["name"] for check in data["checks"]] == NAMES
+    return {check["name"]: check["detail"] for check in data["checks"] if not check["ok"]}
+
+
+def test_alive(client: FlaskClient) -> None:
+    assert assert_envelope(client.get("/healthz"), Answer.OK) == {"version": __version__}
+
+
+def test_alive_without_any_store(make_app: MakeApp) -> None:
+    nowhere = {"DATABASE_URL": "postgresql+psycopg://127.0.0.1:1/nothing", "REDIS_URL": "redis://127.0.0.1:1/0"}
+    assert_envelope(make_app(**nowhere).test_client().get("/healthz"), Answer.OK)
+
+
+def test_ready(client: FlaskClient, ready: dict[str, SimpleWorker]) -> None:
+    checks = assert_envelope(client.get("/readyz"), Answer.OK)["checks"]
+    assert [check["name"] for check in checks] == NAMES
+    assert all(check["ok"] for check in checks)
+    details = {check["name"]: check["detail"] for check in checks}
+    assert details["migrations"] == f"at {', '.join(HEADS) or 'none'}"
+    assert details["worker_default"].startswith("1 listening, last heartbeat ")
+    assert (details["database"], details["valkey"], details["relay"]) == ("answers", "answers", "running")
+
+
+@pytest.mark.parametrize("queue", ["default", "search"])
+def test_not_ready_without_a_worker(client: FlaskClient, ready: dict[str, SimpleWorker], queue: str) -> None:
+    ready[queue].register_death()
+    assert failed(client) == {f"worker_{queue}": "no worker"}
+
+
+def test_not_ready_when_the_last_heartbeat_is_old(client: FlaskClient, ready: dict[str, SimpleWorker]) -> None:
+    worker = ready["search"]
+    for age, expected in ((119, {}), (300, {"worker_search": "last heartbeat 300 s ago"})):
+        worker.connection.hset(worker.key, "last_heartbeat", utcformat(utcnow() - timedelta(seconds=age)))
+        if expected:
+            assert failed(client) == expected
+        else:
+            assert_envelope(client.get("/readyz"), Answer.OK)
+
+
+def test_one_living_worker_is_enough(app: Flask, client: FlaskClient, ready: dict[str, SimpleWorker]) -> None:
+    second = SimpleWorker(["default"], connection=valkey())
+    second.register_birth()
+    second.connection.hset(second.key, "last_heartbeat", utcformat(utcnow() - timedelta(hours=1)))
+    assert_envelope(client.get("/readyz"), Answer.OK)
+
+
+def test_not_ready_without_the_relay(client: FlaskClient, ready: dict[str, SimpleWorker]) -> None:
+    valkey().delete(RELAY_HEARTBEAT_KEY)
+    assert failed(client) == {"relay": "no heartbeat"}
+
+
+def test_not_ready_at_another_migration(client: FlaskClient, ready: dict[str, SimpleWorker]) -> None:
+    with db.engine.begin() as connection:
+        MigrationContext.configure(connection)._ensure_version_table()  # stamping nothing makes none
+        connection.execute(text("DELETE FROM alembic_version"))
+        connection.execute(text("INSERT INTO alembic_version VALUES ('of_yesterday')"))
+    assert failed(client) == {"migrations": f"at of_yesterday, newest is {', '.join(HEADS) or 'none'}"}
+
+
+def test_not_ready_without_stores_and_no_secret_tells_why(make_app: MakeApp) -> None:
+    app = make_app(
+        DATABASE_URL="postgresql+psycopg://secret-user:secret-word@127.0.0.1:1/secret-name",
+        REDIS_URL="redis://:secret-word@127.0.0.1:1/0",
+    )
+    client = app.test_client()
+    assert failed(client) == {
+        "database": "OperationalError",
+        "migrations": "OperationalError",
+        "valkey": "ConnectionError",
+        "worker_default": "ConnectionError",
+        "worker_search": "ConnectionError",
+        "relay": "ConnectionError",
+    }
+    assert b"secret" not in client.get("/readyz").data

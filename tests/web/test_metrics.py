@@ -1,0 +1,136 @@
+"""What Prometheus reads: exact counts, and what waits."""
+
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
+from rq import Queue
+from rq.registry import FailedJobRegistry
+from rq.serializers import JSONSerializer
+from sqlalchemy import insert
+from werkzeug.test import Client
+
+from app.clock import utcnow
+from app.extensions import db, valkey
+from app.outbox import OutboxMessage, Topic
+from app.web.metrics import observe_request
+from statemachine import GoodStatus, OrderPhase
+from tests.factories import make_good, make_order, make_user
+from tests.live import LiveServer
+from tests.web.conftest import MakeApp
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def parsed(text: str) -> Samples:
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def scrape(client: Client) -> Samples:
+    response = client.get("/metrics")
+    assert (response.status_code, response.content_type) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    return parsed(response.get_data(as_text=True))
+
+
+def value(samples: Samples, name: str, **labels: str) -> float | None:
+    return samples.get((name, frozenset(labels.items())))
+
+
+def test_requests_are_counted_by_rule_never_by_path(client: FlaskClient) -> None:
+    labels = {"method": "GET", "rule": "/api/good/<id:good_id>"}
+    before = scrape(client)
+    for path in ("/api/good/1/", "/api/good/2", "/api/good/nonsense/"):
+        client.get(path)
+    after = scrape(client)
+    counted = "saltfish_http_requests_total"
+    assert value(after, counted, **labels, http="404") == (value(before, counted, **labels, http="404") or 0) + 3
+    seconds = "saltfish_http_request_seconds_count"
+    assert value(after, seconds, **labels) == (value(before, seconds, **labels) or 0) + 3
+    assert not [name for name, found in after if "/api/good/1/" in dict(found).values()]
+
+
+def test_unknown_urls_and_methods_make_no_labels_of_their_own(client: FlaskClient) -> None:
+    before = value(scrape(client), "saltfish_http_requests_total", method="other", rule="(none)", http="404") or 0
+    for number in range(5):
+        client.open(f"/nowhere/{number}", method=f"VERB{number}")
+    after = scrape(client)
+    assert value(after, "saltfish_http_requests_total", method="other", rule="(none)", http="404") == before + 5
+
+
+def test_latency_falls_into_its_buckets(client: FlaskClient) -> None:
+    name, labels = "saltfish_http_request_seconds_bucket", {"method": "GET", "rule": "/of-this-test"}
+    for seconds in (0.0009, 0.2, 20.0):
+        observe_request(method="GET", rule="/of-this-test", http=200, seconds=seconds)
+    samples = scrape(client)
+    counts = {le: value(samples, name, **labels, le=le) for le in ("0.001", "0.1", "0.25", "10.0", "+Inf")}
+    assert counts == {"0.001": 1, "0.1": 1, "0.25": 2, "10.0": 2, "+Inf": 3}
+
+
+def test_what_waits_in_the_database(app: Flask, client: FlaskClient) -> None:
+    seller, buyer = make_user(app), make_user(app)
+    make_good(app, seller, status=GoodStatus.IN_REVIEW)
+    make_good(app, seller, status=GoodStatus.IN_REVIEW)
+    make_good(app, seller, status=GoodStatus.IN_REVIEW, deleted=True)
+    for phase in (OrderPhase(1, 6), OrderPhase(2, 7), OrderPhase(2, 7), OrderPhase(5, 10, True)):
+        make_order(app, make_good(app, seller, status=GoodStatus.IN_TRADE), buyer, phase=phase)
+    with app.app_context(), db.engine.begin() as connection:
+        for age in (90, 10):
+            message = {"topic": Topic.SEARCH_INDEX, "subject_id": 1, "created_at": utcnow() - timedelta(seconds=age)}
+            connection.execute(insert(OutboxMessage).values(**message))
+    samples = scrape(client)
+    assert value(samples, "saltfish_goods_in_review") == 2
+    orders = {found: count for (name, found), count in samples.items() if name == "saltfish_open_orders"}
+    assert orders == {
+        frozenset({("bill_status", "1"), ("order_status", "6")}): 1,
+        frozenset({("bill_status", "2"), ("order_status", "7")}): 2,
+    }
+    assert value(samples, "saltfish_outbox_messages", topic="search_index") == 2
+    assert value(samples, "saltfish_outbox_messages", topic="payment_refund") == 0
+    assert value(samples, "saltfish_outbox_oldest_seconds", topic="search_index") == pytest.approx(90, abs=5)
+    assert value(samples, "saltfish_outbox_oldest_seconds", topic="payment_refund") == 0
+
+
+def test_queues_and_failed_jobs(app: Flask, client: FlaskClient) -> None:
+    with app.app_context():
+        queue = Queue("default", connection=valkey(), serializer=JSONSerializer)
+        jobs = [queue.enqueue("builtins.len", "abc") for _ in range(3)]
+        FailedJobRegistry(queue=queue).add(jobs[0], ttl=60)
+        queue.remove(jobs[0])
+    samples = scrape(client)
+    assert value(samples, "saltfish_queue_jobs", queue="default") == 2
+    assert value(samples, "saltfish_queue_failed_jobs", queue="default") == 1
+
+
+def test_a_store_that_is_gone_takes_away_its_own_metrics_only(make_app: MakeApp) -> None:
+    without_valkey = scrape(make_app(REDIS_URL="redis://127.0.0.1:1/0").test_client())
+    assert value(without_valkey, "saltfish_goods_in_review") == 0
+    assert not [name for name, _ in without_valkey if name.startswith("saltfish_queue")]
+    nowhere = "postgresql+psycopg://nobody:a-secret@127.0.0.1:1/nothing"
+    without_database = scrape(make_app(DATABASE_URL=nowhere).test_client())
+    assert value(without_database, "saltfish_goods_in_review") is None
+    assert [name for name, _ in without_database if name == "saltfish_http_requests_total"]
+
+
+def test_several_processes_are_added_up(environment: dict[str, str], clean: None, tmp_path: Path) -> None:
+    folder = tmp_path / "metrics"
+    folder.mkdir()
+    with LiveServer.start({**environment, "PROMETHEUS_MULTIPROC_DIR": str(folder)}, workers=2) as server:
+        before = parsed(server.call("GET", "/metrics").content.decode())
+        sent, until = 0, time.monotonic() + 60
+        # Every request is a connection of its own; each process writes a file once it has answered one.
+        while sent < 40 or len(list(folder.glob("counter_*.db"))) < 2:
+            assert time.monotonic() < until, "only one process answers"
+            assert server.call("GET", "/healthz").status == 200
+            sent += 1
+        after = parsed(server.call("GET", "/metrics").content.decode())
+    labels = {"method": "GET", "rule": "/healthz", "http": "200"}
+    counted = "saltfish_http_requests_total"
+    assert (value(after, counted, **labels) or 0) - (value(before, counted, **labels) or 0) == sent

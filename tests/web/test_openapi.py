@@ -1,0 +1,233 @@
+"""The OpenAPI document: valid, complete, and true to what operations declare."""
+
+import json
+import re
+from typing import Annotated, Any
+
+import jsonschema_rs
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from pydantic import BaseModel, Field
+from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
+from typing_extensions import TypedDict
+
+from app.answers import Answer
+from app.fen import PriceIn
+from app.web.api import MAX_ID, Api
+from app.web.auth import Auth
+from app.web.openapi import OpenApiDocument
+from app.web.paging import Page, PageQuery
+
+
+@pytest.fixture(scope="module")
+def document(app: Flask) -> dict[str, Any]:
+    response = app.test_client().get("/docs/openapi.json")
+    assert (response.status_code, response.content_type) == (200, "application/json")
+    served: dict[str, Any] = json.loads(response.data)
+    return served
+
+
+def test_document_is_valid_openapi(document: dict[str, Any]) -> None:
+    assert document["openapi"] == "3.1.0"
+    OPENAPI_31_VALIDATOR.validate(document)
+    for name, schema in document["components"]["schemas"].items():
+        jsonschema_rs.meta.validate({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema})
+        assert re.fullmatch(r"[A-Za-z0-9._-]+", name), name
+
+
+def test_every_url_and_method_is_documented(app: Flask, document: dict[str, Any]) -> None:
+    served = {
+        (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method)
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods or ()
+        if method not in ("HEAD", "OPTIONS")
+    }
+    # Rules stand without their slash, which is optional.
+    documented = {(path.rstrip("/"), method.upper()) for path, item in document["paths"].items() for method in item}
+    assert documented == served
+
+
+def test_every_reference_leads_somewhere_and_nothing_is_left_over(document: dict[str, Any]) -> None:
+    references = set(re.findall(r'"\$ref": "#/components/(\w+)/([^"]+)"', json.dumps(document)))
+    components = {(kind, name) for kind in ("schemas", "headers") for name in document["components"][kind]}
+    assert references == components
+
+
+def test_every_operation_says_what_it_is(document: dict[str, Any]) -> None:
+    operations = [operation for item in document["paths"].values() for operation in item.values()]
+    names = [operation["operationId"] for operation in operations]
+    assert len(set(names)) == len(names)
+    for operation in operations:
+        assert operation["summary"], operation["operationId"]
+        assert "500" in operation["responses"]
+
+
+def test_document_is_cached_by_its_etag(client: FlaskClient) -> None:
+    first = client.get("/docs/openapi.json")
+    again = client.get("/docs/openapi.json", headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+    other = client.get("/docs/openapi.json", headers={"If-None-Match": '"of-another-version"'})
+    assert (other.status_code, other.data) == (200, first.data)
+
+
+class ThingIn(BaseModel):
+    name: Annotated[str, Field(min_length=1, max_length=60)]
+    price: PriceIn
+    note: str | None = None
+
+
+class ThingOut(TypedDict):
+    id: int
+    name: str
+
+
+class ThingQuery(PageQuery):
+    category: int | None = None
+
+
+def described(*, always_200: bool = False) -> dict[str, Any]:
+    """The document of a few operations that have one of everything."""
+    api = Api("things", __name__, tag="东西")
+
+    @api.get("/things/", query=ThingQuery, out=Page[ThingOut], empty=Answer.NO_GOODS, limit="rate_limit_search")
+    def list_things() -> None:
+        """List things.
+
+        Newest first.
+        """
+
+    @api.put("/things/<id:thing_id>", auth=Auth.USER, body=ThingIn, files="pictures", refuses=(Answer.NO_SUCH_GOOD,))
+    @api.patch("/things/<id:thing_id>", auth=Auth.USER, body=ThingIn, malformed=Answer.EDIT_MALFORMED)
+    def edit_thing() -> None:
+        """Edit a thing."""
+
+    @api.get("/things/<name>/", auth=Auth.BROWSER, media=("text/html; charset=utf-8", "image/png"), conditional=True)
+    def show_thing() -> None:
+        """Show a thing."""
+
+    @api.post("/things/<name>/", auth=Auth.OPTIONAL, redirects=True)
+    def pay_thing() -> None:
+        """Pay for a thing."""
+
+    document: dict[str, Any] = json.loads(OpenApiDocument(tuple(api.operations), always_200=always_200).content)
+    OPENAPI_31_VALIDATOR.validate(document)
+    return document
+
+
+def refused(answer: Answer) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/Refused.{answer.name}"}
+
+
+def schema_of(operation: dict[str, Any], status: int) -> Any:
+    return operation["responses"][str(status)]["content"]["application/json"]["schema"]
+
+
+def test_list_operation() -> None:
+    operation = described()["paths"]["/things/"]["get"]
+    assert operation["tags"] == ["东西"]
+    assert (operation["summary"], operation["description"]) == ("List things.", "Newest first.")
+    assert operation["security"] == []
+    assert operation["parameters"] == [
+        {
+            "name": "page",
+            "in": "query",
+            "required": False,
+            "schema": {"type": "integer", "minimum": 1, "maximum": 10_000, "default": 1},
+        },
+        {
+            "name": "size",
+            "in": "query",
+            "required": False,
+            "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20},
+        },
+        {"name": "category", "in": "query", "required": False, "schema": {"type": "integer"}},
+    ]
+    page = {"$ref": "#/components/schemas/Page_ThingOut_"}
+    assert schema_of(operation, 200) == {
+        "anyOf": [
+            {
+                "type": "object",
+                "properties": {"status": {"const": status}, "msg": {"const": msg}, "data": page},
+                "required": ["status", "msg", "data"],
+                "additionalProperties": False,
+            }
+            for status, msg in ((200, "请求成功"), (100, "商品查询失败"))
+        ]
+    }
+    assert sorted(operation["responses"]) == ["200", "422", "429", "500"]
+    assert schema_of(operation, 422) == refused(Answer.MALFORMED)
+    assert schema_of(operation, 429) == refused(Answer.TOO_MANY_REQUESTS)
+    assert set(operation["responses"]["429"]["headers"]) == {"Retry-After", "X-Request-Id"}
+
+
+def test_operation_with_body_and_files() -> None:
+    document = described()
+    operation = document["paths"]["/things/{thing_id}"]["put"]
+    assert operation["operationId"] == "things.edit_thing_put"
+    assert operation["security"] == [{"access": []}]
+    assert operation["parameters"] == [
+        {
+            "name": "thing_id",
+            "in": "path",
+            "required": True,
+            "schema": {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID},
+        }
+    ]
+    content = operation["requestBody"]["content"]
+    assert operation["requestBody"]["required"] is True
+    assert content["application/json"] == {"schema": {"$ref": "#/components/schemas/ThingIn"}}
+    form = content["application/x-www-form-urlencoded"]["schema"]
+    assert (list(form["properties"]), form["required"]) == (["name", "price", "note"], ["name", "price"])
+    assert form["properties"]["note"] == {"type": "string"}  # null cannot be said in a form
+    assert document["components"]["schemas"]["ThingIn"]["properties"]["note"]["anyOf"][1] == {"type": "null"}
+    multipart = content["multipart/form-data"]["schema"]
+    assert multipart["properties"] == {
+        **form["properties"],
+        "pictures": {"type": "array", "items": {"type": "string", "format": "binary"}},
+    }
+    assert sorted(operation["responses"]) == ["200", "400", "401", "404", "413", "415", "422", "500"]
+    assert schema_of(operation, 401) == {
+        "anyOf": [
+            refused(answer)
+            for answer in (Answer.LOGIN_REQUIRED, Answer.TOKEN_INVALID, Answer.TOKEN_EXPIRED, Answer.TOKEN_REVOKED)
+        ]
+    }
+    assert schema_of(operation, 404) == refused(Answer.NO_SUCH_GOOD)
+    assert document["components"]["schemas"]["Refused.MALFORMED"]["properties"] == {
+        "status": {"const": 101},
+        "msg": {"const": "信息格式不正确"},
+        "data": {"anyOf": [{"$ref": "#/components/schemas/FieldErrors"}, {"type": "null"}]},
+    }
+
+
+def test_stacked_operations_are_documented_each() -> None:
+    operation = described()["paths"]["/things/{thing_id}"]["patch"]
+    assert operation["operationId"] == "things.edit_thing"
+    assert "pictures" not in operation["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
+    assert schema_of(operation, 422) == refused(Answer.EDIT_MALFORMED)
+
+
+def test_operation_without_envelope() -> None:
+    operation = described()["paths"]["/things/{name}/"]["get"]
+    assert operation["security"] == [{"access": []}, {"query": []}]
+    assert operation["responses"]["200"]["content"] == {
+        "text/html; charset=utf-8": {"schema": {"type": "string"}},
+        "image/png": {"schema": {"type": "string", "format": "binary"}},
+    }
+    assert "content" not in operation["responses"]["304"]
+    assert sorted(operation["responses"]) == ["200", "304", "401", "500"]
+
+
+def test_redirecting_operation_has_no_success_envelope() -> None:
+    operation = described()["paths"]["/things/{name}/"]["post"]
+    assert operation["security"] == [{}, {"access": []}]
+    assert "Location" in operation["responses"]["302"]["headers"]
+    assert sorted(operation["responses"]) == ["302", "401", "500"]
+    assert refused(Answer.LOGIN_REQUIRED) not in schema_of(operation, 401)["anyOf"]
+
+
+def test_always_200_puts_every_envelope_under_200() -> None:
+    operation = described(always_200=True)["paths"]["/things/{thing_id}"]["put"]
+    assert list(operation["responses"]) == ["200"]
+    assert refused(Answer.NO_SUCH_GOOD) in schema_of(operation, 200)["anyOf"]
