@@ -32,6 +32,8 @@ _START_OF_SCAN = b"\xff\xda"
 
 # Above its own limit Pillow warns before it decodes and refuses only from twice that limit on.
 warnings.simplefilter("error", Image.DecompressionBombWarning)
+# What else it finds odd about a stranger's file (crooked EXIF, mostly) is of no use to anybody here.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 class ThumbnailWidth(IntEnum):

@@ -34,7 +34,8 @@ from app.database import row_or_none, rows
 from app.fen import format_yuan, format_yuan_or_none
 from app.goods.models import CATEGORY_TEXT, Good, Picture
 from app.goods.schemas import BrowseQuery, GoodOut, MyGoodsQuery, OwnGoodOut, Sort, VerdictOut
-from app.moderation.models import Verdict
+from app.moderation.queries import VERDICTS
+from app.moderation.schemas import REVIEW_STATE
 from app.orders.models import Order
 from app.web.paging import PageQuery
 from statemachine import GoodStatus
@@ -91,39 +92,14 @@ _ORDER: Final[dict[Sort, tuple[SQLColumnExpression[Any], ...]]] = {
     Sort.PRICE_DESC: (Good.price.desc(), Good.id.desc()),
 }
 
-_IS_FOR_SALE = (Good.status == GoodStatus.PUBLISHED) & ~Good.deleted
+# A literal, as in the partial indexes: with a parameter PostgreSQL's generic plans could not use them.
+_IS_FOR_SALE = (Good.status == literal_column(str(GoodStatus.PUBLISHED.value))) & ~Good.deleted
 
 _GOOD = GOODS.where(Good.id == bindparam("good_id"))
 
 _GOODS_BY_IDS = GOODS.where(Good.id == any_(bindparam("ids", type_=ARRAY(BigInteger))), _IS_FOR_SALE)
 
-_VERIFICATION_STATE: Final[dict[int, str]] = {
-    GoodStatus.IN_REVIEW: "pending",
-    GoodStatus.PUBLISHED: "passed",
-    GoodStatus.IN_TRADE: "passed",
-    GoodStatus.SOLD: "passed",
-    GoodStatus.REJECTED: "failed",
-}
-
-_VERDICTS = (
-    select(
-        func.json_agg(
-            aggregate_order_by(
-                func.json_build_object(
-                    *("kind", Verdict.kind),
-                    *("subject", Verdict.subject),
-                    *("passed", Verdict.passed),
-                    *("reasons", Verdict.reasons),
-                ),
-                Verdict.id,
-            )
-        )
-    )
-    .where(Verdict.good_id == Good.id, Verdict.revision == Good.revision)
-    .scalar_subquery()
-)
-
-_OWN_GOOD = GOODS.add_columns(Good.revision, _VERDICTS.label("verdicts")).where(
+_OWN_GOOD = GOODS.add_columns(Good.revision, VERDICTS.label("verdicts")).where(
     Good.id == bindparam("good_id"), Good.owner_id == bindparam("owner_id")
 )
 
@@ -210,7 +186,7 @@ def own_good(*, good_id: int, owner_id: int) -> OwnGoodOut:
     return {
         **good_out(row),
         "verification": {
-            "state": _VERIFICATION_STATE[row.status],
+            "state": REVIEW_STATE[row.status],
             "revision": row.revision,
             "verdicts": verdicts,
         },

@@ -13,7 +13,7 @@ from app.moderation.models import Verdict
 from app.moderation.schemas import REVIEW_STATE, ReviewOut
 from statemachine.good import GOOD_TEXT
 
-_VERDICTS = (
+VERDICTS = (
     select(
         func.json_agg(
             aggregate_order_by(
@@ -30,8 +30,9 @@ _VERDICTS = (
     .where(Verdict.good_id == Good.id, Verdict.revision == Good.revision)
     .scalar_subquery()
 )
+"""Of a good's present revision, oldest first: `VerdictOut`s, or NULL; a column for selects of goods."""
 
-_REVIEW: Final = select(Good.id, Good.status, Good.owner_id, Good.revision, _VERDICTS.label("verdicts")).where(
+_REVIEW: Final = select(Good.id, Good.status, Good.owner_id, Good.revision, VERDICTS.label("verdicts")).where(
     Good.id == bindparam("good_id"), ~Good.deleted
 )
 

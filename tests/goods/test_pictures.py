@@ -1,0 +1,282 @@
+"""From uploaded bytes to served ones: what is kept of a picture, what is not, and its thumbnails."""
+
+import io
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image, ImageCms
+
+from app.goods.pictures import (
+    PictureRefused,
+    PreparedPicture,
+    Rendition,
+    ThumbnailWidth,
+    prepare,
+    read_rendition,
+    rendition_of,
+)
+from app.goods.storage import LocalPictureStorage
+from tests.goods.steps import encoded, picture_in
+
+# pytest puts its own filters in place of those that app.goods.pictures sets.
+pytestmark = pytest.mark.filterwarnings(r"ignore::UserWarning:PIL\.")
+
+RED, BLUE = (200, 10, 10), (10, 10, 200)
+
+
+def _prepare(data: bytes) -> PreparedPicture:
+    return prepare(io.BytesIO(data), bytes_limit=10 * 1024 * 1024, pixels_limit=50_000_000)
+
+
+def _shown(picture: PreparedPicture) -> Image.Image:
+    image = Image.open(io.BytesIO(picture.data))
+    image.load()
+    assert image.size == (picture.width, picture.height)
+    assert image.format == {"image/jpeg": "JPEG", "image/webp": "WEBP"}[picture.content_type]
+    return image
+
+
+def _about(pixel: object, color: tuple[int, ...], off: int = 6) -> bool:
+    assert isinstance(pixel, tuple)
+    return len(pixel) == len(color) and all(abs(a - b) <= off for a, b in zip(pixel, color, strict=True))
+
+
+def _two_halves() -> Image.Image:
+    """Blue on the left, red on the right."""
+    image = Image.new("RGB", (60, 40), RED)
+    image.paste(BLUE, (0, 0, 30, 40))
+    return image
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "AVIF", "MPO"])
+def test_formats(format: str) -> None:  # noqa: A002 - Pillow's name
+    picture = _prepare(encoded(_two_halves(), format))
+    assert (picture.content_type, picture.width, picture.height) == ("image/jpeg", 60, 40)
+    image = _shown(picture)
+    assert _about(image.getpixel((5, 20)), BLUE)
+    assert _about(image.getpixel((55, 20)), RED)
+
+
+def test_the_same_pixels_have_the_same_name() -> None:
+    data = encoded(_two_halves(), "PNG")
+    first, second = _prepare(data), _prepare(data)
+    assert (first.sha256, first.data) == (second.sha256, second.data)
+    assert len(first.sha256) == 64
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "AVIF"])
+def test_nothing_but_pixels_is_kept(format: str) -> None:  # noqa: A002 - Pillow's name
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "SECRETMAKER"
+    gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
+    gps[ExifTags.GPS.GPSLatitudeRef] = "N"
+    gps[ExifTags.GPS.GPSLatitude] = (30.0, 16.0, 48.0)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    xmp = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>SECRETXMP</x:xmpmeta>"
+    options = {"comment": b"SECRETCOMMENT"} if format == "JPEG" else {}
+    if format != "PNG":
+        options["xmp"] = xmp
+    source = encoded(_two_halves(), format, exif=exif, icc_profile=profile, **options) + b"SECRETTAIL"
+    with Image.open(io.BytesIO(source)) as uploaded:
+        assert dict(uploaded.getexif().get_ifd(ExifTags.IFD.GPSInfo))[ExifTags.GPS.GPSLatitude] == (30.0, 16.0, 48.0)
+        assert uploaded.info["icc_profile"] == profile
+    assert b"SECRET" in source
+
+    picture = _prepare(source)
+    image = _shown(picture)
+    assert dict(image.getexif()) == {}
+    assert not {"exif", "icc_profile", "xmp", "comment", "photoshop"} & set(image.info)
+    for trace in (b"SECRET", b"Exif", b"ICC_PROFILE", b"xmpmeta", b"http"):
+        assert trace not in picture.data
+    assert _about(image.getpixel((5, 20)), BLUE)
+
+
+# Where the blue half is after turning, for each EXIF orientation of a picture whose left half is blue.
+BLUE_AT = {1: "left", 2: "right", 3: "right", 4: "left", 5: "top", 6: "top", 7: "bottom", 8: "bottom"}
+
+
+@pytest.mark.parametrize("orientation", BLUE_AT)
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "AVIF"])
+def test_orientation(format: str, orientation: int) -> None:  # noqa: A002 - Pillow's name
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    image = _shown(_prepare(encoded(_two_halves(), format, exif=exif)))
+    side = BLUE_AT[orientation]
+    assert image.size == ((60, 40) if side in ("left", "right") else (40, 60))
+    width, height = image.size
+    near = {
+        "left": (5, height // 2),
+        "right": (width - 5, height // 2),
+        "top": (width // 2, 5),
+        "bottom": (width // 2, height - 5),
+    }[side]
+    far = (width - 1 - near[0], height - 1 - near[1])
+    assert _about(image.getpixel(near), BLUE)
+    assert _about(image.getpixel(far), RED)
+
+
+@pytest.mark.parametrize(
+    "exif", [b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0garbage", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"]
+)
+def test_exif_that_makes_no_sense(exif: bytes) -> None:
+    image = _shown(_prepare(encoded(_two_halves(), "JPEG", exif=exif)))
+    assert image.size == (60, 40)
+    assert dict(image.getexif()) == {}
+
+
+def test_the_first_frame_of_an_animation() -> None:
+    frames = [Image.new("RGB", (60, 40), color) for color in (RED, BLUE, (0, 200, 0))]
+    for format in ("GIF", "WEBP", "PNG", "AVIF"):  # noqa: A001 - Pillow's name
+        data = encoded(frames[0], format, save_all=True, append_images=frames[1:])
+        with Image.open(io.BytesIO(data)) as animation:
+            assert animation.n_frames == 3
+        image = _shown(_prepare(data))
+        assert getattr(image, "n_frames", 1) == 1
+        assert _about(image.getpixel((30, 20)), RED)
+
+
+def test_transparency_stays() -> None:
+    half = Image.new("RGBA", (60, 40), (*RED, 255))
+    half.paste((*BLUE, 0), (0, 0, 30, 40))
+    palette = half.quantize()
+    for source in (encoded(half, "PNG"), encoded(half, "WEBP"), encoded(half, "AVIF"), encoded(palette, "PNG")):
+        picture = _prepare(source)
+        image = _shown(picture)
+        assert (picture.content_type, image.mode) == ("image/webp", "RGBA")
+        assert image.getpixel((5, 20))[3] == 0
+        assert _about(image.getpixel((55, 20)), (*RED, 255))
+    grey = _prepare(encoded(Image.new("LA", (60, 40), (90, 100)), "PNG"))
+    assert _about(_shown(grey).getpixel((30, 20)), (90, 90, 90, 100))
+    gif = _prepare(encoded(palette, "GIF", transparency=palette.getpixel((5, 20))))
+    assert gif.content_type == "image/webp"
+    assert _shown(gif).getpixel((5, 20))[3] == 0
+
+
+def test_alpha_without_transparency_is_dropped() -> None:
+    picture = _prepare(picture_in((*RED, 255)))
+    assert picture.content_type == "image/jpeg"
+    assert _about(_shown(picture).getpixel((30, 20)), RED)
+
+
+def test_colours_of_every_mode() -> None:
+    cases = {
+        "cmyk": (encoded(Image.new("CMYK", (60, 40), (0, 255, 255, 0)), "JPEG"), (255, 0, 0)),
+        "grey": (encoded(Image.new("L", (60, 40), 77), "JPEG"), (77, 77, 77)),
+        "bilevel": (encoded(Image.new("1", (60, 40), 1), "PNG"), (255, 255, 255)),
+        "palette": (encoded(Image.new("RGB", (60, 40), RED).quantize(), "PNG"), RED),
+        # 16-bit grey: 0x4D00 of 0xFFFF is 77 of 255, not white.
+        "grey16": (encoded(Image.fromarray(np.full((40, 60), 0x4D00, dtype=np.uint16)), "PNG"), (77, 77, 77)),
+    }
+    for name, (source, color) in cases.items():
+        picture = _prepare(source)
+        image = _shown(picture)
+        assert (picture.content_type, image.mode) == ("image/jpeg", "RGB"), name
+        assert _about(image.getpixel((30, 20)), color), name
+
+
+def test_a_colour_profile_is_applied_before_it_is_dropped() -> None:
+    """A profile whose red and blue are swapped shows whether it was: phones send Display P3, for instance."""
+    srgb = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    red, blue = srgb.index(b"rXYZ"), srgb.index(b"bXYZ")
+    srgb[red : red + 4], srgb[blue : blue + 4] = b"bXYZ", b"rXYZ"
+    image = _shown(_prepare(encoded(Image.new("RGB", (60, 40), (250, 0, 0)), "PNG", icc_profile=bytes(srgb))))
+    assert _about(image.getpixel((30, 20)), (0, 0, 250))
+    alpha = Image.new("RGBA", (60, 40), (250, 0, 0, 100))
+    image = _shown(_prepare(encoded(alpha, "PNG", icc_profile=bytes(srgb))))
+    assert _about(image.getpixel((30, 20)), (0, 0, 250, 100))
+
+
+def test_a_colour_profile_that_does_not_fit_is_ignored() -> None:
+    rgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for image, profile in (
+        (Image.new("CMYK", (60, 40), (0, 255, 255, 0)), rgb),
+        (Image.new("RGB", (60, 40), (255, 0, 0)), b"no profile"),
+    ):
+        picture = _prepare(encoded(image, "JPEG", icc_profile=profile))
+        assert _about(_shown(picture).getpixel((30, 20)), (255, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("size", "kept"),
+    [((2560, 100), (2560, 100)), ((2561, 100), (2560, 100)), ((300, 5120), (150, 2560)), ((1, 1), (1, 1))],
+)
+def test_the_long_side_is_limited(size: tuple[int, int], kept: tuple[int, int]) -> None:
+    for format in ("JPEG", "PNG"):  # noqa: A001 - Pillow's name
+        picture = _prepare(encoded(Image.new("RGB", size, RED), format))
+        assert (picture.width, picture.height) == kept
+        assert _shown(picture).size == kept
+
+
+def test_a_hair_thin_picture_keeps_one_pixel() -> None:
+    picture = _prepare(encoded(Image.new("RGB", (20_000, 1), RED), "PNG"))
+    assert (picture.width, picture.height) == (2560, 1)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "AVIF"])
+def test_broken_bytes_are_refused_or_shown(format: str) -> None:  # noqa: A002 - Pillow's name
+    """Whatever bytes come: a picture or `PictureRefused`, nothing else."""
+    chance = random.Random(20261122)
+    whole = encoded(Image.effect_noise((48, 36), 60).convert("RGB"), format)
+    outcomes = {"shown": 0, "refused": 0}
+    for _ in range(150):
+        broken = bytearray(whole)
+        for _ in range(chance.randint(1, 12)):
+            broken[chance.randrange(len(broken))] = chance.randrange(256)
+        if chance.random() < 0.3:
+            del broken[chance.randrange(len(broken)) :]
+        try:
+            _shown(_prepare(bytes(broken)))
+        except PictureRefused:
+            outcomes["refused"] += 1
+        else:
+            outcomes["shown"] += 1
+    assert sum(outcomes.values()) == 150
+    assert outcomes["refused"] > 10
+
+
+def _stored(folder: Path, image: Image.Image) -> tuple[LocalPictureStorage, PreparedPicture]:
+    storage = LocalPictureStorage(folder)
+    picture = _prepare(encoded(image, "PNG"))
+    storage.put(picture.sha256, picture.data)
+    return storage, picture
+
+
+def _rendition(picture: PreparedPicture, wanted: ThumbnailWidth | None) -> Rendition:
+    return rendition_of(sha256=picture.sha256, content_type=picture.content_type, width=picture.width, wanted=wanted)
+
+
+def test_thumbnails(tmp_path: Path) -> None:
+    storage, picture = _stored(tmp_path, _two_halves().resize((1200, 800)))
+    for width, height in ((120, 80), (240, 160), (480, 320), (960, 640)):
+        rendition = _rendition(picture, ThumbnailWidth(width))
+        assert rendition == Rendition(picture.sha256, "image/webp", ThumbnailWidth(width))
+        assert rendition.key == f"{picture.sha256}-w{width}"
+        assert not storage.exists(rendition.key)
+        data = read_rendition(storage, rendition)
+        image = Image.open(io.BytesIO(data))
+        assert (image.format, image.size) == ("WEBP", (width, height))
+        assert _about(image.convert("RGB").getpixel((10, 10)), BLUE, off=10)
+        with storage.open(rendition.key) as file:
+            assert file.read() == data
+        assert read_rendition(storage, rendition) == data
+
+
+def test_a_thumbnail_keeps_transparency(tmp_path: Path) -> None:
+    half = Image.new("RGBA", (300, 200), (*RED, 255))
+    half.paste((*BLUE, 0), (0, 0, 150, 200))
+    storage, picture = _stored(tmp_path, half)
+    image = Image.open(io.BytesIO(read_rendition(storage, _rendition(picture, ThumbnailWidth.SMALL))))
+    assert (image.mode, image.size) == ("RGBA", (120, 80))
+    assert image.getpixel((10, 40))[3] == 0
+
+
+def test_no_thumbnail_is_larger_than_its_picture(tmp_path: Path) -> None:
+    storage, picture = _stored(tmp_path, Image.new("RGB", (240, 100), RED))
+    for wanted in (None, ThumbnailWidth.LIST, ThumbnailWidth.CARD, ThumbnailWidth.DETAIL):
+        rendition = _rendition(picture, wanted)
+        assert rendition == Rendition(picture.sha256, "image/jpeg", None)
+        assert read_rendition(storage, rendition) == picture.data
+    assert _rendition(picture, ThumbnailWidth.SMALL).width == 120
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [picture.sha256]
