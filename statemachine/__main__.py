@@ -158,7 +158,7 @@ def _state(parser: _Parser, spec: AnySpec, text: str, *, closed: bool) -> State[
     wanted = text.replace(" ", "")
     for state in spec.states:
         names = {state.key, state.key.rpartition(",")[0]} if closed else {state.key}
-        if wanted in names and state.closed >= closed:
+        if wanted in names and (state.closed or not closed):
             return state
     known = " ".join(state.key for state in spec.states)
     return parser.error(f"the {spec.name} has no {'closed ' if closed else ''}state {text!r} (it has {known})")

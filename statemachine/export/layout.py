@@ -19,6 +19,8 @@ _SPACE: Final = 26.0
 _MARGIN: Final = 16.0
 _ORDER_SWEEPS: Final = 24
 _SIDEWAYS_SWEEPS: Final = 600
+_STILL: Final = 0.05
+"""Sideways sweeps end when nothing moves farther, in pixels."""
 _LONG: Final = 24.0
 """How much straighter an arrow is kept between ranks that it only passes."""
 
@@ -257,13 +259,17 @@ def _move_sideways(layers: list[list[_Place]]) -> None:
         for item in layer:
             item.x = right + item.width / 2
             right += item.width + _SPACE
-    for sweep in range(_SIDEWAYS_SWEEPS):
-        for layer in layers if sweep % 2 == 0 else reversed(layers):
-            _pull(layer)
+    sweep, farthest = 0, _STILL
+    while farthest >= _STILL and sweep < _SIDEWAYS_SWEEPS:
+        farthest = max(_pull(layer) for layer in (layers if sweep % 2 == 0 else reversed(layers)))
+        sweep += 1
 
 
-def _pull(layer: list[_Place]) -> None:
-    """Least squares under the spacing, solved exactly by pooling neighbours that would overlap."""
+def _pull(layer: list[_Place]) -> float:
+    """Least squares under the spacing, solved exactly by pooling neighbours that would overlap.
+
+    Returns how far the place that moved farthest did.
+    """
     pools: list[tuple[float, float, list[_Place]]] = []  # weight, weight × wanted left edge of the pool, members
     gaps = [0.0]
     for one, two in pairwise(layer):
@@ -276,8 +282,11 @@ def _pull(layer: list[_Place]) -> None:
             pool = (left[0] + pool[0], left[1] + pool[1], left[2] + pool[2])
         pools.append(pool)
     at = {item: total / weight for weight, total, members in pools for item in members}
+    farthest = 0.0
     for item, gap in zip(layer, gaps, strict=True):
+        farthest = max(farthest, abs(at[item] + gap - item.x))
         item.x = at[item] + gap
+    return farthest
 
 
 def _wanted(item: _Place) -> tuple[float, float]:

@@ -7,13 +7,15 @@ from statemachine.spec import E, F, P, Spec, State
 from statemachine.texts import Lang
 
 _BREAK: Final = "<br/>"
+_SPACING: Final = ("---", "config:", "  state:", "    nodeSpacing: 110", "    rankSpacing: 60", "---")
+"""Closer together, Mermaid lets the labels of an arrow and its way back cover each other."""
 _WIDE: Final = 24
 """Mermaid wraps a label at 200 pixels, wherever that is; so many half-width characters still fit."""
 
 
 def render(spec: Spec[P, E, F], lang: Lang) -> str:
     """``spec`` as ``stateDiagram-v2``, top to bottom, with start and end markers."""
-    lines = ["stateDiagram-v2", "    direction TB", ""]
+    lines = [*_SPACING, "stateDiagram-v2", "    direction TB", ""]
     lines += [f'    state "{_BREAK.join(label(state, lang))}" as {_name(state)}' for state in spec.states]
     lines += ["", f"    [*] --> {_name(spec.state(spec.start))} : {creation(spec, lang).text(lang)}"]
     for edge in edges(spec, lang):
@@ -31,4 +33,4 @@ def _name(state: State[P]) -> str:
 
 def _broken(line: str) -> str:
     width = sum(2 if ord(character) > 0x2E7F else 1 for character in line)
-    return line if width <= _WIDE else line.replace(" · ", _BREAK)
+    return line if width <= _WIDE else line.replace(" · ", f"{_BREAK}· ")

@@ -1,0 +1,115 @@
+"""Every cell of the good, against a table written out here by hand."""
+
+import pytest
+
+from statemachine import (
+    Forbidden,
+    GoodEvent,
+    GoodFacts,
+    GoodPhase,
+    GoodRole,
+    GuardFailed,
+    IllegalTransition,
+    Role,
+    TradeMode,
+    TransitionRefused,
+    good_flow,
+)
+from statemachine.good import GOOD_TEXT, GOOD_TEXT_EN, TRADE_TEXT, TRADE_TEXT_EN, GoodStatus
+from tests.statemachine.subjects import Thing
+
+Pair = tuple[int, bool]
+
+PAIRS: list[Pair] = [*((status, False) for status in (1, 2, 3, 4, 5)), *((status, True) for status in (1, 2, 4, 5))]
+TABLE: dict[tuple[str, str, Pair], Pair] = {
+    ("approve", "system", (1, False)): (2, False),
+    ("reject", "system", (1, False)): (5, False),
+    ("hold", "system", (2, False)): (3, False),
+    ("release", "system", (3, False)): (2, False),
+    ("finish", "system", (3, False)): (4, False),
+    ("edit", "owner", (1, False)): (1, False),
+    ("edit", "owner", (2, False)): (1, False),
+    ("edit", "owner", (4, False)): (1, False),
+    ("edit", "owner", (5, False)): (1, False),
+    ("delete", "owner", (1, False)): (1, True),
+    ("delete", "owner", (2, False)): (2, True),
+    ("delete", "owner", (4, False)): (4, True),
+    ("delete", "owner", (5, False)): (5, True),
+    ("delete", "staff", (1, False)): (1, True),
+    ("delete", "staff", (2, False)): (2, True),
+    ("delete", "staff", (4, False)): (4, True),
+    ("delete", "staff", (5, False)): (5, True),
+}
+EVENTS = ["approve", "reject", "hold", "release", "finish", "edit", "delete"]
+ROLES = ["owner", "system", "staff"]
+FREE, BOUND = GoodFacts(has_open_order=False), GoodFacts(has_open_order=True)
+
+
+def test_the_vocabulary_is_the_design_s() -> None:
+    assert [tuple(phase) for phase in good_flow.phases] == PAIRS
+    assert [str(event) for event in GoodEvent] == EVENTS
+    assert [str(role) for role in GoodRole] == ROLES
+    assert good_flow.spec.start == (1, False)
+
+
+@pytest.mark.parametrize("known", [FREE, BOUND])
+@pytest.mark.parametrize("pair", PAIRS)
+def test_every_cell_is_allowed_or_refused_as_the_table_says(pair: Pair, known: GoodFacts) -> None:
+    phase = GoodPhase(*pair)
+    for event in GoodEvent:
+        for role in GoodRole:
+            thing = Thing(phase)
+            target = TABLE.get((event.value, role.value, pair))
+            stopped = known.has_open_order and event in (GoodEvent.EDIT, GoodEvent.DELETE)
+            if target is not None and not stopped:
+                step = good_flow.fire(thing, event, role, known)
+                assert thing.phase == target
+                assert (step.source, step.target, step.moves, step.good_event) == (phase, target, (), None)
+                assert good_flow.why_not(phase, event, role, known) == ()
+                continue
+            if target is not None:
+                refusal: type[TransitionRefused] = GuardFailed
+            elif any((event.value, other, pair) in TABLE for other in ROLES):
+                refusal = Forbidden
+            else:
+                refusal = IllegalTransition
+            with pytest.raises(refusal) as refused:
+                good_flow.fire(thing, event, role, known)
+            assert type(refused.value) is refusal
+            assert thing.phase is phase
+            assert good_flow.why_not(phase, event, role, known) == refused.value.reasons != ()
+
+
+def test_a_sold_good_stays_until_its_order_is_closed() -> None:
+    sold = Thing(GoodPhase(4))
+    with pytest.raises(GuardFailed) as refused:
+        good_flow.fire(sold, GoodEvent.EDIT, GoodRole.OWNER, BOUND)
+    assert [(r.code, r.zh) for r in refused.value.reasons] == [("open_order", "商品还有未结束的订单")]
+    assert sold.phase == GoodPhase(4)
+    assert good_flow.allowed(GoodPhase(4), GoodRole.OWNER, BOUND) == ()
+    assert good_flow.allowed(GoodPhase(4), GoodRole.OWNER, FREE) == (GoodEvent.EDIT, GoodEvent.DELETE)
+
+
+def test_the_order_s_system_is_the_good_s_system() -> None:
+    held = Thing(GoodPhase(2))
+    assert good_flow.fire(held, GoodEvent.HOLD, Role.SYSTEM).target == GoodPhase(3)
+    assert held.phase == GoodPhase(3)
+
+
+def test_no_phase_of_a_good_has_a_clock_and_only_the_deleted_are_closed() -> None:
+    for pair in PAIRS:
+        assert good_flow.deadline(GoodPhase(*pair)) is None
+        assert good_flow.is_open(GoodPhase(*pair)) is not pair[1]
+
+
+def test_numbers_and_texts_are_the_note_s() -> None:
+    assert {int(code): text for code, text in GOOD_TEXT.items()} == {
+        1: "待审核",
+        2: "已发布",
+        3: "交易中",
+        4: "交易完成",
+        5: "审核失败",
+    }
+    assert {int(code): text for code, text in TRADE_TEXT.items()} == {6: "当面交易", 7: "快递", 8: "不限交易方式"}
+    assert list(GOOD_TEXT_EN) == list(GoodStatus)
+    assert list(TRADE_TEXT_EN) == list(TradeMode)
