@@ -67,7 +67,11 @@ def run_inside(options: Options, command: Sequence[str]) -> int:
         urls = {variable: engine.url for variable, engine in wanted.items()}
         return _run_command(command, market.process_environment(options, urls, {}))
     with market.only_one(options.instance), market.running(wanted) as urls:
-        return _run_command(command, market.process_environment(options, urls, {}))
+        env = market.process_environment(options, urls, {})
+        for step in market.preparations(options):
+            if (status := _run_command(step.command, env)) != 0:
+                return status
+        return _run_command(command, env)
 
 
 def reset_data(options: Options) -> int:
@@ -136,7 +140,7 @@ def _welcome(options: Options) -> str:
         ("health", f"{options.base_url}/readyz"),
     ]
     if options.runs_sandbox:
-        addresses.append(("sandbox gateway", f"{options.sandbox_url}/"))
+        addresses.append(("sandbox gateway", f"{options.sandbox_url}/gateway.do"))
     lines = ["", "Saltfish is ready.", *(f"  {what:<16} {url}" for what, url in addresses)]
     if options.environment == "development":
         from app.seed import DEMO_LOGINS  # the only thing of the application we know; it costs an import

@@ -44,7 +44,7 @@ def preparations(options: Options) -> tuple[Process, ...]:
 
 def process_table(options: Options) -> tuple[Process, ...]:
     """What runs, in the order in which it starts; it ends in the opposite one."""
-    granian = _module("granian", "--interface", "wsgi", "--host", options.host, "--port", str(options.port))
+    granian = _module("granian", "--interface", "wsgi", "--no-ws", "--host", options.host, "--port", str(options.port))
     granian += ("--workers", str(options.web_workers), "--blocking-threads", "4", "wsgi:app")
     gateway = Process("gateway", _module("app.money.sandbox", "serve"))
     return (

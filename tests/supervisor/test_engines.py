@@ -111,6 +111,7 @@ def test_servers_die_with_the_process_that_started_them(folder: Path, kind: type
     parent.kill()
     parent.wait()
     until(lambda: not psutil.pid_exists(pid))
+    kind(root).delete()
 
 
 @pytest.mark.parametrize("kind", [EmbeddedPostgres, EmbeddedValkey])
