@@ -16,7 +16,8 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +25,10 @@ from typing import Any
 
 import structlog
 from rq.timeouts import BaseTimeoutException
-from whoosh.analysis import SpaceSeparatedTokenizer
-from whoosh.fields import COLUMN, ID, TEXT, Schema
+from whoosh.analysis import IDAnalyzer
+from whoosh.codec.whoosh3 import W3Codec
+from whoosh.fields import COLUMN, ID, FieldType, Schema
+from whoosh.formats import Existence
 from whoosh.index import LockError, create_in, open_dir
 from whoosh.util.filelock import FileLock, try_for
 
@@ -44,9 +47,32 @@ _LOCK_TIMEOUT = 30  # seconds a writer waits for another
 
 _REBUILD_MEMORY_MB = 256
 
+
+class TokenCounts(FieldType):  # type: ignore[misc] # Whoosh is untyped
+    """A field whose value is its tokens with their counts, which become the postings' weights.
+
+    As Whoosh's TEXT without phrases would index the tokens joined by blanks, without taking them apart again and
+    without Whoosh's own field lengths; building takes a third less time.
+    """
+
+    def __init__(self) -> None:
+        self.format = Existence()
+        self.analyzer = IDAnalyzer()
+
+    def index(self, value: Mapping[str, int], **_options: Any) -> Iterator[tuple[bytes, int, float, bytes]]:
+        """The postings of one document: term, frequency, weight, payload."""
+        return ((token.encode(), count, float(count), b"") for token, count in value.items())
+
+
+class _Codec(W3Codec):  # type: ignore[misc] # Whoosh is untyped
+    """Whoosh's own, without statistics of field lengths: for each posting it would look for a file of them."""
+
+    length_stats = False
+
+
 _SCHEMA = Schema(
     id=ID(unique=True),
-    **{BODY: TEXT(analyzer=SpaceSeparatedTokenizer(), phrase=False)},
+    **{BODY: TokenCounts()},
     **{name: COLUMN(ArrayColumn()) for name in COLUMNS},
 )
 
@@ -261,7 +287,7 @@ class SearchIndex:
         tokens = title * TITLE_WEIGHT + self.analyser.index_tokens(document.description)
         return {
             "id": str(document.good_id),
-            BODY: " ".join(tokens),
+            BODY: Counter(tokens),
             "good_id": document.good_id,
             "category": document.category,
             "price": document.price,
@@ -325,7 +351,7 @@ def _journal(folder: Path) -> list[int]:
 def _writer(folder: Path, *, timeout: float, **options: Any) -> Iterator[Any]:
     """A Whoosh writer; leaving the block without a commit cancels. Raises `LockError`."""
     # Whoosh's default timeout of 0 fails at once where another writer is about to finish.
-    writer = open_dir(folder, schema=_SCHEMA).writer(timeout=timeout, **options)
+    writer = open_dir(folder, schema=_SCHEMA).writer(timeout=timeout, codec=_Codec(), **options)
     try:
         yield writer
     except BaseException:
