@@ -1,0 +1,338 @@
+"""Changing and deleting goods: what comes of it, what stands in the way, who may not."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.answers import Answer
+from app.clock import utcnow
+from config import Settings
+from statemachine import GoodStatus, OrderPhase
+from tests.factories import (
+    Made,
+    assert_envelope,
+    auth_headers,
+    make_good,
+    make_order,
+    make_user,
+    picture_bytes,
+)
+from tests.goods.steps import (
+    FORM,
+    WRITTEN,
+    assert_malformed,
+    at_once,
+    everything,
+    form_with,
+    messages,
+    multipart,
+    nine_pictures,
+    picture_rows,
+    publish,
+    release,
+    row_of,
+    stored_files,
+)
+
+EDITABLE = [GoodStatus.IN_REVIEW, GoodStatus.PUBLISHED, GoodStatus.SOLD, GoodStatus.REJECTED]
+
+
+def _url(good: Any) -> str:
+    return f"/api/good_edit/{good.id if isinstance(good, Made) else good['id']}/"
+
+
+def _changed(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    return {name: after[name] for name in after if after[name] != before[name]}
+
+
+@pytest.mark.parametrize("status", EDITABLE)
+def test_patch(app: Flask, client: FlaskClient, status: GoodStatus) -> None:
+    owner = make_user(app)
+    good = make_good(app, owner, status=status, revision=4)
+    before = row_of(app, good.id)
+    response = client.patch(_url(good), json={"title": "新标题", "price": "9.90"}, headers=auth_headers(app, owner))
+    data = assert_envelope(response, Answer.GOOD_EDITED)
+    after = row_of(app, good.id)
+    assert (data["title"], data["price"], data["good_status"], data["published_at"]) == ("新标题", "9.90", 1, None)
+    changed = _changed(before, after)
+    assert changed.pop("updated_at") > before["updated_at"]
+    expected = {"title": "新标题", "price": 990, "revision": 5, "status": 1, "published_at": None}
+    assert changed == {name: value for name, value in expected.items() if before[name] != value}
+    assert messages(app) == [("good_verification", good.id), ("search_index", good.id)]
+
+
+def test_put_replaces_every_field(app: Flask, client: FlaskClient) -> None:
+    owner = make_user(app)
+    good = make_good(app, owner)
+    headers = auth_headers(app, owner)
+    assert_envelope(client.put(_url(good), json=FORM, headers=headers), Answer.GOOD_EDITED)
+    row = row_of(app, good.id)
+    assert {name: row[name] for name in WRITTEN} == WRITTEN
+    assert (row["status"], row["revision"], row["owner_id"]) == (1, 2, owner.id)
+
+    short = {name: value for name, value in FORM.items() if name not in ("freight", "original_price")}
+    data = assert_envelope(client.put(_url(good), json=short, headers=headers), Answer.GOOD_EDITED)
+    assert (data["freight"], data["original_price"]) == ("0.00", None)
+
+
+def test_patch_can_take_the_original_price_off(app: Flask, client: FlaskClient) -> None:
+    owner = make_user(app)
+    good = make_good(app, owner)
+    headers = auth_headers(app, owner)
+    data = assert_envelope(client.patch(_url(good), json={"title": "新标题"}, headers=headers), Answer.GOOD_EDITED)
+    assert data["original_price"] == "5999.00"
+    data = assert_envelope(client.patch(_url(good), json={"original_price": None}, headers=headers), Answer.GOOD_EDITED)
+    assert data["original_price"] is None
+
+
+def test_the_freight_is_judged_with_what_stays(app: Flask, client: FlaskClient, settings: Settings) -> None:
+    owner = make_user(app)
+    good = make_good(app, owner)  # by courier, with freight
+    headers = auth_headers(app, owner)
+    before = everything(app, settings)
+    reasons = {"freight": ["当面交易没有运费,须为 0"]}
+    for body in ({"trade_mode": 6}, {"trade_mode": 6, "freight": "0.01"}):
+        assert_malformed(client.patch(_url(good), json=body, headers=headers), Answer.EDIT_MALFORMED, **reasons)
+    response = client.put(_url(good), json=FORM | {"trade_mode": 6}, headers=headers)
+    assert_malformed(response, Answer.EDIT_MALFORMED, **reasons)
+    assert everything(app, settings) == before
+
+    response = client.patch(_url(good), json={"trade_mode": 6, "freight": 0}, headers=headers)
+    assert assert_envelope(response, Answer.GOOD_EDITED)["trade_mode_text"] == "当面交易"
+    response = client.patch(_url(good), json={"freight": 1}, headers=headers)
+    assert_malformed(response, Answer.EDIT_MALFORMED, **reasons)
+
+
+def test_new_pictures_replace_the_old(app: Flask, client: FlaskClient, settings: Settings) -> None:
+    owner = make_user(app)
+    good = release(app, client, owner, picture_bytes(50, 40), picture_bytes(60, 40))
+    data = assert_envelope(
+        client.patch(_url(good), headers=auth_headers(app, owner), **multipart(picture_bytes(70, 40))),
+        Answer.GOOD_EDITED,
+    )
+    rows = picture_rows(app)
+    assert [(row["width"], row["position"]) for row in rows] == [(50, None), (60, None), (70, 0)]
+    assert [picture["id"] for picture in data["pictures"]] == [rows[2]["id"]]
+    # Orders may show the old ones, so their bytes stay.
+    assert stored_files(settings) == sorted(row["sha256"] for row in rows)
+
+
+def test_kept_pictures_come_first_in_the_order_given(app: Flask, client: FlaskClient) -> None:
+    owner = make_user(app)
+    headers = auth_headers(app, owner)
+    good = release(app, client, owner, *[picture_bytes(width, 40) for width in (50, 60, 70)])
+    first, second, third = (picture["id"] for picture in good["pictures"])
+
+    def pictures(response: Any) -> list[int]:
+        return [picture["id"] for picture in assert_envelope(response, Answer.GOOD_EDITED)["pictures"]]
+
+    kept = client.patch(
+        _url(good), headers=headers, **multipart(picture_bytes(80, 40), keep_pictures=f"{third},{first}")
+    )
+    shown = pictures(kept)
+    assert shown[:2] == [third, first]
+    assert len(shown) == 3
+    assert [(row["id"], row["position"]) for row in picture_rows(app)] == [
+        (first, 1),
+        (second, None),
+        (third, 0),
+        (shown[2], 2),
+    ]
+    # Neither files nor keep_pictures: they stay, with PATCH and with PUT.
+    assert pictures(client.patch(_url(good), json={"title": "新标题"}, headers=headers)) == shown
+    assert pictures(client.put(_url(good), json=FORM, headers=headers)) == shown
+    assert pictures(client.put(_url(good), json=FORM | {"keep_pictures": [first]}, headers=headers)) == [first]
+    assert pictures(client.patch(_url(good), json={"keep_pictures": []}, headers=headers)) == []
+
+
+@pytest.mark.parametrize(
+    ("keep", "reason"),
+    [
+        ("999", "图片 999 不属于该商品"),
+        ([-1], None),
+        ("1,1", "图片重复"),
+        ([1, 1], "图片重复"),
+        ("1,x", None),
+        ({"1": 1}, None),
+        (None, None),
+        (2**63, None),
+    ],
+)
+def test_bad_keep_pictures(
+    app: Flask, client: FlaskClient, settings: Settings, keep: object, reason: str | None
+) -> None:
+    owner = make_user(app)
+    good = release(app, client, owner, picture_bytes())
+    before = everything(app, settings)
+    response = client.patch(
+        _url(good), json={"title": "新标题", "keep_pictures": keep}, headers=auth_headers(app, owner)
+    )
+    errors = assert_envelope(response, Answer.EDIT_MALFORMED)["errors"]
+    if reason is None:
+        assert [name.partition(".")[0] for name in errors] == ["keep_pictures"]
+    else:
+        assert errors == {"keep_pictures": [reason]}
+    assert everything(app, settings) == before
+
+
+def test_pictures_of_others_and_pictures_taken_off_cannot_be_kept(
+    app: Flask, client: FlaskClient, settings: Settings
+) -> None:
+    owner = make_user(app)
+    headers = auth_headers(app, owner)
+    good, other = release(app, client, owner, picture_bytes()), release(app, client, make_user(app), picture_bytes())
+    (own,), (strange,) = good["pictures"], other["pictures"]
+    assert_envelope(client.patch(_url(good), json={"keep_pictures": []}, headers=headers), Answer.GOOD_EDITED)
+    before = everything(app, settings)
+    response = client.patch(_url(good), json={"keep_pictures": [strange["id"], own["id"]]}, headers=headers)
+    reasons = [f"图片 {strange['id']} 不属于该商品", f"图片 {own['id']} 不属于该商品"]
+    assert_malformed(response, Answer.EDIT_MALFORMED, keep_pictures=reasons)
+    assert everything(app, settings) == before
+
+
+def test_kept_and_new_pictures_are_counted_together(app: Flask, client: FlaskClient, settings: Settings) -> None:
+    owner = make_user(app)
+    headers = auth_headers(app, owner)
+    good = release(app, client, owner, *nine_pictures())
+    ids = ",".join(str(picture["id"]) for picture in good["pictures"])
+    before = everything(app, settings)
+    response = client.patch(_url(good), headers=headers, **multipart(picture_bytes(99, 99), keep_pictures=ids))
+    assert_malformed(response, Answer.EDIT_MALFORMED, pictures=["至多 9 张图片"])
+    assert everything(app, settings) == before
+    ids = ids.partition(",")[2]
+    response = client.patch(_url(good), headers=headers, **multipart(picture_bytes(99, 99), keep_pictures=ids))
+    assert len(assert_envelope(response, Answer.GOOD_EDITED)["pictures"]) == 9
+
+
+def _refusals(client: FlaskClient, good: Any, headers: dict[str, str]) -> list[tuple[Any, Answer, str]]:
+    """Every way to edit and to delete `good`, with the answer that a refusal has and the event it names."""
+    return [
+        (client.put(_url(good), headers=headers, **form_with(picture_bytes(33, 33))), Answer.EDIT_FAILED, "edit"),
+        (client.patch(_url(good), json={"title": "新标题"}, headers=headers), Answer.EDIT_FAILED, "edit"),
+        (client.delete(_url(good), headers=headers), Answer.DELETE_FAILED, "delete"),
+    ]
+
+
+def test_not_while_in_trade(app: Flask, client: FlaskClient, settings: Settings) -> None:
+    owner = make_user(app)
+    good = make_good(app, owner, status=GoodStatus.IN_TRADE)
+    make_order(app, good, make_user(app))
+    before = everything(app, settings)
+    for response, answer, event in _refusals(client, good, auth_headers(app, owner)):
+        assert assert_envelope(response, answer) == {
+            "event": event,
+            "good_status": 3,
+            "deleted": False,
+            "reasons": ["商品当前为“交易中”,不能" + {"edit": "编辑", "delete": "删除"}[event]],
+            "allowed": [],
+        }
+    assert everything(app, settings) == before
+
+
+def test_not_while_an_order_is_open(app: Flask, client: FlaskClient, settings: Settings) -> None:
+    owner = make_user(app)
+    good = make_good(app, owner, status=GoodStatus.SOLD)
+    make_order(app, good, make_user(app), phase=OrderPhase(3, 8))
+    before = everything(app, settings)
+    for response, answer, event in _refusals(client, good, auth_headers(app, owner)):
+        assert assert_envelope(response, answer) == {
+            "event": event,
+            "good_status": 4,
+            "deleted": False,
+            "reasons": ["商品还有未结束的订单"],
+            "allowed": ["edit", "delete"],
+        }
+    assert everything(app, settings) == before
+
+
+def test_not_once_deleted(app: Flask, client: FlaskClient, settings: Settings) -> None:
+    owner = make_user(app)
+    good = make_good(app, owner, deleted=True)
+    before = everything(app, settings)
+    for response, answer, event in _refusals(client, good, auth_headers(app, owner)):
+        assert assert_envelope(response, answer) == {
+            "event": event,
+            "good_status": 2,
+            "deleted": True,
+            "reasons": ["商品当前为“已删除”,不能" + {"edit": "编辑", "delete": "删除"}[event]],
+            "allowed": [],
+        }
+    assert everything(app, settings) == before
+
+
+def test_a_sold_good_is_free_once_its_order_is_closed(app: Flask, client: FlaskClient) -> None:
+    owner = make_user(app)
+    headers = auth_headers(app, owner)
+    for edit in (True, False):
+        good = make_good(app, owner, status=GoodStatus.SOLD)
+        make_order(app, good, make_user(app), phase=OrderPhase(3, 8, closed=True))
+        if edit:
+            assert_envelope(client.patch(_url(good), json={"title": "再卖"}, headers=headers), Answer.GOOD_EDITED)
+            assert row_of(app, good.id)["status"] == GoodStatus.IN_REVIEW
+        else:
+            assert_envelope(client.delete(_url(good), headers=headers), Answer.GOOD_DELETED)
+            assert row_of(app, good.id)["deleted"]
+
+
+@pytest.mark.parametrize("status", EDITABLE)
+def test_delete(app: Flask, client: FlaskClient, settings: Settings, status: GoodStatus) -> None:
+    owner = make_user(app)
+    headers = auth_headers(app, owner)
+    good = release(app, client, owner, picture_bytes())
+    publish(app, good["id"], status=status)
+    before, sent = row_of(app, good["id"]), messages(app)
+    files, pictures = stored_files(settings), picture_rows(app)
+    assert assert_envelope(client.delete(_url(good), headers=headers), Answer.GOOD_DELETED) is None
+    changed = _changed(before, row_of(app, good["id"]))
+    assert changed.pop("updated_at") > before["updated_at"]
+    assert changed == {"deleted": True}
+    assert messages(app) == [*sent, ("search_index", good["id"])]
+    assert (stored_files(settings), picture_rows(app)) == (files, pictures)
+    assert_envelope(client.get(f"/api/good/{good['id']}/"), Answer.NO_SUCH_GOOD)
+
+
+def test_other_peoples_goods(app: Flask, client: FlaskClient, settings: Settings) -> None:
+    good = make_good(app, make_user(app))
+    before = everything(app, settings)
+    for user in (make_user(app), make_user(app, staff=True)):
+        headers = auth_headers(app, user)
+        for response, _, _ in _refusals(client, good, headers):
+            assert assert_envelope(response, Answer.NO_SUCH_GOOD) is None
+        # Nobody learns from the answer to bad pictures that the good is there, nor makes us decode them.
+        response = client.patch(_url(good), headers=headers, **multipart(b"text"))
+        assert assert_envelope(response, Answer.NO_SUCH_GOOD) is None
+    for response, _, _ in _refusals(client, good, {}):
+        assert assert_envelope(response, Answer.LOGIN_REQUIRED) is None
+    assert everything(app, settings) == before
+
+
+def test_two_edits_at_once_are_two_revisions(app: Flask, client: FlaskClient) -> None:
+    owner = make_user(app)
+    headers = auth_headers(app, owner)
+    good = release(app, client, owner, picture_bytes(50, 40))
+    publish(app, good["id"], published_at=utcnow())
+    sent = messages(app)
+
+    def edit(width: int, **fields: Any) -> Any:
+        return app.test_client().patch(_url(good), headers=headers, **multipart(picture_bytes(width, 40), **fields))
+
+    first, second = at_once(lambda: edit(60, title="一"), lambda: edit(70, price="7"))
+    for response in (first, second):
+        assert_envelope(response, Answer.GOOD_EDITED)
+    row = row_of(app, good["id"])
+    assert (row["title"], row["price"], row["revision"], row["status"]) == ("一", 700, 3, 1)
+    # The later one replaced the earlier one's picture: never both, never none.
+    positions = [picture["position"] for picture in picture_rows(app)]
+    assert sorted(positions, key=str) == [0, None, None]
+    assert len(messages(app)) == len(sent) + 4
+
+
+def test_deleting_twice_at_once_deletes_once(app: Flask, client: FlaskClient) -> None:
+    owner = make_user(app)
+    headers = auth_headers(app, owner)
+    good = make_good(app, owner)
+    statuses = at_once(*[lambda: app.test_client().delete(_url(good), headers=headers).status_code] * 5)
+    assert sorted(statuses) == [200, 409, 409, 409, 409]
+    assert messages(app) == [("search_index", good.id)]
