@@ -53,7 +53,8 @@ def build_app(settings: Settings) -> Flask:
     register_openapi(app, [operation for api in APIS for operation in api.operations])
     register_commands(app)
     if settings.sql_count_header:
-        register_sql_counting(app)
+        with app.app_context():
+            register_sql_counting(app, db.engine)
     if settings.trusted_proxies:
         proxies = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign] # Flask's documented way to add middleware

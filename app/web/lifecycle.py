@@ -7,9 +7,8 @@ from http import HTTPStatus
 
 import structlog
 from flask import Flask, Response, g, request
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 
-from app.extensions import db
 from app.web import metrics
 
 log = structlog.get_logger("request")
@@ -56,15 +55,14 @@ def register_lifecycle(app: Flask) -> None:
         return response
 
 
-def register_sql_counting(app: Flask) -> None:
+def register_sql_counting(app: Flask, engine: Engine) -> None:
     """Answer with `X-SQL-Statements`, the number of SQL statements the request sent (the benchmark reads it)."""
 
     def count(*_arguments: object) -> None:
         if request:
             g.sql_statements = g.get("sql_statements", 0) + 1
 
-    with app.app_context():
-        event.listen(db.engine, "before_cursor_execute", count)
+    event.listen(engine, "before_cursor_execute", count)
 
     @app.after_request
     def tell(response: Response) -> Response:

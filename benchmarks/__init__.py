@@ -1,0 +1,1 @@
+"""What the product costs, measured beside bare frameworks on the same machine in the same minute."""

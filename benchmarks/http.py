@@ -1,0 +1,240 @@
+"""`python -m benchmarks.http`: the hot reads of the API beside a bare Flask, in one interleaved run.
+
+Every subject runs under the same server with as many workers and threads, on the same database, its log in a file.
+Rounds go A B C D E A B …, so a machine that gets slower meanwhile does so for all; ratios are taken within a round,
+and medians over the rounds are shown. Engines that DATABASE_URL and REDIS_URL do not name are started for the run. On
+a given PostgreSQL the run makes a database of its own and drops it; in a given Valkey it leaves what expires within a
+minute.
+
+Rate limits are on, as in production; only that of search is raised.
+"""
+
+import argparse
+import http.client
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import quote
+
+import flask_migrate
+import psycopg
+from flask import Flask
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from sqlalchemy import make_url
+
+from app.extensions import db
+from app.factory import build_app
+from app.search.service import rebuild
+from app.web.lifecycle import register_sql_counting
+from benchmarks import bare, market
+from benchmarks.load import Round, drive, get
+from config import Settings, load_settings
+from supervisor import children
+from supervisor.market import temporary_engines
+from supervisor.options import PROJECT, read_options
+
+_BARE_JSON, _BARE_ROW = "bare Flask, JSON", "bare Flask-SQLAlchemy, one row"
+_DIFFERENT_GOODS = 500
+_START_SECONDS = 60.0
+_WARM_UP_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One line of the result: the requests to send in turn, to which of the two applications."""
+
+    name: str
+    paths: Sequence[str]
+    bare: bool = False
+    token: str | None = None
+
+
+def _subjects(filled: market.Market) -> tuple[Subject, ...]:
+    goods = filled.good_ids[:: max(len(filled.good_ids) // _DIFFERENT_GOODS, 1)]
+    return (
+        Subject(name=_BARE_JSON, paths=["/json"], bare=True),
+        Subject(name=_BARE_ROW, paths=[f"/row/{good_id}" for good_id in goods], bare=True),
+        Subject(name="GET good", paths=[f"/api/good/{good_id}/" for good_id in goods]),
+        Subject(name="bought list, 20 orders", paths=["/api/buy_order/"], token=filled.buyer_token),
+        Subject(name="search, 20 goods", paths=[f"/test/?q={quote(text)}" for text in market.QUERIES]),
+    )
+
+
+def _measure(arguments: argparse.Namespace, environ: Mapping[str, str], folder: Path) -> Table:
+    env = {
+        **environ,
+        "SALTFISH_ENV": "development",
+        "INSTANCE_PATH": str(folder),
+        "SEARCH_INDEX_PATH": str(folder / "search"),
+        "LOG_LEVEL": "INFO",
+        "RATE_LIMITS_ENABLED": "1",
+        "RATE_LIMIT_SEARCH": "1000000000 per minute",
+        "JWT_SECRET_KEY": "secret-key-of-the-benchmark-0123456789",
+    }
+    settings = load_settings(env)
+    ours = build_app(replace(settings, sql_count_header=True, log_level="WARNING"))
+    with ours.app_context():
+        flask_migrate.upgrade()
+        filled = market.fill(goods=arguments.goods, orders=arguments.orders)
+        rebuild()
+    subjects = _subjects(filled)
+    statements = _count_statements(ours, settings, subjects)
+    with ExitStack() as stack:
+        ports = {
+            True: stack.enter_context(_serving("benchmarks.bare:create_app", "/json", arguments, env, folder)),
+            False: stack.enter_context(_serving("app:create_app", "/healthz", arguments, env, folder)),
+        }
+
+        def load(subject: Subject, seconds: float) -> Round:
+            requests = [get(path, token=subject.token) for path in subject.paths]
+            return drive(ports[subject.bare], requests, connections=arguments.connections, seconds=seconds)
+
+        for subject in subjects:
+            load(subject, _WARM_UP_SECONDS)
+        rounds = [
+            {subject.name: load(subject, arguments.seconds) for subject in subjects}
+            for _ in track(range(arguments.rounds), "measuring", console=Console(stderr=True), transient=True)
+        ]
+    return _table(rounds, statements)
+
+
+def _count_statements(ours: Flask, settings: Settings, subjects: Sequence[Subject]) -> dict[str, str]:
+    """SQL statements that one request of each subject sends, of BEGIN and ROLLBACK apart."""
+    theirs = bare.create_app(settings)
+    with theirs.app_context():
+        register_sql_counting(theirs, bare.db.engine)
+    counts = {}
+    for subject in subjects:
+        client = (theirs if subject.bare else ours).test_client()
+        headers = {"Authorization": f"Bearer {subject.token}"} if subject.token else {}
+        seen = set()
+        for path in subject.paths[:20]:
+            answer = client.get(path, headers=headers)
+            assert answer.status_code == HTTPStatus.OK, answer.text
+            seen.add(answer.headers["X-SQL-Statements"])
+        counts[subject.name] = "–".join(sorted({min(seen, key=int), max(seen, key=int)}))
+    for app, engines in ((theirs, bare.db), (ours, db)):
+        with app.app_context():
+            engines.engine.dispose()
+    return counts
+
+
+@contextmanager
+def _serving(
+    factory: str, alive: str, arguments: argparse.Namespace, env: Mapping[str, str], folder: Path
+) -> Iterator[int]:
+    """Serve the application that `factory` makes until the block is left; yields the port."""
+    name = factory.partition(":")[0]
+    port = _free_port()
+    metrics = folder / f"{name}-metrics"
+    metrics.mkdir()
+    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--workers", str(arguments.workers)]
+    command += ["--blocking-threads", str(arguments.threads), factory]
+    with (folder / f"{name}.log").open("wb") as log:
+        process = children.spawn(
+            command, env={**env, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}, cwd=PROJECT, output=log
+        )
+        try:
+            _wait_until_it_answers(process, port, alive, Path(log.name))
+            yield port
+        finally:
+            process.terminate()
+            children.end(children.in_session(process.pid), children.TERM_THEN_KILL)
+            process.wait()
+
+
+def _wait_until_it_answers(process: "subprocess.Popen[bytes]", port: int, path: str, log: Path) -> None:
+    until = time.monotonic() + _START_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5.0)) as connection:
+            try:
+                connection.request("GET", path)
+                if connection.getresponse().status == HTTPStatus.OK:
+                    return
+            except OSError:
+                time.sleep(0.05)
+    raise RuntimeError(f"the server did not start:\n{log.read_text(errors='replace')[-4000:]}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _table(rounds: Sequence[Mapping[str, Round]], statements: Mapping[str, str]) -> Table:
+    table = Table(caption=f"medians of {len(rounds)} rounds; ratios of requests/s, taken within each round")
+    table.add_column("")
+    for column in ("requests/s", "p50 ms", "p99 ms", "SQL", "× bare JSON", "× bare row"):
+        table.add_column(column, justify="right")
+
+    def ratio(name: str, base: str) -> str:
+        return f"{statistics.median(each[name].rate / each[base].rate for each in rounds):.2f}"
+
+    for name in rounds[0]:
+        results = [each[name] for each in rounds]
+        table.add_row(
+            name,
+            f"{statistics.median(result.rate for result in results):,.0f}",
+            f"{statistics.median(result.p50 for result in results):.1f}",
+            f"{statistics.median(result.p99 for result in results):.1f}",
+            statements[name],
+            ratio(name, _BARE_JSON),
+            ratio(name, _BARE_ROW),
+        )
+    return table
+
+
+@contextmanager
+def _own_database(url: str) -> Iterator[str]:
+    """A new database on the server of `url`, dropped afterwards; yields its URL."""
+    server = make_url(url)
+    name = f"saltfish_bench_{os.getpid()}"
+    libpq = server.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(libpq, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        try:
+            yield server.set(database=name).render_as_string(hide_password=False)
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.http", description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3.0, help="per subject and round")
+    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--workers", type=int, default=2, help="processes per server")
+    parser.add_argument("--threads", type=int, default=4, help="per process")
+    parser.add_argument("--goods", type=int, default=2000)
+    parser.add_argument("--orders", type=int, default=60, help="of the buyer whose list is read")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure, print the table, leave nothing behind."""
+    arguments = _arguments()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="saltfish-bench-")))
+        urls = stack.enter_context(temporary_engines(read_options(os.environ)))
+        environ = {**os.environ, **urls}
+        environ["DATABASE_URL"] = stack.enter_context(_own_database(environ["DATABASE_URL"]))
+        table = _measure(arguments, environ, folder)
+    Console(width=None if sys.stdout.isatty() else 110).print(table)
+
+
+if __name__ == "__main__":
+    main()
