@@ -1,0 +1,27 @@
+"""What happens periodically, as data."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from tasks.payments import sweep_pending_refunds
+from tasks.queues import QueueName
+from tasks.search import drain_search_outbox
+from tasks.verification import sweep_stale_reviews
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Periodic:
+    """A job that is queued `every` so many seconds, unless the one before is still waiting or running."""
+
+    job: Callable[[], None]
+    queue: QueueName
+    every: int
+
+
+SCHEDULE: Final = (
+    Periodic(job=sweep_stale_reviews, queue=QueueName.DEFAULT, every=30),
+    Periodic(job=sweep_pending_refunds, queue=QueueName.DEFAULT, every=60),
+    # The relay asks for this much sooner; this is for the time without one.
+    Periodic(job=drain_search_outbox, queue=QueueName.SEARCH, every=10),
+)

@@ -1,0 +1,117 @@
+"""Queues the periodic jobs of `tasks.schedule`: `python -m tasks.scheduler`.
+
+Any number of schedulers may run: the one that holds a lock in Valkey queues, the others stand by and take over when
+it ends (at once) or dies (after the lock's lifetime).
+"""
+
+import signal
+import threading
+from contextlib import suppress
+from typing import Any, Final
+
+import redis
+import redis.exceptions
+import structlog
+from flask import Flask
+from rq import cron_scheduler_registry
+from rq.cron import CronJob, CronScheduler
+from rq.exceptions import SchedulerNotFound
+from rq.scripts import acquire_or_refresh_lock, release_lock
+
+from app import create_app
+from tasks.queues import SERIALIZER, connect, enqueue_singleton
+from tasks.schedule import SCHEDULE, Periodic
+
+log = structlog.get_logger(__name__)
+
+LOCK_KEY: Final = "scheduler-lock"
+"""Valkey key whose value is the name of the scheduler that queues."""
+
+_LOCK_SECONDS: Final = 15
+_LONGEST_WAIT: Final = 5.0
+_SHORTEST_WAIT: Final = 0.1
+
+
+class PeriodicJob(CronJob):
+    """A `Periodic` as RQ's scheduler knows it.
+
+    RQ's own would queue pickles, and pile them up while no worker runs.
+    """
+
+    def __init__(self, periodic: Periodic) -> None:
+        super().__init__(queue_name=periodic.queue.value, func=periodic.job, interval=periodic.every)
+        self._periodic = periodic
+
+    def enqueue(self, connection: redis.Redis) -> None:  # type: ignore[override] # noqa: ARG002 - RQ ignores the job returned; the queue brings its own connection
+        """Queue the job as JSON, once."""
+        if enqueue_singleton(self._periodic.queue, self._periodic.job):
+            log.info("periodic_job_queued", job=self.func_name)
+
+
+class Scheduler(CronScheduler):
+    """RQ's scheduler, of which only one queues at a time, and which outlives Valkey."""
+
+    def __init__(self, connection: redis.Redis) -> None:
+        super().__init__(connection)
+        self.serializer = SERIALIZER
+        self._cron_jobs = [PeriodicJob(periodic) for periodic in SCHEDULE]
+
+    def leads(self) -> bool:
+        """Take or keep the lock; returns whether it is ours."""
+        return acquire_or_refresh_lock(self.connection, LOCK_KEY, self.name, _LOCK_SECONDS) != "taken"
+
+    def step(self) -> float:
+        """Queue what is due, if we lead, and give a sign of life; returns the seconds until the next step."""
+        if not self.leads():
+            self.heartbeat()
+            return _LONGEST_WAIT
+        if self.enqueue_jobs():
+            self.save()
+        self.heartbeat()
+        return min(max(self.calculate_sleep_interval(), _SHORTEST_WAIT), _LONGEST_WAIT)
+
+    def retire(self) -> None:
+        """Let another one take over at once."""
+        release_lock(self.connection, LOCK_KEY, self.name)
+        with suppress(SchedulerNotFound):  # Valkey was emptied since the last sign of life
+            self.register_death()
+
+
+def run(app: Flask, stop: threading.Event) -> None:
+    """Schedule until `stop` is set. While Valkey is away it logs, waits and tries again."""
+    with app.app_context():
+        scheduler = Scheduler(connect())
+        born = False
+        while not stop.is_set():
+            try:
+                if not born:
+                    # Schedulers that were killed stay in RQ's registry until somebody looks.
+                    cron_scheduler_registry.cleanup(scheduler.connection)
+                    scheduler.register_birth()
+                    born = True
+                wait = scheduler.step()
+            except redis.exceptions.RedisError as error:
+                log.warning("scheduler_hindered", error=type(error).__name__)
+                wait = _LONGEST_WAIT
+            stop.wait(wait)
+        try:
+            scheduler.retire()
+        except redis.exceptions.RedisError as error:
+            log.warning("scheduler_retired_unnoticed", error=type(error).__name__)
+        scheduler.connection.close()
+
+
+def main() -> None:
+    """Schedule until SIGTERM or SIGINT."""
+    stop = threading.Event()
+
+    def end(_signal: int, _frame: Any) -> None:  # Any: types.FrameType | None, which nobody looks at
+        stop.set()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    run(create_app(), stop)
+
+
+if __name__ == "__main__":
+    main()
