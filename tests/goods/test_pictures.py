@@ -118,10 +118,12 @@ def test_orientation(format: str, orientation: int) -> None:  # noqa: A002 - Pil
 
 
 @pytest.mark.parametrize(
-    "exif", [b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0garbage", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"]
+    "exif",
+    [b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff", b"Exif\0\0II", b"not even EXIF", b"MM"],
 )
-def test_exif_that_makes_no_sense(exif: bytes) -> None:
-    image = _shown(_prepare(encoded(_two_halves(), "JPEG", exif=exif)))
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_exif_that_makes_no_sense(format: str, exif: bytes) -> None:  # noqa: A002 - Pillow's name
+    image = _shown(_prepare(encoded(_two_halves(), format, exif=exif)))
     assert image.size == (60, 40)
     assert dict(image.getexif()) == {}
 
