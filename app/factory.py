@@ -72,11 +72,13 @@ def _flask_config(settings: Settings) -> dict[str, object]:
             "poolclass": QueuePool,
             "pool_size": settings.database_pool_size,
             "max_overflow": settings.database_pool_size,
-            "pool_pre_ping": False,
+            # Parameters of a failing statement may be an address, a mobile number or a hash: they stay out of the log.
+            "hide_parameters": True,
             "connect_args": {
                 "options": f"-c statement_timeout={settings.database_statement_timeout}s"
                 f" -c lock_timeout={settings.database_lock_timeout}s"
                 " -c timezone=UTC",
+                "connect_timeout": 5,
                 "application_name": "saltfish",
             },
         },

@@ -1,5 +1,6 @@
 """Who is asking: bearer tokens through Flask-JWT-Extended, their revocation in Valkey, the envelopes of faults."""
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -51,6 +52,7 @@ def authenticate(auth: Auth) -> Actor | None:
 
 
 _DENIED = "denied-token:"
+_USER_ID = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 
 
 def deny_token(*, jti: str, seconds: int) -> None:
@@ -66,7 +68,7 @@ def _is_denied(_header: dict[str, Any], claims: dict[str, Any]) -> bool:
 
 @jwt.token_verification_loader
 def _has_our_claims(_header: dict[str, Any], claims: dict[str, Any]) -> bool:
-    return isinstance(claims.get("session"), str) and str(claims["sub"]).isascii() and str(claims["sub"]).isdigit()
+    return isinstance(claims.get("session"), str) and _USER_ID.fullmatch(str(claims["sub"])) is not None
 
 
 @jwt.unauthorized_loader

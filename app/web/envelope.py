@@ -28,4 +28,5 @@ def envelope(answer: Answer, data: Any = None) -> Response:
         orjson.dumps({"status": answer.status, "msg": answer.msg, "data": data}),
         status=200 if always_200 else answer.http,
         content_type="application/json",
+        headers={"Cache-Control": "no-store"},
     )
