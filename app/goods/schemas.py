@@ -115,7 +115,7 @@ class ChangeIn(_GoodIn):
     description: Description = Field(default_factory=_absent)
     price: PriceIn = Field(default_factory=_absent)
     freight: YuanIn = Field(default_factory=_absent)
-    original_price: PriceIn | None = None
+    original_price: PriceIn | None = Field(default_factory=_absent)  # a null takes it off
     category: CategoryIn = Field(default_factory=_absent)
     trade_mode: TradeModeIn = Field(default_factory=_absent)
     keep_pictures: KeepPictures = Field(default_factory=_absent)
