@@ -150,7 +150,13 @@ def test_a_token_in_the_query_string_is_not_looked_at(client: FlaskClient, app: 
     assert_envelope(client.get(OWN, query_string={"token": token}), Answer.LOGIN_REQUIRED)
 
 
-@pytest.mark.parametrize("sub", ["0", "999", str(2**63 - 1)])
+@pytest.mark.parametrize("sub", ["0", "-1", "alice", "007", str(2**63), "１"])
+def test_a_token_whose_subject_is_no_user_id(client: FlaskClient, settings: Settings, sub: str) -> None:
+    headers = bearer(forged(settings, sub=sub, type="access"))
+    assert_envelope(client.get(OWN, headers=headers), Answer.TOKEN_INVALID)
+
+
+@pytest.mark.parametrize("sub", ["999", str(10**18 - 1)])
 def test_a_token_of_somebody_who_does_not_exist(client: FlaskClient, app: Flask, settings: Settings, sub: str) -> None:
     make_user(app, "alice")
     access, refresh = (bearer(forged(settings, sub=sub, type=kind)) for kind in ("access", "refresh"))
