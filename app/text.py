@@ -29,4 +29,5 @@ def normalise(text: str) -> str:
     if text.isascii():
         return text.lower()
     visible = _INVISIBLE.sub("", unicodedata.normalize("NFKC", _SURROGATE.sub("\ufffd", text)))
-    return _traditional_to_simplified().convert(visible).casefold()
+    simplified: str = _traditional_to_simplified().convert(visible)
+    return simplified.casefold()
