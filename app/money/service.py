@@ -200,14 +200,21 @@ def send_refund(*, refund_id: int) -> None:
     try:
         gateway().refund(out_trade_no=out_trade_no, amount_fen=amount, out_request_no=request_no, reason=reason)
     except (GatewayUnavailable, GatewayRefused) as error:
-        with transaction() as session:
-            session.get_one(Refund, refund_id).last_error = str(error)[:200]
+        _note_refund(refund_id, error=str(error)[:200])
         raise
+    _note_refund(refund_id, error=None)
+
+
+def _note_refund(refund_id: int, *, error: str | None) -> None:
     with transaction() as session:
         refund = session.get_one(Refund, refund_id, with_for_update=True)
-        refund.state = RefundState.CONFIRMED
-        refund.confirmed_at = utcnow()
-        refund.last_error = None
+        # What was confirmed stays so: of two jobs at once the slower one may fail.
+        if refund.state == RefundState.CONFIRMED:
+            return
+        refund.last_error = error
+        if error is None:
+            refund.state = RefundState.CONFIRMED
+            refund.confirmed_at = utcnow()
 
 
 def request_pending_refunds() -> int:

@@ -48,6 +48,7 @@ _TRADE_NOT_EXIST = "ACQ.TRADE_NOT_EXIST"
 _SUBJECT_LENGTH = 256
 _NOT_IN_SUBJECT = re.compile(r"[/=&\s\x00-\x1f\x7f\ud800-\udfff\U00010000-\U0010ffff]+")
 _REASON_LENGTH = 256
+_NAME_LENGTH = 64
 
 
 def _shanghai_text(moment: datetime) -> str:
@@ -68,6 +69,11 @@ def _subject(text: str, out_trade_no: str) -> str:
     return _NOT_IN_SUBJECT.sub(" ", text).strip()[:_SUBJECT_LENGTH] or out_trade_no
 
 
+def _recordable(name: str) -> str:
+    """A field's name as whoever sent it chose it, fit for a log and a column."""
+    return "".join(character for character in name[:_NAME_LENGTH] if character.isprintable())
+
+
 class _Fields:
     """The fields of a notification; every way of reading one refuses by its name."""
 
@@ -77,7 +83,7 @@ class _Fields:
         for name, value in pairs:
             # Of a doubled field one reader takes the first value and another the last: neither is to be believed.
             if name in self.values:
-                raise NotificationRefused(RefusalReason.MALFORMED_FIELD, name)
+                raise NotificationRefused(RefusalReason.MALFORMED_FIELD, _recordable(name))
             self.values[name] = value
 
     def text(self, name: str) -> str:

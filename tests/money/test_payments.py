@@ -1,0 +1,481 @@
+"""Paying, from outside: the cashier's page, the way to the gateway, and what is believed of what comes back."""
+
+import re
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
+from typing import Any
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
+
+import pytest
+from sqlalchemy import func, select, update
+
+from app.answers import Answer
+from app.clock import utcnow
+from app.extensions import db
+from app.money import service
+from app.money.models import GatewayNotification, Payment
+from app.orders.models import Order, OrderEventRecord
+from statemachine import GoodStatus
+from statemachine.order import EXPIRE_AFTER
+from tests.factories import assert_envelope, auth_headers, make_user
+from tests.money.conftest import AMOUNT, CANCELLED, PAID, UNPAID, Purchase, Shop, Standing
+from tests.money.sandbox_server import fetch
+
+FRESH = Standing(UNPAID, GoodStatus.IN_TRADE, ["buy"], None, False, [], 0)
+ROUNDS = 20
+
+
+def cancel(shop: Shop, purchase: Purchase) -> int:
+    return shop.client.post(f"/api/cancel_order/{purchase.order_id}/", headers=purchase.headers).status_code
+
+
+def make_late(shop: Shop, purchase: Purchase, *, seconds_left: int = 0) -> None:
+    """As if it had been made so long ago that `seconds_left` are left for paying."""
+    since = utcnow() - EXPIRE_AFTER.default + timedelta(seconds=seconds_left)
+    with shop.app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(Order).where(Order.id == purchase.order_id).values(phase_since=since))
+
+
+def payments(shop: Shop) -> int:
+    with shop.app.app_context():
+        return db.session.execute(select(func.count()).select_from(Payment)).scalar_one()
+
+
+def open_cashier(shop: Shop, purchase: Purchase) -> str:
+    response = shop.client.get(purchase.url, headers=purchase.headers)
+    assert (response.status_code, response.content_type) == (200, "text/html; charset=utf-8")
+    return response.get_data(as_text=True)
+
+
+def button(page: str) -> tuple[str, bool]:
+    """The button's text, and whether it can be pressed."""
+    [(disabled, text)] = re.findall(r'<button id="pay" type="submit"( disabled)?>([^<]*)</button>', page)
+    return text, not disabled
+
+
+# --- the cashier ---
+
+
+def test_the_cashier_of_an_unpaid_order(shop: Shop) -> None:
+    purchase = shop.buy()
+    page = open_cashier(shop, purchase)
+    assert button(page) == ("立即支付 ¥2600.00", True)
+    assert "<h2>九成新 iPhone 13 128G</h2>" in page
+    assert [f"<dd>{text}</dd>" in page for text in ("¥2588.00", "¥12.00", purchase.order_no)] == [True] * 3
+    [seconds] = re.findall(r'data-seconds="(\d+)"', page)
+    lifetime = int(EXPIRE_AFTER.default.total_seconds())
+    assert lifetime - 60 <= int(seconds) <= lifetime
+    # A new order's cashier can be looked at as often as one likes: nothing begins with it.
+    assert (payments(shop), shop.standing(purchase)) == (0, FRESH)
+
+
+def test_the_cashier_shows_a_title_as_text(shop: Shop) -> None:
+    purchase = shop.buy()
+    with shop.app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(Order).values(good_title='<script>alert("1")</script>&'))
+    page = open_cashier(shop, purchase)
+    assert "<h2>&lt;script&gt;alert(&#34;1&#34;)&lt;/script&gt;&amp;</h2>" in page
+    assert page.count("<script") == 1
+
+
+def test_the_cashier_loads_nothing_and_stays_in_no_cache(shop: Shop) -> None:
+    response = shop.client.get((purchase := shop.buy()).url, headers=purchase.headers)
+    policy = response.headers["Content-Security-Policy"]
+    [nonce] = set(re.findall(r"'nonce-([^']+)'", policy))
+    page = response.get_data(as_text=True)
+    assert re.findall(r'<(script|style) nonce="([^"]+)"', page) == [("style", nonce), ("script", nonce)]
+    assert policy.startswith("default-src 'none'; ")
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Referrer-Policy"] == "no-referrer"
+    again = shop.client.get(purchase.url, headers=purchase.headers).headers["Content-Security-Policy"]
+    assert again != policy
+
+
+def test_the_token_may_stand_in_the_query_and_the_form_keeps_it(shop: Shop) -> None:
+    purchase = shop.buy()
+    token = purchase.headers["Authorization"].removeprefix("Bearer ")
+    response = shop.client.get(f"{purchase.url}?token={token}")
+    assert response.status_code == 200
+    page = response.get_data(as_text=True)
+    [action] = re.findall(r'<form method="post" action="([^"]+)">', page)
+    assert action == f"{purchase.url}?token={token}"
+    assert shop.client.post(action).status_code == 302
+    assert payments(shop) == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_only_the_buyer_has_a_cashier(shop: Shop, method: str) -> None:
+    purchase = shop.buy()
+    for stranger in (purchase.seller, make_user(shop.app), make_user(shop.app, staff=True)):
+        response = shop.client.open(purchase.url, method=method, headers=auth_headers(shop.app, stranger))
+        assert assert_envelope(response, Answer.NO_SUCH_ORDER) is None
+    for token, answer in ((None, Answer.LOGIN_REQUIRED), ("a.b.c", Answer.TOKEN_INVALID)):
+        response = shop.client.open(purchase.url + (f"?token={token}" if token else ""), method=method)
+        assert assert_envelope(response, answer) is None
+    expired = auth_headers(shop.app, purchase.buyer, lifetime=timedelta(seconds=-1))
+    token = expired["Authorization"].removeprefix("Bearer ")
+    response = shop.client.open(f"{purchase.url}?token={token}", method=method)
+    assert assert_envelope(response, Answer.TOKEN_EXPIRED) is None
+    assert (payments(shop), shop.standing(purchase)) == (0, FRESH)
+
+
+def test_a_query_token_opens_nothing_but_the_cashier(shop: Shop) -> None:
+    purchase = shop.buy()
+    token = purchase.headers["Authorization"].removeprefix("Bearer ")
+    assert_envelope(shop.client.get(f"/api/order/{purchase.order_id}/?token={token}"), Answer.LOGIN_REQUIRED)
+    response = shop.client.post(f"/api/cancel_order/{purchase.order_id}/?token={token}")
+    assert_envelope(response, Answer.LOGIN_REQUIRED)
+    assert shop.standing(purchase) == FRESH
+
+
+def test_the_cashier_of_a_paid_order(shop: Shop) -> None:
+    purchase = shop.buy()
+    assert shop.notify(shop.pay(purchase)) == "success"
+    page = open_cashier(shop, purchase)
+    assert button(page) == ("已付款", False)
+    assert 'id="countdown"' not in page
+    before = shop.standing(purchase)
+    data = assert_envelope(shop.client.post(purchase.url, headers=purchase.headers), Answer.WRONG_STATE)
+    assert data == {"reasons": ["订单当前为“已付款”,不能付款"]}
+    assert shop.standing(purchase) == before
+
+
+def test_the_cashier_of_a_cancelled_order(shop: Shop) -> None:
+    purchase = shop.buy()
+    assert cancel(shop, purchase) == 200
+    assert button(open_cashier(shop, purchase)) == ("无法支付", False)
+    assert_envelope(shop.client.post(purchase.url, headers=purchase.headers), Answer.WRONG_STATE)
+    assert (payments(shop), shop.standing(purchase).phase) == (0, CANCELLED)
+
+
+def test_the_cashier_of_a_late_order(shop: Shop) -> None:
+    purchase = shop.buy()
+    make_late(shop, purchase)
+    page = open_cashier(shop, purchase)
+    assert (button(page), "订单支付已超时" in page) == (("无法支付", False), True)
+    assert assert_envelope(shop.client.post(purchase.url, headers=purchase.headers), Answer.PAYMENT_LATE) is None
+    assert (payments(shop), shop.standing(purchase)) == (0, FRESH)
+
+
+# --- the way to the gateway ---
+
+
+def test_paying_leads_to_the_gateway_with_the_servers_own_amount(shop: Shop) -> None:
+    purchase = shop.buy()
+    response = shop.client.post(purchase.url, data={"amount": "0.01"}, headers=purchase.headers)
+    assert response.status_code == 302
+    location = response.headers["Location"]
+    assert location.startswith(f"{shop.sandbox.gateway_url}?")
+    assert fetch(location).status == 200
+    trade = shop.sandbox.trade(purchase.order_no)
+    assert (trade["amount_fen"], trade["subject"], trade["status"]) == (
+        AMOUNT,
+        "九成新 iPhone 13 128G",
+        "WAIT_BUYER_PAY",
+    )
+    assert trade["notify_url"].endswith("/order/notify/")
+    assert shop.standing(purchase) == FRESH
+
+
+def test_starting_again_continues_the_same_payment(shop: Shop) -> None:
+    purchase = shop.buy()
+    start = Barrier(4)
+
+    def press(_: int) -> int:
+        start.wait()
+        return shop.client.post(purchase.url, headers=purchase.headers).status_code
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(press, range(4))) == [302] * 4
+    assert payments(shop) == 1
+    first, second = (shop.client.post(purchase.url, headers=purchase.headers).headers["Location"] for _ in range(2))
+    shop.sandbox.pay(first)
+    assert fetch(second).status == 400  # the gateway: paid already
+    assert shop.notify(shop.letter(purchase)) == "success"
+    assert (payments(shop), shop.standing(purchase).phase) == (1, PAID)
+
+
+def test_the_gateway_takes_no_money_after_the_time_for_paying(shop: Shop) -> None:
+    purchase = shop.buy()
+    make_late(shop, purchase, seconds_left=60)
+    location = shop.client.post(purchase.url, headers=purchase.headers).headers["Location"]
+    with shop.app.app_context():
+        expires_at = db.session.get_one(Order, purchase.order_id).phase_since + EXPIRE_AFTER.default
+    fetch(location)
+    assert shop.sandbox.trade(purchase.order_no)["expires_at"][:19] == expires_at.isoformat()[:19]
+
+
+# --- coming back ---
+
+
+def result_path(shop: Shop, purchase: Purchase) -> str:
+    """The return URL that the gateway was given, on this application."""
+    location = shop.client.post(purchase.url, headers=purchase.headers).headers["Location"]
+    [return_url] = parse_qs(urlsplit(location).query)["return_url"]
+    return urlsplit(return_url).path
+
+
+def outcome(shop: Shop, path: str) -> str:
+    response = shop.client.get(path)
+    assert (response.status_code, response.content_type) == (200, "text/html; charset=utf-8")
+    [text] = re.findall(r'<p id="outcome">([^<]*)</p>', response.get_data(as_text=True))
+    return str(text)
+
+
+def test_the_result_page_shows_what_we_know_and_not_what_its_url_says(shop: Shop) -> None:
+    purchase = shop.buy()
+    path = result_path(shop, purchase)
+    claims = "?" + urlencode({"out_trade_no": purchase.order_no, "trade_status": "TRADE_SUCCESS", "total_amount": "1"})
+    assert outcome(shop, path + claims) == "正在确认支付结果"
+    assert '<meta http-equiv="refresh" content="2">' in shop.client.get(path).get_data(as_text=True)
+    form = shop.pay(purchase)
+    assert outcome(shop, path) == "正在确认支付结果"
+    assert shop.notify(form) == "success"
+    assert outcome(shop, path) == "支付成功"
+    assert "http-equiv" not in shop.client.get(path).get_data(as_text=True)
+
+
+def test_the_result_page_of_a_closed_order(shop: Shop) -> None:
+    purchase = shop.buy()
+    path = result_path(shop, purchase)
+    assert cancel(shop, purchase) == 200
+    assert outcome(shop, path) == "订单已关闭,已付款项将原路退回"
+
+
+def test_a_forged_ticket_shows_nothing(shop: Shop) -> None:
+    purchase, other = shop.buy(), shop.buy()
+    mine, theirs = (result_path(shop, each).rsplit("/", 1)[1] for each in (purchase, other))
+    payload, signature = mine.split(".")
+    forged = [
+        str(purchase.order_id),
+        f"{theirs.split('.')[0]}.{signature}",
+        f"{payload}.{signature[:-1]}",
+        f"{payload}.",
+        f".{signature}",
+        ".",
+        quote("鱼\x00"),
+        "a" * 3000,
+    ]
+    for ticket in forged:
+        assert assert_envelope(shop.client.get(f"/order/pay/result/{ticket}/"), Answer.NO_SUCH_ORDER) is None
+    assert outcome(shop, f"/order/pay/result/{mine}/") == "正在确认支付结果"
+
+
+# --- what the gateway tells us ---
+
+
+def test_a_right_notification_pays_the_order(shop: Shop) -> None:
+    purchase = shop.buy()
+    form = shop.pay(purchase)
+    assert shop.notify(form) == "success"
+    assert shop.standing(purchase) == Standing(PAID, GoodStatus.IN_TRADE, ["buy", "pay"], form["trade_no"], True, [], 0)
+    with shop.app.app_context():
+        step = db.session.scalars(select(OrderEventRecord).where(OrderEventRecord.event == "pay")).one()
+        assert (step.role, step.actor_id, step.sequence) == ("gateway", None, 2)
+        assert (step.from_bill, step.from_order, step.to_bill, step.to_order) == (1, 6, 2, 6)
+        payment = db.session.scalars(select(Payment)).one()
+        assert (payment.out_trade_no, payment.amount) == (purchase.order_no, AMOUNT)
+        assert payment.paid_at is not None
+        assert timedelta(0) <= utcnow() - payment.paid_at < timedelta(minutes=1)
+        kept = db.session.scalars(select(GatewayNotification)).one()
+        assert (kept.out_trade_no, kept.trade_no, kept.fields) == (purchase.order_no, form["trade_no"], form)
+    assert shop.refusals() == [None]
+
+
+def test_repeated_notifications_change_nothing(shop: Shop) -> None:
+    purchase = shop.buy()
+    form = shop.pay(purchase)
+    assert shop.notify(form) == "success"
+    before = shop.standing(purchase)
+    finished = shop.sign(form, trade_status="TRADE_FINISHED", notify_id="another")
+    later = shop.sign(form, notify_time="2030-01-01 00:00:00", gmt_payment="2030-01-01 00:00:00")
+    for repeated in (form, later, finished):
+        assert shop.notify(repeated) == "success"
+    assert shop.standing(purchase) == before
+    assert shop.refusals() == [None] * 4
+    with shop.app.app_context():
+        assert db.session.scalars(select(Payment.paid_at)).one() < utcnow()
+
+
+def test_a_notification_after_shipping_changes_nothing(shop: Shop) -> None:
+    purchase = shop.buy()
+    form = shop.pay(purchase)
+    shop.notify(form)
+    with shop.app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(Order).values(bill_status=2, order_status=7))
+    before = shop.standing(purchase)
+    assert shop.notify(form) == "success"
+    assert (shop.standing(purchase), before.phase, before.refunds) == (before, (2, 7, False), [])
+
+
+Change = Callable[[Shop, dict[str, str]], Any]
+
+REFUSED: Mapping[str, tuple[Change, str]] = {
+    "smaller amount": (lambda shop, form: shop.sign(form, total_amount="0.01"), "other_amount"),
+    "larger amount": (lambda shop, form: shop.sign(form, total_amount="2600.01"), "other_amount"),
+    "unknown trade": (lambda shop, form: shop.sign(form, out_trade_no="20260101999"), "unknown_trade"),
+    "other app": (lambda shop, form: shop.sign(form, app_id="2021000000000009"), "other_app: app_id"),
+    "other seller": (lambda shop, form: shop.sign(form, seller_id="2088000000000009"), "other_seller: seller_id"),
+    "changed after signing": (lambda _, form: form | {"total_amount": "2600.0"}, "bad_signature: sign"),
+    "signature of another": (lambda _, form: form | {"sign": "QUFBQQ=="}, "bad_signature: sign"),
+    "no signature": (lambda _, form: form | {"sign": ""}, "missing_field: sign"),
+    "weak signature": (lambda _, form: form | {"sign_type": "RSA"}, "malformed_field: sign_type"),
+    "nothing": (lambda *_: {}, "missing_field: sign"),
+    "no trade number": (lambda shop, form: shop.sign(form, out_trade_no=""), "missing_field: out_trade_no"),
+    "no amount": (lambda shop, form: shop.sign(form, total_amount=""), "missing_field: total_amount"),
+    "amount that is none": (lambda shop, form: shop.sign(form, total_amount="NaN"), "malformed_field: total_amount"),
+    "no status": (lambda shop, form: shop.sign(form, trade_status=""), "missing_field: trade_status"),
+    "unknown status": (lambda shop, form: shop.sign(form, trade_status="PAID"), "malformed_field: trade_status"),
+    "other kind": (lambda shop, form: shop.sign(form, notify_type="servicewindow"), "malformed_field: notify_type"),
+    "doubled field": (
+        lambda _, form: f"{urlencode(form)}&total_amount=2600.00".encode(),
+        "malformed_field: total_amount",
+    ),
+    "long doubled field": (
+        lambda _, form: f"{urlencode(form)}&{'x' * 5000}=1&{'x' * 5000}=2".encode(),
+        f"malformed_field: {'x' * 64}",
+    ),
+    "doubled field with NUL": (
+        lambda _, form: f"{urlencode(form)}&%00a=1&%00a=2".encode(),
+        "malformed_field: a",
+    ),
+    "many fields": (lambda *_: {f"f{number}": "x" * 9000 for number in range(100)}, "missing_field: sign"),
+    "bytes that are no text": (lambda *_: b"%ff%fe=%ed%a0%80&\xff=\x00", "missing_field: sign"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_notification_that_is_not_believed_changes_nothing_and_is_recorded(shop: Shop, name: str) -> None:
+    change, reason = REFUSED[name]
+    purchase = shop.buy()
+    form = shop.pay(purchase)
+    assert shop.notify(change(shop, form)) == "failure"
+    assert (shop.standing(purchase), shop.refusals()) == (FRESH, [reason])
+    with shop.app.app_context():
+        kept = db.session.scalars(select(GatewayNotification.fields)).one()
+        assert (len(kept) <= 60, max(map(len, [*kept, *kept.values(), ""])) <= 512) == (True, True)
+    assert shop.notify(form) == "success"
+    assert shop.standing(purchase).phase == PAID
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"trade_status": "WAIT_BUYER_PAY"},
+        {"trade_status": "TRADE_CLOSED"},
+        {"refund_fee": "100.00", "out_biz_no": "R1"},
+    ],
+    ids=["not paid yet", "closed unpaid", "refund"],
+)
+def test_a_notification_about_something_else_pays_nothing(shop: Shop, changes: dict[str, str]) -> None:
+    purchase = shop.buy()
+    form = shop.pay(purchase)
+    assert shop.notify(shop.sign(form, **changes)) == "success"
+    assert (shop.standing(purchase), shop.refusals()) == (FRESH, [None])
+
+
+def test_a_notification_of_a_refund_changes_nothing_of_a_paid_order(shop: Shop) -> None:
+    purchase = shop.buy()
+    form = shop.pay(purchase)
+    shop.notify(form)
+    before = shop.standing(purchase)
+    partly = shop.sign(form, refund_fee="1.00", out_biz_no="R1")
+    wholly = shop.sign(form, trade_status="TRADE_CLOSED", refund_fee="2600.00", out_biz_no="R1")
+    assert (shop.notify(partly), shop.notify(wholly)) == ("success", "success")
+    assert shop.standing(purchase) == before
+
+
+def test_a_notification_whose_amount_is_of_another_order(shop: Shop) -> None:
+    cheap, dear = shop.buy(), shop.buy()
+    with shop.app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(Order).where(Order.id == cheap.order_id).values(price=100, freight=0, amount=100))
+    form = shop.pay(cheap)
+    shop.client.post(dear.url, headers=dear.headers)
+    assert shop.notify(shop.sign(form, out_trade_no=dear.order_no)) == "failure"
+    assert (shop.standing(dear), shop.refusals()) == (FRESH, ["other_amount"])
+    assert (shop.notify(form), shop.standing(cheap).phase) == ("success", PAID)
+
+
+# --- money for an order that was closed meanwhile ---
+
+
+def test_money_for_a_cancelled_order_goes_back_once(shop: Shop) -> None:
+    purchase = shop.buy()
+    form = shop.pay(purchase)
+    assert cancel(shop, purchase) == 200
+    for _ in range(3):
+        assert shop.notify(form) == "success"
+    owed = (AMOUNT, "paid_after_close", "pending")
+    assert shop.standing(purchase) == Standing(
+        CANCELLED, GoodStatus.PUBLISHED, ["buy", "cancel"], form["trade_no"], True, [owed], 1
+    )
+    for _ in range(2):
+        with shop.app.app_context():
+            service.send_refund(refund_id=1)
+    assert shop.standing(purchase).refunds == [(AMOUNT, "paid_after_close", "confirmed")]
+    trade = shop.sandbox.trade(purchase.order_no)
+    assert [(refund["out_request_no"], refund["amount_fen"]) for refund in trade["refunds"]] == [
+        (f"{purchase.order_no}_R1", AMOUNT)
+    ]
+    assert (trade["refunded_fen"], trade["status"]) == (AMOUNT, "TRADE_CLOSED")
+    assert shop.notify(form) == "success"
+    assert len(shop.standing(purchase).refunds) == 1
+
+
+# --- at once ---
+
+
+@pytest.mark.parametrize("round_", range(3))
+def test_notifications_at_once_pay_once(shop: Shop, round_: int) -> None:
+    purchase = shop.buy()
+    form = shop.pay(purchase)
+    start = Barrier(4)
+
+    def deliver(_: int) -> str:
+        start.wait()
+        return shop.notify(form)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(deliver, range(4))) == ["success"] * 4
+    assert shop.standing(purchase) == Standing(PAID, GoodStatus.IN_TRADE, ["buy", "pay"], form["trade_no"], True, [], 0)
+
+
+def test_a_payment_against_a_cancellation(shop: Shop) -> None:
+    """Whoever comes first: a paid order, or a cancelled one whose money goes back; never both, never neither."""
+    ends = set()
+    for _ in range(ROUNDS):
+        purchase = shop.buy()
+        form = shop.pay(purchase)
+        start = Barrier(3)
+
+        def deliver(form: dict[str, str] = form, start: Barrier = start) -> str:
+            start.wait()
+            return shop.notify(form)
+
+        def give_up(purchase: Purchase = purchase, start: Barrier = start) -> int:
+            start.wait()
+            return cancel(shop, purchase)
+
+        with ThreadPoolExecutor(3) as pool:
+            giving_up, *delivering = [pool.submit(give_up), pool.submit(deliver), pool.submit(deliver)]
+        assert [job.result() for job in delivering] == ["success"] * 2
+        cancelled = giving_up.result()
+        standing = shop.standing(purchase)
+        if cancelled == 200:
+            expected = Standing(
+                CANCELLED,
+                GoodStatus.PUBLISHED,
+                ["buy", "cancel"],
+                form["trade_no"],
+                True,
+                [(AMOUNT, "paid_after_close", "pending")],
+                1,
+            )
+        else:
+            assert cancelled == 409
+            expected = Standing(PAID, GoodStatus.IN_TRADE, ["buy", "pay"], form["trade_no"], True, [], 0)
+        assert standing == expected
+        ends.add(standing.phase)
+    assert ends <= {PAID, CANCELLED}
