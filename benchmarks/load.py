@@ -79,9 +79,7 @@ def drive(port: int, requests: Sequence[bytes], *, connections: int, seconds: fl
     )
 
 
-def _connect(
-    stack: ExitStack, selector: selectors.BaseSelector, port: int, connections: int
-) -> Iterator[_Connection]:
+def _connect(stack: ExitStack, selector: selectors.BaseSelector, port: int, connections: int) -> Iterator[_Connection]:
     for _ in range(connections):
         opened = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=_ANSWER_SECONDS))
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
