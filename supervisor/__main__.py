@@ -28,18 +28,21 @@ def run(options: Options) -> int:
             supervisor.env = market.process_environment(options, urls, supervisor.env)
             for engine in wanted.values():
                 supervisor.say(f"{engine.title} is up, process {engine.pid}, data in {engine.data}")
-            for step in market.preparations(options):
-                status = supervisor.run_once(step)
-                if supervisor.stopping:
-                    return 0
-                if status != 0:
-                    supervisor.say(f"{step.name} failed with status {status}; nothing is started")
-                    return status
-            watch = _Watch(supervisor, options, wanted)
-            status = supervisor.run(market.process_table(options), watch.look)
+            status = _prepare_and_serve(supervisor, options, wanted)
             supervisor.say("processes ended, stopping the engines" if wanted else "processes ended")
         print("ended cleanly" if status == 0 else "ended", flush=True)
         return status
+
+
+def _prepare_and_serve(supervisor: Supervisor, options: Options, wanted: Mapping[str, Engine]) -> int:
+    for step in market.preparations(options):
+        status = supervisor.run_once(step)
+        if supervisor.stopping:
+            return 0
+        if status != 0:
+            supervisor.say(f"{step.name} failed with status {status}; nothing is started")
+            return 1
+    return supervisor.run(market.process_table(options), _Watch(supervisor, options, wanted).look)
 
 
 def run_engines(options: Options) -> int:
