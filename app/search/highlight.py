@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from html import escape
+from unicodedata import is_normalized
 
 from app.search.analysis import is_han
 from app.text import normalise
@@ -52,15 +54,18 @@ def _marked(text: str, matches: list[tuple[int, int]]) -> str:
     return "".join([*pieces, escape(text[position:])])
 
 
+_normal_form = lru_cache(maxsize=4096)(normalise)
+
+
 def _matches(text: str, pattern: re.Pattern[str] | None) -> list[tuple[int, int]]:
     """Where `pattern` matches, as places in `text` itself."""
     if pattern is None:
         return []
     normalised = normalise(text)
-    if len(normalised) == len(text):
+    if len(normalised) == len(text) and is_normalized("NFKC", text):
         return [match.span() for match in pattern.finditer(normalised)]
-    # Some characters became several or none (`㎏`, zero-width space): go by each character's own normal form.
-    forms = [normalise(character) for character in text]
+    # Some characters may have become several or none (`㎏`, zero-width space): go by each one's own normal form.
+    forms = [_normal_form(character) for character in text]
     origin = [place for place, form in enumerate(forms) for _ in form]
     spans: list[tuple[int, int]] = []
     for match in pattern.finditer("".join(forms)):

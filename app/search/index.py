@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from rq.timeouts import BaseTimeoutException
@@ -45,7 +45,12 @@ _FORMAT = 1
 
 _LOCK_TIMEOUT = 30  # seconds a writer waits for another
 
+_READ_ATTEMPTS = 5
+_READ_PAUSE = 0.02  # seconds before each further attempt
+
 _REBUILD_MEMORY_MB = 256
+
+_Read = TypeVar("_Read")
 
 
 class TokenCounts(FieldType):  # type: ignore[misc] # Whoosh is untyped
@@ -154,43 +159,43 @@ class SearchIndex:
 
     def _reopened(self, opened: _Opened | None) -> _Opened:
         """`opened` if it still is the newest, else a new one in its place."""
-        for attempt in range(3):
-            folder = self._current()
-            try:
-                with reading_files():
-                    index = open_dir(folder, schema=_SCHEMA, readonly=True)
-                    # Read before the reader opens: a commit in between only means opening once more.
-                    version = (os.getpid(), folder.name, index.latest_generation())
-                    if opened is not None and opened.version == version:
-                        return opened
-                    snapshot = Snapshot(index.reader(), caches=self._caches)
-            except IndexDamaged:
-                if attempt < 2 and self._current() != folder:
-                    continue  # a rebuild has just replaced the folder
-                raise
-            if opened is not None:
-                opened.snapshot.close()
-            return _Opened(version, snapshot, 0.0, 0)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+
+        def open_newer(folder: Path) -> _Opened | None:
+            index = open_dir(folder, schema=_SCHEMA, readonly=True)
+            # Read before the reader opens: a commit in between only means opening once more.
+            version = (os.getpid(), folder.name, index.latest_generation())
+            if opened is not None and opened.version == version:
+                return None
+            return _Opened(version, Snapshot(index.reader(), caches=self._caches), 0.0, 0)
+
+        newer = self._read(open_newer)
+        if newer is None:
+            assert opened is not None  # noqa: S101 - None means that it is the newest
+            return opened
+        if opened is not None:
+            opened.snapshot.close()
+        return newer
 
     def status(self) -> Status:
         """Numbers for the operator. Raises `IndexMissing` and `IndexDamaged`."""
-        folder = self._current()
-        with reading_files():
-            index = open_dir(folder, schema=_SCHEMA, readonly=True)
-            generation = index.latest_generation()
-            reader = index.reader()
+        return self._read(_status)
+
+    def _read(self, action: Callable[[Path], _Read]) -> _Read:
+        """What `action` reads from the current folder.
+
+        It may have to try again: a commit or a rebuild in between takes the files away that it was about to open.
+        """
+        attempt = 1
+        while True:
+            folder = self._current()
             try:
-                return Status(
-                    folder=folder.name,
-                    generation=generation,
-                    documents=reader.doc_count(),
-                    deleted=reader.doc_count_all() - reader.doc_count(),
-                    segments=len(reader.leaf_readers()) if reader.doc_count_all() else 0,
-                    bytes=sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
-                )
-            finally:
-                reader.close()
+                with reading_files():
+                    return action(folder)
+            except IndexDamaged:
+                if attempt == _READ_ATTEMPTS:
+                    raise
+            attempt += 1
+            time.sleep(_READ_PAUSE)
 
     # State
 
@@ -337,6 +342,23 @@ class SearchIndex:
                     count += 1
             writer.commit()
         return count
+
+
+def _status(folder: Path) -> Status:
+    index = open_dir(folder, schema=_SCHEMA, readonly=True)
+    generation = index.latest_generation()
+    reader = index.reader()
+    try:
+        return Status(
+            folder=folder.name,
+            generation=generation,
+            documents=reader.doc_count(),
+            deleted=reader.doc_count_all() - reader.doc_count(),
+            segments=len(reader.leaf_readers()) if reader.doc_count_all() else 0,
+            bytes=sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
+        )
+    finally:
+        reader.close()
 
 
 def _journal(folder: Path) -> list[int]:

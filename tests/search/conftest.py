@@ -1,0 +1,34 @@
+"""What tests of search need: an index of their own."""
+
+import gc
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from app.search.index import SearchIndex
+from config import Settings
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> SearchIndex:
+    """An index that does not exist yet, in a folder of its own. No application is needed."""
+    return SearchIndex(tmp_path / "search")
+
+
+@pytest.fixture
+def no_index(app: Flask, settings: Settings) -> Iterator[None]:
+    """The application has no index when the test begins."""
+    app.extensions.pop("saltfish.search", None)
+    shutil.rmtree(settings.search_index_path, ignore_errors=True)
+    yield
+    app.extensions.pop("saltfish.search", None)
+
+
+@pytest.fixture
+def leaking_whoosh() -> Iterator[None]:
+    """Whoosh does not close a file that it cannot read; the tests that use this ignore the warning that it gives."""
+    yield
+    gc.collect()

@@ -1,0 +1,76 @@
+"""Steps that tests of search share."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import func, select, update
+
+from app.database import transaction
+from app.extensions import db
+from app.goods.models import Good
+from app.outbox import OutboxMessage, Topic, leave
+from app.search.engine import Found, search
+from app.search.index import Changes, Document, SearchIndex
+from app.search.snapshot import Filters, Sort
+from tests.factories import Made, make_good, make_user
+
+
+def document(good_id: int, title: str, description: str = "", **values: Any) -> Document:
+    """A good as the index knows it; later ids are newer and dearer."""
+    defaults = {"category": 1, "price": 1000 * good_id, "published": good_id, "trade_mode": 7}
+    return Document(good_id=good_id, title=title, description=description, **(defaults | values))
+
+
+def no_changes(_ids: Sequence[int]) -> Changes:
+    """Nothing changed during the rebuild."""
+    return Changes([], [])
+
+
+def filled(index: SearchIndex, *documents: Document) -> SearchIndex:
+    """`index`, built from `documents`."""
+    index.rebuild([documents], reload=no_changes)
+    return index
+
+
+def written(index: SearchIndex, documents: Sequence[Document] = (), gone: Sequence[int] = ()) -> None:
+    """One commit to the index."""
+    with index.writing() as change:
+        change(Changes(documents, gone))
+
+
+def find(
+    index: SearchIndex, text: str, *, sort: Sort = Sort.RELEVANCE, offset: int = 0, size: int = 20, **filters: int
+) -> Found:
+    """A search in `index`."""
+    return search(index, text, filters=Filters(**filters), sort=sort, offset=offset, size=size)
+
+
+def ids(index: SearchIndex, text: str, **options: Any) -> list[int]:
+    """The ids of a search, in order."""
+    return find(index, text, **options).page.ids
+
+
+def release(app: Flask, title: str, *, owner: Made | None = None, **columns: Any) -> Made:
+    """A published good with the message that its publication leaves."""
+    good = make_good(app, owner or make_user(app), title=title, **columns)
+    announce(app, good.id)
+    return good
+
+
+def announce(app: Flask, good_id: int) -> None:
+    """Leave the message that the good changed."""
+    with app.app_context(), transaction() as session:
+        leave(session, Topic.SEARCH_INDEX, good_id)
+
+
+def change_good(app: Flask, good: Made, **columns: Any) -> None:
+    """Change the good's row without a word to the index."""
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(Good).where(Good.id == good.id).values(**columns))
+
+
+def waiting(app: Flask) -> int:
+    """Messages in the outbox."""
+    with app.app_context(), db.engine.connect() as connection:
+        return connection.execute(select(func.count()).select_from(OutboxMessage)).scalar_one()
