@@ -12,6 +12,7 @@ Rate limits are on, as in production; only that of search is raised.
 import argparse
 import http.client
 import os
+import signal
 import socket
 import statistics
 import subprocess
@@ -227,6 +228,7 @@ def _arguments() -> argparse.Namespace:
 def main() -> None:
     """Measure, print the table, leave nothing behind."""
     arguments = _arguments()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # as Ctrl-C: everything below is undone
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="saltfish-bench-")))
         urls = stack.enter_context(temporary_engines(read_options(os.environ)))
