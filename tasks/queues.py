@@ -19,9 +19,8 @@ from rq.utils import now
 
 SERIALIZER: Final = JSONSerializer
 
-JOB_TIMEOUT: Final = 120
-"""Seconds a job may run."""
-
+_TIMEOUT: Final = 120  # Seconds a job about one subject may run
+_SINGLETON_TIMEOUT: Final = 900  # Seconds a job about everything may run: draining may start with a new index
 _WAITING_TTL: Final = 86_400  # Seconds a job may wait. Sweeps bring back what is still wanted.
 _RESULT_TTL: Final = 500
 _FAILURE_TTL: Final = 7 * 86_400
@@ -64,7 +63,7 @@ def enqueue(name: QueueName, job: Callable[..., None], subject_id: int, *more: i
         args=(subject_id, *more),
         job_id="-".join([_job_id(job), *map(str, (subject_id, *more))]),
         depends_on=after,
-        timeout=JOB_TIMEOUT,
+        timeout=_TIMEOUT,
         # Set even though nobody waits that long: queueing an id anew keeps the expiry of the job that had it before.
         ttl=_WAITING_TTL,
         result_ttl=_RESULT_TTL,
@@ -96,7 +95,7 @@ def _enqueue_alone(jobs: Queue, job: Callable[[], None], job_id: str, *, unique:
     jobs.enqueue_call(
         job,
         job_id=job_id,
-        timeout=JOB_TIMEOUT,
+        timeout=_SINGLETON_TIMEOUT,
         ttl=_WAITING_TTL,
         result_ttl=0,
         failure_ttl=_FAILURE_TTL,

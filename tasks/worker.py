@@ -130,7 +130,10 @@ def work(app: Flask, name: QueueName, *, burst: bool = False) -> int:
         worker = make_worker(app, name)
         if name is QueueName.SEARCH:
             forget_unfinished_drain()
-    worker.work(burst=burst, with_scheduler=True)
+    try:
+        worker.work(burst=burst, with_scheduler=True)
+    finally:
+        worker.connection.close()
     # Without having been asked to, RQ's loop ends only when something is wrong; whoever supervises should know.
     return 0 if burst or worker.was_asked_to_stop else 1
 

@@ -1,0 +1,93 @@
+"""Steps that tests of reviews share."""
+
+import hashlib
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import delete, func, insert, select, update
+
+from app.clock import utcnow
+from app.extensions import db
+from app.goods.models import Good, Picture
+from app.goods.storage import picture_storage
+from app.moderation.models import Verdict
+from app.outbox import OutboxMessage
+from statemachine import GoodStatus
+from tests.factories import Made, make_good, make_user, picture_bytes
+
+
+def good_in_review(app: Flask, **columns: Any) -> Made:
+    """A good that waits for its review, of an owner of its own."""
+    return make_good(app, make_user(app), status=GoodStatus.IN_REVIEW, **columns)
+
+
+def add_picture(app: Flask, good: Made, *, position: int | None = 0, stored: bool = True, width: int = 64) -> int:
+    """A picture of the good; its bytes lie in the storage if `stored`. Returns its id."""
+    data = picture_bytes(width, 48)
+    sha256 = hashlib.sha256(data).hexdigest()
+    values = {
+        "good_id": good.id,
+        "position": position,
+        "sha256": sha256 if stored else hashlib.sha256(b"nowhere").hexdigest(),
+        "content_type": "image/jpeg",
+        "size": len(data),
+        "width": width,
+        "height": 48,
+        "created_at": utcnow(),
+    }
+    with app.app_context(), db.engine.begin() as connection:
+        if stored:
+            picture_storage().put(sha256, data)
+        return int(connection.execute(insert(Picture).values(**values).returning(Picture.id)).scalar_one())
+
+
+def row_of(app: Flask, good: Made) -> dict[str, Any]:
+    """The good's row."""
+    with app.app_context(), db.engine.connect() as connection:
+        return dict(connection.execute(select(Good.__table__).where(Good.id == good.id)).one()._mapping)
+
+
+def status_of(app: Flask, good: Made) -> int:
+    """The good's status."""
+    return int(row_of(app, good)["status"])
+
+
+def change(app: Flask, good: Made, **columns: Any) -> None:
+    """Write columns of the good behind everybody's back."""
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(Good).where(Good.id == good.id).values(**columns))
+
+
+def verdicts_of(app: Flask, good: Made) -> dict[tuple[int, str, str], list[str]]:
+    """Reasons by `(revision, kind, subject)`; checks that `passed` agrees with them."""
+    with app.app_context(), db.engine.connect() as connection:
+        found = connection.execute(select(Verdict.__table__).where(Verdict.good_id == good.id)).all()
+    for verdict in found:
+        assert verdict.passed is (verdict.reasons == [])
+    return {(verdict.revision, verdict.kind, verdict.subject): verdict.reasons for verdict in found}
+
+
+def messages(app: Flask) -> list[tuple[str, int]]:
+    """`(topic, subject)` of each message in the outbox, oldest first."""
+    with app.app_context(), db.engine.connect() as connection:
+        statement = select(OutboxMessage.topic, OutboxMessage.subject_id).order_by(OutboxMessage.id)
+        return [(topic, subject) for topic, subject in connection.execute(statement)]
+
+
+def leave_message(app: Flask, topic: str, subject_id: int) -> None:
+    """A message in the outbox."""
+    values = {"topic": topic, "subject_id": subject_id, "created_at": utcnow()}
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(insert(OutboxMessage).values(**values))
+
+
+def forget_messages(app: Flask) -> None:
+    """Empty the outbox."""
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(delete(OutboxMessage))
+
+
+def count_verdicts(app: Flask) -> int:
+    """How many verdicts there are."""
+    with app.app_context(), db.engine.connect() as connection:
+        return int(connection.execute(select(func.count()).select_from(Verdict)).scalar_one())

@@ -1,0 +1,84 @@
+"""The picture check, on a real storage."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.goods.storage import LocalPictureStorage
+from app.moderation.pic_verify import StoredPicture, check_picture
+from tests.factories import picture_bytes
+
+LIMIT = 50_000_000
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> LocalPictureStorage:
+    """An empty storage."""
+    return LocalPictureStorage(tmp_path / "pictures")
+
+
+@pytest.fixture
+def store(storage: LocalPictureStorage) -> Callable[[bytes, int, int], StoredPicture]:
+    """Store bytes; returns what the database would say of them."""
+
+    def put(data: bytes, width: int, height: int) -> StoredPicture:
+        sha256 = hashlib.sha256(data).hexdigest()
+        storage.put(sha256, data)
+        return StoredPicture(7, sha256, width, height)
+
+    return put
+
+
+Store = Callable[[bytes, int, int], StoredPicture]
+
+
+def test_a_good_picture_passes(storage: LocalPictureStorage, store: Store) -> None:
+    picture = store(picture_bytes(64, 48), 64, 48)
+    assert check_picture(picture, storage=storage, pixels_limit=LIMIT) == []
+
+
+def test_a_missing_file(storage: LocalPictureStorage) -> None:
+    picture = StoredPicture(7, "0" * 64, 64, 48)
+    assert check_picture(picture, storage=storage, pixels_limit=LIMIT) == ["图片文件缺失"]
+
+
+def test_other_bytes_than_were_uploaded(storage: LocalPictureStorage, store: Store) -> None:
+    picture = store(picture_bytes(64, 48), 64, 48)
+    (storage.root / picture.sha256[:2] / picture.sha256[2:4] / picture.sha256).write_bytes(picture_bytes(64, 47))
+    assert check_picture(picture, storage=storage, pixels_limit=LIMIT) == ["图片文件已损坏"]
+
+
+@pytest.mark.parametrize("data", [b"no picture at all", picture_bytes(640, 480)[:-2000]], ids=["text", "truncated"])
+def test_bytes_that_do_not_decode(storage: LocalPictureStorage, store: Store, data: bytes) -> None:
+    assert check_picture(store(data, 640, 480), storage=storage, pixels_limit=LIMIT) == ["图片无法解码"]
+
+
+def test_too_many_pixels(storage: LocalPictureStorage, store: Store) -> None:
+    picture = store(picture_bytes(64, 48), 64, 48)
+    assert check_picture(picture, storage=storage, pixels_limit=64 * 48) == []
+    assert check_picture(picture, storage=storage, pixels_limit=64 * 48 - 1) == ["图片像素过多"]
+
+
+def test_another_size_than_recorded(storage: LocalPictureStorage, store: Store) -> None:
+    picture = replace(store(picture_bytes(64, 48), 64, 48), width=65)
+    assert check_picture(picture, storage=storage, pixels_limit=LIMIT) == ["图片尺寸与记录不符"]
+
+
+def test_a_strip(storage: LocalPictureStorage, store: Store) -> None:
+    assert check_picture(store(picture_bytes(300, 10), 300, 10), storage=storage, pixels_limit=LIMIT) == []
+    strip = store(picture_bytes(301, 10), 301, 10)
+    assert check_picture(strip, storage=storage, pixels_limit=LIMIT) == ["图片长宽比例过大"]
+
+
+def test_a_storage_that_is_out_of_order_says_nothing_about_the_picture(
+    storage: LocalPictureStorage, store: Store
+) -> None:
+    picture = store(picture_bytes(64, 48), 64, 48)
+    file = storage.root / picture.sha256[:2] / picture.sha256[2:4] / picture.sha256
+    file.unlink()
+    file.mkdir()  # reading it raises IsADirectoryError, as a broken disk raises EIO
+    with pytest.raises(IsADirectoryError):
+        check_picture(picture, storage=storage, pixels_limit=LIMIT)

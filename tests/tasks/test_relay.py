@@ -1,0 +1,261 @@
+"""The outbox's way into the queues, and the crashes on it."""
+
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import redis
+from flask import Flask
+from sqlalchemy import create_engine, make_url, text
+
+from app.extensions import db, valkey
+from app.web.health import RELAY_HEARTBEAT_KEY
+from config import Settings
+from statemachine import GoodStatus
+from supervisor.engines import EmbeddedValkey
+from tasks.queues import QueueName
+from tasks.relay import HEARTBEAT_KEY, relay_once, run
+from tests.factories import make_good, make_user
+from tests.moderation.steps import good_in_review, leave_message, messages, status_of
+from tests.tasks.steps import payloads, queued, running, wait_until, work_off
+
+pytestmark = pytest.mark.usefixtures("clean")
+
+
+def relay(app: Flask) -> int:
+    """One round."""
+    with app.app_context():
+        return relay_once()
+
+
+def test_nothing_to_do(app: Flask, settings: Settings) -> None:
+    assert relay(app) == 0
+    assert payloads(settings.redis_url) == {}
+
+
+def test_each_topic_becomes_its_job(app: Flask, settings: Settings) -> None:
+    good = good_in_review(app)
+    leave_message(app, "good_verification", good.id)
+    leave_message(app, "payment_refund", 77)
+    leave_message(app, "search_index", good.id)
+    assert relay(app) == 3
+    assert payloads(settings.redis_url) == {
+        f"check-good-{good.id}-1": ["tasks.verification.check_good_job", None, [good.id, 1], {}],
+        f"conclude-good-{good.id}-1": ["tasks.verification.conclude_good_job", None, [good.id, 1], {}],
+        "send-refund-77": ["tasks.payments.send_refund_job", None, [77], {}],
+        "drain-search-outbox": ["tasks.search.drain_search_outbox", None, [], {}],
+    }
+    assert queued(app) == [f"check-good-{good.id}-1", "send-refund-77"]
+    assert queued(app, QueueName.SEARCH) == ["drain-search-outbox"]
+    # Whoever writes the index deletes these once it has written.
+    assert messages(app) == [("search_index", good.id)]
+    assert relay(app) == 0
+
+
+def test_several_messages_about_one_good_are_one_review(app: Flask) -> None:
+    good = good_in_review(app)
+    for _ in range(3):
+        leave_message(app, "good_verification", good.id)
+    assert relay(app) == 3
+    assert (queued(app), messages(app)) == ([f"check-good-{good.id}-1"], [])
+
+
+def test_a_message_about_a_good_that_moved_on_is_dropped(app: Flask) -> None:
+    for good_id in (make_good(app, make_user(app)).id, good_in_review(app, deleted=True).id, 12345):
+        leave_message(app, "good_verification", good_id)
+    assert relay(app) == 3
+    assert (queued(app), messages(app)) == ([], [])
+
+
+def test_a_round_carries_a_batch_and_the_next_the_rest(app: Flask) -> None:
+    for refund_id in range(1, 151):
+        leave_message(app, "payment_refund", refund_id)
+    assert relay(app) == 100
+    assert len(messages(app)) == 50
+    assert relay(app) == 50
+    assert queued(app) == [f"send-refund-{refund_id}" for refund_id in range(1, 151)]
+
+
+def test_two_relays_share_the_work(app: Flask) -> None:
+    """Rows that one has taken the other passes over, and finds nothing of them left afterwards."""
+    for refund_id in range(1, 101):
+        leave_message(app, "payment_refund", refund_id)
+    carried: list[int] = []
+    together = threading.Barrier(2)
+
+    def carry() -> None:
+        together.wait()
+        carried.append(relay(app))
+
+    threads = [threading.Thread(target=carry) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(carried) == 100
+    assert sorted(queued(app)) == sorted(f"send-refund-{refund_id}" for refund_id in range(1, 101))
+
+
+def test_a_good_released_while_nothing_runs_is_reviewed_later(app: Flask) -> None:
+    """The process that released it may die right after its commit: the message lies there."""
+    good = good_in_review(app)
+    leave_message(app, "good_verification", good.id)
+    assert (queued(app), status_of(app, good)) == ([], GoodStatus.IN_REVIEW)
+    assert relay(app) == 1
+    work_off(app)
+    assert status_of(app, good) == GoodStatus.PUBLISHED
+
+
+def test_valkey_away_keeps_the_messages(app: Flask) -> None:
+    leave_message(app, "payment_refund", 77)
+    with valkey_of_our_own(app) as own:
+        own.stop()
+        with pytest.raises(redis.exceptions.ConnectionError):
+            relay(app)
+        assert messages(app) == [("payment_refund", 77)]
+        own.start()
+        assert relay(app) == 1
+        assert (queued(app), messages(app)) == (["send-refund-77"], [])
+
+
+@contextmanager
+def valkey_of_our_own(app: Flask) -> Iterator[EmbeddedValkey]:
+    """Point the application at a Valkey that the test may stop and start."""
+    before = app.extensions["saltfish.settings"]
+    with tempfile.TemporaryDirectory(prefix="saltfish-relay-", dir="/var/tmp") as folder:
+        own = EmbeddedValkey(Path(folder) / "vk", durable=False)
+        own.start()
+        app.extensions["saltfish.settings"] = replace(before, redis_url=own.url)
+        try:
+            yield own
+        finally:
+            app.extensions["saltfish.settings"] = before
+            own.stop()
+            own.delete()
+
+
+@contextmanager
+def deletes_blocked(app: Flask) -> Iterator[None]:
+    """Let nobody delete a message: who tries, waits."""
+    install = """
+        CREATE FUNCTION wait_for_the_test() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN OLD; END $$;
+        CREATE TRIGGER wait_for_the_test BEFORE DELETE ON outbox
+        FOR EACH ROW EXECUTE FUNCTION wait_for_the_test();
+    """
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(text(install))
+    try:
+        with app.app_context(), db.engine.begin() as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(4711)"))
+            yield
+    finally:
+        with app.app_context(), db.engine.begin() as connection:
+            connection.execute(text("DROP TRIGGER wait_for_the_test ON outbox; DROP FUNCTION wait_for_the_test()"))
+
+
+def waiting_for_the_test(app: Flask) -> int:
+    """How many wait in `deletes_blocked`."""
+    with app.app_context(), db.engine.connect() as connection:
+        waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        return int(connection.execute(waiting).scalar_one())
+
+
+def test_a_relay_killed_between_queueing_and_commit(app: Flask, environment: dict[str, str], tmp_path: Path) -> None:
+    """The message is delivered twice, and that is harmless."""
+    good = good_in_review(app)
+    leave_message(app, "good_verification", good.id)
+    with deletes_blocked(app), running(environment, tmp_path, "tasks.relay") as process:
+        wait_until(lambda: waiting_for_the_test(app) == 1, "the relay has queued and deletes")
+        process.kill()
+        assert queued(app) == [f"check-good-{good.id}-1"]
+        assert messages(app) == [("good_verification", good.id)]
+    work_off(app)
+    assert status_of(app, good) == GoodStatus.PUBLISHED
+    # The rows that the killed relay had locked are free once PostgreSQL notices its end.
+    wait_until(lambda: relay(app) > 0 or ("good_verification", good.id) not in messages(app), "second delivery")
+    work_off(app)
+    assert status_of(app, good) == GoodStatus.PUBLISHED
+    assert messages(app) == [("search_index", good.id)]
+
+
+def test_delivered_twice_before_a_worker_came(app: Flask) -> None:
+    good = good_in_review(app)
+    for _ in range(2):
+        leave_message(app, "good_verification", good.id)
+        assert relay(app) == 1
+    assert queued(app) == [f"check-good-{good.id}-1"] * 2
+    work_off(app)
+    assert (status_of(app, good), messages(app)) == (GoodStatus.PUBLISHED, [("search_index", good.id)])
+
+
+def test_the_process_relays_beats_and_ends(app: Flask, environment: dict[str, str], tmp_path: Path) -> None:
+    assert HEARTBEAT_KEY == RELAY_HEARTBEAT_KEY
+    with running(environment, tmp_path, "tasks.relay") as process:
+        with app.app_context():
+            wait_until(lambda: bool(valkey().exists(HEARTBEAT_KEY)), "first heartbeat")
+            assert 20 < valkey().ttl(HEARTBEAT_KEY) <= 30
+        leave_message(app, "payment_refund", 5)
+        wait_until(lambda: queued(app) == ["send-refund-5"], "the relay carries what comes while it runs")
+        assert process.terminate() == 0
+        assert [line["event"] for line in process.lines()] == ["relay_started", "outbox_relayed", "relay_stopped"]
+
+
+@contextmanager
+def database_closed(app: Flask, database_url: str) -> Iterator[None]:
+    """Throw everybody out of the tests' database and let nobody in."""
+    url = make_url(database_url)
+    elsewhere = create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    with elsewhere.connect() as connection:
+        connection.execute(text(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS false"))
+        try:
+            connection.execute(
+                text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"),
+                {"name": url.database},
+            )
+            yield
+        finally:
+            connection.execute(text(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS true"))
+    elsewhere.dispose()
+    with app.app_context():
+        db.engine.dispose()
+
+
+def test_the_process_outlives_postgresql(app: Flask, environment: dict[str, str], tmp_path: Path) -> None:
+    with running(environment, tmp_path, "tasks.relay") as process:
+        wait_until(lambda: process.said("relay_started"), "start")
+        with database_closed(app, environment["DATABASE_URL"]):
+            wait_until(lambda: process.said("relay_hindered"), "the relay notices")
+        leave_message(app, "payment_refund", 6)
+        wait_until(lambda: queued(app) == ["send-refund-6"], "the relay goes on")
+        assert process.terminate() == 0
+
+
+def test_the_process_outlives_valkey(app: Flask, environment: dict[str, str], tmp_path: Path) -> None:
+    with valkey_of_our_own(app) as own:
+        own_environment = {**environment, "REDIS_URL": own.url}
+        with running(own_environment, tmp_path, "tasks.relay") as process:
+            wait_until(lambda: process.said("relay_started"), "start")
+            own.stop()
+            leave_message(app, "payment_refund", 8)
+            wait_until(lambda: process.said("relay_hindered"), "the relay notices")
+            assert messages(app) == [("payment_refund", 8)]
+            own.start()
+            wait_until(lambda: messages(app) == [], "the relay goes on")
+            assert queued(app) == ["send-refund-8"]
+            assert process.terminate() == 0
+
+
+def test_run_ends_when_told_to(app: Flask) -> None:
+    stop = threading.Event()
+    thread = threading.Thread(target=run, args=(app, stop))
+    thread.start()
+    leave_message(app, "payment_refund", 9)
+    wait_until(lambda: messages(app) == [], "carried")
+    stop.set()
+    thread.join(5)
+    assert not thread.is_alive()

@@ -1,0 +1,164 @@
+"""The periodic jobs: what is queued, by whom, and how often."""
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from flask import Flask
+from rq.cron import CronScheduler
+from rq.serializers import JSONSerializer
+from rq.utils import as_text
+
+from app.clock import utcnow
+from config import Settings
+from statemachine import GoodStatus
+from tasks.queues import QueueName, connect
+from tasks.relay import relay_once
+from tasks.schedule import SCHEDULE
+from tasks.scheduler import LOCK_KEY, Scheduler
+from tests.moderation.steps import good_in_review, messages, status_of
+from tests.tasks.steps import payloads, queued, running, wait_until, work_off
+
+pytestmark = pytest.mark.usefixtures("clean")
+
+ALL: dict[str, Any] = {
+    "sweep-stale-reviews": ["tasks.verification.sweep_stale_reviews", None, [], {}],
+    "sweep-pending-refunds": ["tasks.payments.sweep_pending_refunds", None, [], {}],
+    "drain-search-outbox": ["tasks.search.drain_search_outbox", None, [], {}],
+}
+
+
+@pytest.fixture
+def valkey(settings: Settings) -> Iterator[redis.Redis]:
+    """A client of bytes, as RQ wants it."""
+    with redis.Redis.from_url(settings.redis_url) as connection:
+        yield connection
+
+
+def test_the_schedule() -> None:
+    assert {(periodic.job.__name__, periodic.queue, periodic.every) for periodic in SCHEDULE} == {
+        ("sweep_stale_reviews", QueueName.DEFAULT, 30),
+        ("sweep_pending_refunds", QueueName.DEFAULT, 60),
+        ("drain_search_outbox", QueueName.SEARCH, 10),
+    }
+
+
+def test_everything_is_due_at_once_as_json_and_does_not_pile_up(app: Flask, settings: Settings) -> None:
+    with app.app_context():
+        scheduler = Scheduler(connect())
+        assert scheduler.serializer is JSONSerializer
+        assert 0 < scheduler.step() <= 5
+        assert payloads(settings.redis_url) == ALL
+        # No worker runs, and a scheduler that takes over finds everything due again.
+        scheduler.retire()
+        successor = Scheduler(connect())
+        successor.step()
+        successor.retire()
+    assert sorted(queued(app)) == ["sweep-pending-refunds", "sweep-stale-reviews"]
+    assert queued(app, QueueName.SEARCH) == ["drain-search-outbox"]
+
+
+def test_nothing_is_due_before_its_time(app: Flask, valkey: redis.Redis) -> None:
+    with app.app_context():
+        scheduler = Scheduler(connect())
+        scheduler.step()
+        valkey.delete("rq:queue:default", "rq:queue:search", *(f"rq:job:{job_id}" for job_id in ALL))
+        scheduler.step()
+        assert (queued(app), queued(app, QueueName.SEARCH)) == ([], [])
+        for job in scheduler.get_jobs():
+            job.set_enqueue_time(utcnow() - timedelta(seconds=31))
+        scheduler.step()
+        scheduler.retire()
+    assert (queued(app), queued(app, QueueName.SEARCH)) == (["sweep-stale-reviews"], ["drain-search-outbox"])
+
+
+def test_the_sweep_from_schedule_to_publication(app: Flask) -> None:
+    good = good_in_review(app, updated_at=utcnow() - timedelta(hours=1))
+    with app.app_context():
+        scheduler = Scheduler(connect())
+        scheduler.step()
+        scheduler.retire()
+    work_off(app)
+    assert messages(app) == [("good_verification", good.id)]
+    with app.app_context():
+        relay_once()
+    work_off(app)
+    assert status_of(app, good) == GoodStatus.PUBLISHED
+
+
+def test_only_one_scheduler_queues(app: Flask, valkey: redis.Redis) -> None:
+    with app.app_context():
+        first, second = Scheduler(connect()), Scheduler(connect())
+        assert (first.leads(), second.leads(), first.leads()) == (True, False, True)
+        assert second.step() == 5.0
+        assert (queued(app), queued(app, QueueName.SEARCH)) == ([], [])
+        # A leader that was killed cannot say goodbye; its lock ends by itself.
+        assert 0 < valkey.ttl(LOCK_KEY) <= 15
+        valkey.delete(LOCK_KEY)
+        second.step()
+        assert sorted(queued(app)) == ["sweep-pending-refunds", "sweep-stale-reviews"]
+        assert not first.leads()
+        first.retire()
+        assert valkey.get(LOCK_KEY) == second.name.encode()
+        second.retire()
+        assert valkey.get(LOCK_KEY) is None
+
+
+def test_the_process_registers_schedules_and_ends(
+    app: Flask, environment: dict[str, str], settings: Settings, valkey: redis.Redis, tmp_path: Path
+) -> None:
+    valkey.zadd("rq:cron_schedulers", {"killed-long-ago": time.time() - 1000})
+    with running(environment, tmp_path, "tasks.scheduler") as process:
+        wait_until(lambda: payloads(settings.redis_url) == ALL, "the periodic jobs")
+        (found,) = CronScheduler.all(valkey, cleanup=False)
+        assert (found.pid, found.name.encode()) == (process.pid, valkey.get(LOCK_KEY))
+        assert found.last_heartbeat is not None
+        assert utcnow() - found.last_heartbeat < timedelta(seconds=10)
+        assert [name for name, _ in valkey.zscan_iter("rq:cron_schedulers")] == [found.name.encode()]
+        assert process.terminate() == 0
+        assert process.said("periodic_job_queued")
+    assert (valkey.get(LOCK_KEY), valkey.zcard("rq:cron_schedulers")) == (None, 0)
+
+
+def test_a_second_process_takes_over(environment: dict[str, str], valkey: redis.Redis, tmp_path: Path) -> None:
+    with (
+        running(environment, tmp_path, "tasks.scheduler") as first,
+        running(environment, tmp_path, "tasks.scheduler") as second,
+    ):
+        processes = {str(process.pid): process for process in (first, second)}
+        wait_until(lambda: valkey.zcard("rq:cron_schedulers") == 2, "both live")
+
+        def leader() -> str | None:
+            name = valkey.get(LOCK_KEY)
+            return None if name is None else as_text(name).split(":")[1]
+
+        wait_until(lambda: leader() is not None, "one leads")
+        leading = str(leader())
+        assert processes.pop(leading).terminate() == 0
+        (standby,) = processes
+        wait_until(lambda: leader() == standby, "the other takes over")
+        assert processes[standby].terminate() == 0
+
+
+def test_the_process_outlives_valkey_and_what_it_forgot(
+    environment: dict[str, str], valkey: redis.Redis, settings: Settings, tmp_path: Path
+) -> None:
+    with running(environment, tmp_path, "tasks.scheduler") as process:
+        wait_until(lambda: payloads(settings.redis_url) == ALL, "the periodic jobs")
+        valkey.flushdb()
+        wait_until(lambda: valkey.zcard("rq:cron_schedulers") == 1, "registered anew")
+        wait_until(lambda: "drain-search-outbox" in payloads(settings.redis_url), "the next one due")
+        valkey.flushdb()
+        assert process.terminate() == 0
+
+
+def test_the_process_starts_and_lives_without_valkey(environment: dict[str, str], tmp_path: Path) -> None:
+    away = {**environment, "REDIS_URL": f"unix://{tmp_path}/nothing.sock"}
+    with running(away, tmp_path, "tasks.scheduler") as process:
+        wait_until(lambda: process.said("scheduler_hindered"), "it notices")
+        assert process.terminate() == 0
+        assert [line["event"] for line in process.lines()] == ["scheduler_hindered", "scheduler_retired_unnoticed"]
