@@ -1,5 +1,6 @@
 """The cashier: the one page that people see, and where the gateway calls back."""
 
+import math
 import secrets
 
 from flask import Response, current_app, make_response, redirect, render_template, request, url_for
@@ -17,7 +18,7 @@ api = Api("money", __name__, tag="支付", template_folder="templates")
 
 # The pages load nothing from anywhere and run one small script of their own.
 _POLICY = (
-    "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; img-src 'self'; "
+    "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; img-src 'self' data:; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
 
@@ -73,7 +74,8 @@ def _tickets() -> URLSafeSerializer:
 
 def _page(template: str, *, bill: Bill, token: str = "") -> Response:
     nonce = secrets.token_urlsafe(16)
-    seconds_left = max(0, int((bill.expires_at - utcnow()).total_seconds()))
+    # Upwards: when the page's clock is at zero, ours is past the end.
+    seconds_left = max(0, math.ceil((bill.expires_at - utcnow()).total_seconds()))
     page = render_template(
         template,
         bill=bill,

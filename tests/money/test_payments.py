@@ -220,7 +220,7 @@ def result_path(shop: Shop, purchase: Purchase) -> str:
 def outcome(shop: Shop, path: str) -> str:
     response = shop.client.get(path)
     assert (response.status_code, response.content_type) == (200, "text/html; charset=utf-8")
-    [text] = re.findall(r'<p id="outcome">([^<]*)</p>', response.get_data(as_text=True))
+    [text] = re.findall(r'<p id="outcome" class="outcome">([^<]*)</p>', response.get_data(as_text=True))
     return str(text)
 
 

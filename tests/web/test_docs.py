@@ -5,12 +5,12 @@ from html import unescape
 
 import pytest
 from flask.testing import FlaskClient
-from playwright.sync_api import sync_playwright
 
 from app.answers import Answer
 from app.web.docs import ASSETS
 from statemachine import GOOD, ORDER
 from statemachine.export import mermaid, svg
+from tests.browser import PHONE, open_tab
 from tests.factories import assert_envelope
 from tests.live import LiveServer
 
@@ -87,22 +87,15 @@ def test_no_asset_of_that_name(client: FlaskClient) -> None:
 def test_pages_work_in_a_browser(live_server: LiveServer) -> None:
     document = live_server.call("GET", "/docs/openapi.json").body
     operations = sum(len(item) for item in document["paths"].values())
-    asked: list[str] = []
-    complaints: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        tab = browser.new_page()
-        tab.on("request", lambda request: asked.append(request.url))
-        tab.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        tab.on("pageerror", lambda error: complaints.append(str(error)))
-        tab.goto(f"{live_server.url}/docs/")
-        tab.wait_for_selector(".opblock")
-        assert tab.locator(".opblock").count() == operations
-        tab.set_viewport_size({"width": 390, "height": 844})
-        tab.goto(f"{live_server.url}/docs/states/")
-        assert tab.locator("svg").count() == 2
-        assert tab.evaluate("document.documentElement.scrollWidth") == 390  # only the pictures scroll sideways
-        assert tab.evaluate("document.querySelector('.picture').scrollLeft") > 0
-        browser.close()
-    assert complaints == []
-    assert [url for url in asked if not url.startswith((live_server.url, "data:"))] == []
+    with open_tab() as tab:
+        page = tab.page
+        page.goto(f"{live_server.url}/docs/")
+        page.wait_for_selector(".opblock")
+        assert page.locator(".opblock").count() == operations
+        page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+        page.goto(f"{live_server.url}/docs/states/")
+        assert page.locator("svg").count() == 2
+        assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]  # only the pictures scroll sideways
+        assert page.evaluate("document.querySelector('.picture').scrollLeft") > 0
+    assert tab.complaints == []
+    assert tab.asked_elsewhere(live_server.url, "data:") == []

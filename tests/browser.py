@@ -1,0 +1,47 @@
+"""Chromium for tests. A machine without it fails them: what people see is not optional."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from playwright.sync_api import Page, sync_playwright
+
+_CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+_FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+PHONE = (390, 844)
+DESKTOP = (1280, 800)
+
+
+@dataclass(frozen=True)
+class Tab:
+    """A browser's page, with all that it asked for and all that it complained about."""
+
+    page: Page
+    asked: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def asked_elsewhere(self, *allowed: str) -> list[str]:
+        """The addresses it asked for that begin with none of `allowed`."""
+        return [url for url in self.asked if not url.startswith(allowed)]
+
+
+@contextmanager
+def open_tab(size: tuple[int, int] = DESKTOP) -> Iterator[Tab]:
+    """A tab of a new browser, `size` CSS pixels wide and high."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=list(_FLAGS))
+        try:
+            width, height = size
+            tab = Tab(browser.new_page(viewport={"width": width, "height": height}))
+            tab.page.on("request", lambda request: tab.asked.append(request.url))
+            tab.page.on("pageerror", lambda error: tab.complaints.append(str(error)))
+            tab.page.on(
+                "console", lambda message: tab.complaints.append(message.text) if message.type == "error" else None
+            )
+            yield tab
+        finally:
+            browser.close()
