@@ -194,6 +194,8 @@ class SharedCaches:
                 return found
         with reading_files():
             read = _read_postings(reader, token)
+        if not len(read.documents):
+            return read  # there is no end of words that nobody wrote
         with self._lock:
             if key not in self._postings:
                 self._postings[key] = read
@@ -357,8 +359,6 @@ def _intersect(scored: Sequence[_Scored]) -> _Scored:
 
 def _unite(scored: Sequence[_Scored], *, at_least: int) -> _Scored:
     """The documents in `at_least` of `scored`; scores added and scaled by the share of groups that match."""
-    if not scored:
-        return _NOTHING
     documents, which = np.unique(np.concatenate([each.documents for each in scored]), return_inverse=True)
     groups = np.bincount(which, minlength=len(documents))
     scores = np.bincount(which, np.concatenate([each.scores for each in scored]), len(documents))

@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from rq.timeouts import JobTimeoutException
 from whoosh.index import open_dir
 
 from app.search.engine import Match
-from app.search.errors import IndexBusy, IndexDamaged, IndexMissing
+from app.search.errors import IndexBusy, IndexDamaged, IndexMissing, reading_files
 from app.search.index import Changes, SearchIndex
 from app.search.snapshot import BODY, Sort, _read_postings
 from tests.search.steps import document, filled, find, ids, no_changes, written
@@ -112,6 +113,20 @@ def test_short_words_and_numbers_are_not_corrected(index: SearchIndex, query: st
     filled(index, document(1, "手机 1234 abd 桌布"))
     found = find(index, query)
     assert (found.page.ids, found.match, found.corrected) == ([], Match.ALL, None)
+
+
+def test_a_word_that_nobody_wrote_stands_for_its_parts(index: SearchIndex) -> None:
+    filled(index, document(1, "羽毛球 双拍 碳素 球拍"), document(2, "羽毛球 一筒"))
+    found = find(index, "羽毛球拍")
+    assert (found.page.ids, found.match, found.corrected) == ([1], Match.ALL, None)
+    written(index, [document(3, "全新 羽毛球拍")])
+    assert ids(index, "羽毛球拍") == [3]
+
+
+def test_several_words_are_corrected_at_once(index: SearchIndex) -> None:
+    filled(index, document(1, "samsung 连衣裙 thinkpad"))
+    found = find(index, "连衣群 thinkpda")
+    assert (found.page.ids, found.match, found.corrected) == ([1], Match.CORRECTED, "连衣裙 thinkpad")
 
 
 def test_a_rare_word_keeps_its_hits_beside_the_correction(index: SearchIndex) -> None:
@@ -325,7 +340,33 @@ def test_a_failed_write_leaves_the_index_as_it_was_and_free(index: SearchIndex) 
     assert ids(index, "台灯") == [4, 1]
 
 
+def test_a_job_out_of_time_is_no_damage(index: SearchIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    def time_is_up(_title: str) -> list[str]:
+        raise JobTimeoutException
+
+    filled(index, document(1, "台灯"))
+    with monkeypatch.context() as patched:
+        patched.setattr(index.analyser, "index_tokens", time_is_up)
+        with pytest.raises(JobTimeoutException), index.writing() as change:
+            change(Changes([document(2, "台灯")], [1]))
+    with pytest.raises(JobTimeoutException), reading_files():
+        raise JobTimeoutException
+    index.check()
+    written(index, [document(3, "台灯")])
+    assert ids(index, "台灯") == [3, 1]
+
+
 # Readers
+
+
+def test_postings_are_dropped_from_memory_oldest_first(index: SearchIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(index, *(document(number, "台灯 椅子 沙发") for number in range(1, 11)))
+    monkeypatch.setattr("app.search.snapshot._POSTINGS_CACHE_BYTES", 2 * 10 * 16)
+    for word in ("台灯", "椅子", "台灯", "沙发", "椅子", "沙发"):
+        assert len(ids(index, word)) == 10
+    caches = index._caches
+    assert [token for _, token in caches._postings] == ["椅子", "沙发"]
+    assert caches._postings_bytes == 2 * 10 * 16
 
 
 def test_without_an_index_there_is_nothing_to_read_or_write(index: SearchIndex) -> None:
