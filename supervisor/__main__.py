@@ -23,6 +23,7 @@ def run(options: Options) -> int:
     """Start engines and processes under the instance folder and keep them until asked to stop."""
     with market.only_one(options.instance):
         options.refuse_taken_ports()
+        market.forget_metrics(options)
         wanted = market.engines(options, options.instance)
         with _supervisor(options, wanted) as supervisor, market.running(wanted) as urls:
             supervisor.env = market.process_environment(options, urls, supervisor.env)

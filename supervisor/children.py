@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import psutil  # type: ignore[import-untyped]  # it has no py.typed
+import psutil
 
 MARKER = "SALTFISH_SUPERVISOR"
 """Environment variable of every process below a supervisor; its value names the supervisor's instance folder."""

@@ -19,7 +19,7 @@ from .errors import StartError
 from .options import Options
 from .processes import Process
 
-INSTANCE_FOLDERS = ("keys", "pictures", "sandbox", "search")
+INSTANCE_FOLDERS = ("keys", "metrics", "pictures", "sandbox", "search")
 """What the application keeps in the instance folder, beside the engines' own."""
 
 _TEMPORARY_PREFIX = "saltfish-engines-"
@@ -67,6 +67,7 @@ def process_environment(options: Options, urls: Mapping[str, str], environ: Mapp
         "PORT": str(options.port),
         "GATEWAY_HOST": options.gateway_host,
         "GATEWAY_PORT": str(options.gateway_port),
+        "PROMETHEUS_MULTIPROC_DIR": str(metrics_folder(options)),
         "PYTHONUNBUFFERED": "1",  # or a log line shows when the next 8 KiB are full
         **urls,
     }
@@ -79,6 +80,19 @@ def process_environment(options: Options, urls: Mapping[str, str], environ: Mapp
     if options.environment == "development":
         defaults["CAPTCHA_REVEAL"] = "1"  # so that the README's walk can be typed; production refuses it
     return env | {name: value for name, value in defaults.items() if not env.get(name)}
+
+
+def metrics_folder(options: Options) -> Path:
+    """Where the web processes keep their counters, so that `/metrics` can add them up; made empty if need be."""
+    folder = options.instance / "metrics"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def forget_metrics(options: Options) -> None:
+    """Counters belong to one run: prometheus-client wants the folder empty at the start."""
+    for counters in metrics_folder(options).glob("*.db"):
+        counters.unlink()
 
 
 def engines(options: Options, folder: Path, *, durable: bool = True) -> dict[str, Engine]:

@@ -4,10 +4,8 @@ Each pytest process gets a database and a Valkey number of its own, so runs may 
 """
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import flask_migrate
 import psycopg
@@ -21,7 +19,8 @@ from app import create_app
 from app.extensions import db
 from app.money.sandbox.keys import create_keys
 from config import Environment, Settings, load_settings
-from supervisor.engines import EmbeddedPostgres, EmbeddedValkey
+from supervisor.market import temporary_engines
+from supervisor.options import Options
 from tests.live import LiveServer
 
 
@@ -31,16 +30,8 @@ def stores() -> Iterator[tuple[str, str]]:
     with ExitStack() as stack:
         database_url, redis_url = os.environ.get("DATABASE_URL"), os.environ.get("REDIS_URL")
         if not (database_url and redis_url):
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="saltfish-tests-", dir="/var/tmp")))
-            postgres, valkey = (
-                EmbeddedPostgres(folder / "pg", durable=False),
-                EmbeddedValkey(folder / "vk", durable=False),
-            )
-            stack.callback(postgres.delete)
-            stack.callback(valkey.delete)
-            stack.enter_context(postgres)
-            stack.enter_context(valkey)
-            database_url, redis_url = postgres.url, valkey.url
+            urls = stack.enter_context(temporary_engines(Options()))
+            database_url, redis_url = urls["DATABASE_URL"], urls["REDIS_URL"]
         worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
         server = make_url(database_url)
         name = f"saltfish_test_{os.getpid()}_{worker}"
