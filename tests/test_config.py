@@ -1,0 +1,256 @@
+"""Settings: what production refuses, what is malformed, in exact words; and that nobody else reads the environment."""
+
+import ast
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config import PROJECT_ROOT, Environment, Settings, SettingsError, load_settings, settings_table
+
+STORES = {"DATABASE_URL": "postgresql+psycopg://db/saltfish", "REDIS_URL": "redis://valkey/0"}
+PRODUCTION = {
+    **STORES,
+    "SALTFISH_ENV": "production",
+    "JWT_SECRET_KEY": "k" * 32,
+    "ALIPAY_APP_ID": "2021000000000002",
+    "ALIPAY_SELLER_ID": "2088000000000002",
+    "ALIPAY_APP_PRIVATE_KEY_PATH": "/keys/app_private.pem",
+    "ALIPAY_PUBLIC_KEY_PATH": "/keys/gateway_public.pem",
+    "ALIPAY_GATEWAY_URL": "https://openapi.alipay.com/gateway.do",
+    "PUBLIC_URL": "https://saltfish.example/",
+}
+
+# What production says about each variable that it needs, in the order in which it says it.
+REQUIRED = {
+    "DATABASE_URL": "DATABASE_URL: is required in production"
+    " (PostgreSQL, as a SQLAlchemy URL; unset: `make run` starts its own)",
+    "REDIS_URL": "REDIS_URL: is required in production (Valkey or Redis; unset: `make run` starts its own)",
+    "JWT_SECRET_KEY": "JWT_SECRET_KEY: is required in production"
+    " (signs access and refresh tokens; at least 32 characters)",
+    "ALIPAY_APP_ID": "ALIPAY_APP_ID: is required in production (our app id at the gateway)",
+    "ALIPAY_SELLER_ID": "ALIPAY_SELLER_ID: is required in production (our merchant (seller) id at the gateway)",
+    "ALIPAY_APP_PRIVATE_KEY_PATH": "ALIPAY_APP_PRIVATE_KEY_PATH: is required in production"
+    " (PEM file of our private key)",
+    "ALIPAY_PUBLIC_KEY_PATH": "ALIPAY_PUBLIC_KEY_PATH: is required in production"
+    " (PEM file of the gateway's public key)",
+    "ALIPAY_GATEWAY_URL": "ALIPAY_GATEWAY_URL: is required in production (the sandbox is for development)",
+    "PUBLIC_URL": "PUBLIC_URL: is required in production (the gateway sends its notifications there)",
+}
+COMFORTS = {
+    "SQL_COUNT_HEADER": "SQL_COUNT_HEADER: is refused in production",
+    "CAPTCHA_REVEAL": "CAPTCHA_REVEAL: is refused in production",
+}
+STORES_UNSET = [
+    "DATABASE_URL: is not set; `make run` and `make test` start a server of their own and set it",
+    "REDIS_URL: is not set; `make run` and `make test` start a server of their own and set it",
+]
+NOT_BOOLEAN = "must be one of 1/0, true/false, yes/no, on/off"
+
+
+def problems(environ: dict[str, str]) -> list[str]:
+    """What is wrong with these variables."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings(environ)
+    return caught.value.problems
+
+
+def of_type(name: str) -> list[str]:
+    """The variables whose settings are annotated so."""
+    return [each.metadata["variable"] for each in dataclasses.fields(Settings) if each.type == name]
+
+
+# Production
+
+
+def test_production_starts_with_what_it_requires() -> None:
+    settings = load_settings(PRODUCTION)
+    assert settings.environment is Environment.PRODUCTION
+    assert settings.is_production
+    assert settings.base_url == "https://saltfish.example"
+    assert settings.gateway_url == "https://openapi.alipay.com/gateway.do"
+    assert settings.alipay_app_private_key_path == Path("/keys/app_private.pem")
+    assert (settings.captcha_reveal, settings.sql_count_header) == (False, False)
+
+
+@pytest.mark.parametrize("blank", [False, True], ids=["missing", "empty"])
+@pytest.mark.parametrize("variable", REQUIRED)
+def test_production_names_what_is_missing(variable: str, blank: bool) -> None:
+    rest = {name: value for name, value in PRODUCTION.items() if name != variable}
+    assert problems(rest | ({variable: ""} if blank else {})) == [REQUIRED[variable]]
+
+
+def test_production_names_everything_that_is_missing_at_once() -> None:
+    assert problems({"SALTFISH_ENV": "production"}) == list(REQUIRED.values())
+
+
+@pytest.mark.parametrize("word", ["1", "true", "YES", " on "])
+@pytest.mark.parametrize("variable", COMFORTS)
+def test_production_refuses_the_comforts_of_development(variable: str, word: str) -> None:
+    assert problems(PRODUCTION | {variable: word}) == [COMFORTS[variable]]
+    assert load_settings(PRODUCTION | {variable: "0"}).is_production
+    assert not load_settings(STORES | {variable: word}).is_production
+
+
+def test_production_tells_all_its_reasons_at_once() -> None:
+    environ = {"SALTFISH_ENV": "production", "JWT_SECRET_KEY": "short", "CAPTCHA_REVEAL": "1", "SQL_COUNT_HEADER": "1"}
+    *secrets, gateway, public = (text for variable, text in REQUIRED.items() if variable != "JWT_SECRET_KEY")
+    expected = [*secrets, *COMFORTS.values(), gateway, public, "JWT_SECRET_KEY: must have at least 32 characters"]
+    assert problems(environ) == expected
+
+
+def test_a_production_process_does_not_start_without_its_secrets() -> None:
+    environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    ended = subprocess.run(
+        [sys.executable, "-c", "import wsgi"],
+        cwd=PROJECT_ROOT,
+        env=environ | {"SALTFISH_ENV": "production", "DATABASE_URL": STORES["DATABASE_URL"]},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1
+    told = ended.stderr.partition("invalid settings:\n")[2].splitlines()
+    assert told == [f"  {text}" for variable, text in REQUIRED.items() if variable != "DATABASE_URL"]
+
+
+def test_the_containers_set_what_production_requires() -> None:
+    shared = (PROJECT_ROOT / "docker-compose.yml").read_text("utf-8").split("environment: &environment\n")[1]
+    block = shared.split("  depends_on:")[0]
+    assert [variable for variable in REQUIRED if f"\n    {variable}: " not in block] == []
+
+
+# Everywhere
+
+
+@pytest.mark.parametrize("environment", ["", "development", "testing"])
+def test_elsewhere_only_the_stores_are_needed(environment: str) -> None:
+    assert problems({"SALTFISH_ENV": environment}) == STORES_UNSET
+    assert problems({"SALTFISH_ENV": environment, "DATABASE_URL": STORES["DATABASE_URL"]}) == STORES_UNSET[1:]
+    assert load_settings(STORES | {"SALTFISH_ENV": environment}).environment == (environment or "development")
+
+
+def test_the_key_for_tokens_has_a_least_length() -> None:
+    assert problems(STORES | {"JWT_SECRET_KEY": "k" * 31}) == ["JWT_SECRET_KEY: must have at least 32 characters"]
+    assert load_settings(STORES | {"JWT_SECRET_KEY": "k" * 32}).jwt_secret_key == "k" * 32
+
+
+MALFORMED = {
+    ("SALTFISH_ENV", "staging"): "SALTFISH_ENV: 'staging' is not a valid Environment",
+    **{
+        (variable, raw): f"{variable}: {told}"
+        for variable in of_type("int")
+        for raw, told in (
+            ("-1", "must not be negative"),
+            ("many", "invalid literal for int() with base 10: 'many'"),
+            ("1.5", "invalid literal for int() with base 10: '1.5'"),
+        )
+    },
+    **{(variable, raw): f"{variable}: {NOT_BOOLEAN}" for variable in of_type("bool") for raw in ("2", "maybe", "-")},
+}
+
+
+def test_numbers_and_switches_are_all_in_the_table() -> None:
+    assert len(of_type("int")) == 18
+    assert of_type("bool") == ["ENVELOPE_ALWAYS_200", "SQL_COUNT_HEADER", "CAPTCHA_REVEAL", "RATE_LIMITS_ENABLED"]
+
+
+@pytest.mark.parametrize(("variable", "raw"), MALFORMED)
+def test_what_is_malformed_is_named(variable: str, raw: str) -> None:
+    assert problems(STORES | {variable: raw}) == [MALFORMED[variable, raw]]
+
+
+def test_everything_malformed_is_named_at_once() -> None:
+    environ = dict.fromkeys(("SALTFISH_ENV", *of_type("int"), *of_type("bool")), "?")
+    found = problems(environ)
+    order = [each.metadata["variable"] for each in dataclasses.fields(Settings)]
+    assert [text.partition(":")[0] for text in found] == sorted(environ, key=order.index)
+
+
+def test_the_error_reads_line_by_line() -> None:
+    error = SettingsError(["PORT: must not be negative", "REDIS_URL: is not set"])
+    assert str(error) == "invalid settings:\n  PORT: must not be negative\n  REDIS_URL: is not set"
+
+
+@pytest.mark.parametrize(
+    ("variable", "raw", "field", "value"),
+    [
+        ("PORT", "8100", "port", 8100),
+        (
+            "CORS_ORIGINS",
+            " https://a.example , ,https://b.example",
+            "cors_origins",
+            ("https://a.example", "https://b.example"),
+        ),
+        ("CORS_ORIGINS", "", "cors_origins", ()),
+        ("LOG_LEVEL", "debug", "log_level", "DEBUG"),
+        ("PUBLIC_URL", "https://saltfish.example//", "public_url", "https://saltfish.example"),
+        ("INSTANCE_PATH", "/srv/saltfish", "instance_path", Path("/srv/saltfish")),
+        ("INSTANCE_PATH", "elsewhere", "instance_path", PROJECT_ROOT / "elsewhere"),
+        ("INSTANCE_PATH", "", "instance_path", PROJECT_ROOT / "instance"),
+        *(("RATE_LIMITS_ENABLED", word, "rate_limits_enabled", False) for word in ("0", "false", "No", " OFF ")),
+        *(("CAPTCHA_REVEAL", word, "captcha_reveal", True) for word in ("1", "True", "yes", " on ")),
+    ],
+)
+def test_values_are_read(variable: str, raw: str, field: str, value: Any) -> None:
+    assert getattr(load_settings(STORES | {variable: raw}), field) == value
+
+
+def test_addresses_follow_host_and_port() -> None:
+    settings = load_settings(STORES | {"HOST": "10.0.0.7", "PORT": "8100", "GATEWAY_HOST": "10.0.0.8"})
+    assert settings.base_url == "http://10.0.0.7:8100"
+    assert settings.gateway_url == "http://10.0.0.8:8001/gateway.do"
+
+
+def test_the_process_s_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, value in (STORES | {"SALTFISH_ENV": "testing", "PORT": "8123"}).items():
+        monkeypatch.setenv(variable, value)
+    assert load_settings().port == 8123
+
+
+@pytest.mark.parametrize("field", [each.name for each in dataclasses.fields(Settings)])
+def test_settings_are_frozen(field: str) -> None:
+    settings = load_settings(STORES)
+    before = getattr(settings, field)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(settings, field, None)
+    assert getattr(settings, field) == before
+
+
+# The table
+
+
+def test_the_command_prints_the_table() -> None:
+    printed = subprocess.run(
+        [sys.executable, "config.py"], cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert printed.stdout == settings_table() + "\n"
+
+
+def test_the_table_has_every_setting_and_shows_no_secret() -> None:
+    header, rule, *rows = settings_table().splitlines()
+    assert (header, rule) == ("| variable | default | meaning |", "|---|---|---|")
+    cells = [row.strip("| ").split(" | ") for row in rows]
+    variables = [each.metadata["variable"] for each in dataclasses.fields(Settings)]
+    assert [variable.strip("`") for variable, *_ in cells] == variables
+    assert len(set(variables)) == len(variables)
+    secrets = {row[0].strip("`") for row in cells if row[1] == "required in production"}
+    assert secrets == set(REQUIRED) - {"ALIPAY_GATEWAY_URL", "PUBLIC_URL"}
+    assert Settings().jwt_secret_key not in settings_table()
+
+
+def test_nothing_else_in_the_application_reads_the_environment() -> None:
+    readers = {
+        path.relative_to(PROJECT_ROOT).as_posix()
+        for folder in ("app", "statemachine", "tasks")
+        for path in (PROJECT_ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
+    }
+    # The sandbox gateway is a program of its own; the third looks for prometheus-client's own variable.
+    assert readers == {"app/money/sandbox/__main__.py", "app/money/sandbox/settings.py", "app/web/metrics.py"}
