@@ -231,11 +231,13 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # as Ctrl-C: everything below is undone
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="saltfish-bench-")))
-        urls = stack.enter_context(temporary_engines(read_options(os.environ)))
-        environ = {**os.environ, **urls}
+        environ = dict(os.environ)
+        options = read_options(environ)
+        if not (options.database_url and options.redis_url):
+            environ |= stack.enter_context(temporary_engines(options))
         environ["DATABASE_URL"] = stack.enter_context(_own_database(environ["DATABASE_URL"]))
         table = _measure(arguments, environ, folder)
-    Console(width=None if sys.stdout.isatty() else 110).print(table)
+        Console(width=None if sys.stdout.isatty() else 110).print(table)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from app.search.engine import search
 from app.search.index import Changes, Document, SearchIndex
-from app.search.snapshot import Filters, Sort
+from app.search.snapshot import Filters, SearchSort
 from statemachine.good import TradeMode
 
 _BATCH = 1000
@@ -115,7 +115,7 @@ def goods(count: int, *, seed: int = 4) -> Iterator[Document]:
         )
 
 
-def queries(count: int, *, seed: int = 5) -> list[tuple[str, Filters, Sort]]:
+def queries(count: int, *, seed: int = 5) -> list[tuple[str, Filters, SearchSort]]:
     """`count` queries with their filters and orders."""
     chance = random.Random(seed)
     asked = []
@@ -140,7 +140,7 @@ def queries(count: int, *, seed: int = 5) -> list[tuple[str, Filters, Sort]]:
             price_min=low,
             price_max=None if low is None else low * 10,
         )
-        sort = chance.choices(list(Sort), weights=[6, 2, 1, 1])[0]
+        sort = chance.choices(list(SearchSort), weights=[6, 2, 1, 1])[0]
         asked.append((text, filters, sort))
     return asked
 
@@ -200,7 +200,7 @@ def _measure(folder: Path, *, goods_count: int, query_count: int) -> dict[str, s
     }
 
 
-def _ask(index: SearchIndex, asked: list[tuple[str, Filters, Sort]]) -> tuple[list[float], int]:
+def _ask(index: SearchIndex, asked: list[tuple[str, Filters, SearchSort]]) -> tuple[list[float], int]:
     """Seconds per query, and how many found nothing."""
     seconds, empty = [], 0
     for text, filters, sort in asked:
