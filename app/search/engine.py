@@ -7,7 +7,7 @@ from itertools import pairwise
 from app.search.analysis import Analyser, is_han
 from app.search.index import SearchIndex
 from app.search.query import CONTAINING_WEIGHT, PART_WEIGHT, Alternative, Group, Query, rewritten
-from app.search.snapshot import Cut, Filters, Snapshot, Sort, cut
+from app.search.snapshot import Cut, Filters, SearchSort, Snapshot, cut
 from app.search.vocabulary import Suggestion, Vocabulary
 
 # With fewer hits than this, a mistyped word is looked for.
@@ -37,7 +37,7 @@ class Found:
     tokens: frozenset[str] = field(default=frozenset())
 
 
-def search(index: SearchIndex, text: str, *, filters: Filters, sort: Sort, offset: int, size: int) -> Found:
+def search(index: SearchIndex, text: str, *, filters: Filters, sort: SearchSort, offset: int, size: int) -> Found:
     """Search `index`. Raises `IndexMissing` and `IndexDamaged`."""
     snapshot = index.snapshot()
     query = _widened(index.parser.parse(text), snapshot, index.analyser)

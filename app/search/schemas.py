@@ -13,8 +13,8 @@ from app.goods.schemas import CategoryIn, GoodOut, TradeModeIn
 from app.search.engine import Match
 from app.search.highlight import excerpt, highlighted, pattern_of
 from app.search.service import Results
-from app.search.snapshot import Filters, Sort
-from app.web.paging import Page, PageQuery, page_of
+from app.search.snapshot import Filters, SearchSort
+from app.web.paging import PageQuery, page_of
 from statemachine.good import TRADE_TEXT
 
 
@@ -26,7 +26,7 @@ class SearchQuery(PageQuery):
     price_min: YuanIn | None = None
     price_max: YuanIn | None = None
     trade_mode: TradeModeIn | None = None
-    sort: Sort = Sort.RELEVANCE
+    sort: SearchSort = SearchSort.RELEVANCE
 
     @field_validator("price_max")
     @classmethod
@@ -72,12 +72,17 @@ class FacetsOut(TypedDict):
     trade_mode: list[FacetOut]
 
 
-class SearchOut(Page[FoundGoodOut]):
+class SearchOut(TypedDict):  # not Page[FoundGoodOut]: pydantic forgets the parameter of a generic base
     """One page of hits.
 
     `match` tells how they match: `all` words, all words of the `corrected` query, or `any` (at least half) of them.
     """
 
+    items: list[FoundGoodOut]
+    page: int
+    size: int
+    total: int
+    pages: int
     facets: FacetsOut
     match: Match
     corrected: NotRequired[str]

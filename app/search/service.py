@@ -18,7 +18,7 @@ from app.search import engine
 from app.search.engine import Found, Match
 from app.search.errors import IndexBusy, IndexDamaged, IndexMissing
 from app.search.index import Changes, Document, SearchIndex, Status
-from app.search.snapshot import Filters, Sort
+from app.search.snapshot import Filters, SearchSort
 from statemachine.good import GoodStatus
 
 log = structlog.get_logger(__name__)
@@ -68,7 +68,7 @@ def search_index() -> SearchIndex:
     return index
 
 
-def search_goods(*, text: str, filters: Filters, sort: Sort, offset: int, size: int) -> Results:
+def search_goods(*, text: str, filters: Filters, sort: SearchSort, offset: int, size: int) -> Results:
     """One page of the goods for sale that match `text`.
 
     Hits are checked against the database: what is sold, held or gone is neither shown nor counted, once seen.

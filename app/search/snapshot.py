@@ -58,7 +58,7 @@ class ArrayColumn(NumericColumn):  # type: ignore[misc] # Whoosh is untyped
 COLUMNS = ("good_id", "category", "price", "published", "trade_mode", "length")
 
 
-class Sort(StrEnum):
+class SearchSort(StrEnum):
     """The orders of search results. Equals stand newest first."""
 
     RELEVANCE = "relevance"
@@ -366,7 +366,7 @@ def _unite(scored: Sequence[_Scored], *, at_least: int) -> _Scored:
     return _Scored(documents[enough], scores[enough] * groups[enough] / len(scored))
 
 
-def cut(matches: Matches, *, filters: Filters, sort: Sort, offset: int, size: int) -> Cut:
+def cut(matches: Matches, *, filters: Filters, sort: SearchSort, offset: int, size: int) -> Cut:
     """Filter, count, order and page `matches`.
 
     A facet counts what choosing its value would give: its own filter is left aside, the others hold. A good of
@@ -404,13 +404,13 @@ def _counts(codes: Ints) -> dict[int, int]:
     return {int(code): int(counts[code]) for code in np.flatnonzero(counts)}
 
 
-def _ordered(matches: Matches, hits: Ints, *, sort: Sort, first: int) -> Ints:
+def _ordered(matches: Matches, hits: Ints, *, sort: SearchSort, first: int) -> Ints:
     """The `first` of `hits` in order."""
     keys = {
-        Sort.RELEVANCE: -matches.score,
-        Sort.NEWEST: -matches.published,
-        Sort.PRICE_ASC: matches.price,
-        Sort.PRICE_DESC: -matches.price,
+        SearchSort.RELEVANCE: -matches.score,
+        SearchSort.NEWEST: -matches.published,
+        SearchSort.PRICE_ASC: matches.price,
+        SearchSort.PRICE_DESC: -matches.price,
     }
     key = keys[sort][hits]
     if len(hits) > 4 * first:

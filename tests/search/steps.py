@@ -12,7 +12,7 @@ from app.goods.models import Good
 from app.outbox import OutboxMessage, Topic, leave
 from app.search.engine import Found, search
 from app.search.index import Changes, Document, SearchIndex
-from app.search.snapshot import Filters, Sort
+from app.search.snapshot import Filters, SearchSort
 from tests.factories import Made, make_good, make_user
 
 
@@ -40,7 +40,13 @@ def written(index: SearchIndex, documents: Sequence[Document] = (), gone: Sequen
 
 
 def find(
-    index: SearchIndex, text: str, *, sort: Sort = Sort.RELEVANCE, offset: int = 0, size: int = 20, **filters: int
+    index: SearchIndex,
+    text: str,
+    *,
+    sort: SearchSort = SearchSort.RELEVANCE,
+    offset: int = 0,
+    size: int = 20,
+    **filters: int,
 ) -> Found:
     """A search in `index`."""
     return search(index, text, filters=Filters(**filters), sort=sort, offset=offset, size=size)

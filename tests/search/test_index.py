@@ -13,7 +13,7 @@ from whoosh.index import open_dir
 from app.search.engine import Match
 from app.search.errors import IndexBusy, IndexDamaged, IndexMissing, reading_files
 from app.search.index import Changes, SearchIndex
-from app.search.snapshot import BODY, Sort, _read_postings
+from app.search.snapshot import BODY, SearchSort, _read_postings
 from tests.search.steps import document, filled, find, ids, no_changes, written
 
 
@@ -215,13 +215,13 @@ def test_a_facet_counts_what_choosing_its_value_gives(market: SearchIndex) -> No
 @pytest.mark.parametrize(
     ("sort", "expected"),
     [
-        (Sort.RELEVANCE, [4, 5, 6, 2, 3, 1]),
-        (Sort.NEWEST, [4, 5, 6, 2, 3, 1]),
-        (Sort.PRICE_ASC, [1, 5, 2, 3, 4, 6]),
-        (Sort.PRICE_DESC, [6, 4, 3, 5, 2, 1]),
+        (SearchSort.RELEVANCE, [4, 5, 6, 2, 3, 1]),
+        (SearchSort.NEWEST, [4, 5, 6, 2, 3, 1]),
+        (SearchSort.PRICE_ASC, [1, 5, 2, 3, 4, 6]),
+        (SearchSort.PRICE_DESC, [6, 4, 3, 5, 2, 1]),
     ],
 )
-def test_orders_and_pages(market: SearchIndex, sort: Sort, expected: list[int]) -> None:
+def test_orders_and_pages(market: SearchIndex, sort: SearchSort, expected: list[int]) -> None:
     assert ids(market, "台灯", sort=sort) == expected
     for size in (1, 2, 4):
         pages = [find(market, "台灯", sort=sort, offset=offset, size=size).page for offset in range(0, 7, size)]
@@ -232,9 +232,9 @@ def test_orders_and_pages(market: SearchIndex, sort: Sort, expected: list[int]) 
 
 def test_pages_of_many_hits_are_cut_from_one_order(index: SearchIndex) -> None:
     filled(index, *(document(number, "台灯", price=number % 7, published=number % 5) for number in range(1, 401)))
-    whole = ids(index, "台灯", sort=Sort.PRICE_DESC, size=400)
+    whole = ids(index, "台灯", sort=SearchSort.PRICE_DESC, size=400)
     assert whole == sorted(range(1, 401), key=lambda number: (-(number % 7), -(number % 5), -number))
-    pages = [ids(index, "台灯", sort=Sort.PRICE_DESC, offset=offset, size=30) for offset in range(0, 400, 30)]
+    pages = [ids(index, "台灯", sort=SearchSort.PRICE_DESC, offset=offset, size=30) for offset in range(0, 400, 30)]
     assert [good_id for page in pages for good_id in page] == whole
 
 
