@@ -4,7 +4,7 @@ import hashlib
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, text, update
 
 from app.clock import utcnow
 from app.extensions import db
@@ -91,3 +91,12 @@ def count_verdicts(app: Flask) -> int:
     """How many verdicts there are."""
     with app.app_context(), db.engine.connect() as connection:
         return int(connection.execute(select(func.count()).select_from(Verdict)).scalar_one())
+
+
+def waiting_for_locks(app: Flask) -> int:
+    """How many sessions of the tests' database wait for a lock."""
+    with app.app_context(), db.engine.connect() as connection:
+        waiting = text(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return int(connection.execute(waiting).scalar_one())

@@ -85,6 +85,7 @@ def test_reasons_come_in_order_and_once(shipped: Lexicon, text: str, reasons: li
         "iphonea货架",
         "2011复刻版唱片",
         "We chat about music, tele gram",
+        "Telegrams from 1900",
         "电动牙刷单支装",
         "清洗钱包,皮质柔软",
         "全新消毒品牌柜",

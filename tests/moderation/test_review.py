@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from threading import Barrier, Thread
+from threading import Barrier, Event, Thread
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from app.clock import utcnow
 from app.extensions import db
@@ -27,7 +27,9 @@ from tests.moderation.steps import (
     row_of,
     status_of,
     verdicts_of,
+    waiting_for_locks,
 )
+from tests.tasks.steps import wait_until
 
 pytestmark = pytest.mark.usefixtures("clean")
 
@@ -210,6 +212,26 @@ def test_two_conclusions_at_once_are_one(app: Flask) -> None:
     for thread in threads:
         thread.join()
     assert (status_of(app, good), messages(app)) == (GoodStatus.PUBLISHED, [("search_index", good.id)])
+
+
+def test_an_edit_while_the_check_runs(app: Flask) -> None:
+    """The check has read the good and wants to write: under lock it sees that it judged another revision."""
+    good = good_in_review(app, title="加微信")
+    finished = Event()
+
+    def check() -> None:
+        with app.app_context():
+            check_good(good_id=good.id, revision=1)
+        finished.set()
+
+    thread = Thread(target=check)
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(Good).where(Good.id == good.id).values(revision=2, title="手机"))
+        thread.start()
+        wait_until(lambda: waiting_for_locks(app) == 1, "the check waits for the edit")
+        assert not finished.is_set()
+    thread.join()
+    assert (finished.is_set(), count_verdicts(app), row_of(app, good)["revision"]) == (True, 0, 2)
 
 
 def test_the_sweep_asks_for_stale_reviews_and_no_others(app: Flask) -> None:

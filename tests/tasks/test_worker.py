@@ -38,6 +38,7 @@ from tests.moderation.steps import (
     row_of,
     status_of,
     verdicts_of,
+    waiting_for_locks,
 )
 from tests.tasks.steps import job, payloads, queued, running, wait_until, work_off, work_off_elsewhere
 
@@ -62,15 +63,6 @@ def locking(app: Flask, good: Made) -> Iterator[None]:
     with app.app_context(), db.engine.begin() as connection:
         connection.execute(select(Good.id).where(Good.id == good.id).with_for_update())
         yield
-
-
-def waiting_for_locks(app: Flask) -> int:
-    """How many sessions of the tests' database wait for a lock."""
-    with app.app_context(), db.engine.connect() as connection:
-        waiting = text(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        return int(connection.execute(waiting).scalar_one())
 
 
 def is_registered(app: Flask, name: QueueName = QueueName.DEFAULT) -> bool:
@@ -310,3 +302,33 @@ def test_two_workers_at_once_review_each_good_once(app: Flask, environment: dict
     assert [status_of(app, good) for good in goods] == [GoodStatus.PUBLISHED] * 6
     assert sorted(messages(app)) == sorted(("search_index", good.id) for good in goods)
     assert count_verdicts(app) == 12
+
+
+def test_a_job_talks_to_the_database_over_a_connection_of_its_own(app: Flask) -> None:
+    """A forked process has its parent's sockets too; two of them on one socket would read each other's answers."""
+    good = good_in_review(app)
+    ask_for_review(app, good)
+    install = """
+        CREATE TABLE backends (pid integer);
+        CREATE FUNCTION note_backend() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN INSERT INTO backends VALUES (pg_backend_pid()); RETURN NEW; END $$;
+        CREATE TRIGGER note_backend BEFORE INSERT OR UPDATE ON goods FOR EACH ROW EXECUTE FUNCTION note_backend();
+    """
+    backend = text("SELECT pg_backend_pid()")
+    with app.app_context():
+        db.engine.dispose()
+        with db.engine.begin() as connection:
+            connection.execute(text(install))
+            ours = connection.execute(backend).scalar_one()
+        try:
+            work_off(app)
+            with db.engine.connect() as connection:
+                assert connection.execute(backend).scalar_one() == ours
+                theirs = connection.execute(text("SELECT pid FROM backends")).scalars().all()
+        finally:
+            with db.engine.begin() as connection:
+                connection.execute(text("DROP TRIGGER note_backend ON goods; DROP FUNCTION note_backend"))
+                connection.execute(text("DROP TABLE backends"))
+    assert status_of(app, good) == GoodStatus.PUBLISHED
+    assert len(theirs) == 1
+    assert ours not in theirs
