@@ -14,6 +14,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+import limits
+
 PROJECT_ROOT = Path(__file__).resolve().parent
 
 
@@ -46,10 +48,46 @@ def _boolean(raw: str) -> bool:
 
 
 def _natural(raw: str) -> int:
-    number = int(raw)
-    if number < 0:
-        raise ValueError("must not be negative")
+    text = raw.strip()
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(f"must be a whole number, not negative, not {raw!r}")
+    return int(text)
+
+
+def _positive(raw: str) -> int:
+    number = _natural(raw)
+    if number == 0:
+        raise ValueError("must be above 0")
     return number
+
+
+def _port(raw: str) -> int:
+    number = _natural(raw)
+    if not 1 <= number <= 65535:
+        raise ValueError("must be 1 to 65535")
+    return number
+
+
+def _environment(raw: str) -> Environment:
+    if raw not in {each.value for each in Environment}:
+        raise ValueError(f"must be one of {', '.join(Environment)}, not {raw!r}")
+    return Environment(raw)
+
+
+def _log_level(raw: str) -> str:
+    levels = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+    if raw.strip().upper() not in levels:
+        raise ValueError(f"must be one of {', '.join(levels)}, not {raw!r}")
+    return raw.strip().upper()
+
+
+def _rate_limit(raw: str) -> str:
+    try:
+        limits.parse_many(raw)
+    except ValueError:
+        # Flask-Limiter would log it at each request, and let all of them pass.
+        raise ValueError(f"must be a rate limit like `60 per minute`, not {raw!r}") from None
+    return raw
 
 
 def _words(raw: str) -> tuple[str, ...]:
@@ -79,14 +117,14 @@ class Settings:
     """All settings of the application. Durations are seconds, sizes bytes, unless a name says otherwise."""
 
     environment: Environment = _setting(
-        "SALTFISH_ENV", Environment.DEVELOPMENT, "`development`, `testing` or `production`", Environment
+        "SALTFISH_ENV", Environment.DEVELOPMENT, "`development`, `testing` or `production`", _environment
     )
     # Stores
     database_url: str = _setting(
         "DATABASE_URL", "", "PostgreSQL, as a SQLAlchemy URL; unset: `make run` starts its own", secret=True
     )
     redis_url: str = _setting("REDIS_URL", "", "Valkey or Redis; unset: `make run` starts its own", secret=True)
-    database_pool_size: int = _setting("DATABASE_POOL_SIZE", 10, "connections kept per process", _natural)
+    database_pool_size: int = _setting("DATABASE_POOL_SIZE", 10, "connections kept per process", _positive)
     database_statement_timeout: int = _setting(
         "DATABASE_STATEMENT_TIMEOUT", 15, "seconds after which PostgreSQL ends a statement", _natural
     )
@@ -103,13 +141,13 @@ class Settings:
         "signs access and refresh tokens; at least 32 characters",
         secret=True,
     )
-    access_token_lifetime: int = _setting("ACCESS_TOKEN_LIFETIME", 3600, "seconds an access token lives", _natural)
+    access_token_lifetime: int = _setting("ACCESS_TOKEN_LIFETIME", 3600, "seconds an access token lives", _positive)
     refresh_token_lifetime: int = _setting(
-        "REFRESH_TOKEN_LIFETIME", 30 * 86400, "seconds a refresh token lives", _natural
+        "REFRESH_TOKEN_LIFETIME", 30 * 86400, "seconds a refresh token lives", _positive
     )
     # Web
     host: str = _setting("HOST", "127.0.0.1", "address the web server listens on")
-    port: int = _setting("PORT", 8000, "port of the web server", _natural)
+    port: int = _setting("PORT", 8000, "port of the web server", _port)
     public_url: str = _setting(
         "PUBLIC_URL",
         "",
@@ -129,12 +167,12 @@ class Settings:
         _boolean,
     )
     max_body_bytes: int = _setting("MAX_BODY_BYTES", 105 * 1024 * 1024, "largest request body", _natural)
-    log_level: str = _setting("LOG_LEVEL", "INFO", "level of the structured log", str.upper)
+    log_level: str = _setting("LOG_LEVEL", "INFO", "level of the structured log", _log_level)
     sql_count_header: bool = _setting(
         "SQL_COUNT_HEADER", False, "answer with `X-SQL-Statements` (benchmarks); refused in production", _boolean
     )
     # Accounts
-    captcha_lifetime: int = _setting("CAPTCHA_LIFETIME", 300, "seconds a captcha lives", _natural)
+    captcha_lifetime: int = _setting("CAPTCHA_LIFETIME", 300, "seconds a captcha lives", _positive)
     captcha_reveal: bool = _setting(
         "CAPTCHA_REVEAL",
         False,
@@ -148,15 +186,15 @@ class Settings:
         _natural,
     )
     login_failures_window: int = _setting(
-        "LOGIN_FAILURES_WINDOW", 900, "seconds after which failed logins are forgotten", _natural
+        "LOGIN_FAILURES_WINDOW", 900, "seconds after which failed logins are forgotten", _positive
     )
     # Rate limits, in Flask-Limiter's notation, per address of origin
     rate_limits_enabled: bool = _setting("RATE_LIMITS_ENABLED", True, "switch for all rate limits below", _boolean)
-    rate_limit_register: str = _setting("RATE_LIMIT_REGISTER", "60 per hour", "registrations")
-    rate_limit_captcha: str = _setting("RATE_LIMIT_CAPTCHA", "120 per 10 minutes", "captcha pictures")
-    rate_limit_login: str = _setting("RATE_LIMIT_LOGIN", "60 per minute", "logins and refreshes")
-    rate_limit_release: str = _setting("RATE_LIMIT_RELEASE", "60 per minute", "goods released or edited")
-    rate_limit_search: str = _setting("RATE_LIMIT_SEARCH", "600 per minute", "searches")
+    rate_limit_register: str = _setting("RATE_LIMIT_REGISTER", "60 per hour", "registrations", _rate_limit)
+    rate_limit_captcha: str = _setting("RATE_LIMIT_CAPTCHA", "120 per 10 minutes", "captcha pictures", _rate_limit)
+    rate_limit_login: str = _setting("RATE_LIMIT_LOGIN", "60 per minute", "logins and refreshes", _rate_limit)
+    rate_limit_release: str = _setting("RATE_LIMIT_RELEASE", "60 per minute", "goods released or edited", _rate_limit)
+    rate_limit_search: str = _setting("RATE_LIMIT_SEARCH", "600 per minute", "searches", _rate_limit)
     # Goods
     goods_in_review_limit: int = _setting(
         "GOODS_IN_REVIEW_LIMIT", 50, "goods one user may have in review at a time", _natural
@@ -179,7 +217,7 @@ class Settings:
         "ALIPAY_GATEWAY_URL", "", "the gateway; default: the sandbox at `http://GATEWAY_HOST:GATEWAY_PORT/gateway.do`"
     )
     gateway_host: str = _setting("GATEWAY_HOST", "127.0.0.1", "address the sandbox gateway listens on")
-    gateway_port: int = _setting("GATEWAY_PORT", 8001, "port of the sandbox gateway", _natural)
+    gateway_port: int = _setting("GATEWAY_PORT", 8001, "port of the sandbox gateway", _port)
     alipay_app_id: str = _setting("ALIPAY_APP_ID", "2021000000000001", "our app id at the gateway", secret=True)
     alipay_seller_id: str = _setting(
         "ALIPAY_SELLER_ID", "2088000000000001", "our merchant (seller) id at the gateway", secret=True
@@ -198,14 +236,14 @@ class Settings:
         _path,
         secret=True,
     )
-    alipay_timeout: int = _setting("ALIPAY_TIMEOUT", 10, "seconds a call to the gateway may take", _natural)
+    alipay_timeout: int = _setting("ALIPAY_TIMEOUT", 10, "seconds a call to the gateway may take", _positive)
     # Search
     search_index_path: Path = _setting(
         "SEARCH_INDEX_PATH", PROJECT_ROOT / "instance" / "search", "folder of the Whoosh index, on a local disk", _path
     )
     # Health
     worker_heartbeat_limit: int = _setting(
-        "WORKER_HEARTBEAT_LIMIT", 120, "seconds without a worker heartbeat after which `/readyz` fails", _natural
+        "WORKER_HEARTBEAT_LIMIT", 120, "seconds without a worker heartbeat after which `/readyz` fails", _positive
     )
 
     @property
@@ -241,10 +279,9 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             values[each.name] = each.metadata["parse"](raw)
         except ValueError as error:
             problems.append(f"{each.metadata['variable']}: {error}")
-    if problems:
-        raise SettingsError(problems)
     settings = Settings(**values)
-    problems = _inconsistencies(settings, given=set(values))
+    given = {each.name for each in fields(Settings) if source.get(each.metadata["variable"])}
+    problems += _inconsistencies(settings, given=given)
     if problems:
         raise SettingsError(problems)
     return settings

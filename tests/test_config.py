@@ -141,17 +141,36 @@ def test_the_key_for_tokens_has_a_least_length() -> None:
 
 
 MALFORMED = {
-    ("SALTFISH_ENV", "staging"): "SALTFISH_ENV: 'staging' is not a valid Environment",
+    ("SALTFISH_ENV", "staging"): ("SALTFISH_ENV: must be one of development, testing, production, not 'staging'"),
     **{
-        (variable, raw): f"{variable}: {told}"
+        (variable, raw): f"{variable}: must be a whole number, not negative, not {raw!r}"
         for variable in of_type("int")
-        for raw, told in (
-            ("-1", "must not be negative"),
-            ("many", "invalid literal for int() with base 10: 'many'"),
-            ("1.5", "invalid literal for int() with base 10: '1.5'"),
-        )
+        for raw in ("-1", "many", "1.5", "１")
     },
     **{(variable, raw): f"{variable}: {NOT_BOOLEAN}" for variable in of_type("bool") for raw in ("2", "maybe", "-")},
+    **{
+        (variable, "0"): f"{variable}: must be above 0"
+        for variable in (
+            "DATABASE_POOL_SIZE",
+            "ACCESS_TOKEN_LIFETIME",
+            "REFRESH_TOKEN_LIFETIME",
+            "CAPTCHA_LIFETIME",
+            "LOGIN_FAILURES_WINDOW",
+            "ALIPAY_TIMEOUT",
+            "WORKER_HEARTBEAT_LIMIT",
+        )
+    },
+    **{
+        (variable, raw): f"{variable}: must be 1 to 65535"
+        for variable in ("PORT", "GATEWAY_PORT")
+        for raw in ("0", "99999")
+    },
+    ("LOG_LEVEL", "loud"): "LOG_LEVEL: must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, not 'loud'",
+    **{
+        (variable, "banana"): f"{variable}: must be a rate limit like `60 per minute`, not 'banana'"
+        for variable in of_type("str")
+        if variable.startswith("RATE_LIMIT_")
+    },
 }
 
 
@@ -167,7 +186,7 @@ def test_what_is_malformed_is_named(variable: str, raw: str) -> None:
 
 def test_everything_malformed_is_named_at_once() -> None:
     environ = dict.fromkeys(("SALTFISH_ENV", *of_type("int"), *of_type("bool")), "?")
-    found = problems(environ)
+    found = problems(STORES | environ)
     order = [each.metadata["variable"] for each in dataclasses.fields(Settings)]
     assert [text.partition(":")[0] for text in found] == sorted(environ, key=order.index)
 
