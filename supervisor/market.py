@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from shutil import rmtree
 
@@ -129,9 +129,10 @@ def temporary_engines(options: Options) -> Iterator[dict[str, str]]:
 
 
 def _remove_temporary(folder: Path) -> None:
-    for engine in (EmbeddedPostgres(folder / "postgres"), EmbeddedValkey(folder / "valkey")):
-        engine.delete()
-    rmtree(folder)
+    with suppress(FileNotFoundError):  # another run that starts or ends just now may be removing the same folder
+        for engine in (EmbeddedPostgres(folder / "postgres"), EmbeddedValkey(folder / "valkey")):
+            engine.delete()
+        rmtree(folder)
 
 
 def _remove_stale_temporary_folders() -> None:

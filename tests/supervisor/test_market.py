@@ -230,7 +230,9 @@ def test_procfile_and_compose_run_what_the_supervisor_runs() -> None:
     assert composed == ours
     assert deployed(services["migrate"]["command"]) == ["-m", "flask", "--app", "wsgi", "db", "upgrade"]
     dockerfile = (PROJECT / "Dockerfile").read_text()
-    start = re.findall(r'^CMD \["sh", "-c", "PROMETHEUS_MULTIPROC_DIR=\$\(mktemp -d\) exec (.*)"\]$', dockerfile, re.MULTILINE)
+    start = re.findall(
+        r'^CMD \["sh", "-c", "PROMETHEUS_MULTIPROC_DIR=\$\(mktemp -d\) exec (.*)"\]$', dockerfile, re.MULTILINE
+    )
     assert deployed(start[0].replace('\\"', "")) == procfile["web"]
 
 
