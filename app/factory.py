@@ -22,6 +22,7 @@ from app.money.views import api as money_api
 from app.orders.views import api as orders_api
 from app.search.views import api as search_api
 from app.web.api import Api, IdConverter
+from app.web.bodies import CountedBodies
 from app.web.docs import docs
 from app.web.envelope import OrjsonProvider
 from app.web.errors import register_error_handlers
@@ -55,9 +56,10 @@ def build_app(settings: Settings) -> Flask:
     if settings.sql_count_header:
         with app.app_context():
             register_sql_counting(app, db.engine)
+    app.wsgi_app = CountedBodies(app.wsgi_app)  # type: ignore[method-assign] # Flask's documented way to add middleware
     if settings.trusted_proxies:
         proxies = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign] # Flask's documented way to add middleware
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign] # as above
     return app
 
 

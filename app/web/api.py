@@ -25,6 +25,7 @@ from werkzeug.routing import BaseConverter, Map
 from app.answers import Answer, Refused
 from app.extensions import limiter
 from app.web.auth import Auth, authenticate
+from app.web.bodies import read_all, read_form
 from app.web.envelope import envelope
 
 P = ParamSpec("P")
@@ -248,12 +249,12 @@ def _body_fields(declared: Operation) -> dict[str, Any]:
     """The body's fields, from JSON or from a form. An absent body counts as one without fields."""
     mimetype = request.mimetype
     if mimetype in _FORM_TYPES:
-        return {**_flat(request.form)}
+        return {**_flat(read_form())}
     if request.content_length == 0 or (request.content_length is None and not request.is_json):
         return {}
     if mimetype != "application/json":
         raise Refused(Answer.UNSUPPORTED_TYPE)
-    raw = request.get_data(cache=False)
+    raw = read_all()
     if not raw:  # many clients name the type even where they send nothing
         return {}
     try:
