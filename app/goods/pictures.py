@@ -93,7 +93,7 @@ def prepare(upload: IO[bytes], *, bytes_limit: int, pixels_limit: int) -> Prepar
     source = upload.read(bytes_limit + 1)
     if len(source) > bytes_limit:
         raise PictureRefused(f"超过 {_shown_size(bytes_limit)}")
-    image = _upright(_shrunk(_decoded(source, pixels_limit=pixels_limit)))
+    image = _upright(_decoded(source, pixels_limit=pixels_limit))
     image = _without_idle_alpha(_in_srgb(image))
     # Encoders fall back to what the decoder left here.
     image.info = {}
@@ -146,12 +146,14 @@ def _thumbnail(storage: PictureStorage, sha256: str, width: int) -> bytes:
 
 
 def _decoded(source: bytes, *, pixels_limit: int) -> Image.Image:
+    """The picture in `source`, no larger than we keep it."""
     try:
         image = Image.open(io.BytesIO(source), formats=_FORMATS)
         _check_header(image, source, pixels_limit=pixels_limit)
         # A JPEG can be decoded at a half, quarter or eighth of its size, at a fraction of the price.
         image.draft(None, (2 * LONG_SIDE, 2 * LONG_SIDE))
         image.load()
+        shrunk = _shrunk(image)  # a palette that is not there shows only when pixels become colours
     except (PictureRefused, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -160,7 +162,7 @@ def _decoded(source: bytes, *, pixels_limit: int) -> Image.Image:
         raise PictureRefused("不是 JPEG、PNG、WebP、GIF 或 AVIF 图片") from None
     except Exception as error:  # on bytes made to break them, Pillow's decoders raise nearly anything
         raise PictureRefused("已损坏或不完整") from error
-    return image
+    return shrunk
 
 
 def _check_header(image: Image.Image, source: bytes, *, pixels_limit: int) -> None:

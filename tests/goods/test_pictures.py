@@ -2,6 +2,8 @@
 
 import io
 import random
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -236,6 +238,21 @@ def test_broken_bytes_are_refused_or_shown(format: str) -> None:  # noqa: A002 -
             outcomes["shown"] += 1
     assert sum(outcomes.values()) == 150
     assert outcomes["refused"] > 10
+
+
+def test_palettes_and_transparency_that_fit_nothing_are_refused() -> None:
+    """Pillow decodes these and stumbles only over what it makes of them afterwards."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 5, 5, 8, 3, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress(bytes(5 * 6))) + chunk(b"IEND", b"")
+    palette = chunk(b"PLTE", bytes(3 * 256))
+    assert _prepare(b"\x89PNG\r\n\x1a\n" + header + palette + pixels).content_type == "image/jpeg"
+    for between in (b"", palette + chunk(b"tRNS", bytes(range(256)) * 2)):
+        with pytest.raises(PictureRefused, match=r"^已损坏或不完整$"):
+            _prepare(b"\x89PNG\r\n\x1a\n" + header + between + pixels)
 
 
 def _stored(folder: Path, image: Image.Image) -> tuple[LocalPictureStorage, PreparedPicture]:
