@@ -24,13 +24,16 @@ from app.money.refunds import leave_refund
 from app.orders.models import Order
 from app.orders.service import mark_paid
 from app.outbox import OutboxMessage, Topic, leave
-from statemachine import OrderEvent, Role, order_flow
+from statemachine import ORDER, OrderEvent, Role, order_flow
 from statemachine.order import EXPIRE_AFTER
 
 log = structlog.get_logger(__name__)
 
 # Pending refunds older than this are asked for again; a job that is merely slow is done by then.
 REFUND_SWEEP_AFTER = timedelta(seconds=60)
+
+# Money for an order that nobody could pay any more goes back without an event of the order.
+_PAID_AFTER_CLOSE = "paid_after_close"
 
 # A notification that is not believed may come from anybody and carry anything.
 _RECORDED_FIELDS = 60
@@ -164,8 +167,8 @@ def _take_payment(session: Session, payment: Payment, notification: Notification
     payment.trade_no = notification.trade_no
     session.flush()
     if not paid_now:
-        leave_refund(session, order_id=payment.order_id, reason="paid_after_close")
-        log.warning("paid_after_close", order_id=payment.order_id)
+        leave_refund(session, order_id=payment.order_id, reason=_PAID_AFTER_CLOSE)
+        log.warning(_PAID_AFTER_CLOSE, order_id=payment.order_id)
 
 
 def _record(session: Session, form: Mapping[str, str], *, refusal: str | None) -> None:
@@ -195,7 +198,7 @@ def send_refund(*, refund_id: int) -> None:
             return
         payment = session.get_one(Payment, refund.payment_id)
         refund.attempts += 1
-        request = (payment.out_trade_no, refund.amount, refund.request_no, refund.reason)
+        request = (payment.out_trade_no, refund.amount, refund.request_no, _reason_text(refund.reason))
     out_trade_no, amount, request_no, reason = request
     try:
         gateway().refund(out_trade_no=out_trade_no, amount_fen=amount, out_request_no=request_no, reason=reason)
@@ -203,6 +206,11 @@ def send_refund(*, refund_id: int) -> None:
         _note_refund(refund_id, error=str(error)[:200])
         raise
     _note_refund(refund_id, error=None)
+
+
+def _reason_text(reason: str) -> str:
+    """What the payer reads at the gateway."""
+    return "订单已关闭" if reason == _PAID_AFTER_CLOSE else ORDER.events[OrderEvent(reason)].zh
 
 
 def _note_refund(refund_id: int, *, error: str | None) -> None:

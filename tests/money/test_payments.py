@@ -416,8 +416,8 @@ def test_money_for_a_cancelled_order_goes_back_once(shop: Shop) -> None:
             service.send_refund(refund_id=1)
     assert shop.standing(purchase).refunds == [(AMOUNT, "paid_after_close", "confirmed")]
     trade = shop.sandbox.trade(purchase.order_no)
-    assert [(refund["out_request_no"], refund["amount_fen"]) for refund in trade["refunds"]] == [
-        (f"{purchase.order_no}_R1", AMOUNT)
+    assert [(refund["out_request_no"], refund["amount_fen"], refund["reason"]) for refund in trade["refunds"]] == [
+        (f"{purchase.order_no}_R1", AMOUNT, "订单已关闭")
     ]
     assert (trade["refunded_fen"], trade["status"]) == (AMOUNT, "TRADE_CLOSED")
     assert shop.notify(form) == "success"

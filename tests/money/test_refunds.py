@@ -84,7 +84,7 @@ def test_a_refund_is_sent_once_and_seen_by_the_buyer(shop: Shop, owed: Purchase)
     assert at_gateway(shop, owed) == []
     send(shop.app)
     assert sent(shop) == ("confirmed", 1, None, True)
-    assert at_gateway(shop, owed) == [(f"{owed.order_no}_R1", AMOUNT, "accept_return")]
+    assert at_gateway(shop, owed) == [(f"{owed.order_no}_R1", AMOUNT, "确认收到退货")]
     assert shop.sandbox.trade(owed.order_no)["refunded_fen"] == AMOUNT
     order = shop.client.get(f"/api/order/{owed.order_id}/", headers=owed.headers).get_json()["data"]
     assert (order["refund"]["state"], order["refund"]["amount"]) == ("confirmed", "2600.00")
@@ -144,12 +144,12 @@ def test_killed_after_the_gateway_moved_the_money(shop: Shop, owed: Purchase) ->
             out_trade_no=payment.out_trade_no,
             amount_fen=refund.amount,
             out_request_no=refund.request_no,
-            reason=refund.reason,
+            reason="确认收到退货",
         )
     assert (asked.repeated, sent(shop)) == (False, ("pending", 0, None, False))
     send(shop.app)
     assert sent(shop) == ("confirmed", 1, None, True)
-    assert at_gateway(shop, owed) == [(f"{owed.order_no}_R1", AMOUNT, "accept_return")]
+    assert at_gateway(shop, owed) == [(f"{owed.order_no}_R1", AMOUNT, "确认收到退货")]
     assert shop.sandbox.trade(owed.order_no)["refunded_fen"] == AMOUNT
 
 
@@ -164,7 +164,7 @@ def test_jobs_at_once_send_it_once(shop: Shop, owed: Purchase) -> None:
         list(pool.map(job, range(4)))
     state, attempts, error, confirmed = sent(shop)
     assert (state, error, confirmed, 1 <= attempts <= 4) == ("confirmed", None, True, True)
-    assert at_gateway(shop, owed) == [(f"{owed.order_no}_R1", AMOUNT, "accept_return")]
+    assert at_gateway(shop, owed) == [(f"{owed.order_no}_R1", AMOUNT, "确认收到退货")]
 
 
 def test_a_job_that_fails_late_takes_nothing_from_a_confirmed_refund(
