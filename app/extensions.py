@@ -1,19 +1,19 @@
 """Flask extensions and the Valkey client, unbound; `create_app` binds them."""
 
 import redis
-from flask import current_app
+from flask import current_app, request
 from flask_jwt_extended import JWTManager
 from flask_limiter import Limiter
-from flask_limiter.util import get_remote_address
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 
 from app.columns import Base
+from app.origin import network_of
 
 db = SQLAlchemy(model_class=Base)
 migrate = Migrate()
 jwt = JWTManager()
-limiter = Limiter(key_func=get_remote_address, headers_enabled=True, strategy="moving-window")
+limiter = Limiter(key_func=lambda: network_of(request.remote_addr), headers_enabled=True, strategy="moving-window")
 
 
 def valkey() -> "redis.Redis":

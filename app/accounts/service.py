@@ -58,7 +58,7 @@ def create_user(session: Session, *, username: str, password: str, is_staff: boo
     return user
 
 
-def login(*, username: str, password: str, origin: str) -> Row[Any]:
+def login(*, username: str, password: str, origin: str | None) -> Row[Any]:
     """The profile (`queries.own_profile`) of whoever proves to be `username`. `origin` is the caller's IP address.
 
     Raises Refused(LOGIN_FAILED) with the seconds to wait after too many failures, and Refused(WRONG_CREDENTIALS)
@@ -78,7 +78,7 @@ def login(*, username: str, password: str, origin: str) -> Row[Any]:
     return own_profile(found.id)
 
 
-def change_password(*, user_id: int, old_password: str, new_password: str, origin: str) -> None:
+def change_password(*, user_id: int, old_password: str, new_password: str, origin: str | None) -> None:
     """Change the password of somebody who knows the old one. Guessing it is slowed as at the login.
 
     Raises Refused with TOO_MANY_REQUESTS (and the seconds to wait), OLD_PASSWORD_WRONG, NO_SUCH_USER, or MALFORMED

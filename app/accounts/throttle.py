@@ -6,12 +6,11 @@ one closes it for twice as long as the one before: 1, 2, 4 … seconds, at most 
 the name that was tried, whether or not it exists, so the answer tells nothing about it.
 """
 
-import ipaddress
-
 from flask import current_app
 
 from app.accounts.usernames import username_key
 from app.extensions import valkey
+from app.origin import network_of
 
 LONGEST_WAIT = 15 * 60
 """Seconds."""
@@ -52,7 +51,7 @@ end
 """
 
 
-def admit(*, username: str, origin: str) -> int:
+def admit(*, username: str, origin: str | None) -> int:
     """Ask to try a password. 0: go on, and the attempt counts as failed until `forgive`; else seconds to wait."""
     settings = current_app.extensions["saltfish.settings"]
     allowed = settings.login_failures_allowed
@@ -68,17 +67,11 @@ def admit(*, username: str, origin: str) -> int:
     return -(-int(milliseconds) // 1000)
 
 
-def forgive(*, username: str, origin: str) -> None:
+def forgive(*, username: str, origin: str | None) -> None:
     """The attempt just admitted had the right password."""
     valkey().eval(_FORGIVE, 4, *_keys(username, origin))
 
 
-def _keys(username: str, origin: str) -> list[str]:
-    subjects = (f"account:{username_key(username)}", f"address:{_network(origin)}")
+def _keys(username: str, origin: str | None) -> list[str]:
+    subjects = (f"account:{username_key(username)}", f"address:{network_of(origin)}")
     return [f"login-{kind}:{subject}" for subject in subjects for kind in ("failures", "closed")]
-
-
-def _network(origin: str) -> str:
-    # An IPv6 customer has at least a /64 to take addresses from.
-    address = ipaddress.ip_address(origin)
-    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else str(address)

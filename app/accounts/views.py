@@ -30,11 +30,6 @@ from app.web.paging import Page, PageQuery, page_of
 api = Api("accounts", __name__, tag="用户")
 
 
-def _origin() -> str:
-    """The caller's IP address, as far as the setting TRUSTED_PROXIES lets it be known."""
-    return request.remote_addr or "0.0.0.0"  # noqa: S104 - not bound to: stands for servers that do not say (Unix sockets)
-
-
 @api.get("/register/", out=CaptchaOut, answer=Answer.CAPTCHA_MADE, limit="rate_limit_captcha")
 def captcha() -> CaptchaOut:
     """A captcha for the registration.
@@ -86,7 +81,7 @@ def login(*, body: LoginIn) -> LoginOut:
     After too many failures, of the account or of the caller's address, logins are refused (429) for the seconds in
     `Retry-After`, which double with each further failure.
     """
-    user = service.login(username=body.username, password=body.password.get_secret_value(), origin=_origin())
+    user = service.login(username=body.username, password=body.password.get_secret_value(), origin=request.remote_addr)
     return {**tokens.start_session(user.id), "user": own_profile_out(user)}
 
 
@@ -154,7 +149,7 @@ def change_password(*, actor: Actor, body: PasswordIn) -> None:
         user_id=actor.id,
         old_password=body.old_password.get_secret_value(),
         new_password=body.new_password.get_secret_value(),
-        origin=_origin(),
+        origin=request.remote_addr,
     )
     tokens.end_other_sessions(actor.id, keep=actor.claims["session"])
 

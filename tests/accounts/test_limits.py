@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from werkzeug.test import TestResponse
 
 from app.answers import Answer
 from tests.factories import assert_envelope
@@ -36,3 +37,15 @@ def test_the_fourth_request_is_refused_to_this_address_only(
     assert_envelope(client.open(url.rstrip("/"), method=method, json=body), Answer.TOO_MANY_REQUESTS)
     elsewhere = client.open(url, method=method, json=body, environ_base={"REMOTE_ADDR": "192.0.2.9"})
     assert_envelope(elsewhere, before)
+
+
+def test_limits_count_an_ipv6_customer_as_one_and_believe_no_stranger(app_with: Callable[..., Flask]) -> None:
+    client = app_with(rate_limits_enabled=True, rate_limit_captcha="3 per hour").test_client()
+
+    def ask(address: str, forwarded: str) -> TestResponse:
+        return client.get("/register/", environ_base={"REMOTE_ADDR": address}, headers={"X-Forwarded-For": forwarded})
+
+    for number in range(3):
+        assert_envelope(ask(f"2001:db8:1:2::{number}", f"192.0.2.{number}"), Answer.CAPTCHA_MADE)
+    assert_envelope(ask("2001:db8:1:2:ffff::9", "192.0.2.9"), Answer.TOO_MANY_REQUESTS)
+    assert_envelope(ask("2001:db8:1:3::1", "192.0.2.9"), Answer.CAPTCHA_MADE)

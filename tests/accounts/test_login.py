@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, Self
 
@@ -316,6 +317,32 @@ def test_an_ipv6_customer_is_one_address(context: Flask, first: str, second: str
     for number in range(50):
         admit(username=f"user{number}", origin=first)
     assert admit(username="another", origin=second) == (1 if same else 0)
+
+
+@pytest.mark.parametrize("forwarded", ["192.0.2.7", "192.0.2.7, 192.0.2.8", "unknown", "192.0.2.7:1234"])
+def test_nobody_chooses_the_address_they_are_counted_by(client: FlaskClient, app: Flask, forwarded: str) -> None:
+    response = log_in(client, "nobody", headers={"X-Forwarded-For": forwarded, "Forwarded": "for=192.0.2.9"})
+    assert_envelope(response, Answer.WRONG_CREDENTIALS)
+    assert valkey_keys(app, "login-*") == ["login-failures:account:nobody", f"login-failures:address:{LOCAL}"]
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "counted"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("198.51.100.1, 192.0.2.7", "192.0.2.7"),  # what the caller sent stands before what our proxy added
+        ("192.0.2.7:1234", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2::7", "2001:db8:1:2::/64"),
+        ("unix:", "unknown"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_a_trusted_proxy_names_the_address(app_with: Callable[..., Flask], forwarded: str, counted: str) -> None:
+    app = app_with(trusted_proxies=1)
+    response = log_in(app.test_client(), "nobody", headers={"X-Forwarded-For": forwarded})
+    assert_envelope(response, Answer.WRONG_CREDENTIALS)
+    assert valkey_keys(app, "login-*") == ["login-failures:account:nobody", f"login-failures:address:{counted}"]
 
 
 def test_forgiving_what_has_expired_leaves_nothing(context: Flask) -> None:
