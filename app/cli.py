@@ -2,6 +2,7 @@
 
 import click
 from flask import Flask, current_app
+from flask.cli import with_appcontext
 from rich.progress import track
 
 from app.search.cli import search_commands
@@ -15,6 +16,7 @@ def register_commands(app: Flask) -> None:
 
 
 @click.command()
+@with_appcontext
 def seed() -> None:
     """Fill the development database with a small demo market; again and again without doubling anything."""
     if current_app.extensions["saltfish.settings"].is_production:

@@ -40,14 +40,13 @@ def seed_market(*, track: Progress) -> None:
     people = {name: _person(name) for name in track(PEOPLE, "people")}
     for name, address in ADDRESSES.items():
         _address(people[name], address)
-    for good in track(GOODS, "goods"):
-        _good(people[good.owner], good)
+    goods = {good.title: _good(people[good.owner], good) for good in track(GOODS, "goods")}
     if current_app.extensions["saltfish.settings"].alipay_gateway_url:
         return  # a gateway that is not ours: its books cannot be filled with payments that never were
     sandbox = SandboxSettings.from_environment()
     books = Store(sandbox.store, notification_fields_for(sandbox))
     for order in track(ORDERS, "orders"):
-        _order(people, order, books)
+        _order(people, order, goods[order.title], books)
 
 
 def _person(username: str) -> int:
@@ -64,10 +63,10 @@ def _address(user_id: int, texts: dict[str, str]) -> None:
             add_address(user_id=user_id, is_default=True, **texts)
 
 
-def _good(owner_id: int, wanted: DemoGood) -> None:
+def _good(owner_id: int, wanted: DemoGood) -> int:
     with transaction() as session:
-        good = session.scalar(select(Good).where(Good.owner_id == owner_id, Good.title == wanted.title))
-        good_id = None if good is None else good.id
+        same = select(Good.id).where(Good.owner_id == owner_id, Good.title == wanted.title)
+        good_id = session.scalar(same.order_by(Good.id).limit(1))
     if good_id is None:
         drawn = (draw_picture(category=wanted.category, seed=f"{wanted.title}-{n}") for n in range(wanted.pictures))
         good_id = release_good(
@@ -88,15 +87,16 @@ def _good(owner_id: int, wanted: DemoGood) -> None:
     if revision is not None:
         check_good(good_id=good_id, revision=revision)
         conclude_good(good_id=good_id, revision=revision)
+    return good_id
 
 
-def _order(people: dict[str, int], wanted: DemoOrder, books: Store) -> None:
+def _order(people: dict[str, int], wanted: DemoOrder, good_id: int, books: Store) -> None:
     buyer_id = people[wanted.buyer]
     with transaction() as session:
-        good = session.scalars(select(Good).where(Good.title == wanted.title)).one()
-        if good.status != GoodStatus.PUBLISHED or session.scalar(select(exists().where(Order.good_id == good.id))):
+        good = session.get_one(Good, good_id)
+        if good.status != GoodStatus.PUBLISHED or session.scalar(select(exists().where(Order.good_id == good_id))):
             return
-        good_id, seller_id = good.id, good.owner_id
+        seller_id = good.owner_id
         addresses = {
             user_id: session.scalars(select(Address.id).where(Address.user_id == user_id)).first()
             for user_id in (buyer_id, seller_id)

@@ -1,0 +1,131 @@
+"""`flask seed`: what stands on the demo market, and that filling it again changes nothing."""
+
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from app import create_app
+from app.answers import Answer
+from app.extensions import db
+from app.goods.models import CATEGORY_TEXT
+from app.money.sandbox.messages import notification_fields_for
+from app.money.sandbox.settings import SandboxSettings
+from app.money.sandbox.store import Store
+from app.seed import DEMO_LOGINS
+from config import Environment, Settings
+from statemachine import GoodStatus
+from tests.factories import assert_envelope, make_good, make_user
+
+
+@pytest.fixture(autouse=True)
+def sandbox(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean: None) -> SandboxSettings:
+    """The sandbox gateway's settings, in the environment as `make run` puts them there; its books are empty."""
+    sandbox = SandboxSettings(store=tmp_path / "trades.sqlite3", keys=settings.instance_path / "keys")
+    for name, value in sandbox.to_environment().items():
+        monkeypatch.setenv(name, value)
+    return sandbox
+
+
+def seed(app: Flask) -> None:
+    result = app.test_cli_runner().invoke(args=["seed"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+
+
+def whole_database(app: Flask) -> dict[str, list[dict[str, Any]]]:
+    with app.app_context(), db.engine.connect() as connection:
+        return {
+            table.name: [dict(row._mapping) for row in connection.execute(select(table).order_by(*table.primary_key))]
+            for table in db.metadata.sorted_tables
+        }
+
+
+def all_for_sale(client: FlaskClient) -> list[dict[str, Any]]:
+    data = assert_envelope(client.get("/api/goods/?size=100"), Answer.GOOD_FOUND)
+    items: list[dict[str, Any]] = data["items"]
+    assert data["total"] == len(items)
+    return items
+
+
+def test_a_small_market_of_everything(app: Flask, client: FlaskClient, sandbox: SandboxSettings) -> None:
+    seed(app)
+    goods = all_for_sale(client)
+    assert len(goods) == 30
+    assert {good["category"] for good in goods} == set(CATEGORY_TEXT)
+    assert min(len(good["pictures"]) for good in goods) == 1
+    for good in goods:
+        for picture in good["pictures"]:
+            answer = client.get(picture["url"])
+            assert (answer.status_code, answer.mimetype) == (200, "image/jpeg"), good["title"]
+    everything = whole_database(app)
+    assert Counter(good["status"] for good in everything["goods"]) == {
+        GoodStatus.PUBLISHED: 30,
+        GoodStatus.IN_TRADE: 3,
+        GoodStatus.SOLD: 3,
+    }
+    stand = Counter((order["bill_status"], order["order_status"], order["closed"]) for order in everything["orders"])
+    assert stand == dict.fromkeys(
+        [(1, 6, False), (1, 6, True), (2, 6, False), (2, 7, False), (3, 8, False), (4, 8, False), (4, 9, False)], 1
+    )
+    # What was paid, the gateway knows of: a refund finds its trade.
+    books = Store(sandbox.store, notification_fields_for(sandbox))
+    paid = {payment["out_trade_no"]: payment["trade_no"] for payment in everything["payments"]}
+    assert len(paid) == 5
+    for order_no, trade_no in paid.items():
+        trade = books.trade(order_no, now=time.time())
+        assert (trade.status, trade.trade_no) == ("TRADE_SUCCESS", trade_no)
+
+
+def test_the_logins_that_are_printed(app: Flask, client: FlaskClient) -> None:
+    seed(app)
+    staff = {}
+    for username, password, _ in DEMO_LOGINS:
+        answer = client.post("/login/", json={"username": username, "password": password})
+        staff[username] = assert_envelope(answer, Answer.LOGGED_IN)["user"]["is_staff"]
+    assert staff == {"xiaoyu": False, "laowang": False, "admin": True}
+
+
+def test_again_changes_nothing(app: Flask, sandbox: SandboxSettings) -> None:
+    seed(app)
+    before = whole_database(app)
+    seed(app)
+    assert whole_database(app) == before
+
+
+def test_goods_of_the_same_title_are_left_alone(app: Flask, client: FlaskClient) -> None:
+    """A start must not fail because somebody sells the same thing as the demo does."""
+    stranger = make_user(app)
+    titles = ["始祖鸟 冲锋衣 男款 L 黑色", "美的 破壁机 静音款"]
+    theirs = [make_good(app, stranger, title=title) for title in titles]
+    seed(app)
+    before = whole_database(app)
+    assert len(before["orders"]) == 7
+    assert {good.id for good in theirs}.isdisjoint(order["good_id"] for order in before["orders"])
+    seed(app)
+    assert whole_database(app) == before
+
+
+def test_production_refuses_it(app: Flask, settings: Settings) -> None:
+    key, public = (settings.instance_path / "keys" / name for name in ("app_private.pem", "gateway_public.pem"))
+    production = create_app(
+        replace(
+            settings,
+            environment=Environment.PRODUCTION,
+            captcha_reveal=False,
+            alipay_app_private_key_path=key,
+            alipay_public_key_path=public,
+        )
+    )
+    before = whole_database(app)
+    result = production.test_cli_runner().invoke(args=["seed"])
+    assert (result.exit_code, result.output) == (
+        1,
+        "Error: the demo market is for development; production refuses it\n",
+    )
+    assert whole_database(app) == before
