@@ -38,7 +38,7 @@ from app.moderation.queries import VERDICTS
 from app.moderation.schemas import REVIEW_STATE
 from app.orders.models import Order
 from app.web.paging import PageQuery
-from statemachine import GoodStatus
+from statemachine import GoodStatus, TradeMode
 from statemachine.good import GOOD_TEXT, TRADE_TEXT
 
 
@@ -204,7 +204,7 @@ def browse(query: BrowseQuery) -> tuple[list[GoodOut], int]:
     if query.category is not None:
         conditions.append(Good.category == query.category)
     if query.trade_mode is not None:
-        conditions.append(Good.trade_mode == query.trade_mode)
+        conditions.append(Good.trade_mode.in_((query.trade_mode, TradeMode.ANY)))
     if query.price_min is not None:
         conditions.append(Good.price >= query.price_min)
     if query.price_max is not None:
