@@ -4,7 +4,7 @@ Each pytest process gets a database and a Valkey number of its own, so runs may 
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import flask_migrate
@@ -16,7 +16,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import make_url, text
 
 from app import create_app
-from app.extensions import db
+from app.extensions import db, limiter
+from app.logs import configure_logging
 from app.money.sandbox.keys import create_keys
 from config import Environment, Settings, load_settings
 from supervisor.market import temporary_engines
@@ -129,3 +130,27 @@ def live_server(app: Flask, environment: dict[str, str], clean: None) -> Iterato
     """The application as granian serves it, in processes of its own, on empty stores."""
     with LiveServer.start(environment) as server:
         yield server
+
+
+MakeApp = Callable[..., Flask]
+
+
+@pytest.fixture
+def make_app(clean: None, environment: dict[str, str], settings: Settings) -> Iterator[MakeApp]:
+    """`make_app(LOG_LEVEL="INFO")`: an application of its own on the same stores, with these variables changed."""
+    made: list[Flask] = []
+    limits_on = limiter.enabled
+
+    def make(**variables: str) -> Flask:
+        made.append(create_app(load_settings({**environment, **variables})))
+        return made[-1]
+
+    yield make
+    for application in made:
+        with application.app_context():
+            db.session.remove()
+            db.engine.dispose()
+        application.extensions["valkey"].close()
+    # The extension and the logging are the process's, not the application's.
+    limiter.enabled = limits_on
+    configure_logging(settings.log_level)

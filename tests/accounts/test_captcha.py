@@ -2,7 +2,6 @@
 
 import base64
 import io
-from collections.abc import Callable
 
 import pytest
 from flask import Flask
@@ -15,6 +14,7 @@ from app.answers import Answer
 from app.extensions import valkey
 from config import Settings
 from tests.accounts.steps import all_rows, at_once, register
+from tests.conftest import MakeApp
 from tests.factories import assert_envelope
 
 
@@ -36,8 +36,8 @@ def test_every_captcha_is_new(client: FlaskClient) -> None:
     assert len({each["image"] for each in made}) == 10
 
 
-def test_the_answer_stays_inside_unless_the_setting_reveals_it(app_with: Callable[..., Flask]) -> None:
-    app = app_with(captcha_reveal=False)
+def test_the_answer_stays_inside_unless_the_setting_reveals_it(make_app: MakeApp) -> None:
+    app = make_app(CAPTCHA_REVEAL="0")
     response = app.test_client().get("/register/")
     data = assert_envelope(response, Answer.CAPTCHA_MADE)
     assert set(data) == {"captcha_id", "image"}

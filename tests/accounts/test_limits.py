@@ -1,13 +1,12 @@
 """Rate limits of the account URLs, per address of origin."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask
 from werkzeug.test import TestResponse
 
 from app.answers import Answer
+from tests.conftest import MakeApp
 from tests.factories import assert_envelope
 
 REFUSED_LOGIN = {"username": "nobody", "password": "wrong-pass-1"}
@@ -24,10 +23,10 @@ REFUSED_LOGIN = {"username": "nobody", "password": "wrong-pass-1"}
     ],
 )
 def test_the_fourth_request_is_refused_to_this_address_only(
-    app_with: Callable[..., Flask], method: str, url: str, body: Any, before: Answer
+    make_app: MakeApp, method: str, url: str, body: Any, before: Answer
 ) -> None:
-    three = dict.fromkeys(("rate_limit_captcha", "rate_limit_register", "rate_limit_login"), "3 per hour")
-    client = app_with(rate_limits_enabled=True, **three).test_client()
+    three = dict.fromkeys(("RATE_LIMIT_CAPTCHA", "RATE_LIMIT_REGISTER", "RATE_LIMIT_LOGIN"), "3 per hour")
+    client = make_app(RATE_LIMITS_ENABLED="1", **three).test_client()
     for _ in range(3):
         assert_envelope(client.open(url, method=method, json=body), before)
     response = client.open(url, method=method, json=body)
@@ -39,8 +38,8 @@ def test_the_fourth_request_is_refused_to_this_address_only(
     assert_envelope(elsewhere, before)
 
 
-def test_limits_count_an_ipv6_customer_as_one_and_believe_no_stranger(app_with: Callable[..., Flask]) -> None:
-    client = app_with(rate_limits_enabled=True, rate_limit_captcha="3 per hour").test_client()
+def test_limits_count_an_ipv6_customer_as_one_and_believe_no_stranger(make_app: MakeApp) -> None:
+    client = make_app(RATE_LIMITS_ENABLED="1", RATE_LIMIT_CAPTCHA="3 per hour").test_client()
 
     def ask(address: str, forwarded: str) -> TestResponse:
         return client.get("/register/", environ_base={"REMOTE_ADDR": address}, headers={"X-Forwarded-For": forwarded})

@@ -2,7 +2,6 @@
 
 import sys
 import time
-from collections.abc import Callable
 from types import FrameType
 from typing import Any, Self
 
@@ -22,6 +21,7 @@ from app.clock import shown
 from app.extensions import db, valkey
 from config import Settings
 from tests.accounts.steps import all_rows, at_once, log_in, session_of, valkey_keys
+from tests.conftest import MakeApp
 from tests.factories import PASSWORD, assert_envelope, make_user
 
 LOCAL = "127.0.0.1"
@@ -338,8 +338,8 @@ def test_nobody_chooses_the_address_they_are_counted_by(client: FlaskClient, app
         ("unknown", "unknown"),
     ],
 )
-def test_a_trusted_proxy_names_the_address(app_with: Callable[..., Flask], forwarded: str, counted: str) -> None:
-    app = app_with(trusted_proxies=1)
+def test_a_trusted_proxy_names_the_address(make_app: MakeApp, forwarded: str, counted: str) -> None:
+    app = make_app(TRUSTED_PROXIES="1")
     response = log_in(app.test_client(), "nobody", headers={"X-Forwarded-For": forwarded})
     assert_envelope(response, Answer.WRONG_CREDENTIALS)
     assert valkey_keys(app, "login-*") == ["login-failures:account:nobody", f"login-failures:address:{counted}"]

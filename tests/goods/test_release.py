@@ -11,6 +11,7 @@ from app.extensions import db
 from app.goods.models import CATEGORY_TEXT
 from config import Settings
 from statemachine import GoodStatus
+from tests.conftest import MakeApp
 from tests.factories import assert_envelope, auth_headers, make_good, make_user, picture_bytes
 from tests.goods.steps import (
     FORM,
@@ -201,18 +202,16 @@ def test_a_token_of_nobody(app: Flask, client: FlaskClient, settings: Settings) 
     assert everything(app, settings) == before
 
 
-def test_the_rate_is_limited(app: Flask, client: FlaskClient) -> None:
-    """`RATE_LIMIT_RELEASE` is the setting of release and edit; that limits work at all is tested with the web."""
-    limited = {
-        operation.name: operation.limit
-        for operation in app.blueprints["goods"].operations  # type: ignore[attr-defined] # our Api
-        if operation.limit
-    }
-    assert limited == {
-        "goods.release": "rate_limit_release",
-        "goods.replace": "rate_limit_release",
-        "goods.change": "rate_limit_release",
-    }
+def test_the_rate_is_limited(make_app: MakeApp, settings: Settings) -> None:
+    app = make_app(RATE_LIMITS_ENABLED="1", RATE_LIMIT_RELEASE="2 per hour")
+    client, headers = app.test_client(), auth_headers(app, make_user(app))
+    for _ in range(2):
+        assert_envelope(client.post(URL, json=FORM, headers=headers), Answer.GOOD_RELEASED)
+    before = everything(app, settings)
+    response = client.post(URL, json=FORM, headers=headers)
+    assert assert_envelope(response, Answer.TOO_MANY_REQUESTS) is None
+    assert 0 < int(response.headers["Retry-After"]) <= 3600
+    assert everything(app, settings) == before
 
 
 def test_login_is_required(app: Flask, client: FlaskClient, settings: Settings) -> None:

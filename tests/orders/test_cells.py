@@ -219,3 +219,23 @@ def test_snapshot_is_the_waybills_recipient(world: World) -> None:
     assert data["delivery"]["recipient"] == SNAPSHOT
     assert data["delivery"]["sender"] == SNAPSHOT
     assert data["delivery"]["company"] == "顺丰速运"
+
+
+@pytest.mark.parametrize("role", ["buyer", "seller", "stranger"])
+@pytest.mark.parametrize("phase", PHASES, ids=lambda phase: "-".join(map(str, phase)))
+def test_hiding(world: World, phase: OrderPhase, role: str) -> None:
+    order = _order_at(world, phase)
+    before = _everything(world.app)
+    response = world.client.delete(f"/api/edit_order/{order.id}/", headers=auth_headers(world.app, world.people[role]))
+    finished = phase.closed or phase == OrderPhase(3, 8)
+    if role == "stranger":
+        assert_envelope(response, Answer.NO_SUCH_ORDER)
+    elif not finished:
+        assert assert_envelope(response, Answer.WRONG_STATE)["reasons"] == ["订单尚未结束"]
+    if role == "stranger" or not finished:
+        assert _everything(world.app) == before
+        return
+    assert assert_envelope(response, Answer.ORDER_HIDDEN) is None
+    with world.app.app_context():
+        hidden = db.session.execute(select(Order.hidden_by_buyer, Order.hidden_by_seller)).one()
+    assert hidden == (role == "buyer", role == "seller")

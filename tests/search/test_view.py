@@ -1,8 +1,6 @@
 """`GET /test/`."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,13 +8,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event
 
-from app import create_app
 from app.answers import Answer
-from app.extensions import db, limiter
+from app.extensions import db
 from app.search import service
 from app.search.errors import IndexDamaged
-from config import Settings
 from statemachine import GoodStatus
+from tests.conftest import MakeApp
 from tests.factories import Made, StatementCounter, assert_envelope, make_good, make_user
 from tests.search.steps import announce, change_good, release
 
@@ -291,22 +288,11 @@ def test_a_page_takes_one_statement(app: Flask, client: FlaskClient, phones: lis
     assert len(counter.statements) == 1
 
 
-@pytest.fixture
-def hurried(settings: Settings, clean: None) -> Iterator[FlaskClient]:
-    """A client of an application that allows three searches an hour."""
-    enabled = limiter.enabled  # one limiter serves every application of the process
-    limited = create_app(replace(settings, rate_limits_enabled=True, rate_limit_search="3 per hour"))
-    yield limited.test_client()
-    with limited.app_context():
-        db.engine.dispose()
-    limited.extensions["valkey"].close()
-    limiter.enabled = enabled
-
-
-def test_searches_are_limited(hurried: FlaskClient) -> None:
+def test_searches_are_limited(make_app: MakeApp) -> None:
+    client = make_app(RATE_LIMITS_ENABLED="1", RATE_LIMIT_SEARCH="3 per hour").test_client()
     for _ in range(3):
-        nothing(hurried, "台灯")
-    response = hurried.get("/test/", query_string={"q": "台灯"})
+        nothing(client, "台灯")
+    response = client.get("/test/", query_string={"q": "台灯"})
     assert assert_envelope(response, Answer.TOO_MANY_REQUESTS) is None
     assert 0 < int(response.headers["Retry-After"]) <= 3600
 

@@ -13,8 +13,8 @@ from flask_jwt_extended import create_access_token, create_refresh_token
 from app.answers import Answer
 from app.web.api import Api
 from app.web.auth import deny_token
+from tests.conftest import MakeApp
 from tests.factories import assert_envelope, auth_headers, make_user
-from tests.web.conftest import MakeApp
 
 SESSION = {"session": "a-session"}
 

@@ -18,8 +18,8 @@ from app.extensions import db, valkey
 from app.version import __version__
 from app.web.health import RELAY_HEARTBEAT_KEY
 from config import PROJECT_ROOT
+from tests.conftest import MakeApp
 from tests.factories import assert_envelope
-from tests.web.conftest import MakeApp
 
 NAMES = ["database", "migrations", "valkey", "worker_default", "worker_search", "relay"]
 HEADS = sorted(ScriptDirectory(str(PROJECT_ROOT / "migrations")).get_heads())

@@ -9,8 +9,8 @@ import structlog
 from flask import Flask
 
 from app.answers import Answer
+from tests.conftest import MakeApp
 from tests.factories import PASSWORD, assert_envelope
-from tests.web.conftest import MakeApp
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

@@ -19,9 +19,9 @@ from app.extensions import db, valkey
 from app.outbox import OutboxMessage, Topic
 from app.web.metrics import observe_request
 from statemachine import GoodStatus, OrderPhase
+from tests.conftest import MakeApp
 from tests.factories import make_good, make_order, make_user
 from tests.live import LiveServer
-from tests.web.conftest import MakeApp
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
