@@ -13,6 +13,7 @@ import pytest
 import redis
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import settings as hypothesis_settings
 from sqlalchemy import make_url, text
 
 from app import create_app
@@ -23,6 +24,10 @@ from config import Environment, Settings, load_settings
 from supervisor.market import temporary_engines
 from supervisor.options import Options
 from tests.live import LiveServer
+
+# A property that takes long on a busy machine is no failure.
+hypothesis_settings.register_profile("saltfish", deadline=None)
+hypothesis_settings.load_profile("saltfish")
 
 
 @pytest.fixture(scope="session")
