@@ -1,7 +1,6 @@
 """Money: integer fen inside, a decimal string in yuan with two places outside. Never a float."""
 
 import re
-from decimal import Decimal
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -27,7 +26,7 @@ def parse_yuan(value: object) -> int:
 
     Raises ValueError for anything else: more places, signs, exponents, NaN, booleans, other types, overflow.
     """
-    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError("金额格式不正确")  # noqa: TRY004 - pydantic turns ValueError into an answer
     # repr gives a JSON number back as it was written: 0.1 → "0.1". An exponent or NaN fails the pattern.
     text = value if isinstance(value, str) else repr(value)
@@ -40,6 +39,14 @@ def parse_yuan(value: object) -> int:
     return fen
 
 
+def _parse_price(value: object) -> int:
+    """As `parse_yuan`; nothing costs nothing."""
+    fen = parse_yuan(value)
+    if fen == 0:
+        raise ValueError("金额须大于 0")  # pydantic's own words would count in fen
+    return fen
+
+
 _YUAN_SCHEMA = {
     "anyOf": [
         {"type": "string", "pattern": r"^[0-9]{1,7}(\.[0-9]{1,2})?$"},
@@ -48,10 +55,10 @@ _YUAN_SCHEMA = {
     "description": "yuan, at most two decimal places",
 }
 
-YuanIn = Annotated[int, BeforeValidator(parse_yuan), Field(ge=0, le=MAX_FEN), WithJsonSchema(_YUAN_SCHEMA)]
+YuanIn = Annotated[int, BeforeValidator(parse_yuan), WithJsonSchema(_YUAN_SCHEMA)]
 """A request field in yuan; its value is fen."""
 
-PriceIn = Annotated[int, BeforeValidator(parse_yuan), Field(ge=1, le=MAX_FEN), WithJsonSchema(_YUAN_SCHEMA)]
+PriceIn = Annotated[int, BeforeValidator(_parse_price), WithJsonSchema(_YUAN_SCHEMA)]
 """As `YuanIn`, at least one fen."""
 
 YuanOut = Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]{2}$", examples=["5642.50"])]

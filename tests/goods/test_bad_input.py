@@ -18,6 +18,7 @@ URL = "/api/good_release/"
 
 FORBIDDEN = "含有不允许的字符"
 NOT_MONEY = "金额须为不超过两位小数的数字"
+NOT_FREE = "金额须大于 0"
 NO_PICTURE = "不是 JPEG、PNG、WebP、GIF 或 AVIF 图片"
 DAMAGED = "已损坏或不完整"
 
@@ -39,9 +40,9 @@ BAD_FIELDS: list[tuple[str, Any, str]] = [
     ("description", {"text": "述"}, "须为文字"),
     ("description", "空\x00字符", FORBIDDEN),
     ("description", "反\u202e转", FORBIDDEN),
-    ("price", "0", "不能小于 1"),
-    ("price", 0, "不能小于 1"),
-    ("price", "0.00", "不能小于 1"),
+    ("price", "0", NOT_FREE),
+    ("price", 0, NOT_FREE),
+    ("price", "0.00", NOT_FREE),
     ("price", -1, NOT_MONEY),
     ("price", "-0.01", NOT_MONEY),
     ("price", "1.234", NOT_MONEY),
@@ -61,7 +62,7 @@ BAD_FIELDS: list[tuple[str, Any, str]] = [
     ("freight", -1, NOT_MONEY),
     ("freight", "0.001", NOT_MONEY),
     ("freight", None, "金额格式不正确"),
-    ("original_price", "0", "不能小于 1"),
+    ("original_price", "0", NOT_FREE),
     ("original_price", "1.999", NOT_MONEY),
     ("category", 0, "不能小于 1"),
     ("category", 10, "不能大于 9"),
