@@ -21,11 +21,11 @@ from app.money.gateways.alipay import AlipayGateway
 from app.money.gateways.base import Gateway, GatewayRefused, GatewayUnavailable, Notification, NotificationRefused
 from app.money.models import GatewayNotification, Payment, Refund, RefundState
 from app.money.refunds import leave_refund
+from app.orders.lifecycle import pay_by
 from app.orders.models import Order
 from app.orders.service import mark_paid
 from app.outbox import OutboxMessage, Topic, leave
 from statemachine import ORDER, OrderEvent, Role, order_flow
-from statemachine.order import EXPIRE_AFTER
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +78,7 @@ def bill_of(*, order_id: int, buyer_id: int | None = None) -> Bill:
     if row is None or (buyer_id is not None and row.buyer_id != buyer_id):
         raise Refused(Answer.NO_SUCH_ORDER)
     unpaid = row.bill_status == 1
-    expires_at = row.phase_since + EXPIRE_AFTER.default
+    expires_at = pay_by(row.phase_since)
     return Bill(
         order_id=row.id,
         order_no=row.order_no,
@@ -106,7 +106,7 @@ def start_payment(*, buyer_id: int, order_id: int, return_url: str) -> str:
         reasons = order_flow.why_not(order.phase, OrderEvent.PAY, Role.GATEWAY)
         if reasons:
             raise Refused(Answer.WRONG_STATE, data={"reasons": [reason.zh for reason in reasons]})
-        expires_at = order.phase_since + EXPIRE_AFTER.default
+        expires_at = pay_by(order.phase_since)
         if utcnow() >= expires_at:
             raise Refused(Answer.PAYMENT_LATE)
         session.execute(

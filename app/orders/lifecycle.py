@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Final
 
-from app.clock import shown
+from app.clock import shown, utcnow
 from app.orders.schemas import ActionOut, DeadlineOut, StateOut
 from statemachine import ORDER, BillStatus, OrderEvent, OrderFacts, OrderPhase, Role, order_flow
-from statemachine.order import BILL_TEXT, ORDER_TEXT
+from statemachine.order import BILL_TEXT, EXPIRE_AFTER, ORDER_TEXT
 
 # The URLs of the events that this API serves. An event without one is not offered to clients.
 EVENT_URLS: Final[dict[OrderEvent, tuple[str, str]]] = {
@@ -29,14 +29,29 @@ def may_hide(phase: OrderPhase) -> bool:
     return phase.closed or phase.bill == BillStatus.SELLER_PAID
 
 
-def actions(*, order_id: int, phase: OrderPhase, role: Role, facts: OrderFacts, hidden: bool) -> list[ActionOut]:
-    """The buttons `role` has on an order at `phase`."""
+def pay_by(since: datetime) -> datetime:
+    """Until when an order that was made at `since` can be paid."""
+    return since + EXPIRE_AFTER.default
+
+
+def served(phase: OrderPhase, role: Role, facts: OrderFacts) -> list[OrderEvent]:
+    """The events that `role` may fire at `phase` and that have a URL for it."""
+    return [
+        event
+        for event in order_flow.allowed(phase, role, facts)
+        if event in EVENT_URLS and not (event is OrderEvent.RECEIVE and role is Role.SELLER)
+    ]
+
+
+def actions(
+    *, order_id: int, phase: OrderPhase, since: datetime, role: Role, facts: OrderFacts, hidden: bool
+) -> list[ActionOut]:
+    """The buttons `role` has on an order that entered `phase` at `since`."""
     offered: list[ActionOut] = []
-    if role is Role.BUYER and OrderEvent.PAY in order_flow.allowed(phase, Role.GATEWAY):
+    payable = OrderEvent.PAY in order_flow.allowed(phase, Role.GATEWAY) and utcnow() < pay_by(since)
+    if role is Role.BUYER and payable:
         offered.append({"name": "pay", "text": "付款", "method": "POST", "url": f"/order/pay/{order_id}/"})
-    for event in order_flow.allowed(phase, role, facts):
-        if event not in EVENT_URLS or (event is OrderEvent.RECEIVE and role is Role.SELLER):
-            continue
+    for event in served(phase, role, facts):
         method, url = EVENT_URLS[event]
         text = ORDER.events[event].zh
         offered.append({"name": event.value, "text": text, "method": method, "url": url.format(id=order_id)})

@@ -24,6 +24,7 @@ from app.answers import Answer, Refused
 from app.clock import shown, shown_or_none
 from app.database import reading, row_or_none, rows
 from app.fen import format_yuan
+from app.goods.queries import picture_url
 from app.money.models import Payment, Refund
 from app.orders.lifecycle import actions, deadline
 from app.orders.models import Direction, Order, OrderEventRecord, RefundRequest, Waybill
@@ -147,7 +148,7 @@ def order_out(row: Row[Any], *, role: Role) -> OrderOut:
     phase = OrderPhase(row.bill_status, row.order_status, row.closed)
     facts = facts_of(row)
     hidden = row.hidden_by_buyer if role is Role.BUYER else row.hidden_by_seller
-    picture = None if row.good_picture_id is None else f"/api/pic/{row.good_picture_id}/"
+    picture = None if row.good_picture_id is None else picture_url(row.good_picture_id)
     return {
         "id": row.id,
         "order_no": row.order_no,
@@ -165,7 +166,7 @@ def order_out(row: Row[Any], *, role: Role) -> OrderOut:
         "order_status_text": ORDER_TEXT[row.order_status],
         "closed": row.closed,
         "closed_reason": row.closed_reason,
-        "actions": actions(order_id=row.id, phase=phase, role=role, facts=facts, hidden=hidden),
+        "actions": actions(order_id=row.id, phase=phase, since=row.phase_since, role=role, facts=facts, hidden=hidden),
         "deadline": deadline(phase=phase, since=row.phase_since, facts=facts),
         "address": row.address,
         "delivery": _waybill(row, "delivery"),

@@ -9,13 +9,15 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.accounts.models import User
 from app.accounts.service import address_snapshot
 from app.answers import Answer, Refused, field_errors
 from app.clock import SHANGHAI, utcnow
 from app.database import transaction
 from app.goods.models import Good, Picture
+from app.goods.queries import is_public
 from app.money.refunds import leave_refund
-from app.orders.lifecycle import may_hide
+from app.orders.lifecycle import may_hide, served
 from app.orders.models import Direction, Order, OrderEventRecord, RefundRequest, Waybill
 from app.orders.queries import facts_of, role_of
 from app.outbox import Topic, leave
@@ -23,7 +25,6 @@ from statemachine import (
     ORDER,
     Forbidden,
     GoodEvent,
-    GoodPhase,
     GoodRole,
     GoodStatus,
     OrderEvent,
@@ -45,12 +46,14 @@ def buy_good(*, buyer_id: int, good_id: int, address_id: int | None, trade_mode:
     """Buy a good: one order at (1, 6), the good in trade. Returns the order's id.
 
     `address_id` is required unless the trade is 当面交易; `trade_mode` only matters where the good leaves it open.
-    Price, freight and seller are the good's. Raises NO_SUCH_GOOD, OWN_GOOD, GOOD_NOT_FOR_SALE,
-    TRADE_MODE_REFUSED, NO_SUCH_ADDRESS, or MALFORMED naming the missing field.
+    Price, freight and seller are the good's. Raises NO_SUCH_USER, NO_SUCH_GOOD, OWN_GOOD,
+    GOOD_NOT_FOR_SALE, TRADE_MODE_REFUSED, NO_SUCH_ADDRESS, or MALFORMED naming the missing field.
     """
     with transaction() as session:
+        if session.scalar(select(User.id).where(User.id == buyer_id)) is None:
+            raise Refused(Answer.NO_SUCH_USER)
         good = session.scalar(select(Good).where(Good.id == good_id).with_for_update())
-        if good is None or not _is_public(good.phase):
+        if good is None or not is_public(good.status, deleted=good.deleted):
             raise Refused(Answer.NO_SUCH_GOOD)
         if good.owner_id == buyer_id:
             raise Refused(Answer.OWN_GOOD)
@@ -293,12 +296,8 @@ def _standing(order: Order, *, event: str, role: Role, reasons: list[str]) -> di
         "order_status": phase.goods,
         "closed": phase.closed,
         "reasons": reasons,
-        "allowed": [allowed.value for allowed in order_flow.allowed(phase, role, facts_of(order))],
+        "allowed": [each.value for each in served(phase, role, facts_of(order))],
     }
-
-
-def _is_public(phase: GoodPhase) -> bool:
-    return not phase.deleted and phase.status in (GoodStatus.PUBLISHED, GoodStatus.IN_TRADE, GoodStatus.SOLD)
 
 
 def _settled_mode(offered: int, wanted: int | None) -> TradeMode:

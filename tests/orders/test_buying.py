@@ -17,6 +17,7 @@ from app.outbox import OutboxMessage
 from statemachine import GoodStatus, OrderPhase, TradeMode
 from tests.factories import (
     SNAPSHOT,
+    Made,
     assert_envelope,
     auth_headers,
     make_address,
@@ -186,6 +187,19 @@ def test_somebody_elses_address(app: Flask, client: FlaskClient) -> None:
         f"/api/buy/{good.id}/", json={"address_id": make_address(app, other).id}, headers=auth_headers(app, buyer)
     )
     assert_envelope(response, Answer.NO_SUCH_ADDRESS)
+    assert _counts(app) == (0, 0, 0)
+
+
+def test_nobody_buys(app: Flask, client: FlaskClient) -> None:
+    """A token outlives its user where the database was made anew."""
+    nobody = Made(10**9, {})
+    for mode in (TradeMode.FACE_TO_FACE, TradeMode.COURIER):
+        good = make_good(app, make_user(app), trade_mode=mode)
+        body = {} if mode is TradeMode.FACE_TO_FACE else {"address_id": make_address(app, make_user(app)).id}
+        response = client.post(f"/api/buy/{good.id}/", json=body, headers=auth_headers(app, nobody))
+        assert assert_envelope(response, Answer.NO_SUCH_USER) is None
+        with app.app_context():
+            assert db.session.get_one(Good, good.id).status == GoodStatus.PUBLISHED
     assert _counts(app) == (0, 0, 0)
 
 

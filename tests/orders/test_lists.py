@@ -1,10 +1,13 @@
 """Lists, filters, paging, hiding per side; and that no list does a query per row."""
 
+from datetime import timedelta
+
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event
 
 from app.answers import Answer
+from app.clock import utcnow
 from app.extensions import db
 from statemachine import GoodStatus, OrderPhase
 from tests.factories import Made, StatementCounter, assert_envelope, auth_headers, make_good, make_order, make_user
@@ -109,6 +112,29 @@ def test_an_order_under_way_cannot_be_hidden(app: Flask, client: FlaskClient) ->
         )
         == 1
     )
+
+
+def test_paying_is_offered_while_it_can_be_done(app: Flask, client: FlaskClient) -> None:
+    seller, buyer = make_user(app), make_user(app)
+    headers = auth_headers(app, buyer)
+    for age, offered in ((timedelta(minutes=29), ["pay", "cancel"]), (timedelta(minutes=30), ["cancel"])):
+        good = make_good(app, seller, status=GoodStatus.IN_TRADE)
+        order = make_order(app, good, buyer, phase_since=utcnow() - age)
+        data = assert_envelope(client.get(f"/api/order/{order.id}/", headers=headers), Answer.ORDER_FOUND)
+        assert [action["name"] for action in data["actions"]] == offered
+        answer = client.post(f"/order/pay/{order.id}/", headers=headers)
+        assert answer.status_code == (302 if "pay" in offered else Answer.PAYMENT_LATE.http)
+
+
+def test_a_refusal_names_only_what_can_be_done_here(app: Flask, client: FlaskClient) -> None:
+    seller, buyer = make_user(app), make_user(app)
+    (order,) = _sold_orders(app, seller, buyer, [OrderPhase(4, 9)])
+    headers = auth_headers(app, seller)
+    data = assert_envelope(client.post(f"/api/cancel_order/{order.id}/", headers=headers), Answer.WRONG_STATE)
+    assert data["allowed"] == ["accept_return"]
+    (order,) = _sold_orders(app, seller, buyer, [OrderPhase(4, 8)])
+    data = assert_envelope(client.post(f"/api/cancel_order/{order.id}/", headers=headers), Answer.WRONG_STATE)
+    assert data["allowed"] == []  # the machine would let the seller decide; no URL serves that yet
 
 
 def test_three_refund_requests(app: Flask, client: FlaskClient) -> None:
