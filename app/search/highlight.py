@@ -62,7 +62,7 @@ def _matches(text: str, pattern: re.Pattern[str] | None) -> list[tuple[int, int]
     if pattern is None:
         return []
     normalised = normalise(text)
-    if len(normalised) == len(text) and is_normalized("NFKC", text):
+    if len(normalised) == len(text) == len(text.casefold()) and is_normalized("NFKC", text):
         return [match.span() for match in pattern.finditer(normalised)]
     # Some characters may have become several or none (`㎏`, zero-width space): go by each one's own normal form.
     forms = [_normal_form(character) for character in text]

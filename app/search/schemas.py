@@ -95,8 +95,8 @@ def search_out(results: Results, query: SearchQuery) -> SearchOut:
         {
             **good,
             "highlight": {
-                "title": str(highlighted(good["title"], pattern)),
-                "description": str(excerpt(good["description"], pattern)),
+                "title": highlighted(good["title"], pattern),
+                "description": excerpt(good["description"], pattern),
             },
         }
         for good in results.goods

@@ -17,6 +17,9 @@ from app.search.highlight import EXCERPT_LENGTH, excerpt, highlighted, pattern_o
         ("<script>alert(1)</script> 手机", {"手机"}, "&lt;script&gt;alert(1)&lt;/script&gt; <em>手机</em>"),
         ("<em>手机</em> & \"'", {"em"}, "&lt;<em>em</em>&gt;手机&lt;/<em>em</em>&gt; &amp; &quot;&#x27;"),
         ("10㎏ 哑铃 \u200b手机", {"kg", "手机"}, "10<em>㎏</em> 哑铃 \u200b<em>手机</em>"),
+        # One character that becomes two and one that becomes none: as long as before, and yet moved.
+        ("ß手机\u200b壳", {"手机"}, "ß<em>手机</em>\u200b壳"),
+        ("\ufe0f手机Straße", {"手机"}, "\ufe0f<em>手机</em>Straße"),
         ("㎏㎏手机", {"手机"}, "㎏㎏<em>手机</em>"),
         ("手机", set(), "手机"),
         ("", {"手机"}, ""),
