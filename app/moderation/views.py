@@ -17,8 +17,8 @@ api = Api("moderation", __name__, tag="审核")
     refuses=(Answer.NO_SUCH_GOOD,),
 )
 def verify_good(*, actor: Actor | None, good_id: int) -> ReviewOut:
-    """商品审核结果
+    """How the review of a good stands.
 
-    所有人可查询审核状态;商品所有者和平台客服还可查看每项检查的结论和原因。
+    Anybody may ask; its owner and staff also get each check's verdict and reasons.
     """
     return queries.review(good_id=good_id, reader_id=actor.id if actor else None)
