@@ -249,17 +249,26 @@ class Settings:
     @property
     def base_url(self) -> str:
         """Where browsers and the gateway reach the application, without a trailing slash."""
-        return self.public_url or f"http://{self.host}:{self.port}"
+        return self.public_url or f"http://{reachable(self.host)}:{self.port}"
 
     @property
     def gateway_url(self) -> str:
         """The payment gateway's entry point."""
-        return self.alipay_gateway_url or f"http://{self.gateway_host}:{self.gateway_port}/gateway.do"
+        return self.alipay_gateway_url or f"http://{reachable(self.gateway_host)}:{self.gateway_port}/gateway.do"
 
     @property
     def is_production(self) -> bool:
         """Whether development's comforts are off."""
         return self.environment is Environment.PRODUCTION
+
+
+def reachable(host: str) -> str:
+    """The address `host` that something listens on, as a URL on this machine has it.
+
+    0.0.0.0 and :: are no destinations, and IPv6 goes into brackets.
+    """
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - translated away, not bound
+    return f"[{host}]" if ":" in host else host
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from config import reachable
+
 from .errors import StartError
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -80,12 +82,6 @@ def read_options(environ: Mapping[str, str]) -> Options:
         gateway_url=text("ALIPAY_GATEWAY_URL"),
         environment=text("SALTFISH_ENV", default.environment),
     )
-
-
-def reachable(host: str) -> str:
-    """`host` as a browser on this machine writes it: 0.0.0.0 is no destination, and IPv6 goes into brackets."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - translated away, not bound
-    return f"[{host}]" if ":" in host else host
 
 
 def _refuse_taken(variable: str, host: str, port: int) -> None:

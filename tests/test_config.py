@@ -226,6 +226,14 @@ def test_addresses_follow_host_and_port() -> None:
     assert settings.gateway_url == "http://10.0.0.8:8001/gateway.do"
 
 
+def test_addresses_are_what_a_browser_takes() -> None:
+    """What is listened on is not always what can be called: the payer and the gateway's notifications go there."""
+    everywhere = load_settings(STORES | {"HOST": "0.0.0.0", "GATEWAY_HOST": "::"})
+    assert everywhere.base_url == "http://127.0.0.1:8000"
+    assert everywhere.gateway_url == "http://[::1]:8001/gateway.do"
+    assert load_settings(STORES | {"HOST": "fd00::7"}).base_url == "http://[fd00::7]:8000"
+
+
 def test_the_process_s_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable, value in (STORES | {"SALTFISH_ENV": "testing", "PORT": "8123"}).items():
         monkeypatch.setenv(variable, value)
