@@ -8,11 +8,13 @@ its default and its meaning once; the table in the README is generated from thes
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import limits
 
@@ -90,6 +92,26 @@ def _rate_limit(raw: str) -> str:
     return raw
 
 
+def _http_url(raw: str) -> str:
+    """Something to put a path or a query behind, and a Location header. Anything else would fail at the first payer."""
+    url = raw.strip()
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not re.fullmatch(r"[!-~]+", url) or "?" in url or "#" in url:
+        raise ValueError(f"must be like https://shop.example, not {raw!r}")
+    return url.rstrip("/")
+
+
+def _database_url(raw: str) -> str:
+    # PostgreSQL alone, and by the driver that is installed. The value is not shown: it may hold a password.
+    if not raw.startswith("postgresql+psycopg://"):
+        raise ValueError("must begin with postgresql+psycopg://")
+    return raw
+
+
 def _words(raw: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in raw.split(",") if word.strip())
 
@@ -121,7 +143,11 @@ class Settings:
     )
     # Stores
     database_url: str = _setting(
-        "DATABASE_URL", "", "PostgreSQL, as a SQLAlchemy URL; unset: `make run` starts its own", secret=True
+        "DATABASE_URL",
+        "",
+        "PostgreSQL, as a SQLAlchemy URL; unset: `make run` starts its own",
+        _database_url,
+        secret=True,
     )
     redis_url: str = _setting("REDIS_URL", "", "Valkey or Redis; unset: `make run` starts its own", secret=True)
     database_pool_size: int = _setting("DATABASE_POOL_SIZE", 10, "connections kept per process", _positive)
@@ -152,7 +178,7 @@ class Settings:
         "PUBLIC_URL",
         "",
         "how browsers and the gateway reach us; default `http://HOST:PORT`",
-        lambda raw: raw.rstrip("/"),
+        _http_url,
     )
     cors_origins: tuple[str, ...] = _setting(
         "CORS_ORIGINS", (), "comma-separated origins that browsers may call from; empty: none", _words
@@ -214,7 +240,10 @@ class Settings:
     )
     # Payment gateway (Alipay page pay; the sandbox speaks the same protocol)
     alipay_gateway_url: str = _setting(
-        "ALIPAY_GATEWAY_URL", "", "the gateway; default: the sandbox at `http://GATEWAY_HOST:GATEWAY_PORT/gateway.do`"
+        "ALIPAY_GATEWAY_URL",
+        "",
+        "the gateway; default: the sandbox at `http://GATEWAY_HOST:GATEWAY_PORT/gateway.do`",
+        _http_url,
     )
     gateway_host: str = _setting("GATEWAY_HOST", "127.0.0.1", "address the sandbox gateway listens on")
     gateway_port: int = _setting("GATEWAY_PORT", 8001, "port of the sandbox gateway", _port)
@@ -316,8 +345,8 @@ def _inconsistencies(settings: Settings, *, given: set[str]) -> list[str]:
     else:
         problems += [
             f"{variable}: is not set; `make run` and `make test` start a server of their own and set it"
-            for variable, value in (("DATABASE_URL", settings.database_url), ("REDIS_URL", settings.redis_url))
-            if not value
+            for variable, name in (("DATABASE_URL", "database_url"), ("REDIS_URL", "redis_url"))
+            if name not in given
         ]
     if len(settings.jwt_secret_key) < 32:
         problems.append("JWT_SECRET_KEY: must have at least 32 characters")

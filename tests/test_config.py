@@ -171,6 +171,27 @@ MALFORMED = {
         for variable in of_type("str")
         if variable.startswith("RATE_LIMIT_")
     },
+    **{
+        (variable, raw): f"{variable}: must be like https://shop.example, not {raw!r}"
+        for variable in ("PUBLIC_URL", "ALIPAY_GATEWAY_URL")
+        for raw in (
+            "shop.example",
+            "//shop.example",
+            "ftp://shop.example",
+            "https://",
+            "https://shop.example:99999",
+            "https://[::1",
+            "https://shop.example/?a=1",
+            "https://shop.example/#a",
+            "https://shop example",
+            "https://咸鱼.example",
+        )
+    },
+    # Without the value: it may hold a password.
+    **{
+        ("DATABASE_URL", raw): "DATABASE_URL: must begin with postgresql+psycopg://"
+        for raw in ("sqlite:///a.db", "postgres://user:secret@host/name", "postgresql://user:secret@host/name")
+    },
 }
 
 
