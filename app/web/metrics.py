@@ -2,8 +2,8 @@
 
 Several web processes: with `PROMETHEUS_MULTIPROC_DIR` naming a folder that exists and is empty at start,
 prometheus-client keeps the counters there and `/metrics` adds the processes up. It decides at import, so the variable
-must stand in the environment of the web processes from the start (the supervisor and the Dockerfile set it). Without
-it each process counts for itself.
+must stand in the environment of the web processes from the start (the supervisor, the Dockerfile and
+docker-compose.yml set it). Without it each process counts for itself.
 
 `/metrics` tells how the business runs; a proxy in front must not pass it on to the public.
 """

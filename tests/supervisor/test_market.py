@@ -230,6 +230,8 @@ def test_procfile_and_compose_run_what_the_supervisor_runs() -> None:
     composed = {name: deployed(services[name]["command"]) for name in ours}
     composed["web"] = [word for word in composed["web"] if word not in {ANYWHERE, str(options.port)}]
     assert composed == ours
+    # Empty at every start, as prometheus-client wants it.
+    assert services["web"]["environment"]["PROMETHEUS_MULTIPROC_DIR"] in services["web"]["tmpfs"]
     assert deployed(services["migrate"]["command"]) == ["-m", "flask", "--app", "wsgi", "db", "upgrade"]
     dockerfile = (PROJECT / "Dockerfile").read_text()
     start = re.findall(
