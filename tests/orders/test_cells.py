@@ -15,9 +15,9 @@ from app.clock import utcnow
 from app.extensions import db
 from app.goods.models import Good
 from app.money.models import Payment, Refund
-from app.orders.models import Order, OrderEventRecord
+from app.orders.models import Order, OrderEventRecord, RefundRequest, Waybill
 from app.outbox import OutboxMessage
-from statemachine import GoodStatus, OrderPhase
+from statemachine import GoodStatus, OrderPhase, TradeMode
 from tests.factories import (
     SNAPSHOT,
     Made,
@@ -112,6 +112,16 @@ DEEDS = {
     ),
 }
 
+# What else a step leaves: the good's new status (None: as it was), parcels, requests for a refund.
+LEFT: dict[str, tuple[GoodStatus | None, list[str], list[str]]] = {
+    "cancel": (GoodStatus.PUBLISHED, [], []),
+    "ship": (None, ["delivery"], []),
+    "receive": (GoodStatus.SOLD, [], []),
+    "request_refund": (None, [], ["与描述不符"]),
+    "send_back": (None, ["return"], []),
+    "accept_return": (None, [], []),
+}
+
 # The event exists from there, but for the other side: 403 instead of 409. Receiving from (2, 6) is for 当面交易.
 OTHER_SIDE = {
     ("ship", "buyer", OrderPhase(2, 6)),
@@ -137,9 +147,9 @@ def world(app: Flask, client: FlaskClient) -> World:
     return World(app, client, people, make_address(app, people["seller"]))
 
 
-def _order_at(world: World, phase: OrderPhase) -> Made:
+def _order_at(world: World, phase: OrderPhase, **columns: Any) -> Made:
     good = make_good(world.app, world.people["seller"], status=GOOD_AT.get(phase, GoodStatus.SOLD))
-    order = make_order(world.app, good, world.people["buyer"], phase=phase, history_length=0)
+    order = make_order(world.app, good, world.people["buyer"], phase=phase, history_length=0, **columns)
     if phase[:2] != (1, 6):
         _make(
             world.app,
@@ -164,7 +174,7 @@ def _everything(app: Flask) -> list[Any]:
             db.session.execute(select(Good.__table__).order_by(Good.id)).all(),
             *(
                 db.session.execute(select(func.count()).select_from(model)).scalar_one()
-                for model in (OrderEventRecord, Refund, OutboxMessage)
+                for model in (OrderEventRecord, Refund, RefundRequest, Waybill, OutboxMessage)
             ),
         ]
 
@@ -192,16 +202,47 @@ def test_cell(world: World, phase: OrderPhase, event: str, role: str) -> None:
                 *target,
             )
             refunds = db.session.scalars(select(Refund.amount)).all()
+            good = db.session.scalars(select(Good.status)).one()
+            waybills = db.session.scalars(select(Waybill.direction)).all()
+            requests = db.session.scalars(select(RefundRequest.reason)).all()
         assert refunds == ([order.amount] if target == (5, 10, True) else [])
+        new_status, parcels, asked = LEFT[event]
+        assert good == (new_status or GOOD_AT.get(phase, GoodStatus.SOLD))
+        assert (waybills, requests) == (parcels, asked)
         return
     if role == "stranger":
         assert assert_envelope(response, Answer.NO_SUCH_ORDER) is None
-    elif (event, role, phase) in OTHER_SIDE or (event == "receive" and role == "seller" and phase == OrderPhase(2, 7)):
+    elif (event, role, phase) in OTHER_SIDE:
         assert_envelope(response, Answer.FORBIDDEN)
     else:
         data = assert_envelope(response, Answer.WRONG_STATE)
         assert (data["event"], data["bill_status"], data["order_status"], data["closed"]) == (event, *phase)
         assert data["reasons"]
+    assert _everything(world.app) == before
+
+
+@pytest.mark.parametrize(
+    ("event", "role", "answer", "reasons"),
+    [
+        ("receive", "buyer", Answer.ORDER_RECEIVED, None),
+        ("receive", "seller", Answer.WRONG_STATE, ["交货码有误"]),
+        ("ship", "seller", Answer.WRONG_STATE, ["当面交易的订单不需要发货"]),
+        ("ship", "buyer", Answer.FORBIDDEN, ["只有卖家可以发货"]),
+        ("request_refund", "buyer", Answer.REFUND_REQUESTED, None),
+    ],
+)
+def test_a_paid_face_to_face_order(
+    world: World, event: str, role: str, answer: Answer, reasons: list[str] | None
+) -> None:
+    order = _order_at(world, OrderPhase(2, 6), trade_mode=TradeMode.FACE_TO_FACE, address=None)
+    before = _everything(world.app)
+    body = DEEDS[event].body | ({"address_id": world.address.id} if event == "ship" else {})
+    headers = auth_headers(world.app, world.people[role])
+    data = assert_envelope(world.client.post(DEEDS[event].url.format(id=order.id), json=body, headers=headers), answer)
+    if reasons is None:
+        assert (data["bill_status"], data["order_status"]) == ((3, 8) if event == "receive" else (4, 6))
+        return
+    assert data["reasons"] == reasons
     assert _everything(world.app) == before
 
 
