@@ -7,12 +7,16 @@ delivery is at least once, so jobs tolerate running twice.
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from sqlalchemy import BigInteger, Index, String, delete, func, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.clock import utcnow
 from app.columns import Base, created_moment, intpk
+
+RELAY_HEARTBEAT_KEY: Final = "relay-heartbeat"
+"""Valkey key that the relay sets with a lifetime; its value is when (ISO 8601, UTC). `/readyz` looks for it."""
 
 
 class Topic(StrEnum):

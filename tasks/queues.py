@@ -61,7 +61,7 @@ def enqueue(name: QueueName, job: Callable[..., None], subject_id: int, *more: i
     return queue(name).enqueue_call(
         job,
         args=(subject_id, *more),
-        job_id="-".join([_job_id(job), *map(str, (subject_id, *more))]),
+        job_id="-".join([job_id_of(job), *map(str, (subject_id, *more))]),
         depends_on=after,
         timeout=_TIMEOUT,
         # Set even though nobody waits that long: queueing an id anew keeps the expiry of the job that had it before.
@@ -79,7 +79,7 @@ def enqueue_singleton(name: QueueName, job: Callable[[], None]) -> bool:
     queued again for a few seconds.
     """
     jobs = queue(name)
-    job_id = _job_id(job)
+    job_id = job_id_of(job)
     try:
         _enqueue_alone(jobs, job, job_id, unique=True)
     except DuplicateJobError:
@@ -109,5 +109,6 @@ def _is_over(job: Job) -> bool:
     return job.ended_at is None or (now() - job.ended_at).total_seconds() > _FAILED_REST
 
 
-def _job_id(job: Callable[..., None]) -> str:
+def job_id_of(job: Callable[..., None]) -> str:
+    """What the ids of `job` begin with; a singleton's whole id."""
     return job.__name__.removesuffix("_job").replace("_", "-")

@@ -20,16 +20,13 @@ from app import create_app
 from app.clock import utcnow
 from app.database import row_or_none, transaction
 from app.extensions import valkey
-from app.outbox import OutboxMessage, Topic, done, take
+from app.outbox import RELAY_HEARTBEAT_KEY, OutboxMessage, Topic, done, take
 from tasks.payments import enqueue_refund
 from tasks.queues import QueueName, enqueue_singleton
 from tasks.search import drain_search_outbox
 from tasks.verification import add_good_verify_task
 
 log = structlog.get_logger(__name__)
-
-HEARTBEAT_KEY: Final = "relay-heartbeat"
-"""Valkey key that `app.web.health` looks for; its value is when (ISO 8601, UTC) a relay last set it."""
 
 _BATCH: Final = 100
 _IDLE_SECONDS: Final = 0.2
@@ -81,7 +78,7 @@ def run(app: Flask, stop: threading.Event) -> None:
         try:
             with app.app_context():
                 if time.monotonic() >= heartbeat_due:
-                    valkey().set(HEARTBEAT_KEY, utcnow().isoformat(), ex=_HEARTBEAT_EXPIRY)
+                    valkey().set(RELAY_HEARTBEAT_KEY, utcnow().isoformat(), ex=_HEARTBEAT_EXPIRY)
                     heartbeat_due = time.monotonic() + _HEARTBEAT_SECONDS
                 carried = relay_once()
         except (DBAPIError, redis.exceptions.RedisError) as error:

@@ -26,7 +26,7 @@ from rq.worker.base import BaseWorker
 
 from app import create_app
 from app.extensions import db
-from tasks.queues import SERIALIZER, QueueName, connect, queue
+from tasks.queues import SERIALIZER, QueueName, connect, job_id_of, queue
 from tasks.search import drain_search_outbox
 
 log = structlog.get_logger(__name__)
@@ -119,7 +119,7 @@ def forget_unfinished_drain() -> None:
     Only for whoever is alone on the index. The messages it did not get to still lie in the outbox.
     """
     jobs = queue(QueueName.SEARCH)
-    left = jobs.fetch_job(drain_search_outbox.__name__.replace("_", "-"))
+    left = jobs.fetch_job(job_id_of(drain_search_outbox))
     if left is not None and (left.get_status() == JobStatus.STARTED or jobs.get_job_position(left) is None):
         left.delete()
 

@@ -19,6 +19,7 @@ from app.answers import Answer, Refused
 from app.clock import utcnow
 from app.database import reading
 from app.extensions import valkey
+from app.outbox import RELAY_HEARTBEAT_KEY
 from app.version import __version__
 from app.web import metrics
 from app.web.api import Api
@@ -27,9 +28,6 @@ from config import PROJECT_ROOT, Settings
 log = structlog.get_logger(__name__)
 
 health = Api("health", __name__, tag="运维")
-
-# The relay (`tasks.relay`) sets it with a lifetime at each of its rounds.
-RELAY_HEARTBEAT_KEY = "relay-heartbeat"
 
 
 class AliveOut(TypedDict):

@@ -15,8 +15,8 @@ from sqlalchemy import text
 from app.answers import Answer
 from app.clock import utcnow
 from app.extensions import db, valkey
+from app.outbox import RELAY_HEARTBEAT_KEY
 from app.version import __version__
-from app.web.health import RELAY_HEARTBEAT_KEY
 from config import PROJECT_ROOT
 from tests.conftest import MakeApp
 from tests.factories import assert_envelope
