@@ -101,8 +101,5 @@ class Whole(GroupedMetadata):
         raise PydanticKnownError("int_type")
 
 
-IntIn = Annotated[int, Whole()]
-"""An integer from a client that fits a BigInteger."""
-
 IdIn = Annotated[int, Whole(1)]
 """An id in a body or query."""

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from app.fields import MAX_BIGINT, CleanText, IdIn, IntIn, Whole
+from app.fields import MAX_BIGINT, CleanText, IdIn, Whole
 
 LINE: TypeAdapter[str] = TypeAdapter(Annotated[str, CleanText(1, 10)])
 LINES: TypeAdapter[str] = TypeAdapter(Annotated[str, CleanText(0, 10, multiline=True)])
-INT: TypeAdapter[int] = TypeAdapter(IntIn)
+INT: TypeAdapter[int] = TypeAdapter(Annotated[int, Whole()])
 ID: TypeAdapter[int] = TypeAdapter(IdIn)
 DIGIT: TypeAdapter[int] = TypeAdapter(Annotated[int, Whole(1, 9)])
 
