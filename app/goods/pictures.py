@@ -7,6 +7,7 @@ client claims are not looked at.
 
 import hashlib
 import io
+import threading
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,12 @@ _THUMBNAIL_QUALITY = 80
 # within all other limits could keep a processor busy for hours.
 _MAX_JPEG_SCANS = 100
 _START_OF_SCAN = b"\xff\xda"
+
+# A few bytes may decode to all the pixels that are allowed, and take up to 800 MB meanwhile. So each process decodes
+# one picture at a time; what is left when it is shrunk takes little. The blocks that Pillow takes memory in are made
+# so large (bytes) that glibc returns them: of smaller ones every thread keeps up to 600 MB for itself.
+_decoding = threading.Lock()
+Image.core.set_block_size(64 * 1024 * 1024)  # type: ignore[attr-defined] # Pillow's manual names it, its types do not
 
 # Above its own limit Pillow warns before it decodes and refuses only from twice that limit on.
 warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -93,7 +100,9 @@ def prepare(upload: IO[bytes], *, bytes_limit: int, pixels_limit: int) -> Prepar
     source = upload.read(bytes_limit + 1)
     if len(source) > bytes_limit:
         raise PictureRefused(f"超过 {_shown_size(bytes_limit)}")
-    image = _upright(_decoded(source, pixels_limit=pixels_limit))
+    with _decoding:
+        image = _decoded(source, pixels_limit=pixels_limit)
+    image = _upright(image)
     image = _without_idle_alpha(_in_srgb(image))
     # Encoders fall back to what the decoder left here.
     image.info = {}
@@ -153,7 +162,8 @@ def _decoded(source: bytes, *, pixels_limit: int) -> Image.Image:
         # A JPEG can be decoded at a half, quarter or eighth of its size, at a fraction of the price.
         image.draft(None, (2 * LONG_SIDE, 2 * LONG_SIDE))
         image.load()
-        shrunk = _shrunk(image)  # a palette that is not there shows only when pixels become colours
+        # A palette that is not there shows only when pixels become colours.
+        shrunk = _shrunk(image)
     except (PictureRefused, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):

@@ -3,6 +3,8 @@
 import io
 import random
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from app.goods.pictures import (
     rendition_of,
 )
 from app.goods.storage import LocalPictureStorage
+from config import PROJECT_ROOT
 from tests.goods.steps import encoded, picture_in
 
 # pytest puts its own filters in place of those that app.goods.pictures sets.
@@ -253,6 +256,30 @@ def test_palettes_and_transparency_that_fit_nothing_are_refused() -> None:
     for between in (b"", palette + chunk(b"tRNS", bytes(range(256)) * 2)):
         with pytest.raises(PictureRefused, match=r"^已损坏或不完整$"):
             _prepare(b"\x89PNG\r\n\x1a\n" + header + between + pixels)
+
+
+# As many threads as a web process has prepare a picture of 49 million pixels; prints the peak in MB.
+_FOUR_AT_ONCE = """
+import io, resource, sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from app.goods.pictures import prepare
+source = Path(sys.argv[1]).read_bytes()
+def prepared(_number):
+    return prepare(io.BytesIO(source), bytes_limit=10**7, pixels_limit=50_000_000).width
+with ThreadPoolExecutor(4) as pool:
+    assert list(pool.map(prepared, range(4))) == [2560] * 4
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(peak // (1024 * 1024 if sys.platform == "darwin" else 1024))
+"""
+
+
+def test_large_pictures_at_once_take_the_memory_of_one(tmp_path: Path) -> None:
+    """This PNG of 200 kB takes 700 MB; four of them took 2,400."""
+    (tmp_path / "large.png").write_bytes(encoded(Image.new("RGBA", (7000, 7000)), "PNG"))
+    command = [sys.executable, "-c", _FOUR_AT_ONCE, str(tmp_path / "large.png")]
+    ran = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+    assert int(ran.stdout) < 1200
 
 
 def _stored(folder: Path, image: Image.Image) -> tuple[LocalPictureStorage, PreparedPicture]:
