@@ -215,7 +215,7 @@ def _endpoint(declared: Operation, view: Callable[..., Any]) -> Callable[..., Re
         except ValidationError as error:
             raise Refused(declared.malformed, data={"errors": _reasons(error)}) from None
         if declared.files is not None:
-            arguments["files"] = _files(declared.files)
+            arguments["files"] = _files(declared, declared.files)
         result = view(**arguments)
         if isinstance(result, Response):
             return result
@@ -266,9 +266,19 @@ def _body_fields(declared: Operation) -> dict[str, Any]:
     return fields
 
 
-def _files(name: str) -> list[FileStorage]:
+def _files(declared: Operation, name: str) -> list[FileStorage]:
+    """The files in the field `name`. Files in other fields are refused: nobody would look at them."""
+    strange = {each: ["不认识的文件字段"] for each in request.files if each != name}
+    if strange:
+        raise Refused(declared.malformed, data={"errors": strange})
     # A browser's form sends an empty part for a file field nothing was chosen in.
-    return [file for file in request.files.getlist(name) if file.filename or file.content_length]
+    return [file for file in request.files.getlist(name) if file.filename or _has_content(file)]
+
+
+def _has_content(file: FileStorage) -> bool:
+    has_content = bool(file.stream.read(1))
+    file.stream.seek(0)
+    return has_content
 
 
 # Pydantic's English messages, by error type, as our users read them.

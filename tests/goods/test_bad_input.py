@@ -149,6 +149,30 @@ def test_pictures_as_text(app: Flask, client: FlaskClient, settings: Settings) -
     assert everything(app, settings) == before
 
 
+def _with_file(field: str, filename: str, content: bytes) -> dict[str, Any]:
+    """`FORM` and one part with a file name, written as any client may write it: options for Werkzeug's client."""
+    parts = [f'form-data; name="{name}"\r\n\r\n{value}'.encode() for name, value in FORM.items()]
+    head = f'form-data; name="{field}"; filename="{filename}"\r\nContent-Type: image/jpeg\r\n\r\n'
+    parts.append(head.encode() + content)
+    body = b"".join(b"--border\r\nContent-Disposition: " + part + b"\r\n" for part in parts) + b"--border--\r\n"
+    return {"data": body, "content_type": "multipart/form-data; boundary=border"}
+
+
+def test_files_that_nobody_would_look_at(app: Flask, client: FlaskClient, settings: Settings) -> None:
+    before = everything(app, settings)
+    headers = auth_headers(app, make_user(app))
+    for field in ("picture", "pictures[]", "photo"):
+        response = client.post(URL, headers=headers, **_with_file(field, "a.jpg", picture_bytes()))
+        assert_malformed(response, Answer.RELEASE_MALFORMED, **{field: ["不认识的文件字段"]})
+    assert everything(app, settings) == before
+
+
+def test_a_picture_needs_no_file_name(app: Flask, client: FlaskClient) -> None:
+    headers = auth_headers(app, make_user(app))
+    response = client.post(URL, headers=headers, **_with_file("pictures", "", picture_bytes()))
+    assert len(assert_envelope(response, Answer.GOOD_RELEASED)["pictures"]) == 1
+
+
 def test_emoji_and_all_lengths_are_welcome(app: Flask, client: FlaskClient) -> None:
     headers = auth_headers(app, make_user(app))
     for title, description in (("📱" * 60, "👨‍👩‍👧‍👦 全家都用过 ❤️"), ("书", "述" * 2000), ("العربية", "a\r\nb\tc\n")):
