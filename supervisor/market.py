@@ -23,6 +23,7 @@ INSTANCE_FOLDERS = ("keys", "metrics", "pictures", "sandbox", "search")
 """What the application keeps in the instance folder, beside the engines' own."""
 
 _TEMPORARY_PREFIX = "saltfish-engines-"
+_TEMPORARY_LOCK = "lock"
 _STALE_SECONDS = 60.0  # younger temporary folders may belong to a start that has not locked them yet
 
 
@@ -121,15 +122,18 @@ def temporary_engines(options: Options) -> Iterator[dict[str, str]]:
     folder = Path(tempfile.mkdtemp(prefix=_TEMPORARY_PREFIX))
     folder.chmod(0o711)  # ours alone to read, but the servers' user must get through
     wanted = engines(options, folder, durable=False)
-    try:
-        with running(wanted) as urls:
-            yield urls
-    finally:
-        _remove_temporary(folder)
+    # Until the folder is gone, or a run that starts between the engines' end and ours would take it for a leftover.
+    with (folder / _TEMPORARY_LOCK).open("a") as lock:
+        _try_lock(lock.fileno())
+        try:
+            with running(wanted) as urls:
+                yield urls
+        finally:
+            _remove_temporary(folder)
 
 
 def _remove_temporary(folder: Path) -> None:
-    with suppress(FileNotFoundError):  # another run that starts or ends just now may be removing the same folder
+    with suppress(FileNotFoundError):  # two runs that start at the same moment may clear the same leftovers
         for engine in (EmbeddedPostgres(folder / "postgres"), EmbeddedValkey(folder / "valkey")):
             engine.delete()
         rmtree(folder)
@@ -139,11 +143,12 @@ def _remove_stale_temporary_folders() -> None:
     """Remove what runs left behind that were killed."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY_PREFIX}*"):
         found = folder.lstat()
-        if found.st_uid == os.geteuid() and time.time() - found.st_mtime > _STALE_SECONDS:
-            try:
+        if found.st_uid != os.geteuid() or time.time() - found.st_mtime <= _STALE_SECONDS:
+            continue
+        # StartError: a server in it does not end, or somebody works with it by hand.
+        with suppress(FileNotFoundError, StartError), (folder / _TEMPORARY_LOCK).open("a") as lock:
+            if _try_lock(lock.fileno()):
                 _remove_temporary(folder)
-            except StartError:
-                continue  # in use: a test run of somebody else
 
 
 @contextmanager

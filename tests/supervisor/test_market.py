@@ -79,6 +79,25 @@ def test_with_engines_removes_what_a_killed_run_left(folder: Path) -> None:
         assert valkey.exited() is None
 
 
+def test_a_long_run_removes_its_own_folder_while_others_start(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once its engines have ended it looks like a killed run's; whoever starts then must leave it alone."""
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    delete = EmbeddedPostgres.delete
+    seen: list[bool] = []
+
+    def meanwhile(engine: EmbeddedPostgres) -> None:
+        os.utime(engine.root.parent, (time.time() - 3600,) * 2)
+        ran = supervisor("with-engines", "--", "true", TMPDIR=str(folder))
+        seen.append((ran.returncode, ran.stderr, engine.root.parent.exists()) == (0, "", True))
+        delete(engine)
+
+    monkeypatch.setattr(EmbeddedPostgres, "delete", meanwhile)
+    with market.temporary_engines(Options()):
+        pass
+    assert seen == [True]
+    assert list(folder.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("words", "status", "complaint"),
     [
