@@ -1,6 +1,7 @@
 """Structured log lines: one JSON object each, with the request id of the request they belong to."""
 
 import logging
+import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any
@@ -14,9 +15,19 @@ _SECRET_FIELDS = frozenset(
 )
 
 
+# PostgreSQL quotes the whole row that breaks a constraint: addresses, mobile numbers, password hashes.
+_QUOTED_ROW = re.compile(r"(Failing row contains|Key) \(.*\)")
+
+
 def _without_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name in _SECRET_FIELDS & event.keys():
         event[name] = "[hidden]"
+    return event
+
+
+def _without_rows(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if "exception" in event:
+        event["exception"] = _QUOTED_ROW.sub(r"\1 ([hidden])", event["exception"])
     return event
 
 
@@ -29,6 +40,7 @@ def configure_logging(level: str) -> None:
         _without_secrets,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        _without_rows,
     ]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

@@ -298,7 +298,6 @@ _REASONS = {
     "string_pattern_mismatch": "格式不正确",
     "enum": "不在可选范围内",
     "literal_error": "不在可选范围内",
-    "extra_forbidden": "不认识的字段",
     "value_error": "{error}",
 }
 

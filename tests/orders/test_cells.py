@@ -260,6 +260,11 @@ def test_snapshot_is_the_waybills_recipient(world: World) -> None:
     assert data["delivery"]["recipient"] == SNAPSHOT
     assert data["delivery"]["sender"] == SNAPSHOT
     assert data["delivery"]["company"] == "顺丰速运"
+    # Where the seller lives from now on is of no matter to what was shipped.
+    moved = world.client.patch(f"/api/address/{world.address.id}/", json={"detail": "别处 1 号"}, headers=headers)
+    assert assert_envelope(moved, Answer.ADDRESS_EDITED)["detail"] == "别处 1 号"
+    later = assert_envelope(world.client.get(f"/api/order/{order.id}/", headers=headers), Answer.ORDER_FOUND)
+    assert later["delivery"] == data["delivery"]
 
 
 @pytest.mark.parametrize("role", ["buyer", "seller", "stranger"])

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 import structlog
 from flask import Flask
+from sqlalchemy.exc import IntegrityError
 
 from app.answers import Answer
 from tests.conftest import MakeApp
-from tests.factories import PASSWORD, assert_envelope
+from tests.factories import PASSWORD, assert_envelope, make_address, make_user
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -110,3 +111,16 @@ def test_secret_fields_are_hidden_whoever_passes_them(
             "token": "[hidden]",
             "good_id": 7,
         }
+
+
+def test_a_row_that_breaks_a_constraint_is_not_quoted(make_app: MakeApp, capsys: pytest.CaptureFixture[str]) -> None:
+    app = make_app(LOG_LEVEL="INFO")
+    owner = make_user(app)
+    try:
+        make_address(app, owner, mobile="13912345678", name=None)
+    except IntegrityError:
+        structlog.get_logger("ours").exception("fault")
+    (line,) = lines(capsys)
+    assert "Failing row contains ([hidden])" in line["exception"]
+    assert "13912345678" not in line["exception"]
+    assert "文一西路" not in line["exception"]
