@@ -1,9 +1,10 @@
 # One image for every process: web, workers, relay, scheduler, migrations. The command decides (docker-compose.yml).
 
 FROM python:3.13-slim-trixie AS environment
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy \
+    PIP_CACHE_DIR=/var/cache/packages/pip UV_CACHE_DIR=/var/cache/packages/uv
 COPY requirements-bootstrap.txt requirements.txt /build/
-RUN --mount=type=cache,target=/root/.cache \
+RUN --mount=type=cache,target=/var/cache/packages \
     pip install --require-hashes --requirement /build/requirements-bootstrap.txt \
     && python -m venv --without-pip /opt/saltfish \
     && uv pip sync --require-hashes --python /opt/saltfish/bin/python /build/requirements.txt \

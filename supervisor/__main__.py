@@ -138,7 +138,7 @@ class _Watch:
 
 def _welcome(options: Options) -> str:
     addresses = [
-        ("API", f"{options.base_url}/"),
+        ("API base", options.base_url),
         ("docs", f"{options.base_url}/docs/"),
         ("order states", f"{options.base_url}/docs/states/"),
         ("health", f"{options.base_url}/readyz"),

@@ -41,7 +41,7 @@ class Good(Base):
 
     __tablename__ = "goods"
     __table_args__ = table_args(
-        not_negative("price", "original_price", "freight"),
+        not_negative("original_price", "freight"),
         CheckConstraint("price > 0", name="price_positive"),
         one_of("category", Category),
         one_of("trade_mode", TradeMode),

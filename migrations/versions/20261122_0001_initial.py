@@ -94,7 +94,6 @@ def upgrade() -> None:
         sa.CheckConstraint("freight >= 0", name=op.f("ck_goods_freight_not_negative")),
         sa.CheckConstraint("original_price >= 0", name=op.f("ck_goods_original_price_not_negative")),
         sa.CheckConstraint("price > 0", name=op.f("ck_goods_price_positive")),
-        sa.CheckConstraint("price >= 0", name=op.f("ck_goods_price_not_negative")),
         sa.CheckConstraint("status IN (1, 2, 3, 4, 5)", name=op.f("ck_goods_status_known")),
         sa.CheckConstraint("trade_mode IN (6, 7, 8)", name=op.f("ck_goods_trade_mode_known")),
         sa.ForeignKeyConstraint(["owner_id"], ["users.id"], name=op.f("fk_goods_owner_id_users")),

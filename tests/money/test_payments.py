@@ -446,7 +446,6 @@ def test_notifications_at_once_pay_once(shop: Shop, round_: int) -> None:
 
 def test_a_payment_against_a_cancellation(shop: Shop) -> None:
     """Whoever comes first: a paid order, or a cancelled one whose money goes back; never both, never neither."""
-    ends = set()
     for _ in range(ROUNDS):
         purchase = shop.buy()
         form = shop.pay(purchase)
@@ -479,5 +478,3 @@ def test_a_payment_against_a_cancellation(shop: Shop) -> None:
             assert cancelled == 409
             expected = Standing(PAID, GoodStatus.IN_TRADE, ["buy", "pay"], form["trade_no"], True, [], 0)
         assert standing == expected
-        ends.add(standing.phase)
-    assert ends <= {PAID, CANCELLED}
