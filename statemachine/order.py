@@ -2,7 +2,7 @@
 
 An order stands at a triple *(bill, goods, closed)*. Bill is 1-5 and goods 6-10, the interface note's ten numbers with
 its texts, byte for byte; ``closed`` says that nothing can happen to it any more. A dispute is no state but a fact: it
-stops the clocks of the refund and leaves the decision to staff.
+stops the clocks of the refund and leaves the decision to staff. Until they decide, either side may only give in.
 
 Decided here, because the table leaves it open: an order of 当面交易 has no address, so it cannot be shipped; it is
 handed over (``receive`` from (2, 6)) or, when the time for shipping has passed, paid back like any other.
@@ -15,7 +15,7 @@ from enum import IntEnum, StrEnum
 from typing import Final, NamedTuple
 
 from statemachine.good import GoodEvent, TradeMode
-from statemachine.spec import Creation, Deadline, Guard, Move, Rule, Spec, State
+from statemachine.spec import Clock, Creation, Deadline, Guard, Move, Reminder, Rule, Spec, State
 from statemachine.texts import Text
 
 
@@ -58,6 +58,7 @@ class OrderEvent(StrEnum):
     SHIP = "ship"
     REFUND_UNSHIPPED = "refund_unshipped"
     RECEIVE = "receive"
+    EXTEND_RECEIPT = "extend_receipt"
     SETTLE = "settle"
     REQUEST_REFUND = "request_refund"
     WITHDRAW_REFUND = "withdraw_refund"
@@ -66,6 +67,8 @@ class OrderEvent(StrEnum):
     SEND_BACK = "send_back"
     LAPSE = "lapse"
     ACCEPT_RETURN = "accept_return"
+    DISPUTE = "dispute"
+    CONTEST_RETURN = "contest_return"
     RESOLVE_FOR_BUYER = "resolve_for_buyer"
     RESOLVE_FOR_SELLER = "resolve_for_seller"
 
@@ -91,15 +94,17 @@ class OrderPhase(NamedTuple):
 class OrderFacts:
     """What the order's guards look at.
 
-    The first three are the order's own and must be given, so that forgetting one cannot open a door; the last two are
+    The first four are the order's own and must be given, so that forgetting one cannot open a door; the last two are
     what the actor hands in and count as missing. ``trade_mode`` is the order's `TradeMode`, ``refund_count`` how
-    often its buyer has asked for a refund already, ``disputed`` whether it waits for staff; ``has_reason`` a reason
-    was given, ``handover_code_ok`` the buyer's one-time code was given and is right.
+    often its buyer has asked for a refund already, ``disputed`` whether it waits for staff, ``extended`` whether the
+    time for receipt was extended; ``has_reason`` a reason was given, ``handover_code_ok`` the buyer's one-time code
+    was given and is right.
     """
 
     trade_mode: int
     refund_count: int
     disputed: bool
+    extended: bool
     has_reason: bool = False
     handover_code_ok: bool = False
 
@@ -176,6 +181,12 @@ REASON_GIVEN: Final = OrderGuard(
     test=lambda facts: facts.has_reason,
     on_input=True,
 )
+NOT_EXTENDED: Final = OrderGuard(
+    code="extended",
+    condition=Text("仅一次", "once"),
+    refusal=Text("收货时间只能延长一次", "the time for receipt can be extended once"),
+    test=lambda facts: not facts.extended,
+)
 UNDISPUTED: Final = OrderGuard(
     code="disputed",
     condition=Text("无争议", "not disputed"),
@@ -184,37 +195,60 @@ UNDISPUTED: Final = OrderGuard(
 )
 
 EXPIRE_AFTER: Final = OrderDeadline(
-    OrderEvent.EXPIRE, "expire_after", timedelta(minutes=30), Text("买家付款截止", "payment due")
+    OrderEvent.EXPIRE,
+    "expire_after",
+    timedelta(minutes=30),
+    Text("买家付款截止", "payment due"),
+    Reminder(Role.BUYER, "expire_reminder", timedelta(minutes=10)),
 )
 REFUND_UNSHIPPED_AFTER: Final = OrderDeadline(
-    OrderEvent.REFUND_UNSHIPPED, "refund_unshipped_after", timedelta(days=7), Text("卖家交货截止", "delivery due")
+    OrderEvent.REFUND_UNSHIPPED,
+    "refund_unshipped_after",
+    timedelta(days=7),
+    Text("卖家交货截止", "delivery due"),
+    Reminder(Role.SELLER, "refund_unshipped_reminder", timedelta(days=1)),
 )
 RECEIVE_AFTER: Final = OrderDeadline(
-    OrderEvent.RECEIVE, "receive_after", timedelta(days=10), Text("自动确认收货", "receipt is assumed")
+    OrderEvent.RECEIVE,
+    "receive_after",
+    timedelta(days=10),
+    Text("自动确认收货", "receipt is assumed"),
+    Reminder(Role.BUYER, "receive_reminder", timedelta(days=1)),
 )
 SETTLE_AFTER: Final = OrderDeadline(
-    OrderEvent.SETTLE, "settle_after", timedelta(days=7), Text("售后期截止", "after-sale window ends")
+    OrderEvent.SETTLE,
+    "settle_after",
+    timedelta(days=7),
+    Text("售后期截止", "after-sale window ends"),
+    Reminder(Role.BUYER, "settle_reminder", timedelta(days=1)),
 )
 APPROVE_UNSHIPPED_AFTER: Final = OrderDeadline(
     OrderEvent.APPROVE_REFUND,
     "approve_refund_unshipped_after",
     timedelta(hours=48),
     Text("卖家处理退款截止", "answer to the refund due"),
+    Reminder(Role.SELLER, "approve_refund_unshipped_reminder", timedelta(hours=12)),
 )
 APPROVE_SHIPPED_AFTER: Final = OrderDeadline(
     OrderEvent.APPROVE_REFUND,
     "approve_refund_shipped_after",
     timedelta(days=5),
     Text("卖家处理退款截止", "answer to the refund due"),
+    Reminder(Role.SELLER, "approve_refund_shipped_reminder", timedelta(days=1)),
 )
 LAPSE_AFTER: Final = OrderDeadline(
-    OrderEvent.LAPSE, "lapse_after", timedelta(days=7), Text("买家寄回截止", "sending back due")
+    OrderEvent.LAPSE,
+    "lapse_after",
+    timedelta(days=7),
+    Text("买家寄回截止", "sending back due"),
+    Reminder(Role.BUYER, "lapse_reminder", timedelta(days=1)),
 )
 ACCEPT_RETURN_AFTER: Final = OrderDeadline(
     OrderEvent.ACCEPT_RETURN,
     "accept_return_after",
     timedelta(days=10),
     Text("卖家确认收到退货截止", "receipt of the return is assumed"),
+    Reminder(Role.SELLER, "accept_return_reminder", timedelta(days=1)),
 )
 
 _PAYMENT: Final = (Move(Pot.GATEWAY, Pot.ESCROW),)
@@ -226,6 +260,7 @@ _AWARD: Final = (Move(Pot.ESCROW, Pot.SELLER_AVAILABLE),)
 
 _BUYER: Final = (Role.BUYER,)
 _SELLER: Final = (Role.SELLER,)
+_PARTIES: Final = (Role.BUYER, Role.SELLER)
 _SYSTEM: Final = (Role.SYSTEM,)
 _STAFF: Final = (Role.STAFF,)
 
@@ -244,7 +279,7 @@ def _rules() -> tuple[OrderRule, ...]:
     return (
         # Payment
         Rule(on.PAY, (Role.GATEWAY,), at(1, 6), at(2, 6), _PAYMENT),
-        Rule(on.CANCEL, (Role.BUYER, Role.SELLER), at(1, 6), at(1, 6, closed=True), good_event=good.RELEASE),
+        Rule(on.CANCEL, _PARTIES, at(1, 6), at(1, 6, closed=True), good_event=good.RELEASE),
         Rule(on.EXPIRE, _SYSTEM, at(1, 6), at(1, 6, closed=True), deadline=EXPIRE_AFTER, good_event=good.RELEASE),
         # Delivery
         Rule(on.SHIP, _SELLER, at(2, 6), at(2, 7), guards=(BY_COURIER,)),
@@ -269,17 +304,26 @@ def _rules() -> tuple[OrderRule, ...]:
             guards=(FACE_TO_FACE, HANDOVER_CODE),
             good_event=good.FINISH,
         ),
+        Rule(on.EXTEND_RECEIPT, _BUYER, at(2, 7), at(2, 7), guards=(NOT_EXTENDED,), clock=Clock.EXTEND),
         Rule(on.SETTLE, _SYSTEM, at(3, 8), at(3, 8, closed=True), _SETTLEMENT, deadline=SETTLE_AFTER),
         # Asking for a refund. Where it was asked can be told from the state, so the way back needs no memory.
-        Rule(on.REQUEST_REFUND, _BUYER, at(2, 6), at(4, 6), guards=(REFUNDS_LEFT,)),
-        Rule(on.REQUEST_REFUND, _BUYER, at(2, 7), at(4, 7), guards=(REFUNDS_LEFT,)),
-        Rule(on.REQUEST_REFUND, _BUYER, at(3, 8), at(4, 8), _PROCEEDS_BACK, guards=(REFUNDS_LEFT,)),
-        Rule(on.WITHDRAW_REFUND, _BUYER, at(4, 6), at(2, 6)),
-        Rule(on.WITHDRAW_REFUND, _BUYER, at(4, 7), at(2, 7)),
-        Rule(on.WITHDRAW_REFUND, _BUYER, at(4, 8), at(3, 8), _PROCEEDS),
-        Rule(on.REJECT_REFUND, _SELLER, at(4, 6), at(2, 6), guards=(REASON_GIVEN,)),
-        Rule(on.REJECT_REFUND, _SELLER, at(4, 7), at(2, 7), guards=(REASON_GIVEN,)),
-        Rule(on.REJECT_REFUND, _SELLER, at(4, 8), at(3, 8), _PROCEEDS, guards=(REASON_GIVEN,)),
+        Rule(on.REQUEST_REFUND, _BUYER, at(2, 6), at(4, 6), guards=(REFUNDS_LEFT,), clock=Clock.PAUSE),
+        Rule(on.REQUEST_REFUND, _BUYER, at(2, 7), at(4, 7), guards=(REFUNDS_LEFT,), clock=Clock.PAUSE),
+        Rule(on.REQUEST_REFUND, _BUYER, at(3, 8), at(4, 8), _PROCEEDS_BACK, guards=(REFUNDS_LEFT,), clock=Clock.PAUSE),
+        Rule(on.WITHDRAW_REFUND, _BUYER, at(4, 6), at(2, 6), clock=Clock.RESUME),
+        Rule(on.WITHDRAW_REFUND, _BUYER, at(4, 7), at(2, 7), clock=Clock.RESUME),
+        Rule(on.WITHDRAW_REFUND, _BUYER, at(4, 8), at(3, 8), _PROCEEDS, clock=Clock.RESUME),
+        Rule(on.REJECT_REFUND, _SELLER, at(4, 6), at(2, 6), guards=(UNDISPUTED, REASON_GIVEN), clock=Clock.RESUME),
+        Rule(on.REJECT_REFUND, _SELLER, at(4, 7), at(2, 7), guards=(UNDISPUTED, REASON_GIVEN), clock=Clock.RESUME),
+        Rule(
+            on.REJECT_REFUND,
+            _SELLER,
+            at(4, 8),
+            at(3, 8),
+            _PROCEEDS,
+            guards=(UNDISPUTED, REASON_GIVEN),
+            clock=Clock.RESUME,
+        ),
         # Granting it without a return
         Rule(on.APPROVE_REFUND, _SELLER, at(4, 6), at(5, 6, closed=True), _REFUND, good_event=good.RELEASE),
         Rule(on.APPROVE_REFUND, _SELLER, at(4, 7), at(5, 7, closed=True), _REFUND, good_event=good.FINISH),
@@ -305,8 +349,17 @@ def _rules() -> tuple[OrderRule, ...]:
             good_event=good.FINISH,
         ),
         # Returning the goods
-        Rule(on.SEND_BACK, _BUYER, at(4, 8), at(4, 9)),
-        Rule(on.LAPSE, _SYSTEM, at(4, 8), at(3, 8), _PROCEEDS, guards=(UNDISPUTED,), deadline=LAPSE_AFTER),
+        Rule(on.SEND_BACK, _BUYER, at(4, 8), at(4, 9), guards=(UNDISPUTED,)),
+        Rule(
+            on.LAPSE,
+            _SYSTEM,
+            at(4, 8),
+            at(3, 8),
+            _PROCEEDS,
+            guards=(UNDISPUTED,),
+            deadline=LAPSE_AFTER,
+            clock=Clock.RESUME,
+        ),
         Rule(on.ACCEPT_RETURN, _SELLER, at(4, 9), at(5, 10, closed=True), _REFUND),
         Rule(
             on.ACCEPT_RETURN,
@@ -317,14 +370,20 @@ def _rules() -> tuple[OrderRule, ...]:
             guards=(UNDISPUTED,),
             deadline=ACCEPT_RETURN_AFTER,
         ),
+        # Calling staff: a fact, no state. The returned parcel is the seller's to contest.
+        Rule(on.DISPUTE, _PARTIES, at(4, 6), at(4, 6), guards=(UNDISPUTED,)),
+        Rule(on.DISPUTE, _PARTIES, at(4, 7), at(4, 7), guards=(UNDISPUTED,)),
+        Rule(on.DISPUTE, _PARTIES, at(4, 8), at(4, 8), guards=(UNDISPUTED,)),
+        Rule(on.DISPUTE, _BUYER, at(4, 9), at(4, 9), guards=(UNDISPUTED,)),
+        Rule(on.CONTEST_RETURN, _SELLER, at(4, 9), at(4, 9), guards=(UNDISPUTED,)),
         # Staff decide
         Rule(on.RESOLVE_FOR_BUYER, _STAFF, at(4, 6), at(5, 6, closed=True), _REFUND, good_event=good.RELEASE),
         Rule(on.RESOLVE_FOR_BUYER, _STAFF, at(4, 7), at(5, 7, closed=True), _REFUND, good_event=good.FINISH),
         Rule(on.RESOLVE_FOR_BUYER, _STAFF, at(4, 8), at(5, 8, closed=True), _REFUND),
         Rule(on.RESOLVE_FOR_BUYER, _STAFF, at(4, 9), at(5, 10, closed=True), _REFUND),
-        Rule(on.RESOLVE_FOR_SELLER, _STAFF, at(4, 6), at(2, 6)),
-        Rule(on.RESOLVE_FOR_SELLER, _STAFF, at(4, 7), at(2, 7)),
-        Rule(on.RESOLVE_FOR_SELLER, _STAFF, at(4, 8), at(3, 8), _PROCEEDS),
+        Rule(on.RESOLVE_FOR_SELLER, _STAFF, at(4, 6), at(2, 6), clock=Clock.RESUME),
+        Rule(on.RESOLVE_FOR_SELLER, _STAFF, at(4, 7), at(2, 7), clock=Clock.RESUME),
+        Rule(on.RESOLVE_FOR_SELLER, _STAFF, at(4, 8), at(3, 8), _PROCEEDS, clock=Clock.RESUME),
         Rule(on.RESOLVE_FOR_SELLER, _STAFF, at(4, 9), at(3, 9, closed=True), _AWARD),
     )
 
@@ -358,6 +417,7 @@ ORDER: Final = Spec[OrderPhase, OrderEvent, OrderFacts](
         OrderEvent.SHIP: Text("发货", "ship"),
         OrderEvent.REFUND_UNSHIPPED: Text("超时未发货退款", "refund unshipped"),
         OrderEvent.RECEIVE: Text("确认收货", "receive"),
+        OrderEvent.EXTEND_RECEIPT: Text("延长收货时间", "extend the time for receipt"),
         OrderEvent.SETTLE: Text("结算", "settle"),
         OrderEvent.REQUEST_REFUND: Text("申请退款", "request a refund"),
         OrderEvent.WITHDRAW_REFUND: Text("撤回退款申请", "withdraw the request"),
@@ -366,6 +426,8 @@ ORDER: Final = Spec[OrderPhase, OrderEvent, OrderFacts](
         OrderEvent.SEND_BACK: Text("寄回退货", "send back"),
         OrderEvent.LAPSE: Text("超时未寄回", "lapse"),
         OrderEvent.ACCEPT_RETURN: Text("确认收到退货", "accept the return"),
+        OrderEvent.DISPUTE: Text("申请平台介入", "dispute"),
+        OrderEvent.CONTEST_RETURN: Text("对退货有异议", "contest the return"),
         OrderEvent.RESOLVE_FOR_BUYER: Text("裁决退款给买家", "resolve for the buyer"),
         OrderEvent.RESOLVE_FOR_SELLER: Text("裁决归卖家", "resolve for the seller"),
     },

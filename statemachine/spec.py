@@ -81,6 +81,15 @@ class Move:
 
 
 @dataclass(frozen=True)
+class Reminder:
+    """``role`` is told ``default`` before a deadline passes; ``setting`` names the application's setting for it."""
+
+    role: str
+    setting: str
+    default: timedelta
+
+
+@dataclass(frozen=True)
 class Deadline(Generic[E]):
     """The system fires ``event`` once a subject has stood in the rule's source for the time of ``setting``.
 
@@ -92,6 +101,21 @@ class Deadline(Generic[E]):
     setting: str
     default: timedelta
     text: Text
+    reminder: Reminder
+
+
+class Clock(StrEnum):
+    """What a step does to the clocks.
+
+    ``start``: the target's clock, if it has one that runs, starts anew. ``pause``: as start, and what the source's
+    clock had left is kept. ``resume``: the target's clock goes on with what was kept. ``extend``: the clock gets its
+    whole time once more.
+    """
+
+    START = "start"
+    PAUSE = "pause"
+    RESUME = "resume"
+    EXTEND = "extend"
 
 
 @dataclass(frozen=True)
@@ -99,7 +123,8 @@ class Rule(Generic[P, E, F]):
     """``event``, done by any role of ``by``, leads from ``source`` to ``target``.
 
     ``moves`` is the money that goes with it, ``guards`` are conditions beyond phase and role, ``deadline`` is the clock
-    that makes the system do it, and ``good_event`` is what happens to the good in the same database transaction.
+    that makes the system do it, ``good_event`` is what happens to the good in the same database transaction, and
+    ``clock`` what becomes of the deadlines. Where source and target are the same, the step changes a fact and no state.
     """
 
     event: E
@@ -110,6 +135,7 @@ class Rule(Generic[P, E, F]):
     guards: tuple[Guard[F], ...] = ()
     deadline: Deadline[E] | None = None
     good_event: "GoodEvent | None" = None
+    clock: Clock = Clock.START
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +225,15 @@ def trapped(states: Iterable[State[P]], rules: Iterable[Rule[P, E, F]]) -> tuple
 def _defects(spec: Spec[P, E, F]) -> Iterator[str]:
     yield from _term_defects(spec)
     known = {state.phase for state in spec.states}
+    clocked = {rule.source for rule in spec.rules if rule.deadline}
     for rule in spec.rules:
         at = f"{rule.event} from {show(rule.source)}"
-        for defect in chain(_end_defects(rule, known), _doer_defects(spec, rule), _money_defects(spec, rule)):
+        for defect in chain(
+            _end_defects(rule, known),
+            _doer_defects(spec, rule),
+            _money_defects(spec, rule),
+            _pause_defects(rule, clocked),
+        ):
             yield f"{at} {defect}"
         if rule.deadline:
             for defect in _clock_defects(rule, rule.deadline):
@@ -250,6 +282,15 @@ def _money_defects(spec: Spec[P, E, F], rule: Rule[P, E, F]) -> Iterator[str]:
     yield from (f"moves money from {move.source!r} to itself" for move in rule.moves if move.source == move.target)
 
 
+def _pause_defects(rule: Rule[P, E, F], clocked: set[P]) -> Iterator[str]:
+    if rule.clock in (Clock.PAUSE, Clock.EXTEND) and rule.source not in clocked:
+        yield f"is to {rule.clock} a clock that its source does not have"
+    if rule.clock is Clock.RESUME and rule.target not in clocked:
+        yield "is to resume a clock that its target does not have"
+    if rule.clock is Clock.EXTEND and rule.source != rule.target:
+        yield "is to extend a clock that it leaves behind"
+
+
 def _clock_defects(rule: Rule[P, E, F], deadline: Deadline[E]) -> Iterator[str]:
     if rule.by != (SYSTEM,):
         yield "has a deadline but is not the system's alone"
@@ -257,6 +298,8 @@ def _clock_defects(rule: Rule[P, E, F], deadline: Deadline[E]) -> Iterator[str]:
         yield f"has the deadline of {deadline.event}"
     if deadline.default <= timedelta(0):
         yield "has a deadline that has passed before it starts"
+    if not timedelta(0) < deadline.reminder.default < deadline.default:
+        yield "has a reminder outside its time"
 
 
 def _state_defects(spec: Spec[P, E, F], state: State[P], reached: frozenset[P]) -> Iterator[str]:
