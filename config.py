@@ -63,6 +63,13 @@ def _positive(raw: str) -> int:
     return number
 
 
+def _basis_points(raw: str) -> int:
+    number = _natural(raw)
+    if number > 10_000:
+        raise ValueError("must be 0 to 10000 (hundredths of a percent)")
+    return number
+
+
 def _port(raw: str) -> int:
     number = _natural(raw)
     if not 1 <= number <= 65535:
@@ -237,6 +244,112 @@ class Settings:
         PROJECT_ROOT / "app" / "moderation" / "words",
         "folder of word lists, one file per category",
         _path,
+    )
+    # Orders: the clocks of the order's machine, by the names of its deadlines
+    expire_after: int = _setting("EXPIRE_AFTER", 1800, "seconds a buyer has to pay", _positive)
+    refund_unshipped_after: int = _setting(
+        "REFUND_UNSHIPPED_AFTER",
+        7 * 86400,
+        "seconds a seller has to ship or hand over; then the buyer gets the money back",
+        _positive,
+    )
+    receive_after: int = _setting(
+        "RECEIVE_AFTER", 10 * 86400, "seconds after shipping until receipt is assumed", _positive
+    )
+    settle_after: int = _setting(
+        "SETTLE_AFTER",
+        7 * 86400,
+        "seconds of the after-sale window; then the proceeds are the seller's to spend",
+        _positive,
+    )
+    approve_refund_unshipped_after: int = _setting(
+        "APPROVE_REFUND_UNSHIPPED_AFTER",
+        2 * 86400,
+        "seconds a seller has to answer a refund request before shipping",
+        _positive,
+    )
+    approve_refund_shipped_after: int = _setting(
+        "APPROVE_REFUND_SHIPPED_AFTER",
+        5 * 86400,
+        "seconds a seller has to answer a refund request in transit",
+        _positive,
+    )
+    lapse_after: int = _setting("LAPSE_AFTER", 7 * 86400, "seconds a buyer has to send the goods back", _positive)
+    accept_return_after: int = _setting(
+        "ACCEPT_RETURN_AFTER", 10 * 86400, "seconds after sending back until the return counts as received", _positive
+    )
+    expire_reminder: int = _setting(
+        "EXPIRE_REMINDER", 600, "seconds before that deadline when the buyer is reminded; 0: never", _natural
+    )
+    refund_unshipped_reminder: int = _setting(
+        "REFUND_UNSHIPPED_REMINDER",
+        86400,
+        "seconds before that deadline when the seller is reminded; 0: never",
+        _natural,
+    )
+    receive_reminder: int = _setting(
+        "RECEIVE_REMINDER", 86400, "seconds before that deadline when the buyer is reminded; 0: never", _natural
+    )
+    settle_reminder: int = _setting(
+        "SETTLE_REMINDER", 86400, "seconds before that deadline when the buyer is reminded; 0: never", _natural
+    )
+    approve_refund_unshipped_reminder: int = _setting(
+        "APPROVE_REFUND_UNSHIPPED_REMINDER",
+        43200,
+        "seconds before that deadline when the seller is reminded; 0: never",
+        _natural,
+    )
+    approve_refund_shipped_reminder: int = _setting(
+        "APPROVE_REFUND_SHIPPED_REMINDER",
+        86400,
+        "seconds before that deadline when the seller is reminded; 0: never",
+        _natural,
+    )
+    lapse_reminder: int = _setting(
+        "LAPSE_REMINDER", 86400, "seconds before that deadline when the buyer is reminded; 0: never", _natural
+    )
+    accept_return_reminder: int = _setting(
+        "ACCEPT_RETURN_REMINDER", 86400, "seconds before that deadline when the seller is reminded; 0: never", _natural
+    )
+    unpaid_orders_limit: int = _setting(
+        "UNPAID_ORDERS_LIMIT", 5, "unpaid orders one buyer may hold at a time", _positive
+    )
+    expired_orders_allowed: int = _setting(
+        "EXPIRED_ORDERS_ALLOWED", 3, "orders a buyer may let expire before new ones are slowed", _natural
+    )
+    expired_orders_window: int = _setting(
+        "EXPIRED_ORDERS_WINDOW", 86400, "seconds after which an expired order is forgotten", _positive
+    )
+    expired_orders_delay: int = _setting(
+        "EXPIRED_ORDERS_DELAY", 600, "seconds of waiting for each expired order above what is allowed", _positive
+    )
+    handover_tries: int = _setting(
+        "HANDOVER_TRIES",
+        5,
+        "tries a seller has for the buyer's handover code until the buyer makes a new one",
+        _positive,
+    )
+    # Money
+    platform_fee_basis_points: int = _setting(
+        "PLATFORM_FEE_BASIS_POINTS",
+        0,
+        "the platform's share of settled proceeds, in hundredths of a percent",
+        _basis_points,
+    )
+    payment_query_after: int = _setting(
+        "PAYMENT_QUERY_AFTER",
+        60,
+        "seconds after which the gateway is asked about a payment that it has not told of",
+        _positive,
+    )
+    notification_record_lifetime: int = _setting(
+        "NOTIFICATION_RECORD_LIFETIME",
+        30 * 86400,
+        "seconds that refused notifications of the gateway are kept",
+        _positive,
+    )
+    rate_limit_notify: str = _setting(
+        "RATE_LIMIT_NOTIFY", "600 per minute", "notifications of the gateway", _rate_limit
     )
     # Payment gateway (Alipay page pay; the sandbox speaks the same protocol)
     alipay_gateway_url: str = _setting(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from config import PROJECT_ROOT, Environment, Settings, SettingsError, load_settings, settings_table
+from statemachine import ORDER
 
 STORES = {"DATABASE_URL": "postgresql+psycopg://db/saltfish", "REDIS_URL": "redis://valkey/0"}
 PRODUCTION = {
@@ -140,6 +141,8 @@ def test_the_key_for_tokens_has_a_least_length() -> None:
     assert load_settings(STORES | {"JWT_SECRET_KEY": "k" * 32}).jwt_secret_key == "k" * 32
 
 
+DEADLINES = [rule.deadline for rule in ORDER.rules if rule.deadline]
+
 MALFORMED = {
     ("SALTFISH_ENV", "staging"): ("SALTFISH_ENV: must be one of development, testing, production, not 'staging'"),
     **{
@@ -158,6 +161,10 @@ MALFORMED = {
             "LOGIN_FAILURES_WINDOW",
             "ALIPAY_TIMEOUT",
             "WORKER_HEARTBEAT_LIMIT",
+            *(deadline.setting.upper() for deadline in DEADLINES),
+            "UNPAID_ORDERS_LIMIT",
+            "HANDOVER_TRIES",
+            "PAYMENT_QUERY_AFTER",
         )
     },
     **{
@@ -195,8 +202,23 @@ MALFORMED = {
 }
 
 
+def test_the_clocks_of_the_order_have_settings_of_the_same_length() -> None:
+    assert len(DEADLINES) == 8
+    settings = Settings()
+    for deadline in DEADLINES:
+        assert getattr(settings, deadline.setting) == deadline.default.total_seconds()
+        assert getattr(settings, deadline.reminder.setting) == deadline.reminder.default.total_seconds()
+
+
+def test_the_fee_is_a_share() -> None:
+    assert load_settings(STORES | {"PLATFORM_FEE_BASIS_POINTS": "10000"}).platform_fee_basis_points == 10_000
+    assert problems(STORES | {"PLATFORM_FEE_BASIS_POINTS": "10001"}) == [
+        "PLATFORM_FEE_BASIS_POINTS: must be 0 to 10000 (hundredths of a percent)"
+    ]
+
+
 def test_numbers_and_switches_are_all_in_the_table() -> None:
-    assert len(of_type("int")) == 18
+    assert len(of_type("int")) == 42
     assert of_type("bool") == ["ENVELOPE_ALWAYS_200", "SQL_COUNT_HEADER", "CAPTCHA_REVEAL", "RATE_LIMITS_ENABLED"]
 
 
