@@ -2,19 +2,27 @@
 
 from app.accounts.models import Address, User
 from app.goods.models import Good, Picture
+from app.idempotency import IdempotencyKey
+from app.ledger.models import LedgerAccount, LedgerEntry, LedgerTransaction
 from app.moderation.models import Verdict
 from app.money.models import GatewayNotification, Payment, Refund
 from app.orders.models import Order, OrderEventRecord, RefundRequest, Waybill
 from app.outbox import OutboxMessage
+from app.wallet.models import Payout
 
 __all__ = [
     "Address",
     "GatewayNotification",
     "Good",
+    "IdempotencyKey",
+    "LedgerAccount",
+    "LedgerEntry",
+    "LedgerTransaction",
     "Order",
     "OrderEventRecord",
     "OutboxMessage",
     "Payment",
+    "Payout",
     "Picture",
     "Refund",
     "RefundRequest",

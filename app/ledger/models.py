@@ -1,0 +1,175 @@
+"""Ledger accounts, transactions and entries. Amounts are fen.
+
+Debit is positive, credit negative: the entries of a transaction sum to zero, and so do all entries together. The
+database refuses whatever would break that, to anybody but its owner; `flask ledger audit` watches him.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import (
+    DDL,
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    SmallInteger,
+    String,
+    UniqueConstraint,
+    event,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.append_only import append_only
+from app.columns import Base, fen, intpk, moment, not_negative, table_args
+
+
+class AccountKind(StrEnum):
+    """What the money in an account is."""
+
+    GATEWAY_CLEARING = "gateway_clearing"
+    """Received at the payment gateway and not paid back."""
+    ESCROW = "escrow"
+    """Paid by buyers, not decided yet."""
+    SELLER_HELD = "seller_held"
+    """A seller's proceeds until the after-sale window ends."""
+    SELLER_AVAILABLE = "seller_available"
+    """What a seller may withdraw."""
+    REFUND_CLEARING = "refund_clearing"
+    """Promised to buyers; the gateway has not confirmed it yet."""
+    PAYOUT_CLEARING = "payout_clearing"
+    """Withdrawn by sellers; the gateway has not confirmed it yet."""
+    PAID_OUT = "paid_out"
+    """Withdrawn and confirmed. Apart from gateway_clearing, so that each row by itself stays at or above zero."""
+    PLATFORM_FEE = "platform_fee"
+    """The platform's own share: 0 % for now."""
+
+
+DEBIT_NORMAL: Final = frozenset({AccountKind.GATEWAY_CLEARING})
+"""The kinds whose balance a debit raises (what others owe us); a credit raises all others (what we owe)."""
+
+USER_KINDS: Final = frozenset({AccountKind.SELLER_HELD, AccountKind.SELLER_AVAILABLE})
+"""The kinds of which each user has one."""
+
+SLOTS: Final = 16
+"""How many rows each of the platform's own kinds is spread over, so that not every order waits for the same one."""
+
+BALANCE_CHECK: Final = "ck_ledger_accounts_balance_not_negative"
+BALANCE_AFTER_CHECK: Final = "ck_ledger_entries_balance_after_not_negative"
+KEY_UNIQUE: Final = "uq_ledger_transactions_key"
+
+
+def _quoted(kinds: frozenset[AccountKind] | type[AccountKind]) -> str:
+    return ", ".join(f"'{kind.value}'" for kind in AccountKind if kind in kinds)
+
+
+class LedgerAccount(Base):
+    """One account's balance, in its kind's normal direction. Changed by `app.ledger.service.post` alone."""
+
+    __tablename__ = "ledger_accounts"
+    __table_args__ = table_args(
+        not_negative("balance"),
+        CheckConstraint(f"kind IN ({_quoted(AccountKind)})", name="kind_known"),
+        CheckConstraint(f"(kind IN ({_quoted(USER_KINDS)})) = (user_id IS NOT NULL)", name="user_where_personal"),
+        CheckConstraint(
+            f"slot >= 0 AND slot < {SLOTS} AND (user_id IS NULL OR slot = 0)",
+            name="slot_known",
+        ),
+        UniqueConstraint("kind", "slot", "user_id", postgresql_nulls_not_distinct=True),
+        Index("ix_ledger_accounts_user_id", "user_id"),
+    )
+
+    id: Mapped[intpk]
+    kind: Mapped[str] = mapped_column(String(20))
+    user_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id"))
+    slot: Mapped[int] = mapped_column(SmallInteger)
+    balance: Mapped[fen]
+
+
+class LedgerTransaction(Base):
+    """One movement of money. `key` names what moved it, so that it is written once; `kind` is that event."""
+
+    __tablename__ = "ledger_transactions"
+    __table_args__ = table_args(Index("ix_ledger_transactions_order_id", "order_id"))
+
+    id: Mapped[intpk]
+    key: Mapped[str] = mapped_column(String(80), unique=True)
+    kind: Mapped[str] = mapped_column(String(30))
+    order_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("orders.id"))
+    at: Mapped[moment]
+
+
+class LedgerEntry(Base):
+    """One account's part in a transaction: debit positive, credit negative, and the balance it left."""
+
+    __tablename__ = "ledger_entries"
+    __table_args__ = table_args(
+        CheckConstraint("amount <> 0", name="amount_not_zero"),
+        not_negative("balance_after"),
+        Index("ix_ledger_entries_account_id_id", "account_id", "id"),
+        Index("ix_ledger_entries_transaction_id", "transaction_id"),
+    )
+
+    id: Mapped[intpk]
+    transaction_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("ledger_transactions.id"))
+    account_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("ledger_accounts.id"))
+    amount: Mapped[fen]
+    balance_after: Mapped[fen]
+
+
+_TRANSACTIONS: Final = Base.metadata.tables[LedgerTransaction.__tablename__]
+_ENTRIES: Final = Base.metadata.tables[LedgerEntry.__tablename__]
+
+append_only(_TRANSACTIONS)
+append_only(_ENTRIES)
+
+_BALANCED = """
+CREATE OR REPLACE FUNCTION refuse_unbalanced() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    checked bigint;
+    entries bigint;
+    total numeric;
+BEGIN
+    IF TG_TABLE_NAME = 'ledger_transactions' THEN
+        checked := NEW.id;
+    ELSE
+        checked := NEW.transaction_id;
+    END IF;
+    SELECT count(*), sum(amount) INTO entries, total FROM ledger_entries WHERE transaction_id = checked;
+    IF entries < 2 OR total <> 0 THEN
+        RAISE EXCEPTION 'ledger transaction % is not balanced: % entries, sum %', checked, entries, coalesce(total, 0)
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_transaction_balanced', TABLE = TG_TABLE_NAME;
+    END IF;
+    RETURN NULL;
+END
+$$
+"""
+
+# The check is deferred: a transaction is whole only when it is committed. refuse_change is append_only's function.
+_STATEMENTS: Final = (
+    (_TRANSACTIONS, _BALANCED),
+    (
+        _TRANSACTIONS,
+        "CREATE CONSTRAINT TRIGGER ledger_transactions_balanced AFTER INSERT ON ledger_transactions "
+        "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse_unbalanced()",
+    ),
+    (
+        _ENTRIES,
+        "CREATE CONSTRAINT TRIGGER ledger_entries_balanced AFTER INSERT ON ledger_entries "
+        "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse_unbalanced()",
+    ),
+    # An account stays what it is; only its balance moves. Its table is made before that of the entries.
+    (
+        _ENTRIES,
+        "CREATE TRIGGER ledger_accounts_fixed BEFORE DELETE OR UPDATE OF id, kind, user_id, slot ON ledger_accounts "
+        "FOR EACH ROW EXECUTE FUNCTION refuse_change()",
+    ),
+    (
+        _ENTRIES,
+        "CREATE TRIGGER ledger_accounts_no_truncate BEFORE TRUNCATE ON ledger_accounts "
+        "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
+    ),
+)
+for _table, _statement in _STATEMENTS:
+    _ddl = DDL(_statement.replace("%", "%%"))  # type: ignore[no-untyped-call] # SQLAlchemy leaves it untyped
+    event.listen(_table, "after_create", _ddl)

@@ -1,0 +1,1 @@
+"""What a user has: balances, their entries, and withdrawals to his own account."""

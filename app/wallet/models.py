@@ -1,0 +1,47 @@
+"""Withdrawals."""
+
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.columns import Base, created_moment, fen, intpk, moment, table_args
+
+
+class PayoutState(StrEnum):
+    """What became of a withdrawal at the gateway."""
+
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    FAILED = "failed"
+
+
+class Payout(Base):
+    """One withdrawal, in fen. `out_biz_no` is our number for it: it makes asking the gateway twice harmless.
+
+    `account` and `name` are the payee's at the gateway: personal data, for the transfer alone.
+    """
+
+    __tablename__ = "payouts"
+    __table_args__ = table_args(
+        CheckConstraint("amount > 0", name="amount_positive"),
+        CheckConstraint("state IN ('pending', 'confirmed', 'failed')", name="state_known"),
+        CheckConstraint("(state = 'pending') = (finished_at IS NULL)", name="finished_once_decided"),
+        Index("ix_payouts_user_id_id", "user_id", "id"),
+        Index("ix_payouts_user_id_created_at", "user_id", "created_at"),
+        Index("ix_payouts_pending", "created_at", postgresql_where=text("state = 'pending'")),
+    )
+
+    id: Mapped[intpk]
+    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id"))
+    out_biz_no: Mapped[str] = mapped_column(String(64), unique=True)
+    amount: Mapped[fen]
+    account: Mapped[str] = mapped_column(String(100))
+    name: Mapped[str] = mapped_column(String(30))
+    state: Mapped[str] = mapped_column(String(10), default=PayoutState.PENDING)
+    reason: Mapped[str | None] = mapped_column(String(100))  # why it failed, as its user reads it
+    gateway_order_no: Mapped[str | None] = mapped_column(String(64))  # the gateway's number of the transfer
+    attempts: Mapped[int] = mapped_column(default=0)
+    last_error: Mapped[str | None] = mapped_column(String(200))
+    created_at: Mapped[created_moment]
+    finished_at: Mapped[moment | None]
