@@ -64,6 +64,8 @@ class Answer(Enum):
     METHOD_NOT_ALLOWED = (100, 405, "请求方法不被允许")
     TOO_LARGE = (101, 413, "请求内容过大")
     TOO_MANY_REQUESTS = (100, 429, "请求过于频繁,请稍后再试")
+    REQUEST_RUNNING = (100, 409, "相同请求正在处理中,请稍后再试")
+    BUSY = (100, 503, "系统繁忙,请稍后再试")
     FAULT = (100, 500, "服务器内部错误")
     NOT_READY = (100, 503, "服务未就绪")
 
@@ -79,6 +81,7 @@ class Answer(Enum):
     RELEASE_MALFORMED = (101, 422, "商品发布失败,信息格式不正确")
     EDIT_MALFORMED = (101, 422, "商品修改失败,信息格式不正确")
     MALFORMED = (101, 422, "信息格式不正确")
+    KEY_REUSED = (101, 422, "幂等键已用于其他请求")
     BAD_REQUEST = (101, 400, "请求格式不正确")
     UNSUPPORTED_TYPE = (101, 415, "不支持的内容类型")
     NO_SUCH_URL = (101, 404, "请求的地址不存在")

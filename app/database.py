@@ -1,7 +1,9 @@
 """Transactions and reads.
 
 Leaving a `transaction()` block cleanly commits, raising rolls back. A block inside another one joins it, so a
-service may call a service; only the outermost block commits.
+service may call a service; only the outermost block commits. A request with an `Idempotency-Key` is such an outermost
+block around everything its view does (`app.web.idempotency`). So whoever catches the error of a joined block, or of
+a statement inside one, must have wrapped it in `session.begin_nested()`: what came before it would be committed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,13 +41,38 @@ def transaction() -> Iterator[Session]:
 
 @contextmanager
 def reading() -> Iterator[Connection]:
-    """A connection for reads outside any transaction: each statement sees what is committed when it starts.
+    """A connection for reads: each statement sees what is committed when it starts.
 
-    Saves the round trips of BEGIN and ROLLBACK, which cost more than a primary-key read.
+    Inside a `transaction()` block it is the block's own and sees also what the block wrote; elsewhere it is in no
+    transaction, which saves the round trips of BEGIN and ROLLBACK: they cost more than a primary-key read.
+    """
+    session = _open_session()
+    if session is None:
+        with outside() as connection:
+            yield connection
+    else:
+        session.flush()
+        yield session.connection()
+
+
+@contextmanager
+def outside() -> Iterator[Connection]:
+    """A connection that commits each statement at once and never joins: for counters that must outlive a rollback.
+
+    It takes a second connection of the pool, and waits in vain for rows that the block around it has locked.
     """
     engine: Engine = current_app.extensions["saltfish.read_engine"]
     with engine.connect() as connection:
         yield connection
+
+
+def _open_session() -> Session | None:
+    """The session of the `transaction()` block around the caller."""
+    # Most reads have no session yet, and making one costs more than to ask.
+    if not db.session.registry.has():
+        return None
+    session = db.session()
+    return session if session.info.get(_JOINED) else None
 
 
 def rows(statement: Executable, parameters: dict[str, Any] | None = None) -> Sequence[Row[Any]]:

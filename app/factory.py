@@ -27,6 +27,7 @@ from app.web.docs import docs
 from app.web.envelope import OrjsonProvider
 from app.web.errors import register_error_handlers
 from app.web.health import health
+from app.web.idempotency import REPLAYED_HEADER
 from app.web.lifecycle import register_lifecycle, register_sql_counting
 from app.web.openapi import register_openapi
 from config import PROJECT_ROOT, Settings
@@ -108,6 +109,6 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
         # A missing or broken key stops the start here; elsewhere keys are read at first use.
         app.extensions["saltfish.gateway"] = AlipayGateway.from_settings(settings)
     if settings.cors_origins:
-        CORS(app, origins=list(settings.cors_origins), expose_headers=["X-Request-Id", "Retry-After"])
+        CORS(app, origins=list(settings.cors_origins), expose_headers=["X-Request-Id", "Retry-After", REPLAYED_HEADER])
     with app.app_context():
         app.extensions["saltfish.read_engine"] = read_engine(db.engine)

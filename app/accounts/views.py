@@ -74,6 +74,7 @@ def register(*, body: RegisterIn) -> RegisteredOut:
     malformed=Answer.LOGIN_MALFORMED,
     refuses=(Answer.WRONG_CREDENTIALS, Answer.LOGIN_FAILED),
     limit="rate_limit_login",
+    idempotent=False,
 )
 def login(*, body: LoginIn) -> LoginOut:
     """Log in.
@@ -92,6 +93,7 @@ def login(*, body: LoginIn) -> LoginOut:
     answer=Answer.TOKEN_REFRESHED,
     refuses=(Answer.NO_SUCH_USER,),
     limit="rate_limit_login",
+    idempotent=False,
 )
 def refresh_tokens(*, actor: Actor) -> TokensOut:
     """Renew the tokens.
@@ -103,7 +105,7 @@ def refresh_tokens(*, actor: Actor) -> TokensOut:
     return tokens.rotate(actor.claims)
 
 
-@api.post("/api/logout/", auth=Auth.USER, answer=Answer.LOGGED_OUT)
+@api.post("/api/logout/", auth=Auth.USER, answer=Answer.LOGGED_OUT, idempotent=False)
 def logout(*, actor: Actor) -> None:
     """Log out.
 

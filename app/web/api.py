@@ -24,9 +24,11 @@ from werkzeug.routing import BaseConverter, Map
 
 from app.answers import Answer, Refused
 from app.extensions import limiter
+from app.idempotency import ANONYMOUS
 from app.web.auth import Auth, authenticate
 from app.web.bodies import read_all, read_form
 from app.web.envelope import envelope
+from app.web.idempotency import answer_once, given_key, hash_request
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -74,6 +76,7 @@ class Operation:
     media: tuple[str, ...]
     conditional: bool
     redirects: bool
+    idempotent: bool
 
 
 class Declarations(TypedDict, total=False):
@@ -92,6 +95,7 @@ class Declarations(TypedDict, total=False):
     media: Sequence[str]
     redirects: bool
     conditional: bool
+    idempotent: bool | None
 
 
 class Decorator(Protocol):
@@ -127,13 +131,16 @@ class Api(Blueprint):
         media: Sequence[str] = (),
         conditional: bool = False,
         redirects: bool = False,
+        idempotent: bool | None = None,
     ) -> Decorator:
         """Register a view. Stacked on one view, several methods or URLs share it.
 
         `answer` is the success, `empty` what a list without a single row answers instead, `malformed` what wrong
         fields answer, `limit` the name of the setting that limits the rate, `files` the name of the field that takes
         files. Where the success is no envelope the view returns a Response: `media` are its types, `conditional` says
-        that it answers If-None-Match with 304, `redirects` that it is a 302.
+        that it answers If-None-Match with 304, `redirects` that it is a 302. `idempotent` says that it takes an
+        `Idempotency-Key` (`app.web.idempotency`); every POST does unless it says no: then what it does is no one
+        transaction, or its answer must not be kept.
         """
 
         def register(view: Callable[P, R]) -> Callable[P, R]:
@@ -161,6 +168,7 @@ class Api(Blueprint):
                 media=tuple(media),
                 conditional=conditional,
                 redirects=redirects,
+                idempotent=method == "POST" if idempotent is None else idempotent,
             )
             self.operations.append(declared)
             endpoint = _endpoint(declared, view)
@@ -199,33 +207,65 @@ class Api(Blueprint):
         return self.operation("DELETE", rule, **declared)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sent:
+    """What a request sent of what its operation reads, not yet validated."""
+
+    query: dict[str, str]
+    body: dict[str, Any]
+    files: list[tuple[str, FileStorage]]
+
+
 def _endpoint(declared: Operation, view: Callable[..., Any]) -> Callable[..., Response]:
     """The Flask view: authenticate, parse, call, wrap."""
     wants_actor = declared.auth is not Auth.NONE
 
     @functools.wraps(view)
     def endpoint(**arguments: Any) -> Response:
+        actor = authenticate(declared.auth)
         if wants_actor:
-            arguments["actor"] = authenticate(declared.auth)
-        try:
-            if declared.query is not None:
-                arguments["query"] = declared.query.model_validate(_flat(request.args))
-            if declared.body is not None:
-                arguments["body"] = declared.body.model_validate(_body_fields(declared))
-        except ValidationError as error:
-            raise Refused(declared.malformed, data={"errors": _reasons(error)}) from None
-        if declared.files is not None:
-            arguments["files"] = _files(declared, declared.files)
-        result = view(**arguments)
-        if isinstance(result, Response):
-            return result
-        if current_app.testing:
-            _assert_declared(declared, result)
-        if declared.empty is not None and result["total"] == 0:
-            return envelope(declared.empty, result)
-        return envelope(declared.answer, result)
+            arguments["actor"] = actor
+        key = given_key(malformed=declared.malformed) if declared.idempotent else None
+        sent = _sent(declared)
+        if key is None:
+            return _perform(declared, view, arguments, sent)
+        return answer_once(
+            lambda: _perform(declared, view, arguments, sent),
+            scope=ANONYMOUS if actor is None else actor.id,
+            key=key,
+            request_hash=hash_request(declared.rule, query=sent.query, body=sent.body, files=sent.files),
+        )
 
     return endpoint
+
+
+def _sent(declared: Operation) -> _Sent:
+    return _Sent(
+        query=_flat(request.args) if declared.query is not None else {},
+        body=_body_fields(declared) if declared.body is not None else {},
+        files=list(request.files.items(multi=True)) if declared.files is not None else [],
+    )
+
+
+def _perform(declared: Operation, view: Callable[..., Any], arguments: dict[str, Any], sent: _Sent) -> Response:
+    """Validate what was sent, call the view with it, wrap what it returns."""
+    try:
+        if declared.query is not None:
+            arguments["query"] = declared.query.model_validate(sent.query)
+        if declared.body is not None:
+            arguments["body"] = declared.body.model_validate(sent.body)
+    except ValidationError as error:
+        raise Refused(declared.malformed, data={"errors": _reasons(error)}) from None
+    if declared.files is not None:
+        arguments["files"] = _files(declared, sent.files)
+    result = view(**arguments)
+    if isinstance(result, Response):
+        return result
+    if current_app.testing:
+        _assert_declared(declared, result)
+    if declared.empty is not None and result["total"] == 0:
+        return envelope(declared.empty, result)
+    return envelope(declared.answer, result)
 
 
 @functools.cache
@@ -266,13 +306,13 @@ def _body_fields(declared: Operation) -> dict[str, Any]:
     return fields
 
 
-def _files(declared: Operation, name: str) -> list[FileStorage]:
-    """The files in the field `name`. Files in other fields are refused: nobody would look at them."""
-    strange = {each: ["不认识的文件字段"] for each in request.files if each != name}
+def _files(declared: Operation, sent: list[tuple[str, FileStorage]]) -> list[FileStorage]:
+    """The files in the operation's field. Files in other fields are refused: nobody would look at them."""
+    strange = {name: ["不认识的文件字段"] for name, _ in sent if name != declared.files}
     if strange:
         raise Refused(declared.malformed, data={"errors": strange})
     # A browser's form sends an empty part for a file field nothing was chosen in.
-    return [file for file in request.files.getlist(name) if file.filename or _has_content(file)]
+    return [file for _, file in sent if file.filename or _has_content(file)]
 
 
 def _has_content(file: FileStorage) -> bool:

@@ -1,5 +1,7 @@
 """The one module that turns errors into responses."""
 
+import redis.exceptions
+import sqlalchemy.exc
 import structlog
 from flask import Flask, Response
 from flask_limiter import RateLimitExceeded
@@ -20,33 +22,83 @@ _HTTP_ANSWERS = {
     429: Answer.TOO_MANY_REQUESTS,
 }
 
+# SQLSTATEs (PostgreSQL's manual, appendix A) of what passes: the transaction is rolled back, the same again may work.
+_BUSY = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock timeout
+# The server goes, has gone or is not up yet; class 08 is the connection itself.
+_AWAY = frozenset({"57P01", "57P02", "57P03"})
+
+# Seconds: locks are held shortly, a restart takes longer.
+_BUSY_RETRY = 1
+_AWAY_RETRY = 5
+
+
+def refusal_response(refusal: Refused) -> Response:
+    """The response that `refusal` is."""
+    response = envelope(refusal.answer, refusal.data)
+    if refusal.retry_after is not None:
+        response.headers["Retry-After"] = str(refusal.retry_after)
+    return response
+
 
 def register_error_handlers(app: Flask) -> None:
-    """Every error of `app` answers in the envelope; unknown ones are logged and answer 500."""
+    """Every error of `app` answers in the envelope; what is no answer of ours is logged, and unknown ones are 500."""
+    app.register_error_handler(Refused, refusal_response)
+    app.register_error_handler(RateLimitExceeded, _limited)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(sqlalchemy.exc.DBAPIError, _database_trouble)
+    app.register_error_handler(sqlalchemy.exc.TimeoutError, _no_connection_free)
+    app.register_error_handler(redis.exceptions.ConnectionError, _valkey_away)
+    app.register_error_handler(redis.exceptions.TimeoutError, _valkey_away)
+    app.register_error_handler(Exception, _fault)
 
-    @app.errorhandler(Refused)
-    def refused(error: Refused) -> Response:
-        response = envelope(error.answer, error.data)
-        if error.retry_after is not None:
-            response.headers["Retry-After"] = str(error.retry_after)
-        return response
 
-    @app.errorhandler(RateLimitExceeded)
-    def limited(_error: RateLimitExceeded) -> Response:
-        return envelope(Answer.TOO_MANY_REQUESTS)
+def _limited(_error: RateLimitExceeded) -> Response:
+    return envelope(Answer.TOO_MANY_REQUESTS)
 
-    @app.errorhandler(HTTPException)
-    def http_error(error: HTTPException) -> Response:
-        answer = _HTTP_ANSWERS.get(error.code or 500)
-        if answer is None:
-            log.error("unmapped_http_error", code=error.code, name=error.name)
-            answer = Answer.BAD_REQUEST if 400 <= (error.code or 500) < 500 else Answer.FAULT
-        response = envelope(answer)
-        if error.code == 405 and getattr(error, "valid_methods", None):
-            response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))  # type: ignore[attr-defined] # MethodNotAllowed has it
-        return response
 
-    @app.errorhandler(Exception)
-    def fault(error: Exception) -> Response:
-        log.error("unhandled_fault", exc_info=error)
-        return envelope(Answer.FAULT)
+def _http_error(error: HTTPException) -> Response:
+    answer = _HTTP_ANSWERS.get(error.code or 500)
+    if answer is None:
+        log.error("unmapped_http_error", code=error.code, name=error.name)
+        answer = Answer.BAD_REQUEST if 400 <= (error.code or 500) < 500 else Answer.FAULT
+    response = envelope(answer)
+    if error.code == 405 and getattr(error, "valid_methods", None):
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))  # type: ignore[attr-defined] # MethodNotAllowed has it
+    return response
+
+
+def _database_trouble(error: sqlalchemy.exc.DBAPIError) -> Response:
+    sqlstate: str | None = getattr(error.orig, "sqlstate", None)
+    if sqlstate in _BUSY:
+        log.error("database_busy", sqlstate=sqlstate, error=str(error.orig), statement=error.statement)
+        return _retry_later(Answer.BUSY, seconds=_BUSY_RETRY)
+    if error.connection_invalidated or _is_away(error, sqlstate):
+        log.error("database_away", sqlstate=sqlstate, error=str(error.orig))
+        return _retry_later(Answer.NOT_READY, seconds=_AWAY_RETRY)
+    return _fault(error)
+
+
+def _is_away(error: sqlalchemy.exc.DBAPIError, sqlstate: str | None) -> bool:
+    if sqlstate is None:
+        # No statement got an answer: psycopg could not connect, or lost the connection.
+        return isinstance(error, sqlalchemy.exc.OperationalError)
+    return sqlstate in _AWAY or sqlstate.startswith("08")
+
+
+def _no_connection_free(error: sqlalchemy.exc.TimeoutError) -> Response:
+    log.error("database_pool_exhausted", error=str(error))
+    return _retry_later(Answer.BUSY, seconds=_BUSY_RETRY)
+
+
+def _valkey_away(error: redis.exceptions.RedisError) -> Response:
+    log.error("valkey_away", error=str(error))
+    return _retry_later(Answer.NOT_READY, seconds=_AWAY_RETRY)
+
+
+def _retry_later(answer: Answer, *, seconds: int) -> Response:
+    return refusal_response(Refused(answer, retry_after=seconds))
+
+
+def _fault(error: Exception) -> Response:
+    log.error("unhandled_fault", exc_info=error)
+    return envelope(Answer.FAULT)

@@ -21,6 +21,7 @@ from app.answers import Answer
 from app.version import __version__
 from app.web.api import MAX_ID, Operation
 from app.web.auth import Auth
+from app.web.idempotency import KEY_HEADER, KEY_PATTERN, REPLAYED_HEADER, is_kept
 
 Json = dict[str, Any]  # a piece of the document; its shape is OpenAPI's
 
@@ -37,6 +38,10 @@ Every JSON answer, errors included, is the envelope `{"status", "msg", "data"}`.
 Bodies are JSON or forms with the same names. Money is a decimal string in yuan, time is ISO 8601 with offset.
 The trailing slash of every URL is optional; there are no redirects for it. Where a field is wrong, `data` is
 `{"errors": {"field": ["reason"]}}`. `X-Request-Id` of a request comes back and stands in the log.
+
+A POST that takes an `Idempotency-Key` can be sent again without fear: for 24 hours the same key with the same request
+gets the same answer, successes and refusals alike, and has its effect once. Not kept are answers after which the same
+again may fare better: 401, 429 and 5xx.
 """
 
 _SECURITY_SCHEMES: Json = {
@@ -73,6 +78,14 @@ _IMPLIED_BY_AUTH: Mapping[Auth, tuple[Answer, ...]] = {
     Auth.BROWSER: (Answer.LOGIN_REQUIRED, *_BAD_TOKEN),
 }
 
+_IMPLIED_BY_KEY = (Answer.REQUEST_RUNNING, Answer.KEY_REUSED)
+
+# Whatever an operation does, the stores may be gone or busy.
+_IMPLIED_BY_ALL = (Answer.FAULT, Answer.NOT_READY, Answer.BUSY)
+
+# Refusals that say when another try makes sense; those with 429 do as well.
+_SAYS_WHEN = frozenset({Answer.REQUEST_RUNNING, Answer.NOT_READY, Answer.BUSY})
+
 _IMPLIED_BY_BODY = (Answer.BAD_REQUEST, Answer.UNSUPPORTED_TYPE, Answer.TOO_LARGE)
 
 _ID: Json = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
@@ -104,6 +117,20 @@ _HEADERS: Json = {
         "description": "Seconds after which another try makes sense.",
         "schema": {"type": "integer", "minimum": 0},
     },
+    REPLAYED_HEADER: {
+        "description": "Present where this is the kept answer to an earlier request with the same key.",
+        "schema": {"const": "true"},
+    },
+}
+
+_PARAMETERS: Json = {
+    KEY_HEADER: {
+        "name": KEY_HEADER,
+        "in": "header",
+        "required": False,
+        "description": "The client's name for this one request, best a UUID: sent again, it changes nothing more.",
+        "schema": {"type": "string", "pattern": f"^{KEY_PATTERN}$", "minLength": 1, "maxLength": 255},
+    }
 }
 
 
@@ -175,6 +202,7 @@ class _Builder:
                 "schemas": {"FieldErrors": _FIELD_ERRORS, **dict(sorted(self._refusals.items()))},
                 "securitySchemes": _SECURITY_SCHEMES,
                 "headers": _HEADERS,
+                "parameters": _PARAMETERS,
             },
         }
         # Only what is referred to: query models became parameters, bodies with files or forms were copied.
@@ -196,7 +224,11 @@ class _Builder:
             "tags": [operation.tag],
             "operationId": operation.name,
             "summary": operation.summary,
-            "parameters": [*_path_parameters(operation.rule), *self._query_parameters(operation)],
+            "parameters": [
+                *_path_parameters(operation.rule),
+                *self._query_parameters(operation),
+                *([{"$ref": f"#/components/parameters/{KEY_HEADER}"}] if operation.idempotent else []),
+            ],
             "security": _SECURITY[operation.auth],
             "responses": self._responses(operation),
         }
@@ -253,9 +285,11 @@ class _Builder:
                 {"description": " / ".join(reply.answer.msg for reply in replies), "headers": {}, "content": {}},
             )
             response["content"]["application/json"] = _media_type(replies)
-            if status == HTTPStatus.TOO_MANY_REQUESTS:
+            if any(_says_when(reply.answer) for reply in replies):
                 response["headers"]["Retry-After"] = {"$ref": "#/components/headers/Retry-After"}
-        for response in responses.values():
+        for http, response in responses.items():
+            if operation.idempotent and is_kept(int(http)):
+                response["headers"][REPLAYED_HEADER] = {"$ref": f"#/components/headers/{REPLAYED_HEADER}"}
             response["headers"]["X-Request-Id"] = {"$ref": "#/components/headers/X-Request-Id"}
         return dict(sorted(responses.items()))
 
@@ -297,7 +331,14 @@ def _refusals(operation: Operation) -> Iterator[Answer]:
         yield from _IMPLIED_BY_BODY
     if operation.limit:
         yield Answer.TOO_MANY_REQUESTS
-    yield Answer.FAULT
+    if operation.idempotent:
+        yield operation.malformed
+        yield from _IMPLIED_BY_KEY
+    yield from _IMPLIED_BY_ALL
+
+
+def _says_when(answer: Answer) -> bool:
+    return answer in _SAYS_WHEN or answer.http == HTTPStatus.TOO_MANY_REQUESTS
 
 
 def _path_parameters(rule: str) -> list[Json]:
