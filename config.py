@@ -374,9 +374,18 @@ class Settings:
     alipay_public_key_path: Path = _setting(
         "ALIPAY_PUBLIC_KEY_PATH",
         PROJECT_ROOT / "instance" / "keys" / "gateway_public.pem",
-        "PEM file of the gateway's public key",
+        "PEM file of the gateway's public key, or of its certificate",
         _path,
         secret=True,
+    )
+    alipay_previous_public_key_path: Path | None = _setting(
+        "ALIPAY_PREVIOUS_PUBLIC_KEY_PATH", None, "PEM file of the key before, believed too while they change it", _path
+    )
+    alipay_app_cert_path: Path | None = _setting(
+        "ALIPAY_APP_CERT_PATH", None, "our application's certificate; Alipay makes no payouts without", _path
+    )
+    alipay_root_cert_path: Path | None = _setting(
+        "ALIPAY_ROOT_CERT_PATH", None, "Alipay's root certificates, given together with ours", _path
     )
     alipay_timeout: int = _setting("ALIPAY_TIMEOUT", 10, "seconds a call to the gateway may take", _positive)
     # Search
@@ -461,6 +470,8 @@ def _inconsistencies(settings: Settings, *, given: set[str]) -> list[str]:
             for variable, name in (("DATABASE_URL", "database_url"), ("REDIS_URL", "redis_url"))
             if name not in given
         ]
+    if (settings.alipay_app_cert_path is None) != (settings.alipay_root_cert_path is None):
+        problems.append("ALIPAY_APP_CERT_PATH and ALIPAY_ROOT_CERT_PATH: are set together, or neither")
     if len(settings.jwt_secret_key) < 32:
         problems.append("JWT_SECRET_KEY: must have at least 32 characters")
     return problems
@@ -485,7 +496,7 @@ def _shown_default(each: Field[Any]) -> str:
         default = default.relative_to(PROJECT_ROOT).as_posix()
     if isinstance(default, bool):
         default = int(default)
-    return f"`{default}`" if default not in ("", ()) else ""
+    return f"`{default}`" if default not in ("", (), None) else ""
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ REQUIRED = {
     "ALIPAY_APP_PRIVATE_KEY_PATH": "ALIPAY_APP_PRIVATE_KEY_PATH: is required in production"
     " (PEM file of our private key)",
     "ALIPAY_PUBLIC_KEY_PATH": "ALIPAY_PUBLIC_KEY_PATH: is required in production"
-    " (PEM file of the gateway's public key)",
+    " (PEM file of the gateway's public key, or of its certificate)",
     "ALIPAY_GATEWAY_URL": "ALIPAY_GATEWAY_URL: is required in production (the sandbox is for development)",
     "PUBLIC_URL": "PUBLIC_URL: is required in production (the gateway sends its notifications there)",
 }
@@ -215,6 +215,16 @@ def test_the_fee_is_a_share() -> None:
     assert problems(STORES | {"PLATFORM_FEE_BASIS_POINTS": "10001"}) == [
         "PLATFORM_FEE_BASIS_POINTS: must be 0 to 10000 (hundredths of a percent)"
     ]
+
+
+@pytest.mark.parametrize("variable", ["ALIPAY_APP_CERT_PATH", "ALIPAY_ROOT_CERT_PATH"])
+def test_certificates_come_together(variable: str) -> None:
+    assert load_settings(STORES).alipay_app_cert_path is None
+    assert problems(STORES | {variable: "cert.crt"}) == [
+        "ALIPAY_APP_CERT_PATH and ALIPAY_ROOT_CERT_PATH: are set together, or neither"
+    ]
+    both = load_settings(STORES | {"ALIPAY_APP_CERT_PATH": "/keys/app.crt", "ALIPAY_ROOT_CERT_PATH": "/keys/root.crt"})
+    assert (both.alipay_app_cert_path, both.alipay_root_cert_path) == (Path("/keys/app.crt"), Path("/keys/root.crt"))
 
 
 def test_numbers_and_switches_are_all_in_the_table() -> None:
