@@ -45,6 +45,16 @@ class AccountKind(StrEnum):
     """The platform's own share: 0 % for now."""
 
 
+class PostingKind(StrEnum):
+    """What moves money beside the events of orders, whose postings have the event's own name as kind."""
+
+    LATE_PAYMENT = "late_payment"
+    REFUND_CONFIRMED = "refund_confirmed"
+    PAYOUT_REQUESTED = "payout_requested"
+    PAYOUT_CONFIRMED = "payout_confirmed"
+    PAYOUT_FAILED = "payout_failed"
+
+
 DEBIT_NORMAL: Final = frozenset({AccountKind.GATEWAY_CLEARING})
 """The kinds whose balance a debit raises (what others owe us); a credit raises all others (what we owe)."""
 
@@ -95,7 +105,8 @@ class LedgerTransaction(Base):
     id: Mapped[intpk]
     key: Mapped[str] = mapped_column(String(80), unique=True)
     kind: Mapped[str] = mapped_column(String(30))
-    order_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("orders.id"))
+    # No foreign key: checking it would wait for whoever has the order locked, while accounts are held. The audit looks.
+    order_id: Mapped[int | None] = mapped_column(BigInteger)
     at: Mapped[moment]
 
 
