@@ -7,6 +7,7 @@ its default and its meaning once; the table in the README is generated from thes
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -110,6 +111,37 @@ def _http_url(raw: str) -> str:
     if not usable or not re.fullmatch(r"[!-~]+", url) or "?" in url or "#" in url:
         raise ValueError(f"must be like https://shop.example, not {raw!r}")
     return url.rstrip("/")
+
+
+def _webhook_url(raw: str) -> str:
+    """Somebody else's address: it may have a query, and is called exactly as it was given."""
+    url = raw.strip()
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and "@" not in url
+    except ValueError:
+        usable = False
+    if not usable or not re.fullmatch(r"[!-~]+", url) or "#" in url:
+        raise ValueError("must be like https://shop.example/hooks?shop=1")  # without the value: its query may be secret
+    return url
+
+
+def _webhook_secret(raw: str) -> str:
+    """A secret as Standard Webhooks writes them, of at least 24 bytes: 32 characters of base64."""
+    try:
+        key = base64.b64decode(raw.strip().removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = b""
+    if not raw.strip().startswith("whsec_") or not 24 <= len(key) <= 64:
+        raise ValueError("must be `whsec_` and the base64 of 24 to 64 random bytes")
+    return raw.strip()
+
+
+def _webhook_timeout(raw: str) -> int:
+    seconds = _positive(raw)
+    if seconds > 60:
+        raise ValueError("must be at most 60")
+    return seconds
 
 
 def _database_url(raw: str) -> str:
@@ -388,6 +420,23 @@ class Settings:
         "ALIPAY_ROOT_CERT_PATH", None, "Alipay's root certificates, given together with ours", _path
     )
     alipay_timeout: int = _setting("ALIPAY_TIMEOUT", 10, "seconds a call to the gateway may take", _positive)
+    # Webhooks (https://www.standardwebhooks.com): each step of an order, to an operator's own URL
+    webhook_url: str = _setting("WEBHOOK_URL", "", "where steps of orders are sent; empty: nowhere", _webhook_url)
+    webhook_secret: str = _setting(
+        "WEBHOOK_SECRET",
+        "",
+        "signs webhooks: `whsec_` and the base64 of 24 to 64 random bytes; required where `WEBHOOK_URL` is set",
+        _webhook_secret,
+    )
+    webhook_previous_secret: str = _setting(
+        "WEBHOOK_PREVIOUS_SECRET",
+        "",
+        "the secret before, which signs too while receivers change theirs",
+        _webhook_secret,
+    )
+    webhook_timeout: int = _setting(
+        "WEBHOOK_TIMEOUT", 10, "seconds a receiver may take to answer, at most 60", _webhook_timeout
+    )
     # Search
     search_index_path: Path = _setting(
         "SEARCH_INDEX_PATH", PROJECT_ROOT / "instance" / "search", "folder of the Whoosh index, on a local disk", _path
@@ -472,6 +521,8 @@ def _inconsistencies(settings: Settings, *, given: set[str]) -> list[str]:
         ]
     if (settings.alipay_app_cert_path is None) != (settings.alipay_root_cert_path is None):
         problems.append("ALIPAY_APP_CERT_PATH and ALIPAY_ROOT_CERT_PATH: are set together, or neither")
+    if settings.webhook_url and not settings.webhook_secret:
+        problems.append("WEBHOOK_SECRET: is required where WEBHOOK_URL is set")
     if len(settings.jwt_secret_key) < 32:
         problems.append("JWT_SECRET_KEY: must have at least 32 characters")
     return problems

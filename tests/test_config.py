@@ -143,6 +143,14 @@ def test_the_key_for_tokens_has_a_least_length() -> None:
 
 DEADLINES = [rule.deadline for rule in ORDER.rules if rule.deadline]
 
+
+def test_webhooks_are_signed() -> None:
+    url = {"WEBHOOK_URL": "https://shop.example/hooks/?shop=1"}
+    assert problems(STORES | url) == ["WEBHOOK_SECRET: is required where WEBHOOK_URL is set"]
+    settings = load_settings(STORES | url | {"WEBHOOK_SECRET": "whsec_" + "QUFB" * 8})
+    assert (settings.webhook_url, settings.webhook_secret) == (url["WEBHOOK_URL"], "whsec_" + "QUFB" * 8)
+
+
 MALFORMED = {
     ("SALTFISH_ENV", "staging"): ("SALTFISH_ENV: must be one of development, testing, production, not 'staging'"),
     **{
@@ -160,6 +168,7 @@ MALFORMED = {
             "CAPTCHA_LIFETIME",
             "LOGIN_FAILURES_WINDOW",
             "ALIPAY_TIMEOUT",
+            "WEBHOOK_TIMEOUT",
             "WORKER_HEARTBEAT_LIMIT",
             *(deadline.setting.upper() for deadline in DEADLINES),
             "UNPAID_ORDERS_LIMIT",
@@ -194,7 +203,17 @@ MALFORMED = {
             "https://咸鱼.example",
         )
     },
-    # Without the value: it may hold a password.
+    # Without the values: they may hold passwords, or are secrets.
+    **{
+        ("WEBHOOK_URL", raw): "WEBHOOK_URL: must be like https://shop.example/hooks?shop=1"
+        for raw in ("shop.example/hooks", "ftp://shop.example", "https://", "https://a:b@shop.example", "https://s/#a")
+    },
+    **{
+        (variable, raw): f"{variable}: must be `whsec_` and the base64 of 24 to 64 random bytes"
+        for variable in ("WEBHOOK_SECRET", "WEBHOOK_PREVIOUS_SECRET")
+        for raw in ("a" * 32, "whsec_" + "QUFB" * 7, "whsec_" + "QUFB" * 22, "whsec_" + "-" * 32, "whsec_咸鱼")
+    },
+    ("WEBHOOK_TIMEOUT", "61"): "WEBHOOK_TIMEOUT: must be at most 60",
     **{
         ("DATABASE_URL", raw): "DATABASE_URL: must begin with postgresql+psycopg://"
         for raw in ("sqlite:///a.db", "postgres://user:secret@host/name", "postgresql://user:secret@host/name")
@@ -228,7 +247,7 @@ def test_certificates_come_together(variable: str) -> None:
 
 
 def test_numbers_and_switches_are_all_in_the_table() -> None:
-    assert len(of_type("int")) == 42
+    assert len(of_type("int")) == 43
     assert of_type("bool") == ["ENVELOPE_ALWAYS_200", "SQL_COUNT_HEADER", "CAPTCHA_REVEAL", "RATE_LIMITS_ENABLED"]
 
 
