@@ -19,6 +19,7 @@ from app.logs import configure_logging
 from app.moderation.views import api as moderation_api
 from app.money.gateways.alipay import AlipayGateway
 from app.money.views import api as money_api
+from app.notifications.views import api as notifications_api
 from app.orders.views import api as orders_api
 from app.search.views import api as search_api
 from app.web.api import Api, IdConverter
@@ -32,7 +33,17 @@ from app.web.lifecycle import register_lifecycle, register_sql_counting
 from app.web.openapi import register_openapi
 from config import PROJECT_ROOT, Settings
 
-APIS: tuple[Api, ...] = (accounts_api, goods_api, moderation_api, orders_api, money_api, search_api, docs, health)
+APIS: tuple[Api, ...] = (
+    accounts_api,
+    goods_api,
+    moderation_api,
+    orders_api,
+    money_api,
+    notifications_api,
+    search_api,
+    docs,
+    health,
+)
 
 
 def build_app(settings: Settings) -> Flask:

@@ -6,6 +6,7 @@ from app.idempotency import IdempotencyKey
 from app.ledger.models import LedgerAccount, LedgerEntry, LedgerTransaction
 from app.moderation.models import Verdict
 from app.money.models import GatewayNotification, Payment, Refund
+from app.notifications.models import Notification
 from app.orders.models import Order, OrderEventRecord, RefundRequest, Waybill
 from app.outbox import OutboxMessage
 from app.wallet.models import Payout
@@ -18,6 +19,7 @@ __all__ = [
     "LedgerAccount",
     "LedgerEntry",
     "LedgerTransaction",
+    "Notification",
     "Order",
     "OrderEventRecord",
     "OutboxMessage",

@@ -1,69 +1,230 @@
 """After-commit work that survives a crash.
 
-A transaction that wants something done afterwards leaves a message here, in the same commit. The relay
-(`tasks.relay`) turns committed messages into RQ jobs and deletes them only after Valkey has taken the job:
-delivery is at least once, so jobs tolerate running twice.
+A transaction that wants something done afterwards leaves a message here, in the same commit. The table is the queue:
+the relay (`tasks.relay`) gives messages out, and one is deleted only in the transaction that did its work, or after
+its work was done. Delivery is at least once, so whoever does the work tolerates doing it twice.
+
+Messages of one stream are given out one after the other, in the order in which they were left. One that fails comes
+again later and holds its stream up meanwhile; one that is dead (given up, for an operator to look at) does not.
 """
 
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import BigInteger, Index, String, delete, func, insert, select
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import BigInteger, Index, Select, String, delete, func, insert, select, text, update
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from app.clock import utcnow
-from app.columns import Base, created_moment, intpk
+from app.columns import Base, created_moment, intpk, moment
 
 RELAY_HEARTBEAT_KEY: Final = "relay-heartbeat"
 """Valkey key that the relay sets with a lifetime; its value is when (ISO 8601, UTC). `/readyz` looks for it."""
 
+_ERROR_LENGTH: Final = 500
+
 
 class Topic(StrEnum):
-    """What a message asks for; `tasks.relay` knows which job answers it."""
+    """What a message asks for; `tasks.relay` knows who does it."""
 
     GOOD_VERIFICATION = "good_verification"  # subject: the good
     SEARCH_INDEX = "search_index"  # subject: the good
+    ORDER_STEP = "order_step"  # subject: the line of the order's history
+    WEBHOOK = "webhook"  # subject: the line of the order's history
     PAYMENT_REFUND = "payment_refund"  # subject: the refund
+    PAYOUT = "payout"  # subject: the payout
+
+
+class PermanentFailure(Exception):  # noqa: N818 - it says what happened
+    """Doing a message's work failed for good: trying again would not help. The message is dead at once."""
 
 
 class OutboxMessage(Base):
-    """One message that waits to be relayed."""
+    """One message that waits for its work.
+
+    `due_at` is when it may be given out: at first when it was left, then the end of a lease or of the wait after a
+    failure. `leased` says that somebody was given it and has not reported back. `attempts` counts the times its work
+    was begun, so one that kills every worker dies too.
+    """
 
     __tablename__ = "outbox"
-    __table_args__ = (Index(None, "topic", "id"),)
+    __table_args__ = (
+        Index("ix_outbox_due", "topic", "due_at", "id", postgresql_where=text("dead_at IS NULL")),
+        Index("ix_outbox_stream", "stream", "id", postgresql_where=text("dead_at IS NULL AND stream IS NOT NULL")),
+        Index("ix_outbox_leased", "topic", "due_at", postgresql_where=text("leased")),
+    )
 
     id: Mapped[intpk]
     topic: Mapped[str] = mapped_column(String(40))
     subject_id: Mapped[int] = mapped_column(BigInteger)
+    stream: Mapped[str | None] = mapped_column(String(64))
+    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+    leased: Mapped[bool] = mapped_column(default=False, server_default="false")
+    due_at: Mapped[created_moment]
+    last_error: Mapped[str | None] = mapped_column(String(_ERROR_LENGTH))
+    dead_at: Mapped[moment | None]
     created_at: Mapped[created_moment]
 
 
-def leave(session: Session, topic: Topic, subject_id: int) -> None:
-    """Leave a message about the row `subject_id` in `session`'s transaction."""
-    session.execute(insert(OutboxMessage).values(topic=topic.value, subject_id=subject_id, created_at=utcnow()))
+def leave(session: Session, topic: Topic, subject_id: int, *, stream: str | None = None) -> None:
+    """Leave a message about the row `subject_id` in `session`'s transaction.
+
+    Messages of a `stream` are worked in the order of their ids: who leaves them holds a lock (the order's row) that
+    lets no other leave one meanwhile.
+    """
+    now = utcnow()
+    session.execute(
+        insert(OutboxMessage).values(
+            topic=topic.value, subject_id=subject_id, stream=stream, due_at=now, created_at=now
+        )
+    )
 
 
 def take(session: Session, topic: Topic, *, limit: int) -> list[OutboxMessage]:
-    """The oldest messages of `topic`, locked for this transaction; those another process holds are passed over."""
-    statement = (
+    """The first due messages of `topic`, locked for this transaction; those another process holds are passed over.
+
+    For topics without streams, whose messages are done in the transaction that takes them.
+    """
+    return list(session.scalars(_due(topic, limit)))
+
+
+def take_heads(session: Session, topic: Topic, *, limit: int) -> list[OutboxMessage]:
+    """As `take`, of each stream only the first message, however long it is not due yet."""
+    earlier = aliased(OutboxMessage)
+    head = (
+        select(func.min(earlier.id))
+        .where(earlier.stream == OutboxMessage.stream, earlier.dead_at.is_(None))
+        .scalar_subquery()
+    )
+    found = session.execute(_due(topic, limit).add_columns(head.label("head"))).all()
+    heads = [message for message, first in found if first in (None, message.id)]
+    blocked = [message.id for message, first in found if first not in (None, message.id)]
+    if blocked:
+        # They become due with what they wait for, or a stalled stream's messages would be looked at again and again,
+        # and crowd out all others. A statement of its own: what finished since `found` was read has made the next
+        # one due (see `done`), and that must not be undone.
+        ahead = aliased(OutboxMessage)
+        session.execute(
+            update(OutboxMessage)
+            .where(OutboxMessage.id.in_(blocked), ahead.id == head, ahead.due_at > OutboxMessage.due_at)
+            .values(due_at=ahead.due_at)
+            .execution_options(synchronize_session=False)
+        )
+    return heads
+
+
+def _due(topic: Topic, limit: int) -> Select[OutboxMessage]:
+    return (
         select(OutboxMessage)
-        .where(OutboxMessage.topic == topic.value)
-        .order_by(OutboxMessage.id)
+        .where(OutboxMessage.topic == topic.value, OutboxMessage.dead_at.is_(None), OutboxMessage.due_at <= utcnow())
+        .order_by(OutboxMessage.due_at, OutboxMessage.id)
         .limit(limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update(of=OutboxMessage, skip_locked=True)
     )
-    return list(session.scalars(statement))
 
 
-def done(session: Session, messages: list[OutboxMessage]) -> None:
-    """Delete relayed `messages`, in the transaction that took them."""
+def done(session: Session, messages: Sequence[OutboxMessage]) -> None:
+    """Delete `messages`, whose work is done, and let what waited for them in their streams be given out."""
     session.execute(delete(OutboxMessage).where(OutboxMessage.id.in_([message.id for message in messages])))
+    _wake(session, {message.stream for message in messages if message.stream is not None})
 
 
-def backlog(session: Session) -> list[tuple[str, int, datetime]]:
-    """`(topic, messages, oldest created_at)` for each topic with messages waiting."""
-    statement = select(OutboxMessage.topic, func.count(), func.min(OutboxMessage.created_at)).group_by(
-        OutboxMessage.topic
+def _wake(session: Session, streams: Collection[str]) -> None:
+    """Make the first messages of `streams` due.
+
+    Also those that are due already: one that the relay is about to put off (`take_heads`) is waited for and then
+    changed back.
+    """
+    if not streams:
+        return
+    first = (
+        select(func.min(OutboxMessage.id))
+        .where(OutboxMessage.stream.in_(streams), OutboxMessage.dead_at.is_(None))
+        .group_by(OutboxMessage.stream)
     )
-    return [(topic, count, oldest) for topic, count, oldest in session.execute(statement)]
+    session.execute(
+        update(OutboxMessage)
+        .where(OutboxMessage.id.in_(first))
+        .values(due_at=utcnow())
+        .execution_options(synchronize_session=False)
+    )
+
+
+def lease(messages: Sequence[OutboxMessage], *, seconds: int) -> None:
+    """Give `messages` away: they come again after so many seconds unless whoever got them reports back."""
+    until = utcnow() + timedelta(seconds=seconds)
+    for message in messages:
+        message.leased, message.due_at = True, until
+
+
+def leased(session: Session, topic: Topic) -> int:
+    """How many messages of `topic` are given away just now."""
+    statement = select(func.count()).where(
+        OutboxMessage.topic == topic.value, OutboxMessage.leased, OutboxMessage.due_at > utcnow()
+    )
+    return session.execute(statement).scalar_one()
+
+
+def begin(message: OutboxMessage, *, attempt: int, seconds: int) -> bool:
+    """Begin the work of a locked message, which then lasts at most `seconds`; returns whether it is ours to do.
+
+    Not where it is dead, or somebody else began since it was given out with `attempt` attempts behind it.
+    """
+    if message.dead_at is not None or message.attempts != attempt:
+        return False
+    message.attempts += 1
+    lease([message], seconds=seconds)
+    return True
+
+
+def failed(session: Session, message: OutboxMessage, *, error: str, retry_in: int | None) -> None:
+    """Note that the work of a locked message failed. It comes again in `retry_in` seconds; with None it is dead."""
+    message.leased = False
+    message.last_error = error.replace("\x00", "")[:_ERROR_LENGTH]
+    if retry_in is not None:
+        message.due_at = utcnow() + timedelta(seconds=retry_in)
+        return
+    message.dead_at = utcnow()
+    session.flush()
+    if message.stream is not None:
+        _wake(session, [message.stream])
+
+
+def replay(session: Session, message_ids: Collection[int]) -> list[int]:
+    """Make these messages due now; dead ones begin anew with all their attempts. Returns the ids that do not exist."""
+    messages = list(
+        session.scalars(
+            select(OutboxMessage).where(OutboxMessage.id.in_(message_ids)).order_by(OutboxMessage.id).with_for_update()
+        )
+    )
+    for message in messages:
+        message.due_at, message.leased = utcnow(), False
+        if message.dead_at is not None:
+            message.dead_at, message.attempts = None, 0
+    return sorted(set(message_ids) - {message.id for message in messages})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What lies in the outbox of one topic. The moments are None where nothing waits."""
+
+    topic: str
+    waiting: int
+    dead: int
+    oldest_left_at: datetime | None
+    oldest_due_at: datetime | None
+
+
+def backlog(session: Session) -> list[Backlog]:
+    """The backlog of each topic that has messages, dead ones included."""
+    alive = OutboxMessage.dead_at.is_(None)
+    statement = select(
+        OutboxMessage.topic,
+        func.count().filter(alive).label("waiting"),
+        func.count().filter(~alive).label("dead"),
+        func.min(OutboxMessage.created_at).filter(alive).label("oldest_left_at"),
+        func.min(OutboxMessage.due_at).filter(alive).label("oldest_due_at"),
+    ).group_by(OutboxMessage.topic)
+    return [Backlog(**row._mapping) for row in session.execute(statement)]

@@ -72,6 +72,16 @@ def enqueue(name: QueueName, job: Callable[..., None], subject_id: int, *more: i
     )
 
 
+def enqueue_attempt(name: QueueName, job: Callable[..., None], *arguments: int, job_id: str, timeout: int) -> None:
+    """Queue one attempt at `job(*arguments)`, which may run `timeout` seconds.
+
+    RQ tries nothing again here and keeps no result: whoever queues it knows what became of it.
+    """
+    queue(name).enqueue_call(
+        job, args=arguments, job_id=job_id, timeout=timeout, ttl=_WAITING_TTL, result_ttl=0, failure_ttl=_FAILURE_TTL
+    )
+
+
 def enqueue_singleton(name: QueueName, job: Callable[[], None]) -> bool:
     """Queue `job()` unless it is queued or running already; returns whether it was queued now.
 

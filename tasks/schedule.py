@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from tasks.housekeeping import purge_idempotency_keys
-from tasks.payments import sweep_pending_refunds
 from tasks.queues import QueueName
 from tasks.search import drain_search_outbox
 from tasks.verification import sweep_stale_reviews
@@ -22,7 +21,6 @@ class Periodic:
 
 SCHEDULE: Final = (
     Periodic(job=sweep_stale_reviews, queue=QueueName.DEFAULT, every=30),
-    Periodic(job=sweep_pending_refunds, queue=QueueName.DEFAULT, every=60),
     Periodic(job=purge_idempotency_keys, queue=QueueName.DEFAULT, every=600),
     # The relay asks for this much sooner; this is for the time without one.
     Periodic(job=drain_search_outbox, queue=QueueName.SEARCH, every=10),

@@ -73,6 +73,7 @@ RIGHT: Mapping[str, dict[str, Any]] = {
     "POST /api/seller_send_delivery/<id:order_id>/": {"address_id": 1, **PARCEL},
     "POST /api/buyer_motion_drawback/<id:order_id>": {"reason": "与描述不符"},
     "POST /api/buyer_send_drawback/<id:order_id>/": PARCEL,
+    "POST /api/notifications/read/": {"all": True},
 }
 
 MISSING = {

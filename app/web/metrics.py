@@ -10,6 +10,7 @@ docker-compose.yml set it). Without it each process counts for itself.
 
 import os
 from collections.abc import Iterator
+from datetime import datetime
 
 import structlog
 from flask import Response
@@ -94,16 +95,29 @@ def _in_database() -> list[Metric]:
     return [*_outbox(), _goods_in_review(), _open_orders()]
 
 
-def _outbox() -> tuple[Metric, Metric]:
-    messages = GaugeMetricFamily("saltfish_outbox_messages", "Messages waiting for the relay.", labels=["topic"])
+def _outbox() -> list[Metric]:
+    waiting = GaugeMetricFamily("saltfish_outbox_messages", "Messages that wait for their work.", labels=["topic"])
     age = GaugeMetricFamily("saltfish_outbox_oldest_seconds", "Age of the oldest waiting message.", labels=["topic"])
-    waiting = {topic: (count, oldest) for topic, count, oldest in backlog(db.session())}
+    lag = GaugeMetricFamily(
+        "saltfish_outbox_lag_seconds", "How long the first due message has been due.", labels=["topic"]
+    )
+    dead = GaugeMetricFamily(
+        "saltfish_outbox_dead_messages", "Messages given up; see `flask outbox list --dead`.", labels=["topic"]
+    )
+    backlogs = {each.topic: each for each in backlog(db.session())}
     now = utcnow()
     for topic in Topic:
-        count, oldest = waiting.get(topic.value, (0, now))
-        messages.add_metric([topic.value], count)
-        age.add_metric([topic.value], max((now - oldest).total_seconds(), 0))
-    return messages, age
+        found = backlogs.get(topic.value)
+        waiting.add_metric([topic.value], found.waiting if found else 0)
+        age.add_metric([topic.value], _seconds_since(found.oldest_left_at if found else None, now))
+        lag.add_metric([topic.value], _seconds_since(found.oldest_due_at if found else None, now))
+        dead.add_metric([topic.value], found.dead if found else 0)
+    return [waiting, age, lag, dead]
+
+
+def _seconds_since(moment: datetime | None, now: datetime) -> float:
+    """0 where there is none, or it is still to come."""
+    return 0 if moment is None else max((now - moment).total_seconds(), 0)
 
 
 def _goods_in_review() -> Metric:

@@ -27,7 +27,6 @@ pytestmark = pytest.mark.usefixtures("clean")
 
 ALL: dict[str, Any] = {
     "sweep-stale-reviews": ["tasks.verification.sweep_stale_reviews", None, [], {}],
-    "sweep-pending-refunds": ["tasks.payments.sweep_pending_refunds", None, [], {}],
     "purge-idempotency-keys": ["tasks.housekeeping.purge_idempotency_keys", None, [], {}],
     "drain-search-outbox": ["tasks.search.drain_search_outbox", None, [], {}],
 }
@@ -43,7 +42,6 @@ def valkey(settings: Settings) -> Iterator[redis.Redis]:
 def test_the_schedule() -> None:
     assert {(periodic.job.__name__, periodic.queue, periodic.every) for periodic in SCHEDULE} == {
         ("sweep_stale_reviews", QueueName.DEFAULT, 30),
-        ("sweep_pending_refunds", QueueName.DEFAULT, 60),
         ("purge_idempotency_keys", QueueName.DEFAULT, 600),
         ("drain_search_outbox", QueueName.SEARCH, 10),
     }
@@ -60,7 +58,7 @@ def test_everything_is_due_at_once_as_json_and_does_not_pile_up(app: Flask, sett
         successor = Scheduler(connect())
         successor.step()
         successor.retire()
-    assert sorted(queued(app)) == ["purge-idempotency-keys", "sweep-pending-refunds", "sweep-stale-reviews"]
+    assert sorted(queued(app)) == ["purge-idempotency-keys", "sweep-stale-reviews"]
     assert queued(app, QueueName.SEARCH) == ["drain-search-outbox"]
 
 
@@ -102,7 +100,7 @@ def test_only_one_scheduler_queues(app: Flask, valkey: redis.Redis) -> None:
         assert 0 < valkey.ttl(LOCK_KEY) <= 15
         valkey.delete(LOCK_KEY)
         second.step()
-        assert sorted(queued(app)) == ["purge-idempotency-keys", "sweep-pending-refunds", "sweep-stale-reviews"]
+        assert sorted(queued(app)) == ["purge-idempotency-keys", "sweep-stale-reviews"]
         assert not first.leads()
         first.retire()
         assert valkey.get(LOCK_KEY) == second.name.encode()

@@ -1,0 +1,76 @@
+"""What the notifications' URLs take and give."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from sqlalchemy import Row
+from typing_extensions import TypedDict
+
+from app.clock import shown
+from app.fields import IdIn
+from app.web.paging import PageQuery
+
+
+class NotificationQuery(PageQuery):
+    """The list's filter."""
+
+    unread: bool | None = Field(None, description="true: only unread ones; false: only read ones")
+
+
+class ReadIn(BaseModel):
+    """Which notifications were read: some by their ids, or all."""
+
+    model_config = ConfigDict(frozen=True)
+
+    ids: Annotated[list[IdIn], Field(min_length=1, max_length=100)] | None = None
+    all: bool = False
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.all is (self.ids is not None):
+            raise ValueError("ids 与 all 须二选一")
+        return self
+
+
+class NotificationOut(TypedDict):
+    """One notification. `event` is the order's event that it tells of, or empty; `read` whether it was marked."""
+
+    id: int
+    kind: str
+    title: str
+    text: str
+    order_id: int | None
+    event: str
+    read: bool
+    created_at: str
+
+
+class NotificationPage(TypedDict):
+    """One page of the list, and how many of all are unread."""
+
+    items: list[NotificationOut]
+    page: int
+    size: int
+    total: int
+    pages: int
+    unread: int
+
+
+class UnreadOut(TypedDict):
+    """How many notifications are unread."""
+
+    unread: int
+
+
+def notification_out(row: Row[Any]) -> NotificationOut:
+    """`row` of the table of notifications."""
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "title": row.title,
+        "text": row.text,
+        "order_id": row.order_id,
+        "event": row.event,
+        "read": row.read_at is not None,
+        "created_at": shown(row.created_at),
+    }

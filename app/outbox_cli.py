@@ -1,0 +1,104 @@
+"""`flask outbox …`: what waits, what failed, what was given up."""
+
+from collections.abc import Sequence
+
+import click
+from flask.cli import AppGroup
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import select
+
+from app.clock import shown, utcnow
+from app.database import transaction
+from app.extensions import db
+from app.outbox import OutboxMessage, Topic, replay
+
+outbox_commands = AppGroup("outbox", help="After-commit work: what waits, and the dead letters.")
+
+_ERROR_SHOWN = 80
+
+
+@outbox_commands.command("list")
+@click.option("--dead", is_flag=True, help="Only messages that were given up.")
+@click.option("--topic", type=click.Choice([topic.value for topic in Topic]), help="Only messages of this topic.")
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many.")
+def list_messages(dead: bool, topic: str | None, limit: int) -> None:  # noqa: FBT001 - click passes options by name
+    """List messages, oldest first."""
+    statement = select(OutboxMessage).order_by(OutboxMessage.id).limit(limit)
+    if dead:
+        statement = statement.where(OutboxMessage.dead_at.is_not(None))
+    if topic is not None:
+        statement = statement.where(OutboxMessage.topic == topic)
+    messages = db.session.scalars(statement).all()
+    table = Table("id", "topic", "subject", "stream", "state", "attempts", "due", "last error", box=None)
+    for message in messages:
+        table.add_row(
+            str(message.id),
+            message.topic,
+            str(message.subject_id),
+            message.stream or "",
+            state_of(message),
+            str(message.attempts),
+            "" if message.dead_at else shown(message.due_at),
+            (message.last_error or "").partition("\n")[0][:_ERROR_SHOWN],
+        )
+    console = _console()
+    console.print(table)
+    if len(messages) == limit:
+        console.print(f"only the first {limit} are shown")
+
+
+@outbox_commands.command()
+@click.argument("message_id", type=int)
+def show(message_id: int) -> None:
+    """Show all there is of one message."""
+    message = db.session.get(OutboxMessage, message_id)
+    if message is None:
+        raise click.ClickException(f"there is no message {message_id}")
+    for name, value in (
+        ("id", str(message.id)),
+        ("topic", message.topic),
+        ("subject", str(message.subject_id)),
+        ("stream", message.stream or ""),
+        ("state", state_of(message)),
+        ("attempts", str(message.attempts)),
+        ("left at", shown(message.created_at)),
+        ("due at", shown(message.due_at)),
+        ("dead since", shown(message.dead_at) if message.dead_at else ""),
+        ("last error", message.last_error or ""),
+    ):
+        click.echo(f"{name:<12}{value}".rstrip())
+
+
+@outbox_commands.command("replay")
+@click.argument("message_ids", type=int, nargs=-1)
+@click.option("--all-dead", is_flag=True, help="Every message that was given up.")
+def replay_messages(message_ids: Sequence[int], all_dead: bool) -> None:  # noqa: FBT001 - click passes options by name
+    """Make messages due now. Dead ones begin anew, with all their attempts.
+
+    Where one of the ids does not exist, nothing is changed and the exit status is 1.
+    """
+    if bool(message_ids) is all_dead:
+        raise click.UsageError("give either ids or --all-dead")
+    with transaction() as session:
+        if all_dead:
+            message_ids = session.scalars(select(OutboxMessage.id).where(OutboxMessage.dead_at.is_not(None))).all()
+        missing = replay(session, message_ids)
+        if missing and not all_dead:
+            raise click.ClickException(f"there is no message {', '.join(map(str, missing))}; nothing was changed")
+    click.echo(f"{len(set(message_ids)) - len(missing)} messages are due now")
+
+
+def state_of(message: OutboxMessage) -> str:
+    """In a word: `dead`, `at work` (given out and not back), `due`, or `waits` for its time."""
+    if message.dead_at is not None:
+        return "dead"
+    if message.due_at <= utcnow():
+        return "due"
+    return "at work" if message.leased else "waits"
+
+
+def _console() -> Console:
+    """Into a pipe, lines are not wrapped: whoever reads them counts columns."""
+    console = Console()
+    return console if console.is_terminal else Console(width=260)

@@ -1,0 +1,1 @@
+"""Signed webhooks: each step of an order, sent to an operator's URL."""

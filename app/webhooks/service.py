@@ -1,0 +1,180 @@
+"""Sending steps of orders to the operator's URL.
+
+A message `webhook` in the outbox is one step to be sent; the messages of an order are a stream, so its steps arrive in
+their order. Delivery is at least once: a receiver knows a repetition by `webhook-id`.
+"""
+
+import functools
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+import structlog
+import urllib3
+from flask import current_app
+from sqlalchemy import ColumnElement, Row, delete, func, literal, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app.clock import shown, utcnow
+from app.database import row_or_none, transaction
+from app.fen import format_yuan
+from app.orders.models import Order, OrderEventRecord
+from app.outbox import OutboxMessage, PermanentFailure, Topic
+from app.version import __version__
+from app.webhooks.signing import signed_headers
+from config import Settings
+
+log = structlog.get_logger(__name__)
+
+_GONE: Final = 410
+
+_STEP: Final = select(
+    OrderEventRecord.id,
+    OrderEventRecord.sequence,
+    OrderEventRecord.event,
+    OrderEventRecord.role,
+    OrderEventRecord.from_bill,
+    OrderEventRecord.from_order,
+    OrderEventRecord.to_bill,
+    OrderEventRecord.to_order,
+    OrderEventRecord.closed,
+    OrderEventRecord.at,
+    Order.order_no,
+    Order.amount,
+).join(Order, Order.id == OrderEventRecord.order_id)
+
+
+class WebhookRefused(Exception):  # noqa: N818 - it says what happened
+    """The receiver answered, but not with 2xx: the delivery is tried again."""
+
+
+def enabled() -> bool:
+    """Whether steps are sent anywhere."""
+    return bool(_settings().webhook_url)
+
+
+def leave_webhooks(session: Session, *, event_ids: Collection[int]) -> None:
+    """Leave a message for each of these lines of orders' histories, in the caller's transaction; none while off."""
+    if enabled():
+        _leave(session, OrderEventRecord.id.in_(event_ids))
+
+
+def replay(*, order_no: str | None = None, since: datetime | None = None) -> int:
+    """Send steps again: those of one order, or all since a moment. Returns how many.
+
+    What still waits to be sent is not doubled; what was given up is sent anew. The receiver gets the same `webhook-id`
+    as before. Raises LookupError where there is no such order.
+    """
+    with transaction() as session:
+        wanted: list[ColumnElement[bool]] = []
+        if order_no is not None:
+            order_id = session.scalar(select(Order.id).where(Order.order_no == order_no))
+            if order_id is None:
+                raise LookupError(order_no)
+            wanted.append(OrderEventRecord.order_id == order_id)
+        if since is not None:
+            wanted.append(OrderEventRecord.at >= since)
+        of_webhooks = OutboxMessage.topic == Topic.WEBHOOK.value
+        given_up = select(OrderEventRecord.id).where(*wanted)
+        session.execute(
+            delete(OutboxMessage)
+            .where(of_webhooks, OutboxMessage.dead_at.is_not(None), OutboxMessage.subject_id.in_(given_up))
+            .execution_options(synchronize_session=False)
+        )
+        waiting = select(OutboxMessage.subject_id).where(of_webhooks)
+        return _leave(session, *wanted, OrderEventRecord.id.not_in(waiting))
+
+
+def _leave(session: Session, *wanted: ColumnElement[bool]) -> int:
+    """Leave messages for all `wanted` steps in one statement; returns how many."""
+    now = utcnow()
+    steps = (
+        select(
+            literal(Topic.WEBHOOK.value),
+            OrderEventRecord.id,
+            func.concat("webhook:order:", OrderEventRecord.order_id),
+            literal(now),
+            literal(now),
+        )
+        .where(*wanted)
+        .order_by(OrderEventRecord.id)
+    )
+    columns = ["topic", "subject_id", "stream", "due_at", "created_at"]
+    result = session.execute(insert(OutboxMessage).from_select(columns, steps, include_defaults=False))
+    return int(result.rowcount)  # type: ignore[attr-defined] # what executes an INSERT is a CursorResult
+
+
+def send_webhook(event_id: int) -> None:
+    """Send one line of an order's history to the operator's URL, signed.
+
+    Raises `PermanentFailure` where the receiver answers 410 Gone or webhooks are off by now; `WebhookRefused` or
+    urllib3's HTTPError where it is to be tried again.
+    """
+    settings = _settings()
+    if not settings.webhook_url:
+        raise PermanentFailure("WEBHOOK_URL is not set")
+    step = row_or_none(_STEP.where(OrderEventRecord.id == event_id))
+    if step is None:
+        raise PermanentFailure(f"no order event {event_id}")
+    status = _post(settings, message_id=f"evt_{event_id}", body=orjson.dumps(payload(step)))
+    if status == _GONE:
+        raise PermanentFailure("the receiver answered 410 Gone")
+    if not 200 <= status < 300:
+        raise WebhookRefused(f"the receiver answered {status}")
+    log.info("webhook_delivered", order_event_id=event_id, http=status)
+
+
+def _post(settings: Settings, *, message_id: str, body: bytes) -> int:
+    """POST `body`; returns the HTTP status. The receiver's own words are not read."""
+    secrets = [secret for secret in (settings.webhook_secret, settings.webhook_previous_secret) if secret]
+    headers = {
+        "content-type": "application/json",
+        "user-agent": f"saltfish/{__version__}",
+        **signed_headers(message_id=message_id, at=utcnow(), body=body, secrets=secrets),
+    }
+    response = _pool().request(
+        "POST",
+        settings.webhook_url,
+        body=body,
+        headers=headers,
+        timeout=urllib3.Timeout(total=settings.webhook_timeout),
+        retries=False,
+        redirect=False,
+        preload_content=False,
+    )
+    response.close()
+    return response.status
+
+
+@functools.cache
+def _pool() -> urllib3.PoolManager:
+    return urllib3.PoolManager()
+
+
+def payload(step: Row[Any]) -> dict[str, Any]:
+    """The body for one step, a row of `_STEP`: where the order went, and nothing about people."""
+    at = shown(step.at)
+    came_from = None
+    if step.from_bill is not None:
+        came_from = {"bill_status": step.from_bill, "order_status": step.from_order}
+    return {
+        "type": f"order.{step.event}",
+        "timestamp": at,
+        "data": {
+            "order_no": step.order_no,
+            "sequence": step.sequence,
+            "event": step.event,
+            "role": step.role,
+            "from": came_from,
+            "to": {"bill_status": step.to_bill, "order_status": step.to_order, "closed": step.closed},
+            "amount": format_yuan(step.amount),
+            "at": at,
+        },
+    }
+
+
+def _settings() -> Settings:
+    settings: Settings = current_app.extensions["saltfish.settings"]
+    return settings
