@@ -2,19 +2,27 @@
 
 import hashlib
 import io
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import timedelta
+from threading import Barrier
 
 import jwt as pyjwt
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_jwt_extended import create_access_token, create_refresh_token
+from sqlalchemy import select, text
+from sqlalchemy.pool import QueuePool
 
 from app.answers import Answer
+from app.database import transaction
+from app.extensions import db
+from app.goods.models import Good
 from app.web.api import Api
 from app.web.auth import deny_token
 from tests.conftest import MakeApp
-from tests.factories import assert_envelope, auth_headers, make_user
+from tests.factories import assert_envelope, auth_headers, make_address, make_good, make_user
 
 SESSION = {"session": "a-session"}
 
@@ -155,11 +163,114 @@ def test_declared_answers_pass(faulty: Flask) -> None:
     assert assert_envelope(faulty.test_client().get("/faulty/right/"), Answer.OK) == {"a": 1}
 
 
-def test_valkey_that_is_gone_is_a_fault_with_an_id(make_app: MakeApp) -> None:
-    app = make_app(REDIS_URL="redis://127.0.0.1:1/0", RATE_LIMITS_ENABLED="1")
+@pytest.mark.parametrize("limits", ["0", "1"])
+def test_valkey_that_is_gone(make_app: MakeApp, limits: str) -> None:
+    app = make_app(REDIS_URL="redis://127.0.0.1:1/0", RATE_LIMITS_ENABLED=limits)
     response = app.test_client().get("/register/", headers={"X-Request-Id": "my-request-1"})
-    assert assert_envelope(response, Answer.FAULT) is None
-    assert response.headers["X-Request-Id"] == "my-request-1"
+    assert assert_envelope(response, Answer.NOT_READY) is None
+    assert (response.headers["Retry-After"], response.headers["X-Request-Id"]) == ("5", "my-request-1")
+
+
+def test_a_database_that_is_gone(make_app: MakeApp) -> None:
+    client = make_app(DATABASE_URL="postgresql+psycopg://saltfish@127.0.0.1:1/saltfish").test_client()
+    response = client.get("/api/good/1/", headers={"X-Request-Id": "my-request-1"})
+    assert assert_envelope(response, Answer.NOT_READY) is None
+    assert (response.headers["Retry-After"], response.headers["X-Request-Id"]) == ("5", "my-request-1")
+
+
+@pytest.fixture
+def troubled(make_app: MakeApp) -> Flask:
+    """An application with views that run into the database's troubles."""
+    api = Api("troubled", __name__, tag="故障")
+    both = Barrier(2)
+
+    @api.get("/troubled/raises/<sqlstate>/")
+    def raises(*, sqlstate: str) -> None:
+        with transaction() as session:
+            session.execute(text(f"DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{sqlstate}'; END $$"))
+
+    @api.get("/troubled/killed/")
+    def killed() -> None:
+        with transaction() as session:
+            session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+    @api.get("/troubled/deadlock/<first>/<second>/")
+    def deadlock(*, first: str, second: str) -> None:
+        with transaction() as session:
+            session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": int(first)})
+            both.wait(10)
+            session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": int(second)})
+
+    app = make_app(DATABASE_POOL_SIZE="1", DATABASE_LOCK_TIMEOUT="2")  # deadlocks are looked for after 1 s
+    app.register_blueprint(api)
+    return app
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "answer", "retry_after"),
+    [
+        ("40001", Answer.BUSY, "1"),
+        ("40P01", Answer.BUSY, "1"),
+        ("55P03", Answer.BUSY, "1"),
+        ("57P01", Answer.NOT_READY, "5"),
+        ("57P02", Answer.NOT_READY, "5"),
+        ("57P03", Answer.NOT_READY, "5"),
+        ("08006", Answer.NOT_READY, "5"),
+        ("57014", Answer.FAULT, None),
+        ("22003", Answer.FAULT, None),
+        ("23505", Answer.FAULT, None),
+        ("XX000", Answer.FAULT, None),
+    ],
+)
+def test_what_the_database_says(troubled: Flask, sqlstate: str, answer: Answer, retry_after: str | None) -> None:
+    response = troubled.test_client().get(f"/troubled/raises/{sqlstate}/")
+    assert assert_envelope(response, answer) is None
+    assert response.headers.get("Retry-After") == retry_after
+
+
+def test_a_connection_that_is_cut_and_the_next_one(troubled: Flask) -> None:
+    client = troubled.test_client()
+    assert_envelope(client.get("/api/good/1/"), Answer.NO_SUCH_GOOD)
+    response = client.get("/troubled/killed/")
+    assert assert_envelope(response, Answer.NOT_READY) is None
+    assert response.headers["Retry-After"] == "5"
+    assert_envelope(client.get("/api/good/1/"), Answer.NO_SUCH_GOOD)
+
+
+def test_of_two_in_a_deadlock_one_is_told_to_come_again(troubled: Flask) -> None:
+    paths = ["/troubled/deadlock/1/2/", "/troubled/deadlock/2/1/"]
+    with ThreadPoolExecutor(2) as pool:
+        responses = list(pool.map(lambda path: troubled.test_client().get(path), paths))
+    refused, done = sorted(responses, key=lambda response: response.status_code, reverse=True)
+    assert assert_envelope(refused, Answer.BUSY) is None
+    assert refused.headers["Retry-After"] == "1"
+    assert_envelope(done, Answer.OK)
+
+
+def test_a_lock_that_somebody_keeps(troubled: Flask) -> None:
+    seller, buyer = make_user(troubled), make_user(troubled)
+    good, address = make_good(troubled, seller), make_address(troubled, buyer)
+    buy = {"path": f"/api/buy/{good.id}/", "json": {"address_id": address.id}, "headers": auth_headers(troubled, buyer)}
+    with troubled.app_context(), db.engine.begin() as connection:
+        connection.execute(select(Good.id).with_for_update())
+        response = troubled.test_client().post(**buy)
+    assert assert_envelope(response, Answer.BUSY) is None
+    assert response.headers["Retry-After"] == "1"
+    assert_envelope(troubled.test_client().post(**buy), Answer.ORDER_CREATED)
+
+
+def test_no_connection_left_in_the_pool(troubled: Flask) -> None:
+    client = troubled.test_client()
+    with troubled.app_context(), ExitStack() as stack:
+        pool = db.engine.pool
+        assert isinstance(pool, QueuePool)
+        pool._timeout = 0.1  # the test need not wait for the default of 30 seconds
+        for _ in range(2):  # the pool's size and as many beyond
+            stack.enter_context(db.engine.connect())
+        response = client.get("/api/good/1/")
+    assert assert_envelope(response, Answer.BUSY) is None
+    assert response.headers["Retry-After"] == "1"
+    assert_envelope(client.get("/api/good/1/"), Answer.NO_SUCH_GOOD)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from flask import Flask
 from sqlalchemy.exc import IntegrityError
 
 from app.answers import Answer
+from app.web.api import Api
 from tests.conftest import MakeApp
 from tests.factories import PASSWORD, assert_envelope, make_address, make_user
 
@@ -38,11 +39,26 @@ def test_one_line_for_each_request(make_app: MakeApp, capsys: pytest.CaptureFixt
 def test_a_fault_is_logged_with_its_traceback_and_request(
     make_app: MakeApp, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    app = make_app(REDIS_URL="redis://127.0.0.1:1/0")
-    assert_envelope(app.test_client().get("/register/", headers={"X-Request-Id": "request-two"}), Answer.FAULT)
+    api = Api("faulty", __name__, tag="故障")
+
+    @api.get("/faulty/")
+    def faulty() -> None:
+        raise RuntimeError("the reason")
+
+    app = make_app()
+    app.register_blueprint(api)
+    assert_envelope(app.test_client().get("/faulty/", headers={"X-Request-Id": "request-two"}), Answer.FAULT)
     (line,) = lines(capsys)
     assert (line["event"], line["level"], line["request_id"]) == ("unhandled_fault", "error", "request-two")
-    assert "redis.exceptions.ConnectionError" in line["exception"]
+    assert "RuntimeError: the reason" in line["exception"]
+
+
+def test_a_store_that_is_gone_is_logged_in_one_line(make_app: MakeApp, capsys: pytest.CaptureFixture[str]) -> None:
+    app = make_app(REDIS_URL="redis://127.0.0.1:1/0")
+    assert_envelope(app.test_client().get("/register/", headers={"X-Request-Id": "request-two"}), Answer.NOT_READY)
+    (line,) = lines(capsys)
+    assert (line["event"], line["level"], line["request_id"]) == ("valkey_away", "error", "request-two")
+    assert "exception" not in line
 
 
 def test_secrets_of_a_whole_visit_are_in_no_line(make_app: MakeApp, capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,7 +50,9 @@ def test_every_url_and_method_is_documented(app: Flask, document: dict[str, Any]
 
 def test_every_reference_leads_somewhere_and_nothing_is_left_over(document: dict[str, Any]) -> None:
     references = set(re.findall(r'"\$ref": "#/components/(\w+)/([^"]+)"', json.dumps(document)))
-    components = {(kind, name) for kind in ("schemas", "headers") for name in document["components"][kind]}
+    components = {
+        (kind, name) for kind in ("schemas", "headers", "parameters") for name in document["components"][kind]
+    }
     assert references == components
 
 
@@ -155,7 +157,7 @@ def test_list_operation() -> None:
             for status, msg in ((200, "请求成功"), (100, "商品查询失败"))
         ]
     }
-    assert sorted(operation["responses"]) == ["200", "422", "429", "500"]
+    assert sorted(operation["responses"]) == ["200", "422", "429", "500", "503"]
     assert schema_of(operation, 422) == refused(Answer.MALFORMED)
     assert schema_of(operation, 429) == refused(Answer.TOO_MANY_REQUESTS)
     assert set(operation["responses"]["429"]["headers"]) == {"Retry-After", "X-Request-Id"}
@@ -186,7 +188,7 @@ def test_operation_with_body_and_files() -> None:
         **form["properties"],
         "pictures": {"type": "array", "items": {"type": "string", "format": "binary"}},
     }
-    assert sorted(operation["responses"]) == ["200", "400", "401", "404", "413", "415", "422", "500"]
+    assert sorted(operation["responses"]) == ["200", "400", "401", "404", "413", "415", "422", "500", "503"]
     assert schema_of(operation, 401) == {
         "anyOf": [
             refused(answer)
@@ -216,15 +218,51 @@ def test_operation_without_envelope() -> None:
         "image/png": {"schema": {"type": "string", "format": "binary"}},
     }
     assert "content" not in operation["responses"]["304"]
-    assert sorted(operation["responses"]) == ["200", "304", "401", "500"]
+    assert sorted(operation["responses"]) == ["200", "304", "401", "500", "503"]
 
 
 def test_redirecting_operation_has_no_success_envelope() -> None:
     operation = described()["paths"]["/things/{name}/"]["post"]
     assert operation["security"] == [{}, {"access": []}]
     assert "Location" in operation["responses"]["302"]["headers"]
-    assert sorted(operation["responses"]) == ["302", "401", "500"]
+    assert sorted(operation["responses"]) == ["302", "401", "409", "422", "500", "503"]
     assert refused(Answer.LOGIN_REQUIRED) not in schema_of(operation, 401)["anyOf"]
+
+
+def test_operation_that_takes_a_key() -> None:
+    document = described()
+    operation = document["paths"]["/things/{name}/"]["post"]
+    assert operation["parameters"][-1] == {"$ref": "#/components/parameters/Idempotency-Key"}
+    parameter = document["components"]["parameters"]["Idempotency-Key"]
+    assert (parameter["in"], parameter["required"]) == ("header", False)
+    assert parameter["schema"] == {"type": "string", "pattern": "^[!-~]{1,255}$", "minLength": 1, "maxLength": 255}
+    assert schema_of(operation, 409) == refused(Answer.REQUEST_RUNNING)
+    assert schema_of(operation, 422) == {"anyOf": [refused(Answer.MALFORMED), refused(Answer.KEY_REUSED)]}
+    headers = {status: sorted(response["headers"]) for status, response in operation["responses"].items()}
+    assert headers == {
+        "302": ["Idempotency-Replayed", "Location", "X-Request-Id"],
+        "401": ["X-Request-Id"],
+        "409": ["Idempotency-Replayed", "Retry-After", "X-Request-Id"],
+        "422": ["Idempotency-Replayed", "X-Request-Id"],
+        "500": ["X-Request-Id"],
+        "503": ["Retry-After", "X-Request-Id"],
+    }
+
+
+def test_every_post_takes_a_key_but_those_that_say_no(document: dict[str, Any]) -> None:
+    taking = {
+        (method, path)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if {"$ref": "#/components/parameters/Idempotency-Key"} in operation["parameters"]
+    }
+    posts = {("post", path) for path, item in document["paths"].items() if "post" in item}
+    # Their answers hold tokens, or they take no key because the gateway calls them.
+    assert posts - taking == {("post", path) for path in WITHOUT_KEY}
+    assert taking <= posts
+
+
+WITHOUT_KEY = ("/login/", "/api/token_refresh/", "/api/logout/", "/order/notify/")
 
 
 def test_always_200_puts_every_envelope_under_200() -> None:
