@@ -368,6 +368,9 @@ class Settings:
         "the platform's share of settled proceeds, in hundredths of a percent",
         _basis_points,
     )
+    withdraw_daily_limit: int = _setting(
+        "WITHDRAW_DAILY_LIMIT", 10, "withdrawals one user may ask for per day", _natural
+    )
     payment_query_after: int = _setting(
         "PAYMENT_QUERY_AFTER",
         60,
