@@ -1,7 +1,8 @@
-"""Alipay's page pay (电脑网站支付) over python-alipay-sdk.
+"""Alipay's page pay (电脑网站支付) and payouts (商家转账) over python-alipay-sdk.
 
 The same code serves Alipay and the sandbox. Rules cited as "Alipay" are those of opendocs.alipay.com: notification
-fields, trade states and the error codes of alipay.trade.page.pay, .query, .refund, .fastpay.refund.query and .close.
+fields, states and the error codes of alipay.trade.page.pay, .query, .refund, .fastpay.refund.query and .close, and of
+alipay.fund.trans.uni.transfer and .common.query.
 """
 
 import json
@@ -9,6 +10,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http.client import HTTPException
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 from urllib.error import HTTPError
@@ -22,7 +24,9 @@ from app.clock import SHANGHAI, utcnow
 from app.fen import format_yuan, parse_yuan
 from config import Settings
 
+from . import certificates
 from .base import (
+    MIN_TRANSFER_FEN,
     GatewayRefused,
     GatewayUnavailable,
     Notification,
@@ -31,6 +35,8 @@ from .base import (
     RefusalReason,
     TradeState,
     TradeStatus,
+    TransferResult,
+    TransferStatus,
 )
 
 _SIGN_TYPE = "RSA2"
@@ -41,12 +47,24 @@ _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2})(\.[
 _SUCCESS = "10000"
 # 20000: the service is not available; 40005: called too often. The sub codes say the same under other codes.
 _RETRYABLE_CODES = frozenset({"20000", "40005"})
-_RETRYABLE_SUB_CODES = frozenset({"ACQ.SYSTEM_ERROR", "AQC.SYSTEM_ERROR", "aop.ACQ.SYSTEM_ERROR"})
+_RETRYABLE_SUB_CODES = frozenset(
+    {
+        *("ACQ.SYSTEM_ERROR", "AQC.SYSTEM_ERROR", "aop.ACQ.SYSTEM_ERROR", "SYSTEM_ERROR"),
+        # Our account is empty, or has paid out its day's share. Alipay: the same request again, once it is filled.
+        *("PAYER_BALANCE_NOT_ENOUGH", "BALANCE_IS_NOT_ENOUGH", "EXCEED_LIMIT_DM_AMOUNT", "EXCEED_LIMIT_DM_MAX_AMOUNT"),
+    }
+)
 _TRADE_NOT_EXIST = "ACQ.TRADE_NOT_EXIST"
+_TRANSFER_NOT_EXIST = "ORDER_NOT_EXIST"
 
 # Alipay takes at most 256 characters, none of / = & and none outside the basic plane; a good's title may have them.
+# Commas and quotes would end up in the day's bill, whose columns commas part.
 _SUBJECT_LENGTH = 256
-_NOT_IN_SUBJECT = re.compile(r"[/=&\s\x00-\x1f\x7f\ud800-\udfff\U00010000-\U0010ffff]+")
+_NOT_IN_SUBJECT = re.compile(r"[/=&,\"\s\x00-\x1f\x7f\ud800-\udfff\U00010000-\U0010ffff]+")
+# order_title; remark may have 200 and must be there from 50,000 yuan on.
+_TITLE_LENGTH = 128
+# Both say: a transfer to an Alipay account without a password.
+_TRANSFER_PRODUCT = {"product_code": "TRANS_ACCOUNT_NO_PWD", "biz_scene": "DIRECT_TRANSFER"}
 _REASON_LENGTH = 256
 _NAME_LENGTH = 64
 
@@ -65,8 +83,8 @@ def _moment(text: str) -> datetime:
     return datetime.strptime(match[1], _TIME_FORMAT).replace(tzinfo=SHANGHAI).astimezone(UTC)
 
 
-def _subject(text: str, out_trade_no: str) -> str:
-    return _NOT_IN_SUBJECT.sub(" ", text).strip()[:_SUBJECT_LENGTH] or out_trade_no
+def _subject(text: str, *, length: int, otherwise: str) -> str:
+    return _NOT_IN_SUBJECT.sub(" ", text).strip()[:length] or otherwise
 
 
 def _recordable(name: str) -> str:
@@ -112,11 +130,29 @@ class _Fields:
             raise NotificationRefused(RefusalReason.MALFORMED_FIELD, name) from error
 
 
+class _Sdk(AliPay):  # type: ignore[misc]  # the SDK has no type information
+    """The SDK, which also believes the gateway's previous key while one is given."""
+
+    def __init__(self, *, previous: AliPay | None, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._previous = previous
+
+    def _verify(self, raw_content: str, signature: str) -> bool:
+        # What notifications and answers have in common in the SDK.
+        return super()._verify(raw_content, signature) or (
+            self._previous is not None and self._previous._verify(raw_content, signature)
+        )
+
+
 class AlipayGateway:
     """A `Gateway` that is Alipay, or the sandbox.
 
-    `app_private_key` and `alipay_public_key` are PEM texts (ours to sign with, Alipay's to verify with); ValueError
-    where one is not. `timeout_s` bounds each network call, in seconds.
+    `app_private_key` and `alipay_public_key` are PEM texts (ours to sign with, Alipay's to verify with; of the latter
+    a certificate will do); ValueError where one is not. What is signed with `previous_public_key` is believed too:
+    while Alipay changes its key, both may come. `timeout_s` bounds each network call, in seconds.
+
+    `app_cert` and `alipay_root_cert`, PEM texts and given both or neither, switch certificates on (公钥证书), without
+    which Alipay refuses transfers.
     """
 
     def __init__(
@@ -128,23 +164,43 @@ class AlipayGateway:
         app_private_key: str,
         alipay_public_key: str,
         timeout_s: float,
+        previous_public_key: str | None = None,
+        app_cert: str | None = None,
+        alipay_root_cert: str | None = None,
     ) -> None:
         self._app_id = app_id
         self._seller_id = seller_id
         self._gateway_url = gateway_url
-        self._sdk = AliPay(
-            appid=app_id,
-            app_private_key_string=app_private_key,
-            alipay_public_key_string=alipay_public_key,
-            sign_type=_SIGN_TYPE,
-            config=AliPayConfig(timeout=timeout_s),
-        )
+
+        def arguments(public_key: str) -> dict[str, Any]:
+            return {
+                "appid": app_id,
+                "app_private_key_string": app_private_key,
+                "alipay_public_key_string": certificates.public_key(public_key),
+                "sign_type": _SIGN_TYPE,
+                "config": AliPayConfig(timeout=timeout_s),
+            }
+
+        previous = None if previous_public_key is None else AliPay(**arguments(previous_public_key))
+        self._sdk = _Sdk(previous=previous, **arguments(alipay_public_key))
+        if (app_cert is None) != (alipay_root_cert is None):
+            raise ValueError("the application's certificate and Alipay's root certificates belong together")
+        self._certificate_fields: dict[str, str] = {}
+        if app_cert is not None and alipay_root_cert is not None:
+            self._certificate_fields = {
+                "app_cert_sn": certificates.serial(app_cert),
+                "alipay_root_cert_sn": certificates.root_serial(alipay_root_cert),
+            }
         # The SDK knows two addresses of its own and has no setting for another.
         self._sdk._gateway = gateway_url
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """The gateway that the settings name; OSError or ValueError where a key file cannot be read."""
+
+        def optional(path: Path | None) -> str | None:
+            return None if path is None else path.read_text()
+
         return cls(
             app_id=settings.alipay_app_id,
             seller_id=settings.alipay_seller_id,
@@ -152,6 +208,9 @@ class AlipayGateway:
             app_private_key=settings.alipay_app_private_key_path.read_text(),
             alipay_public_key=settings.alipay_public_key_path.read_text(),
             timeout_s=settings.alipay_timeout,
+            previous_public_key=optional(settings.alipay_previous_public_key_path),
+            app_cert=optional(settings.alipay_app_cert_path),
+            alipay_root_cert=optional(settings.alipay_root_cert_path),
         )
 
     def page_pay_url(
@@ -173,12 +232,13 @@ class AlipayGateway:
                 "out_trade_no": out_trade_no,
                 "product_code": "FAST_INSTANT_TRADE_PAY",
                 "total_amount": format_yuan(amount_fen),
-                "subject": _subject(subject, out_trade_no),
+                "subject": _subject(subject, length=_SUBJECT_LENGTH, otherwise=out_trade_no),
                 "time_expire": _shanghai_text(expires_at),
             },
             notify_url=notify_url,
             return_url=return_url,
             timestamp=_shanghai_text(utcnow()),
+            **self._certificate_fields,
         )
         return f"{self._gateway_url}?{query}"
 
@@ -278,6 +338,55 @@ class AlipayGateway:
                 raise
         return True
 
+    def transfer(
+        self, *, out_biz_no: str, amount_fen: int, payee_account: str, payee_name: str, title: str
+    ) -> TransferResult:
+        """See `Gateway.transfer`."""
+        if amount_fen < MIN_TRANSFER_FEN:
+            raise ValueError(f"a transfer must be at least {MIN_TRANSFER_FEN} fen")
+        shown_title = _subject(title, length=_TITLE_LENGTH, otherwise=out_biz_no)
+        content = {
+            "out_biz_no": out_biz_no,
+            "trans_amount": format_yuan(amount_fen),
+            **_TRANSFER_PRODUCT,
+            "order_title": shown_title,
+            "payee_info": {"identity": payee_account, "identity_type": "ALIPAY_LOGON_ID", "name": payee_name},
+            "remark": shown_title,
+        }
+        try:
+            answer = self._call("alipay.fund.trans.uni.transfer", content)
+        except GatewayRefused as refusal:
+            return self._earlier_transfer(refusal, out_biz_no=out_biz_no, amount_fen=amount_fen)
+        return _transfer_result(answer, out_biz_no=out_biz_no, amount_fen=amount_fen, moment="trans_date")
+
+    def query_transfer(self, out_biz_no: str) -> TransferResult | None:
+        """See `Gateway.query_transfer`."""
+        try:
+            answer = self._call("alipay.fund.trans.common.query", {"out_biz_no": out_biz_no, **_TRANSFER_PRODUCT})
+        except GatewayRefused as error:
+            if error.sub_code == _TRANSFER_NOT_EXIST:
+                return None
+            raise
+        return _transfer_result(answer, out_biz_no=out_biz_no, amount_fen=None, moment="pay_date")
+
+    def _earlier_transfer(self, refusal: GatewayRefused, *, out_biz_no: str, amount_fen: int) -> TransferResult:
+        """What an earlier call, whose answer was lost, has moved in spite of this refusal; raises it if nothing.
+
+        A refusal speaks of this call alone: the payee's account may have been closed since the money went there.
+        """
+        try:
+            earlier = self.query_transfer(out_biz_no)
+        except GatewayRefused as error:
+            # Wrong keys refuse everything, also where an earlier call with right ones went through.
+            raise GatewayUnavailable(f"refused with {refusal.sub_code}, and so is the question about it") from error
+        if earlier is None or earlier.status is TransferStatus.FAIL:
+            raise refusal
+        if earlier.amount_fen is None:
+            raise GatewayUnavailable(f"refused with {refusal.sub_code}, but a transfer of this number is known")
+        if earlier.amount_fen != amount_fen:
+            raise refusal
+        return earlier
+
     def _signed_by_alipay(self, values: Mapping[str, str], sign: str) -> bool:
         # A copy: the SDK takes sign_type out of what it is given.
         signed = {name: value for name, value in values.items() if name != "sign"}
@@ -287,10 +396,12 @@ class AlipayGateway:
             # Not base64, or text that has no UTF-8 form.
             return False
 
-    def _call(self, method: str, content: dict[str, str]) -> dict[str, Any]:
-        """The verified answer to a call about one trade, once it says 10000."""
+    def _call(self, method: str, content: Mapping[str, Any]) -> dict[str, Any]:
+        """The verified answer to a call about one trade or transfer, once it says 10000."""
         try:
-            answer: dict[str, Any] = self._sdk.server_api(method, content, timestamp=_shanghai_text(utcnow()))
+            answer: dict[str, Any] = self._sdk.server_api(
+                method, content, timestamp=_shanghai_text(utcnow()), **self._certificate_fields
+            )
         except AliPayValidationError as error:
             raise GatewayUnavailable("the answer is not signed by the gateway") from error
         except AliPayException as error:
@@ -309,9 +420,32 @@ class AlipayGateway:
         if code != _SUCCESS:
             raise GatewayRefused(code, sub_code, str(answer.get("sub_msg") or answer.get("msg", "")))
         # An answer's signature does not bind it to its question: one about another trade could be put in its place.
-        if answer.get("out_trade_no", content["out_trade_no"]) != content["out_trade_no"]:
-            raise GatewayUnavailable("the answer is about another trade")
+        for number in ("out_trade_no", "out_biz_no"):
+            if number in content and answer.get(number, content[number]) != content[number]:
+                raise GatewayUnavailable("the answer is about something else")
         return answer
+
+
+def _transfer_result(answer: dict[str, Any], *, out_biz_no: str, amount_fen: int | None, moment: str) -> TransferResult:
+    """The transfer in an answer that has its time in the field `moment`; its amount, unless it is known already."""
+    # Alipay always gives the number here, unlike a trade's; without it the answer may be about any transfer.
+    if answer.get("out_biz_no") != out_biz_no:
+        raise GatewayUnavailable("the answer is about something else")
+    try:
+        status = TransferStatus(answer["status"])
+        # Of a success everything is known; what failed has no time and may have no number.
+        read = answer.__getitem__ if status is TransferStatus.SUCCESS else answer.get
+        amount, at = answer.get("trans_amount"), read(moment)
+        return TransferResult(
+            out_biz_no=out_biz_no,
+            order_id=read("order_id"),
+            amount_fen=parse_yuan(amount) if amount else amount_fen,
+            status=status,
+            at=_moment(at) if at and status is not TransferStatus.DEALING else None,
+            failure=" ".join(filter(None, (answer.get("error_code"), answer.get("fail_reason")))) or None,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise GatewayUnavailable("the answer about a transfer cannot be read") from error
 
 
 def _confirms_refund(answer: dict[str, Any], *, out_request_no: str, amount_fen: int) -> bool:

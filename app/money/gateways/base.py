@@ -9,6 +9,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+# Alipay's smallest transfer to an account: trans_amount of alipay.fund.trans.uni.transfer is 0.1 to 100,000,000 yuan.
+MIN_TRANSFER_FEN = 10
+
 
 class TradeStatus(StrEnum):
     """Where a trade stands at the gateway; names and values are Alipay's."""
@@ -24,6 +27,19 @@ class TradeStatus(StrEnum):
     def paid(self) -> bool:
         """Whether the payer's money is with us: Alipay counts these two as paid, and no other."""
         return self in (TradeStatus.TRADE_SUCCESS, TradeStatus.TRADE_FINISHED)
+
+
+class TransferStatus(StrEnum):
+    """Where a payout stands at the gateway; names and values are Alipay's."""
+
+    SUCCESS = "SUCCESS"
+    """The payee has the money."""
+    DEALING = "DEALING"
+    """Under way: ask again."""
+    FAIL = "FAIL"
+    """No money moved, and none will under this number."""
+    REFUND = "REFUND"
+    """It was paid and came back to us."""
 
 
 class RefusalReason(StrEnum):
@@ -109,6 +125,22 @@ class RefundResult:
     """True when an earlier call had already moved the money."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferResult:
+    """A payout as the gateway knows it."""
+
+    out_biz_no: str
+    order_id: str | None
+    """The gateway's number; None where it gives none (a payout that failed may have none)."""
+    amount_fen: int | None
+    """None where the gateway does not say: Alipay tells it to a question about a SUCCESS alone."""
+    status: TransferStatus
+    at: datetime | None
+    """When the money left us; None while it has not."""
+    failure: str | None
+    """The gateway's code and words for FAIL and REFUND, to be shown to staff."""
+
+
 class Gateway(Protocol):
     """A payment gateway.
 
@@ -148,3 +180,19 @@ class Gateway(Protocol):
 
         Closing a closed trade is no error. GatewayRefused when it was paid.
         """
+
+    def transfer(
+        self, *, out_biz_no: str, amount_fen: int, payee_account: str, payee_name: str, title: str
+    ) -> TransferResult:
+        """Pay out to the account of somebody else; once per `out_biz_no`, however often it is called.
+
+        GatewayRefused says that no payout of this amount exists under the number, GatewayUnavailable that nothing is
+        known: what an earlier call with a lost answer did is asked for before either is raised. Whoever repeats a call
+        gives the same arguments; another amount under a used number is refused.
+
+        `payee_account` is an e-mail address or a mobile number and `payee_name` must be its owner's real name.
+        ValueError below MIN_TRANSFER_FEN.
+        """
+
+    def query_transfer(self, out_biz_no: str) -> TransferResult | None:
+        """The payout as the gateway knows it now; None where it knows none."""

@@ -1,4 +1,4 @@
-"""What the gateway says about a trade: the fields of its notifications, returns and answers."""
+"""What the gateway says about trades and transfers: the fields of its notifications, returns and answers."""
 
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -6,11 +6,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from .protocol import signed_form, success, time_text, time_text_ms, yuan
 from .settings import SandboxSettings
-from .store import NotificationFields, Refund, Trade
+from .store import FAIL, REFUND, SUCCESS, NotificationFields, Refund, Trade, Transfer
 
 # The one payer of this world.
 _BUYER_ID = "2088000000000002"
-_BUYER_LOGON_ID = "buy***@sandbox.example"
+BUYER_LOGON_ID = "buy***@sandbox.example"
 
 
 def notification_fields_for(settings: SandboxSettings) -> NotificationFields:
@@ -28,7 +28,7 @@ def notification_fields_for(settings: SandboxSettings) -> NotificationFields:
             "auth_app_id": settings.app_id,
             "seller_id": settings.seller_id,
             "buyer_id": _BUYER_ID,
-            "buyer_logon_id": _BUYER_LOGON_ID,
+            "buyer_logon_id": BUYER_LOGON_ID,
             "out_trade_no": trade.out_trade_no,
             "trade_no": trade.trade_no,
             "trade_status": trade.status,
@@ -77,7 +77,7 @@ def query_answer(trade: Trade) -> dict[str, str]:
         "trade_no": trade.trade_no,
         "trade_status": trade.status,
         "total_amount": yuan(trade.amount_fen),
-        "buyer_logon_id": _BUYER_LOGON_ID,
+        "buyer_logon_id": BUYER_LOGON_ID,
         "buyer_user_id": _BUYER_ID,
         "buyer_pay_amount": yuan(trade.amount_fen if trade.paid_at else 0),
         "receipt_amount": yuan(trade.amount_fen if trade.paid_at else 0),
@@ -94,7 +94,7 @@ def refund_answer(trade: Trade, *, moved: bool) -> dict[str, str]:
     return success(
         out_trade_no=trade.out_trade_no,
         trade_no=trade.trade_no,
-        buyer_logon_id=_BUYER_LOGON_ID,
+        buyer_logon_id=BUYER_LOGON_ID,
         buyer_user_id=_BUYER_ID,
         refund_fee=yuan(trade.refunded_fen),
         fund_change="Y" if moved else "N",
@@ -119,3 +119,29 @@ def refund_query_answer(trade: Trade, refund: Refund | None) -> dict[str, str]:
 def close_answer(trade: Trade) -> dict[str, str]:
     """The answer to alipay.trade.close."""
     return success(out_trade_no=trade.out_trade_no, trade_no=trade.trade_no)
+
+
+def transfer_answer(transfer: Transfer) -> dict[str, str]:
+    """The answer to alipay.fund.trans.uni.transfer."""
+    fields = {"out_biz_no": transfer.out_biz_no, "order_id": transfer.order_id, "status": transfer.status}
+    if transfer.paid_at is not None:
+        fields["trans_date"] = time_text(transfer.paid_at)
+    return success(**fields)
+
+
+def transfer_query_answer(transfer: Transfer) -> dict[str, str]:
+    """The answer to alipay.fund.trans.common.query: the amount of a success alone, the reason of what is none."""
+    fields = {"out_biz_no": transfer.out_biz_no, "order_id": transfer.order_id, "status": transfer.status}
+    if transfer.paid_at is not None:
+        fields["pay_date"] = time_text(transfer.paid_at)
+    if transfer.status == SUCCESS:
+        fields["trans_amount"] = yuan(transfer.amount_fen)
+    if transfer.status in _FAILURES:
+        fields["error_code"], fields["fail_reason"] = _FAILURES[transfer.status]
+    return success(**fields)
+
+
+_FAILURES = {
+    FAIL: ("PAYEE_USER_INFO_ERROR", "支付宝账号和姓名不匹配,请确认姓名是否正确"),
+    REFUND: ("PERMIT_NON_BANK_LIMIT_PAYEE", "对方未完善身份信息或未开立余额账户,无法收款"),
+}

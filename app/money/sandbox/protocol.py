@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
-_SHANGHAI = ZoneInfo("Asia/Shanghai")
+SHANGHAI = ZoneInfo("Asia/Shanghai")
 _TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 
 # Alipay: 0.01 to 100,000,000 yuan, at most two places.
@@ -25,6 +25,9 @@ _YUAN = re.compile(r"(0|[1-9][0-9]{0,8})(?:\.([0-9]{1,2}))?", re.ASCII)
 _MAX_FEN = 100_000_000_00
 _OUT_NO = re.compile(r"[0-9A-Za-z_]{1,64}", re.ASCII)
 _SUBJECT_LENGTH = 256
+_TITLE_LENGTH = 128
+# Of a payee's account and of its owner's name.
+_PAYEE_LENGTH = 64
 _URL_LENGTH = 256
 
 _MESSAGES = {
@@ -58,6 +61,12 @@ class Problem(Enum):
     TRADE_STATUS_ERROR = ("40004", "ACQ.TRADE_STATUS_ERROR", "交易状态不合法")
     REFUND_TOO_MUCH = ("40004", "ACQ.REFUND_AMT_NOT_EQUAL_TOTAL", "退款金额超限")
     DISCORDANT_REPEAT = ("40004", "ACQ.DISCORDANT_REPEAT_REQUEST", "请求信息不一致")
+    INVALID_TRANSFER = ("40004", "INVALID_PARAMETER", "参数有误")
+    TRANSFER_TOO_SMALL = ("40004", "EXCEED_LIMIT_SM_MIN_AMOUNT", "单笔最低转账金额0.1元")
+    TRANSFER_NOT_EXIST = ("40004", "ORDER_NOT_EXIST", "转账订单不存在")
+    DISCORDANT_TRANSFER = ("40004", "PAYMENT_INFO_INCONSISTENCY", "两次请求商户单号一样,但是参数不一致")
+    PAYEE_NOT_EXIST = ("40004", "PAYEE_NOT_EXIST", "收款账号不存在")
+    PAYER_BALANCE_NOT_ENOUGH = ("40004", "PAYER_BALANCE_NOT_ENOUGH", "付款方余额不足")
 
     def __init__(self, code: str, sub_code: str, sub_msg: str) -> None:
         self.code = code
@@ -132,7 +141,7 @@ def fen(text: str) -> int:
 
 def time_text(epoch: float) -> str:
     """Seconds since 1970 as Alipay writes a time: `2026-11-22 20:15:00`, Shanghai."""
-    return datetime.fromtimestamp(epoch, _SHANGHAI).strftime(_TIME_FORMAT)
+    return datetime.fromtimestamp(epoch, SHANGHAI).strftime(_TIME_FORMAT)
 
 
 def time_text_ms(epoch: float) -> str:
@@ -147,7 +156,7 @@ def iso_text(epoch: float | None) -> str | None:
 
 def epoch_of(text: str) -> float:
     """The reverse of `time_text`; ValueError."""
-    return datetime.strptime(text, _TIME_FORMAT).replace(tzinfo=_SHANGHAI).timestamp()
+    return datetime.strptime(text, _TIME_FORMAT).replace(tzinfo=SHANGHAI).timestamp()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +180,24 @@ class Request:
             return fen(str(self.content.get(name)))
         except ValueError as error:
             raise ProblemFound(Problem.INVALID_PARAMETER, name) from error
+
+    def payee(self) -> tuple[str, str]:
+        """Account and owner's name in payee_info, which must name the account by its login."""
+        payee = self.content.get("payee_info")
+        if not isinstance(payee, dict) or payee.get("identity_type") != "ALIPAY_LOGON_ID":
+            raise ProblemFound(Problem.INVALID_TRANSFER, "payee_info")
+        for name in ("identity", "name"):
+            value = payee.get(name)
+            if not isinstance(value, str) or not 1 <= len(value.strip()) <= _PAYEE_LENGTH:
+                raise ProblemFound(Problem.INVALID_TRANSFER, f"payee_info.{name}")
+        return payee["identity"], payee["name"]
+
+    def title(self) -> str:
+        """The transfer's order_title, 1 to 128 characters."""
+        value = self.content.get("order_title")
+        if not isinstance(value, str) or not 1 <= len(value) <= _TITLE_LENGTH:
+            raise ProblemFound(Problem.INVALID_TRANSFER, "order_title")
+        return value
 
     def subject(self) -> str:
         """The trade's title: 1 to 256 characters of the basic plane, without / = &."""

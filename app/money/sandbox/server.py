@@ -11,14 +11,16 @@ from flask.typing import ResponseReturnValue
 
 from app.version import __version__
 
-from . import keys, messages
+from . import bill, keys, messages
 from .notifier import Notifier
-from .protocol import Problem, ProblemFound, Request, read_request, signed_answer, yuan
+from .protocol import Problem, ProblemFound, Request, epoch_of, read_request, signed_answer, yuan
 from .settings import SandboxSettings
 from .store import DEFAULT_LIFETIME_S, TRADE_CLOSED, TRADE_SUCCESS, WAIT_BUYER_PAY, Store, Trade
 
 _PAGE_PAY = "alipay.trade.page.pay"
 _REASON_LENGTH = 256
+_DAY_S = 24 * 3600
+_TRANSFER_PRODUCT = {"product_code": "TRANS_ACCOUNT_NO_PWD", "biz_scene": "DIRECT_TRANSFER"}
 
 _EXTENSION = "sandbox"
 _NOT_WAITING = {TRADE_SUCCESS: Problem.TRADE_HAS_SUCCESS, TRADE_CLOSED: Problem.TRADE_HAS_CLOSE}
@@ -125,6 +127,49 @@ def inspect(out_trade_no: str) -> ResponseReturnValue:
         return found.problem.answer(), 404
 
 
+@_blueprint.get("/sandbox/trades")
+def trades() -> ResponseReturnValue:
+    """Not Alipay's: every trade with its state and amounts, the oldest first."""
+    return {"trades": _sandbox().store.trades(now=time.time())}
+
+
+@_blueprint.get("/sandbox/transfers")
+def transfers() -> ResponseReturnValue:
+    """Not Alipay's: every transfer, the oldest first."""
+    return {"transfers": _sandbox().store.transfers()}
+
+
+@_blueprint.get("/sandbox/transfers/<out_biz_no>")
+def inspect_transfer(out_biz_no: str) -> ResponseReturnValue:
+    """Not Alipay's: the transfer with its payee; looking at it is no question that moves it on."""
+    try:
+        return _sandbox().store.inspect_transfer(out_biz_no)
+    except ProblemFound as found:
+        return found.problem.answer(), 404
+
+
+@_blueprint.get("/sandbox/bill")
+def daily_bill() -> ResponseReturnValue:
+    """The bill of a day in Shanghai, `?date=2026-11-22`; Alipay has it in its console and behind an API."""
+    sandbox, day = _sandbox(), request.args.get("date", "")
+    try:
+        since = epoch_of(f"{day} 00:00:00")
+    except ValueError:
+        return {"error": "date must be like 2026-11-22"}, 400
+    until = since + _DAY_S
+    content = bill.bill(
+        sandbox.store.movements(since=since, until=until),
+        seller_id=sandbox.settings.seller_id,
+        since=since,
+        until=until,
+        now=time.time(),
+    )
+    name = f"{sandbox.settings.seller_id}0156_{day.replace('-', '')}_DETAILS.csv"
+    response = Response(content, content_type="text/csv; charset=gbk")
+    response.headers.set("Content-Disposition", "attachment", filename=name)
+    return response
+
+
 @_blueprint.get("/healthz")
 def healthz() -> ResponseReturnValue:
     """Not Alipay's: 200 while the books can be opened."""
@@ -212,11 +257,38 @@ def _close(sandbox: Sandbox, asked: Request, now: float) -> dict[str, str]:
     return messages.close_answer(sandbox.store.close(asked.out_no("out_trade_no"), now=now))
 
 
+def _transfer(sandbox: Sandbox, asked: Request, now: float) -> dict[str, str]:
+    _must_be_to_an_account(asked)
+    payee_account, payee_name = asked.payee()
+    transfer = sandbox.store.transfer(
+        out_biz_no=asked.out_no("out_biz_no"),
+        amount_fen=asked.amount("trans_amount"),
+        payee_account=payee_account,
+        payee_name=payee_name,
+        title=asked.title(),
+        now=now,
+    )
+    return messages.transfer_answer(transfer)
+
+
+def _transfer_query(sandbox: Sandbox, asked: Request, now: float) -> dict[str, str]:
+    _must_be_to_an_account(asked)
+    return messages.transfer_query_answer(sandbox.store.ask_for_transfer(asked.out_no("out_biz_no"), now=now))
+
+
+def _must_be_to_an_account(asked: Request) -> None:
+    for name, value in _TRANSFER_PRODUCT.items():
+        if asked.content.get(name) != value:
+            raise ProblemFound(Problem.INVALID_TRANSFER, name)
+
+
 _METHODS: Mapping[str, Callable[[Sandbox, Request, float], dict[str, str]]] = {
     "alipay.trade.query": _query,
     "alipay.trade.refund": _refund,
     "alipay.trade.fastpay.refund.query": _refund_query,
     "alipay.trade.close": _close,
+    "alipay.fund.trans.uni.transfer": _transfer,
+    "alipay.fund.trans.common.query": _transfer_query,
 }
 
 

@@ -1,4 +1,4 @@
-"""The sandbox's books: trades, refunds and the notifications that are still owed, in one SQLite file.
+"""The sandbox's books: trades, refunds, transfers and the notifications that are still owed, in one SQLite file.
 
 Every method is one transaction that takes the write lock at its start (`BEGIN IMMEDIATE`): SQLite would let two readers
 both decide and one overwrite the other. Times are seconds since 1970, money is fen. Safe to share between threads.
@@ -9,9 +9,10 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from . import protocol
 from .protocol import Problem, ProblemFound
@@ -20,8 +21,29 @@ WAIT_BUYER_PAY = "WAIT_BUYER_PAY"
 TRADE_SUCCESS = "TRADE_SUCCESS"
 TRADE_CLOSED = "TRADE_CLOSED"
 
+SUCCESS = "SUCCESS"
+DEALING = "DEALING"
+FAIL = "FAIL"
+REFUND = "REFUND"
+
 # Alipay: 15 days for a trade that was given no other time.
 DEFAULT_LIFETIME_S = 15 * 24 * 3600
+
+# Alipay: 0.1 yuan.
+MIN_TRANSFER_FEN = 10
+
+# Not Alipay's, so that what goes wrong can be seen: how a payee's account ends decides what becomes of the transfer.
+# The first state is what the transfer itself and the first question hear; the second question finds the second.
+COURSES: Mapping[str, tuple[str, str]] = {
+    "slow@example.com": (DEALING, SUCCESS),
+    "fail@example.com": (DEALING, FAIL),
+    "back@example.com": (SUCCESS, REFUND),
+}
+REFUSED_PAYEES: Mapping[str, Problem] = {
+    "refuse@example.com": Problem.PAYEE_NOT_EXIST,
+    "broke@example.com": Problem.PAYER_BALANCE_NOT_ENOUGH,
+}
+_SECOND_QUESTION = 2
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS trades (
@@ -48,6 +70,19 @@ CREATE TABLE IF NOT EXISTS refunds (
     reason TEXT NOT NULL,
     refunded_at REAL NOT NULL,
     PRIMARY KEY (out_trade_no, out_request_no)
+) STRICT;
+CREATE TABLE IF NOT EXISTS transfers (
+    out_biz_no TEXT PRIMARY KEY,
+    order_id TEXT NOT NULL UNIQUE,
+    amount_fen INTEGER NOT NULL CHECK (amount_fen > 0),
+    payee_account TEXT NOT NULL,
+    payee_name TEXT NOT NULL,
+    title TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('SUCCESS', 'DEALING', 'FAIL', 'REFUND')),
+    requested_at REAL NOT NULL,
+    paid_at REAL,         -- NULL while no money left us
+    questions INTEGER NOT NULL DEFAULT 0,
+    CHECK ((paid_at IS NOT NULL) = (status IN ('SUCCESS', 'REFUND')))
 ) STRICT;
 CREATE TABLE IF NOT EXISTS notifications (
     notify_id TEXT PRIMARY KEY,
@@ -91,6 +126,22 @@ class Refund:
     amount_fen: int
     reason: str
     refunded_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One row of transfers; `questions` counts how often it was asked for."""
+
+    out_biz_no: str
+    order_id: str
+    amount_fen: int
+    payee_account: str
+    payee_name: str
+    title: str
+    status: str
+    requested_at: float
+    paid_at: float | None
+    questions: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +220,7 @@ class Store:
                     " notify_url, return_url, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         out_trade_no,
-                        _new_trade_no(now),
+                        _new_number(now, kind="22001"),
                         secrets.token_urlsafe(24),
                         subject,
                         amount_fen,
@@ -269,6 +320,92 @@ class Store:
             )
             return _get(connection, now, out_trade_no)
 
+    def transfer(
+        self, *, out_biz_no: str, amount_fen: int, payee_account: str, payee_name: str, title: str, now: float
+    ) -> Transfer:
+        """The transfer of this number, made where there is none: money moves once.
+
+        ProblemFound: too small, another amount or payee under a used number, or a payee in REFUSED_PAYEES.
+        """
+        with self._transaction() as connection:
+            earlier = _find_transfer(connection, out_biz_no)
+            if earlier is not None:
+                asked = (amount_fen, payee_account, payee_name)
+                if asked != (earlier.amount_fen, earlier.payee_account, earlier.payee_name):
+                    raise ProblemFound(Problem.DISCORDANT_TRANSFER)
+                return earlier
+            if amount_fen < MIN_TRANSFER_FEN:
+                raise ProblemFound(Problem.TRANSFER_TOO_SMALL)
+            if refusal := _by_ending(REFUSED_PAYEES, payee_account):
+                raise ProblemFound(refusal)
+            status, _ = _course(payee_account)
+            made = Transfer(
+                out_biz_no=out_biz_no,
+                order_id=_new_number(now, kind="1100700"),
+                amount_fen=amount_fen,
+                payee_account=payee_account,
+                payee_name=payee_name,
+                title=title,
+                status=status,
+                requested_at=now,
+                paid_at=now if status == SUCCESS else None,
+                questions=0,
+            )
+            connection.execute("INSERT INTO transfers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", astuple(made))
+            return made
+
+    def ask_for_transfer(self, out_biz_no: str, *, now: float) -> Transfer:
+        """The transfer, moved on along its course by being asked for; ProblemFound where there is none."""
+        with self._transaction() as connection:
+            transfer = _get_transfer(connection, out_biz_no)
+            status, questions = transfer.status, transfer.questions + 1
+            if questions == _SECOND_QUESTION:
+                _, status = _course(transfer.payee_account)
+            paid_at = now if transfer.paid_at is None and status == SUCCESS else transfer.paid_at
+            connection.execute(
+                "UPDATE transfers SET status = ?, paid_at = ?, questions = ? WHERE out_biz_no = ?",
+                (status, paid_at, questions, out_biz_no),
+            )
+            return _get_transfer(connection, out_biz_no)
+
+    def transfers(self) -> list[dict[str, Any]]:
+        """All transfers, the oldest first, for tests and demonstrations."""
+        with self._transaction() as connection:
+            rows = connection.execute("SELECT * FROM transfers ORDER BY rowid").fetchall()
+        return [_inspected_transfer(Transfer(**row)) for row in rows]
+
+    def inspect_transfer(self, out_biz_no: str) -> dict[str, Any]:
+        """All that is known of a transfer; looking is no question. ProblemFound where there is none."""
+        with self._transaction() as connection:
+            return _inspected_transfer(_get_transfer(connection, out_biz_no))
+
+    def trades(self, *, now: float) -> list[dict[str, Any]]:
+        """Every trade in short, the oldest first."""
+        with self._transaction() as connection:
+            _close_expired(connection, now)
+            rows = connection.execute(
+                "SELECT out_trade_no, status, amount_fen, refunded_fen FROM trades ORDER BY rowid"
+            ).fetchall()
+        return [dict(row) for row in rows]
+
+    def movements(self, *, since: float, until: float) -> list[tuple[Trade, Refund | None]]:
+        """What was paid (no refund) and refunded from `since` to before `until`, by time."""
+        with self._transaction() as connection:
+            trades = {row["out_trade_no"]: Trade(**row) for row in connection.execute("SELECT * FROM trades")}
+            refunds = [
+                Refund(**row)
+                for row in connection.execute(
+                    "SELECT * FROM refunds WHERE refunded_at >= ? AND refunded_at < ?", (since, until)
+                )
+            ]
+        paid = [
+            (trade.paid_at, trade, None)
+            for trade in trades.values()
+            if trade.paid_at is not None and since <= trade.paid_at < until
+        ]
+        refunded = [(refund.refunded_at, trades[refund.out_trade_no], refund) for refund in refunds]
+        return [(trade, refund) for _, trade, refund in sorted([*paid, *refunded], key=itemgetter(0))]
+
     def inspect(self, out_trade_no: str, *, now: float) -> dict[str, Any]:
         """All that is known of a trade, for tests and demonstrations; ProblemFound where there is none."""
         with self._transaction() as connection:
@@ -348,9 +485,40 @@ class Store:
         )
 
 
-def _new_trade_no(now: float) -> str:
-    """28 digits that begin with the day, as Alipay's."""
-    return f"{protocol.time_text(now)[:10].replace('-', '')}22001{secrets.randbelow(10**15):015d}"
+def _new_number(now: float, *, kind: str) -> str:
+    """A number that begins with the day, as Alipay's do."""
+    return f"{protocol.time_text(now)[:10].replace('-', '')}{kind}{secrets.randbelow(10**15):015d}"
+
+
+T = TypeVar("T")
+
+
+def _by_ending(table: Mapping[str, T], account: str) -> T | None:
+    return next((value for ending, value in table.items() if account.endswith(ending)), None)
+
+
+def _course(payee_account: str) -> tuple[str, str]:
+    return _by_ending(COURSES, payee_account) or (SUCCESS, SUCCESS)
+
+
+def _find_transfer(connection: sqlite3.Connection, out_biz_no: str) -> Transfer | None:
+    row = connection.execute("SELECT * FROM transfers WHERE out_biz_no = ?", (out_biz_no,)).fetchone()
+    return None if row is None else Transfer(**row)
+
+
+def _get_transfer(connection: sqlite3.Connection, out_biz_no: str) -> Transfer:
+    transfer = _find_transfer(connection, out_biz_no)
+    if transfer is None:
+        raise ProblemFound(Problem.TRANSFER_NOT_EXIST)
+    return transfer
+
+
+def _inspected_transfer(transfer: Transfer) -> dict[str, Any]:
+    return {
+        **asdict(transfer),
+        "requested_at": protocol.iso_text(transfer.requested_at),
+        "paid_at": protocol.iso_text(transfer.paid_at),
+    }
 
 
 def _must_wait_for_payer(trade: Trade) -> None:

@@ -1,0 +1,56 @@
+"""Alipay's certificates (公钥证书): the numbers that name them in a request, and the key in one.
+
+The SDK computes the numbers by functions of pyOpenSSL that are deprecated; the rule is that of Alipay's own SDKs
+(AntCertificationUtil).
+"""
+
+import re
+from hashlib import md5
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import Certificate, load_pem_x509_certificate
+
+_BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+# PKCS #1: Alipay counts the roots that signed themselves with RSA, and leaves out those with SM2 and ECDSA.
+_RSA_SIGNATURES = "1.2.840.113549.1.1."
+
+
+def public_key(text: str) -> str:
+    """The PEM text of the public key in a certificate (the first, where a chain follows); another text as it is.
+
+    ValueError where a certificate cannot be read.
+    """
+    block = _BLOCK.search(text)
+    if block is None:
+        return text
+    key = load_pem_x509_certificate(block[0].encode()).public_key()
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def serial(text: str) -> str:
+    """app_cert_sn of the application's certificate, a PEM text; ValueError where there is none."""
+    block = _BLOCK.search(text)
+    if block is None:
+        raise ValueError("the application's certificate is no PEM certificate")
+    return _number(load_pem_x509_certificate(block[0].encode()))
+
+
+def root_serial(text: str) -> str:
+    """alipay_root_cert_sn of alipayRootCert.crt, a PEM text of several certificates; ValueError where there is none."""
+    numbers = []
+    for block in _BLOCK.findall(text):
+        try:
+            certificate = load_pem_x509_certificate(block.encode())
+        except ValueError:
+            # Alipay's file has an ECDSA root whose encoding strict readers refuse; it does not count anyway.
+            continue
+        if certificate.signature_algorithm_oid.dotted_string.startswith(_RSA_SIGNATURES):
+            numbers.append(_number(certificate))
+    if not numbers:
+        raise ValueError("Alipay's root certificates have none that is signed with RSA")
+    return "_".join(numbers)
+
+
+def _number(certificate: Certificate) -> str:
+    named = f"{certificate.issuer.rfc4514_string()}{certificate.serial_number}"
+    return md5(named.encode(), usedforsecurity=False).hexdigest()
