@@ -1,0 +1,316 @@
+"""A day's bill of the gateway against our books: what is in one and not in the other. Pure; reads and writes nothing.
+
+The bill is Alipay's 业务明细 as its console offers it, a CSV file in GBK: comment lines with `#`, a row of column
+names, a row per payment and refund, tabs behind some values. Columns are found by name, so new ones do no harm.
+"""
+
+import csv
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from app.clock import SHANGHAI, shown
+from app.fen import MAX_FEN, format_yuan, format_yuan_or_none
+
+
+class MovementKind(StrEnum):
+    """What a movement of money is."""
+
+    PAYMENT = "payment"
+    REFUND = "refund"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillRow:
+    """A row of the bill. `amount_fen` is above 0 also for a refund; `request_no` is our number of the refund."""
+
+    line: int
+    kind: MovementKind
+    trade_no: str
+    out_trade_no: str
+    request_no: str | None
+    amount_fen: int
+    finished_at: datetime
+    """UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class BillProblem:
+    """A row that cannot be read; `line` counts from 1, as an editor shows it."""
+
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """A bill as far as it can be read; what it covers, from `since` to before `until` (UTC), if it says so."""
+
+    rows: tuple[BillRow, ...]
+    problems: tuple[BillProblem, ...]
+    since: datetime | None
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OurMovement:
+    """A payment that we took in, or a refund that the gateway confirmed, by our books; `at` is aware."""
+
+    kind: MovementKind
+    out_trade_no: str
+    request_no: str | None
+    """None for a payment."""
+    amount_fen: int
+    at: datetime
+
+
+class DifferenceKind(StrEnum):
+    """How the bill and our books differ."""
+
+    MISSING_HERE = "missing_here"
+    """In the bill, not in our books."""
+    MISSING_THERE = "missing_there"
+    """In our books, not in the bill."""
+    OTHER_AMOUNT = "other_amount"
+    DOUBLED = "doubled"
+    """The same payment or refund stands more than once on one side."""
+
+
+_SENTENCES = {
+    DifferenceKind.MISSING_HERE: "over {theirs} yuan is not in our books",
+    DifferenceKind.MISSING_THERE: "over {ours} yuan is not in the bill",
+    DifferenceKind.OTHER_AMOUNT: "is over {theirs} yuan in the bill and over {ours} yuan in our books",
+    DifferenceKind.DOUBLED: "stands once more {where}",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One difference; `str()` says it to an operator.
+
+    `line` and `bill_fen` are the bill's and `our_fen` ours, each None where that side has nothing; `at` is the
+    bill's moment if it has one.
+    """
+
+    kind: DifferenceKind
+    movement: MovementKind
+    out_trade_no: str
+    request_no: str | None
+    at: datetime
+    line: int | None
+    bill_fen: int | None
+    our_fen: int | None
+
+    def __str__(self) -> str:
+        place = "" if self.line is None else f"line {self.line}: "
+        number = "" if self.request_no is None else f" {self.request_no}"
+        sentence = _SENTENCES[self.kind].format(
+            theirs=format_yuan_or_none(self.bill_fen),
+            ours=format_yuan_or_none(self.our_fen),
+            where="in our books" if self.line is None else "in the bill",
+        )
+        return f"{place}{self.movement}{number} of trade {self.out_trade_no} at {shown(self.at)} {sentence}"
+
+
+_TRADE_NO, _OUT_TRADE_NO, _KIND = "支付宝交易号", "商户订单号", "业务类型"
+_FINISHED_AT, _AMOUNT, _REQUEST_NO = "完成时间", "订单金额(元)", "退款批次号/请求号"
+_COLUMNS = (_TRADE_NO, _OUT_TRADE_NO, _KIND, _FINISHED_AT, _AMOUNT, _REQUEST_NO)
+_KINDS = {"交易": MovementKind.PAYMENT, "退款": MovementKind.REFUND}
+
+# GB 18030 is GBK with the characters that it lacks. In both, as in UTF-8, no byte of a character looks like a line's
+# end, so that a broken line is broken alone.
+_ENCODINGS = ("utf-8", "gb18030")
+_UTF8_MARK = b"\xef\xbb\xbf"
+
+_SIGNED_YUAN = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,2}))?", re.ASCII)
+_TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}", re.ASCII)
+_PERIOD = re.compile(r"#起始日期[:：]\s*\[(.+?)\]\s*终止日期[:：]\s*\[(.+?)\]")
+_PERIOD_FORMAT = "%Y年%m月%d日 %H:%M:%S"
+_SHOWN_LENGTH = 40
+
+
+def read_bill(raw: bytes) -> Bill:
+    """The bill in a file's bytes, GBK or UTF-8. What is wrong with a row becomes a problem, and the rest is read.
+
+    ValueError where the row of column names is missing or lacks a column: then this is no such bill.
+    """
+    lines = raw.removeprefix(_UTF8_MARK).split(b"\n")
+    start, encoding = _find_header(lines)
+    columns = [name.strip().translate(_PLAIN_BRACKETS) for name in _cells(lines[start], encoding)]
+    missing = [name for name in _COLUMNS if columns.count(name) != 1]
+    if missing:
+        raise ValueError(f"line {start + 1}: the column names must have each of these once: {', '.join(missing)}")
+    rows, problems = [], []
+    for number, line in enumerate(lines[start + 1 :], start=start + 2):
+        if not line.strip() or line.startswith(b"#"):
+            continue
+        try:
+            rows.append(_row(number, columns, _cells(line, encoding)))
+        except (ValueError, csv.Error) as error:
+            problems.append(BillProblem(number, _reason(error)))
+    since, until = _period(lines[:start], encoding)
+    return Bill(rows=tuple(rows), problems=tuple(problems), since=since, until=until)
+
+
+def compare(bill: Bill, ours: Iterable[OurMovement]) -> list[Difference]:
+    """Every difference between the bill and our movements, in the bill's order, then those that only we have.
+
+    `ours` may reach beyond the bill's day: a refund that was moved just before midnight and confirmed after it finds
+    its row. What we have from outside the day is missed only by the bill of its own.
+    """
+    theirs: dict[_Key, list[BillRow]] = defaultdict(list)
+    for row in bill.rows:
+        theirs[row.kind, row.out_trade_no, row.request_no].append(row)
+    mine: dict[_Key, list[OurMovement]] = defaultdict(list)
+    for movement in ours:
+        mine[movement.kind, movement.out_trade_no, movement.request_no].append(movement)
+    differences = []
+    for key, rows in theirs.items():
+        movements = mine.pop(key, [])
+        differences += _differences(key, rows, movements)
+    for key, movements in mine.items():
+        within = [movement for movement in movements if _covers(bill, movement.at)]
+        if within:
+            differences += _differences(key, [], within)
+    return differences
+
+
+_Key = tuple[MovementKind, str, str | None]
+
+
+def _differences(key: _Key, rows: Sequence[BillRow], ours: Sequence[OurMovement]) -> list[Difference]:
+    """The differences about one payment or refund, of which each side should have one."""
+    row, movement = next(iter(rows), None), next(iter(ours), None)
+    found = []
+    if row is None:
+        found.append(_difference(DifferenceKind.MISSING_THERE, key, None, movement))
+    elif movement is None:
+        found.append(_difference(DifferenceKind.MISSING_HERE, key, row, None))
+    elif row.amount_fen != movement.amount_fen:
+        found.append(_difference(DifferenceKind.OTHER_AMOUNT, key, row, movement))
+    found += [_difference(DifferenceKind.DOUBLED, key, extra, None) for extra in rows[1:]]
+    found += [_difference(DifferenceKind.DOUBLED, key, None, extra) for extra in ours[1:]]
+    return found
+
+
+def _difference(kind: DifferenceKind, key: _Key, row: BillRow | None, ours: OurMovement | None) -> Difference:
+    movement, out_trade_no, request_no = key
+    if row is not None:
+        at = row.finished_at
+    elif ours is not None:
+        at = ours.at
+    else:
+        raise ValueError("a difference is about something on at least one side")
+    return Difference(
+        kind=kind,
+        movement=movement,
+        out_trade_no=out_trade_no,
+        request_no=request_no,
+        at=at,
+        line=None if row is None else row.line,
+        bill_fen=None if row is None else row.amount_fen,
+        our_fen=None if ours is None else ours.amount_fen,
+    )
+
+
+def _covers(bill: Bill, moment: datetime) -> bool:
+    return (bill.since is None or bill.since <= moment) and (bill.until is None or moment < bill.until)
+
+
+_PLAIN_BRACKETS = str.maketrans("（）", "()")
+
+
+def _find_header(lines: Sequence[bytes]) -> tuple[int, str]:
+    """Where the column names stand, and the encoding that they show."""
+    for index, line in enumerate(lines):
+        for encoding in _ENCODINGS:
+            if line.lstrip(b' "').startswith(_TRADE_NO.encode(encoding)):
+                return index, encoding
+    raise ValueError(f"no row of column names, which would begin with {_TRADE_NO}")
+
+
+def _cells(line: bytes, encoding: str) -> list[str]:
+    try:
+        text = line.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"is no {'GBK' if encoding == 'gb18030' else 'UTF-8'} from byte {error.start + 1} on"
+        ) from error
+    # Line by line: an open quote swallows no other row.
+    [cells] = csv.reader([text.rstrip("\r")], strict=True)
+    return cells
+
+
+def _row(line: int, columns: Sequence[str], cells: Sequence[str]) -> BillRow:
+    if len(cells) != len(columns):
+        raise ValueError(f"has {len(cells)} values for {len(columns)} columns")
+    values = {name: cell.strip() for name, cell in zip(columns, cells, strict=True)}
+    kind = _KINDS.get(values[_KIND])
+    if kind is None:
+        raise ValueError(f"{_KIND} is neither 交易 nor 退款: {_quoted(values[_KIND])}")
+    for name in (_TRADE_NO, _OUT_TRADE_NO):
+        if not values[name]:
+            raise ValueError(f"{name} is empty")
+    return BillRow(
+        line=line,
+        kind=kind,
+        trade_no=values[_TRADE_NO],
+        out_trade_no=values[_OUT_TRADE_NO],
+        request_no=(values[_REQUEST_NO] or None) if kind is MovementKind.REFUND else None,
+        amount_fen=_amount(values[_AMOUNT], kind),
+        finished_at=_moment(values[_FINISHED_AT]),
+    )
+
+
+def _amount(text: str, kind: MovementKind) -> int:
+    """The amount without its sign, which must be minus for a refund and for nothing else."""
+    match = _SIGNED_YUAN.fullmatch(text)
+    if match is None:
+        raise ValueError(f"the amount is no number of yuan with at most two places: {_quoted(text)}")
+    sign, whole, fraction = match[1], int(match[2]), int((match[3] or "").ljust(2, "0"))
+    fen = whole * 100 + fraction
+    if fen == 0 or fen > MAX_FEN:
+        raise ValueError(f"the amount must be 0.01 to {format_yuan(MAX_FEN)} yuan: {_quoted(text)}")
+    if (sign == "-") != (kind is MovementKind.REFUND):
+        raise ValueError(f"the amount of a {kind} cannot be {_quoted(text)}")
+    return fen
+
+
+def _moment(text: str) -> datetime:
+    try:
+        if not _TIME.fullmatch(text):
+            raise ValueError(text)  # noqa: TRY301 - joins the other way in which it is no time
+        return datetime.strptime(text, _TIME_FORMAT).replace(tzinfo=SHANGHAI).astimezone(UTC)
+    except ValueError as error:
+        raise ValueError(f"{_FINISHED_AT} is no time like 2026-11-22 20:15:00: {_quoted(text)}") from error
+
+
+def _period(comments: Iterable[bytes], encoding: str) -> tuple[datetime | None, datetime | None]:
+    """What the comment above the rows says that they cover; nothing where it says nothing that can be read."""
+    for line in comments:
+        match = _PERIOD.search(line.decode(encoding, errors="replace"))
+        if match is not None:
+            try:
+                since, until = (
+                    datetime.strptime(text, _PERIOD_FORMAT).replace(tzinfo=SHANGHAI).astimezone(UTC)
+                    for text in match.groups()
+                )
+            except ValueError:
+                return None, None
+            return since, until
+    return None, None
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…")
+
+
+def _reason(error: Exception) -> str:
+    return f"cannot be read as comma-separated values: {error}" if isinstance(error, csv.Error) else str(error)
