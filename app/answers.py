@@ -54,6 +54,9 @@ class Answer(Enum):
     NOTIFICATION_FOUND = (200, 200, "通知查询成功")
     NOTIFICATION_READ = (200, 200, "通知已读")
     VERDICT_FOUND = (200, 200, "审核结果查询成功")
+    WALLET_FOUND = (200, 200, "钱包查询成功")
+    WITHDRAWAL_REQUESTED = (200, 200, "提现申请成功")
+    WITHDRAWALS_FOUND = (200, 200, "提现记录查询成功")
 
     # 100: well-formed, nothing came of it
     LOGIN_FAILED = (100, 429, "登录失败")
@@ -73,6 +76,9 @@ class Answer(Enum):
     TRADE_MODE_REFUSED = (100, 409, "商品不支持该交易方式")
     WRONG_STATE = (100, 409, "订单当前状态不允许此操作")
     PAYMENT_LATE = (100, 409, "订单支付已超时")
+    NO_WITHDRAWALS = (100, 200, "暂无提现记录")
+    INSUFFICIENT_FUNDS = (100, 409, "可用余额不足")
+    TOO_MANY_WITHDRAWALS = (100, 429, "今日提现次数已达上限")
     LOGIN_REQUIRED = (100, 401, "请先登录")
     METHOD_NOT_ALLOWED = (100, 405, "请求方法不被允许")
     TOO_LARGE = (101, 413, "请求内容过大")
@@ -97,6 +103,7 @@ class Answer(Enum):
     NO_SUCH_ADDRESS = (101, 404, "收货地址不存在")
     NO_SUCH_NOTIFICATION = (101, 404, "通知不存在")
     NO_SUCH_PICTURE = (101, 404, "图片不存在")
+    NO_SUCH_WITHDRAWAL = (101, 404, "提现记录不存在")
     RELEASE_MALFORMED = (101, 422, "商品发布失败,信息格式不正确")
     EDIT_MALFORMED = (101, 422, "商品修改失败,信息格式不正确")
     MALFORMED = (101, 422, "信息格式不正确")

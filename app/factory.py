@@ -22,6 +22,7 @@ from app.money.views import api as money_api
 from app.notifications.views import api as notifications_api
 from app.orders.views import api as orders_api
 from app.search.views import api as search_api
+from app.wallet.views import api as wallet_api
 from app.web.api import Api, IdConverter
 from app.web.bodies import CountedBodies
 from app.web.docs import docs
@@ -39,6 +40,7 @@ APIS: tuple[Api, ...] = (
     moderation_api,
     orders_api,
     money_api,
+    wallet_api,
     notifications_api,
     search_api,
     docs,

@@ -16,6 +16,11 @@ def format_yuan(fen: int) -> str:
     return f"{fen // 100}.{fen % 100:02d}"
 
 
+def format_signed_yuan(fen: int) -> str:
+    """As `format_yuan`, also below zero: `-1250` → `"-12.50"`."""
+    return format_yuan(fen) if fen >= 0 else f"-{format_yuan(-fen)}"
+
+
 def format_yuan_or_none(fen: int | None) -> str | None:
     """As `format_yuan`; None stays None."""
     return None if fen is None else format_yuan(fen)
@@ -63,3 +68,6 @@ PriceIn = Annotated[int, BeforeValidator(_parse_price), WithJsonSchema(_YUAN_SCH
 
 YuanOut = Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]{2}$", examples=["5642.50"])]
 """An answer's field in yuan."""
+
+SignedYuanOut = Annotated[str, Field(pattern=r"^-?[0-9]+\.[0-9]{2}$", examples=["-12.00"])]
+"""An answer's field in yuan that may be below zero."""

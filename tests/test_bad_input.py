@@ -73,6 +73,7 @@ RIGHT: Mapping[str, dict[str, Any]] = {
     "POST /api/seller_send_delivery/<id:order_id>/": {"address_id": 1, **PARCEL},
     "POST /api/buyer_motion_drawback/<id:order_id>": {"reason": "与描述不符"},
     "POST /api/buyer_send_drawback/<id:order_id>/": PARCEL,
+    "POST /api/withdraw/": {"amount": "12.00", "account": "13800138000", "name": "王小明"},
     "POST /api/notifications/read/": {"all": True},
 }
 
@@ -82,6 +83,7 @@ MISSING = {
     "good_id": Answer.NO_SUCH_GOOD,
     "pic_id": Answer.NO_SUCH_PICTURE,
     "order_id": Answer.NO_SUCH_ORDER,
+    "payout_id": Answer.NO_SUCH_WITHDRAWAL,
 }
 
 IDS = [

@@ -45,16 +45,6 @@ class AccountKind(StrEnum):
     """The platform's own share: 0 % for now."""
 
 
-class PostingKind(StrEnum):
-    """What moves money beside the events of orders, whose postings have the event's own name as kind."""
-
-    LATE_PAYMENT = "late_payment"
-    REFUND_CONFIRMED = "refund_confirmed"
-    PAYOUT_REQUESTED = "payout_requested"
-    PAYOUT_CONFIRMED = "payout_confirmed"
-    PAYOUT_FAILED = "payout_failed"
-
-
 DEBIT_NORMAL: Final = frozenset({AccountKind.GATEWAY_CLEARING})
 """The kinds whose balance a debit raises (what others owe us); a credit raises all others (what we owe)."""
 

@@ -114,8 +114,16 @@ class Posting:
     transfers: tuple[Transfer, ...]
 
     def __post_init__(self) -> None:
-        if not self.transfers:
+        if not self.amounts():
             raise ValueError(f"the posting {self.key} moves nothing")
+
+    def amounts(self) -> dict[AccountRef, int]:
+        """What becomes the entries: debit positive, credit negative, one sum per account that is changed at all."""
+        sums: dict[AccountRef, int] = {}
+        for transfer in self.transfers:
+            sums[transfer.source] = sums.get(transfer.source, 0) + transfer.amount
+            sums[transfer.target] = sums.get(transfer.target, 0) - transfer.amount
+        return {account: amount for account, amount in sums.items() if amount}
 
 
 # Locked by id before the first row is changed: two postings over the same accounts wait, they never deadlock. Nothing
@@ -182,17 +190,12 @@ def post(session: Session, postings: Sequence[Posting], *, at: datetime) -> None
     """Write `postings`, in their order, and change the balances, in the caller's transaction.
 
     Two SQL statements, however many postings; four when an account is used for the first time. Raises
-    InsufficientFunds where a balance would fall below zero after any one of the entries, AlreadyPosted where a key was
+    InsufficientFunds where one of the postings would leave a balance below zero, AlreadyPosted where a key was
     used before; either leaves the database transaction broken, so that nothing of it can be committed.
     """
-    entries = [
-        (posting.key, account, amount)
-        for posting in postings
-        for transfer in posting.transfers
-        for account, amount in ((transfer.source, transfer.amount), (transfer.target, -transfer.amount))
-    ]
-    if not entries:
+    if not postings:
         return
+    entries = [(posting.key, account, amount) for posting in postings for account, amount in posting.amounts().items()]
     changes: dict[AccountRef, int] = {}
     for _, account, amount in entries:
         changes[account] = changes.get(account, 0) + _change(account, amount)

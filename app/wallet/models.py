@@ -16,6 +16,14 @@ class PayoutState(StrEnum):
     FAILED = "failed"
 
 
+class PayoutPosting(StrEnum):
+    """The kinds of ledger transactions that withdrawals make."""
+
+    REQUESTED = "payout_requested"
+    CONFIRMED = "payout_confirmed"
+    FAILED = "payout_failed"
+
+
 class Payout(Base):
     """One withdrawal, in fen. `out_biz_no` is our number for it: it makes asking the gateway twice harmless.
 

@@ -109,7 +109,7 @@ WITH moves (from_bill, to_bill, to_order, source, target) AS (VALUES
     FROM orders JOIN order_events AS step ON step.order_id = orders.id
     JOIN moves ON moves.from_bill = step.from_bill AND moves.to_bill = step.to_bill AND moves.to_order = step.to_order
     UNION ALL
-    SELECT orders.id, orders.seller_id, 2, 0, payments.paid_at, 'late_payment',
+    SELECT orders.id, orders.seller_id, 2, 0, payments.paid_at, 'payment_late',
         concat_ws(':', 'payment', payments.id, 'late'), 'gateway_clearing', 'refund_clearing', refunds.amount
     FROM refunds JOIN payments ON payments.id = refunds.payment_id JOIN orders ON orders.id = payments.order_id
     WHERE refunds.reason = 'paid_after_close'

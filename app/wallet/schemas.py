@@ -1,0 +1,72 @@
+"""What the wallet's URLs take and give."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
+
+from app.fen import PriceIn, SignedYuanOut, YuanOut, format_yuan
+from app.fields import CleanText
+from app.money.gateways.base import MIN_TRANSFER_FEN
+from app.web.paging import Page
+
+
+def _at_least_a_transfer(fen: int) -> int:
+    if fen < MIN_TRANSFER_FEN:
+        raise ValueError(f"提现金额不能小于 {format_yuan(MIN_TRANSFER_FEN)} 元")
+    return fen
+
+
+class WithdrawIn(BaseModel):
+    """A withdrawal: how much, and to whose account at the gateway."""
+
+    model_config = ConfigDict(frozen=True)
+
+    amount: Annotated[PriceIn, AfterValidator(_at_least_a_transfer)]
+    # Alipay's logon id: an e-mail address or a mainland mobile number.
+    account: Annotated[
+        str,
+        Field(
+            pattern=r"^(1[3-9][0-9]{9}|[A-Za-z0-9._%+-]{1,64}@([A-Za-z0-9-]{1,63}\.){1,4}[A-Za-z]{2,24})$",
+            examples=["13800138000"],
+            repr=False,
+        ),
+        CleanText(1, 100),
+    ]
+    name: Annotated[str, Field(description="the account owner's real name", repr=False), CleanText(1, 30)]
+
+
+class EntryOut(TypedDict):
+    """One line of the wallet. `account` is `held` (待结算) or `available` (可用); what left it is below zero."""
+
+    id: int
+    at: str
+    kind: str
+    kind_text: str
+    account: str
+    amount: SignedYuanOut
+    balance: YuanOut
+    order_no: str | None
+
+
+class WalletOut(Page[EntryOut]):
+    """What the caller has, and a page of how it came to that."""
+
+    available: YuanOut
+    held: YuanOut
+    withdrawing: YuanOut
+
+
+class PayoutOut(TypedDict):
+    """A withdrawal. `state` is pending, confirmed or failed; `reason` says why it failed."""
+
+    id: int
+    payout_no: str
+    amount: YuanOut
+    account: str
+    name: str
+    state: str
+    state_text: str
+    reason: str | None
+    created_at: str
+    finished_at: str | None

@@ -1,0 +1,198 @@
+"""Withdrawals: taking the money out of the wallet, sending it, and putting it back where the gateway says no.
+
+The money waits in payout_clearing until the gateway's word is final. `send_payout` runs from the outbox, as often as
+it takes: the transfer's number is the payout's own, so the gateway moves the money once.
+"""
+
+import secrets
+from datetime import datetime, time, timedelta
+
+import structlog
+from flask import current_app
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+
+from app.accounts.models import User
+from app.answers import Answer, Refused
+from app.clock import SHANGHAI, utcnow
+from app.database import transaction
+from app.fen import format_yuan
+from app.ledger.models import AccountKind
+from app.ledger.service import InsufficientFunds, Posting, Transfer, payout_account, post, user_account
+from app.money.gateway import gateway
+from app.money.gateways.base import GatewayRefused, GatewayUnavailable, TransferResult, TransferStatus
+from app.notifications.models import NotificationKind
+from app.notifications.service import notify
+from app.outbox import PermanentFailure, Topic, leave
+from app.wallet.models import Payout, PayoutPosting, PayoutState
+from app.wallet.texts import REFUSAL_TEXT, REFUSED_TEXT
+
+log = structlog.get_logger(__name__)
+
+# What the payee sees beside the money.
+_TITLE = "咸鱼钱包提现"
+
+# Alipay's code for a refusal that is about this transfer; every other final one (permissions, keys, arguments) is
+# about us, and no reason to let the user's withdrawal fail.
+_ABOUT_THE_TRANSFER = "40004"
+# So are these: our account is not allowed to pay out, or another payout has our number.
+_ABOUT_US = frozenset(
+    {"PAYER_PERMLIMIT_CHECK_FAILURE", "PERMIT_CHECK_PERM_LIMITED", "PRODUCT_NOT_SIGN", "PAYMENT_INFO_INCONSISTENCY"}
+)
+
+
+class PayoutUnderWay(Exception):  # noqa: N818 - says what happened
+    """The gateway has taken the transfer and is still at it: ask again later."""
+
+
+def request_payout(*, user_id: int, amount: int, account: str, name: str) -> int:
+    """Take `amount` fen out of the user's available balance, for `account` of `name`. Returns the payout's id.
+
+    Raises INSUFFICIENT_FUNDS, TOO_MANY_WITHDRAWALS once the day (Shanghai's) has seen its number of them, NO_SUCH_USER.
+    """
+    with transaction() as session:
+        # Before anything is counted: withdrawals of one user come one after the other.
+        if session.scalar(select(User.id).where(User.id == user_id).with_for_update(key_share=True)) is None:
+            raise Refused(Answer.NO_SUCH_USER)
+        now = utcnow()
+        _refuse_too_many(session, user_id, now)
+        values = {
+            "user_id": user_id,
+            "out_biz_no": _new_out_biz_no(now),
+            "amount": amount,
+            "account": account,
+            "name": name,
+            "state": PayoutState.PENDING.value,
+            "attempts": 0,
+            "created_at": now,
+        }
+        payout_id = session.execute(insert(Payout).values(values).returning(Payout.id)).scalar_one()
+        available = user_account(AccountKind.SELLER_AVAILABLE, user_id)
+        clearing = payout_account(AccountKind.PAYOUT_CLEARING, user_id)
+        transfer = Transfer(available, clearing, amount)
+        try:
+            post(session, [_posting(payout_id, PayoutPosting.REQUESTED, transfer)], at=now)
+        except InsufficientFunds:
+            raise Refused(Answer.INSUFFICIENT_FUNDS) from None
+        leave(session, Topic.PAYOUT, payout_id)
+    log.info("payout_requested", payout_id=payout_id, amount=amount)
+    return payout_id
+
+
+def _refuse_too_many(session: Session, user_id: int, now: datetime) -> None:
+    today = datetime.combine(now.astimezone(SHANGHAI).date(), time(), SHANGHAI)
+    made = session.execute(
+        select(func.count()).select_from(Payout).where(Payout.user_id == user_id, Payout.created_at >= today)
+    ).scalar_one()
+    if made >= current_app.extensions["saltfish.settings"].withdraw_daily_limit:
+        left = today + timedelta(days=1) - now
+        raise Refused(Answer.TOO_MANY_WITHDRAWALS, retry_after=int(left.total_seconds()) + 1)
+
+
+def send_payout(*, payout_id: int) -> None:
+    """Let the gateway pay out, and note what came of it. Safe to run twice, and to die at any line.
+
+    A refusal that is about the payee puts the money back into the wallet; the user is told either way. Raises
+    GatewayUnavailable or PayoutUnderWay (try again later), PermanentFailure where the gateway refuses because of us
+    (an operator has to look; the payout stays pending).
+    """
+    with transaction() as session:
+        payout = session.get(Payout, payout_id, with_for_update=True)
+        if payout is None:
+            raise PermanentFailure(f"there is no payout {payout_id}")
+        if payout.state != PayoutState.PENDING.value:
+            return
+        payout.attempts += 1
+        asked_before = payout.attempts > 1
+        out_biz_no, amount, account, name = payout.out_biz_no, payout.amount, payout.account, payout.name
+    try:
+        # An answer may have been lost: what the gateway knows comes before asking for it once more.
+        result = gateway().query_transfer(out_biz_no) if asked_before else None
+        if result is None:
+            result = gateway().transfer(
+                out_biz_no=out_biz_no, amount_fen=amount, payee_account=account, payee_name=name, title=_TITLE
+            )
+    except GatewayUnavailable as error:
+        _note_error(payout_id, str(error))
+        raise
+    except GatewayRefused as refusal:
+        # Without its words, which may quote the payee.
+        _note_error(payout_id, f"{refusal.code} {refusal.sub_code}")
+        if refusal.code != _ABOUT_THE_TRANSFER or refusal.sub_code in _ABOUT_US:
+            raise PermanentFailure(f"the gateway refused: {refusal.code} {refusal.sub_code}") from None
+        _fail(payout_id, REFUSAL_TEXT.get(refusal.sub_code, REFUSED_TEXT))
+        return
+    _finish(payout_id, result)
+
+
+def _finish(payout_id: int, result: TransferResult) -> None:
+    match result.status:
+        case TransferStatus.SUCCESS:
+            _confirm(payout_id, result.order_id)
+        case TransferStatus.DEALING:
+            _note_error(payout_id, TransferStatus.DEALING.value)
+            raise PayoutUnderWay(f"the gateway is still at payout {payout_id}")
+        case TransferStatus.FAIL | TransferStatus.REFUND:
+            code = (result.failure or "").partition(" ")[0]
+            _note_error(payout_id, f"{result.status.value} {code}")
+            _fail(payout_id, REFUSAL_TEXT.get(code, REFUSED_TEXT))
+
+
+def _confirm(payout_id: int, gateway_order_no: str | None) -> None:
+    with transaction() as session:
+        payout = _pending(session, payout_id)
+        if payout is None:
+            return
+        now = utcnow()
+        payout.state, payout.finished_at, payout.last_error = PayoutState.CONFIRMED.value, now, None
+        payout.gateway_order_no = gateway_order_no
+        clearing = payout_account(AccountKind.PAYOUT_CLEARING, payout.user_id)
+        paid_out = payout_account(AccountKind.PAID_OUT, payout.user_id)
+        transfer = Transfer(clearing, paid_out, payout.amount)
+        post(session, [_posting(payout_id, PayoutPosting.CONFIRMED, transfer)], at=now)
+        text = f"{format_yuan(payout.amount)} 元已转入你的支付宝账户。"
+        _tell(session, payout, title="提现已到账", text=text, event=PayoutPosting.CONFIRMED)
+    log.info("payout_confirmed", payout_id=payout_id)
+
+
+def _fail(payout_id: int, reason: str) -> None:
+    with transaction() as session:
+        payout = _pending(session, payout_id)
+        if payout is None:
+            return
+        now = utcnow()
+        payout.state, payout.finished_at, payout.reason = PayoutState.FAILED.value, now, reason
+        clearing = payout_account(AccountKind.PAYOUT_CLEARING, payout.user_id)
+        available = user_account(AccountKind.SELLER_AVAILABLE, payout.user_id)
+        transfer = Transfer(clearing, available, payout.amount)
+        post(session, [_posting(payout_id, PayoutPosting.FAILED, transfer)], at=now)
+        text = f"{reason}。{format_yuan(payout.amount)} 元已退回钱包可用余额。"
+        _tell(session, payout, title="提现失败", text=text, event=PayoutPosting.FAILED)
+    log.warning("payout_failed", payout_id=payout_id)
+
+
+def _pending(session: Session, payout_id: int) -> Payout | None:
+    """The payout, locked; None where another run has finished it."""
+    payout = session.get_one(Payout, payout_id, with_for_update=True)
+    return payout if payout.state == PayoutState.PENDING.value else None
+
+
+def _note_error(payout_id: int, error: str) -> None:
+    with transaction() as session:
+        payout = _pending(session, payout_id)
+        if payout is not None:
+            payout.last_error = error[:200]
+
+
+def _tell(session: Session, payout: Payout, *, title: str, text: str, event: PayoutPosting) -> None:
+    notify(session, user_id=payout.user_id, kind=NotificationKind.PAYOUT, title=title, text=text, event=event.value)
+
+
+def _posting(payout_id: int, kind: PayoutPosting, transfer: Transfer) -> Posting:
+    suffix = kind.value.removeprefix("payout_")
+    return Posting(key=f"payout:{payout_id}:{suffix}", kind=kind.value, order_id=None, transfers=(transfer,))
+
+
+def _new_out_biz_no(now: datetime) -> str:
+    """A number that nobody can guess, with the day in Shanghai before it."""
+    return f"W{now.astimezone(SHANGHAI):%Y%m%d}{secrets.randbelow(10**14):014d}"
