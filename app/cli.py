@@ -5,6 +5,7 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 from rich.progress import track
 
+from app.ledger.cli import ledger_commands
 from app.outbox_cli import outbox_commands
 from app.search.cli import search_commands
 from app.seed.service import seed_market
@@ -13,6 +14,7 @@ from app.webhooks.cli import webhooks_commands
 
 def register_commands(app: Flask) -> None:
     """Add our commands to `flask`."""
+    app.cli.add_command(ledger_commands)
     app.cli.add_command(outbox_commands)
     app.cli.add_command(search_commands)
     app.cli.add_command(webhooks_commands)
