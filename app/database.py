@@ -66,6 +66,18 @@ def outside() -> Iterator[Connection]:
         yield connection
 
 
+@contextmanager
+def detached() -> Iterator[None]:
+    """Transactions in the block join none around it: for facts that must outlive its rollback.
+
+    What the gateway did stays done, for instance, though the request that asked for it is refused. As `outside`, it
+    takes a second connection and must not want rows that the block around it has locked.
+    """
+    # A session belongs to its application context (Flask-SQLAlchemy).
+    with current_app.app_context():
+        yield
+
+
 def _open_session() -> Session | None:
     """The session of the `transaction()` block around the caller."""
     # Most reads have no session yet, and making one costs more than to ask.

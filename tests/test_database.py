@@ -6,7 +6,7 @@ from sqlalchemy import func, select, text, update
 
 from app.accounts.models import User
 from app.answers import Answer, Refused
-from app.database import outside, reading, row_or_none, rows, transaction
+from app.database import detached, outside, reading, row_or_none, rows, transaction
 from tests.factories import make_user
 
 BIOS = select(User.bio).order_by(User.id)
@@ -81,3 +81,23 @@ def test_what_is_written_outside_outlives_a_rollback(context: Flask) -> None:
     with pytest.raises(Refused):
         refused_half_way()
     assert committed() == ["", "outside"]
+
+
+def test_a_detached_transaction_outlives_the_one_around_it(context: Flask) -> None:
+    first, second = make_user(context), make_user(context)
+
+    def refused_half_way() -> None:
+        with transaction() as session:
+            session.execute(update(User).where(User.id == first.id).values(bio="around"))
+            with detached():
+                with transaction() as other:
+                    assert other is not session
+                    other.execute(update(User).where(User.id == second.id).values(bio="detached"))
+                    assert [row.bio for row in rows(BIOS)] == ["", "detached"]
+                assert committed() == ["", "detached"]
+            assert [row.bio for row in rows(BIOS)] == ["around", "detached"]
+            raise Refused(Answer.WRONG_STATE)
+
+    with pytest.raises(Refused):
+        refused_half_way()
+    assert committed() == ["", "detached"]

@@ -638,16 +638,17 @@ def test_a_server_that_is_killed_half_way(app: Flask, environment: dict[str, str
     assert (count(app, Order), count(app, IdempotencyKey)) == (1, 1)
 
 
-def test_a_client_that_hangs_up_finds_its_answer(app: Flask, live_server: LiveServer) -> None:
+def test_a_client_that_hangs_up_finds_its_answer(app: Flask, environment: dict[str, str], clean: None) -> None:
     headers = keyed(app, make_user(app))
     lines = [f"POST {ADD} HTTP/1.1", "Host: shop.example", *(f"{name}: {value}" for name, value in headers.items())]
     body = b"name=a&mobile=13800138000&province=b&city=c&district=d&detail=e"
     lines += ["Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}", "", ""]
-    with socket.create_connection(("127.0.0.1", live_server.port), timeout=5) as connection:
-        connection.sendall("\r\n".join(lines).encode() + body)
-    wait_until(lambda: count(app, Address) == 1, "the address is added")
-    form = {"Content-Type": "application/x-www-form-urlencoded", **headers}
-    reply = live_server.call("POST", ADD, body=body, headers=form)
+    with LiveServer.start(environment, workers=1) as server:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+            connection.sendall("\r\n".join(lines).encode() + body)
+        wait_until(lambda: count(app, Address) == 1, "the address is added")
+        form = {"Content-Type": "application/x-www-form-urlencoded", **headers}
+        reply = server.call("POST", ADD, body=body, headers=form)
     assert (reply.status, reply.headers["idempotency-replayed"]) == (200, "true")
     assert (reply.body["msg"], reply.body["data"]["name"]) == (Answer.ADDRESS_ADDED.msg, "a")
     assert count(app, Address) == 1
