@@ -13,15 +13,22 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 
 from app.clock import SHANGHAI
 from app.fen import MAX_FEN, format_yuan, parse_yuan
+from app.money.gateways import certificates
 from app.money.gateways.alipay import AlipayGateway
 from app.money.gateways.base import (
+    MIN_TRANSFER_FEN,
     GatewayRefused,
     GatewayUnavailable,
     NotificationRefused,
@@ -29,6 +36,8 @@ from app.money.gateways.base import (
     RefusalReason,
     TradeState,
     TradeStatus,
+    TransferResult,
+    TransferStatus,
 )
 from app.money.sandbox import DEFAULT_APP_ID, DEFAULT_SELLER_ID, keys, protocol
 from config import Settings
@@ -63,15 +72,16 @@ def alipay_key(keys_dir: Path) -> RSAPrivateKey:
     return keys.load_private_key(keys_dir / keys.GATEWAY_PRIVATE)
 
 
-def gateway_at(url: str, keys_dir: Path, *, timeout_s: float = 5.0) -> AlipayGateway:
-    return AlipayGateway(
-        app_id=DEFAULT_APP_ID,
-        seller_id=DEFAULT_SELLER_ID,
-        gateway_url=url,
-        app_private_key=(keys_dir / keys.APP_PRIVATE).read_text(),
-        alipay_public_key=(keys_dir / keys.GATEWAY_PUBLIC).read_text(),
-        timeout_s=timeout_s,
-    )
+def gateway_at(url: str, keys_dir: Path, **changes: Any) -> AlipayGateway:
+    arguments: dict[str, Any] = {
+        "app_id": DEFAULT_APP_ID,
+        "seller_id": DEFAULT_SELLER_ID,
+        "gateway_url": url,
+        "app_private_key": (keys_dir / keys.APP_PRIVATE).read_text(),
+        "alipay_public_key": (keys_dir / keys.GATEWAY_PUBLIC).read_text(),
+        "timeout_s": 5.0,
+    }
+    return AlipayGateway(**(arguments | changes))
 
 
 @pytest.fixture(scope="module")
@@ -306,6 +316,7 @@ def test_the_cashiers_address_says_exactly_what_was_asked(gateway: AlipayGateway
     ("title", "subject"),
     [
         ("a/b=c&d", "a b c d"),
+        ('a,b,"c"', "a b c"),
         ("自行车🚲九成新", "自行车 九成新"),
         ("  两\t行\n字\x00 ", "两 行 字"),
         ("长" * 300, "长" * 256),
@@ -344,12 +355,14 @@ def test_a_key_that_is_none_is_refused_at_once(keys_dir: Path) -> None:
 
 
 @contextmanager
-def saying(*bodies: str, status: int = 200) -> Iterator[str]:
-    """The address of a gateway that gives these answers in turn, the last one for ever."""
+def saying(*bodies: str, status: int = 200, asked: list[dict[str, str]] | None = None) -> Iterator[str]:
+    """The address of a gateway that gives these answers in turn, the last one for ever; what it was `asked` is kept."""
     left = list(bodies)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if asked is not None:
+                asked.append(fields_of(self.path))
             body = left.pop(0) if len(left) > 1 else left[0]
             self.send_response(status)
             self.end_headers()
@@ -523,3 +536,323 @@ def test_the_gateway_of_the_settings(keys_dir: Path, alipay_key: RSAPrivateKey) 
 def test_a_refund_of_nothing_is_not_asked_for(gateway: AlipayGateway) -> None:
     with pytest.raises(ValueError, match="at least one fen"):
         gateway.refund(out_trade_no="P1", amount_fen=0, out_request_no="R1", reason="")
+
+
+# --- the key before ---
+
+
+@pytest.fixture(scope="module")
+def next_key() -> RSAPrivateKey:
+    return generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def public_pem(key: RSAPrivateKey) -> str:
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def test_the_key_before_is_believed_while_it_is_given(
+    keys_dir: Path, alipay_key: RSAPrivateKey, next_key: RSAPrivateKey
+) -> None:
+    new, old = public_pem(next_key), (keys_dir / keys.GATEWAY_PUBLIC).read_text()
+    stranger = generate_private_key(public_exponent=65537, key_size=2048)
+    url = "https://gateway.example/gateway.do"
+    changing = gateway_at(url, keys_dir, alipay_public_key=new, previous_public_key=old)
+    changed = gateway_at(url, keys_dir, alipay_public_key=new)
+
+    for key in (alipay_key, next_key):
+        assert changing.read_notification(protocol.signed_form(PAID, key)).amount_fen == 564250
+    assert changed.read_notification(protocol.signed_form(PAID, next_key)).amount_fen == 564250
+    for gateway, key in ((changing, stranger), (changed, alipay_key)):
+        with pytest.raises(NotificationRefused) as refused:
+            gateway.read_notification(protocol.signed_form(PAID, key))
+        assert refused.value.reason is RefusalReason.BAD_SIGNATURE
+
+
+def test_answers_of_the_key_before_are_believed_as_well(
+    keys_dir: Path, alipay_key: RSAPrivateKey, next_key: RSAPrivateKey
+) -> None:
+    new, old = public_pem(next_key), (keys_dir / keys.GATEWAY_PUBLIC).read_text()
+    with saying(protocol.signed_answer(QUERY, TRADE, alipay_key)) as url:
+        trade = gateway_at(url, keys_dir, alipay_public_key=new, previous_public_key=old).query("P1")
+        assert trade is not None
+        assert trade.amount_fen == 2000
+        with pytest.raises(GatewayUnavailable, match="not signed by the gateway"):
+            gateway_at(url, keys_dir, alipay_public_key=new).query("P1")
+
+
+def test_a_key_before_that_is_none_is_refused_at_once(keys_dir: Path) -> None:
+    with pytest.raises(ValueError, match="RSA key"):
+        gateway_at("https://gateway.example/gateway.do", keys_dir, previous_public_key="none")
+
+
+# --- certificates ---
+
+
+def certificate(key: RSAPrivateKey, *, common_name: str, number: int) -> str:
+    """A certificate of `key`, issued by itself, as PEM."""
+    name = x509.Name(
+        [
+            x509.NameAttribute(NameOID.COUNTRY_NAME, "CN"),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Ant Financial"),
+            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "Certification Authority"),
+            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
+        ]
+    )
+    return (
+        x509.CertificateBuilder(name, name, key.public_key(), number)
+        .not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2046, 1, 1, tzinfo=UTC))
+        .sign(key, SHA256())
+        .public_bytes(Encoding.PEM)
+        .decode()
+    )
+
+
+# Alipay's own file, which everybody downloads from its console.
+ROOT_CERTIFICATES = (Path(__file__).parent / "alipay_root.crt").read_text()
+ROOT_SERIAL = "687b59193f3f462dd5336e5abf83c5d8_02941eef3187dddf3d3b83462e1dfcf6"
+
+
+@pytest.mark.parametrize("text", [ROOT_CERTIFICATES, ROOT_CERTIFICATES.replace("\n", "\r\n")])
+def test_the_number_of_alipays_roots_is_the_one_that_alipay_knows(text: str) -> None:
+    assert certificates.root_serial(text) == ROOT_SERIAL
+
+
+def test_with_certificates_each_request_names_them(keys_dir: Path, alipay_key: RSAPrivateKey) -> None:
+    app_cert = certificate(keys.load_private_key(keys_dir / keys.APP_PRIVATE), common_name="2088", number=4711)
+    # What Alipay offers for download is its certificate with its issuer's behind it.
+    issuer = certificate(generate_private_key(public_exponent=65537, key_size=2048), common_name="Class 2", number=1)
+    chain = f"{certificate(alipay_key, common_name='R1', number=12)}\n{issuer}"
+    asked: list[dict[str, str]] = []
+    with saying(protocol.signed_answer(QUERY, TRADE, alipay_key), asked=asked) as url:
+        gateway = gateway_at(
+            url, keys_dir, alipay_public_key=chain, app_cert=app_cert, alipay_root_cert=ROOT_CERTIFICATES
+        )
+        trade = gateway.query("P1")
+
+    assert trade is not None
+    assert trade.amount_fen == 2000
+    # md5 of "CN=2088,OU=Certification Authority,O=Ant Financial,C=CN4711"
+    expected = {"app_cert_sn": "71cab9ed42f049b08424ec7e43c6364e", "alipay_root_cert_sn": ROOT_SERIAL}
+    for fields in (asked[0], fields_of(pay_url(gateway))):
+        assert {name: fields[name] for name in expected} == expected
+        protocol.read_request(fields, app_id=DEFAULT_APP_ID, app_key=keys.load_public_key(keys_dir / keys.APP_PUBLIC))
+
+
+def test_without_certificates_no_request_names_any(gateway: AlipayGateway) -> None:
+    assert not {"app_cert_sn", "alipay_root_cert_sn"} & set(fields_of(pay_url(gateway)))
+
+
+def test_certificates_that_are_none_are_refused_at_once(keys_dir: Path) -> None:
+    good = certificate(keys.load_private_key(keys_dir / keys.APP_PRIVATE), common_name="2088", number=1)
+    elliptic = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "E1")])
+    no_rsa = (
+        x509.CertificateBuilder(name, name, elliptic.public_key(), 1)
+        .not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2046, 1, 1, tzinfo=UTC))
+        .sign(elliptic, SHA256())
+        .public_bytes(Encoding.PEM)
+        .decode()
+    )
+    for changes, message in (
+        ({"app_cert": good}, "belong together"),
+        ({"alipay_root_cert": good}, "belong together"),
+        ({"app_cert": "none", "alipay_root_cert": good}, "is no PEM certificate"),
+        ({"app_cert": good, "alipay_root_cert": no_rsa}, "none that is signed with RSA"),
+        ({"app_cert": good, "alipay_root_cert": "none"}, "none that is signed with RSA"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            gateway_at("https://gateway.example/gateway.do", keys_dir, **changes)
+
+
+def test_the_optional_files_of_the_settings_are_read(
+    tmp_path: Path, keys_dir: Path, alipay_key: RSAPrivateKey, next_key: RSAPrivateKey
+) -> None:
+    app_cert, root = tmp_path / "app.crt", tmp_path / "root.crt"
+    (tmp_path / "new.pem").write_text(public_pem(next_key))
+    app_cert.write_text(
+        certificate(keys.load_private_key(keys_dir / keys.APP_PRIVATE), common_name="2088", number=4711)
+    )
+    root.write_text(ROOT_CERTIFICATES)
+    settings = Settings(
+        alipay_app_private_key_path=keys_dir / keys.APP_PRIVATE,
+        alipay_public_key_path=tmp_path / "new.pem",
+        alipay_previous_public_key_path=keys_dir / keys.GATEWAY_PUBLIC,
+        alipay_app_cert_path=app_cert,
+        alipay_root_cert_path=root,
+    )
+
+    gateway = AlipayGateway.from_settings(settings)
+
+    assert fields_of(pay_url(gateway))["alipay_root_cert_sn"] == ROOT_SERIAL
+    for key in (alipay_key, next_key):
+        assert gateway.read_notification(protocol.signed_form(PAID, key)).amount_fen == 564250
+    for field in ("alipay_previous_public_key_path", "alipay_app_cert_path", "alipay_root_cert_path"):
+        with pytest.raises(FileNotFoundError):
+            AlipayGateway.from_settings(replace(settings, **{field: tmp_path / "none"}))
+
+
+# --- payouts: what the sandbox does not do ---
+
+TRANSFER = "alipay.fund.trans.uni.transfer"
+TRANSFER_QUERY = "alipay.fund.trans.common.query"
+PAID_OUT = {
+    "code": "10000",
+    "msg": "Success",
+    "out_biz_no": "W1",
+    "order_id": "20261122110070001",
+    "pay_fund_order_id": "20261122110070002",
+    "status": "SUCCESS",
+    "trans_date": "2026-11-22 20:15:00",
+}
+KNOWN = {
+    "code": "10000",
+    "msg": "Success",
+    "out_biz_no": "W1",
+    "order_id": "20261122110070001",
+    "status": "SUCCESS",
+    "trans_amount": "20.00",
+    "pay_date": "2026-11-22 20:15:00",
+}
+REFUSED = {"code": "40004", "msg": "Business Failed", "sub_code": "PAYEE_NOT_EXIST", "sub_msg": "收款账号不存在"}
+UNKNOWN = {"code": "40004", "msg": "Business Failed", "sub_code": "ORDER_NOT_EXIST", "sub_msg": "转账订单不存在"}
+NOT_ALLOWED = {"code": "40006", "msg": "Insufficient Permissions", "sub_code": "isv.insufficient-isv-permissions"}
+WORDS: dict[str, Any] = {
+    "out_biz_no": "W1",
+    "amount_fen": 2000,
+    "payee_account": "seller@example.com",
+    "payee_name": "张三",
+    "title": "咸鱼提现",
+}
+DONE = TransferResult(
+    out_biz_no="W1",
+    order_id="20261122110070001",
+    amount_fen=2000,
+    status=TransferStatus.SUCCESS,
+    at=datetime(2026, 11, 22, 12, 15, tzinfo=UTC),
+    failure=None,
+)
+
+
+def test_a_transfer_says_exactly_what_was_asked(keys_dir: Path, alipay_key: RSAPrivateKey) -> None:
+    asked: list[dict[str, str]] = []
+    with saying(protocol.signed_answer(TRANSFER, PAID_OUT, alipay_key), asked=asked) as url:
+        assert gateway_at(url, keys_dir).transfer(**WORDS) == DONE
+
+    [fields] = asked
+    assert fields["method"] == TRANSFER
+    assert json.loads(fields["biz_content"]) == {
+        "out_biz_no": "W1",
+        "trans_amount": "20.00",
+        "product_code": "TRANS_ACCOUNT_NO_PWD",
+        "biz_scene": "DIRECT_TRANSFER",
+        "order_title": "咸鱼提现",
+        "payee_info": {"identity": "seller@example.com", "identity_type": "ALIPAY_LOGON_ID", "name": "张三"},
+        "remark": "咸鱼提现",
+    }
+
+
+def test_a_title_is_cut_to_what_alipay_takes(keys_dir: Path, alipay_key: RSAPrivateKey) -> None:
+    asked: list[dict[str, str]] = []
+    with saying(protocol.signed_answer(TRANSFER, PAID_OUT, alipay_key), asked=asked) as url:
+        for title in ("长" * 200, "🚲"):
+            gateway_at(url, keys_dir).transfer(**(WORDS | {"title": title}))
+    assert [json.loads(fields["biz_content"])["order_title"] for fields in asked] == ["长" * 128, "W1"]
+
+
+def test_less_than_alipay_transfers_is_not_asked_for(gateway: AlipayGateway) -> None:
+    assert MIN_TRANSFER_FEN == 10
+    with pytest.raises(ValueError, match="at least 10 fen"):
+        gateway.transfer(**(WORDS | {"amount_fen": 9}))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        PAID_OUT | {"out_biz_no": "W2"},
+        {name: value for name, value in PAID_OUT.items() if name != "out_biz_no"},
+        {name: value for name, value in PAID_OUT.items() if name != "order_id"},
+        {name: value for name, value in PAID_OUT.items() if name != "trans_date"},
+        {name: value for name, value in PAID_OUT.items() if name != "status"},
+        PAID_OUT | {"status": "CLOSED"},
+        PAID_OUT | {"trans_date": "yesterday"},
+        PAID_OUT | {"trans_amount": "1e3"},
+        *[
+            {"code": "40004", "msg": "Business Failed", "sub_code": sub_code}
+            for sub_code in ("SYSTEM_ERROR", "PAYER_BALANCE_NOT_ENOUGH", "EXCEED_LIMIT_DM_MAX_AMOUNT")
+        ],
+        {"code": "20000", "msg": "Service Currently Unavailable", "sub_code": "aop.ACQ.SYSTEM_ERROR"},
+    ],
+)
+def test_an_answer_that_does_not_decide_a_transfer_may_be_asked_for_again(
+    keys_dir: Path, alipay_key: RSAPrivateKey, answer: dict[str, str]
+) -> None:
+    asked: list[dict[str, str]] = []
+    with (
+        saying(protocol.signed_answer(TRANSFER, answer, alipay_key), asked=asked) as url,
+        pytest.raises(GatewayUnavailable),
+    ):
+        gateway_at(url, keys_dir).transfer(**WORDS)
+    assert len(asked) == 1
+
+
+def test_a_refusal_after_a_lost_answer_does_not_undo_what_was_paid(keys_dir: Path, alipay_key: RSAPrivateKey) -> None:
+    refusal = protocol.signed_answer(TRANSFER, REFUSED, alipay_key)
+    asked: list[dict[str, str]] = []
+    with saying(refusal, protocol.signed_answer(TRANSFER_QUERY, KNOWN, alipay_key), asked=asked) as url:
+        assert gateway_at(url, keys_dir).transfer(**WORDS) == DONE
+    assert [fields["method"] for fields in asked] == [TRANSFER, TRANSFER_QUERY]
+    assert json.loads(asked[1]["biz_content"]) == {
+        "out_biz_no": "W1",
+        "product_code": "TRANS_ACCOUNT_NO_PWD",
+        "biz_scene": "DIRECT_TRANSFER",
+    }
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        UNKNOWN,
+        KNOWN | {"trans_amount": "20.01"},
+        {"code": "10000", "out_biz_no": "W1", "status": "FAIL", "error_code": "X", "fail_reason": "y"},
+    ],
+)
+def test_a_refusal_is_final_when_nothing_of_this_amount_was_paid(
+    keys_dir: Path, alipay_key: RSAPrivateKey, known: dict[str, str]
+) -> None:
+    answers = (
+        protocol.signed_answer(TRANSFER, REFUSED, alipay_key),
+        protocol.signed_answer(TRANSFER_QUERY, known, alipay_key),
+    )
+    with saying(*answers) as url, pytest.raises(GatewayRefused) as refused:
+        gateway_at(url, keys_dir).transfer(**WORDS)
+    assert (refused.value.code, refused.value.sub_code) == ("40004", "PAYEE_NOT_EXIST")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "known"),
+    [
+        (NOT_ALLOWED, NOT_ALLOWED),
+        (REFUSED, {"code": "40004", "sub_code": "SYSTEM_ERROR"}),
+        (REFUSED, {"code": "10000", "out_biz_no": "W1", "order_id": "1", "status": "DEALING"}),
+    ],
+)
+def test_a_refusal_that_cannot_be_checked_decides_nothing(
+    keys_dir: Path, alipay_key: RSAPrivateKey, refusal: dict[str, str], known: dict[str, str]
+) -> None:
+    answers = (
+        protocol.signed_answer(TRANSFER, refusal, alipay_key),
+        protocol.signed_answer(TRANSFER_QUERY, known, alipay_key),
+    )
+    with saying(*answers) as url, pytest.raises(GatewayUnavailable):
+        gateway_at(url, keys_dir).transfer(**WORDS)
+
+
+def test_a_question_about_a_transfer_that_is_refused_says_so(keys_dir: Path, alipay_key: RSAPrivateKey) -> None:
+    with (
+        saying(protocol.signed_answer(TRANSFER_QUERY, NOT_ALLOWED, alipay_key)) as url,
+        pytest.raises(GatewayRefused) as refused,
+    ):
+        gateway_at(url, keys_dir).query_transfer("W1")
+    assert refused.value.sub_code == "isv.insufficient-isv-permissions"

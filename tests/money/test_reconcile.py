@@ -304,7 +304,7 @@ def test_what_we_have_from_another_day_finds_its_row_and_is_not_missed() -> None
 
 
 def text_of_a_title() -> st.SearchStrategy[str]:
-    characters = st.characters(min_codepoint=0x20, max_codepoint=0xFFFF, exclude_categories=("Cs",))
+    characters = st.characters(min_codepoint=0x20, max_codepoint=0xFFFF, exclude_categories=["Cs"])
     return st.text(characters, min_size=1, max_size=20)
 
 
