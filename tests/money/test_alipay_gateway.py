@@ -688,9 +688,14 @@ def test_the_optional_files_of_the_settings_are_read(
     assert fields_of(pay_url(gateway))["alipay_root_cert_sn"] == ROOT_SERIAL
     for key in (alipay_key, next_key):
         assert gateway.read_notification(protocol.signed_form(PAID, key)).amount_fen == 564250
-    for field in ("alipay_previous_public_key_path", "alipay_app_cert_path", "alipay_root_cert_path"):
+    none = tmp_path / "none"
+    for broken in (
+        replace(settings, alipay_previous_public_key_path=none),
+        replace(settings, alipay_app_cert_path=none),
+        replace(settings, alipay_root_cert_path=none),
+    ):
         with pytest.raises(FileNotFoundError):
-            AlipayGateway.from_settings(replace(settings, **{field: tmp_path / "none"}))
+            AlipayGateway.from_settings(broken)
 
 
 # --- payouts: what the sandbox does not do ---

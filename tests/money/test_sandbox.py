@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.request import ProxyHandler, build_opener
 
 import pytest
 import structlog
@@ -24,15 +25,20 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from flask.testing import FlaskClient
 
+from app.clock import SHANGHAI
 from app.money.gateways.base import (
     GatewayRefused,
+    GatewayUnavailable,
     NotificationRefused,
     RefundResult,
     RefusalReason,
     TradeState,
     TradeStatus,
+    TransferResult,
+    TransferStatus,
 )
-from app.money.sandbox import DEFAULT_APP_ID, DEFAULT_SELLER_ID, keys, messages, protocol, server
+from app.money.reconcile import MovementKind, OurMovement, compare, read_bill
+from app.money.sandbox import DEFAULT_APP_ID, DEFAULT_SELLER_ID, bill, keys, messages, protocol, server
 from app.money.sandbox.__main__ import main
 from app.money.sandbox.notifier import WAITS_S, Notifier
 from app.money.sandbox.protocol import Problem, ProblemFound
@@ -460,6 +466,254 @@ def test_an_expired_trade_takes_no_money(sandbox: SandboxServer) -> None:
     assert sandbox.gateway().query("LATE1") is None
 
 
+# --- payouts ---
+
+
+def transferred(sandbox: SandboxServer, out_biz_no: str, **changes: Any) -> TransferResult:
+    arguments: dict[str, Any] = {
+        "amount_fen": 12345,
+        "payee_account": "seller@example.com",
+        "payee_name": "张三",
+        "title": "咸鱼提现",
+    }
+    return sandbox.gateway().transfer(out_biz_no=out_biz_no, **(arguments | changes))
+
+
+def transfer_of(sandbox: SandboxServer, out_biz_no: str) -> dict[str, Any]:
+    """All that the sandbox knows of a transfer."""
+    answer = fetch(f"{sandbox.url}/sandbox/transfers/{out_biz_no}")
+    assert answer.status == 200, answer.text
+    inspected: dict[str, Any] = json.loads(answer.text)
+    return inspected
+
+
+def test_a_transfer_moves_money_once(sandbox: SandboxServer) -> None:
+    number, gateway = new_number("W"), sandbox.gateway()
+    before = datetime.now(UTC).replace(microsecond=0)
+    assert gateway.query_transfer(number) is None
+
+    first = transferred(sandbox, number)
+
+    assert first.at is not None
+    assert first.order_id is not None
+    assert before <= first.at <= datetime.now(UTC)
+    assert first == TransferResult(
+        out_biz_no=number,
+        order_id=first.order_id,
+        amount_fen=12345,
+        status=TransferStatus.SUCCESS,
+        at=first.at,
+        failure=None,
+    )
+    assert transferred(sandbox, number) == first
+    assert gateway.query_transfer(number) == first
+    known = transfer_of(sandbox, number)
+    assert known == {
+        "out_biz_no": number,
+        "order_id": first.order_id,
+        "amount_fen": 12345,
+        "payee_account": "seller@example.com",
+        "payee_name": "张三",
+        "title": "咸鱼提现",
+        "status": "SUCCESS",
+        "requested_at": known["paid_at"],
+        "paid_at": known["paid_at"],
+        "questions": 1,
+    }
+    assert datetime.fromisoformat(known["paid_at"]).replace(microsecond=0) == first.at
+    listed = json.loads(fetch(f"{sandbox.url}/sandbox/transfers").text)["transfers"]
+    assert [each for each in listed if each["out_biz_no"] == number] == [known]
+
+
+def test_one_number_transferred_by_many_at_once(sandbox: SandboxServer) -> None:
+    number = new_number("W")
+    with ThreadPoolExecutor(12) as callers:
+        results = list(callers.map(lambda _: transferred(sandbox, number), range(12)))
+
+    assert len(set(results)) == 1
+    listed = json.loads(fetch(f"{sandbox.url}/sandbox/transfers").text)["transfers"]
+    assert len([each for each in listed if each["out_biz_no"] == number]) == 1
+
+
+@pytest.mark.parametrize(
+    "changes", [{"amount_fen": 12344}, {"payee_account": "other@example.com"}, {"payee_name": "李四"}]
+)
+def test_another_transfer_under_a_used_number_moves_nothing(sandbox: SandboxServer, changes: dict[str, Any]) -> None:
+    """Of the same amount it may be an earlier call with a lost answer: then what that one did is the answer."""
+    number = new_number("W")
+    first = transferred(sandbox, number)
+
+    if "amount_fen" in changes:
+        with pytest.raises(GatewayRefused) as refused:
+            transferred(sandbox, number, **changes)
+        assert (refused.value.code, refused.value.sub_code) == ("40004", "PAYMENT_INFO_INCONSISTENCY")
+    else:
+        assert transferred(sandbox, number, **changes) == first
+
+    known = transfer_of(sandbox, number)
+    assert (known["amount_fen"], known["payee_account"], known["payee_name"]) == (12345, "seller@example.com", "张三")
+
+
+def test_an_account_that_is_none_is_refused(sandbox: SandboxServer) -> None:
+    number = new_number("W")
+    with pytest.raises(GatewayRefused) as refused:
+        transferred(sandbox, number, payee_account="refuse@example.com")
+    assert (refused.value.code, refused.value.sub_code, refused.value.msg) == (
+        "40004",
+        "PAYEE_NOT_EXIST",
+        "收款账号不存在",
+    )
+    assert sandbox.gateway().query_transfer(number) is None
+    unknown = fetch(f"{sandbox.url}/sandbox/transfers/{number}")
+    assert (unknown.status, json.loads(unknown.text)["sub_code"]) == (404, "ORDER_NOT_EXIST")
+
+
+def test_while_our_account_is_empty_a_transfer_may_be_tried_again(sandbox: SandboxServer) -> None:
+    number = new_number("W")
+    with pytest.raises(GatewayUnavailable, match="PAYER_BALANCE_NOT_ENOUGH"):
+        transferred(sandbox, number, payee_account="broke@example.com")
+    assert sandbox.gateway().query_transfer(number) is None
+
+
+@pytest.mark.parametrize(
+    ("account", "states", "failure"),
+    [
+        ("a.slow@example.com", ["DEALING", "DEALING", "SUCCESS", "SUCCESS"], None),
+        (
+            "a.fail@example.com",
+            ["DEALING", "DEALING", "FAIL", "FAIL"],
+            "PAYEE_USER_INFO_ERROR 支付宝账号和姓名不匹配,请确认姓名是否正确",
+        ),
+        (
+            "a.back@example.com",
+            ["SUCCESS", "SUCCESS", "REFUND", "REFUND"],
+            "PERMIT_NON_BANK_LIMIT_PAYEE 对方未完善身份信息或未开立余额账户,无法收款",
+        ),
+    ],
+)
+def test_what_becomes_of_a_transfer_is_found_by_asking(
+    sandbox: SandboxServer, account: str, states: list[str], failure: str | None
+) -> None:
+    number, gateway = new_number("W"), sandbox.gateway()
+
+    first = transferred(sandbox, number, payee_account=account)
+    assert transferred(sandbox, number, payee_account=account) == first
+    asked = [gateway.query_transfer(number) for _ in range(3)]
+
+    results = [first, *(each for each in asked if each is not None)]
+    assert [result.status for result in results] == [TransferStatus(state) for state in states]
+    assert {result.order_id for result in results} == {first.order_id}
+    assert [result.at is not None for result in results] == [state in ("SUCCESS", "REFUND") for state in states]
+    assert [result.amount_fen for result in results] == [
+        12345,
+        *(12345 if state == "SUCCESS" else None for state in states[1:]),
+    ]
+    assert [result.failure for result in results] == [
+        failure if state in ("FAIL", "REFUND") else None for state in states
+    ]
+    assert transfer_of(sandbox, number)["status"] == states[-1]
+
+
+# --- the books in short, and a day's bill ---
+
+
+def test_all_trades_are_listed(tmp_path: Path, keys_dir: Path) -> None:
+    with start_sandbox(tmp_path, keys_dir=keys_dir) as sandbox:
+        assert json.loads(fetch(f"{sandbox.url}/sandbox/trades").text) == {"trades": []}
+        assert json.loads(fetch(f"{sandbox.url}/sandbox/transfers").text) == {"transfers": []}
+        for number in ("A", "B", "C"):
+            sandbox.pay(pay_url(sandbox, number))
+        gateway = sandbox.gateway()
+        gateway.refund(out_trade_no="B", amount_fen=1, out_request_no="R1", reason="")
+        gateway.refund(out_trade_no="C", amount_fen=10000, out_request_no="R1", reason="")
+        fetch(pay_url(sandbox, "D", amount_fen=1))
+
+        assert json.loads(fetch(f"{sandbox.url}/sandbox/trades").text) == {
+            "trades": [
+                {"out_trade_no": number, "status": status, "amount_fen": amount_fen, "refunded_fen": refunded_fen}
+                for number, status, amount_fen, refunded_fen in (
+                    ("A", "TRADE_SUCCESS", 10000, 0),
+                    ("B", "TRADE_SUCCESS", 10000, 1),
+                    ("C", "TRADE_CLOSED", 10000, 10000),
+                    ("D", "WAIT_BUYER_PAY", 1, 0),
+                )
+            ]
+        }
+
+
+def fetch_bill(sandbox: SandboxServer, day: str) -> tuple[str, bytes]:
+    with build_opener(ProxyHandler({})).open(f"{sandbox.url}/sandbox/bill?date={day}", timeout=10) as response:
+        return response.headers["Content-Disposition"], response.read()
+
+
+def test_the_bill_of_today_is_what_was_moved_today(tmp_path: Path, keys_dir: Path) -> None:
+    started = datetime.now(SHANGHAI)
+    with start_sandbox(tmp_path, keys_dir=keys_dir) as sandbox:
+        sandbox.pay(pay_url(sandbox, "A"))
+        sandbox.gateway().refund(out_trade_no="A", amount_fen=2050, out_request_no="R1", reason="")
+        fetch(pay_url(sandbox, "UNPAID"))
+        known = sandbox.trade("A")
+        name, raw = fetch_bill(sandbox, f"{started:%Y-%m-%d}")
+        _, yesterday = fetch_bill(sandbox, f"{started - timedelta(days=1):%Y-%m-%d}")
+
+    assert name == f"attachment; filename=20880000000000010156_{started:%Y%m%d}_DETAILS.csv"
+    read = read_bill(raw)
+    assert read.problems == ()
+    assert read_bill(yesterday).rows == ()
+    assert [(row.kind, row.trade_no, row.request_no, row.amount_fen) for row in read.rows] == [
+        (MovementKind.PAYMENT, known["trade_no"], None, 10000),
+        (MovementKind.REFUND, known["trade_no"], "R1", 2050),
+    ]
+    paid_at = datetime.fromisoformat(known["paid_at"])
+    refunded_at = datetime.fromisoformat(known["refunds"][0]["refunded_at"])
+    ours = [
+        OurMovement(kind=MovementKind.PAYMENT, out_trade_no="A", request_no=None, amount_fen=10000, at=paid_at),
+        OurMovement(kind=MovementKind.REFUND, out_trade_no="A", request_no="R1", amount_fen=2050, at=refunded_at),
+    ]
+    assert compare(read, ours) == []
+    assert [row.finished_at for row in read.rows] == [each.at.replace(microsecond=0) for each in ours]
+
+
+@pytest.mark.parametrize("day", ["", "today", "2026-02-30", "2026-11-22 00:00:00"])
+def test_a_bill_of_no_day_is_refused(client: FlaskClient, day: str) -> None:
+    answer = client.get("/sandbox/bill", query_string={"date": day})
+    assert (answer.status_code, answer.get_json()) == (400, {"error": "date must be like 2026-11-22"})
+
+
+def test_the_bill_is_written_as_alipay_writes_it(store: Store) -> None:
+    """Byte by byte: the reader is ours and may be kinder than others."""
+    day = datetime(2026, 11, 22, tzinfo=SHANGHAI).timestamp()
+    trade = opened(store, subject="🚲,山地车", now=day - 60, expires_at=day + 3600)
+    before = opened(store, out_trade_no="P2", now=day - 60, expires_at=day + 3600)
+    store.pay(before.cashier_token, now=day - 0.001)
+    store.pay(trade.cashier_token, now=day)
+    for number, now in (("R1", day + 24 * 3600 - 1), ("R2", day + 24 * 3600)):
+        store.refund(out_trade_no="P1", out_request_no=number, amount_fen=5, reason="", now=now)
+    movements = store.movements(since=day, until=day + 24 * 3600)
+
+    text = bill.bill(movements, seller_id="2088", since=day, until=day + 24 * 3600, now=day + 90000).decode("gbk")
+
+    cells = "0.00,0.00,0.00,0.00,0.00,,0.00\t,0.00"
+    assert text.split("\r\n") == [
+        "#支付宝业务明细查询",
+        "#账号：[20880156]",
+        "#起始日期：[2026年11月22日 00:00:00]   终止日期：[2026年11月23日 00:00:00]",
+        "#-----------------------------------------业务明细列表----------------------------------------",
+        "支付宝交易号,商户订单号,业务类型,商品名称,创建时间,完成时间,门店编号,门店名称,操作员,终端号,对方账户,"
+        "订单金额（元）,商家实收（元）,支付宝红包（元）,集分宝（元）,支付宝优惠（元）,商家优惠（元）,券核销金额（元）,券名称,"
+        "商家红包消费金额（元）,卡消费金额（元）,退款批次号/请求号,服务费（元）,分润（元）,备注",
+        f'{trade.trade_no}\t,P1\t,交易\t,"?,山地车",2026-11-21 23:59:00,2026-11-22 00:00:00,\t,\t,\t,\t,'
+        f"*家(buy***@sandbox.example)\t,100.00,100.00,{cells},\t,0.00,0.00,",
+        f'{trade.trade_no}\t,P1\t,退款\t,"?,山地车",2026-11-21 23:59:00,2026-11-22 23:59:59,\t,\t,\t,\t,'
+        f"*家(buy***@sandbox.example)\t,-0.05,-0.05,{cells},R1\t,0.00,0.00,",
+        "#-----------------------------------------业务明细列表结束------------------------------------",
+        "#交易合计：1笔，商家实收共100.00元，商家优惠共0.00元",
+        "#退款合计：1笔，商家实收退款共-0.05元，商家优惠退款共0.00元",
+        "#导出时间：[2026年11月23日 01:00:00]",
+        "",
+    ]
+
+
 # --- what the gateway refuses, request by request (in this process) ---
 
 
@@ -634,6 +888,50 @@ def test_an_unknown_method_is_answered_signed(client: FlaskClient, keys_dir: Pat
 def test_a_body_beyond_64_kib_is_not_read(client: FlaskClient, keys_dir: Path) -> None:
     fields = signed_request(keys_dir, CONTENT | {"body": "a" * 70_000})
     assert client.post("/gateway.do", data=fields).status_code == 413
+
+
+PAYEE = {"identity": "seller@example.com", "identity_type": "ALIPAY_LOGON_ID", "name": "张三"}
+TRANSFER = {
+    "out_biz_no": "BAD",
+    "trans_amount": "100.00",
+    "product_code": "TRANS_ACCOUNT_NO_PWD",
+    "biz_scene": "DIRECT_TRANSFER",
+    "order_title": "提现",
+    "payee_info": PAYEE,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"product_code": "STD_RED_PACKET"}, Problem.INVALID_TRANSFER),
+        ({"biz_scene": None}, Problem.INVALID_TRANSFER),
+        ({"order_title": ""}, Problem.INVALID_TRANSFER),
+        ({"order_title": "长" * 129}, Problem.INVALID_TRANSFER),
+        ({"payee_info": None}, Problem.INVALID_TRANSFER),
+        ({"payee_info": "seller@example.com"}, Problem.INVALID_TRANSFER),
+        ({"payee_info": PAYEE | {"identity_type": "ALIPAY_USER_ID"}}, Problem.INVALID_TRANSFER),
+        ({"payee_info": PAYEE | {"identity": " "}}, Problem.INVALID_TRANSFER),
+        ({"payee_info": PAYEE | {"name": ""}}, Problem.INVALID_TRANSFER),
+        ({"payee_info": PAYEE | {"name": "长" * 65}}, Problem.INVALID_TRANSFER),
+        ({"trans_amount": "0.09"}, Problem.TRANSFER_TOO_SMALL),
+        ({"trans_amount": "1.001"}, Problem.INVALID_PARAMETER),
+        ({"out_biz_no": "W-1"}, Problem.INVALID_PARAMETER),
+    ],
+)
+def test_a_transfer_that_alipay_refuses(
+    client: FlaskClient, keys_dir: Path, changes: dict[str, object], problem: Problem
+) -> None:
+    fields = signed_request(keys_dir, TRANSFER | changes, method="alipay.fund.trans.uni.transfer")
+    answer = client.get("/gateway.do", query_string=fields).get_json()
+    assert answer["alipay_fund_trans_uni_transfer_response"] == problem.answer()
+    assert client.get("/sandbox/transfers").get_json() == {"transfers": []}
+
+
+def test_a_question_about_a_transfer_names_its_product(client: FlaskClient, keys_dir: Path) -> None:
+    fields = signed_request(keys_dir, {"out_biz_no": "W1"}, method="alipay.fund.trans.common.query")
+    answer = client.get("/gateway.do", query_string=fields).get_json()
+    assert answer["alipay_fund_trans_common_query_response"] == Problem.INVALID_TRANSFER.answer()
 
 
 def test_the_life_of_a_trade_in_raw_fields(client: FlaskClient, keys_dir: Path, receiver: NotifyReceiver) -> None:
