@@ -7,12 +7,15 @@ from app.ledger.models import LedgerAccount, LedgerEntry, LedgerTransaction
 from app.moderation.models import Verdict
 from app.money.models import GatewayNotification, Payment, Refund
 from app.notifications.models import Notification
-from app.orders.models import Order, OrderEventRecord, RefundRequest, Waybill
+from app.orders.models import Dispute, EvidencePicture, Order, OrderEventRecord, RefundRequest, Waybill
 from app.outbox import OutboxMessage
+from app.staff.models import StaffAction
 from app.wallet.models import Payout
 
 __all__ = [
     "Address",
+    "Dispute",
+    "EvidencePicture",
     "GatewayNotification",
     "Good",
     "IdempotencyKey",
@@ -28,6 +31,7 @@ __all__ = [
     "Picture",
     "Refund",
     "RefundRequest",
+    "StaffAction",
     "User",
     "Verdict",
     "Waybill",

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from tasks.housekeeping import purge_idempotency_keys
+from tasks.deadlines import query_payments, sweep_deadlines
+from tasks.housekeeping import purge_idempotency_keys, purge_refused_notifications
 from tasks.queues import QueueName
 from tasks.search import drain_search_outbox
 from tasks.verification import sweep_stale_reviews
@@ -20,6 +21,9 @@ class Periodic:
 
 
 SCHEDULE: Final = (
+    Periodic(job=sweep_deadlines, queue=QueueName.DEFAULT, every=5),
+    Periodic(job=query_payments, queue=QueueName.DEFAULT, every=15),
+    Periodic(job=purge_refused_notifications, queue=QueueName.DEFAULT, every=3600),
     Periodic(job=sweep_stale_reviews, queue=QueueName.DEFAULT, every=30),
     Periodic(job=purge_idempotency_keys, queue=QueueName.DEFAULT, every=600),
     # The relay asks for this much sooner; this is for the time without one.

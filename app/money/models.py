@@ -1,27 +1,50 @@
 """Payments, what the gateway told us, and refunds."""
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, String, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.columns import Base, created_moment, fen, intpk, moment, not_negative, table_args
 
 
+class PaymentState(StrEnum):
+    """What we know of an attempt to pay."""
+
+    OPEN = "open"  # the payer may still pay it
+    PAID = "paid"
+    CLOSED = "closed"  # closed at the gateway, or by its time; a late notification may still say that it was paid
+
+
 class Payment(Base):
-    """The payment of one order at the gateway. `out_trade_no` is our number for it, `trade_no` the gateway's."""
+    """One attempt to pay an order at the gateway. `out_trade_no` is our number for it, `trade_no` the gateway's.
+
+    At most one attempt of an order is open at a time.
+    """
 
     __tablename__ = "payments"
-    __table_args__ = table_args(not_negative("amount"))
+    __table_args__ = table_args(
+        not_negative("amount"),
+        UniqueConstraint("order_id", "attempt"),
+        CheckConstraint("state IN ('open', 'paid', 'closed')", name="state_known"),
+        CheckConstraint("(state = 'paid') = (paid_at IS NOT NULL)", name="paid_has_a_moment"),
+        Index("uq_payments_open_order", "order_id", unique=True, postgresql_where=text("state = 'open'")),
+        # The periodic query about payments of which the gateway has not told us.
+        Index("ix_payments_query_at", "query_at", postgresql_where=text("query_at IS NOT NULL")),
+    )
 
     id: Mapped[intpk]
-    order_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("orders.id"), unique=True)
+    order_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("orders.id"))
+    attempt: Mapped[int] = mapped_column(SmallInteger, default=1, server_default="1")
+    state: Mapped[str] = mapped_column(String(10), default=PaymentState.OPEN.value, server_default="open")
     out_trade_no: Mapped[str] = mapped_column(String(64), unique=True)
     amount: Mapped[fen]
     trade_no: Mapped[str | None] = mapped_column(String(64))
     paid_at: Mapped[moment | None]
+    query_at: Mapped[moment | None]  # when the gateway is asked next; None once nothing can come any more
+    queries: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
     created_at: Mapped[created_moment]
 
 
@@ -29,7 +52,11 @@ class GatewayNotification(Base):
     """Every notification that reached us, believed or not; `refusal` says why not."""
 
     __tablename__ = "gateway_notifications"
-    __table_args__ = (Index("ix_gateway_notifications_out_trade_no", "out_trade_no"),)
+    __table_args__ = (
+        Index("ix_gateway_notifications_out_trade_no", "out_trade_no"),
+        # Refused ones may come from anybody: they are kept for a while only.
+        Index("ix_gateway_notifications_refused", "received_at", postgresql_where=text("refusal IS NOT NULL")),
+    )
 
     id: Mapped[intpk]
     out_trade_no: Mapped[str] = mapped_column(String(64))
@@ -39,11 +66,16 @@ class GatewayNotification(Base):
     received_at: Mapped[created_moment]
 
 
+PAID_LATE: Final = "payment_late"
+"""Why money goes back without an event of the order: it came for an order that was closed, or paid already."""
+
+
 class RefundState(StrEnum):
-    """Whether the gateway has confirmed a refund."""
+    """What the gateway says to a refund. A refused one waits for an operator (`flask outbox`); money stays owed."""
 
     PENDING = "pending"
     CONFIRMED = "confirmed"
+    REFUSED = "refused"
 
 
 class Refund(Base):
@@ -52,8 +84,7 @@ class Refund(Base):
     __tablename__ = "refunds"
     __table_args__ = table_args(
         not_negative("amount"),
-        CheckConstraint("state IN ('pending', 'confirmed')", name="state_known"),
-        Index("ix_refunds_pending", "created_at", postgresql_where=text("state = 'pending'")),
+        CheckConstraint("state IN ('pending', 'confirmed', 'refused')", name="state_known"),
     )
 
     id: Mapped[intpk]

@@ -1,19 +1,35 @@
-"""Money on its way back to a buyer: left by an order's step, sent to the gateway by a job."""
+"""Money on its way back to a buyer: left by an order's step, sent to the gateway by a job, booked once confirmed."""
 
-from sqlalchemy import insert, select
+from sqlalchemy import exists, insert, select
 from sqlalchemy.orm import Session
 
 from app.clock import utcnow
-from app.money.models import Payment, Refund, RefundState
-from app.outbox import Topic, leave
+from app.database import transaction
+from app.ledger.models import AccountKind
+from app.ledger.service import Posting, Transfer, order_account, post
+from app.money.gateway import gateway
+from app.money.gateways.base import GatewayRefused, GatewayUnavailable
+from app.money.models import PAID_LATE, Payment, PaymentState, Refund, RefundState
+from app.outbox import PermanentFailure, Topic, leave
+from statemachine import ORDER, OrderEvent
 
 
 def leave_refund(session: Session, *, order_id: int, reason: str) -> None:
-    """Owe the buyer of `order_id` the whole payment, in the caller's transaction; a job sends it afterwards.
+    """Owe the buyer the payment that funded the order, in the caller's transaction; a job sends it afterwards.
 
-    `reason` is the event that sends the money back. Once per payment: the database refuses a second one.
+    `reason` is the event that sends the money back.
     """
-    payment = session.scalars(select(Payment).where(Payment.order_id == order_id)).one()
+    statement = select(Payment).where(
+        Payment.order_id == order_id,
+        Payment.state == PaymentState.PAID.value,
+        # Whatever was paid a second time is on its way back already.
+        ~exists().where(Refund.payment_id == Payment.id),
+    )
+    leave_refund_of(session, session.scalars(statement).one(), reason=reason)
+
+
+def leave_refund_of(session: Session, payment: Payment, *, reason: str) -> None:
+    """Owe the payer the whole of `payment`. Once per payment: the database refuses a second one."""
     statement = (
         insert(Refund)
         .values(
@@ -27,4 +43,74 @@ def leave_refund(session: Session, *, order_id: int, reason: str) -> None:
         )
         .returning(Refund.id)
     )
-    leave(session, Topic.PAYMENT_REFUND, session.execute(statement).scalar_one())
+    refund_id = session.execute(statement).scalar_one()
+    leave(session, Topic.PAYMENT_REFUND, refund_id, stream=f"payment:{payment.id}")
+
+
+def send_refund(*, refund_id: int) -> None:
+    """Ask the gateway to pay a refund back, and book that it did. Safe to run twice, and to die at any line.
+
+    Raises GatewayUnavailable (the outbox tries again) or PermanentFailure (an operator has to look); either is noted.
+    """
+    with transaction() as session:
+        refund = session.get(Refund, refund_id, with_for_update=True)
+        if refund is None or refund.state == RefundState.CONFIRMED:
+            return
+        payment = session.get_one(Payment, refund.payment_id)
+        refund.attempts += 1
+        request = (payment.out_trade_no, refund.amount, refund.request_no, _reason_text(refund.reason))
+    out_trade_no, amount, request_no, reason = request
+    try:
+        gateway().refund(out_trade_no=out_trade_no, amount_fen=amount, out_request_no=request_no, reason=reason)
+    except GatewayUnavailable as error:
+        _note_failure(refund_id, state=RefundState.PENDING, error=str(error))
+        raise
+    except GatewayRefused as error:
+        _note_failure(refund_id, state=RefundState.REFUSED, error=str(error))
+        raise PermanentFailure(str(error)) from error
+    _confirm(refund_id)
+
+
+def _reason_text(reason: str) -> str:
+    """What the payer reads at the gateway."""
+    return "订单已关闭或已支付" if reason == PAID_LATE else ORDER.events[OrderEvent(reason)].zh
+
+
+def _note_failure(refund_id: int, *, state: RefundState, error: str) -> None:
+    with transaction() as session:
+        refund = session.get_one(Refund, refund_id, with_for_update=True)
+        # What was confirmed stays so: of two jobs at once the slower one may fail.
+        if refund.state == RefundState.CONFIRMED:
+            return
+        refund.state = state.value
+        refund.last_error = error[:200]
+
+
+def _confirm(refund_id: int) -> None:
+    with transaction() as session:
+        refund = session.get_one(Refund, refund_id, with_for_update=True)
+        if refund.state == RefundState.CONFIRMED:
+            return
+        refund.state = RefundState.CONFIRMED.value
+        refund.last_error = None
+        refund.confirmed_at = utcnow()
+        order_id = session.get_one(Payment, refund.payment_id).order_id
+        session.flush()
+        post(
+            session,
+            [
+                Posting(
+                    key=f"refund:{refund.id}",
+                    kind="refund_confirmed",
+                    order_id=order_id,
+                    transfers=(
+                        Transfer(
+                            order_account(AccountKind.REFUND_CLEARING, order_id),
+                            order_account(AccountKind.GATEWAY_CLEARING, order_id),
+                            refund.amount,
+                        ),
+                    ),
+                )
+            ],
+            at=refund.confirmed_at,
+        )

@@ -9,8 +9,8 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from app.answers import Answer, Refused
 from app.clock import utcnow
 from app.fen import format_yuan
-from app.money import service
-from app.money.service import Bill
+from app.money import payments
+from app.money.payments import Bill
 from app.web.api import Api
 from app.web.auth import Actor, Auth
 
@@ -28,7 +28,7 @@ _POLICY = (
 )
 def cashier(*, actor: Actor, order_id: int) -> Response:
     """The cashier: amount, what is bought, countdown, pay button."""
-    bill = service.bill_of(order_id=order_id, buyer_id=actor.id)
+    bill = payments.bill_of(order_id=order_id, buyer_id=actor.id)
     return _page("cashier.html", bill=bill, token=request.args.get("token", ""))
 
 
@@ -42,7 +42,7 @@ def pay(*, actor: Actor, order_id: int) -> Response:
     """Go to the gateway's cashier."""
     settings = current_app.extensions["saltfish.settings"]
     ticket = _tickets().dumps(order_id)
-    location = service.start_payment(
+    location = payments.start_payment(
         buyer_id=actor.id,
         order_id=order_id,
         return_url=settings.base_url + url_for("money.result", ticket=ticket),
@@ -57,13 +57,13 @@ def result(*, ticket: str) -> Response:
         order_id = int(_tickets().loads(ticket))
     except BadSignature:
         raise Refused(Answer.NO_SUCH_ORDER) from None
-    return _page("result.html", bill=service.bill_of(order_id=order_id))
+    return _page("result.html", bill=payments.bill_of(order_id=order_id))
 
 
 @api.post("/order/notify/", media=("text/plain; charset=utf-8",), idempotent=False)
 def notify() -> Response:
     """The gateway's asynchronous notification. Answers `success`, or `failure` when it was not believed."""
-    believed = service.take_notification(form=request.form)
+    believed = payments.take_notification(form=request.form)
     return Response("success" if believed else "failure", content_type="text/plain; charset=utf-8")
 
 

@@ -5,23 +5,53 @@ from typing import Final
 
 from app.clock import shown, utcnow
 from app.orders.schemas import ActionOut, DeadlineOut, StateOut
-from statemachine import ORDER, BillStatus, OrderEvent, OrderFacts, OrderPhase, Role, order_flow
-from statemachine.order import BILL_TEXT, EXPIRE_AFTER, ORDER_TEXT
+from statemachine import ORDER, BillStatus, OrderEvent, OrderFacts, OrderPhase, OrderStatus, Role, order_flow
+from statemachine.order import BILL_TEXT, ORDER_TEXT
 
-# The URLs of the events that this API serves. An event without one is not offered to clients.
-EVENT_URLS: Final[dict[OrderEvent, tuple[str, str]]] = {
-    OrderEvent.CANCEL: ("POST", "/api/cancel_order/{id}/"),
-    OrderEvent.SHIP: ("POST", "/api/seller_send_delivery/{id}/"),
-    OrderEvent.RECEIVE: ("POST", "/api/buyer_receive_delivery/{id}/"),
-    OrderEvent.REQUEST_REFUND: ("POST", "/api/buyer_motion_drawback/{id}"),
-    OrderEvent.SEND_BACK: ("POST", "/api/buyer_send_drawback/{id}/"),
-    OrderEvent.ACCEPT_RETURN: ("POST", "/api/seller_receive_drawback/{id}/"),
+PARTIES: Final = (Role.BUYER, Role.SELLER)
+
+# The URLs of the events that this API serves, by who fires them; all are POST. An event without one is not offered.
+EVENT_URLS: Final[dict[OrderEvent, dict[Role, str]]] = {
+    OrderEvent.CANCEL: dict.fromkeys(PARTIES, "/api/cancel_order/{id}/"),
+    OrderEvent.SHIP: {Role.SELLER: "/api/seller_send_delivery/{id}/"},
+    OrderEvent.RECEIVE: {
+        Role.BUYER: "/api/buyer_receive_delivery/{id}/",
+        Role.SELLER: "/api/seller_hand_over/{id}/",
+    },
+    OrderEvent.EXTEND_RECEIPT: {Role.BUYER: "/api/buyer_extend_receipt/{id}/"},
+    OrderEvent.REQUEST_REFUND: {Role.BUYER: "/api/buyer_motion_drawback/{id}"},
+    OrderEvent.WITHDRAW_REFUND: {Role.BUYER: "/api/buyer_withdraw_drawback/{id}/"},
+    OrderEvent.REJECT_REFUND: {Role.SELLER: "/api/seller_reject_drawback/{id}/"},
+    OrderEvent.APPROVE_REFUND: {Role.SELLER: "/api/seller_approve_drawback/{id}/"},
+    OrderEvent.SEND_BACK: {Role.BUYER: "/api/buyer_send_drawback/{id}/"},
+    OrderEvent.ACCEPT_RETURN: {Role.SELLER: "/api/seller_receive_drawback/{id}/"},
+    OrderEvent.CONTEST_RETURN: {Role.SELLER: "/api/seller_contest_drawback/{id}/"},
+    OrderEvent.DISPUTE: dict.fromkeys(PARTIES, "/api/dispute_order/{id}/"),
+    OrderEvent.RESOLVE_FOR_BUYER: {Role.STAFF: "/api/staff/resolve_for_buyer/{id}/"},
+    OrderEvent.RESOLVE_FOR_SELLER: {Role.STAFF: "/api/staff/resolve_for_seller/{id}/"},
 }
+
+_SERVED: Final = {(event, role): url for event, urls in EVENT_URLS.items() for role, url in urls.items()}
 
 STATES: Final[list[StateOut]] = [
     *(StateOut(code=code, text=text, axis="bill") for code, text in BILL_TEXT.items()),
     *(StateOut(code=code, text=text, axis="order") for code, text in ORDER_TEXT.items()),
 ]
+
+REFUND_REASONS: Final[dict[OrderStatus, tuple[str, ...]]] = {
+    OrderStatus.UNSHIPPED: ("不想要了", "拍错了", "与卖家协商一致", "卖家未按时发货", "其他"),
+    OrderStatus.SHIPPED: ("不想要了", "长时间未收到", "物流信息异常", "与卖家协商一致", "其他"),
+    OrderStatus.RECEIVED: (
+        "与描述不符",
+        "商品有损坏",
+        "少件或发错货",
+        "功能不正常",
+        "疑似假货",
+        "与卖家协商一致",
+        "其他",
+    ),
+}
+"""The reasons that a buyer is offered, by where the goods are; a client may send other words."""
 
 
 def may_hide(phase: OrderPhase) -> bool:
@@ -29,40 +59,30 @@ def may_hide(phase: OrderPhase) -> bool:
     return phase.closed or phase.bill == BillStatus.SELLER_PAID
 
 
-def pay_by(since: datetime) -> datetime:
-    """Until when an order that was made at `since` can be paid."""
-    return since + EXPIRE_AFTER.default
-
-
 def served(phase: OrderPhase, role: Role, facts: OrderFacts) -> list[OrderEvent]:
     """The events that `role` may fire at `phase` and that have a URL for it."""
-    return [
-        event
-        for event in order_flow.allowed(phase, role, facts)
-        if event in EVENT_URLS and not (event is OrderEvent.RECEIVE and role is Role.SELLER)
-    ]
+    return [event for event in order_flow.allowed(phase, role, facts) if (event, role) in _SERVED]
 
 
 def actions(
-    *, order_id: int, phase: OrderPhase, since: datetime, role: Role, facts: OrderFacts, hidden: bool
+    *, order_id: int, phase: OrderPhase, deadline_at: datetime | None, role: Role, facts: OrderFacts, hidden: bool
 ) -> list[ActionOut]:
-    """The buttons `role` has on an order that entered `phase` at `since`."""
+    """The buttons `role` has on an order that the system acts on at `deadline_at`."""
     offered: list[ActionOut] = []
-    payable = OrderEvent.PAY in order_flow.allowed(phase, Role.GATEWAY) and utcnow() < pay_by(since)
+    payable = OrderEvent.PAY in order_flow.allowed(phase, Role.GATEWAY) and deadline_at and utcnow() < deadline_at
     if role is Role.BUYER and payable:
         offered.append({"name": "pay", "text": "付款", "method": "POST", "url": f"/order/pay/{order_id}/"})
     for event in served(phase, role, facts):
-        method, url = EVENT_URLS[event]
-        text = ORDER.events[event].zh
-        offered.append({"name": event.value, "text": text, "method": method, "url": url.format(id=order_id)})
+        url = _SERVED[event, role].format(id=order_id)
+        offered.append({"name": event.value, "text": ORDER.events[event].zh, "method": "POST", "url": url})
     if may_hide(phase) and not hidden:
         offered.append({"name": "hide", "text": "删除订单", "method": "DELETE", "url": f"/api/edit_order/{order_id}/"})
     return offered
 
 
-def deadline(*, phase: OrderPhase, since: datetime, facts: OrderFacts) -> DeadlineOut | None:
-    """When the system acts on an order that entered `phase` at `since`; None where no clock runs."""
-    rule = order_flow.deadline(phase, facts)
-    if rule is None:
+def deadline(*, phase: OrderPhase, deadline_at: datetime | None, facts: OrderFacts) -> DeadlineOut | None:
+    """When the system acts on an order; None where no clock runs."""
+    clock = order_flow.deadline(phase, facts)
+    if clock is None or deadline_at is None:
         return None
-    return {"at": shown(since + rule.default), "what": rule.event.value, "text": rule.text.zh}
+    return {"at": shown(deadline_at), "what": clock.event.value, "text": clock.text.zh}

@@ -1,12 +1,26 @@
-"""Orders, their history, their waybills and refund requests."""
+"""Orders, their history, their waybills, refund requests, disputes and the pictures that go with them."""
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, String, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Interval,
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.append_only import append_only
 from app.columns import Base, created_moment, fen, intpk, moment, not_negative, table_args
 from statemachine.export.sql_check import sql_check
 from statemachine.order import ORDER, OrderPhase
@@ -26,6 +40,13 @@ class Order(Base):
         Index("ix_orders_good_id", "good_id"),
         Index("ix_orders_buyer_id_id", "buyer_id", "id"),
         Index("ix_orders_seller_id_id", "seller_id", "id"),
+        # What the sweeps of `app.orders.deadlines` look for.
+        Index("ix_orders_deadline_at", "deadline_at", postgresql_where=text("deadline_at IS NOT NULL")),
+        Index("ix_orders_remind_at", "remind_at", postgresql_where=text("remind_at IS NOT NULL")),
+        # A buyer's unpaid orders, the open ones and those that expired.
+        Index("ix_orders_unpaid_buyer_id", "buyer_id", "updated_at", postgresql_where=text("bill_status = 1")),
+        CheckConstraint("NOT closed OR (deadline_at IS NULL AND remind_at IS NULL)", name="closed_has_no_clock"),
+        CheckConstraint("NOT disputed OR (bill_status = 4 AND deadline_at IS NULL)", name="dispute_stops_the_clock"),
     )
 
     id: Mapped[intpk]
@@ -44,13 +65,21 @@ class Order(Base):
     closed: Mapped[bool] = mapped_column(default=False)
     closed_reason: Mapped[str | None] = mapped_column(String(30))  # the event that closed it
     history_length: Mapped[int] = mapped_column(default=0)
+    history_hash: Mapped[str] = mapped_column(String(64), default="")  # of the last line of the history
     refund_count: Mapped[int] = mapped_column(SmallInteger, default=0)
     address: Mapped[dict[str, Any] | None] = mapped_column(
         JSONB(none_as_null=True)
     )  # the buyer's, as it was when the order was made
     hidden_by_buyer: Mapped[bool] = mapped_column(default=False)
     hidden_by_seller: Mapped[bool] = mapped_column(default=False)
-    phase_since: Mapped[moment]  # when the present phase began; deadlines count from here
+    phase_since: Mapped[moment]  # when the present phase began
+    deadline_at: Mapped[moment | None]  # when the system acts; None where no clock runs
+    remind_at: Mapped[moment | None]  # when somebody is to be told of the deadline; None once that is done
+    clock_left: Mapped[timedelta | None] = mapped_column(Interval)  # what a refund request left of the clock it stopped
+    disputed: Mapped[bool] = mapped_column(default=False, server_default=false())  # waits for staff
+    extended: Mapped[bool] = mapped_column(default=False, server_default=false())  # the receipt, once
+    handover_code: Mapped[str | None] = mapped_column(String(6))  # 当面交易: the buyer tells it when they meet
+    handover_tries: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
     created_at: Mapped[created_moment]
     updated_at: Mapped[moment]
 
@@ -65,7 +94,10 @@ class Order(Base):
 
 
 class OrderEventRecord(Base):
-    """One line of an order's history: who did what when, from where to where. Never changed, never deleted."""
+    """One line of an order's history: who did what when, from where to where. Never changed, never deleted.
+
+    `hash` is over the line and `previous_hash`, the hash of the line before: see `app.orders.history`.
+    """
 
     __tablename__ = "order_events"
     __table_args__ = (UniqueConstraint("order_id", "sequence"),)
@@ -83,6 +115,11 @@ class OrderEventRecord(Base):
     closed: Mapped[bool]
     note: Mapped[str] = mapped_column(String(500), default="")
     at: Mapped[created_moment]
+    previous_hash: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))
+
+
+append_only(OrderEventRecord.__table__)
 
 
 class Direction(StrEnum):
@@ -115,7 +152,10 @@ class Waybill(Base):
 
 
 class RefundRequest(Base):
-    """What the buyer said when asking for the money back."""
+    """What the buyer said when asking for the money back, and what became of it.
+
+    `outcome` is the event that ended the request, `outcome_note` what was said with it (a seller's or staff's reason).
+    """
 
     __tablename__ = "refund_requests"
     __table_args__ = (Index("ix_refund_requests_order_id_id", "order_id", "id"),)
@@ -124,4 +164,55 @@ class RefundRequest(Base):
     order_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("orders.id"))
     reason: Mapped[str] = mapped_column(String(100))
     description: Mapped[str] = mapped_column(String(500), default="")
+    created_at: Mapped[created_moment]
+    outcome: Mapped[str | None] = mapped_column(String(30))
+    outcome_note: Mapped[str] = mapped_column(String(500), default="", server_default="")
+    ended_at: Mapped[moment | None]
+
+
+class Dispute(Base):
+    """One side calls staff. Ended by staff's decision, or by a side that gives in; `outcome` is that event."""
+
+    __tablename__ = "disputes"
+    __table_args__ = (
+        Index("uq_disputes_open_order", "order_id", unique=True, postgresql_where=text("ended_at IS NULL")),
+        Index("ix_disputes_order_id_id", "order_id", "id"),
+    )
+
+    id: Mapped[intpk]
+    order_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("orders.id"))
+    raised_by: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id"))
+    role: Mapped[str] = mapped_column(String(10))
+    event: Mapped[str] = mapped_column(String(30))  # dispute or contest_return
+    reason: Mapped[str] = mapped_column(String(100))
+    description: Mapped[str] = mapped_column(String(500), default="")
+    created_at: Mapped[created_moment]
+    outcome: Mapped[str | None] = mapped_column(String(30))
+    outcome_note: Mapped[str] = mapped_column(Text, default="", server_default="")
+    ended_at: Mapped[moment | None]
+
+
+class EvidencePicture(Base):
+    """A picture that goes with a refund request or a dispute; shown to both sides and to staff.
+
+    Its bytes lie in the storage of pictures under `sha256`.
+    """
+
+    __tablename__ = "evidence_pictures"
+    __table_args__ = table_args(
+        CheckConstraint("width > 0 AND height > 0", name="has_size"),
+        CheckConstraint("(refund_request_id IS NULL) <> (dispute_id IS NULL)", name="belongs_to_one"),
+        Index("ix_evidence_pictures_order_id_id", "order_id", "id"),
+    )
+
+    id: Mapped[intpk]
+    order_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("orders.id"))
+    refund_request_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("refund_requests.id"))
+    dispute_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("disputes.id"))
+    uploader_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id"))
+    sha256: Mapped[str] = mapped_column(String(64))
+    content_type: Mapped[str] = mapped_column(String(20))
+    size: Mapped[int]
+    width: Mapped[int]
+    height: Mapped[int]
     created_at: Mapped[created_moment]

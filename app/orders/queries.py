@@ -1,7 +1,7 @@
 """Reads of orders: one statement per list, one per order."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, TypedDict
 
 from sqlalchemy import (
     ColumnElement,
@@ -25,10 +25,19 @@ from app.clock import shown, shown_or_none
 from app.database import reading, row_or_none, rows
 from app.fen import format_yuan
 from app.goods.queries import picture_url
-from app.money.models import Payment, Refund
+from app.money.models import PAID_LATE, Payment, Refund
 from app.orders.lifecycle import actions, deadline
-from app.orders.models import Direction, Order, OrderEventRecord, RefundRequest, Waybill
+from app.orders.models import (
+    Direction,
+    Dispute,
+    EvidencePicture,
+    Order,
+    OrderEventRecord,
+    RefundRequest,
+    Waybill,
+)
 from app.orders.schemas import (
+    EvidenceOut,
     HistoryOut,
     OrderDetailOut,
     OrderOut,
@@ -43,11 +52,26 @@ from statemachine.order import BILL_TEXT, ORDER_TEXT
 _buyer, _seller = aliased(User), aliased(User)
 _delivery, _return = aliased(Waybill), aliased(Waybill)
 _latest_request = (
-    select(RefundRequest.reason, RefundRequest.description, RefundRequest.created_at)
+    select(
+        RefundRequest.reason,
+        RefundRequest.description,
+        RefundRequest.created_at,
+        RefundRequest.outcome,
+        RefundRequest.outcome_note,
+    )
     .where(RefundRequest.order_id == Order.id)
     .order_by(RefundRequest.id.desc())
     .limit(1)
     .lateral("latest_request")
+)
+# What the order sends back; else what came too late for it.
+_latest_refund = (
+    select(Refund.amount, Refund.state)
+    .join(Payment, Payment.id == Refund.payment_id)
+    .where(Payment.order_id == Order.id)
+    .order_by(Refund.reason == PAID_LATE, Refund.id.desc())
+    .limit(1)
+    .lateral("latest_refund")
 )
 
 
@@ -66,16 +90,17 @@ _ORDERS: Select[Any] = (
         _latest_request.c.reason.label("refund_reason"),
         _latest_request.c.description.label("refund_description"),
         _latest_request.c.created_at.label("refund_requested_at"),
-        Refund.amount.label("refund_amount"),
-        Refund.state.label("refund_state"),
+        _latest_request.c.outcome.label("refund_outcome"),
+        _latest_request.c.outcome_note.label("refund_outcome_note"),
+        _latest_refund.c.amount.label("refund_amount"),
+        _latest_refund.c.state.label("refund_state"),
     )
     .join(_buyer, _buyer.id == Order.buyer_id)
     .join(_seller, _seller.id == Order.seller_id)
     .outerjoin(_delivery, and_(_delivery.order_id == Order.id, _delivery.direction == Direction.DELIVERY.value))
     .outerjoin(_return, and_(_return.order_id == Order.id, _return.direction == Direction.RETURN.value))
     .outerjoin(_latest_request, literal_column("true"))
-    .outerjoin(Payment, Payment.order_id == Order.id)
-    .outerjoin(Refund, Refund.payment_id == Payment.id)
+    .outerjoin(_latest_refund, literal_column("true"))
 )
 
 _ORDER: Final = _ORDERS.where(Order.id == bindparam("order_id"))
@@ -101,7 +126,12 @@ _LISTS: Final = {
 
 def facts_of(order: Any) -> OrderFacts:
     """The facts that the machine's guards look at, from an order or a row of one."""
-    return OrderFacts(trade_mode=order.trade_mode, refund_count=order.refund_count, disputed=False)
+    return OrderFacts(
+        trade_mode=order.trade_mode,
+        refund_count=order.refund_count,
+        disputed=order.disputed,
+        extended=order.extended,
+    )
 
 
 def list_orders(*, user_id: int, role: Role, query: OrderQuery) -> tuple[list[OrderOut], int]:
@@ -124,14 +154,105 @@ def order_of(*, user_id: int, order_id: int) -> OrderOut:
 
 
 def order_detail(*, user_id: int, order_id: int) -> OrderDetailOut:
-    """As `order_of`, with the history."""
-    order = order_of(user_id=user_id, order_id=order_id)
+    """As `order_of`, with the history and all that was said and paid."""
+    row = row_or_none(_ORDER, {"order_id": order_id})
+    if row is None:
+        raise Refused(Answer.NO_SUCH_ORDER)
+    return detail_out(row, role=role_of(row, user_id))
+
+
+def order_row(order_id: int) -> Row[Any]:
+    """The row that `detail_out` takes, for readers whose right to it was checked. Raises NO_SUCH_ORDER."""
+    row = row_or_none(_ORDER, {"order_id": order_id})
+    if row is None:
+        raise Refused(Answer.NO_SUCH_ORDER)
+    return row
+
+
+def detail_out(row: Row[Any], *, role: Role) -> OrderDetailOut:
+    """The order in `row` with everything about it, as `role` sees it; staff see no handover code."""
     records = rows(
         select(OrderEventRecord.__table__)
-        .where(OrderEventRecord.order_id == order_id)
+        .where(OrderEventRecord.order_id == row.id)
         .order_by(OrderEventRecord.sequence)
     )
-    return {**order, "history": _history(records)}
+    pictures = rows(
+        select(EvidencePicture.__table__).where(EvidencePicture.order_id == row.id).order_by(EvidencePicture.id)
+    )
+    requests = rows(select(RefundRequest.__table__).where(RefundRequest.order_id == row.id).order_by(RefundRequest.id))
+    disputes = rows(select(Dispute.__table__).where(Dispute.order_id == row.id).order_by(Dispute.id))
+    payments = rows(
+        select(Payment.__table__, Refund.state.label("refund_state"), Refund.reason.label("refund_reason"))
+        .outerjoin(Refund, Refund.payment_id == Payment.id)
+        .where(Payment.order_id == row.id)
+        .order_by(Payment.attempt)
+    )
+    return {
+        **order_out(row, role=role),
+        "history": _history(records),
+        "disputed": row.disputed,
+        "handover_code": row.handover_code if role is Role.BUYER else None,
+        "refund_requests": [
+            {
+                "reason": each.reason,
+                "description": each.description,
+                "pictures": _evidence(picture for picture in pictures if picture.refund_request_id == each.id),
+                "created_at": shown(each.created_at),
+                **_outcome(each),
+            }
+            for each in requests
+        ],
+        "disputes": [
+            {
+                "role": each.role,
+                "role_text": ORDER.roles[each.role].zh,
+                "event": each.event,
+                "reason": each.reason,
+                "description": each.description,
+                "pictures": _evidence(picture for picture in pictures if picture.dispute_id == each.id),
+                "created_at": shown(each.created_at),
+                **_outcome(each),
+            }
+            for each in disputes
+        ],
+        "payments": [
+            {
+                "attempt": each.attempt,
+                "out_trade_no": each.out_trade_no,
+                "trade_no": each.trade_no,
+                "amount": format_yuan(each.amount),
+                "state": each.state,
+                "paid_at": shown_or_none(each.paid_at),
+                "refund_state": each.refund_state,
+                "refund_reason": each.refund_reason,
+                "created_at": shown(each.created_at),
+            }
+            for each in payments
+        ],
+    }
+
+
+class _Outcome(TypedDict):
+    outcome: str | None
+    outcome_text: str | None
+    outcome_note: str
+    ended_at: str | None
+
+
+def _outcome(ended: Row[Any]) -> _Outcome:
+    return {
+        "outcome": ended.outcome,
+        "outcome_text": None if ended.outcome is None else _EVENT_TEXT[ended.outcome],
+        "outcome_note": ended.outcome_note,
+        "ended_at": shown_or_none(ended.ended_at),
+    }
+
+
+def _evidence(pictures: Iterable[Row[Any]]) -> list[EvidenceOut]:
+    return [
+        {"id": each.id, "url": f"/api/evidence/{each.id}/", "width": each.width, "height": each.height}
+        for each in pictures
+    ]
 
 
 def role_of(order: Any, user_id: int) -> Role:
@@ -166,8 +287,10 @@ def order_out(row: Row[Any], *, role: Role) -> OrderOut:
         "order_status_text": ORDER_TEXT[row.order_status],
         "closed": row.closed,
         "closed_reason": row.closed_reason,
-        "actions": actions(order_id=row.id, phase=phase, since=row.phase_since, role=role, facts=facts, hidden=hidden),
-        "deadline": deadline(phase=phase, since=row.phase_since, facts=facts),
+        "actions": actions(
+            order_id=row.id, phase=phase, deadline_at=row.deadline_at, role=role, facts=facts, hidden=hidden
+        ),
+        "deadline": deadline(phase=phase, deadline_at=row.deadline_at, facts=facts),
         "address": row.address,
         "delivery": _waybill(row, "delivery"),
         "return_delivery": _waybill(row, "return"),
@@ -199,6 +322,8 @@ def _refund(row: Row[Any]) -> RefundOut | None:
         "description": row.refund_description,
         "requested_at": shown_or_none(row.refund_requested_at),
         "requests": row.refund_count,
+        "outcome": row.refund_outcome,
+        "outcome_note": row.refund_outcome_note,
         "amount": None if row.refund_amount is None else format_yuan(row.refund_amount),
         "state": row.refund_state,
     }

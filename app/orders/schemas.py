@@ -1,6 +1,6 @@
 """What the order URLs take and give."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
@@ -49,6 +49,39 @@ class RefundIn(BaseModel):
 
     reason: Annotated[str, CleanText(1, 100)]
     description: Annotated[str, CleanText(0, 500, multiline=True)] = ""
+
+
+class RejectIn(BaseModel):
+    """Why the seller refuses a refund."""
+
+    model_config = ConfigDict(frozen=True)
+
+    reason: Annotated[str, CleanText(1, 100)]
+
+
+class DisputeIn(BaseModel):
+    """Why staff is called."""
+
+    model_config = ConfigDict(frozen=True)
+
+    reason: Annotated[str, CleanText(1, 100)]
+    description: Annotated[str, CleanText(0, 500, multiline=True)] = ""
+
+
+class HandoverIn(BaseModel):
+    """The six digits that the buyer told."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: Annotated[str, Field(pattern=r"^[0-9]{6}$")]
+
+
+class DiagramQuery(BaseModel):
+    """Which form the diagram comes in."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: Literal["svg", "mermaid"] = "svg"
 
 
 class OrderQuery(PageQuery):
@@ -121,14 +154,16 @@ class DeadlineOut(TypedDict):
 
 
 class RefundOut(TypedDict):
-    """The latest request for a refund, and the money's way back once it was granted."""
+    """The latest request for a refund, what became of it, and the money's way back once it was granted."""
 
     reason: str | None
     description: str | None
     requested_at: str | None
     requests: int
+    outcome: str | None  # the event that ended the request
+    outcome_note: str | None  # the reason of a seller or of staff
     amount: YuanOut | None
-    state: str | None  # of the money: pending or confirmed
+    state: str | None  # of the money: pending, confirmed or refused (an operator looks into it)
 
 
 class OrderOut(TypedDict):
@@ -178,7 +213,72 @@ class HistoryOut(TypedDict):
     at: str
 
 
+class EvidenceOut(TypedDict):
+    """A picture that goes with a request or a dispute."""
+
+    id: int
+    url: str
+    width: int
+    height: int
+
+
+class RefundRequestOut(TypedDict):
+    """One request for a refund."""
+
+    reason: str
+    description: str
+    pictures: list[EvidenceOut]
+    created_at: str
+    outcome: str | None
+    outcome_text: str | None
+    outcome_note: str
+    ended_at: str | None
+
+
+class DisputeOut(TypedDict):
+    """One side called staff."""
+
+    role: str
+    role_text: str
+    event: str
+    reason: str
+    description: str
+    pictures: list[EvidenceOut]
+    created_at: str
+    outcome: str | None
+    outcome_text: str | None
+    outcome_note: str
+    ended_at: str | None
+
+
+class PaymentOut(TypedDict):
+    """One attempt to pay, and its money's way back."""
+
+    attempt: int
+    out_trade_no: str
+    trade_no: str | None
+    amount: YuanOut
+    state: str
+    paid_at: str | None
+    refund_state: str | None
+    refund_reason: str | None
+    created_at: str
+
+
 class OrderDetailOut(OrderOut):
-    """An order with its history."""
+    """An order with its history, and with all that was said about refunds. The code is the buyer's alone."""
 
     history: list[HistoryOut]
+    disputed: bool
+    handover_code: str | None
+    refund_requests: list[RefundRequestOut]
+    disputes: list[DisputeOut]
+    payments: list[PaymentOut]
+
+
+class RefundReasonsOut(TypedDict):
+    """What a buyer is offered as reasons, by where the goods are (`order_status`)."""
+
+    order_status: int
+    order_status_text: str
+    reasons: list[str]

@@ -1,56 +1,44 @@
-"""What people do with orders, one function per verb. Each is one transaction; the machine decides, nobody else.
-
-Rows are locked in one order everywhere: the good, then the order.
-"""
+"""What people do with orders, one function per verb. Each is one transaction; the machine decides, nobody else."""
 
 import secrets
-from typing import Any
+from collections.abc import Sequence
+from typing import IO, Any, Final
 
-from sqlalchemy import select
+from flask import current_app
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.accounts.models import User
 from app.accounts.service import address_snapshot
 from app.answers import Answer, Refused, field_errors
 from app.clock import SHANGHAI, utcnow
-from app.database import transaction
+from app.database import detached, outside, row_or_none, transaction
 from app.goods.models import Good, Picture
+from app.goods.pictures import PreparedPicture
 from app.goods.queries import is_public
-from app.money.refunds import leave_refund
-from app.orders.lifecycle import may_hide, served
-from app.orders.models import Direction, Order, OrderEventRecord, RefundRequest, Waybill
+from app.money.payments import close_open_trade, open_attempt
+from app.orders.evidence import add_evidence, prepare_evidence
+from app.orders.hoarding import check_hoarding
+from app.orders.lifecycle import may_hide
+from app.orders.models import Direction, Dispute, Order, RefundRequest, Waybill
 from app.orders.queries import facts_of, role_of
-from app.outbox import Topic, leave
-from statemachine import (
-    ORDER,
-    Forbidden,
-    GoodEvent,
-    GoodRole,
-    GoodStatus,
-    OrderEvent,
-    OrderFacts,
-    OrderPhase,
-    Pot,
-    Role,
-    Step,
-    TradeMode,
-    TransitionRefused,
-    good_flow,
-    order_flow,
-)
+from app.orders.transitions import advance, begin_order, lock_order, new_handover_code, standing
+from statemachine import GoodStatus, OrderEvent, OrderPhase, Role, TradeMode, order_flow
 
-OrderStep = Step[OrderPhase, OrderEvent, OrderFacts]
+_PAID: Final = OrderPhase(2, 6)
+_CLOSING_TRIES: Final = 3
 
 
 def buy_good(*, buyer_id: int, good_id: int, address_id: int | None, trade_mode: int | None) -> int:
     """Buy a good: one order at (1, 6), the good in trade. Returns the order's id.
 
     `address_id` is required unless the trade is 当面交易; `trade_mode` only matters where the good leaves it open.
-    Price, freight and seller are the good's. Raises NO_SUCH_USER, NO_SUCH_GOOD, OWN_GOOD,
-    GOOD_NOT_FOR_SALE, TRADE_MODE_REFUSED, NO_SUCH_ADDRESS, or MALFORMED naming the missing field.
+    Price, freight and seller are the good's. Raises NO_SUCH_USER, TOO_MANY_UNPAID, TOO_MANY_EXPIRED, NO_SUCH_GOOD,
+    OWN_GOOD, GOOD_NOT_FOR_SALE, TRADE_MODE_REFUSED, NO_SUCH_ADDRESS, or MALFORMED naming the missing field.
     """
     with transaction() as session:
-        if session.scalar(select(User.id).where(User.id == buyer_id)) is None:
+        # Locked, so that of two purchases at once the second one counts the first.
+        if session.scalar(select(User.id).where(User.id == buyer_id).with_for_update(key_share=True)) is None:
             raise Refused(Answer.NO_SUCH_USER)
         good = session.scalar(select(Good).where(Good.id == good_id).with_for_update())
         if good is None or not is_public(good.status, deleted=good.deleted):
@@ -61,8 +49,9 @@ def buy_good(*, buyer_id: int, good_id: int, address_id: int | None, trade_mode:
             raise Refused(Answer.GOOD_NOT_FOR_SALE)
         mode = _settled_mode(good.trade_mode, trade_mode)
         address = _address(mode, buyer_id=buyer_id, address_id=address_id)
-        freight = 0 if mode == TradeMode.FACE_TO_FACE else good.freight
         now = utcnow()
+        check_hoarding(session, buyer_id=buyer_id, now=now)
+        freight = 0 if mode == TradeMode.FACE_TO_FACE else good.freight
         order = Order(
             order_no=_new_order_no(),
             good_id=good.id,
@@ -75,29 +64,50 @@ def buy_good(*, buyer_id: int, good_id: int, address_id: int | None, trade_mode:
             amount=good.price + freight,
             trade_mode=mode,
             address=address,
-            history_length=1,
+            history_length=0,
+            history_hash="",
+            refund_count=0,
+            disputed=False,
+            extended=False,
             phase_since=now,
             created_at=now,
             updated_at=now,
         )
-        order.phase = ORDER.start
-        session.add(order)
-        session.flush()
-        _record(session, order, event=ORDER.creation.name, role=Role.BUYER, actor_id=buyer_id, source=None)
-        _fire_good(session, good, ORDER.creation.good_event)
+        begin_order(session, good, order)
         return order.id
 
 
 def cancel_order(*, actor_id: int, order_id: int) -> None:
-    """Cancel an unpaid order; the good is on sale again. Raises NO_SUCH_ORDER, FORBIDDEN, WRONG_STATE."""
-    with transaction() as session:
-        _advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.CANCEL)
+    """Cancel an unpaid order; the good is on sale again. Its trade at the gateway is closed first.
+
+    Raises NO_SUCH_ORDER, FORBIDDEN, WRONG_STATE (also when it was paid meanwhile), GATEWAY_UNAVAILABLE, BUSY.
+    """
+    for _ in range(_CLOSING_TRIES):
+        if _may_cancel(actor_id=actor_id, order_id=order_id):
+            # What the gateway says stays true whatever becomes of the request around this.
+            with detached():
+                close_open_trade(order_id=order_id)
+        with transaction() as session:
+            lock_order(session, order_id)
+            if open_attempt(session, order_id) is None or not _may_cancel(actor_id=actor_id, order_id=order_id):
+                advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.CANCEL)
+                return
+        # The buyer went to the cashier again in between: that trade has to be closed too.
+    raise Refused(Answer.BUSY, retry_after=1)
+
+
+def _may_cancel(*, actor_id: int, order_id: int) -> bool:
+    order = row_or_none(select(Order.__table__).where(Order.id == order_id))
+    if order is None or actor_id not in (order.buyer_id, order.seller_id):
+        return False
+    phase = OrderPhase(order.bill_status, order.order_status, order.closed)
+    return OrderEvent.CANCEL in order_flow.allowed(phase, role_of(order, actor_id), facts_of(order))
 
 
 def ship_order(*, actor_id: int, order_id: int, address_id: int, company: str, tracking_no: str) -> None:
-    """Ship to the buyer, from the seller's own address. Raises as `cancel_order`, and NO_SUCH_ADDRESS."""
+    """Ship to the buyer, from the seller's own address. Raises as `receive_order`, and NO_SUCH_ADDRESS."""
     with transaction() as session:
-        order, _ = _advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.SHIP)
+        order = advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.SHIP)
         _add_waybill(
             session,
             order,
@@ -111,25 +121,106 @@ def ship_order(*, actor_id: int, order_id: int, address_id: int, company: str, t
 
 
 def receive_order(*, actor_id: int, order_id: int) -> None:
-    """Confirm receipt: the proceeds become the seller's, held for the after-sale window. Raises as `cancel_order`."""
+    """Confirm receipt: the proceeds become the seller's, held for the after-sale window.
+
+    Raises NO_SUCH_ORDER, FORBIDDEN, WRONG_STATE.
+    """
     with transaction() as session:
-        _advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.RECEIVE)
+        advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.RECEIVE)
 
 
-def request_refund(*, actor_id: int, order_id: int, reason: str, description: str) -> None:
-    """Ask for the money back, at most three times per order. Raises as `cancel_order`."""
+def extend_receipt(*, actor_id: int, order_id: int) -> None:
+    """Give the buyer the time for receipt once more, once per order. Raises as `receive_order`."""
     with transaction() as session:
-        order, _ = _advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.REQUEST_REFUND, note=reason)
-        order.refund_count += 1
-        session.add(
-            RefundRequest(order_id=order.id, reason=reason, description=description, created_at=order.updated_at)
-        )
+        advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.EXTEND_RECEIPT)
+
+
+def hand_over(*, actor_id: int, order_id: int, code: str) -> None:
+    """Receipt of a 当面交易 order, confirmed by the seller with the code that the buyer told.
+
+    Raises as `receive_order`, HANDOVER_CODE_WRONG with the tries that are left, HANDOVER_LOCKED without any.
+    """
+    order = row_or_none(select(Order.__table__).where(Order.id == order_id))
+    if order is None:
+        raise Refused(Answer.NO_SUCH_ORDER)
+    phase = OrderPhase(order.bill_status, order.order_status, order.closed)
+    asked = role_of(order, actor_id) is Role.SELLER and phase == _PAID and order.handover_code is not None
+    if asked:
+        _try_handover_code(order_id, code)
+    with transaction() as session:
+        advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.RECEIVE, handover_code_ok=asked)
+
+
+def _try_handover_code(order_id: int, code: str) -> None:
+    """Refuse a wrong code. Each try is counted at once, whatever becomes of the request around it."""
+    tries = int(current_app.extensions["saltfish.settings"].handover_tries)
+    with outside() as connection:
+        tried = connection.execute(
+            update(Order)
+            .where(Order.id == order_id, Order.handover_code.is_not(None), Order.handover_tries < tries)
+            .values(handover_tries=Order.handover_tries + 1)
+            .returning(Order.handover_code, Order.handover_tries)
+        ).one_or_none()
+    if tried is None:
+        raise Refused(Answer.HANDOVER_LOCKED)
+    if not secrets.compare_digest(tried.handover_code, code):
+        raise Refused(Answer.HANDOVER_CODE_WRONG, data={"tries_left": tries - tried.handover_tries})
+
+
+def renew_handover_code(*, actor_id: int, order_id: int) -> None:
+    """A new code for the buyer of a paid 当面交易 order, with all tries. Raises as `receive_order`."""
+    with transaction() as session:
+        _, order = lock_order(session, order_id)
+        role = role_of(order, actor_id)
+        if role is not Role.BUYER:
+            raise Refused(Answer.FORBIDDEN)
+        if order.handover_code is None or order.phase != _PAID:
+            reasons = ["订单没有待使用的交货码"]
+            raise Refused(
+                Answer.WRONG_STATE, data=standing(order, event="renew_handover_code", role=role, reasons=reasons)
+            )
+        order.handover_code = new_handover_code()
+        order.handover_tries = 0
+
+
+def request_refund(
+    *, actor_id: int, order_id: int, reason: str, description: str, uploads: Sequence[IO[bytes]] = ()
+) -> None:
+    """Ask for the money back, at most three times per order, with up to nine pictures as evidence.
+
+    Raises as `receive_order`, MALFORMED naming what is wrong with the pictures.
+    """
+    pictures = _prepared(actor_id=actor_id, order_id=order_id, uploads=uploads)
+    with transaction() as session:
+        order = advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.REQUEST_REFUND, note=reason)
+        asked = RefundRequest(order_id=order.id, reason=reason, description=description, created_at=order.updated_at)
+        session.add(asked)
+        session.flush()
+        add_evidence(session, order, pictures, uploader_id=actor_id, refund_request_id=asked.id)
+
+
+def withdraw_refund(*, actor_id: int, order_id: int) -> None:
+    """Take the request for a refund back; the clock that it stopped goes on. Raises as `receive_order`."""
+    with transaction() as session:
+        advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.WITHDRAW_REFUND)
+
+
+def reject_refund(*, actor_id: int, order_id: int, reason: str) -> None:
+    """Refuse the refund with a reason; the clock that the request stopped goes on. Raises as `receive_order`."""
+    with transaction() as session:
+        advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.REJECT_REFUND, note=reason)
+
+
+def approve_refund(*, actor_id: int, order_id: int) -> None:
+    """Grant the refund without a return; the money goes back to the buyer. Raises as `receive_order`."""
+    with transaction() as session:
+        advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.APPROVE_REFUND)
 
 
 def send_back(*, actor_id: int, order_id: int, company: str, tracking_no: str, freight: int) -> None:
-    """Send the goods back to where they came from. `freight` is fen. Raises as `cancel_order`."""
+    """Send the goods back to where they came from. `freight` is fen. Raises as `receive_order`."""
     with transaction() as session:
-        order, _ = _advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.SEND_BACK)
+        order = advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.SEND_BACK)
         seller_address = session.scalar(
             select(Waybill.sender).where(Waybill.order_id == order.id, Waybill.direction == Direction.DELIVERY.value)
         )
@@ -146,9 +237,50 @@ def send_back(*, actor_id: int, order_id: int, company: str, tracking_no: str, f
 
 
 def accept_return(*, actor_id: int, order_id: int) -> None:
-    """Confirm that the goods came back; the money goes back to the buyer. Raises as `cancel_order`."""
+    """Confirm that the goods came back; the money goes back to the buyer. Raises as `receive_order`."""
     with transaction() as session:
-        _advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.ACCEPT_RETURN)
+        advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.ACCEPT_RETURN)
+
+
+def raise_dispute(
+    *,
+    actor_id: int,
+    order_id: int,
+    event: OrderEvent,
+    reason: str,
+    description: str,
+    uploads: Sequence[IO[bytes]] = (),
+) -> None:
+    """Call staff: `event` is DISPUTE, or CONTEST_RETURN by the seller of a returned parcel. The clocks stop.
+
+    Raises as `receive_order`, MALFORMED naming what is wrong with the pictures.
+    """
+    pictures = _prepared(actor_id=actor_id, order_id=order_id, uploads=uploads)
+    with transaction() as session:
+        order = advance(session, order_id=order_id, actor_id=actor_id, event=event, note=reason)
+        dispute = Dispute(
+            order_id=order.id,
+            raised_by=actor_id,
+            role=role_of(order, actor_id).value,
+            event=event.value,
+            reason=reason,
+            description=description,
+            created_at=order.updated_at,
+        )
+        session.add(dispute)
+        session.flush()
+        add_evidence(session, order, pictures, uploader_id=actor_id, dispute_id=dispute.id)
+
+
+def _prepared(*, actor_id: int, order_id: int, uploads: Sequence[IO[bytes]]) -> list[PreparedPicture]:
+    """The pictures, decoded before any row is locked; strangers get no work out of us."""
+    if not uploads:
+        return []
+    order = row_or_none(select(Order.__table__).where(Order.id == order_id))
+    if order is None:
+        raise Refused(Answer.NO_SUCH_ORDER)
+    role_of(order, actor_id)
+    return prepare_evidence(uploads)
 
 
 def hide_order(*, actor_id: int, order_id: int) -> None:
@@ -164,102 +296,11 @@ def hide_order(*, actor_id: int, order_id: int) -> None:
         if order.hidden_by_buyer if role is Role.BUYER else order.hidden_by_seller:
             raise Refused(Answer.NO_SUCH_ORDER)
         if not may_hide(order.phase):
-            raise Refused(Answer.WRONG_STATE, data=_standing(order, event="hide", role=role, reasons=["订单尚未结束"]))
+            raise Refused(Answer.WRONG_STATE, data=standing(order, event="hide", role=role, reasons=["订单尚未结束"]))
         if role is Role.BUYER:
             order.hidden_by_buyer = True
         else:
             order.hidden_by_seller = True
-
-
-def mark_paid(session: Session, *, order_id: int) -> bool:
-    """Move an order whose payment the gateway has confirmed to (2, 6), in the caller's transaction.
-
-    False where the order cannot be paid any more (it was cancelled meanwhile); nothing is changed then.
-    """
-    good, order = lock_order(session, order_id)
-    if order_flow.why_not(order.phase, OrderEvent.PAY, Role.GATEWAY):
-        return False
-    _apply(session, good, order, event=OrderEvent.PAY, role=Role.GATEWAY, actor_id=None, note="")
-    return True
-
-
-def lock_order(session: Session, order_id: int) -> tuple[Good, Order]:
-    """The order and its good, locked: the good first, as everywhere. Raises NO_SUCH_ORDER."""
-    good_id = select(Order.good_id).where(Order.id == order_id).scalar_subquery()
-    good = session.scalar(select(Good).where(Good.id == good_id).with_for_update())
-    order = session.scalar(select(Order).where(Order.id == order_id).with_for_update())
-    if good is None or order is None:
-        raise Refused(Answer.NO_SUCH_ORDER)
-    return good, order
-
-
-def _advance(
-    session: Session, *, order_id: int, actor_id: int, event: OrderEvent, note: str = ""
-) -> tuple[Order, OrderStep]:
-    """Let the actor, buyer or seller, fire `event`; raises NO_SUCH_ORDER, FORBIDDEN, WRONG_STATE."""
-    good, order = lock_order(session, order_id)
-    role = role_of(order, actor_id)
-    return order, _apply(session, good, order, event=event, role=role, actor_id=actor_id, note=note)
-
-
-def _apply(
-    session: Session, good: Good, order: Order, *, event: OrderEvent, role: Role, actor_id: int | None, note: str
-) -> OrderStep:
-    """Fire `event` on locked rows and do all that the step owes: history, money on its way back, the good's step."""
-    try:
-        step = order_flow.fire(order, event, role, facts_of(order))
-    except TransitionRefused as refusal:
-        answer = Answer.FORBIDDEN if isinstance(refusal, Forbidden) else Answer.WRONG_STATE
-        reasons = [reason.zh for reason in refusal.reasons]
-        raise Refused(answer, data=_standing(order, event=event, role=role, reasons=reasons)) from refusal
-    now = utcnow()
-    order.phase_since = order.updated_at = now
-    # A side that took a finished order off its lists sees it again when something new happens to it.
-    order.hidden_by_buyer = order.hidden_by_seller = False
-    if order.closed:
-        order.closed_reason = event.value
-    order.history_length += 1
-    _record(session, order, event=event.value, role=role, actor_id=actor_id, source=step.source, note=note)
-    if any(move.target == Pot.GATEWAY for move in step.moves):
-        leave_refund(session, order_id=order.id, reason=event.value)
-    _fire_good(session, good, step.good_event)
-    return step
-
-
-def _fire_good(session: Session, good: Good, event: GoodEvent | None) -> None:
-    if event is None:
-        return
-    good_flow.fire(good, event, GoodRole.SYSTEM)
-    good.updated_at = utcnow()
-    leave(session, Topic.SEARCH_INDEX, good.id)
-
-
-def _record(
-    session: Session,
-    order: Order,
-    *,
-    event: str,
-    role: Role,
-    actor_id: int | None,
-    source: OrderPhase | None,
-    note: str = "",
-) -> None:
-    session.add(
-        OrderEventRecord(
-            order_id=order.id,
-            sequence=order.history_length,
-            event=event,
-            role=role.value,
-            actor_id=actor_id,
-            from_bill=source.bill if source else None,
-            from_order=source.goods if source else None,
-            to_bill=order.bill_status,
-            to_order=order.order_status,
-            closed=order.closed,
-            note=note,
-            at=order.updated_at,
-        )
-    )
 
 
 def _add_waybill(
@@ -285,19 +326,6 @@ def _add_waybill(
             created_at=order.updated_at,
         )
     )
-
-
-def _standing(order: Order, *, event: str, role: Role, reasons: list[str]) -> dict[str, Any]:
-    """What a refused client needs to know: why, where the order stands, what it may do instead."""
-    phase = order.phase
-    return {
-        "event": str(event),
-        "bill_status": phase.bill,
-        "order_status": phase.goods,
-        "closed": phase.closed,
-        "reasons": reasons,
-        "allowed": [each.value for each in served(phase, role, facts_of(order))],
-    }
 
 
 def _settled_mode(offered: int, wanted: int | None) -> TradeMode:

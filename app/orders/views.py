@@ -1,16 +1,39 @@
 """The order URLs."""
 
+from flask import Response
+from werkzeug.datastructures import FileStorage
+
 from app.answers import Answer
+from app.goods.pictures import read_rendition
+from app.goods.storage import picture_storage
 from app.orders import queries, service
-from app.orders.lifecycle import STATES
-from app.orders.schemas import BuyIn, OrderDetailOut, OrderOut, OrderQuery, RefundIn, ReturnIn, ShipIn, StateOut
+from app.orders.diagram import order_diagram
+from app.orders.evidence import evidence_rendition
+from app.orders.lifecycle import REFUND_REASONS, STATES
+from app.orders.schemas import (
+    BuyIn,
+    DiagramQuery,
+    DisputeIn,
+    HandoverIn,
+    OrderDetailOut,
+    OrderOut,
+    OrderQuery,
+    RefundIn,
+    RefundReasonsOut,
+    RejectIn,
+    ReturnIn,
+    ShipIn,
+    StateOut,
+)
 from app.web.api import Api
 from app.web.auth import Actor, Auth
 from app.web.paging import Page, page_of
-from statemachine import Role
+from statemachine import OrderEvent, Role
+from statemachine.order import ORDER_TEXT
 
 api = Api("orders", __name__, tag="订单")
 
+_DIAGRAM_TYPES = {"svg": "image/svg+xml", "mermaid": "text/vnd.mermaid; charset=utf-8"}
 _STEP = (Answer.NO_SUCH_ORDER, Answer.FORBIDDEN, Answer.WRONG_STATE)
 
 
@@ -33,6 +56,8 @@ def bill_status() -> list[StateOut]:
         Answer.TRADE_MODE_REFUSED,
         Answer.NO_SUCH_ADDRESS,
         Answer.NO_SUCH_USER,
+        Answer.TOO_MANY_UNPAID,
+        Answer.TOO_MANY_EXPIRED,
     ),
 )
 def buy(*, actor: Actor, good_id: int, body: BuyIn) -> OrderOut:
@@ -84,7 +109,11 @@ def detail(*, actor: Actor, order_id: int) -> OrderDetailOut:
 
 
 @api.post(
-    "/api/cancel_order/<id:order_id>/", auth=Auth.USER, out=OrderOut, answer=Answer.ORDER_CANCELLED, refuses=_STEP
+    "/api/cancel_order/<id:order_id>/",
+    auth=Auth.USER,
+    out=OrderOut,
+    answer=Answer.ORDER_CANCELLED,
+    refuses=(*_STEP, Answer.GATEWAY_UNAVAILABLE, Answer.BUSY),
 )
 def cancel(*, actor: Actor, order_id: int) -> OrderOut:
     """Cancel an order that is not paid yet."""
@@ -129,14 +158,185 @@ def receive(*, actor: Actor, order_id: int) -> OrderOut:
     "/api/buyer_motion_drawback/<id:order_id>",
     auth=Auth.USER,
     body=RefundIn,
+    files="pictures",
     out=OrderOut,
     answer=Answer.REFUND_REQUESTED,
     refuses=_STEP,
 )
-def ask_refund(*, actor: Actor, order_id: int, body: RefundIn) -> OrderOut:
-    """The buyer asks for the money back."""
-    service.request_refund(actor_id=actor.id, order_id=order_id, reason=body.reason, description=body.description)
+def ask_refund(*, actor: Actor, order_id: int, body: RefundIn, files: list[FileStorage]) -> OrderOut:
+    """The buyer asks for the money back, with pictures as evidence."""
+    service.request_refund(
+        actor_id=actor.id,
+        order_id=order_id,
+        reason=body.reason,
+        description=body.description,
+        uploads=[file.stream for file in files],
+    )
     return queries.order_of(user_id=actor.id, order_id=order_id)
+
+
+@api.get("/api/refund_reasons/", out=list[RefundReasonsOut], answer=Answer.REASONS_FOUND)
+def refund_reasons() -> list[RefundReasonsOut]:
+    """The reasons that a buyer is offered, by where the goods are. Other words are taken as well."""
+    return [
+        {"order_status": status.value, "order_status_text": ORDER_TEXT[status], "reasons": list(reasons)}
+        for status, reasons in REFUND_REASONS.items()
+    ]
+
+
+@api.post(
+    "/api/buyer_withdraw_drawback/<id:order_id>/",
+    auth=Auth.USER,
+    out=OrderOut,
+    answer=Answer.REFUND_WITHDRAWN,
+    refuses=_STEP,
+)
+def withdraw_refund(*, actor: Actor, order_id: int) -> OrderOut:
+    """The buyer takes the request for a refund back."""
+    service.withdraw_refund(actor_id=actor.id, order_id=order_id)
+    return queries.order_of(user_id=actor.id, order_id=order_id)
+
+
+@api.post(
+    "/api/seller_reject_drawback/<id:order_id>/",
+    auth=Auth.USER,
+    body=RejectIn,
+    out=OrderOut,
+    answer=Answer.REFUND_REJECTED,
+    refuses=_STEP,
+)
+def reject_refund(*, actor: Actor, order_id: int, body: RejectIn) -> OrderOut:
+    """The seller refuses the refund and says why."""
+    service.reject_refund(actor_id=actor.id, order_id=order_id, reason=body.reason)
+    return queries.order_of(user_id=actor.id, order_id=order_id)
+
+
+@api.post(
+    "/api/seller_approve_drawback/<id:order_id>/",
+    auth=Auth.USER,
+    out=OrderOut,
+    answer=Answer.REFUND_APPROVED,
+    refuses=_STEP,
+)
+def approve_refund(*, actor: Actor, order_id: int) -> OrderOut:
+    """The seller grants the refund without a return."""
+    service.approve_refund(actor_id=actor.id, order_id=order_id)
+    return queries.order_of(user_id=actor.id, order_id=order_id)
+
+
+@api.post(
+    "/api/dispute_order/<id:order_id>/",
+    auth=Auth.USER,
+    body=DisputeIn,
+    files="pictures",
+    out=OrderOut,
+    answer=Answer.DISPUTE_RAISED,
+    refuses=_STEP,
+)
+def dispute(*, actor: Actor, order_id: int, body: DisputeIn, files: list[FileStorage]) -> OrderOut:
+    """Either side calls staff; the clocks of the refund stop."""
+    _raise_dispute(actor=actor, order_id=order_id, event=OrderEvent.DISPUTE, body=body, files=files)
+    return queries.order_of(user_id=actor.id, order_id=order_id)
+
+
+@api.post(
+    "/api/seller_contest_drawback/<id:order_id>/",
+    auth=Auth.USER,
+    body=DisputeIn,
+    files="pictures",
+    out=OrderOut,
+    answer=Answer.RETURN_CONTESTED,
+    refuses=_STEP,
+)
+def contest_return(*, actor: Actor, order_id: int, body: DisputeIn, files: list[FileStorage]) -> OrderOut:
+    """The seller contests the parcel that came back; staff decide."""
+    _raise_dispute(actor=actor, order_id=order_id, event=OrderEvent.CONTEST_RETURN, body=body, files=files)
+    return queries.order_of(user_id=actor.id, order_id=order_id)
+
+
+def _raise_dispute(
+    *, actor: Actor, order_id: int, event: OrderEvent, body: DisputeIn, files: list[FileStorage]
+) -> None:
+    service.raise_dispute(
+        actor_id=actor.id,
+        order_id=order_id,
+        event=event,
+        reason=body.reason,
+        description=body.description,
+        uploads=[file.stream for file in files],
+    )
+
+
+@api.post(
+    "/api/buyer_extend_receipt/<id:order_id>/",
+    auth=Auth.USER,
+    out=OrderOut,
+    answer=Answer.RECEIPT_EXTENDED,
+    refuses=_STEP,
+)
+def extend_receipt(*, actor: Actor, order_id: int) -> OrderOut:
+    """The buyer gets the time for receipt once more, once per order."""
+    service.extend_receipt(actor_id=actor.id, order_id=order_id)
+    return queries.order_of(user_id=actor.id, order_id=order_id)
+
+
+@api.post(
+    "/api/seller_hand_over/<id:order_id>/",
+    auth=Auth.USER,
+    body=HandoverIn,
+    out=OrderOut,
+    answer=Answer.GOODS_HANDED_OVER,
+    refuses=(*_STEP, Answer.HANDOVER_CODE_WRONG, Answer.HANDOVER_LOCKED),
+)
+def hand_over(*, actor: Actor, order_id: int, body: HandoverIn) -> OrderOut:
+    """当面交易: the seller confirms the handover with the code that the buyer told."""
+    service.hand_over(actor_id=actor.id, order_id=order_id, code=body.code)
+    return queries.order_of(user_id=actor.id, order_id=order_id)
+
+
+@api.post(
+    "/api/buyer_handover_code/<id:order_id>/",
+    auth=Auth.USER,
+    out=OrderDetailOut,
+    answer=Answer.HANDOVER_CODE_MADE,
+    refuses=_STEP,
+)
+def renew_handover_code(*, actor: Actor, order_id: int) -> OrderDetailOut:
+    """当面交易: a new code for the buyer; the one before is worth nothing any more."""
+    service.renew_handover_code(actor_id=actor.id, order_id=order_id)
+    return queries.order_detail(user_id=actor.id, order_id=order_id)
+
+
+@api.get(
+    "/api/evidence/<id:pic_id>/",
+    auth=Auth.USER,
+    refuses=(Answer.NO_SUCH_PICTURE,),
+    media=("image/jpeg", "image/webp"),
+)
+def evidence(*, actor: Actor, pic_id: int) -> Response:
+    """A picture that goes with a refund request or a dispute; for both sides and staff."""
+    rendition = evidence_rendition(picture_id=pic_id, user_id=actor.id)
+    response = Response(read_rendition(picture_storage(), rendition), mimetype=rendition.content_type)
+    response.headers["Cache-Control"] = "private, max-age=3600"
+    response.headers["Content-Disposition"] = "inline"
+    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    return response
+
+
+@api.get(
+    "/api/order/<id:order_id>/diagram",
+    auth=Auth.USER,
+    query=DiagramQuery,
+    refuses=(Answer.NO_SUCH_ORDER,),
+    media=("image/svg+xml", "text/vnd.mermaid; charset=utf-8"),
+)
+def diagram(*, actor: Actor, order_id: int, query: DiagramQuery) -> Response:
+    """The order's own way through its machine, as a picture or as Mermaid text."""
+    drawn = order_diagram(user_id=actor.id, order_id=order_id, form=query.format)
+    response = Response(drawn, content_type=_DIAGRAM_TYPES[query.format])
+    response.headers["Cache-Control"] = "private, no-store"
+    response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+    return response
 
 
 @api.post(

@@ -16,11 +16,12 @@ from app.database import transaction
 from app.goods.models import Good
 from app.goods.service import release_good
 from app.moderation.service import check_good, conclude_good, revision_in_review
-from app.money.models import Payment
+from app.money.gateway import notification_url
+from app.money.models import Payment, PaymentState
+from app.money.payments import take_paid_trade
 from app.money.sandbox.messages import notification_fields_for
 from app.money.sandbox.settings import SandboxSettings
 from app.money.sandbox.store import Store
-from app.money.service import notification_url
 from app.orders import service as orders
 from app.orders.models import Order
 from app.seed import DEMO_PASSWORD
@@ -121,17 +122,16 @@ def _pay(*, order_id: int, books: Store, **_: Any) -> None:
             now=time.time(),
         )
         paid = books.pay(trade.cashier_token, now=time.time())
-        session.add(
-            Payment(
-                order_id=order.id,
-                out_trade_no=order.order_no,
-                amount=order.amount,
-                trade_no=paid.trade_no,
-                paid_at=now,
-                created_at=now,
-            )
+        payment = Payment(
+            order_id=order.id,
+            state=PaymentState.OPEN.value,
+            out_trade_no=order.order_no,
+            amount=order.amount,
+            created_at=now,
         )
-        orders.mark_paid(session, order_id=order_id)
+        session.add(payment)
+        session.flush()
+        take_paid_trade(session, payment, trade_no=paid.trade_no, paid_at=now)
 
 
 def _ship(*, order_id: int, seller_id: int, addresses: dict[int, int], **_: Any) -> None:

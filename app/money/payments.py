@@ -1,0 +1,360 @@
+"""Payments: starting one, believing what the gateway says of it, closing it, asking about those it did not tell of.
+
+An order has a row per attempt to pay it. What the gateway says is believed only after signature, application, seller,
+number and amount were checked; every notification is recorded. Repeating any of these functions changes nothing more.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from flask import current_app
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.orm import Session
+
+from app.answers import Answer, Refused
+from app.clock import utcnow
+from app.database import row_or_none, transaction
+from app.ledger.models import AccountKind
+from app.ledger.service import Posting, Transfer, order_account, post
+from app.money.gateway import gateway, notification_url
+from app.money.gateways.base import (
+    GatewayRefused,
+    GatewayUnavailable,
+    NotificationRefused,
+    TradeStatus,
+)
+from app.money.models import PAID_LATE, GatewayNotification, Payment, PaymentState
+from app.money.refunds import leave_refund_of
+from app.orders.models import Order
+from app.orders.transitions import Deed, fire, lock_order
+from statemachine import BillStatus, OrderEvent, Role, order_flow
+
+log = structlog.get_logger(__name__)
+
+# A notification that is not believed may come from anybody and carry anything.
+_RECORDED_FIELDS: Final = 60
+_RECORDED_LENGTH: Final = 512
+
+_QUERIES_AT_ONCE: Final = 50
+_LONGEST_QUERY_WAIT: Final = timedelta(hours=1)
+# The gateway closes a trade at its expiry; what it does not know of a day later was never opened.
+_FORGOTTEN_AFTER: Final = timedelta(days=1)
+_CLOSE_WAIT: Final = 5  # seconds after which a client may ask again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """What the cashier shows: money in fen, moments in UTC."""
+
+    order_id: int
+    order_no: str
+    title: str
+    picture_id: int | None
+    price: int
+    freight: int
+    amount: int
+    payable: bool
+    paid: bool
+    closed: bool
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trade:
+    """What the gateway says of one attempt, in a notification or when asked."""
+
+    trade_no: str
+    amount: int
+    status: TradeStatus
+    paid_at: datetime | None
+
+
+def bill_of(*, order_id: int, buyer_id: int | None = None) -> Bill:
+    """The bill of an order. With `buyer_id`, only for that buyer. Raises NO_SUCH_ORDER."""
+    row = row_or_none(select(Order.__table__).where(Order.id == order_id))
+    if row is None or (buyer_id is not None and row.buyer_id != buyer_id):
+        raise Refused(Answer.NO_SUCH_ORDER)
+    unpaid = row.bill_status == BillStatus.UNPAID
+    expires_at = row.deadline_at if unpaid and row.deadline_at else row.phase_since
+    return Bill(
+        order_id=row.id,
+        order_no=row.order_no,
+        title=row.good_title,
+        picture_id=row.good_picture_id,
+        price=row.price,
+        freight=row.freight,
+        amount=row.amount,
+        payable=unpaid and not row.closed and utcnow() < expires_at,
+        paid=not unpaid,
+        closed=row.closed,
+        expires_at=expires_at,
+    )
+
+
+def start_payment(*, buyer_id: int, order_id: int, return_url: str) -> str:
+    """The gateway's cashier for an unpaid order, as a URL. Starting again continues the attempt that is still open.
+
+    Raises NO_SUCH_ORDER, WRONG_STATE once it is paid or closed, PAYMENT_LATE after the time for paying.
+    """
+    with transaction() as session:
+        order = session.scalar(select(Order).where(Order.id == order_id).with_for_update())
+        if order is None or order.buyer_id != buyer_id:
+            raise Refused(Answer.NO_SUCH_ORDER)
+        reasons = order_flow.why_not(order.phase, OrderEvent.PAY, Role.GATEWAY)
+        if reasons:
+            raise Refused(Answer.WRONG_STATE, data={"reasons": [reason.zh for reason in reasons]})
+        if order.deadline_at is None or utcnow() >= order.deadline_at:
+            raise Refused(Answer.PAYMENT_LATE)
+        payment = open_attempt(session, order_id) or _new_attempt(session, order)
+        return gateway().page_pay_url(
+            out_trade_no=payment.out_trade_no,
+            amount_fen=payment.amount,
+            subject=order.good_title,
+            notify_url=notification_url(),
+            return_url=return_url,
+            expires_at=order.deadline_at,
+        )
+
+
+def open_attempt(session: Session, order_id: int) -> Payment | None:
+    """The attempt that may still be paid, if there is one."""
+    statement = select(Payment).where(Payment.order_id == order_id, Payment.state == PaymentState.OPEN.value)
+    return session.scalar(statement)
+
+
+def _new_attempt(session: Session, order: Order) -> Payment:
+    earlier = session.scalar(select(func.count()).select_from(Payment).where(Payment.order_id == order.id)) or 0
+    now = utcnow()
+    payment = Payment(
+        order_id=order.id,
+        attempt=earlier + 1,
+        state=PaymentState.OPEN.value,
+        out_trade_no=order.order_no if earlier == 0 else f"{order.order_no}_{earlier + 1}",
+        amount=order.amount,
+        query_at=now + _query_after(),
+        created_at=now,
+    )
+    session.add(payment)
+    session.flush()
+    return payment
+
+
+def take_notification(*, form: Mapping[str, str]) -> bool:
+    """Take the gateway's notification; True once it needs no repetition.
+
+    A believed payment moves its order to (2, 6). One for an order that was closed or paid meanwhile is paid back. A
+    forged or contradicting one is recorded with the reason and changes nothing else (False).
+    """
+    try:
+        notification = gateway().read_notification(form)
+    except NotificationRefused as refusal:
+        with transaction() as session:
+            _record(session, form, refusal=str(refusal))
+        log.warning("notification_refused", reason=refusal.reason.value, field=refusal.code)
+        return False
+    trade = Trade(
+        trade_no=notification.trade_no,
+        amount=notification.amount_fen,
+        status=notification.status,
+        paid_at=notification.paid_at,
+    )
+    with transaction() as session:
+        payment = session.scalar(select(Payment).where(Payment.out_trade_no == notification.out_trade_no))
+        contradiction = _contradiction(payment, trade)
+        _record(session, form, refusal=contradiction)
+        if payment is None or contradiction is not None:
+            log.warning("notification_refused", reason=contradiction)
+            return False
+        if notification.refunded_fen == 0:
+            _settle(session, payment, trade)
+    return True
+
+
+def close_open_trade(*, order_id: int) -> None:
+    """Close the attempt that may still be paid, at the gateway first, so that its order can be closed.
+
+    Where the gateway has been paid meanwhile, the payment is taken instead. Raises GATEWAY_UNAVAILABLE.
+    """
+    payment = row_or_none(
+        select(Payment.id, Payment.out_trade_no).where(
+            Payment.order_id == order_id, Payment.state == PaymentState.OPEN.value
+        )
+    )
+    if payment is None:
+        return
+    try:
+        known = gateway().close(payment.out_trade_no)
+    except GatewayRefused:
+        # It waits for no payer: mostly because it was paid a moment ago.
+        _ask(payment.id, payment.out_trade_no)
+        return
+    except GatewayUnavailable as error:
+        log.warning("gateway_unavailable", reason=str(error))
+        raise Refused(Answer.GATEWAY_UNAVAILABLE, retry_after=_CLOSE_WAIT) from error
+    with transaction() as session:
+        _, found = _locked(session, payment.id)
+        if found.state == PaymentState.OPEN:
+            found.state = PaymentState.CLOSED.value
+            # A trade that the gateway does not know yet can be opened, and paid, until its time is over.
+            found.query_at = None if known else found.query_at
+
+
+def query_due_payments() -> int:
+    """Ask the gateway about attempts of which it has not told us in time; returns how many. For the periodic job.
+
+    Those of which it has not heard a day after their time, and those that are closed or paid, are not asked for again.
+    """
+    with transaction() as session:
+        due = session.scalars(
+            select(Payment)
+            .where(Payment.query_at <= utcnow())
+            .order_by(Payment.query_at)
+            .limit(_QUERIES_AT_ONCE)
+            .with_for_update(skip_locked=True)
+        ).all()
+        for payment in due:
+            # Claimed: another job leaves it alone meanwhile, and one that dies loses nothing.
+            payment.query_at = utcnow() + min(_query_after() * 2**payment.queries, _LONGEST_QUERY_WAIT)
+            payment.queries += 1
+        claimed = [(payment.id, payment.out_trade_no) for payment in due]
+    for payment_id, out_trade_no in claimed:
+        try:
+            _ask(payment_id, out_trade_no)
+        except Refused:
+            break  # the gateway is away: all others wait for their next turn
+        except GatewayRefused as error:
+            log.error("payment_query_refused", payment_id=payment_id, reason=str(error))  # noqa: TRY400 - its no says all
+    return len(claimed)
+
+
+def purge_refused_notifications() -> int:
+    """Delete refused notifications that are older than NOTIFICATION_RECORD_LIFETIME; returns how many."""
+    lifetime = timedelta(seconds=current_app.extensions["saltfish.settings"].notification_record_lifetime)
+    with transaction() as session:
+        statement = (
+            delete(GatewayNotification)
+            .where(GatewayNotification.refusal.is_not(None), GatewayNotification.received_at < utcnow() - lifetime)
+            .returning(GatewayNotification.id)
+        )
+        return len(session.scalars(statement).all())
+
+
+def _query_after() -> timedelta:
+    return timedelta(seconds=current_app.extensions["saltfish.settings"].payment_query_after)
+
+
+def _ask(payment_id: int, out_trade_no: str) -> None:
+    """Ask the gateway about an attempt and take what it says. Raises GATEWAY_UNAVAILABLE, GatewayRefused."""
+    try:
+        answer = gateway().query(out_trade_no)
+        if answer is not None and answer.status is TradeStatus.WAIT_BUYER_PAY and not _still_wanted(payment_id):
+            gateway().close(out_trade_no)
+            answer = gateway().query(out_trade_no)
+    except GatewayUnavailable as error:
+        log.warning("gateway_unavailable", reason=str(error))
+        raise Refused(Answer.GATEWAY_UNAVAILABLE, retry_after=_CLOSE_WAIT) from error
+    with transaction() as session:
+        if answer is None:
+            _forget(session, payment_id)
+            return
+        trade = Trade(trade_no=answer.trade_no, amount=answer.amount_fen, status=answer.status, paid_at=answer.paid_at)
+        payment = session.get_one(Payment, payment_id)
+        contradiction = _contradiction(payment, trade)
+        if contradiction is not None:
+            log.error("payment_query_contradicts", payment_id=payment_id, reason=contradiction)
+            return
+        _settle(session, payment, trade)
+
+
+def _still_wanted(payment_id: int) -> bool:
+    row = row_or_none(
+        select(Order.bill_status, Order.closed)
+        .join(Payment, Payment.order_id == Order.id)
+        .where(Payment.id == payment_id)
+    )
+    return row is not None and row.bill_status == BillStatus.UNPAID and not row.closed
+
+
+def _forget(session: Session, payment_id: int) -> None:
+    """The gateway knows nothing of this attempt; once it cannot be opened any more, that is final."""
+    order, payment = _locked(session, payment_id)
+    if payment.state != PaymentState.PAID and utcnow() > payment.created_at + _FORGOTTEN_AFTER and order.closed:
+        payment.state = PaymentState.CLOSED.value
+        payment.query_at = None
+
+
+def _contradiction(payment: Payment | None, trade: Trade) -> str | None:
+    if payment is None:
+        return "unknown_trade"
+    if payment.amount != trade.amount:
+        return "other_amount"
+    return None
+
+
+def _locked(session: Session, payment_id: int) -> tuple[Order, Payment]:
+    """The attempt and its order, locked: good and order first, as everywhere."""
+    order_id = session.scalars(select(Payment.order_id).where(Payment.id == payment_id)).one()
+    _, order = lock_order(session, order_id)
+    return order, session.get_one(Payment, payment_id, with_for_update=True, populate_existing=True)
+
+
+def _settle(session: Session, payment: Payment, trade: Trade) -> None:
+    """Take what the gateway says of an attempt whose amount is right; again and again without effect."""
+    good, order = lock_order(session, payment.order_id)
+    session.refresh(payment, with_for_update=True)
+    if payment.state == PaymentState.PAID:
+        return
+    if trade.status.paid:
+        payment.state = PaymentState.PAID.value
+        payment.paid_at = trade.paid_at or utcnow()
+        payment.trade_no = trade.trade_no
+        payment.query_at = None
+        session.flush()
+        if order_flow.why_not(order.phase, OrderEvent.PAY, Role.GATEWAY):
+            _pay_back(session, payment)
+        else:
+            fire(session, good, order, Deed(event=OrderEvent.PAY, role=Role.GATEWAY))
+    elif trade.status is TradeStatus.TRADE_CLOSED:
+        payment.state = PaymentState.CLOSED.value
+        payment.trade_no = trade.trade_no
+        payment.query_at = None
+
+
+def take_paid_trade(session: Session, payment: Payment, *, trade_no: str, paid_at: datetime) -> None:
+    """Take a payment that the caller knows to be made (the demo market's), in the caller's transaction."""
+    trade = Trade(trade_no=trade_no, amount=payment.amount, status=TradeStatus.TRADE_SUCCESS, paid_at=paid_at)
+    _settle(session, payment, trade)
+
+
+def _pay_back(session: Session, payment: Payment) -> None:
+    """The order is closed, or paid by another attempt: the money goes straight back."""
+    log.warning(PAID_LATE, order_id=payment.order_id, payment_id=payment.id)
+    transfer = Transfer(
+        order_account(AccountKind.GATEWAY_CLEARING, payment.order_id),
+        order_account(AccountKind.REFUND_CLEARING, payment.order_id),
+        payment.amount,
+    )
+    posting = Posting(
+        key=f"payment:{payment.id}:late", kind=PAID_LATE, order_id=payment.order_id, transfers=(transfer,)
+    )
+    leave_refund_of(session, payment, reason=PAID_LATE)
+    post(session, [posting], at=utcnow())
+
+
+def _record(session: Session, form: Mapping[str, str], *, refusal: str | None) -> None:
+    fields = {
+        name[:_RECORDED_LENGTH].replace("\x00", ""): str(value)[:_RECORDED_LENGTH].replace("\x00", "")
+        for name, value in list(form.items())[:_RECORDED_FIELDS]
+    }
+    session.execute(
+        insert(GatewayNotification).values(
+            out_trade_no=fields.get("out_trade_no", "")[:64],
+            trade_no=fields.get("trade_no", "")[:64],
+            fields=fields,
+            refusal=refusal,
+            received_at=utcnow(),
+        )
+    )

@@ -1,0 +1,199 @@
+"""What the clock does to orders: due deadlines fire as *system*, due reminders are sent.
+
+The deadline is a column of the order, so nothing is lost while every process is down, and nothing waits in Valkey.
+Sweeps may run at the same time: they pass over rows that somebody else holds, and check clock and state under the
+lock.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy import Select, exists, select, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from app.answers import Refused
+from app.clock import shown, utcnow
+from app.database import rows, transaction
+from app.goods.models import Good
+from app.ledger.service import Posting, post
+from app.money.models import Payment, PaymentState
+from app.money.payments import close_open_trade, open_attempt
+from app.notifications.models import NotificationKind
+from app.notifications.service import notify
+from app.orders.models import Order
+from app.orders.queries import facts_of
+from app.orders.transitions import Deed, apply
+from statemachine import OrderEvent, Role, order_flow
+
+log = structlog.get_logger(__name__)
+
+BATCH: Final = 50
+"""Orders in one database transaction."""
+
+_PUT_OFF: Final = timedelta(minutes=10)
+
+_CLOSES_A_TRADE: Final = (
+    exists().where(Payment.order_id == Order.id, Payment.state == PaymentState.OPEN.value).correlate(Order)
+)
+
+
+def fire_due(*, limit: int) -> int:
+    """Fire what is due on at most `limit` orders, the longest overdue first; returns on how many it did.
+
+    Unpaid orders whose trade at the gateway is still open come one by one, after all others: the trade is closed
+    first, and while the gateway is away they wait.
+    """
+    fired = 0
+    while fired < limit:
+        try:
+            batch = _fire_batch(_due().limit(min(BATCH, limit - fired)))
+        except DBAPIError:
+            raise
+        except Exception:  # an order that cannot take its step must hold up no other, whatever is wrong with it
+            log.exception("deadline_batch_failed")
+            batch = _fire_singly(min(BATCH, limit - fired))
+        fired += batch
+        if batch == 0:
+            break
+    return fired + _expire_with_open_trades(limit - fired)
+
+
+def _due() -> Select[tuple[Order, Good]]:
+    """Due orders with their goods, locked. Whoever holds either is about to change both; the next sweep looks again."""
+    return (
+        select(Order, Good)
+        .join(Good, Good.id == Order.good_id)
+        .where(Order.deadline_at <= utcnow(), ~_CLOSES_A_TRADE)
+        .order_by(Order.deadline_at)
+        .with_for_update(of=(Good, Order), skip_locked=True)
+        .execution_options(populate_existing=True)
+    )
+
+
+def _fire_batch(locking: Select[tuple[Order, Good]]) -> int:
+    with transaction() as session:
+        locked = session.execute(locking).all()
+        postings: list[Posting] = []
+        for order, good in locked:
+            postings += _fire_one(session, good, order)
+        # All bookings together: one batch locks its accounts once, in their order.
+        post(session, postings, at=utcnow())
+        return len(locked)
+
+
+def _fire_singly(size: int) -> int:
+    due = rows(
+        select(Order.id).where(Order.deadline_at <= utcnow(), ~_CLOSES_A_TRADE).order_by(Order.deadline_at).limit(size)
+    )
+    for row in due:
+        try:
+            _fire_batch(_due().where(Order.id == row.id))
+        except DBAPIError:
+            raise
+        except Exception:  # as above; it is logged, and due again in a while
+            log.exception("deadline_failed", order_id=row.id)
+            with transaction() as session:
+                session.execute(
+                    update(Order).where(Order.id == row.id).values(deadline_at=utcnow() + _PUT_OFF, remind_at=None)
+                )
+    return len(due)
+
+
+def _fire_one(session: Session, good: Good, order: Order) -> list[Posting]:
+    """Fire the clock of a locked order, if it is still due. Its bookings are the caller's to post."""
+    clock = order_flow.deadline(order.phase, facts_of(order))
+    if clock is None or order.deadline_at is None or order.deadline_at > utcnow():
+        # Not what the machine says: without this the sweep would find it for ever.
+        log.error("deadline_without_clock", order_id=order.id, phase=tuple(order.phase))
+        order.deadline_at = order.remind_at = None
+        return []
+    _, postings = apply(session, good, order, Deed(event=clock.event, role=Role.SYSTEM))
+    log.info("deadline_fired", order_id=order.id, what=clock.event.value)
+    return postings
+
+
+def _expire_with_open_trades(limit: int) -> int:
+    due = rows(
+        select(Order.id)
+        .where(Order.deadline_at <= utcnow(), _CLOSES_A_TRADE)
+        .order_by(Order.deadline_at)
+        .limit(max(limit, 0))
+    )
+    expired = 0
+    for row in due:
+        try:
+            close_open_trade(order_id=row.id)
+        except Refused as refusal:
+            log.warning("expiry_waits_for_the_gateway", order_id=row.id, reason=refusal.answer.name)
+            break
+        expired += _expire(row.id)
+    return expired
+
+
+def _expire(order_id: int) -> int:
+    with transaction() as session:
+        statement = (
+            select(Order, Good)
+            .join(Good, Good.id == Order.good_id)
+            .where(Order.id == order_id, Order.deadline_at <= utcnow())
+            .with_for_update(of=(Good, Order), skip_locked=True)
+            .execution_options(populate_existing=True)
+        )
+        locked = session.execute(statement).one_or_none()
+        # Paid while we closed the trade, or the buyer opened another one: the next sweep looks again.
+        if locked is None or open_attempt(session, order_id) is not None:
+            return 0
+        order, good = locked
+        if order.phase.bill != 1:
+            return 0
+        post(session, _fire_one(session, good, order), at=utcnow())
+        return 1
+
+
+def remind_due(*, limit: int) -> int:
+    """Tell whom it concerns of deadlines that come near; returns how many were told. Once per deadline."""
+    told = 0
+    with transaction() as session:
+        due: Sequence[Order] = session.scalars(
+            select(Order)
+            .where(Order.remind_at <= utcnow())
+            .order_by(Order.remind_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        ).all()
+        for order in due:
+            order.remind_at = None
+            clock = order_flow.deadline(order.phase, facts_of(order))
+            if clock is None or order.deadline_at is None or order.deadline_at <= utcnow():
+                continue
+            notify(
+                session,
+                user_id=order.buyer_id if clock.reminder.role == Role.BUYER else order.seller_id,
+                kind=NotificationKind.REMINDER,
+                title=f"{clock.text.zh}:{order.good_title}"[:80],
+                text=_REMINDERS[clock.event].format(title=order.good_title, at=_minute(order.deadline_at)),
+                order_id=order.id,
+                event=clock.event.value,
+            )
+            told += 1
+    return told
+
+
+def _minute(moment: datetime) -> str:
+    """`11月22日 20:15` in Shanghai."""
+    text = shown(moment)
+    return f"{int(text[5:7])}月{int(text[8:10])}日 {text[11:16]}"
+
+
+_REMINDERS: Final = {
+    OrderEvent.EXPIRE: "“{title}”请在 {at} 前付款,逾期订单将自动取消。",
+    OrderEvent.REFUND_UNSHIPPED: "买家已付款的“{title}”请在 {at} 前发货或交货,逾期将自动退款给买家。",
+    OrderEvent.RECEIVE: "“{title}”将于 {at} 自动确认收货,如未收到或有问题请及时延长收货或申请退款。",
+    OrderEvent.SETTLE: "“{title}”的售后期将于 {at} 结束,之后不能再申请退款。",
+    OrderEvent.APPROVE_REFUND: "买家申请退款的“{title}”请在 {at} 前处理,逾期将自动退款给买家。",
+    OrderEvent.LAPSE: "“{title}”请在 {at} 前寄回并填写运单,逾期退款申请将自动关闭。",
+    OrderEvent.ACCEPT_RETURN: "买家已寄回“{title}”,请在 {at} 前确认收货或提出异议,逾期将自动退款给买家。",
+}

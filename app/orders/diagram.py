@@ -1,0 +1,44 @@
+"""An order's own way through the machine, drawn from its history."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal
+
+from sqlalchemy import Row, select
+
+from app.accounts.queries import is_staff
+from app.answers import Answer, Refused
+from app.database import row_or_none, rows
+from app.orders.models import Order, OrderEventRecord
+from statemachine import ORDER, OrderPhase
+from statemachine.export import mermaid, svg
+from statemachine.way import Passage, Way
+
+DiagramForm = Literal["svg", "mermaid"]
+
+_RENDER: Final[Mapping[DiagramForm, Callable[[Way[OrderPhase]], str]]] = {
+    "svg": lambda way: svg.render(ORDER, "zh", way=way),
+    "mermaid": lambda way: mermaid.render(ORDER, "zh", way=way),
+}
+
+
+def order_diagram(*, user_id: int, order_id: int, form: DiagramForm) -> str:
+    """The whole machine with this order's steps marked and numbered, as text in `form`.
+
+    For the buyer, the seller and our staff. Raises NO_SUCH_ORDER, for strangers too.
+    """
+    order = row_or_none(select(Order.buyer_id, Order.seller_id).where(Order.id == order_id))
+    if order is None or (user_id not in (order.buyer_id, order.seller_id) and not is_staff(user_id)):
+        raise Refused(Answer.NO_SUCH_ORDER)
+    records = rows(
+        select(OrderEventRecord.__table__)
+        .where(OrderEventRecord.order_id == order_id)
+        .order_by(OrderEventRecord.sequence)
+    )
+    return _RENDER[form]([_passage(record) for record in records])
+
+
+def _passage(record: Row[Any]) -> Passage[OrderPhase]:
+    # Nothing happens to a closed order, so no step has a closed source.
+    source = None if record.from_bill is None else OrderPhase(record.from_bill, record.from_order)
+    target = OrderPhase(record.to_bill, record.to_order, record.closed)
+    return Passage(record.event, record.role, source, target)

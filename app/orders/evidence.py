@@ -1,0 +1,66 @@
+"""Pictures that go with a refund request or a dispute. Both sides and staff see them, nobody else."""
+
+from collections.abc import Sequence
+from typing import IO
+
+from flask import current_app
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.accounts.queries import is_staff
+from app.answers import Answer, Refused, field_errors
+from app.database import row_or_none
+from app.goods.pictures import PicturesRefused, PreparedPicture, Rendition, prepare_all
+from app.orders.models import EvidencePicture, Order
+
+
+def prepare_evidence(uploads: Sequence[IO[bytes]]) -> list[PreparedPicture]:
+    """The pictures as they will be stored; raises MALFORMED with a reason per bad one."""
+    settings = current_app.extensions["saltfish.settings"]
+    try:
+        return prepare_all(
+            uploads, bytes_limit=settings.picture_bytes_limit, pixels_limit=settings.picture_pixels_limit
+        )
+    except PicturesRefused as refusal:
+        raise Refused(Answer.MALFORMED, data=field_errors(pictures=refusal.reasons)) from refusal
+
+
+def add_evidence(
+    session: Session,
+    order: Order,
+    pictures: Sequence[PreparedPicture],
+    *,
+    uploader_id: int,
+    refund_request_id: int | None = None,
+    dispute_id: int | None = None,
+) -> None:
+    """Keep `pictures` with the request or the dispute; their bytes are written before the rows are committed."""
+    storage = current_app.extensions["saltfish.pictures"]
+    for picture in pictures:
+        storage.put(picture.sha256, picture.data)
+        session.add(
+            EvidencePicture(
+                order_id=order.id,
+                refund_request_id=refund_request_id,
+                dispute_id=dispute_id,
+                uploader_id=uploader_id,
+                sha256=picture.sha256,
+                content_type=picture.content_type,
+                size=len(picture.data),
+                width=picture.width,
+                height=picture.height,
+                created_at=order.updated_at,
+            )
+        )
+
+
+def evidence_rendition(*, picture_id: int, user_id: int) -> Rendition:
+    """What to read from the storage for a party of the order or staff. Raises NO_SUCH_PICTURE for everybody else."""
+    row = row_or_none(
+        select(EvidencePicture.sha256, EvidencePicture.content_type, Order.buyer_id, Order.seller_id)
+        .join(Order, Order.id == EvidencePicture.order_id)
+        .where(EvidencePicture.id == picture_id)
+    )
+    if row is None or not (user_id in (row.buyer_id, row.seller_id) or is_staff(user_id)):
+        raise Refused(Answer.NO_SUCH_PICTURE)
+    return Rendition(row.sha256, row.content_type, None)

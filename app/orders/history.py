@@ -1,0 +1,190 @@
+"""An order's history as evidence: each line holds the hash of the one before, so a changed line breaks the chain.
+
+The hash is SHA-256 over the canonical JSON (keys sorted, UTF-8, no spaces) of the fields that `content` lists, of
+which `previous_hash` is one. The first line follows `GENESIS`. `flask order export` writes the history of an order
+into a file, `flask order verify` checks such a file, and compares it with the database where there is one.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.clock import utcnow
+from app.database import row_or_none, rows
+from app.orders.models import Order, OrderEventRecord
+from statemachine import ORDER, OrderPhase, Role
+
+GENESIS: Final = "0" * 64
+FORMAT: Final = "saltfish-order-history/1"
+
+_CONTENT: Final = (
+    "order_no",
+    "sequence",
+    "event",
+    "role",
+    "actor_id",
+    "from_bill",
+    "from_order",
+    "to_bill",
+    "to_order",
+    "closed",
+    "note",
+    "at",
+    "previous_hash",
+)
+
+
+class NoSuchOrder(Exception):  # noqa: N818 - it says what happened
+    """There is no order of this number."""
+
+
+class BadFile(Exception):  # noqa: N818 - it says what happened
+    """The file is no exported history at all."""
+
+
+def record_step(
+    session: Session,
+    order: Order,
+    *,
+    event: str,
+    role: Role,
+    actor_id: int | None,
+    source: OrderPhase | None,
+    note: str = "",
+) -> OrderEventRecord:
+    """Append a line about `order`, which stands where the step led, at `order.updated_at`; gives it its hash."""
+    order.history_length += 1
+    record = OrderEventRecord(
+        order_id=order.id,
+        sequence=order.history_length,
+        event=event,
+        role=role.value,
+        actor_id=actor_id,
+        from_bill=source.bill if source else None,
+        from_order=source.goods if source else None,
+        to_bill=order.bill_status,
+        to_order=order.order_status,
+        closed=order.closed,
+        note=note,
+        at=order.updated_at,
+        previous_hash=order.history_hash or GENESIS,
+    )
+    record.hash = order.history_hash = line_hash(content(record, order.order_no))
+    session.add(record)
+    return record
+
+
+def content(record: Any, order_no: str) -> dict[str, Any]:
+    """What the hash of a line (a record, or a row of one) is over; `at` is UTC to the microsecond."""
+    return {
+        "order_no": order_no,
+        **{name: getattr(record, name) for name in _CONTENT if name not in ("order_no", "at")},
+        "at": _moment_text(record.at),
+    }
+
+
+def line_hash(line: Mapping[str, Any]) -> str:
+    """SHA-256 in hex over the canonical JSON of `line`."""
+    return hashlib.sha256(orjson.dumps(line, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def export(order_no: str) -> dict[str, Any]:
+    """The history of an order as JSON evidence. Raises NoSuchOrder."""
+    order = row_or_none(select(Order.id, Order.history_hash).where(Order.order_no == order_no))
+    if order is None:
+        raise NoSuchOrder(order_no)
+    lines = rows(
+        select(OrderEventRecord.__table__)
+        .where(OrderEventRecord.order_id == order.id)
+        .order_by(OrderEventRecord.sequence)
+    )
+    return {
+        "format": FORMAT,
+        "order_no": order_no,
+        "exported_at": _moment_text(utcnow()),
+        "lines": [{**content(line, order_no), "hash": line.hash} for line in lines],
+        "last_hash": order.history_hash,
+    }
+
+
+def verify(evidence: object) -> list[str]:
+    """What is wrong with an exported history, a line each; empty where it is whole.
+
+    Checks each hash and each link, that no line is missing, and that the machine allows every step. Needs no database.
+    Raises BadFile for what is no such file.
+    """
+    order_no, lines, last_hash = _parts(evidence)
+    problems: list[str] = []
+    previous, phase = GENESIS, None
+    for number, line in enumerate(lines, start=1):
+        at = f"line {number}"
+        if line["sequence"] != number:
+            problems.append(f"{at}: has sequence {line['sequence']}")
+        if line["order_no"] != order_no:
+            problems.append(f"{at}: is about order {line['order_no']}")
+        if line["previous_hash"] != previous:
+            problems.append(f"{at}: does not follow the line before it")
+        if line_hash({name: line[name] for name in _CONTENT}) != line["hash"]:
+            problems.append(f"{at}: was changed, its hash does not fit")
+        problems += [f"{at}: {problem}" for problem in _step_problems(line, phase)]
+        previous, phase = line["hash"], (line["to_bill"], line["to_order"], line["closed"])
+    if last_hash != previous:
+        problems.append("the last line is not the one that the order ends with: lines are missing at the end")
+    return problems
+
+
+def compare(evidence: object) -> list[str]:
+    """What differs between an exported history and the database; the database may have more lines by now."""
+    order_no, lines, _ = _parts(evidence)
+    try:
+        ours = export(order_no)["lines"]
+    except NoSuchOrder:
+        return [f"the database has no order {order_no}"]
+    problems = [
+        f"line {number}: differs from the database"
+        for number, (line, our) in enumerate(zip(lines, ours, strict=False), start=1)
+        if line["hash"] != our["hash"]
+    ]
+    if len(lines) > len(ours):
+        problems.append(f"the database has only {len(ours)} lines")
+    return problems
+
+
+def _parts(evidence: object) -> tuple[str, list[Mapping[str, Any]], str]:
+    if not isinstance(evidence, dict) or evidence.get("format") != FORMAT:
+        raise BadFile(f"not a file of format {FORMAT}")
+    order_no, lines, last_hash = (evidence.get(name) for name in ("order_no", "lines", "last_hash"))
+    if not (isinstance(order_no, str) and isinstance(lines, list) and isinstance(last_hash, str) and lines):
+        raise BadFile("order_no, lines or last_hash is missing")
+    for number, line in enumerate(lines, start=1):
+        if not isinstance(line, dict) or set(line) != {*_CONTENT, "hash"}:
+            raise BadFile(f"line {number} has not the fields of a line")
+    return order_no, lines, last_hash
+
+
+def _step_problems(line: Mapping[str, Any], phase: tuple[Any, ...] | None) -> Sequence[str]:
+    """Whether the machine knows this step from where the line before ended."""
+    to = (line["to_bill"], line["to_order"], line["closed"])
+    if phase is None:
+        begins = line["event"] == ORDER.creation.name and to == tuple(ORDER.start)
+        return () if begins else ("a history begins with the purchase",)
+    if (line["from_bill"], line["from_order"]) != phase[:2]:
+        return ("does not begin where the line before ended",)
+    try:
+        targets = {
+            rule.target
+            for rule in ORDER.rules_from(OrderPhase(*phase))
+            if rule.event == line["event"] and line["role"] in rule.by
+        }
+    except TypeError:
+        targets = set()
+    return () if to in {tuple(target) for target in targets} else ("is a step that the machine does not know",)
+
+
+def _moment_text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")

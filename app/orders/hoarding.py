@@ -1,0 +1,37 @@
+"""Against holding goods without paying: a purchase takes them off the market for half an hour."""
+
+import math
+from datetime import datetime, timedelta
+
+from flask import current_app
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.answers import Answer, Refused
+from app.orders.models import Order
+from statemachine import BillStatus, OrderEvent
+
+
+def check_hoarding(session: Session, *, buyer_id: int, now: datetime) -> None:
+    """Refuse a purchase of a buyer with too many unpaid orders, or who let too many expire lately.
+
+    Each expired order above what is allowed adds EXPIRED_ORDERS_DELAY seconds of waiting after the last one. Wants the
+    buyer's row locked. Raises TOO_MANY_UNPAID, TOO_MANY_EXPIRED with Retry-After.
+    """
+    settings = current_app.extensions["saltfish.settings"]
+    since = now - timedelta(seconds=settings.expired_orders_window)
+    expired = (Order.closed_reason == OrderEvent.EXPIRE.value) & (Order.updated_at > since)
+    unpaid, times, last = session.execute(
+        select(
+            func.count().filter(~Order.closed),
+            func.count().filter(expired),
+            func.max(Order.updated_at).filter(expired),
+        ).where(Order.buyer_id == buyer_id, Order.bill_status == BillStatus.UNPAID)
+    ).one()
+    if unpaid >= settings.unpaid_orders_limit:
+        raise Refused(Answer.TOO_MANY_UNPAID, data={"limit": settings.unpaid_orders_limit})
+    above = times - settings.expired_orders_allowed
+    if above > 0:
+        wait = last + timedelta(seconds=above * settings.expired_orders_delay) - now
+        if wait > timedelta(0):
+            raise Refused(Answer.TOO_MANY_EXPIRED, retry_after=math.ceil(wait.total_seconds()))

@@ -1,0 +1,297 @@
+"""One step of one order: everything that belongs to it, in the caller's database transaction.
+
+Lock, ask the machine, change the order, append to the history, book the money, move the good, leave what is to be done
+afterwards. Nothing here talks to the gateway or to anybody else. Rows are locked in one order everywhere: the good,
+the order, then (in `app.ledger`) the accounts.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from flask import current_app
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from app.answers import Answer, Refused
+from app.clock import utcnow
+from app.goods.models import Good
+from app.ledger.models import AccountKind
+from app.ledger.service import AccountRef, Posting, Transfer, order_account, post, user_account
+from app.money.refunds import leave_refund
+from app.orders.history import record_step
+from app.orders.lifecycle import served
+from app.orders.models import Dispute, Order, RefundRequest
+from app.orders.queries import facts_of, role_of
+from app.outbox import Topic, leave
+from statemachine import (
+    ORDER,
+    Forbidden,
+    GoodEvent,
+    GoodRole,
+    OrderEvent,
+    OrderFacts,
+    OrderPhase,
+    Pot,
+    Role,
+    Step,
+    TradeMode,
+    TransitionRefused,
+    good_flow,
+    order_flow,
+)
+from statemachine.clock import next_deadline
+
+OrderStep = Step[OrderPhase, OrderEvent, OrderFacts]
+
+_DISPUTES: Final = frozenset({OrderEvent.DISPUTE, OrderEvent.CONTEST_RETURN})
+_REFUND_REQUESTED: Final = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deed:
+    """What somebody does to an order. `note` goes into the history; `handover_code_ok` is for a seller's handover."""
+
+    event: OrderEvent
+    role: Role
+    actor_id: int | None = None
+    note: str = ""
+    handover_code_ok: bool = False
+
+
+def lock_order(session: Session, order_id: int) -> tuple[Good, Order]:
+    """The order and its good, locked: the good first, as everywhere. Raises NO_SUCH_ORDER."""
+    good_id = select(Order.good_id).where(Order.id == order_id).scalar_subquery()
+    good = session.scalar(select(Good).where(Good.id == good_id).with_for_update())
+    # Whoever waited for the good may have read the order before it was locked.
+    order = session.scalar(
+        select(Order).where(Order.id == order_id).with_for_update().execution_options(populate_existing=True)
+    )
+    if good is None or order is None:
+        raise Refused(Answer.NO_SUCH_ORDER)
+    return good, order
+
+
+def begin_order(session: Session, good: Good, order: Order) -> None:
+    """Write the first line of a new order's history, set its first clock, hold its good."""
+    order.phase = ORDER.start
+    clock = order_flow.deadline(order.phase, facts_of(order))
+    if clock is None:
+        raise AssertionError("an order begins with a deadline")
+    durations = clock_settings()
+    order.deadline_at = order.created_at + durations[clock.setting]
+    reminder = durations[clock.reminder.setting]
+    order.remind_at = order.deadline_at - reminder if timedelta(0) < reminder < durations[clock.setting] else None
+    session.add(order)
+    session.flush()
+    _record(session, order, event=ORDER.creation.name, role=Role.BUYER, actor_id=order.buyer_id, source=None)
+    fire_good(session, good, ORDER.creation.good_event)
+
+
+def advance(
+    session: Session, *, order_id: int, actor_id: int, event: OrderEvent, note: str = "", handover_code_ok: bool = False
+) -> Order:
+    """Let the actor, buyer or seller, do `event`. Raises NO_SUCH_ORDER, FORBIDDEN, WRONG_STATE."""
+    good, order = lock_order(session, order_id)
+    role = role_of(order, actor_id)
+    deed = Deed(event=event, role=role, actor_id=actor_id, note=note, handover_code_ok=handover_code_ok)
+    fire(session, good, order, deed)
+    return order
+
+
+def fire(session: Session, good: Good, order: Order, deed: Deed) -> OrderStep:
+    """Do `deed` on locked rows, the booking included. Raises FORBIDDEN, WRONG_STATE; nothing is changed then."""
+    step, postings = apply(session, good, order, deed)
+    post(session, postings, at=order.updated_at)
+    return step
+
+
+def apply(session: Session, good: Good, order: Order, deed: Deed) -> tuple[OrderStep, list[Posting]]:
+    """As `fire`, but the booking is left to the caller, who books several orders at once: accounts come last."""
+    disputed_before = order.disputed
+    try:
+        step = order_flow.fire(order, deed.event, deed.role, _facts(order, deed))
+    except TransitionRefused as refusal:
+        answer = Answer.FORBIDDEN if isinstance(refusal, Forbidden) else Answer.WRONG_STATE
+        reasons = [reason.zh for reason in refusal.reasons]
+        raise Refused(answer, data=standing(order, event=deed.event, role=deed.role, reasons=reasons)) from refusal
+    now = utcnow()
+    order.updated_at = now
+    if step.source != step.target:
+        order.phase_since = now
+    if deed.role is not Role.SYSTEM:
+        # A side that took a finished order off its lists sees it again when somebody does something with it.
+        order.hidden_by_buyer = order.hidden_by_seller = False
+    if order.closed:
+        order.closed_reason = deed.event.value
+    _note_facts(order, deed.event)
+    _set_clocks(order, step)
+    _record(
+        session,
+        order,
+        event=deed.event.value,
+        role=deed.role,
+        actor_id=deed.actor_id,
+        source=step.source,
+        note=deed.note,
+    )
+    _end_requests(session, order, step, deed, disputed_before=disputed_before)
+    postings = _postings(order, step)
+    if any(move.target == Pot.GATEWAY for move in step.moves):
+        leave_refund(session, order_id=order.id, reason=deed.event.value)
+    fire_good(session, good, step.good_event)
+    return step, postings
+
+
+def fire_good(session: Session, good: Good, event: GoodEvent | None) -> None:
+    """Move the good along with its order; the search index follows."""
+    if event is None:
+        return
+    good_flow.fire(good, event, GoodRole.SYSTEM)
+    good.updated_at = utcnow()
+    leave(session, Topic.SEARCH_INDEX, good.id)
+
+
+def standing(order: Order, *, event: str, role: Role, reasons: list[str]) -> dict[str, Any]:
+    """What a refused client needs to know: why, where the order stands, what it may do instead."""
+    phase = order.phase
+    return {
+        "event": str(event),
+        "bill_status": phase.bill,
+        "order_status": phase.goods,
+        "closed": phase.closed,
+        "reasons": reasons,
+        "allowed": [each.value for each in served(phase, role, facts_of(order))],
+    }
+
+
+def clock_settings() -> Mapping[str, timedelta]:
+    """How long each of the machine's clocks and reminders runs here, by the name of its setting."""
+    settings = current_app.extensions["saltfish.settings"]
+    return {name: timedelta(seconds=getattr(settings, name)) for name in _CLOCK_NAMES}
+
+
+_CLOCK_NAMES: Final = tuple(
+    dict.fromkeys(
+        name
+        for rule in ORDER.rules
+        if rule.deadline
+        for name in (rule.deadline.setting, rule.deadline.reminder.setting)
+    )
+)
+
+
+def _facts(order: Order, deed: Deed) -> OrderFacts:
+    return OrderFacts(
+        trade_mode=order.trade_mode,
+        refund_count=order.refund_count,
+        disputed=order.disputed,
+        extended=order.extended,
+        has_reason=bool(deed.note),
+        handover_code_ok=deed.handover_code_ok,
+    )
+
+
+def _note_facts(order: Order, event: OrderEvent) -> None:
+    """What the step changes beside the state."""
+    order.disputed = event in _DISPUTES
+    if event is OrderEvent.EXTEND_RECEIPT:
+        order.extended = True
+    elif event is OrderEvent.REQUEST_REFUND:
+        order.refund_count += 1
+    elif event is OrderEvent.PAY and order.trade_mode == TradeMode.FACE_TO_FACE:
+        order.handover_code = new_handover_code()
+    elif order.phase.bill != 2 and order.phase.bill != _REFUND_REQUESTED:
+        order.handover_code = None
+
+
+def new_handover_code() -> str:
+    """Six digits that a buyer can read out when the goods change hands."""
+    return f"{secrets.randbelow(10**6):06d}"
+
+
+def _set_clocks(order: Order, step: OrderStep) -> None:
+    clocks = next_deadline(
+        order_flow,
+        step,
+        facts_of(order),
+        now=order.updated_at,
+        present=order.deadline_at,
+        left=order.clock_left,
+        durations=clock_settings(),
+    )
+    order.deadline_at, order.remind_at, order.clock_left = clocks.deadline_at, clocks.remind_at, clocks.left
+
+
+def _record(
+    session: Session,
+    order: Order,
+    *,
+    event: str,
+    role: Role,
+    actor_id: int | None,
+    source: OrderPhase | None,
+    note: str = "",
+) -> None:
+    record = record_step(session, order, event=event, role=role, actor_id=actor_id, source=source, note=note)
+    session.flush()
+    # One message for all that follows a step: notifications and webhooks.
+    leave(session, Topic.ORDER_STEP, record.id, stream=f"order:{order.id}")
+
+
+def _end_requests(session: Session, order: Order, step: OrderStep, deed: Deed, *, disputed_before: bool) -> None:
+    """Write down what became of the refund request that the step answers, and of the dispute about it."""
+    ended = {"outcome": deed.event.value, "outcome_note": deed.note, "ended_at": order.updated_at}
+    if step.source.bill == _REFUND_REQUESTED and step.target.bill != _REFUND_REQUESTED:
+        session.execute(
+            update(RefundRequest)
+            .where(RefundRequest.order_id == order.id, RefundRequest.ended_at.is_(None))
+            .values(ended)
+        )
+    if disputed_before and not order.disputed:
+        session.execute(update(Dispute).where(Dispute.order_id == order.id, Dispute.ended_at.is_(None)).values(ended))
+
+
+def _postings(order: Order, step: OrderStep) -> list[Posting]:
+    """The step's one ledger transaction, if it moves money."""
+    transfers = tuple(
+        transfer for move in step.moves for transfer in _transfers(order, Pot(move.source), Pot(move.target))
+    )
+    if not transfers:
+        return []
+    key = f"order:{order.id}:{order.history_length}:{step.event}"
+    return [Posting(key=key, kind=step.event.value, order_id=order.id, transfers=transfers)]
+
+
+def _transfers(order: Order, source: Pot, target: Pot) -> list[Transfer]:
+    taken_from = _account(order, source)
+    if target is Pot.GATEWAY:
+        # The gateway has to confirm it first; until then the money lies where one can see that.
+        return [Transfer(taken_from, order_account(AccountKind.REFUND_CLEARING, order.id), order.amount)]
+    fee = platform_fee(order.amount) if target is Pot.SELLER_AVAILABLE else 0
+    transfers = [Transfer(taken_from, _account(order, target), order.amount - fee)] if order.amount > fee else []
+    if fee:
+        transfers.append(Transfer(taken_from, order_account(AccountKind.PLATFORM_FEE, order.id), fee))
+    return transfers
+
+
+def platform_fee(amount: int) -> int:
+    """The platform's share of `amount` (fen), rounded down."""
+    return amount * int(current_app.extensions["saltfish.settings"].platform_fee_basis_points) // 10_000
+
+
+def _account(order: Order, pot: Pot) -> AccountRef:
+    kind = _ACCOUNTS[pot]
+    if pot in (Pot.SELLER_HELD, Pot.SELLER_AVAILABLE):
+        return user_account(kind, order.seller_id)
+    return order_account(kind, order.id)
+
+
+_ACCOUNTS: Final[dict[Pot, AccountKind]] = {
+    Pot.GATEWAY: AccountKind.GATEWAY_CLEARING,
+    Pot.ESCROW: AccountKind.ESCROW,
+    Pot.SELLER_HELD: AccountKind.SELLER_HELD,
+    Pot.SELLER_AVAILABLE: AccountKind.SELLER_AVAILABLE,
+}

@@ -1,0 +1,36 @@
+"""What staff did."""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.append_only import append_only
+from app.columns import Base, created_moment, intpk, table_args
+
+
+class StaffAction(Base):
+    """One deed of staff, with its reason. Never changed, never deleted.
+
+    `actor_id` is None for what an operator did on the command line; `subject` is what it was done to, for example
+    `order` and its id.
+    """
+
+    __tablename__ = "staff_actions"
+    __table_args__ = table_args(
+        CheckConstraint("reason <> ''", name="has_reason"),
+        Index("ix_staff_actions_subject_subject_id", "subject", "subject_id"),
+    )
+
+    id: Mapped[intpk]
+    actor_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id"))
+    action: Mapped[str] = mapped_column(String(40))
+    subject: Mapped[str] = mapped_column(String(20))
+    subject_id: Mapped[int] = mapped_column(BigInteger)
+    reason: Mapped[str] = mapped_column(String(500))
+    details: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    at: Mapped[created_moment]
+
+
+append_only(StaffAction.__table__)
