@@ -9,7 +9,7 @@ import structlog
 from app.database import transaction
 from app.outbox import OutboxMessage, PermanentFailure, Topic, begin, done, failed
 from app.webhooks.service import send_webhook
-from tasks.payments import send_refund
+from tasks.payments import send_payout, send_refund
 from tasks.queues import QueueName, enqueue_attempt
 
 log = structlog.get_logger(__name__)
@@ -47,6 +47,7 @@ class Work:
 WORK: Final[dict[Topic, Work]] = {
     # About eleven hours: a gateway may be away for a night's maintenance.
     Topic.PAYMENT_REFUND: Work(run=send_refund, max_attempts=20, first_wait=10),
+    Topic.PAYOUT: Work(run=send_payout, max_attempts=20, first_wait=10),
     # About five hours.
     Topic.WEBHOOK: Work(run=send_webhook, max_attempts=15, first_wait=5, in_flight=8),
 }

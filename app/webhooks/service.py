@@ -102,7 +102,8 @@ def _leave(session: Session, *wanted: ColumnElement[bool]) -> int:
         .order_by(OrderEventRecord.id)
     )
     columns = ["topic", "subject_id", "stream", "due_at", "created_at"]
-    result = session.execute(insert(OutboxMessage).from_select(columns, steps, include_defaults=False))
+    statement = insert(OutboxMessage).from_select(columns, steps, include_defaults=False)
+    result = session.execute(statement.execution_options(preserve_rowcount=True))
     return int(result.rowcount)  # type: ignore[attr-defined] # what executes an INSERT is a CursorResult
 
 

@@ -21,7 +21,9 @@ from tasks.queues import QueueName
 from tasks.relay import relay_once, run
 from tests.factories import make_good, make_user
 from tests.moderation.steps import good_in_review, leave_message, messages, status_of
+from tests.notifications.steps import an_order, make_step, outbox, told
 from tests.tasks.steps import payloads, queued, running, wait_until, work_off
+from tests.webhooks.receiver import receiving
 
 pytestmark = pytest.mark.usefixtures("clean")
 
@@ -37,22 +39,29 @@ def test_nothing_to_do(app: Flask, settings: Settings) -> None:
     assert payloads(settings.redis_url) == {}
 
 
-def test_each_topic_becomes_its_job(app: Flask, settings: Settings) -> None:
+def test_each_topic_goes_its_way(app: Flask, settings: Settings) -> None:
     good = good_in_review(app)
     leave_message(app, "good_verification", good.id)
     leave_message(app, "payment_refund", 77)
+    leave_message(app, "payout", 78)
+    leave_message(app, "webhook", 79)
     leave_message(app, "search_index", good.id)
-    assert relay(app) == 3
+    order = an_order(app)
+    make_step(app, order)
+    assert relay(app) == 6
     assert payloads(settings.redis_url) == {
         f"check-good-{good.id}-1": ["tasks.verification.check_good_job", None, [good.id, 1], {}],
         f"conclude-good-{good.id}-1": ["tasks.verification.conclude_good_job", None, [good.id, 1], {}],
-        "send-refund-77": ["tasks.payments.send_refund_job", None, [77], {}],
+        "outbox-2": ["tasks.outbox.work_message", None, [2, 0], {}],
+        "outbox-3": ["tasks.outbox.work_message", None, [3, 0], {}],
+        "outbox-4": ["tasks.outbox.work_message", None, [4, 0], {}],
         "drain-search-outbox": ["tasks.search.drain_search_outbox", None, [], {}],
     }
-    assert queued(app) == [f"check-good-{good.id}-1", "send-refund-77"]
+    assert queued(app) == [f"check-good-{good.id}-1", "outbox-2", "outbox-3", "outbox-4"]
     assert queued(app, QueueName.SEARCH) == ["drain-search-outbox"]
-    # Whoever writes the index deletes these once it has written.
-    assert messages(app) == [("search_index", good.id)]
+    # Whoever does the work deletes these once it is done.
+    assert messages(app) == [("payment_refund", 77), ("payout", 78), ("webhook", 79), ("search_index", good.id)]
+    assert [line.user_id for line in told(app)] == [order.buyer_id, order.seller_id]
     assert relay(app) == 0
 
 
@@ -72,32 +81,52 @@ def test_a_message_about_a_good_that_moved_on_is_dropped(app: Flask) -> None:
 
 
 def test_a_round_carries_a_batch_and_the_next_the_rest(app: Flask) -> None:
-    for refund_id in range(1, 151):
-        leave_message(app, "payment_refund", refund_id)
+    for good_id in range(1, 151):
+        leave_message(app, "good_verification", good_id)
     assert relay(app) == 100
-    assert len(messages(app)) == 50
+    assert messages(app) == [("good_verification", good_id) for good_id in range(101, 151)]
     assert relay(app) == 50
-    assert queued(app) == [f"send-refund-{refund_id}" for refund_id in range(1, 151)]
+    assert messages(app) == []
 
 
-def test_two_relays_share_the_work(app: Flask) -> None:
-    """Rows that one has taken the other passes over, and finds nothing of them left afterwards."""
-    for refund_id in range(1, 101):
-        leave_message(app, "payment_refund", refund_id)
+def both_relay(app: Flask) -> int:
+    """Two relays at once, each until nothing is left; returns how much they had to do together."""
     carried: list[int] = []
     together = threading.Barrier(2)
 
     def carry() -> None:
         together.wait()
-        carried.append(relay(app))
+        while count := relay(app):
+            carried.append(count)
 
     threads = [threading.Thread(target=carry) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sum(carried) == 100
-    assert sorted(queued(app)) == sorted(f"send-refund-{refund_id}" for refund_id in range(1, 101))
+    return sum(carried)
+
+
+def test_two_relays_share_the_jobs(app: Flask) -> None:
+    """Rows that one has taken the other passes over, and finds nothing of them left afterwards."""
+    goods = [good_in_review(app) for _ in range(30)]
+    for good in goods:
+        leave_message(app, "good_verification", good.id)
+    assert both_relay(app) == 30
+    assert sorted(queued(app)) == sorted(f"check-good-{good.id}-1" for good in goods)
+
+
+def test_two_relays_tell_of_each_step_once_and_in_order(app: Flask) -> None:
+    orders = [an_order(app) for _ in range(6)]
+    ids = {order.id: [make_step(app, order, sequence) for sequence in range(1, 21)] for order in orders}
+    with receiving(app):
+        assert both_relay(app) >= 120
+    assert {message.topic for message in outbox(app)} == {"webhook"}
+    for order in orders:
+        for side in (order.buyer_id, order.seller_id):
+            assert [line.order_event_id for line in told(app, side)] == ids[order.id]
+        left = [message for message in outbox(app) if message.stream == f"webhook:order:{order.id}"]
+        assert [message.subject_id for message in left] == ids[order.id]
 
 
 def test_a_good_released_while_nothing_runs_is_reviewed_later(app: Flask) -> None:
@@ -111,15 +140,16 @@ def test_a_good_released_while_nothing_runs_is_reviewed_later(app: Flask) -> Non
 
 
 def test_valkey_away_keeps_the_messages(app: Flask) -> None:
-    leave_message(app, "payment_refund", 77)
+    good = good_in_review(app)
+    leave_message(app, "good_verification", good.id)
     with valkey_of_our_own(app) as own:
         own.stop()
         with pytest.raises(redis.exceptions.ConnectionError):
             relay(app)
-        assert messages(app) == [("payment_refund", 77)]
+        assert messages(app) == [("good_verification", good.id)]
         own.start()
         assert relay(app) == 1
-        assert (queued(app), messages(app)) == (["send-refund-77"], [])
+        assert (queued(app), messages(app)) == ([f"check-good-{good.id}-1"], [])
 
 
 @contextmanager
@@ -198,8 +228,9 @@ def test_the_process_relays_beats_and_ends(app: Flask, environment: dict[str, st
         with app.app_context():
             wait_until(lambda: bool(valkey().exists(RELAY_HEARTBEAT_KEY)), "first heartbeat")
             assert 20 < valkey().ttl(RELAY_HEARTBEAT_KEY) <= 30
-        leave_message(app, "payment_refund", 5)
-        wait_until(lambda: queued(app) == ["send-refund-5"], "the relay carries what comes while it runs")
+        good = good_in_review(app)
+        leave_message(app, "good_verification", good.id)
+        wait_until(lambda: queued(app) == [f"check-good-{good.id}-1"], "the relay carries what comes while it runs")
         assert process.terminate() == 0
         assert [line["event"] for line in process.lines()] == ["relay_started", "outbox_relayed", "relay_stopped"]
 
@@ -229,8 +260,9 @@ def test_the_process_outlives_postgresql(app: Flask, environment: dict[str, str]
         wait_until(lambda: process.said("relay_started"), "start")
         with database_closed(app, environment["DATABASE_URL"]):
             wait_until(lambda: process.said("relay_hindered"), "the relay notices")
-        leave_message(app, "payment_refund", 6)
-        wait_until(lambda: queued(app) == ["send-refund-6"], "the relay goes on")
+        good = good_in_review(app)
+        leave_message(app, "good_verification", good.id)
+        wait_until(lambda: queued(app) == [f"check-good-{good.id}-1"], "the relay goes on")
         assert process.terminate() == 0
 
 
@@ -240,12 +272,13 @@ def test_the_process_outlives_valkey(app: Flask, environment: dict[str, str], tm
         with running(own_environment, tmp_path, "tasks.relay") as process:
             wait_until(lambda: process.said("relay_started"), "start")
             own.stop()
-            leave_message(app, "payment_refund", 8)
+            good = good_in_review(app)
+            leave_message(app, "good_verification", good.id)
             wait_until(lambda: process.said("relay_hindered"), "the relay notices")
-            assert messages(app) == [("payment_refund", 8)]
+            assert messages(app) == [("good_verification", good.id)]
             own.start()
             wait_until(lambda: messages(app) == [], "the relay goes on")
-            assert queued(app) == ["send-refund-8"]
+            assert queued(app) == [f"check-good-{good.id}-1"]
             assert process.terminate() == 0
 
 
@@ -253,7 +286,7 @@ def test_run_ends_when_told_to(app: Flask) -> None:
     stop = threading.Event()
     thread = threading.Thread(target=run, args=(app, stop))
     thread.start()
-    leave_message(app, "payment_refund", 9)
+    leave_message(app, "good_verification", 9)
     wait_until(lambda: messages(app) == [], "carried")
     stop.set()
     thread.join(5)

@@ -85,6 +85,13 @@ def test_what_waits_in_the_database(app: Flask, client: FlaskClient) -> None:
         for age in (90, 10):
             message = {"topic": Topic.SEARCH_INDEX, "subject_id": 1, "created_at": utcnow() - timedelta(seconds=age)}
             connection.execute(insert(OutboxMessage).values(**message))
+        long_ago, soon, now = utcnow() - timedelta(hours=1), utcnow() + timedelta(minutes=1), utcnow()
+        for due_at, dead_at in ((soon, None), (now - timedelta(seconds=30), None), (long_ago, now), (long_ago, now)):
+            message = {"topic": Topic.WEBHOOK, "subject_id": 1, "created_at": long_ago}
+            connection.execute(insert(OutboxMessage).values(**message, due_at=due_at, dead_at=dead_at))
+        connection.execute(
+            insert(OutboxMessage).values(topic=Topic.PAYOUT, subject_id=1, created_at=long_ago, due_at=soon)
+        )
     samples = scrape(client)
     assert value(samples, "saltfish_goods_in_review") == 2
     orders = {found: count for (name, found), count in samples.items() if name == "saltfish_open_orders"}
@@ -96,6 +103,20 @@ def test_what_waits_in_the_database(app: Flask, client: FlaskClient) -> None:
     assert value(samples, "saltfish_outbox_messages", topic="payment_refund") == 0
     assert value(samples, "saltfish_outbox_oldest_seconds", topic="search_index") == pytest.approx(90, abs=5)
     assert value(samples, "saltfish_outbox_oldest_seconds", topic="payment_refund") == 0
+    # Lag is of what could be done now; what waits after a failure, or is at work, has none. The dead do not count.
+    of_webhooks = {
+        name: value(samples, f"saltfish_outbox_{name}", topic="webhook")
+        for name in ("messages", "dead_messages", "lag_seconds", "oldest_seconds")
+    }
+    assert of_webhooks == {
+        "messages": 2,
+        "dead_messages": 2,
+        "lag_seconds": pytest.approx(30, abs=5),
+        "oldest_seconds": pytest.approx(3600, abs=5),
+    }
+    assert value(samples, "saltfish_outbox_lag_seconds", topic="payout") == 0
+    assert value(samples, "saltfish_outbox_messages", topic="payout") == 1
+    assert value(samples, "saltfish_outbox_dead_messages", topic="payment_refund") == 0
 
 
 def test_queues_and_failed_jobs(app: Flask, client: FlaskClient) -> None:

@@ -1,0 +1,47 @@
+"""Every step of the machine has words for each side that did not make it."""
+
+import string
+
+import pytest
+
+from app.notifications.models import TITLE_LENGTH
+from app.notifications.texts import TELLINGS, Telling, told_sides
+from statemachine import ORDER, Role, TradeMode
+
+STEPS = sorted(
+    {(ORDER.creation.name, Role(ORDER.creation.by))}
+    | {(rule.event.value, Role(role)) for rule in ORDER.rules for role in rule.by}
+)
+
+
+@pytest.mark.parametrize(("event", "role"), STEPS)
+def test_every_step_has_words_for_whom_it_concerns(event: str, role: Role) -> None:
+    for side in told_sides(role):
+        telling = TELLINGS[event, role, side]
+        assert 0 < len(telling.title) <= TITLE_LENGTH
+        for text in (telling.text_for(TradeMode.COURIER), telling.text_for(TradeMode.FACE_TO_FACE)):
+            fields = {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+            assert "good" in fields
+            assert fields <= {"good", "amount", "note"}
+
+
+def test_there_are_words_for_nothing_else() -> None:
+    assert {(event, role, side) for event, role in STEPS for side in told_sides(role)} == set(TELLINGS)
+
+
+def test_who_acts_is_not_told() -> None:
+    both = (Role.BUYER, Role.SELLER)
+    assert {role: told_sides(role) for role in Role} == {
+        Role.BUYER: (Role.SELLER,),
+        Role.SELLER: (Role.BUYER,),
+        Role.SYSTEM: both,
+        Role.GATEWAY: both,
+        Role.STAFF: both,
+    }
+
+
+def test_nobody_is_asked_to_ship_what_is_handed_over() -> None:
+    telling = TELLINGS["pay", Role.GATEWAY, Role.SELLER]
+    assert telling.text_for(TradeMode.COURIER) == "买家已付款:「{good}」,请尽快发货"
+    assert telling.text_for(TradeMode.FACE_TO_FACE) == "买家已付款:「{good}」,请与买家约定当面交货"
+    assert Telling("标题", "正文").text_for(TradeMode.FACE_TO_FACE) == "正文"
