@@ -61,7 +61,7 @@ def fire_due(*, limit: int) -> int:
     return fired + _expire_with_open_trades(limit - fired)
 
 
-def _due() -> Select[tuple[Order, Good]]:
+def _due() -> Select[Order, Good]:
     """Due orders with their goods, locked. Whoever holds either is about to change both; the next sweep looks again."""
     return (
         select(Order, Good)
@@ -73,7 +73,7 @@ def _due() -> Select[tuple[Order, Good]]:
     )
 
 
-def _fire_batch(locking: Select[tuple[Order, Good]]) -> int:
+def _fire_batch(locking: Select[Order, Good]) -> int:
     with transaction() as session:
         locked = session.execute(locking).all()
         postings: list[Posting] = []
