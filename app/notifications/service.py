@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -19,7 +19,7 @@ from statemachine import Role
 # A reason may be as long as the whole text.
 _NOTE_LENGTH: Final = 120
 
-_STEPS: Final[Select[Any]] = select(
+_STEPS: Final = select(
     OrderEventRecord.id,
     OrderEventRecord.order_id,
     OrderEventRecord.event,
@@ -73,7 +73,7 @@ def notify_of_steps(session: Session, *, event_ids: Collection[int]) -> None:
         )
 
 
-def _lines(step: Row[Any]) -> list[dict[str, Any]]:
+def _lines(step: Any) -> list[dict[str, Any]]:  # a row of _STEPS, which has more columns than a type can name
     role = Role(step.role)
     users = {Role.BUYER: step.buyer_id, Role.SELLER: step.seller_id}
     words = {"good": step.good_title, "amount": format_yuan(step.amount), "note": _cut(step.note, _NOTE_LENGTH)}
