@@ -213,8 +213,8 @@ _COMPARED: Final = f"""
         WHERE (due.kind, due.order_id, due.amount) IS DISTINCT FROM (booked.kind, booked.order_id, booked.amount)
     )
     SELECT CASE
-            WHEN NOT EXISTS (SELECT FROM ledger_transactions WHERE ledger_transactions.key = different.key) THEN 'missing'
-            WHEN NOT EXISTS (SELECT FROM happened WHERE happened.key = different.key) THEN 'unexpected'
+            WHEN NOT EXISTS (SELECT FROM ledger_transactions WHERE key = different.key) THEN 'missing'
+            WHEN NOT EXISTS (SELECT FROM happened WHERE key = different.key) THEN 'unexpected'
             ELSE 'wrong'
         END,
         key,

@@ -30,7 +30,7 @@ def audit_command() -> None:
     for difference in differences:
         click.echo(difference)
     if differences:
-        click.echo(f"{len(differences)} differences", err=True)
+        click.echo(f"differences: {len(differences)}", err=True)
         sys.exit(1)
     click.echo("the ledger is clean")
 
