@@ -26,10 +26,14 @@ from tests.tasks.steps import payloads, queued, running, wait_until, work_off
 pytestmark = pytest.mark.usefixtures("clean")
 
 ALL: dict[str, Any] = {
+    "sweep-deadlines": ["tasks.deadlines.sweep_deadlines", None, [], {}],
+    "query-payments": ["tasks.deadlines.query_payments", None, [], {}],
+    "purge-refused-notifications": ["tasks.housekeeping.purge_refused_notifications", None, [], {}],
     "sweep-stale-reviews": ["tasks.verification.sweep_stale_reviews", None, [], {}],
     "purge-idempotency-keys": ["tasks.housekeeping.purge_idempotency_keys", None, [], {}],
     "drain-search-outbox": ["tasks.search.drain_search_outbox", None, [], {}],
 }
+DEFAULT = sorted(ALL.keys() - {"drain-search-outbox"})
 
 
 @pytest.fixture
@@ -41,6 +45,9 @@ def valkey(settings: Settings) -> Iterator[redis.Redis]:
 
 def test_the_schedule() -> None:
     assert {(periodic.job.__name__, periodic.queue, periodic.every) for periodic in SCHEDULE} == {
+        ("sweep_deadlines", QueueName.DEFAULT, 5),
+        ("query_payments", QueueName.DEFAULT, 15),
+        ("purge_refused_notifications", QueueName.DEFAULT, 3600),
         ("sweep_stale_reviews", QueueName.DEFAULT, 30),
         ("purge_idempotency_keys", QueueName.DEFAULT, 600),
         ("drain_search_outbox", QueueName.SEARCH, 10),
@@ -58,7 +65,7 @@ def test_everything_is_due_at_once_as_json_and_does_not_pile_up(app: Flask, sett
         successor = Scheduler(connect())
         successor.step()
         successor.retire()
-    assert sorted(queued(app)) == ["purge-idempotency-keys", "sweep-stale-reviews"]
+    assert sorted(queued(app)) == DEFAULT
     assert queued(app, QueueName.SEARCH) == ["drain-search-outbox"]
 
 
@@ -73,7 +80,8 @@ def test_nothing_is_due_before_its_time(app: Flask, valkey: redis.Redis) -> None
             job.set_enqueue_time(utcnow() - timedelta(seconds=31))
         scheduler.step()
         scheduler.retire()
-    assert (queued(app), queued(app, QueueName.SEARCH)) == (["sweep-stale-reviews"], ["drain-search-outbox"])
+    assert queued(app) == ["sweep-deadlines", "query-payments", "sweep-stale-reviews"]
+    assert queued(app, QueueName.SEARCH) == ["drain-search-outbox"]
 
 
 def test_the_sweep_from_schedule_to_publication(app: Flask) -> None:
@@ -100,7 +108,7 @@ def test_only_one_scheduler_queues(app: Flask, valkey: redis.Redis) -> None:
         assert 0 < valkey.ttl(LOCK_KEY) <= 15
         valkey.delete(LOCK_KEY)
         second.step()
-        assert sorted(queued(app)) == ["purge-idempotency-keys", "sweep-stale-reviews"]
+        assert sorted(queued(app)) == DEFAULT
         assert not first.leads()
         first.retire()
         assert valkey.get(LOCK_KEY) == second.name.encode()
