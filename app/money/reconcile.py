@@ -173,50 +173,52 @@ def compare(bill: Bill, ours: Iterable[OurMovement]) -> list[Difference]:
         mine[movement.kind, movement.out_trade_no, movement.request_no].append(movement)
     differences = []
     for key, rows in theirs.items():
-        movements = mine.pop(key, [])
-        differences += _differences(key, rows, movements)
-    for key, movements in mine.items():
-        within = [movement for movement in movements if _covers(bill, movement.at)]
-        if within:
-            differences += _differences(key, [], within)
+        differences += _differences(rows, mine.pop(key, []))
+    for movements in mine.values():
+        differences += _differences([], [movement for movement in movements if _covers(bill, movement.at)])
     return differences
 
 
 _Key = tuple[MovementKind, str, str | None]
 
 
-def _differences(key: _Key, rows: Sequence[BillRow], ours: Sequence[OurMovement]) -> list[Difference]:
+def _differences(rows: Sequence[BillRow], ours: Sequence[OurMovement]) -> list[Difference]:
     """The differences about one payment or refund, of which each side should have one."""
-    row, movement = next(iter(rows), None), next(iter(ours), None)
     found = []
-    if row is None:
-        found.append(_difference(DifferenceKind.MISSING_THERE, key, None, movement))
-    elif movement is None:
-        found.append(_difference(DifferenceKind.MISSING_HERE, key, row, None))
-    elif row.amount_fen != movement.amount_fen:
-        found.append(_difference(DifferenceKind.OTHER_AMOUNT, key, row, movement))
-    found += [_difference(DifferenceKind.DOUBLED, key, extra, None) for extra in rows[1:]]
-    found += [_difference(DifferenceKind.DOUBLED, key, None, extra) for extra in ours[1:]]
+    if not rows:
+        found += [_of_ours(DifferenceKind.MISSING_THERE, movement) for movement in ours[:1]]
+    elif not ours:
+        found.append(_of_bill(DifferenceKind.MISSING_HERE, rows[0]))
+    elif rows[0].amount_fen != ours[0].amount_fen:
+        found.append(_of_bill(DifferenceKind.OTHER_AMOUNT, rows[0], our_fen=ours[0].amount_fen))
+    found += [_of_bill(DifferenceKind.DOUBLED, row) for row in rows[1:]]
+    found += [_of_ours(DifferenceKind.DOUBLED, movement) for movement in ours[1:]]
     return found
 
 
-def _difference(kind: DifferenceKind, key: _Key, row: BillRow | None, ours: OurMovement | None) -> Difference:
-    movement, out_trade_no, request_no = key
-    if row is not None:
-        at = row.finished_at
-    elif ours is not None:
-        at = ours.at
-    else:
-        raise ValueError("a difference is about something on at least one side")
+def _of_bill(kind: DifferenceKind, row: BillRow, *, our_fen: int | None = None) -> Difference:
     return Difference(
         kind=kind,
-        movement=movement,
-        out_trade_no=out_trade_no,
-        request_no=request_no,
-        at=at,
-        line=None if row is None else row.line,
-        bill_fen=None if row is None else row.amount_fen,
-        our_fen=None if ours is None else ours.amount_fen,
+        movement=row.kind,
+        out_trade_no=row.out_trade_no,
+        request_no=row.request_no,
+        at=row.finished_at,
+        line=row.line,
+        bill_fen=row.amount_fen,
+        our_fen=our_fen,
+    )
+
+
+def _of_ours(kind: DifferenceKind, movement: OurMovement) -> Difference:
+    return Difference(
+        kind=kind,
+        movement=movement.kind,
+        out_trade_no=movement.out_trade_no,
+        request_no=movement.request_no,
+        at=movement.at,
+        line=None,
+        bill_fen=None,
+        our_fen=movement.amount_fen,
     )
 
 

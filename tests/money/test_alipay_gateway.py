@@ -511,6 +511,15 @@ def test_a_refund_that_moved_no_money_now_is_asked_for(keys_dir: Path, alipay_ke
             gateway_at(url, keys_dir).refund(**call)
 
 
+def test_a_refund_waits_while_our_account_is_empty(keys_dir: Path, alipay_key: RSAPrivateKey) -> None:
+    answer = {"code": "40004", "msg": "Business Failed", "sub_code": "ACQ.SELLER_BALANCE_NOT_ENOUGH"}
+    with (
+        saying(protocol.signed_answer(REFUND, answer, alipay_key)) as url,
+        pytest.raises(GatewayUnavailable, match=r"40004 ACQ\.SELLER_BALANCE_NOT_ENOUGH"),
+    ):
+        gateway_at(url, keys_dir).refund(out_trade_no="P1", amount_fen=500, out_request_no="R1", reason="")
+
+
 def test_a_refund_answer_without_a_trade_may_be_asked_for_again(keys_dir: Path, alipay_key: RSAPrivateKey) -> None:
     answer = protocol.signed_answer(REFUND, {"code": "10000", "fund_change": "Y"}, alipay_key)
     with saying(answer) as url, pytest.raises(GatewayUnavailable):

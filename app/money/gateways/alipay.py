@@ -52,6 +52,7 @@ _RETRYABLE_SUB_CODES = frozenset(
         *("ACQ.SYSTEM_ERROR", "AQC.SYSTEM_ERROR", "aop.ACQ.SYSTEM_ERROR", "SYSTEM_ERROR"),
         # Our account is empty, or has paid out its day's share. Alipay: the same request again, once it is filled.
         *("PAYER_BALANCE_NOT_ENOUGH", "BALANCE_IS_NOT_ENOUGH", "EXCEED_LIMIT_DM_AMOUNT", "EXCEED_LIMIT_DM_MAX_AMOUNT"),
+        "ACQ.SELLER_BALANCE_NOT_ENOUGH",
     }
 )
 _TRADE_NOT_EXIST = "ACQ.TRADE_NOT_EXIST"
