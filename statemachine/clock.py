@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from statemachine.engine import Flow, Step
-from statemachine.spec import Clock, E, F, P
+from statemachine.spec import Clock, Deadline, E, F, P
 
 Durations = Mapping[str, timedelta]
 """How long a setting of `Deadline` or `Reminder` says, by its name; one that is not named has its default."""
@@ -22,6 +22,11 @@ class Clocking:
     deadline_at: datetime | None
     remind_at: datetime | None
     left: timedelta | None
+
+
+def first_deadline(flow: Flow[P, E, F], facts: F, *, now: datetime, durations: Durations) -> Clocking:
+    """The clocks of a subject that came to be at ``now``; all in UTC."""
+    return _clocking(flow.deadline(flow.spec.start, facts), durations, now=now, start=now, left=None)
 
 
 def next_deadline(
@@ -47,15 +52,24 @@ def next_deadline(
     if clock is Clock.PAUSE:
         left = max(present - now, timedelta(0)) if present else None
     kept = left if any(rule.clock is Clock.RESUME for rule in flow.spec.rules_from(step.target)) else None
-    deadline = flow.deadline(step.target, facts)
+    start = max(present or now, now) if clock is Clock.EXTEND else now
+    given = left if clock is Clock.RESUME else None
+    return _clocking(flow.deadline(step.target, facts), durations, now=now, start=start, given=given, left=kept)
+
+
+def _clocking(
+    deadline: Deadline[E] | None,
+    durations: Durations,
+    *,
+    now: datetime,
+    start: datetime,
+    left: timedelta | None,
+    given: timedelta | None = None,
+) -> Clocking:
+    """The clock of ``deadline`` from ``start``, running for ``given`` or else its whole time."""
     if deadline is None:
-        return Clocking(None, None, kept)
+        return Clocking(None, None, left)
     whole = durations.get(deadline.setting, deadline.default)
-    if clock is Clock.EXTEND:
-        deadline_at = max(present or now, now) + whole
-    elif clock is Clock.RESUME and left is not None:
-        deadline_at = now + left
-    else:
-        deadline_at = now + whole
+    deadline_at = start + (whole if given is None else given)
     remind_at = deadline_at - durations.get(deadline.reminder.setting, deadline.reminder.default)
-    return Clocking(deadline_at, remind_at if remind_at > now else None, kept)
+    return Clocking(deadline_at, remind_at if remind_at > now else None, left)

@@ -36,7 +36,10 @@ class Subject(Protocol[S]):
 
 @dataclass(frozen=True)
 class Step(Generic[P, E, F]):
-    """What happened and what the caller now owes: ``moves`` to book, ``good_event`` to fire, ``deadline`` to set."""
+    """What happened and what the caller now owes: ``moves`` to book, ``good_event`` to fire.
+
+    What becomes of the deadline depends on the facts after the step: see `statemachine.clock`.
+    """
 
     event: E
     role: str
@@ -44,7 +47,6 @@ class Step(Generic[P, E, F]):
     target: P
     moves: tuple[Move, ...]
     good_event: GoodEvent | None
-    deadline: Deadline[E] | None
     rule: Rule[P, E, F]
 
 
@@ -102,8 +104,8 @@ class Flow(Generic[P, E, F]):
     def deadline(self, phase: P, context: F | None = None) -> Deadline[E] | None:
         """What the system will do at ``phase`` and after how long; None where no clock runs.
 
-        With ``context`` also None where a guard stops the clock (a disputed refund waits for staff). The application
-        counts from when the subject entered the phase. Raises `UnknownTerm` for a phase that does not exist.
+        With ``context`` also None where a guard stops the clock (a disputed refund waits for staff). What a step makes
+        of it is in `statemachine.clock`. Raises `UnknownTerm` for a phase that does not exist.
         """
         self.spec.state(phase)
         rule = self._clocks.get(phase)
@@ -134,7 +136,6 @@ class Flow(Generic[P, E, F]):
             target=rule.target,
             moves=rule.moves,
             good_event=rule.good_event,
-            deadline=self.deadline(rule.target, context),
             rule=rule,
         )
 

@@ -9,7 +9,7 @@ handed over (``receive`` from (2, 6)) or, when the time for shipping has passed,
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import IntEnum, StrEnum
 from typing import Final, NamedTuple
@@ -193,6 +193,18 @@ UNDISPUTED: Final = OrderGuard(
     refusal=Text("订单有争议,等待平台客服处理", "the order is disputed and waits for staff"),
     test=lambda facts: not facts.disputed,
 )
+
+
+def facts_after(event: OrderEvent, facts: OrderFacts) -> OrderFacts:
+    """The order's facts once ``event`` has happened. A dispute ends with the next step, for only staff or a side that
+    gives in can make one."""
+    return replace(
+        facts,
+        refund_count=facts.refund_count + (event is OrderEvent.REQUEST_REFUND),
+        disputed=event in (OrderEvent.DISPUTE, OrderEvent.CONTEST_RETURN),
+        extended=facts.extended or event is OrderEvent.EXTEND_RECEIPT,
+    )
+
 
 EXPIRE_AFTER: Final = OrderDeadline(
     OrderEvent.EXPIRE,

@@ -226,13 +226,14 @@ def _defects(spec: Spec[P, E, F]) -> Iterator[str]:
     yield from _term_defects(spec)
     known = {state.phase for state in spec.states}
     clocked = {rule.source for rule in spec.rules if rule.deadline}
+    resuming = {rule.source for rule in spec.rules if rule.clock is Clock.RESUME}
     for rule in spec.rules:
         at = f"{rule.event} from {show(rule.source)}"
         for defect in chain(
             _end_defects(rule, known),
             _doer_defects(spec, rule),
             _money_defects(spec, rule),
-            _pause_defects(rule, clocked),
+            _pause_defects(rule, clocked, resuming),
         ):
             yield f"{at} {defect}"
         if rule.deadline:
@@ -282,9 +283,11 @@ def _money_defects(spec: Spec[P, E, F], rule: Rule[P, E, F]) -> Iterator[str]:
     yield from (f"moves money from {move.source!r} to itself" for move in rule.moves if move.source == move.target)
 
 
-def _pause_defects(rule: Rule[P, E, F], clocked: set[P]) -> Iterator[str]:
+def _pause_defects(rule: Rule[P, E, F], clocked: set[P], resuming: set[P]) -> Iterator[str]:
     if rule.clock in (Clock.PAUSE, Clock.EXTEND) and rule.source not in clocked:
         yield f"is to {rule.clock} a clock that its source does not have"
+    if rule.clock is Clock.PAUSE and rule.target not in resuming:
+        yield "is to pause a clock that no way out of its target resumes"
     if rule.clock is Clock.RESUME and rule.target not in clocked:
         yield "is to resume a clock that its target does not have"
     if rule.clock is Clock.EXTEND and rule.source != rule.target:

@@ -20,6 +20,7 @@ def facts(
     trade_mode: int = TradeMode.COURIER,
     refund_count: int = 0,
     disputed: bool = False,
+    extended: bool = False,
     has_reason: bool = True,
     handover_code_ok: bool = True,
 ) -> OrderFacts:
@@ -28,6 +29,7 @@ def facts(
         trade_mode=trade_mode,
         refund_count=refund_count,
         disputed=disputed,
+        extended=extended,
         has_reason=has_reason,
         handover_code_ok=handover_code_ok,
     )

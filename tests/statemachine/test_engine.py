@@ -77,7 +77,7 @@ def test_guards_are_never_guessed() -> None:
 
 def test_facts_of_the_order_must_all_be_given() -> None:
     with pytest.raises(TypeError, match="refund_count"):
-        OrderFacts(trade_mode=TradeMode.COURIER, disputed=False)  # type: ignore[call-arg] # that is the point
+        OrderFacts(trade_mode=TradeMode.COURIER, disputed=False, extended=False)  # type: ignore[call-arg] # that is the point
 
 
 @pytest.mark.parametrize(
@@ -163,6 +163,7 @@ def _facts() -> st.SearchStrategy[OrderFacts]:
         trade_mode=st.sampled_from([TradeMode.COURIER, TradeMode.FACE_TO_FACE]),
         refund_count=st.integers(0, 4),
         disputed=st.booleans(),
+        extended=st.booleans(),
         has_reason=st.booleans(),
         handover_code_ok=st.booleans(),
     )

@@ -19,7 +19,15 @@ from statemachine import (
     TransitionRefused,
     order_flow,
 )
-from statemachine.order import BILL_TEXT, BILL_TEXT_EN, ORDER_TEXT, ORDER_TEXT_EN, BillStatus, OrderStatus
+from statemachine.order import (
+    BILL_TEXT,
+    BILL_TEXT_EN,
+    ORDER_TEXT,
+    ORDER_TEXT_EN,
+    BillStatus,
+    OrderStatus,
+    facts_after,
+)
 from tests.statemachine.subjects import Thing, facts
 
 Triple = tuple[int, int, bool]
@@ -32,8 +40,9 @@ TRIPLES: list[Triple] = [
 ]
 ROLES = ["buyer", "seller", "system", "gateway", "staff"]
 EVENTS = [
-    "pay", "cancel", "expire", "ship", "refund_unshipped", "receive", "settle", "request_refund", "withdraw_refund",
-    "reject_refund", "approve_refund", "send_back", "lapse", "accept_return", "resolve_for_buyer", "resolve_for_seller",
+    "pay", "cancel", "expire", "ship", "refund_unshipped", "receive", "extend_receipt", "settle", "request_refund",
+    "withdraw_refund", "reject_refund", "approve_refund", "send_back", "lapse", "accept_return", "dispute",
+    "contest_return", "resolve_for_buyer", "resolve_for_seller",
 ]
 ESCROWED = [("gateway", "escrow")]
 REFUND = [("escrow", "gateway")]
@@ -63,6 +72,7 @@ TABLE: dict[tuple[str, str, Triple], Cell] = {
     ("receive", "buyer", (2, 6, False)): Cell((3, 8, False), HELD, "finish", None, ("not_face_to_face",)),
     ("receive", "seller", (2, 6, False)):
         Cell((3, 8, False), HELD, "finish", None, ("not_face_to_face", "handover_code")),
+    ("extend_receipt", "buyer", (2, 7, False)): Cell((2, 7, False), [], None, None, ("extended",)),
     ("settle", "system", (3, 8, False)): Cell((3, 8, True), [("seller_held", "seller_available")], None, 7 * D),
     ("request_refund", "buyer", (2, 6, False)): Cell((4, 6, False), [], None, None, ("refund_limit",)),
     ("request_refund", "buyer", (2, 7, False)): Cell((4, 7, False), [], None, None, ("refund_limit",)),
@@ -70,18 +80,26 @@ TABLE: dict[tuple[str, str, Triple], Cell] = {
     ("withdraw_refund", "buyer", (4, 6, False)): Cell((2, 6, False), [], None),
     ("withdraw_refund", "buyer", (4, 7, False)): Cell((2, 7, False), [], None),
     ("withdraw_refund", "buyer", (4, 8, False)): Cell((3, 8, False), HELD, None),
-    ("reject_refund", "seller", (4, 6, False)): Cell((2, 6, False), [], None, None, ("reason_required",)),
-    ("reject_refund", "seller", (4, 7, False)): Cell((2, 7, False), [], None, None, ("reason_required",)),
-    ("reject_refund", "seller", (4, 8, False)): Cell((3, 8, False), HELD, None, None, ("reason_required",)),
+    ("reject_refund", "seller", (4, 6, False)): Cell((2, 6, False), [], None, None, ("disputed", "reason_required")),
+    ("reject_refund", "seller", (4, 7, False)): Cell((2, 7, False), [], None, None, ("disputed", "reason_required")),
+    ("reject_refund", "seller", (4, 8, False)): Cell((3, 8, False), HELD, None, None, ("disputed", "reason_required")),
     ("approve_refund", "seller", (4, 6, False)): Cell((5, 6, True), REFUND, "release"),
     ("approve_refund", "seller", (4, 7, False)): Cell((5, 7, True), REFUND, "finish"),
     ("approve_refund", "seller", (4, 8, False)): Cell((5, 8, True), REFUND, None),
     ("approve_refund", "system", (4, 6, False)): Cell((5, 6, True), REFUND, "release", 48 * H, ("disputed",)),
     ("approve_refund", "system", (4, 7, False)): Cell((5, 7, True), REFUND, "finish", 5 * D, ("disputed",)),
-    ("send_back", "buyer", (4, 8, False)): Cell((4, 9, False), [], None),
+    ("send_back", "buyer", (4, 8, False)): Cell((4, 9, False), [], None, None, ("disputed",)),
     ("lapse", "system", (4, 8, False)): Cell((3, 8, False), HELD, None, 7 * D, ("disputed",)),
     ("accept_return", "seller", (4, 9, False)): Cell((5, 10, True), REFUND, None),
     ("accept_return", "system", (4, 9, False)): Cell((5, 10, True), REFUND, None, 10 * D, ("disputed",)),
+    ("dispute", "buyer", (4, 6, False)): Cell((4, 6, False), [], None, None, ("disputed",)),
+    ("dispute", "seller", (4, 6, False)): Cell((4, 6, False), [], None, None, ("disputed",)),
+    ("dispute", "buyer", (4, 7, False)): Cell((4, 7, False), [], None, None, ("disputed",)),
+    ("dispute", "seller", (4, 7, False)): Cell((4, 7, False), [], None, None, ("disputed",)),
+    ("dispute", "buyer", (4, 8, False)): Cell((4, 8, False), [], None, None, ("disputed",)),
+    ("dispute", "seller", (4, 8, False)): Cell((4, 8, False), [], None, None, ("disputed",)),
+    ("dispute", "buyer", (4, 9, False)): Cell((4, 9, False), [], None, None, ("disputed",)),
+    ("contest_return", "seller", (4, 9, False)): Cell((4, 9, False), [], None, None, ("disputed",)),
     ("resolve_for_buyer", "staff", (4, 6, False)): Cell((5, 6, True), REFUND, "release"),
     ("resolve_for_buyer", "staff", (4, 7, False)): Cell((5, 7, True), REFUND, "finish"),
     ("resolve_for_buyer", "staff", (4, 8, False)): Cell((5, 8, True), REFUND, None),
@@ -90,6 +108,36 @@ TABLE: dict[tuple[str, str, Triple], Cell] = {
     ("resolve_for_seller", "staff", (4, 7, False)): Cell((2, 7, False), [], None),
     ("resolve_for_seller", "staff", (4, 8, False)): Cell((3, 8, False), HELD, None),
     ("resolve_for_seller", "staff", (4, 9, False)): Cell((3, 9, True), [("escrow", "seller_available")], None),
+}
+
+# What a step does to the clocks, where it does not just start the next one.
+EFFECTS: dict[tuple[str, Triple], str] = {
+    ("extend_receipt", (2, 7, False)): "extend",
+    ("request_refund", (2, 6, False)): "pause",
+    ("request_refund", (2, 7, False)): "pause",
+    ("request_refund", (3, 8, False)): "pause",
+    ("withdraw_refund", (4, 6, False)): "resume",
+    ("withdraw_refund", (4, 7, False)): "resume",
+    ("withdraw_refund", (4, 8, False)): "resume",
+    ("reject_refund", (4, 6, False)): "resume",
+    ("reject_refund", (4, 7, False)): "resume",
+    ("reject_refund", (4, 8, False)): "resume",
+    ("lapse", (4, 8, False)): "resume",
+    ("resolve_for_seller", (4, 6, False)): "resume",
+    ("resolve_for_seller", (4, 7, False)): "resume",
+    ("resolve_for_seller", (4, 8, False)): "resume",
+}
+
+# Who is told how long before, and the setting that says it.
+REMINDERS: dict[Triple, tuple[str, int, str]] = {
+    (1, 6, False): ("buyer", 10 * MIN, "expire_reminder"),
+    (2, 6, False): ("seller", 1 * D, "refund_unshipped_reminder"),
+    (2, 7, False): ("buyer", 1 * D, "receive_reminder"),
+    (3, 8, False): ("buyer", 1 * D, "settle_reminder"),
+    (4, 6, False): ("seller", 12 * H, "approve_refund_unshipped_reminder"),
+    (4, 7, False): ("seller", 1 * D, "approve_refund_shipped_reminder"),
+    (4, 8, False): ("buyer", 1 * D, "lapse_reminder"),
+    (4, 9, False): ("seller", 1 * D, "accept_return_reminder"),
 }
 
 CLOCKS: dict[Triple, tuple[str, int, str, str]] = {
@@ -132,7 +180,6 @@ def test_every_cell_is_allowed_or_refused_as_the_table_says(triple: Triple, way:
                 assert (step.event, step.role, step.source, step.target) == (event, role, phase, cell.target)
                 assert [(move.source, move.target) for move in step.moves] == cell.moves
                 assert step.good_event == cell.good
-                assert step.deadline == order_flow.deadline(step.target, known)
                 assert step.rule in ORDER.rules
                 assert reasons == ()
                 continue
@@ -170,6 +217,8 @@ def test_guards_and_clocks_are_the_table_s() -> None:
         for role in rule.by
     }
     assert cells == {key: (cell.guards, cell.seconds) for key, cell in TABLE.items()}
+    effects = {(rule.event.value, tuple(rule.source)): rule.clock.value for rule in ORDER.rules}
+    assert {key: effect for key, effect in effects.items() if effect != "start"} == EFFECTS
 
 
 @pytest.mark.parametrize("triple", TRIPLES)
@@ -184,6 +233,8 @@ def test_each_open_phase_has_its_deadline_and_no_closed_one_has(triple: Triple) 
     assert deadline is not None
     assert (deadline.event, deadline.setting, deadline.text.zh) == (event, setting, text)
     assert deadline.default == timedelta(seconds=seconds)
+    reminder = deadline.reminder
+    assert (reminder.role, int(reminder.default.total_seconds()), reminder.setting) == REMINDERS[triple]
 
 
 @pytest.mark.parametrize("bill_goods", [(4, 6), (4, 7), (4, 8), (4, 9)])
@@ -199,8 +250,52 @@ def test_a_dispute_stops_the_clock_and_leaves_the_parties_and_staff(bill_goods: 
     assert [(r.code, r.zh) for r in refused.value.reasons] == [("disputed", "订单有争议,等待平台客服处理")]
     assert thing.phase == phase
     assert order_flow.allowed(phase, Role.SYSTEM, disputed) == ()
-    for role in (Role.BUYER, Role.SELLER, Role.STAFF):
-        assert order_flow.allowed(phase, role, disputed) == order_flow.allowed(phase, role)
+    assert order_flow.allowed(phase, Role.STAFF, disputed) == order_flow.allowed(phase, Role.STAFF)
+    # Until staff decide either side may only give in; the buyer has sent the goods back and has nothing left to say.
+    assert order_flow.allowed(phase, Role.BUYER, disputed) == (("withdraw_refund",) if bill_goods != (4, 9) else ())
+    assert order_flow.allowed(phase, Role.SELLER, disputed) == (
+        ("approve_refund",) if bill_goods != (4, 9) else ("accept_return",)
+    )
+
+
+def test_disputes_are_raised_once_and_end_with_the_next_step() -> None:
+    thing, known = Thing(OrderPhase(4, 8)), facts()
+    step = order_flow.fire(thing, OrderEvent.DISPUTE, Role.SELLER, known)
+    assert (step.source, step.target, thing.phase, step.moves, step.good_event) == (
+        OrderPhase(4, 8),
+        OrderPhase(4, 8),
+        OrderPhase(4, 8),
+        (),
+        None,
+    )
+    known = facts_after(OrderEvent.DISPUTE, known)
+    assert known == facts(disputed=True)
+    with pytest.raises(GuardFailed) as refused:
+        order_flow.fire(thing, OrderEvent.DISPUTE, Role.BUYER, known)
+    assert [reason.code for reason in refused.value.reasons] == ["disputed"]
+    order_flow.fire(thing, OrderEvent.RESOLVE_FOR_SELLER, Role.STAFF, known)
+    assert thing.phase == OrderPhase(3, 8)
+    known = facts_after(OrderEvent.RESOLVE_FOR_SELLER, known)
+    assert known == facts()
+    assert facts_after(OrderEvent.CONTEST_RETURN, known).disputed is True
+
+
+def test_facts_count_requests_and_remember_the_longer_receipt() -> None:
+    known = facts()
+    for event in (OrderEvent.EXTEND_RECEIPT, OrderEvent.REQUEST_REFUND, OrderEvent.REJECT_REFUND):
+        known = facts_after(event, known)
+    assert known == facts(refund_count=1, extended=True)
+
+
+def test_the_time_for_receipt_is_extended_once() -> None:
+    thing = Thing(OrderPhase(2, 7))
+    step = order_flow.fire(thing, OrderEvent.EXTEND_RECEIPT, Role.BUYER, facts())
+    assert (step.source, step.target, thing.phase) == (OrderPhase(2, 7),) * 3
+    assert OrderEvent.EXTEND_RECEIPT not in order_flow.allowed(OrderPhase(2, 7), Role.BUYER, facts(extended=True))
+    with pytest.raises(GuardFailed) as refused:
+        order_flow.fire(thing, OrderEvent.EXTEND_RECEIPT, Role.BUYER, facts(extended=True))
+    assert [(r.code, r.zh) for r in refused.value.reasons] == [("extended", "收货时间只能延长一次")]
+    assert thing.phase == OrderPhase(2, 7)
 
 
 @pytest.mark.parametrize("bill_goods", [(2, 6), (2, 7), (3, 8)])

@@ -7,7 +7,21 @@ from typing import Any
 
 import pytest
 
-from statemachine import GOOD, ORDER, Creation, Deadline, Move, Rule, Spec, SpecError, State, Text, UnknownTerm
+from statemachine import (
+    GOOD,
+    ORDER,
+    Clock,
+    Creation,
+    Deadline,
+    Move,
+    Reminder,
+    Rule,
+    Spec,
+    SpecError,
+    State,
+    Text,
+    UnknownTerm,
+)
 
 
 class Verb(StrEnum):
@@ -25,12 +39,19 @@ def state(phase: Any, key: str, **options: bool) -> State[Any]:
 
 
 def clock(event: Verb, seconds: int = 60) -> Deadline[Verb]:
-    return Deadline(event, f"{event}_after", timedelta(seconds=seconds), T)
+    reminder = Reminder("maker", f"{event}_reminder", timedelta(seconds=seconds / 2))
+    return Deadline(event, f"{event}_after", timedelta(seconds=seconds), T, reminder)
+
+
+def remind(seconds: int) -> Deadline[Verb]:
+    """END's clock of a minute, with a reminder so many seconds before."""
+    return replace(clock(Verb.END), reminder=Reminder("maker", "end_reminder", timedelta(seconds=seconds)))
 
 
 OPEN_A, OPEN_B, CLOSED_C = state(A, "1"), state(B, "2"), state(C, "2,closed", closed=True)
 GO = Rule[Any, Verb, None](Verb.GO, ("system",), A, B, deadline=clock(Verb.GO))
 END = Rule[Any, Verb, None](Verb.END, ("system",), B, C, deadline=clock(Verb.END))
+BACK = Rule[Any, Verb, None](Verb.END, ("maker",), B, A, clock=Clock.RESUME)
 SOUND = Spec[Any, Verb, None](
     name="tiny",
     noun=T,
@@ -102,7 +123,40 @@ UNREACHED = [f"state {at} cannot be reached" for at in ("(1, open)", "(2, open)"
         ({"rules": (GO, replace(END, deadline=clock(Verb.GO)))}, ["end from (2, open) has the deadline of go"]),
         (
             {"rules": (GO, replace(END, deadline=clock(Verb.END, 0)))},
-            ["end from (2, open) has a deadline that has passed before it starts"],
+            [
+                "end from (2, open) has a deadline that has passed before it starts",
+                "end from (2, open) has a reminder outside its time",
+            ],
+        ),
+        (
+            {"rules": (GO, replace(END, deadline=remind(60)))},
+            ["end from (2, open) has a reminder outside its time"],
+        ),
+        (
+            {"rules": (GO, replace(END, deadline=remind(0)))},
+            ["end from (2, open) has a reminder outside its time"],
+        ),
+        (
+            {"rules": (replace(GO, clock=Clock.PAUSE), END)},
+            ["go from (1, open) is to pause a clock that no way out of its target resumes"],
+        ),
+        (
+            {
+                "rules": (replace(GO, deadline=None, clock=Clock.PAUSE), END, BACK),
+                "states": (replace(OPEN_A, timeless=True), OPEN_B, CLOSED_C),
+            },
+            [
+                "go from (1, open) is to pause a clock that its source does not have",
+                "end from (2, open) is to resume a clock that its target does not have",
+            ],
+        ),
+        (
+            {"rules": (replace(GO, clock=Clock.EXTEND), END)},
+            ["go from (1, open) is to extend a clock that it leaves behind"],
+        ),
+        (
+            {"rules": (GO, replace(END, clock=Clock.RESUME))},
+            ["end from (2, open) is to resume a clock that its target does not have"],
         ),
         (
             {"states": (OPEN_A, OPEN_B, CLOSED_C, state((3, True), "3", closed=True))},

@@ -1,0 +1,157 @@
+"""What becomes of an order's deadline: by example, and as properties over whatever may happen."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from statemachine import OrderEvent, OrderFacts, OrderPhase, Role, TradeMode, order_flow
+from statemachine.clock import Clocking, first_deadline, next_deadline
+from statemachine.order import ORDER, facts_after
+from tests.statemachine.subjects import facts
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+@dataclass
+class Life:
+    """An order with its clocks, as the application keeps them."""
+
+    phase: OrderPhase
+    facts: OrderFacts = field(default_factory=facts)
+    durations: dict[str, timedelta] = field(default_factory=dict)
+    clocking: Clocking = field(default_factory=lambda: Clocking(None, None, None))
+
+    def do(self, event: OrderEvent, role: Role, now: datetime) -> Clocking:
+        before = self.clocking
+        step = order_flow.fire(self, event, role, self.facts)
+        self.facts = facts_after(event, self.facts)
+        self.clocking = next_deadline(
+            order_flow,
+            step,
+            self.facts,
+            now=now,
+            present=before.deadline_at,
+            left=before.left,
+            durations=self.durations,
+        )
+        return self.clocking
+
+
+def shipped() -> Life:
+    life = Life(OrderPhase(2, 6))
+    assert life.do(OrderEvent.SHIP, Role.SELLER, NOON) == Clocking(NOON + 10 * DAY, NOON + 9 * DAY, None)
+    return life
+
+
+def test_an_order_begins_with_the_buyer_s_half_hour() -> None:
+    clocking = first_deadline(order_flow, facts(), now=NOON, durations={})
+    assert clocking == Clocking(NOON + timedelta(minutes=30), NOON + timedelta(minutes=20), None)
+    settings_ = {"expire_after": HOUR, "expire_reminder": timedelta(minutes=5)}
+    clocking = first_deadline(order_flow, facts(), now=NOON, durations=settings_)
+    assert clocking == Clocking(NOON + HOUR, NOON + timedelta(minutes=55), None)
+
+
+def test_a_refused_request_gives_back_what_was_left() -> None:
+    life = shipped()
+    asked, answered = NOON + 7 * DAY, NOON + 9 * DAY
+    assert life.do(OrderEvent.REQUEST_REFUND, Role.BUYER, asked) == Clocking(asked + 5 * DAY, asked + 4 * DAY, 3 * DAY)
+    assert life.do(OrderEvent.REJECT_REFUND, Role.SELLER, answered) == Clocking(
+        answered + 3 * DAY, answered + 2 * DAY, None
+    )
+
+
+def test_a_dispute_stops_the_clock_and_keeps_what_was_left() -> None:
+    life = shipped()
+    life.do(OrderEvent.REQUEST_REFUND, Role.BUYER, NOON + 7 * DAY)
+    assert life.do(OrderEvent.DISPUTE, Role.SELLER, NOON + 8 * DAY) == Clocking(None, None, 3 * DAY)
+    decided = NOON + 30 * DAY
+    assert life.do(OrderEvent.RESOLVE_FOR_SELLER, Role.STAFF, decided) == Clocking(
+        decided + 3 * DAY, decided + 2 * DAY, None
+    )
+
+
+def test_a_return_on_its_way_has_nothing_to_resume() -> None:
+    life = shipped()
+    life.do(OrderEvent.RECEIVE, Role.BUYER, NOON + DAY)
+    assert life.do(OrderEvent.REQUEST_REFUND, Role.BUYER, NOON + 2 * DAY).left == 6 * DAY
+    sent = NOON + 3 * DAY
+    assert life.do(OrderEvent.SEND_BACK, Role.BUYER, sent) == Clocking(sent + 10 * DAY, sent + 9 * DAY, None)
+    assert life.do(OrderEvent.CONTEST_RETURN, Role.SELLER, sent) == Clocking(None, None, None)
+    assert life.do(OrderEvent.RESOLVE_FOR_SELLER, Role.STAFF, sent + DAY) == Clocking(None, None, None)
+
+
+def test_a_clock_that_had_run_out_unseen_has_nothing_left() -> None:
+    """The buyer asks in the moment between the deadline and the system's turn."""
+    life = shipped()
+    late = NOON + 10 * DAY + HOUR
+    assert life.do(OrderEvent.REQUEST_REFUND, Role.BUYER, late).left == timedelta(0)
+    assert life.do(OrderEvent.WITHDRAW_REFUND, Role.BUYER, late + DAY) == Clocking(late + DAY, None, None)
+
+
+def test_without_anything_kept_a_resumed_clock_gets_its_whole_time() -> None:
+    life = Life(OrderPhase(2, 7))
+    assert life.do(OrderEvent.REQUEST_REFUND, Role.BUYER, NOON).left is None
+    assert life.do(OrderEvent.WITHDRAW_REFUND, Role.BUYER, NOON + DAY) == Clocking(
+        NOON + 11 * DAY, NOON + 10 * DAY, None
+    )
+
+
+def test_a_longer_receipt_counts_on_from_the_deadline_or_from_now_where_that_has_passed() -> None:
+    early, late, unknown = shipped(), shipped(), Life(OrderPhase(2, 7))
+    assert early.do(OrderEvent.EXTEND_RECEIPT, Role.BUYER, NOON + DAY) == Clocking(
+        NOON + 20 * DAY, NOON + 19 * DAY, None
+    )
+    now = NOON + 12 * DAY
+    for life in (late, unknown):
+        assert life.do(OrderEvent.EXTEND_RECEIPT, Role.BUYER, now) == Clocking(now + 10 * DAY, now + 9 * DAY, None)
+    assert early.do(OrderEvent.REQUEST_REFUND, Role.BUYER, NOON + 2 * DAY).left == 18 * DAY
+
+
+def test_a_reminder_that_would_be_late_is_left_out() -> None:
+    life = Life(OrderPhase(2, 6), durations={"receive_after": DAY, "receive_reminder": DAY})
+    assert life.do(OrderEvent.SHIP, Role.SELLER, NOON) == Clocking(NOON + DAY, None, None)
+
+
+EVERYTHING = [(event, role) for event in OrderEvent for role in Role]
+PAUSED = {OrderPhase(4, 6): OrderPhase(2, 6), OrderPhase(4, 7): OrderPhase(2, 7), OrderPhase(4, 8): OrderPhase(3, 8)}
+
+
+@settings(deadline=None)
+@given(
+    mode=st.sampled_from([TradeMode.COURIER, TradeMode.FACE_TO_FACE]),
+    choices=st.lists(st.tuples(st.integers(0, 10), st.timedeltas(timedelta(0), timedelta(days=6))), max_size=30),
+    whole=st.timedeltas(HOUR, timedelta(days=30)),
+)
+def test_no_open_order_is_without_a_clock_and_a_pause_costs_and_gives_nothing(
+    mode: TradeMode, choices: list[tuple[int, timedelta]], whole: timedelta
+) -> None:
+    life = Life(ORDER.start, facts(trade_mode=mode), {"receive_after": whole})
+    life.clocking = first_deadline(order_flow, life.facts, now=NOON, durations=life.durations)
+    now, remaining = NOON, timedelta(0)
+    for choice, passed in choices:
+        now += passed
+        legal = [each for each in EVERYTHING if not order_flow.why_not(life.phase, *each, life.facts)]
+        event, role = legal[choice % len(legal)]
+        source, before = life.phase, life.clocking
+        clocking = life.do(event, role, now)
+        if life.phase.closed:
+            assert clocking == Clocking(None, None, None)
+            break
+        assert (clocking.deadline_at is None) == life.facts.disputed
+        if clocking.deadline_at is not None:
+            assert clocking.deadline_at >= now
+            assert clocking.remind_at is None or now < clocking.remind_at < clocking.deadline_at
+        else:
+            assert clocking.remind_at is None
+        assert (clocking.left is not None) == (life.phase in PAUSED)
+        if PAUSED.get(life.phase) == source:
+            assert before.deadline_at is not None
+            remaining = max(before.deadline_at - now, timedelta(0))
+            assert clocking.left == remaining
+        elif source in PAUSED and life.phase == PAUSED[source]:
+            assert clocking.deadline_at == now + remaining
+        elif source in PAUSED and life.phase == source:
+            assert clocking.left == remaining
