@@ -7,7 +7,7 @@ from typing import Any, Final
 from statemachine.errors import UnknownTerm
 from statemachine.good import GOOD, GoodPhase
 from statemachine.order import ORDER, OrderPhase
-from statemachine.spec import Deadline, State
+from statemachine.spec import Clock, Deadline, Reminder, State
 from statemachine.texts import Lang, Text
 
 _EVENTS: Final[Mapping[str, Text]] = {
@@ -17,6 +17,13 @@ _EVENTS: Final[Mapping[str, Text]] = {
 _ROLES: Final[Mapping[str, Text]] = {**GOOD.roles, **ORDER.roles}
 _CREATIONS: Final[Mapping[str, Text]] = {spec.creation.name: spec.creation.text for spec in (ORDER, GOOD)}
 _POTS: Final[Mapping[str, Text]] = ORDER.pots
+
+_CLOCKS: Final[Mapping[Clock, Text]] = {
+    Clock.START: Text("重新计时", "starts anew"),
+    Clock.PAUSE: Text("暂停", "pauses"),
+    Clock.RESUME: Text("继续", "goes on"),
+    Clock.EXTEND: Text("延长", "gets its time once more"),
+}
 
 _UNITS: Final = (
     (timedelta(days=1), 3, "天", "d"),
@@ -59,6 +66,17 @@ def state_text(phase: OrderPhase | GoodPhase, lang: Lang = "zh") -> str:
 def deadline_text(deadline: Deadline[Any], lang: Lang = "zh") -> str:
     """What stands beside the countdown: 买家付款截止."""
     return deadline.text.to(lang)
+
+
+def clock_text(clock: Clock, lang: Lang = "zh") -> str:
+    """What a step does to the clock: 暂停."""
+    return _CLOCKS[clock].to(lang)
+
+
+def reminder_text(reminder: Reminder, lang: Lang = "zh") -> str:
+    """Who is reminded of a deadline, and when: 提前 1 天提醒买家. Raises `UnknownTerm` for an unknown role."""
+    role, before = role_text(reminder.role, lang), duration_text(reminder.default, lang)
+    return f"提前 {before}提醒{role}" if lang == "zh" else f"the {role} is told {before} before"
 
 
 def duration_text(duration: timedelta, lang: Lang = "zh") -> str:

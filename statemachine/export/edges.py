@@ -2,19 +2,25 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Generic
+from typing import Final, Generic
 
 from statemachine.labels import duration_text
 from statemachine.spec import E, F, P, Rule, Spec, State
-from statemachine.texts import Lang
+from statemachine.texts import Lang, Text
+from statemachine.way import Trace, Way
+
+NOW: Final = Text("现在", "now")
+"""Marks where the subject of a way stands."""
+_CIRCLED: Final = "①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳"
 
 
 @dataclass(frozen=True, slots=True)
 class Doer:
-    """A role in a label: its code, and its text with the time after which the system acts."""
+    """A role in a label: its code, its text with the time after which the system acts, and its steps on a way."""
 
     role: str
     text: str
+    ordinals: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +30,20 @@ class Line:
     event: str
     doers: tuple[Doer, ...]
 
+    @property
+    def ordinals(self) -> tuple[int, ...]:
+        """Which steps of a way these were, first to last; empty where none was, or no way is drawn."""
+        return tuple(sorted(ordinal for doer in self.doers for ordinal in doer.ordinals))
+
+    @property
+    def marks(self) -> str:
+        """The ordinals as they stand before the text: ``③⑦``."""
+        return "".join(_CIRCLED[i - 1] if i <= len(_CIRCLED) else f"({i})" for i in self.ordinals)
+
     def text(self, lang: Lang) -> str:
-        """The line as plain text: ``取消订单 · 买家、卖家``."""
-        return f"{self.event} · {joined((doer.text for doer in self.doers), lang)}"
+        """The line as plain text: ``取消订单 · 买家、卖家``; with a way ``② 取消订单 · 买家、卖家``."""
+        text = f"{self.event} · {joined((doer.text for doer in self.doers), lang)}"
+        return f"{self.marks} {text}" if self.ordinals else text
 
 
 @dataclass(frozen=True)
@@ -38,13 +55,13 @@ class Edge(Generic[P]):
     lines: tuple[Line, ...]
 
 
-def edges(spec: Spec[P, E, F], lang: Lang) -> tuple[Edge[P], ...]:
-    """The arrows of ``spec``, in the order of its rules."""
+def edges(spec: Spec[P, E, F], lang: Lang, trace: Trace[P] | None = None) -> tuple[Edge[P], ...]:
+    """The arrows of ``spec``, in the order of its rules, with the ordinals of a way where there is one."""
     arrows: dict[tuple[P, P], dict[str, tuple[Doer, ...]]] = {}
     for rule in spec.rules:
         lines = arrows.setdefault((rule.source, rule.target), {})
         what = _event(spec, rule, lang)
-        lines[what] = (*lines.get(what, ()), *_doers(spec, rule, lang))
+        lines[what] = (*lines.get(what, ()), *_doers(spec, rule, lang, trace))
     return tuple(
         Edge(spec.state(source), spec.state(target), tuple(Line(event, doers) for event, doers in lines.items()))
         for (source, target), lines in arrows.items()
@@ -58,10 +75,10 @@ def label(state: State[P], lang: Lang) -> tuple[str, ...]:
     return lines if any(meaning in line for line in lines) else (*lines, f"({meaning})")
 
 
-def creation(spec: Spec[P, E, F], lang: Lang) -> Line:
-    """The line on the arrow that leads into the start."""
+def creation(spec: Spec[P, E, F], lang: Lang, trace: Trace[P] | None = None) -> Line:
+    """The line on the arrow that leads into the start; it is the first step of every way."""
     by = spec.creation.by
-    return Line(spec.creation.text.to(lang), (Doer(str(by), spec.roles[by].to(lang)),))
+    return Line(spec.creation.text.to(lang), (Doer(str(by), spec.roles[by].to(lang), (1,) if trace else ()),))
 
 
 def joined(parts: Iterable[str], lang: Lang) -> str:
@@ -69,11 +86,30 @@ def joined(parts: Iterable[str], lang: Lang) -> str:
     return ("、" if lang == "zh" else ", ").join(parts)
 
 
+def told(spec: Spec[P, E, F], lang: Lang, way: Way[P]) -> str:
+    """A way in one sentence, for those who cannot see it: ``1 下单 · 买家; 2 付款 · 支付网关; 现在: 已付款``."""
+    texts = {str(event): text.to(lang) for event, text in spec.events.items()}
+    texts[spec.creation.name] = spec.creation.text.to(lang)
+    steps = [
+        f"{ordinal} {texts[passage.event]} · {spec.roles[passage.role].to(lang)}"
+        for ordinal, passage in enumerate(way, start=1)
+    ]
+    return "; ".join([*steps, f"{NOW.to(lang)}: {spec.state(way[-1].target).meaning.to(lang)}"])
+
+
 def _event(spec: Spec[P, E, F], rule: Rule[P, E, F], lang: Lang) -> str:
     drawn = tuple(guard.condition.to(lang) for guard in rule.guards if guard.drawn)
     return spec.events[rule.event].to(lang) + (f" [{joined(drawn, lang)}]" if drawn else "")
 
 
-def _doers(spec: Spec[P, E, F], rule: Rule[P, E, F], lang: Lang) -> tuple[Doer, ...]:
+def _doers(spec: Spec[P, E, F], rule: Rule[P, E, F], lang: Lang, trace: Trace[P] | None) -> tuple[Doer, ...]:
     after = f" {duration_text(rule.deadline.default, lang)}" if rule.deadline else ""
-    return tuple(Doer(str(role), spec.roles[role].to(lang) + after) for role in rule.by)
+    made = trace.ordinals if trace else {}
+    return tuple(
+        Doer(
+            str(role),
+            spec.roles[role].to(lang) + after,
+            made.get((rule.source, str(rule.event), str(role), rule.target), ()),
+        )
+        for role in rule.by
+    )

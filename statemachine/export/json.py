@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from statemachine.spec import Deadline, E, F, Guard, P, Rule, Spec, State
+from statemachine.spec import Deadline, E, F, Guard, P, Reminder, Rule, Spec, State
 from statemachine.texts import Lang, Text
 
 
@@ -41,6 +41,7 @@ def _state(state: State[P], lang: Lang) -> dict[str, object]:
         "lines": [line.to(lang) for line in state.lines],
         "meaning": state.meaning.to(lang),
         "closed": state.closed,
+        "timeless": state.timeless,
     }
 
 
@@ -54,13 +55,27 @@ def _rule(spec: Spec[P, E, F], rule: Rule[P, E, F], lang: Lang) -> dict[str, obj
         "guards": [_guard(guard, lang) for guard in rule.guards],
         "deadline": _deadline(rule.deadline, lang) if rule.deadline else None,
         "good_event": rule.good_event,
+        "clock": rule.clock,
     }
 
 
 def _guard(guard: Guard[F], lang: Lang) -> dict[str, object]:
-    return {"code": guard.code, "condition": guard.condition.to(lang), "refusal": guard.refusal.to(lang)}
+    return {
+        "code": guard.code,
+        "condition": guard.condition.to(lang),
+        "refusal": guard.refusal.to(lang),
+        "on_input": guard.on_input,
+    }
 
 
 def _deadline(deadline: Deadline[E], lang: Lang) -> dict[str, object]:
-    seconds = int(deadline.default.total_seconds())
-    return {"setting": deadline.setting, "seconds": seconds, "text": deadline.text.to(lang)}
+    return {
+        "setting": deadline.setting,
+        "seconds": int(deadline.default.total_seconds()),
+        "text": deadline.text.to(lang),
+        "reminder": _reminder(deadline.reminder),
+    }
+
+
+def _reminder(reminder: Reminder) -> dict[str, object]:
+    return {"role": reminder.role, "setting": reminder.setting, "seconds": int(reminder.default.total_seconds())}

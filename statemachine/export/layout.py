@@ -27,11 +27,15 @@ _LONG: Final = 24.0
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """What to place: a box, or the label of an arrow. ``side`` is how much of its width arrows may meet."""
+    """What to place: a box, or the label of an arrow.
+
+    ``side`` is how much of its width arrows may meet, ``beside`` the room that it needs at its right in addition.
+    """
 
     width: float
     height: float
     side: float = 0.0
+    beside: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class _Place:
     width: float
     height: float
     side: float
+    beside: float
     passing: bool
     above: list["_Link"] = field(default_factory=list)
     below: list["_Link"] = field(default_factory=list)
@@ -101,7 +106,7 @@ def place(boxes: dict[str, Box], arrows: Sequence[Arrow]) -> Layout:
     turned = _closing_cycles(boxes, arrows)
     ends = [(a.target, a.source) if i in turned else (a.source, a.target) for i, a in enumerate(arrows)]
     rank = _ranks(boxes, ends)
-    placed = {name: _Place(rank[name], box.width, box.height, box.side, passing=False) for name, box in boxes.items()}
+    placed = {name: _put(box, rank[name], passing=False) for name, box in boxes.items()}
     layers: list[list[_Place]] = [[] for _ in range(max(rank.values()) + 1)]
     for item in placed.values():
         layers[item.rank].append(item)
@@ -119,6 +124,10 @@ def place(boxes: dict[str, Box], arrows: Sequence[Arrow]) -> Layout:
         {name: (item.x, item.y) for name, item in placed.items()},
         tuple(_route(chain, turned=i in turned) for i, chain in enumerate(chains)),
     )
+
+
+def _put(box: Box, rank: int, *, passing: bool) -> _Place:
+    return _Place(rank, box.width, box.height, box.side, box.beside, passing=passing)
 
 
 def _closing_cycles(boxes: dict[str, Box], arrows: Sequence[Arrow]) -> set[int]:
@@ -160,7 +169,7 @@ def _chain(upper: _Place, lower: _Place, label: Box, layers: list[list[_Place]])
     chain = [upper]
     for rank in range(upper.rank + 1, lower.rank):
         size = label if rank == middle else Box(0, 0)
-        chain.append(_Place(rank, size.width, size.height, size.side, passing=True))
+        chain.append(_put(size, rank, passing=True))
         layers[rank].append(chain[-1])
     chain.append(lower)
     links = [_Link(one, two) for one, two in pairwise(chain)]
@@ -258,7 +267,7 @@ def _move_sideways(layers: list[list[_Place]]) -> None:
         right = 0.0
         for item in layer:
             item.x = right + item.width / 2
-            right += item.width + _SPACE
+            right += item.width + item.beside + _SPACE
     sweep, farthest = 0, _STILL
     while farthest >= _STILL and sweep < _SIDEWAYS_SWEEPS:
         farthest = max(_pull(layer) for layer in (layers if sweep % 2 == 0 else reversed(layers)))
@@ -273,7 +282,7 @@ def _pull(layer: list[_Place]) -> float:
     pools: list[tuple[float, float, list[_Place]]] = []  # weight, weight × wanted left edge of the pool, members
     gaps = [0.0]
     for one, two in pairwise(layer):
-        gaps.append(gaps[-1] + (one.width + two.width) / 2 + _SPACE)
+        gaps.append(gaps[-1] + (one.width + two.width) / 2 + one.beside + _SPACE)
     for item, gap in zip(layer, gaps, strict=True):
         weight, wanted = _wanted(item)
         pool = (weight, weight * (wanted - gap), [item])
@@ -311,7 +320,7 @@ def _settle(layers: list[list[_Place]]) -> tuple[float, float]:
             item.y = y + (tall if item.passing else item.height) / 2
         sideways = [abs(link.upper.x + link.out - link.lower.x - link.into) for item in layer for link in item.below]
         y += tall + round(min(20 + max(sideways, default=0.0) / 12, 44))
-    right = max(item.x + item.width / 2 for item in items)
+    right = max(item.x + item.width / 2 + item.beside for item in items)
     return right + _MARGIN, max(item.band[1] for item in items) + _MARGIN
 
 

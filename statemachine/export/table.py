@@ -3,8 +3,8 @@
 from typing import Final
 
 from statemachine.export.edges import joined
-from statemachine.labels import duration_text, event_text
-from statemachine.spec import E, F, P, Rule, Spec
+from statemachine.labels import clock_text, duration_text, event_text, reminder_text
+from statemachine.spec import Clock, E, F, P, Rule, Spec
 from statemachine.texts import Lang, Text
 
 _HEAD: Final = (
@@ -14,6 +14,8 @@ _HEAD: Final = (
     Text("从", "from"),
     Text("到", "to"),
     Text("期限", "deadline"),
+    Text("提醒", "reminder"),
+    Text("时钟", "clock"),
     Text("条件", "condition"),
     Text("资金", "money"),
     Text("商品", "good"),
@@ -21,7 +23,7 @@ _HEAD: Final = (
 
 
 def render(spec: Spec[P, E, F], lang: Lang) -> str:
-    """The rules of ``spec``, one row each, its creation first."""
+    """The rules of ``spec``, one row each, its creation first. The clock is named where it does not just start anew."""
     creation = spec.creation
     first = (
         creation.text.to(lang),
@@ -29,6 +31,8 @@ def render(spec: Spec[P, E, F], lang: Lang) -> str:
         spec.roles[creation.by].to(lang),
         "",
         f"({spec.state(spec.start).key})",
+        "",
+        "",
         "",
         "",
         "",
@@ -48,6 +52,8 @@ def _row(spec: Spec[P, E, F], rule: Rule[P, E, F], lang: Lang) -> tuple[str, ...
         f"({spec.state(rule.source).key})",
         f"({spec.state(rule.target).key})",
         duration_text(rule.deadline.default, lang) if rule.deadline else "",
+        reminder_text(rule.deadline.reminder, lang) if rule.deadline else "",
+        clock_text(rule.clock, lang) if rule.clock is not Clock.START else "",
         joined((guard.condition.to(lang) for guard in rule.guards), lang),
         joined(pots, lang),
         event_text(rule.good_event, lang) if rule.good_event else "",

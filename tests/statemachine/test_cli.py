@@ -102,6 +102,11 @@ def test_the_table_is_printed(capsys: Capture) -> None:
         (["--state", "2, 6", "--event", "ship", "--role", "seller"], 0, "允许: (2,6) → (2,7); 条件: 非当面交易"),
         (["--state", "1,6", "--event", "pay", "--role", "gateway", "--lang", "en"], 0, "allowed: (1,6) → (2,6)"),
         (
+            ["--state", "4,9", "--event", "contest_return", "--role", "seller"],
+            0,
+            "允许: (4,9) → (4,9); 条件: 无争议",
+        ),
+        (
             ["--state", "1,6", "--closed", "--event", "pay", "--role", "gateway"],
             1,
             "拒绝: 订单当前为“未付款,已取消”,不能付款",

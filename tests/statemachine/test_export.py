@@ -38,7 +38,7 @@ def area(rectangle: ET.Element) -> Rectangle:
 
 def test_rules_between_two_states_share_an_arrow() -> None:
     arrows = edges(ORDER, "zh")
-    assert len(arrows) == 19
+    assert len(arrows) == 24
     found = {(edge.source.key, edge.target.key): [line.text("zh") for line in edge.lines] for edge in arrows}
     assert found["1,6", "1,6,closed"] == ["取消订单 · 买家、卖家", "超时未付款 · 系统 30 分钟"]
     assert found["2,6", "3,8"] == ["确认收货 [当面交易] · 买家、卖家"]
@@ -48,6 +48,13 @@ def test_rules_between_two_states_share_an_arrow() -> None:
         "超时未寄回 · 系统 7 天",
         "裁决归卖家 · 平台客服",
     ]
+    assert {key[0]: lines for key, lines in found.items() if key[0] == key[1]} == {
+        "2,7": ["延长收货时间 · 买家"],
+        "4,6": ["申请平台介入 · 买家、卖家"],
+        "4,7": ["申请平台介入 · 买家、卖家"],
+        "4,8": ["申请平台介入 · 买家、卖家"],
+        "4,9": ["申请平台介入 · 买家", "对退货有异议 · 卖家"],
+    }
     assert creation(ORDER, "en").text("en") == "buy · buyer"
 
 
@@ -65,7 +72,9 @@ def test_mermaid_names_every_state_and_arrow(spec: Spec[Any, Any, Any], lang: La
     assert len(names) == len(spec.states)
     arrows = re.findall(r"^    (\w+|\[\*\]) --> (\w+|\[\*\])", text, re.MULTILINE)
     closed = sum(state.closed for state in spec.states)
-    assert len(arrows) == len(set(arrows)) == 1 + len(edges(spec, lang)) + closed
+    between = [edge for edge in edges(spec, lang) if edge.source is not edge.target]
+    assert len(arrows) == len(set(arrows)) == 1 + len(between) + closed
+    assert text.count("↻ ") == sum(len(edge.lines) for edge in edges(spec, lang) if edge.source is edge.target)
     assert {end for arrow in arrows for end in arrow} == names | {"[*]"}
 
 
@@ -73,6 +82,12 @@ def test_mermaid_breaks_wide_lines_itself() -> None:
     text = mermaid.render(ORDER, "zh")
     assert "s_1_6 --> s_2_6 : 付款 · 支付网关\n" in text
     assert "s_2_7 --> s_3_8 : 确认收货<br/>· 买家、系统 10 天\n" in text
+
+
+def test_mermaid_writes_what_changes_no_state_into_the_box() -> None:
+    text = mermaid.render(ORDER, "zh")
+    assert '    state "2 买家已付款<br/>7 卖家已发货<br/>↻ 延长收货时间 · 买家" as s_2_7\n' in text
+    assert '(退货途中)<br/>↻ 申请平台介入 · 买家<br/>↻ 对退货有异议 · 卖家" as s_4_9\n' in text
 
 
 @every_picture
@@ -102,10 +117,34 @@ def test_json_says_what_the_spec_says() -> None:
         "guards": [],
         "deadline": None,
         "good_event": None,
+        "clock": "start",
     }
     lapse = next(rule for rule in document["rules"] if rule["event"] == "lapse")
-    assert lapse["deadline"] == {"setting": "lapse_after", "seconds": 604800, "text": "sending back due"}
-    assert [guard["code"] for guard in lapse["guards"]] == ["disputed"]
+    assert lapse["clock"] == "resume"
+    assert lapse["deadline"] == {
+        "setting": "lapse_after",
+        "seconds": 604800,
+        "text": "sending back due",
+        "reminder": {"role": "buyer", "setting": "lapse_reminder", "seconds": 86400},
+    }
+    assert lapse["guards"] == [
+        {
+            "code": "disputed",
+            "condition": "not disputed",
+            "refusal": "the order is disputed and waits for staff",
+            "on_input": False,
+        }
+    ]
+    loops = [rule for rule in document["rules"] if rule["source"] == rule["target"]]
+    assert [(rule["event"], rule["source"], rule["clock"]) for rule in loops] == [
+        ("extend_receipt", "2,7", "extend"),
+        ("dispute", "4,6", "start"),
+        ("dispute", "4,7", "start"),
+        ("dispute", "4,8", "start"),
+        ("dispute", "4,9", "start"),
+        ("contest_return", "4,9", "start"),
+    ]
+    assert {state["timeless"] for state in document["states"]} == {False}
     assert stdlib_json.loads(json.render(GOOD, "zh"))["events"]["edit"] == "编辑"
 
 
@@ -126,17 +165,18 @@ def test_sql_lists_exactly_the_legal_phases() -> None:
 def test_the_table_has_a_row_for_each_rule(spec: Spec[Any, Any, Any], lang: Lang) -> None:
     rows = table.render(spec, lang).splitlines()
     assert len(rows) == 3 + len(spec.rules)
-    assert {row.count(" | ") for row in rows} == {8}
+    assert {row.count(" | ") for row in rows} == {10}
 
 
 def test_rows_of_the_table() -> None:
     zh = table.render(ORDER, "zh").splitlines()
-    assert zh[0] == "| 事件 | 代码 | 由谁 | 从 | 到 | 期限 | 条件 | 资金 | 商品 |"
-    assert zh[2] == "| 下单 | `buy` | 买家 |  | (1,6) |  |  |  | 被拍下 |"
-    assert "| 取消订单 | `cancel` | 买家、卖家 | (1,6) | (1,6,closed) |  |  |  | 重新上架 |" in zh
+    assert zh[0] == "| 事件 | 代码 | 由谁 | 从 | 到 | 期限 | 提醒 | 时钟 | 条件 | 资金 | 商品 |"
+    assert zh[2] == "| 下单 | `buy` | 买家 |  | (1,6) |  |  |  |  |  | 被拍下 |"
+    assert "| 取消订单 | `cancel` | 买家、卖家 | (1,6) | (1,6,closed) |  |  |  |  |  | 重新上架 |" in zh
+    assert "| 延长收货时间 | `extend_receipt` | 买家 | (2,7) | (2,7) |  |  | 延长 | 仅一次 |  |  |" in zh
     assert (
-        "| lapse | `lapse` | system | (4,8) | (3,8) | 7 d | not disputed | escrow → seller held |  |"
-        in table.render(ORDER, "en").splitlines()
+        "| lapse | `lapse` | system | (4,8) | (3,8) | 7 d | the buyer is told 24 h before | goes on | not disputed "
+        "| escrow → seller held |  |" in table.render(ORDER, "en").splitlines()
     )
 
 

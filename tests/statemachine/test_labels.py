@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from statemachine import GOOD, ORDER, GoodPhase, OrderPhase, UnknownTerm, labels
+from statemachine import GOOD, ORDER, Clock, GoodPhase, OrderPhase, UnknownTerm, labels
 from statemachine.order import EXPIRE_AFTER
 
 
@@ -52,6 +52,14 @@ def test_deadlines_and_durations() -> None:
     }
     for duration, (zh, en) in texts.items():
         assert (labels.duration_text(duration), labels.duration_text(duration, "en")) == (zh, en)
+
+
+def test_clocks_and_reminders() -> None:
+    assert [labels.clock_text(clock) for clock in Clock] == ["重新计时", "暂停", "继续", "延长"]
+    assert labels.clock_text(Clock.PAUSE, "en") == "pauses"
+    reminder = EXPIRE_AFTER.reminder
+    assert labels.reminder_text(reminder) == "提前 10 分钟提醒买家"
+    assert labels.reminder_text(reminder, "en") == "the buyer is told 10 min before"
 
 
 def test_unknown_codes_are_errors() -> None:
