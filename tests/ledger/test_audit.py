@@ -1,15 +1,19 @@
 """The audit: clean after real orders and withdrawals, and it names whatever was tampered with."""
 
+from collections.abc import Callable
+
 import pytest
 from flask import Flask
 from sqlalchemy import text
 
 from app.extensions import db
 from app.ledger.audit import audit
+from app.ledger.models import AccountKind
+from app.ledger.service import Posting, Transfer, order_account
 from app.wallet.service import request_payout
 from statemachine import OrderEvent, Role
 from tests.factories import Made
-from tests.ledger.steps import balances, walk
+from tests.ledger.steps import balances, post_now, walk
 
 PAY, SHIP = (OrderEvent.PAY, Role.GATEWAY), (OrderEvent.SHIP, Role.SELLER)
 RECEIVE, SETTLE = (OrderEvent.RECEIVE, Role.BUYER), (OrderEvent.SETTLE, Role.SYSTEM)
@@ -56,6 +60,33 @@ def test_clean(context: Flask, market: list[Made]) -> None:
 
 
 def test_clean_when_nothing_ever_happened(context: Flask) -> None:
+    assert audit() == []
+
+
+def test_clean_where_the_platform_takes_its_share(context: Flask, make_app: Callable[..., Flask]) -> None:
+    charging = make_app(PLATFORM_FEE_BASIS_POINTS="600")
+    order = walk(charging, PAY, SHIP, RECEIVE, SETTLE)
+    assert audit() == []
+    assert balances(context) == {
+        ("gateway_clearing", None): AMOUNT,
+        ("seller_available", order.seller.id): 244400,
+        ("platform_fee", None): 15600,
+    }
+
+
+def test_clean_once_a_refund_is_confirmed(context: Flask, market: list[Made]) -> None:
+    with db.engine.begin() as connection:
+        connection.execute(text("UPDATE refunds SET state = 'confirmed', confirmed_at = now()"))
+    clearing, gateway = (
+        order_account(kind, market[1].id) for kind in (AccountKind.REFUND_CLEARING, AccountKind.GATEWAY_CLEARING)
+    )
+    confirmed = Posting(
+        key="refund:1",
+        kind="refund_confirmed",
+        order_id=market[1].id,
+        transfers=(Transfer(clearing, gateway, AMOUNT),),
+    )
+    post_now(confirmed)
     assert audit() == []
 
 
