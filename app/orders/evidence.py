@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import IO
 
+import structlog
 from flask import current_app
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -12,6 +13,8 @@ from app.answers import Answer, Refused, field_errors
 from app.database import row_or_none
 from app.goods.pictures import PicturesRefused, PreparedPicture, Rendition, prepare_all
 from app.orders.models import EvidencePicture, Order
+
+log = structlog.get_logger(__name__)
 
 
 def prepare_evidence(uploads: Sequence[IO[bytes]]) -> list[PreparedPicture]:
@@ -61,6 +64,10 @@ def evidence_rendition(*, picture_id: int, user_id: int) -> Rendition:
         .join(Order, Order.id == EvidencePicture.order_id)
         .where(EvidencePicture.id == picture_id)
     )
-    if row is None or not (user_id in (row.buyer_id, row.seller_id) or is_staff(user_id)):
+    if row is None:
         raise Refused(Answer.NO_SUCH_PICTURE)
+    if user_id not in (row.buyer_id, row.seller_id):
+        if not is_staff(user_id):
+            raise Refused(Answer.NO_SUCH_PICTURE)
+        log.info("staff_read", actor_id=user_id, subject="evidence", subject_ids=[picture_id])
     return Rendition(row.sha256, row.content_type, None)

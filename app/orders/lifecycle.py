@@ -75,7 +75,7 @@ def actions(
     for event in served(phase, role, facts):
         url = _SERVED[event, role].format(id=order_id)
         offered.append({"name": event.value, "text": ORDER.events[event].zh, "method": "POST", "url": url})
-    if may_hide(phase) and not hidden:
+    if role in PARTIES and may_hide(phase) and not hidden:
         offered.append({"name": "hide", "text": "删除订单", "method": "DELETE", "url": f"/api/edit_order/{order_id}/"})
     return offered
 
