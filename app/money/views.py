@@ -60,7 +60,7 @@ def result(*, ticket: str) -> Response:
     return _page("result.html", bill=payments.bill_of(order_id=order_id))
 
 
-@api.post("/order/notify/", media=("text/plain; charset=utf-8",), idempotent=False)
+@api.post("/order/notify/", limit="rate_limit_notify", media=("text/plain; charset=utf-8",), idempotent=False)
 def notify() -> Response:
     """The gateway's asynchronous notification. Answers `success`, or `failure` when it was not believed."""
     believed = payments.take_notification(form=request.form)
