@@ -11,7 +11,7 @@ JOBS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format types diagrams diagrams-check bench-http search-rebuild shell engines lock clean \
+.PHONY: help run test lint format types diagrams diagrams-check bench-http search-rebuild cli shell engines lock clean \
 	reset-data environment environment-dev
 
 help: ## Show this list
@@ -47,6 +47,9 @@ bench-http: environment ## Measure requests/s, latencies and SQL statements besi
 
 search-rebuild: environment ## Write the search index again from the database, beside a running market or without
 	$(VENV) -m supervisor exec -- $(VENV) -m flask --app wsgi search rebuild
+
+cli: environment ## A command of the application, beside a running market or without (ARGS="ledger audit")
+	@$(VENV) -m supervisor exec -- $(VENV) -m flask --app wsgi $(ARGS)
 
 shell: environment ## A Python shell inside the application, beside a running market or without
 	@$(VENV) -m supervisor exec -- $(VENV) -m flask --app wsgi shell
