@@ -25,6 +25,10 @@ RELAY_HEARTBEAT_KEY: Final = "relay-heartbeat"
 
 _ERROR_LENGTH: Final = 500
 
+# Where all that is found waits for others: how many are looked at together then, and how often in one transaction.
+_LOOK: Final = 1000
+_LOOKS: Final = 10
+
 
 class Topic(StrEnum):
     """What a message asks for; `tasks.relay` knows who does it."""
@@ -68,6 +72,16 @@ class OutboxMessage(Base):
     created_at: Mapped[created_moment]
 
 
+_earlier = aliased(OutboxMessage)
+_HEAD: Final = (
+    select(func.min(_earlier.id))
+    .where(_earlier.stream == OutboxMessage.stream, _earlier.dead_at.is_(None))
+    .correlate(OutboxMessage)
+    .scalar_subquery()
+)
+"""The first living message of a message's stream; NULL where it has none."""
+
+
 def leave(session: Session, topic: Topic, subject_id: int, *, stream: str | None = None) -> None:
     """Leave a message about the row `subject_id` in `session`'s transaction.
 
@@ -92,27 +106,32 @@ def take(session: Session, topic: Topic, *, limit: int) -> list[OutboxMessage]:
 
 def take_heads(session: Session, topic: Topic, *, limit: int) -> list[OutboxMessage]:
     """As `take`, of each stream only the first message, however long it is not due yet."""
-    earlier = aliased(OutboxMessage)
-    head = (
-        select(func.min(earlier.id))
-        .where(earlier.stream == OutboxMessage.stream, earlier.dead_at.is_(None))
-        .scalar_subquery()
+    look = limit
+    for _ in range(_LOOKS):
+        found = session.execute(_due(topic, look).add_columns(_HEAD.label("head"))).all()
+        heads = [message for message, head in found if head in (None, message.id)]
+        blocked = [message.id for message, head in found if head not in (None, message.id)]
+        put_off = _put_off(session, blocked) if blocked else 0
+        if heads or not put_off:
+            break
+        look = max(limit, _LOOK)
+    return heads[:limit]
+
+
+def _put_off(session: Session, message_ids: Sequence[int]) -> int:
+    """Let locked messages become due with what they wait for; returns how many had to be put off.
+
+    Else those of a stalled stream would be looked at again and again, and crowd out all others. A statement of its
+    own: what was done since the messages were locked has made the next one due (`_wake`), and that stays so.
+    """
+    ahead = aliased(OutboxMessage)
+    statement = (
+        update(OutboxMessage)
+        .where(OutboxMessage.id.in_(message_ids), ahead.id == _HEAD, ahead.due_at > OutboxMessage.due_at)
+        .values(due_at=ahead.due_at)
+        .returning(OutboxMessage.id)
     )
-    found = session.execute(_due(topic, limit).add_columns(head.label("head"))).all()
-    heads = [message for message, first in found if first in (None, message.id)]
-    blocked = [message.id for message, first in found if first not in (None, message.id)]
-    if blocked:
-        # They become due with what they wait for, or a stalled stream's messages would be looked at again and again,
-        # and crowd out all others. A statement of its own: what finished since `found` was read has made the next
-        # one due (see `done`), and that must not be undone.
-        ahead = aliased(OutboxMessage)
-        session.execute(
-            update(OutboxMessage)
-            .where(OutboxMessage.id.in_(blocked), ahead.id == head, ahead.due_at > OutboxMessage.due_at)
-            .values(due_at=ahead.due_at)
-            .execution_options(synchronize_session=False)
-        )
-    return heads
+    return len(session.execute(statement, execution_options={"synchronize_session": False}).all())
 
 
 def _due(topic: Topic, limit: int) -> Select[OutboxMessage]:

@@ -51,7 +51,6 @@ def make_step(
         "previous_hash": "0" * 64,
         "hash": f"{sequence:064d}",
     }
-    values = {name: value for name, value in values.items() if name in OrderEventRecord.__table__.c}
     streams = {Topic.ORDER_STEP: f"order:{order.id}", Topic.WEBHOOK: f"webhook:order:{order.id}"}
     with app.app_context(), Session(db.engine) as session, session.begin():
         statement = insert(OrderEventRecord).values(**values).returning(OrderEventRecord.id)
