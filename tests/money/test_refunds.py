@@ -1,26 +1,31 @@
 """Money on its way back: asked for until the gateway has confirmed it, and moved once however often it is asked for."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from threading import Barrier
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete, select, update
+from sqlalchemy import select
 
-from app import create_app
-from app.clock import utcnow
 from app.extensions import db
-from app.money import service
-from app.money.gateways.base import GatewayRefused, GatewayUnavailable
+from app.money import refunds
+from app.money.gateway import gateway
+from app.money.gateways.base import GatewayUnavailable
 from app.money.models import Payment, Refund
-from app.outbox import OutboxMessage, Topic
-from config import load_settings
+from app.outbox import PermanentFailure
+from tasks.relay import relay_once
+from tests.conftest import MakeApp
 from tests.factories import auth_headers, make_address
 from tests.money.conftest import AMOUNT, Purchase, Shop
 from tests.money.sandbox_server import start_sandbox
+from tests.notifications.steps import outbox, time_passes
+from tests.tasks.steps import work_off
+
+OWED = {"gateway_clearing": AMOUNT, "refund_clearing": AMOUNT}
+"""What the ledger says while the gateway has not confirmed the refund. Nothing at all, once it has."""
 
 # Of refund 1: its state, the attempts, the last error, whether it has a moment of confirmation.
 Sent = tuple[str, int, str | None, bool]
@@ -47,14 +52,14 @@ def owed(shop: Shop) -> Purchase:
         response = shop.client.post(url.format(purchase.order_id), json=body, headers=who)
         assert response.status_code == 200, response.get_json()
     standing = shop.standing(purchase)
-    assert (standing.phase, standing.refunds) == ((5, 10, True), [(AMOUNT, "accept_return", "pending")])
-    assert standing.refunds_left == 1
+    assert (standing.phase, standing.refunds) == ((5, 10, True), [(1, AMOUNT, "accept_return", "pending")])
+    assert (standing.refunds_left, standing.money) == (1, OWED)
     return purchase
 
 
 def send(app: Flask) -> None:
     with app.app_context():
-        service.send_refund(refund_id=1)
+        refunds.send_refund(refund_id=1)
 
 
 def sent(shop: Shop) -> Sent:
@@ -68,16 +73,33 @@ def at_gateway(shop: Shop, purchase: Purchase) -> list[tuple[str, int, str]]:
     return [(refund["out_request_no"], refund["amount_fen"], refund["reason"]) for refund in refunds]
 
 
-@pytest.fixture
-def unreachable(shop: Shop, environment: dict[str, str]) -> Iterator[Flask]:
-    """The same application in front of a gateway that is down."""
-    changed = {"ALIPAY_GATEWAY_URL": "http://127.0.0.1:1/gateway.do"}
-    app = create_app(load_settings({**environment, **changed}))
-    yield app
-    with app.app_context():
-        db.session.remove()
-        db.engine.dispose()
-    app.extensions["valkey"].close()
+def confirmed(shop: Shop, owed: Purchase) -> bool:
+    """Whether the money is gone from our books too, and only once."""
+    standing = shop.standing(owed)
+    assert standing.money in ({}, OWED)
+    assert standing.refunds == [(1, AMOUNT, "accept_return", "pending" if standing.money else "confirmed")]
+    assert shop.audit() == []
+    return standing.money == {}
+
+
+def run_outbox(shop: Shop) -> None:
+    """Let the relay and a worker do what is due."""
+    time_passes(shop.app)
+    with shop.app.app_context():
+        relay_once()
+    work_off(shop.app)
+
+
+def about_refunds(shop: Shop) -> list[tuple[int, bool, str | None]]:
+    """`(attempts, dead, last error)` of the outbox's messages about refunds."""
+    messages = [each for each in outbox(shop.app) if each.topic == "payment_refund"]
+    return [(each.attempts, each.dead_at is not None, each.last_error) for each in messages]
+
+
+def seen_by_the_buyer(shop: Shop, owed: Purchase) -> tuple[str, str]:
+    order = shop.client.get(f"/api/order/{owed.order_id}/", headers=owed.headers).get_json()["data"]
+    assert [payment["refund_state"] for payment in order["payments"]] == [order["refund"]["state"]]
+    return order["refund"]["state"], order["refund"]["amount"]
 
 
 def test_a_refund_is_sent_once_and_seen_by_the_buyer(shop: Shop, owed: Purchase) -> None:
@@ -86,8 +108,8 @@ def test_a_refund_is_sent_once_and_seen_by_the_buyer(shop: Shop, owed: Purchase)
     assert sent(shop) == ("confirmed", 1, None, True)
     assert at_gateway(shop, owed) == [(f"{owed.order_no}_R1", AMOUNT, "确认收到退货")]
     assert shop.sandbox.trade(owed.order_no)["refunded_fen"] == AMOUNT
-    order = shop.client.get(f"/api/order/{owed.order_id}/", headers=owed.headers).get_json()["data"]
-    assert (order["refund"]["state"], order["refund"]["amount"]) == ("confirmed", "2600.00")
+    assert confirmed(shop, owed)
+    assert seen_by_the_buyer(shop, owed) == ("confirmed", "2600.00")
 
 
 def test_sending_again_changes_nothing(shop: Shop, owed: Purchase) -> None:
@@ -103,51 +125,82 @@ def test_sending_again_changes_nothing(shop: Shop, owed: Purchase) -> None:
 
 def test_a_refund_that_does_not_exist_is_nothing_to_send(shop: Shop) -> None:
     with shop.app.app_context():
-        service.send_refund(refund_id=404)
+        refunds.send_refund(refund_id=404)
         assert db.session.scalars(select(Refund)).all() == []
 
 
-def test_a_gateway_that_is_down_leaves_the_refund_pending(shop: Shop, owed: Purchase, unreachable: Flask) -> None:
+def test_a_gateway_that_is_down_leaves_the_refund_pending(shop: Shop, owed: Purchase, away: Shop) -> None:
     for attempt in (1, 2):
         with pytest.raises(GatewayUnavailable, match="no answer"):
-            send(unreachable)
+            send(away.app)
         assert sent(shop) == ("pending", attempt, "no answer: URLError", False)
-    assert at_gateway(shop, owed) == []
-    order = shop.client.get(f"/api/order/{owed.order_id}/", headers=owed.headers).get_json()["data"]
-    assert order["refund"]["state"] == "pending"
+    assert (at_gateway(shop, owed), confirmed(shop, owed)) == ([], False)
+    assert seen_by_the_buyer(shop, owed) == ("pending", "2600.00")
     send(shop.app)
     assert sent(shop) == ("confirmed", 3, None, True)
-    assert len(at_gateway(shop, owed)) == 1
+    assert (len(at_gateway(shop, owed)), confirmed(shop, owed)) == (1, True)
 
 
-def test_a_gateway_that_comes_back_is_asked_again(
-    shop: Shop, owed: Purchase, tmp_path: Path, environment: dict[str, str]
+def test_a_refused_refund_is_a_dead_letter_until_somebody_replays_it(
+    shop: Shop, owed: Purchase, tmp_path: Path, make_app: MakeApp
 ) -> None:
-    """It lost its books meanwhile, so it refuses: that is noted too, and the refund stays owed."""
+    """The gateway lost its books, so it refuses; the money stays owed, and where one sees that."""
+    refusal = "40004 ACQ.TRADE_NOT_EXIST: 交易不存在"
     with start_sandbox(tmp_path, keys_dir=shop.sandbox.keys) as empty:
-        app = create_app(load_settings({**environment, "ALIPAY_GATEWAY_URL": empty.gateway_url}))
-        with pytest.raises(GatewayRefused, match=r"ACQ\.TRADE_NOT_EXIST"):
-            send(app)
-        with app.app_context():
-            db.engine.dispose()
-        app.extensions["valkey"].close()
-    assert sent(shop) == ("pending", 1, "40004 ACQ.TRADE_NOT_EXIST: 交易不存在", False)
-    send(shop.app)
-    assert sent(shop) == ("confirmed", 2, None, True)
+        elsewhere = replace(shop, app=make_app(ALIPAY_GATEWAY_URL=empty.gateway_url))
+        with pytest.raises(PermanentFailure, match=r"ACQ\.TRADE_NOT_EXIST"):
+            send(elsewhere.app)
+        run_outbox(elsewhere)
+    assert sent(shop) == ("refused", 2, refusal, False)
+    assert about_refunds(shop) == [(1, True, f"PermanentFailure: {refusal}")]
+    standing = shop.standing(owed)
+    assert (standing.refunds, standing.money) == ([(1, AMOUNT, "accept_return", "refused")], OWED)
+    assert seen_by_the_buyer(shop, owed) == ("refused", "2600.00")
+    run_outbox(shop)  # dead: nobody tries it again by himself
+    assert (sent(shop), shop.audit()) == (("refused", 2, refusal, False), [])
+
+    replayed = shop.app.test_cli_runner().invoke(args=["outbox", "replay", "--all-dead"])
+    assert (replayed.exit_code, replayed.output) == (0, "1 messages are due now\n")
+    run_outbox(shop)
+    assert (sent(shop), about_refunds(shop)) == (("confirmed", 3, None, True), [])
+    assert (len(at_gateway(shop, owed)), confirmed(shop, owed)) == (1, True)
+
+
+def test_a_replay_that_finds_nobody_is_pending_again(
+    shop: Shop, owed: Purchase, away: Shop, tmp_path: Path, make_app: MakeApp
+) -> None:
+    with start_sandbox(tmp_path, keys_dir=shop.sandbox.keys) as empty, pytest.raises(PermanentFailure):
+        send(make_app(ALIPAY_GATEWAY_URL=empty.gateway_url))
+    with pytest.raises(GatewayUnavailable):
+        send(away.app)
+    assert sent(shop) == ("pending", 2, "no answer: URLError", False)
+    assert not confirmed(shop, owed)
+
+
+def test_the_outbox_tries_until_the_gateway_is_back(shop: Shop, owed: Purchase, away: Shop) -> None:
+    run_outbox(away)
+    assert about_refunds(shop) == [(1, False, "GatewayUnavailable: no answer: URLError")]
+    assert (sent(shop), confirmed(shop, owed)) == (("pending", 1, "no answer: URLError", False), False)
+    run_outbox(shop)
+    assert (sent(shop), about_refunds(shop)) == (("confirmed", 2, None, True), [])
+    assert (len(at_gateway(shop, owed)), confirmed(shop, owed)) == (1, True)
 
 
 def test_killed_after_the_gateway_moved_the_money(shop: Shop, owed: Purchase) -> None:
     with shop.app.app_context():
         refund = db.session.get_one(Refund, 1)
         payment = db.session.get_one(Payment, refund.payment_id)
-        asked = service.gateway().refund(
+        asked = gateway().refund(
             out_trade_no=payment.out_trade_no,
             amount_fen=refund.amount,
             out_request_no=refund.request_no,
             reason="确认收到退货",
         )
     assert (asked.repeated, sent(shop)) == (False, ("pending", 0, None, False))
-    send(shop.app)
+    assert not confirmed(shop, owed)
+    for _ in range(2):
+        send(shop.app)
+    assert confirmed(shop, owed)
     assert sent(shop) == ("confirmed", 1, None, True)
     assert at_gateway(shop, owed) == [(f"{owed.order_no}_R1", AMOUNT, "确认收到退货")]
     assert shop.sandbox.trade(owed.order_no)["refunded_fen"] == AMOUNT
@@ -162,59 +215,28 @@ def test_jobs_at_once_send_it_once(shop: Shop, owed: Purchase) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(job, range(4)))
-    state, attempts, error, confirmed = sent(shop)
-    assert (state, error, confirmed, 1 <= attempts <= 4) == ("confirmed", None, True, True)
+    state, attempts, error, has_moment = sent(shop)
+    assert (state, error, has_moment, 1 <= attempts <= 4) == ("confirmed", None, True, True)
+    assert confirmed(shop, owed)
     assert at_gateway(shop, owed) == [(f"{owed.order_no}_R1", AMOUNT, "确认收到退货")]
 
 
 def test_a_job_that_fails_late_takes_nothing_from_a_confirmed_refund(
-    shop: Shop, owed: Purchase, unreachable: Flask, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, owed: Purchase, away: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two jobs at once: the one whose call fails comes to its end after the one that succeeded."""
-    confirmed: list[datetime | None] = []
+    moments: list[datetime | None] = []
 
     def meanwhile(**_: object) -> None:
         send(shop.app)
         with shop.app.app_context():
-            confirmed.append(db.session.get_one(Refund, 1).confirmed_at)
+            moments.append(db.session.get_one(Refund, 1).confirmed_at)
         raise GatewayUnavailable("no answer in time")
 
-    with unreachable.app_context():
-        monkeypatch.setattr(service.gateway(), "refund", meanwhile)  # the moment that no timing hits for sure
+    with away.app.app_context():
+        monkeypatch.setattr(gateway(), "refund", meanwhile)  # the moment that no timing hits for sure
     with pytest.raises(GatewayUnavailable, match="no answer in time"):
-        send(unreachable)
+        send(away.app)
     assert sent(shop) == ("confirmed", 2, None, True)
     with shop.app.app_context():
-        assert [db.session.get_one(Refund, 1).confirmed_at] == confirmed
-
-
-# --- the sweep ---
-
-
-def age(shop: Shop, seconds: int) -> None:
-    """As if the refund was `seconds` old and its message had been lost."""
-    with shop.app.app_context(), db.engine.begin() as connection:
-        connection.execute(update(Refund).values(created_at=utcnow() - timedelta(seconds=seconds)))
-        connection.execute(delete(OutboxMessage))
-
-
-def sweep(shop: Shop) -> tuple[int, list[tuple[str, int]]]:
-    """How many it asked for, and the messages that are left afterwards."""
-    with shop.app.app_context():
-        asked = service.request_pending_refunds()
-        left = db.session.execute(select(OutboxMessage.topic, OutboxMessage.subject_id)).all()
-        return asked, [(topic, subject_id) for topic, subject_id in left]
-
-
-def test_the_sweep_asks_again_once(shop: Shop, owed: Purchase) -> None:
-    age(shop, 120)
-    assert sweep(shop) == (1, [(Topic.PAYMENT_REFUND, 1)])
-    assert sweep(shop) == (0, [(Topic.PAYMENT_REFUND, 1)])
-
-
-def test_the_sweep_leaves_young_and_confirmed_refunds_alone(shop: Shop, owed: Purchase) -> None:
-    age(shop, 30)
-    assert sweep(shop) == (0, [])
-    send(shop.app)
-    age(shop, 3600)
-    assert sweep(shop) == (0, [])
+        assert [db.session.get_one(Refund, 1).confirmed_at] == moments
