@@ -28,6 +28,7 @@ from app.orders.queries import facts_of, role_of
 from app.outbox import Topic, leave
 from statemachine import (
     ORDER,
+    BillStatus,
     Forbidden,
     GoodEvent,
     GoodRole,
@@ -42,12 +43,13 @@ from statemachine import (
     good_flow,
     order_flow,
 )
-from statemachine.clock import next_deadline
+from statemachine.clock import first_deadline, next_deadline
+from statemachine.order import facts_after
 
 OrderStep = Step[OrderPhase, OrderEvent, OrderFacts]
 
-_DISPUTES: Final = frozenset({OrderEvent.DISPUTE, OrderEvent.CONTEST_RETURN})
-_REFUND_REQUESTED: Final = 4
+# A buyer who asks for a refund and takes it back still has the goods to come.
+_BEFORE_HANDOVER: Final = frozenset({OrderPhase(2, 6), OrderPhase(4, 6)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +79,8 @@ def lock_order(session: Session, order_id: int) -> tuple[Good, Order]:
 def begin_order(session: Session, good: Good, order: Order) -> None:
     """Write the first line of a new order's history, set its first clock, hold its good."""
     order.phase = ORDER.start
-    clock = order_flow.deadline(order.phase, facts_of(order))
-    if clock is None:
-        raise AssertionError("an order begins with a deadline")
-    durations = clock_settings()
-    order.deadline_at = order.created_at + durations[clock.setting]
-    reminder = durations[clock.reminder.setting]
-    order.remind_at = order.deadline_at - reminder if timedelta(0) < reminder < durations[clock.setting] else None
+    clocks = first_deadline(order_flow, facts_of(order), now=order.created_at, durations=clock_settings())
+    order.deadline_at, order.remind_at = clocks.deadline_at, clocks.remind_at
     session.add(order)
     session.flush()
     _record(session, order, event=ORDER.creation.name, role=Role.BUYER, actor_id=order.buyer_id, source=None)
@@ -196,14 +193,11 @@ def _facts(order: Order, deed: Deed) -> OrderFacts:
 
 def _note_facts(order: Order, event: OrderEvent) -> None:
     """What the step changes beside the state."""
-    order.disputed = event in _DISPUTES
-    if event is OrderEvent.EXTEND_RECEIPT:
-        order.extended = True
-    elif event is OrderEvent.REQUEST_REFUND:
-        order.refund_count += 1
-    elif event is OrderEvent.PAY and order.trade_mode == TradeMode.FACE_TO_FACE:
+    facts = facts_after(event, facts_of(order))
+    order.refund_count, order.disputed, order.extended = facts.refund_count, facts.disputed, facts.extended
+    if event is OrderEvent.PAY and order.trade_mode == TradeMode.FACE_TO_FACE:
         order.handover_code = new_handover_code()
-    elif order.phase.bill != 2 and order.phase.bill != _REFUND_REQUESTED:
+    elif order.phase not in _BEFORE_HANDOVER:
         order.handover_code = None
 
 
@@ -244,7 +238,7 @@ def _record(
 def _end_requests(session: Session, order: Order, step: OrderStep, deed: Deed, *, disputed_before: bool) -> None:
     """Write down what became of the refund request that the step answers, and of the dispute about it."""
     ended = {"outcome": deed.event.value, "outcome_note": deed.note, "ended_at": order.updated_at}
-    if step.source.bill == _REFUND_REQUESTED and step.target.bill != _REFUND_REQUESTED:
+    if step.source.bill == BillStatus.REFUND_REQUESTED and step.target.bill != BillStatus.REFUND_REQUESTED:
         session.execute(
             update(RefundRequest)
             .where(RefundRequest.order_id == order.id, RefundRequest.ended_at.is_(None))

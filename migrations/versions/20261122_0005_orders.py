@@ -176,6 +176,7 @@ def upgrade() -> None:
     op.execute(_HANDOVER_CODES)
     op.execute(_REQUESTS)
     op.execute(_PAYMENTS)
+    op.execute("UPDATE refunds SET reason = 'payment_late' WHERE reason = 'paid_after_close'")
     _chain_histories()
     op.alter_column("order_events", "previous_hash", nullable=False)
     op.alter_column("order_events", "hash", nullable=False)
@@ -252,6 +253,7 @@ def downgrade() -> None:
         AND (q.state = 'paid', q.id) > (p.state = 'paid', p.id)
     """)
     op.execute("UPDATE refunds SET state = 'pending' WHERE state = 'refused'")
+    op.execute("UPDATE refunds SET reason = 'paid_after_close' WHERE reason = 'payment_late'")
     op.drop_constraint(op.f("ck_refunds_state_known"), "refunds", type_="check")
     op.create_check_constraint(op.f("ck_refunds_state_known"), "refunds", "state IN ('pending', 'confirmed')")
 
