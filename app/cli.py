@@ -9,6 +9,7 @@ from app.ledger.cli import ledger_commands
 from app.outbox_cli import outbox_commands
 from app.search.cli import search_commands
 from app.seed.service import seed_market
+from app.staff.cli import staff_commands
 from app.webhooks.cli import webhooks_commands
 
 
@@ -17,6 +18,7 @@ def register_commands(app: Flask) -> None:
     app.cli.add_command(ledger_commands)
     app.cli.add_command(outbox_commands)
     app.cli.add_command(search_commands)
+    app.cli.add_command(staff_commands)
     app.cli.add_command(webhooks_commands)
     app.cli.add_command(seed)
 

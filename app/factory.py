@@ -22,6 +22,7 @@ from app.money.views import api as money_api
 from app.notifications.views import api as notifications_api
 from app.orders.views import api as orders_api
 from app.search.views import api as search_api
+from app.staff.views import api as staff_api
 from app.wallet.views import api as wallet_api
 from app.web.api import Api, IdConverter
 from app.web.bodies import CountedBodies
@@ -42,6 +43,7 @@ APIS: tuple[Api, ...] = (
     money_api,
     wallet_api,
     notifications_api,
+    staff_api,
     search_api,
     docs,
     health,

@@ -75,6 +75,8 @@ RIGHT: Mapping[str, dict[str, Any]] = {
     "POST /api/buyer_send_drawback/<id:order_id>/": PARCEL,
     "POST /api/withdraw/": {"amount": "12.00", "account": "13800138000", "name": "王小明"},
     "POST /api/notifications/read/": {"all": True},
+    "POST /api/staff/resolve_for_buyer/<id:order_id>/": {"reason": "凭证属实"},
+    "POST /api/staff/resolve_for_seller/<id:order_id>/": {"reason": "凭证不足"},
 }
 
 MISSING = {
@@ -151,6 +153,11 @@ def market(app: Flask, client: FlaskClient) -> tuple[Made, Made, Made]:
     return seller, buyer, stranger
 
 
+def may_call(app: Flask, user: Made, name: str) -> dict[str, str]:
+    """Headers of `user`, or of somebody of staff where the operation asks for them."""
+    return auth_headers(app, make_user(app, staff=True) if OPERATIONS[name].auth is Auth.STAFF else user)
+
+
 def send(
     client: FlaskClient, name: str, *, value: object = 1, headers: dict[str, str] | None = None, **body: Any
 ) -> Any:
@@ -169,7 +176,7 @@ def test_every_operation_with_a_body_has_a_right_one() -> None:
 
 @pytest.mark.parametrize("name", WITH_ID)
 def test_ids_that_are_none(app: Flask, client: FlaskClient, market: tuple[Made, Made, Made], name: str) -> None:
-    headers = auth_headers(app, market[0])
+    headers = may_call(app, market[0], name)
     before = everything(app)
     for value in IDS:
         response = send(client, name, value=value, headers=headers)
@@ -212,6 +219,8 @@ def test_what_belongs_to_others_does_not_exist(
     before = everything(app)
     if name in PUBLIC:
         assert send(client, name, headers=headers).status_code == 200
+    elif operation.auth is Auth.STAFF:
+        assert assert_envelope(send(client, name, headers=headers), Answer.FORBIDDEN) is None
     else:
         assert assert_envelope(send(client, name, headers=headers), MISSING[parameter(operation)]) is None
     assert everything(app) == before
@@ -244,7 +253,7 @@ OTHER_TYPES = ["text/plain", "application/xml", "application/octet-stream", "tex
 def test_bodies_that_are_no_json_object(
     app: Flask, client: FlaskClient, market: tuple[Made, Made, Made], name: str
 ) -> None:
-    headers = auth_headers(app, market[0])
+    headers = may_call(app, market[0], name)
     before = everything(app)
     for body in MALFORMED_JSON:
         response = send(client, name, headers=headers, data=body, content_type="application/json")
@@ -266,7 +275,7 @@ def test_wrong_values_in_every_field(
     app: Flask, client: FlaskClient, market: tuple[Made, Made, Made], name: str
 ) -> None:
     """Each field with each value: refused by its name, or by the rule it breaks; never a fault, never stored."""
-    headers = auth_headers(app, market[0])
+    headers = may_call(app, market[0], name)
     model = OPERATIONS[name].body
     assert model is not None
     before = everything(app)
@@ -462,7 +471,7 @@ BAD_PAGES = [
 
 @pytest.mark.parametrize("name", LISTS)
 def test_bad_pages(app: Flask, client: FlaskClient, market: tuple[Made, Made, Made], name: str) -> None:
-    headers = auth_headers(app, market[0])
+    headers = may_call(app, market[0], name)
     for query in BAD_PAGES:
         response = client.get(f"{OPERATIONS[name].rule}?q=a&{query}", headers=headers)
         data = assert_envelope(response, OPERATIONS[name].malformed)

@@ -1,5 +1,6 @@
 """What staff did."""
 
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String
@@ -8,6 +9,22 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.append_only import append_only
 from app.columns import Base, created_moment, intpk, table_args
+
+
+class ActionKind(StrEnum):
+    """What can be done; decisions are named after the order's event."""
+
+    RESOLVE_FOR_BUYER = "resolve_for_buyer"
+    RESOLVE_FOR_SELLER = "resolve_for_seller"
+    ADD_STAFF = "add_staff"
+    REMOVE_STAFF = "remove_staff"
+
+
+class Subject(StrEnum):
+    """What it can be done to."""
+
+    ORDER = "order"
+    USER = "user"
 
 
 class StaffAction(Base):

@@ -9,7 +9,8 @@ from flask import Response
 from flask_jwt_extended import verify_jwt_in_request
 from flask_jwt_extended.exceptions import InvalidHeaderError
 
-from app.answers import Answer
+from app.accounts.queries import is_staff
+from app.answers import Answer, Refused
 from app.extensions import jwt, valkey
 from app.web.envelope import envelope
 
@@ -20,6 +21,7 @@ class Auth(Enum):
     NONE = "none"  # tokens are not looked at
     OPTIONAL = "optional"  # anybody; a token, if sent, must be right
     USER = "user"  # a valid access token
+    STAFF = "staff"  # as USER, of somebody who is of staff now
     REFRESH = "refresh"  # a valid refresh token
     BROWSER = "browser"  # as USER, and the token may stand in `?token=`, because a browser opens the URL
 
@@ -33,7 +35,10 @@ class Actor:
 
 
 def authenticate(auth: Auth) -> Actor | None:
-    """The caller, or None where `auth` allows anonymous ones. Flask-JWT-Extended's errors pass through."""
+    """The caller, or None where `auth` allows anonymous ones. Flask-JWT-Extended's errors pass through.
+
+    Raises FORBIDDEN for users where staff are asked for.
+    """
     if auth is Auth.NONE:
         return None
     try:
@@ -48,7 +53,11 @@ def authenticate(auth: Auth) -> Actor | None:
     if verified is None:
         return None
     claims = verified[1]
-    return Actor(id=int(claims["sub"]), claims=claims)
+    actor = Actor(id=int(claims["sub"]), claims=claims)
+    # No claim says so: a role that is taken away ends at once, not with the token.
+    if auth is Auth.STAFF and not is_staff(actor.id):
+        raise Refused(Answer.FORBIDDEN)
+    return actor
 
 
 _DENIED = "denied-token:"

@@ -51,6 +51,12 @@ _SECURITY_SCHEMES: Json = {
         "bearerFormat": "JWT",
         "description": "The access token of `POST /login/`.",
     },
+    "staff": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "The access token of somebody who is of staff at the moment.",
+    },
     "refresh": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The refresh token."},
     "query": {
         "type": "apiKey",
@@ -64,6 +70,7 @@ _SECURITY: Mapping[Auth, list[Json]] = {
     Auth.NONE: [],
     Auth.OPTIONAL: [{}, {"access": []}],
     Auth.USER: [{"access": []}],
+    Auth.STAFF: [{"staff": []}],
     Auth.REFRESH: [{"refresh": []}],
     Auth.BROWSER: [{"access": []}, {"query": []}],
 }
@@ -74,6 +81,7 @@ _IMPLIED_BY_AUTH: Mapping[Auth, tuple[Answer, ...]] = {
     Auth.NONE: (),
     Auth.OPTIONAL: _BAD_TOKEN,
     Auth.USER: (Answer.LOGIN_REQUIRED, *_BAD_TOKEN),
+    Auth.STAFF: (Answer.LOGIN_REQUIRED, *_BAD_TOKEN, Answer.FORBIDDEN),
     Auth.REFRESH: (Answer.LOGIN_REQUIRED, *_BAD_TOKEN),
     Auth.BROWSER: (Answer.LOGIN_REQUIRED, *_BAD_TOKEN),
 }

@@ -59,7 +59,7 @@ def schema(app: Flask) -> BaseSchema:
 def callers(app: Flask, clean: None) -> list[dict[str, str]]:
     """A market in which ids from 1 on hit rows; returns the headers of those who call.
 
-    They are a buyer and a seller, the buyer with the wrong kind of token, nobody, and a liar.
+    They are a buyer, a seller, staff, the buyer with the wrong kind of token, nobody, and a liar.
     """
     buyer, seller = make_user(app), make_user(app)
     client = app.test_client()
@@ -83,7 +83,8 @@ def callers(app: Flask, clean: None) -> list[dict[str, str]]:
     for phase in (OrderPhase(2, 6), OrderPhase(2, 7), OrderPhase(3, 8), OrderPhase(4, 8), OrderPhase(5, 10, True)):
         make_order(app, make_good(app, seller, status=GoodStatus.IN_TRADE), buyer, phase=phase)
     liar = {"Authorization": "Bearer not.a.token"}
-    return [auth_headers(app, buyer), auth_headers(app, seller), auth_headers(app, seller), refresh, {}, liar]
+    staff = auth_headers(app, make_user(app, staff=True))
+    return [auth_headers(app, buyer), auth_headers(app, seller), auth_headers(app, seller), staff, refresh, {}, liar]
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)

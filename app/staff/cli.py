@@ -1,0 +1,59 @@
+"""`flask staff …`: who is of staff. Only who runs commands on the server appoints."""
+
+import click
+from flask.cli import AppGroup
+from pydantic import TypeAdapter, ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from app.clock import shown
+from app.staff.queries import members
+from app.staff.schemas import ReasonIn
+from app.staff.service import AppointmentRefused, add_staff, remove_staff
+
+staff_commands = AppGroup("staff", help="Who is of staff.")
+
+_REASON: TypeAdapter[str] = TypeAdapter(ReasonIn)
+
+
+def _reason(_context: click.Context, _option: click.Parameter, text: str) -> str:
+    try:
+        return _REASON.validate_python(text)
+    except ValidationError:
+        raise click.BadParameter("1 to 500 characters, not only blank ones, no control characters") from None
+
+
+@staff_commands.command()
+@click.argument("username")
+@click.option("--reason", required=True, callback=_reason, help="Why; it is recorded.")
+def add(username: str, reason: str) -> None:
+    """Make USERNAME one of staff."""
+    try:
+        add_staff(username=username, reason=reason)
+    except AppointmentRefused as refusal:
+        raise click.ClickException(str(refusal)) from None
+    click.echo(f"{username} is staff from now on")
+
+
+@staff_commands.command()
+@click.argument("username")
+@click.option("--reason", required=True, callback=_reason, help="Why; it is recorded.")
+def remove(username: str, reason: str) -> None:
+    """Take the role away from USERNAME, at once: their tokens open nothing of staff's any more."""
+    try:
+        remove_staff(username=username, reason=reason)
+    except AppointmentRefused as refusal:
+        raise click.ClickException(str(refusal)) from None
+    click.echo(f"{username} is no staff from now on")
+
+
+@staff_commands.command("list")
+def list_members() -> None:
+    """List who is of staff, since when, and why."""
+    table = Table("id", "username", "since", "reason", box=None)
+    for member in members():
+        since = shown(member.at) if member.at else ""
+        table.add_row(str(member.id), member.username, since, member.reason or "")
+    console = Console()
+    # Into a pipe, lines are not wrapped: whoever reads them counts columns.
+    (console if console.is_terminal else Console(width=260)).print(table)

@@ -1,0 +1,433 @@
+"""Reads of staff. The number of SQL statements of each list does not depend on its length.
+
+What is shown of people (addresses above all) is logged with who saw it: event `staff_read`.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, time, timedelta
+from itertools import groupby
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    Subquery,
+    case,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+)
+
+from app.accounts.models import User
+from app.clock import SHANGHAI, shown, shown_or_none, utcnow
+from app.database import reading, rows
+from app.fen import format_signed_yuan, format_yuan
+from app.ledger.models import DEBIT_NORMAL, AccountKind, LedgerAccount, LedgerEntry, LedgerTransaction
+from app.money.models import GatewayNotification, Payment, Refund
+from app.orders.models import Dispute, EvidencePicture, Order, RefundRequest
+from app.orders.queries import detail_out, dispute_out, order_out, order_row, order_rows, request_out
+from app.staff.models import ActionKind, StaffAction, Subject
+from app.staff.schemas import (
+    ActionQuery,
+    CaseOut,
+    DisputeQuery,
+    GatewayNotificationOut,
+    LedgerOut,
+    LedgerQuery,
+    LedgerTransactionOut,
+    PaymentQuery,
+    PotOut,
+    StaffActionOut,
+    StaffOrderDetailOut,
+    StaffOrderOut,
+    StaffOrderQuery,
+    StaffPaymentOut,
+    StaffRefundOut,
+)
+from app.staff.texts import ACCOUNT_TEXT, ACTION_TEXT, POSTING_TEXT
+from app.web.paging import PageQuery, page_of
+from statemachine import ORDER, Role
+
+log = structlog.get_logger(__name__)
+
+# Anybody can send notifications that are not believed, as many as they like.
+_NOTIFICATIONS_SHOWN: Final = 100
+
+
+def _log_read(actor_id: int, subject: str, subject_ids: Iterable[int]) -> None:
+    log.info("staff_read", actor_id=actor_id, subject=subject, subject_ids=list(subject_ids))
+
+
+# --- disputes ---
+
+_ABOUT: Final = (
+    select(RefundRequest.id)
+    .where(RefundRequest.order_id == Dispute.order_id, RefundRequest.created_at <= Dispute.created_at)
+    .order_by(RefundRequest.id.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_DISPUTES: Final = select(Dispute.__table__, User.username, _ABOUT.label("request_id")).join(
+    User, User.id == Dispute.raised_by
+)
+
+
+def list_disputes(*, actor_id: int, query: DisputeQuery) -> tuple[list[CaseOut], int]:
+    """One page of disputes, oldest first, and the total."""
+    wanted = Dispute.ended_at.is_(None) if query.state == "open" else Dispute.ended_at.is_not(None)
+    found, total = _page(
+        select(func.count()).select_from(Dispute).where(wanted),
+        _DISPUTES.where(wanted).order_by(Dispute.id),
+        query,
+    )
+    orders = order_rows({each.order_id for each in found})
+    request_ids = {each.request_id for each in found if each.request_id is not None}
+    requests = {
+        each.id: each for each in rows(select(RefundRequest.__table__).where(RefundRequest.id.in_(request_ids)))
+    }
+    belongs = EvidencePicture.refund_request_id.in_(request_ids) | EvidencePicture.dispute_id.in_(
+        [each.id for each in found]
+    )
+    pictures = rows(select(EvidencePicture.__table__).where(belongs).order_by(EvidencePicture.id))
+    pots = _pots_of_orders(orders)
+    now = utcnow()
+    _log_read(actor_id, "order", orders)
+    return [
+        {
+            "id": each.id,
+            "raised_by": {"id": each.raised_by, "username": each.username},
+            "dispute": dispute_out(each, pictures),
+            "event_text": ORDER.events[each.event].zh,
+            "waiting_seconds": int(((each.ended_at or now) - each.created_at).total_seconds()),
+            "order": _order_out(orders[each.order_id], actor_id),
+            "request": None if each.request_id is None else request_out(requests[each.request_id], pictures),
+            "pots": pots[each.order_id],
+        }
+        for each in found
+    ], total
+
+
+# --- orders ---
+
+
+def list_orders(*, actor_id: int, query: StaffOrderQuery) -> tuple[list[StaffOrderOut], int]:
+    """One page of all orders, newest first, and the total."""
+    conditions = _equal(
+        {
+            Order.order_no: query.order_no,
+            Order.bill_status: query.bill_status,
+            Order.order_status: query.order_status,
+            Order.closed: query.closed,
+            Order.disputed: query.disputed,
+        }
+    )
+    if query.user_id is not None:
+        conditions.append(or_(Order.buyer_id == query.user_id, Order.seller_id == query.user_id))
+    found, total = _page(
+        select(func.count()).select_from(Order).where(*conditions),
+        select(Order.id).where(*conditions).order_by(Order.id.desc()),
+        query,
+    )
+    orders = order_rows([each.id for each in found])
+    _log_read(actor_id, "order", orders)
+    return [_order_out(orders[each.id], actor_id) for each in found], total
+
+
+def order_of(*, actor_id: int, order_id: int) -> StaffOrderOut:
+    """One order as in the list. Raises NO_SUCH_ORDER."""
+    row = order_row(order_id)
+    _log_read(actor_id, "order", [order_id])
+    return _order_out(row, actor_id)
+
+
+def order_detail(*, actor_id: int, order_id: int) -> StaffOrderDetailOut:
+    """Everything that is known about one order. Raises NO_SUCH_ORDER."""
+    row = order_row(order_id)
+    detail = detail_out(row, role=Role.STAFF)
+    if actor_id in (row.buyer_id, row.seller_id):
+        detail["actions"] = []
+    out_trade_nos = [each["out_trade_no"] for each in detail["payments"]]
+    told = rows(
+        select(GatewayNotification.__table__)
+        .where(GatewayNotification.out_trade_no.in_(out_trade_nos))
+        .order_by(GatewayNotification.id.desc())
+        .limit(_NOTIFICATIONS_SHOWN)
+    )
+    done = rows(
+        _ACTIONS.where(StaffAction.subject == Subject.ORDER.value, StaffAction.subject_id == order_id).order_by(
+            StaffAction.id
+        )
+    )
+    pots = _pots_of_orders([order_id])
+    moved = _entries(
+        select(LedgerTransaction.__table__).where(LedgerTransaction.order_id == order_id).subquery(), newest_first=False
+    )
+    _log_read(actor_id, "order", [order_id])
+    return {
+        **detail,
+        "pots": pots[order_id],
+        "ledger": moved,
+        "refunds": [_refund_out(each) for each in rows(_REFUNDS.where(Payment.order_id == order_id))],
+        "gateway_notifications": [_notification_out(each) for each in reversed(told)],
+        "staff_actions": [_action_out(each) for each in done],
+    }
+
+
+def _order_out(row: Row[Any], actor_id: int) -> StaffOrderOut:
+    order = order_out(row, role=Role.STAFF)
+    if actor_id in (row.buyer_id, row.seller_id):
+        order["actions"] = []  # nobody decides about themselves
+    return {**order, "disputed": row.disputed}
+
+
+def _notification_out(row: Row[Any]) -> GatewayNotificationOut:
+    return {
+        "id": row.id,
+        "out_trade_no": row.out_trade_no,
+        "trade_no": row.trade_no,
+        "fields": row.fields,
+        "refusal": row.refusal,
+        "received_at": shown(row.received_at),
+    }
+
+
+# --- payments ---
+
+_REFUNDS: Final = (
+    select(Refund.__table__, Payment.out_trade_no).join(Payment, Payment.id == Refund.payment_id).order_by(Refund.id)
+)
+
+
+def list_payments(*, actor_id: int, query: PaymentQuery) -> tuple[list[StaffPaymentOut], int]:
+    """One page of the attempts to pay, newest first, and the total."""
+    conditions = _equal({Payment.state: query.state, Refund.state: query.refund_state})
+    if query.since is not None:
+        conditions.append(Payment.created_at >= datetime.combine(query.since, time(), SHANGHAI))
+    if query.until is not None:
+        conditions.append(Payment.created_at < datetime.combine(query.until + timedelta(days=1), time(), SHANGHAI))
+    count = select(func.count()).select_from(Payment)
+    if query.refund_state is not None:
+        count = count.join(Refund, Refund.payment_id == Payment.id)
+    found, total = _page(
+        count.where(*conditions),
+        select(Payment.__table__, Order.order_no)
+        .join(Order, Order.id == Payment.order_id)
+        .outerjoin(Refund, Refund.payment_id == Payment.id)
+        .where(*conditions)
+        .order_by(Payment.id.desc()),
+        query,
+    )
+    refunds = {each.payment_id: each for each in rows(_REFUNDS.where(Payment.id.in_([each.id for each in found])))}
+    _log_read(actor_id, "payment", [each.id for each in found])
+    return [_payment_out(each, refunds.get(each.id)) for each in found], total
+
+
+def _payment_out(row: Row[Any], refund: Row[Any] | None) -> StaffPaymentOut:
+    return {
+        "id": row.id,
+        "order_id": row.order_id,
+        "order_no": row.order_no,
+        "attempt": row.attempt,
+        "out_trade_no": row.out_trade_no,
+        "trade_no": row.trade_no,
+        "amount": format_yuan(row.amount),
+        "state": row.state,
+        "paid_at": shown_or_none(row.paid_at),
+        "queries": row.queries,
+        "query_at": shown_or_none(row.query_at),
+        "refund": None if refund is None else _refund_out(refund),
+        "created_at": shown(row.created_at),
+    }
+
+
+def _refund_out(row: Row[Any]) -> StaffRefundOut:
+    return {
+        "id": row.id,
+        "request_no": row.request_no,
+        "out_trade_no": row.out_trade_no,
+        "amount": format_yuan(row.amount),
+        "reason": row.reason,
+        "reason_text": POSTING_TEXT[row.reason],
+        "state": row.state,
+        "attempts": row.attempts,
+        "last_error": row.last_error,
+        "confirmed_at": shown_or_none(row.confirmed_at),
+        "created_at": shown(row.created_at),
+    }
+
+
+# --- the ledger ---
+
+# In each kind's normal direction, as balances are.
+_NORMAL_AMOUNT: Final = case(
+    (LedgerAccount.kind.in_([kind.value for kind in DEBIT_NORMAL]), LedgerEntry.amount), else_=-LedgerEntry.amount
+)
+_POTS: Final = (
+    select(LedgerTransaction.order_id, LedgerAccount.kind, func.sum(_NORMAL_AMOUNT).label("amount"))
+    .join(LedgerEntry, LedgerEntry.transaction_id == LedgerTransaction.id)
+    .join(LedgerAccount, LedgerAccount.id == LedgerEntry.account_id)
+    .group_by(LedgerTransaction.order_id, LedgerAccount.kind)
+    .having(func.sum(LedgerEntry.amount) != 0)
+)
+
+
+def ledger(*, actor_id: int, query: LedgerQuery) -> LedgerOut:
+    """The accounts added up by kind, and one page of transactions with their entries, newest first."""
+    conditions = _equal({LedgerTransaction.order_id: query.order_id})
+    if query.user_id is not None:
+        of_user = (
+            select(LedgerEntry.transaction_id)
+            .join(LedgerAccount, LedgerAccount.id == LedgerEntry.account_id)
+            .where(LedgerAccount.user_id == query.user_id)
+        )
+        conditions.append(LedgerTransaction.id.in_(of_user))
+    with reading() as connection:
+        accounts = connection.execute(_sums(query)).all()
+        count = select(func.count()).select_from(LedgerTransaction).where(*conditions)
+        total = connection.execute(count).scalar_one()
+    page = select(LedgerTransaction.__table__).where(*conditions).order_by(LedgerTransaction.id.desc())
+    entries = _entries(page.limit(query.size).offset(query.offset).subquery(), newest_first=True)
+    _log_read(actor_id, "ledger_transaction", [each["id"] for each in entries])
+    return {"accounts": _pots(accounts), **page_of(entries, total=total, query=query)}
+
+
+def _sums(query: LedgerQuery) -> Select[Any, Any, Any]:
+    """`(order_id or null, kind, amount)` of what the query is about."""
+    of_user = _equal({LedgerAccount.user_id: query.user_id})
+    if query.order_id is not None:
+        return _POTS.where(LedgerTransaction.order_id == query.order_id, *of_user)
+    amount = func.sum(LedgerAccount.balance).label("amount")
+    return select(null().label("order_id"), LedgerAccount.kind, amount).where(*of_user).group_by(LedgerAccount.kind)
+
+
+def _pots_of_orders(order_ids: Collection[int]) -> dict[int, list[PotOut]]:
+    """Where the money of each of these orders lies."""
+    found = rows(_POTS.where(LedgerTransaction.order_id.in_(order_ids)))
+    return {order_id: _pots([each for each in found if each.order_id == order_id]) for order_id in order_ids}
+
+
+def _pots(sums: Sequence[Row[Any]]) -> list[PotOut]:
+    amounts = {each.kind: int(each.amount) for each in sums}
+    return [
+        {"account": kind.value, "account_text": ACCOUNT_TEXT[kind], "amount": format_signed_yuan(amounts[kind.value])}
+        for kind in AccountKind
+        if kind.value in amounts
+    ]
+
+
+def _entries(transactions: Subquery, *, newest_first: bool) -> list[LedgerTransactionOut]:
+    """These ledger transactions with their entries."""
+    moved = transactions.c
+    found = rows(
+        select(
+            LedgerEntry.__table__,
+            *(moved[name] for name in ("key", "order_id", "at")),
+            moved.kind.label("posting_kind"),
+            *(getattr(LedgerAccount, name) for name in ("kind", "user_id", "slot")),
+        )
+        .join(transactions, moved.id == LedgerEntry.transaction_id)
+        .join(LedgerAccount, LedgerAccount.id == LedgerEntry.account_id)
+        .order_by(moved.id.desc() if newest_first else moved.id, LedgerEntry.id)
+    )
+    return [_transaction_out(list(entries)) for _, entries in groupby(found, key=lambda row: row.transaction_id)]
+
+
+def _transaction_out(entries: Sequence[Row[Any]]) -> LedgerTransactionOut:
+    first = entries[0]
+    return {
+        "id": first.transaction_id,
+        "key": first.key,
+        "kind": first.posting_kind,
+        "kind_text": POSTING_TEXT[first.posting_kind],
+        "order_id": first.order_id,
+        "at": shown(first.at),
+        "entries": [
+            {
+                "account_id": each.account_id,
+                "account": each.kind,
+                "account_text": ACCOUNT_TEXT[AccountKind(each.kind)],
+                "user_id": each.user_id,
+                "slot": each.slot,
+                "amount": format_signed_yuan(each.amount),
+                "balance": format_yuan(each.balance_after),
+            }
+            for each in entries
+        ],
+    }
+
+
+# --- what staff did ---
+
+_ACTIONS: Final = select(StaffAction.__table__, User.username).outerjoin(User, User.id == StaffAction.actor_id)
+
+
+def list_actions(*, actor_id: int, query: ActionQuery) -> tuple[list[StaffActionOut], int]:
+    """One page of what staff did, newest first, and the total."""
+    conditions = _equal(
+        {
+            StaffAction.actor_id: query.actor_id,
+            StaffAction.subject: query.subject,
+            StaffAction.subject_id: query.subject_id,
+        }
+    )
+    found, total = _page(
+        select(func.count()).select_from(StaffAction).where(*conditions),
+        _ACTIONS.where(*conditions).order_by(StaffAction.id.desc()),
+        query,
+    )
+    _log_read(actor_id, "staff_action", [each.id for each in found])
+    return [_action_out(each) for each in found], total
+
+
+def _action_out(row: Row[Any]) -> StaffActionOut:
+    return {
+        "id": row.id,
+        "actor": None if row.actor_id is None else {"id": row.actor_id, "username": row.username},
+        "action": row.action,
+        "action_text": ACTION_TEXT[ActionKind(row.action)],
+        "subject": row.subject,
+        "subject_id": row.subject_id,
+        "reason": row.reason,
+        "details": row.details,
+        "at": shown(row.at),
+    }
+
+
+def members() -> Sequence[Row[Any]]:
+    """`id, username, at, reason` of everybody who is of staff; the last two of their appointment, where known."""
+    appointment = (
+        select(StaffAction.at, StaffAction.reason)
+        .where(
+            StaffAction.subject == Subject.USER.value,
+            StaffAction.subject_id == User.id,
+            StaffAction.action == ActionKind.ADD_STAFF.value,
+        )
+        .order_by(StaffAction.id.desc())
+        .limit(1)
+        .lateral("appointment")
+    )
+    return rows(
+        select(User.id, User.username, appointment.c.at, appointment.c.reason)
+        .outerjoin(appointment, literal_column("true"))
+        .where(User.is_staff)
+        .order_by(User.id)
+    )
+
+
+# --- all lists ---
+
+
+def _equal(wanted: dict[Any, Any]) -> list[ColumnElement[bool]]:  # Any: attributes of models of any type
+    """A condition for each column that is to have a value."""
+    return [column == value for column, value in wanted.items() if value is not None]
+
+
+def _page(count: Select[int], page: Select[Any], query: PageQuery) -> tuple[Sequence[Row[Any]], int]:
+    """The rows of one page, and how many the list has."""
+    with reading() as connection:
+        total = connection.execute(count).scalar_one()
+        return connection.execute(page.limit(query.size).offset(query.offset)).all(), total

@@ -1,0 +1,219 @@
+"""What the staff's URLs take and give."""
+
+import re
+from datetime import date
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from typing_extensions import TypedDict
+
+from app.fen import SignedYuanOut, YuanOut
+from app.fields import CleanText, IdIn
+from app.money.models import PaymentState, RefundState
+from app.orders.schemas import DisputeOut, OrderDetailOut, OrderOut, OrderQuery, PartyOut, RefundRequestOut
+from app.staff.models import Subject
+from app.web.paging import Page, PageQuery
+
+ReasonIn = Annotated[str, CleanText(1, 500, multiline=True)]
+"""Why staff do something; both sides of an order read it."""
+
+
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+
+
+def _parse_day(value: object) -> date:
+    # Pydantic by itself also takes seconds since 1970 for a day.
+    if not (isinstance(value, str) and _DAY.fullmatch(value)):
+        raise ValueError("须为 YYYY-MM-DD")
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise ValueError("没有这一天") from None
+
+
+DayIn = Annotated[date, BeforeValidator(_parse_day), Field(ge=date(2000, 1, 1), le=date(2199, 12, 31))]
+"""A day in Shanghai."""
+
+
+class DecisionIn(BaseModel):
+    """A decision's reason."""
+
+    model_config = ConfigDict(frozen=True)
+
+    reason: ReasonIn
+
+
+class DisputeQuery(PageQuery):
+    """Which disputes: those that wait for staff, or those that ended."""
+
+    state: Literal["open", "ended"] = "open"
+
+
+class StaffOrderQuery(OrderQuery):
+    """Filters of all orders. `user_id` is the buyer or the seller."""
+
+    order_no: Annotated[str, Field(pattern=r"^[0-9A-Za-z]{1,32}$")] | None = None
+    user_id: IdIn | None = None
+    closed: bool | None = None
+    disputed: bool | None = None
+
+
+class PaymentQuery(PageQuery):
+    """Filters of payments. The days, Shanghai's, are those on which the payer began; both are included."""
+
+    state: PaymentState | None = None
+    refund_state: RefundState | None = None
+    since: DayIn | None = None
+    until: DayIn | None = None
+
+    @field_validator("until")
+    @classmethod
+    def _not_before_since(cls, until: date | None, info: ValidationInfo) -> date | None:
+        since = info.data.get("since")
+        if until and since and until < since:
+            raise ValueError("不能早于 since")
+        return until
+
+
+class LedgerQuery(PageQuery):
+    """Only what an order moved, only what moved a user's money."""
+
+    order_id: IdIn | None = None
+    user_id: IdIn | None = None
+
+
+class ActionQuery(PageQuery):
+    """Who did it, what it was done to."""
+
+    actor_id: IdIn | None = None
+    subject: Subject | None = None
+    subject_id: IdIn | None = None
+
+
+class PotOut(TypedDict):
+    """How much money lies in accounts of one kind."""
+
+    account: str
+    account_text: str
+    amount: SignedYuanOut
+
+
+class StaffOrderOut(OrderOut):
+    """An order of a list, as staff see it."""
+
+    disputed: bool
+
+
+class CaseOut(TypedDict):
+    """A dispute and what is needed to decide it. `request` is the refund request that it is about."""
+
+    id: int
+    raised_by: PartyOut
+    dispute: DisputeOut
+    event_text: str
+    waiting_seconds: int  # until it ended, or until now
+    order: StaffOrderOut
+    request: RefundRequestOut | None
+    pots: list[PotOut]
+
+
+class LedgerEntryOut(TypedDict):
+    """One account's part: debit above zero, credit below, and the balance that it left."""
+
+    account_id: int
+    account: str
+    account_text: str
+    user_id: int | None
+    slot: int
+    amount: SignedYuanOut
+    balance: YuanOut
+
+
+class LedgerTransactionOut(TypedDict):
+    """One movement of money; its entries sum to zero."""
+
+    id: int
+    key: str
+    kind: str
+    kind_text: str
+    order_id: int | None
+    at: str
+    entries: list[LedgerEntryOut]
+
+
+class LedgerOut(Page[LedgerTransactionOut]):
+    """Where the money lies, and a page of how it came there, newest first.
+
+    `accounts` are all there are; with `user_id` that user's; with `order_id` where that order's money is.
+    """
+
+    accounts: list[PotOut]
+
+
+class StaffRefundOut(TypedDict):
+    """Money on its way back, and how asking the gateway for it went."""
+
+    id: int
+    request_no: str
+    out_trade_no: str
+    amount: YuanOut
+    reason: str
+    reason_text: str
+    state: str
+    attempts: int
+    last_error: str | None
+    confirmed_at: str | None
+    created_at: str
+
+
+class StaffPaymentOut(TypedDict):
+    """One attempt to pay, and its money's way back."""
+
+    id: int
+    order_id: int
+    order_no: str
+    attempt: int
+    out_trade_no: str
+    trade_no: str | None
+    amount: YuanOut
+    state: str
+    paid_at: str | None
+    queries: int  # how often the gateway was asked about it
+    query_at: str | None
+    refund: StaffRefundOut | None
+    created_at: str
+
+
+class GatewayNotificationOut(TypedDict):
+    """What reached us as a notification of the gateway; `refusal` says why it was not believed."""
+
+    id: int
+    out_trade_no: str
+    trade_no: str
+    fields: dict[str, str]
+    refusal: str | None
+    received_at: str
+
+
+class StaffActionOut(TypedDict):
+    """What somebody of staff did, or an operator on the command line (`actor` null)."""
+
+    id: int
+    actor: PartyOut | None
+    action: str
+    action_text: str
+    subject: str
+    subject_id: int
+    reason: str
+    details: dict[str, Any]  # by the action; amounts in it are fen
+    at: str
+
+
+class StaffOrderDetailOut(OrderDetailOut):
+    """An order with everything that is known about it. Of the notifications the latest hundred."""
+
+    pots: list[PotOut]
+    ledger: list[LedgerTransactionOut]
+    refunds: list[StaffRefundOut]
+    gateway_notifications: list[GatewayNotificationOut]
+    staff_actions: list[StaffActionOut]

@@ -1,0 +1,124 @@
+"""What staff do: decide disputes. And what an operator does: appoint staff. Each is recorded with its reason."""
+
+from typing import Any
+
+import structlog
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from app.accounts.models import User
+from app.accounts.usernames import username_key
+from app.answers import Answer, Refused
+from app.clock import utcnow
+from app.database import transaction
+from app.orders.transitions import Deed, fire, lock_order, standing
+from app.staff.models import ActionKind, StaffAction, Subject
+from statemachine import OrderEvent, Role
+
+log = structlog.get_logger(__name__)
+
+
+class AppointmentRefused(Exception):  # noqa: N818 - it says what happened
+    """There is no such user, or nothing to change about their role; the text says which."""
+
+
+def resolve_for_buyer(*, actor_id: int, order_id: int, reason: str) -> None:
+    """Decide a refund request for the buyer: the money goes back.
+
+    Raises FORBIDDEN for who is not of staff or has a side in the order, NO_SUCH_ORDER, WRONG_STATE.
+    """
+    _resolve(OrderEvent.RESOLVE_FOR_BUYER, actor_id=actor_id, order_id=order_id, reason=reason)
+
+
+def resolve_for_seller(*, actor_id: int, order_id: int, reason: str) -> None:
+    """Decide a refund request for the seller: the order goes on where it was, or ends if the goods were sent back.
+
+    Raises as `resolve_for_buyer`.
+    """
+    _resolve(OrderEvent.RESOLVE_FOR_SELLER, actor_id=actor_id, order_id=order_id, reason=reason)
+
+
+def _resolve(event: OrderEvent, *, actor_id: int, order_id: int, reason: str) -> None:
+    with transaction() as session:
+        # Locked, so that whoever is being removed decides nothing afterwards.
+        if not session.scalar(select(User.is_staff).where(User.id == actor_id).with_for_update(read=True)):
+            raise Refused(Answer.FORBIDDEN)
+        good, order = lock_order(session, order_id)
+        if actor_id in (order.buyer_id, order.seller_id):
+            told = standing(order, event=event, role=Role.STAFF, reasons=["不能裁决自己参与的订单"])
+            raise Refused(Answer.FORBIDDEN, data={**told, "allowed": []})
+        step = fire(session, good, order, Deed(event=event, role=Role.STAFF, actor_id=actor_id, note=reason))
+        details = {
+            "order_no": order.order_no,
+            "sequence": order.history_length,  # of the line in the order's history
+            "from": [step.source.bill, step.source.goods],
+            "to": [step.target.bill, step.target.goods],
+            "amount": order.amount,
+        }
+        _record(
+            session,
+            ActionKind(event.value),
+            actor_id=actor_id,
+            subject=Subject.ORDER,
+            subject_id=order_id,
+            reason=reason,
+            details=details,
+        )
+    log.info("dispute_decided", actor_id=actor_id, order_id=order_id, decision=event.value)
+
+
+def add_staff(*, username: str, reason: str) -> None:
+    """Make a user one of staff. Raises AppointmentRefused where there is no such user, or they are that already."""
+    _set_staff(ActionKind.ADD_STAFF, username=username, reason=reason, is_staff=True)
+
+
+def remove_staff(*, username: str, reason: str) -> None:
+    """Take the role away; it ends with this. Raises AppointmentRefused as `add_staff`."""
+    _set_staff(ActionKind.REMOVE_STAFF, username=username, reason=reason, is_staff=False)
+
+
+def _set_staff(action: ActionKind, *, username: str, reason: str, is_staff: bool) -> None:
+    with transaction() as session:
+        statement = select(User).where(User.username_key == username_key(username)).with_for_update(key_share=True)
+        user = session.scalar(statement.execution_options(populate_existing=True))
+        if user is None:
+            raise AppointmentRefused(f"there is no user {username}")
+        if user.is_staff == is_staff:
+            raise AppointmentRefused(
+                f"{user.username} is staff already" if is_staff else f"{user.username} is no staff"
+            )
+        user.is_staff = is_staff
+        _record(
+            session,
+            action,
+            actor_id=None,
+            subject=Subject.USER,
+            subject_id=user.id,
+            reason=reason,
+            details={"username": user.username},
+        )
+        user_id = user.id
+    log.info("staff_role_changed", user_id=user_id, is_staff=is_staff)
+
+
+def _record(
+    session: Session,
+    action: ActionKind,
+    *,
+    actor_id: int | None,
+    subject: Subject,
+    subject_id: int,
+    reason: str,
+    details: dict[str, Any],
+) -> None:
+    session.execute(
+        insert(StaffAction).values(
+            actor_id=actor_id,
+            action=action.value,
+            subject=subject.value,
+            subject_id=subject_id,
+            reason=reason,
+            details=details,
+            at=utcnow(),
+        )
+    )

@@ -1,0 +1,38 @@
+"""What staff read of codes: accounts of the ledger, what moved the money, what was done."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from app.ledger.models import AccountKind
+from app.money.models import PAID_LATE
+from app.staff.models import ActionKind
+from app.wallet.models import PayoutPosting
+from statemachine import ORDER, OrderEvent
+
+ACCOUNT_TEXT: Final[Mapping[AccountKind, str]] = {
+    AccountKind.GATEWAY_CLEARING: "支付网关",
+    AccountKind.ESCROW: "担保账户",
+    AccountKind.SELLER_HELD: "卖家待结算",
+    AccountKind.SELLER_AVAILABLE: "卖家可用",
+    AccountKind.REFUND_CLEARING: "退款待网关确认",
+    AccountKind.PAYOUT_CLEARING: "提现待网关确认",
+    AccountKind.PAID_OUT: "已提现",
+    AccountKind.PLATFORM_FEE: "平台服务费",
+}
+
+POSTING_TEXT: Final[Mapping[str, str]] = {
+    **{event.value: text.zh for event, text in ORDER.events.items()},
+    PAID_LATE: "付款过迟或重复,退回",
+    "refund_confirmed": "退款到账",
+    PayoutPosting.REQUESTED.value: "提现",
+    PayoutPosting.CONFIRMED.value: "提现到账",
+    PayoutPosting.FAILED.value: "提现退回",
+}
+"""Every kind of posting; a refund's reason is one of them too."""
+
+ACTION_TEXT: Final[Mapping[ActionKind, str]] = {
+    ActionKind.RESOLVE_FOR_BUYER: ORDER.events[OrderEvent.RESOLVE_FOR_BUYER].zh,
+    ActionKind.RESOLVE_FOR_SELLER: ORDER.events[OrderEvent.RESOLVE_FOR_SELLER].zh,
+    ActionKind.ADD_STAFF: "任命客服",
+    ActionKind.REMOVE_STAFF: "撤销客服",
+}

@@ -1,0 +1,125 @@
+"""The staff's URLs."""
+
+from app.answers import Answer
+from app.staff import queries, service
+from app.staff.schemas import (
+    ActionQuery,
+    CaseOut,
+    DecisionIn,
+    DisputeQuery,
+    LedgerOut,
+    LedgerQuery,
+    PaymentQuery,
+    StaffActionOut,
+    StaffOrderDetailOut,
+    StaffOrderOut,
+    StaffOrderQuery,
+    StaffPaymentOut,
+)
+from app.web.api import Api
+from app.web.auth import Actor, Auth
+from app.web.paging import Page, page_of
+
+api = Api("staff", __name__, tag="客服")
+
+
+@api.get(
+    "/api/staff/disputes/",
+    auth=Auth.STAFF,
+    query=DisputeQuery,
+    out=Page[CaseOut],
+    answer=Answer.DISPUTES_FOUND,
+    empty=Answer.NO_DISPUTES,
+)
+def disputes(*, actor: Actor, query: DisputeQuery) -> Page[CaseOut]:
+    """The disputes that wait for staff, oldest first, each with what is needed to decide it."""
+    items, total = queries.list_disputes(actor_id=actor.id, query=query)
+    return page_of(items, total=total, query=query)
+
+
+@api.post(
+    "/api/staff/resolve_for_buyer/<id:order_id>/",
+    auth=Auth.STAFF,
+    body=DecisionIn,
+    out=StaffOrderOut,
+    answer=Answer.DISPUTE_DECIDED,
+    refuses=(Answer.NO_SUCH_ORDER, Answer.WRONG_STATE),
+)
+def resolve_for_buyer(*, actor: Actor, order_id: int, body: DecisionIn) -> StaffOrderOut:
+    """Decide for the buyer: the money goes back."""
+    service.resolve_for_buyer(actor_id=actor.id, order_id=order_id, reason=body.reason)
+    return queries.order_of(actor_id=actor.id, order_id=order_id)
+
+
+@api.post(
+    "/api/staff/resolve_for_seller/<id:order_id>/",
+    auth=Auth.STAFF,
+    body=DecisionIn,
+    out=StaffOrderOut,
+    answer=Answer.DISPUTE_DECIDED,
+    refuses=(Answer.NO_SUCH_ORDER, Answer.WRONG_STATE),
+)
+def resolve_for_seller(*, actor: Actor, order_id: int, body: DecisionIn) -> StaffOrderOut:
+    """Decide for the seller: the order goes on, or ends in the seller's favour if the goods were sent back."""
+    service.resolve_for_seller(actor_id=actor.id, order_id=order_id, reason=body.reason)
+    return queries.order_of(actor_id=actor.id, order_id=order_id)
+
+
+@api.get(
+    "/api/staff/orders/",
+    auth=Auth.STAFF,
+    query=StaffOrderQuery,
+    out=Page[StaffOrderOut],
+    answer=Answer.ORDER_FOUND,
+    empty=Answer.NO_ORDERS,
+)
+def orders(*, actor: Actor, query: StaffOrderQuery) -> Page[StaffOrderOut]:
+    """All orders, newest first; also those that their sides took off their lists."""
+    items, total = queries.list_orders(actor_id=actor.id, query=query)
+    return page_of(items, total=total, query=query)
+
+
+@api.get(
+    "/api/staff/order/<id:order_id>/",
+    auth=Auth.STAFF,
+    out=StaffOrderDetailOut,
+    answer=Answer.ORDER_FOUND,
+    refuses=(Answer.NO_SUCH_ORDER,),
+)
+def order(*, actor: Actor, order_id: int) -> StaffOrderDetailOut:
+    """One order with its history, its money, and what the gateway and staff did about it."""
+    return queries.order_detail(actor_id=actor.id, order_id=order_id)
+
+
+@api.get(
+    "/api/staff/payments/",
+    auth=Auth.STAFF,
+    query=PaymentQuery,
+    out=Page[StaffPaymentOut],
+    answer=Answer.PAYMENTS_FOUND,
+    empty=Answer.NO_PAYMENTS,
+)
+def payments(*, actor: Actor, query: PaymentQuery) -> Page[StaffPaymentOut]:
+    """Attempts to pay and their refunds, newest first."""
+    items, total = queries.list_payments(actor_id=actor.id, query=query)
+    return page_of(items, total=total, query=query)
+
+
+@api.get("/api/staff/ledger/", auth=Auth.STAFF, query=LedgerQuery, out=LedgerOut, answer=Answer.LEDGER_FOUND)
+def ledger(*, actor: Actor, query: LedgerQuery) -> LedgerOut:
+    """Where the money lies, and the transactions that moved it, newest first."""
+    return queries.ledger(actor_id=actor.id, query=query)
+
+
+@api.get(
+    "/api/staff/actions/",
+    auth=Auth.STAFF,
+    query=ActionQuery,
+    out=Page[StaffActionOut],
+    answer=Answer.STAFF_ACTIONS_FOUND,
+    empty=Answer.NO_STAFF_ACTIONS,
+)
+def staff_actions(*, actor: Actor, query: ActionQuery) -> Page[StaffActionOut]:
+    """What staff did and why, newest first."""
+    items, total = queries.list_actions(actor_id=actor.id, query=query)
+    return page_of(items, total=total, query=query)
