@@ -6,7 +6,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import redis
@@ -235,6 +237,21 @@ def test_only_so_many_are_given_out_at_a_time(app: Flask) -> None:
     assert queued(app) == [f"outbox-{message_id}" for message_id in range(1, 10)]
 
 
+def test_relays_and_workers_take_a_stream_to_its_end(app: Flask, environment: dict[str, str], tmp_path: Path) -> None:
+    """Were a message put off just when its turn came, its lease would have to run out: longer than the test waits."""
+    orders = [an_order(app) for _ in range(2)]
+    ids = {order.id: [make_step(app, order, sequence) for sequence in range(1, 16)] for order in orders}
+    with receiving(app) as receiver, ExitStack() as processes:
+        own = webhook_environment(environment, receiver)
+        for arguments in (["tasks.relay"], ["tasks.relay"], *[["tasks.worker", "default"]] * 2):
+            processes.enter_context(running(own, tmp_path, *arguments))
+        wait_until(lambda: outbox(app) == [], "everything is sent")
+    for order in orders:
+        assert [line.order_event_id for line in told(app, order.seller_id)] == ids[order.id]
+        expected = [f"evt_{event_id}" for event_id in ids[order.id]]
+        assert [each for each in receiver.ids if each in expected] == expected
+
+
 # Told right here
 
 
@@ -298,12 +315,12 @@ def test_a_relay_killed_between_lease_and_job(app: Flask, environment: dict[str,
     assert (receiver.ids, outbox(app)) == ([f"evt_{event_id}"], [])
 
 
-def test_a_worker_killed_in_the_middle_of_its_work(app: Flask, environment: dict[str, str], tmp_path: object) -> None:
+def test_a_worker_killed_in_the_middle_of_its_work(app: Flask, environment: dict[str, str], tmp_path: Path) -> None:
     event_id = webhook(app)
     with receiving(app) as receiver:
         receiver.open_door.clear()
         relay(app)
-        with running(webhook_environment(environment, receiver), tmp_path, "tasks.worker", "default") as worker:  # type: ignore[arg-type] # pytest's path
+        with running(webhook_environment(environment, receiver), tmp_path, "tasks.worker", "default") as worker:
             wait_until(lambda: len(receiver.deliveries) == 1, "the worker is sending")
             worker.kill()
         receiver.open_door.set()
