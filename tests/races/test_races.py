@@ -1,0 +1,168 @@
+"""Fifty rounds of each race: one side wins, the other gets a clear answer, and the books are right.
+
+Two withdrawals of the last fen are in `tests.wallet.test_races`.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import func, select
+
+from app.answers import Answer
+from app.database import transaction
+from app.extensions import db
+from app.ledger.models import LedgerTransaction
+from app.money.models import GatewayNotification, Payment
+from app.orders.deadlines import fire_due
+from app.orders.models import Order
+from app.orders.service import cancel_order
+from statemachine import GoodStatus, OrderEvent, Role
+from tests.factories import auth_headers, make_address, make_good, make_user
+from tests.races.steps import BELIEVED, ROUNDS, Arena, Standing, at_once
+
+PAY = (OrderEvent.PAY, Role.GATEWAY)
+SHIP = (OrderEvent.SHIP, Role.SELLER)
+ASK = (OrderEvent.REQUEST_REFUND, Role.BUYER)
+
+PAID = Standing((2, 6, False), GoodStatus.IN_TRADE, ["buy", "pay"], "paid", [])
+CANCELLED = Standing((1, 6, True), GoodStatus.PUBLISHED, ["buy", "cancel"], "paid", ["payment_late"])
+EXPIRED = Standing((1, 6, True), GoodStatus.PUBLISHED, ["buy", "expire"], "paid", ["payment_late"])
+
+
+def test_a_notification_against_cancelling(arena: Arena, pool: ThreadPoolExecutor) -> None:
+    for round_number in range(ROUNDS):
+        order = arena.opened(arena.order())
+        side = (order.buyer_id, order.seller_id)[round_number % 2]
+        heard, answer = at_once(pool, arena.notify(order), arena.post(f"/api/cancel_order/{order.id}/", side))
+        # What was paid is either the order's, or goes back.
+        assert heard == BELIEVED
+        wanted = {Answer.ORDER_CANCELLED: CANCELLED, Answer.WRONG_STATE: PAID}
+        assert arena.standing(order) == wanted[answer]
+    arena.assert_clean()
+
+
+def test_a_notification_against_expiry(arena: Arena, pool: ThreadPoolExecutor) -> None:
+    def sweep() -> int:
+        with arena.app.app_context():
+            return fire_due(limit=10)
+
+    for _ in range(ROUNDS):
+        order = arena.opened(arena.order())
+        arena.make_due(order)
+        heard, fired = at_once(pool, arena.notify(order), sweep)
+        assert heard == BELIEVED
+        # The sweep passes over rows that somebody holds; the next one finds them.
+        if fired == 0 and arena.standing(order).phase == (1, 6, False):
+            fired = sweep()
+        assert arena.standing(order) == {1: EXPIRED, 0: PAID}[fired]
+    arena.assert_clean()
+
+
+def test_two_notifications(arena: Arena, pool: ThreadPoolExecutor) -> None:
+    for round_number in range(ROUNDS):
+        order = arena.opened(arena.order())
+        other = "n1" if round_number % 2 else "n2"  # the same once more, or the gateway's next one
+        assert at_once(pool, arena.notify(order), arena.notify(order, notify_id=other)) == [BELIEVED] * 2
+        assert arena.standing(order) == PAID
+    with arena.app.app_context():
+        counts = [
+            db.session.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in (GatewayNotification, LedgerTransaction)
+        ]
+        db.session.rollback()
+    assert counts == [2 * ROUNDS, ROUNDS]
+    arena.assert_clean()
+
+
+def test_receiving_against_asking_for_a_refund(arena: Arena, pool: ThreadPoolExecutor) -> None:
+    for _ in range(ROUNDS):
+        order = arena.order(PAY, SHIP)
+        received, asked = at_once(
+            pool,
+            arena.post(f"/api/buyer_receive_delivery/{order.id}/", order.buyer_id),
+            arena.post(f"/api/buyer_motion_drawback/{order.id}", order.buyer_id, {"reason": "与描述不符"}),
+        )
+        # A refund can still be asked for after receipt, but nothing received while one is asked for.
+        assert asked is Answer.REFUND_REQUESTED
+        steps = ["buy", "pay", "ship"]
+        assert (
+            arena.standing(order)
+            == {
+                Answer.ORDER_RECEIVED: Standing(
+                    (4, 8, False), GoodStatus.SOLD, [*steps, "receive", "request_refund"], "paid", []
+                ),
+                Answer.WRONG_STATE: Standing(
+                    (4, 7, False), GoodStatus.IN_TRADE, [*steps, "request_refund"], "paid", []
+                ),
+            }[received]
+        )
+    arena.assert_clean()
+
+
+def test_approving_against_withdrawing_a_refund(arena: Arena, pool: ThreadPoolExecutor) -> None:
+    for _ in range(ROUNDS):
+        order = arena.order(PAY, SHIP, ASK)
+        answers = at_once(
+            pool,
+            arena.post(f"/api/seller_approve_drawback/{order.id}/", order.seller_id),
+            arena.post(f"/api/buyer_withdraw_drawback/{order.id}/", order.buyer_id),
+        )
+        steps = ["buy", "pay", "ship", "request_refund"]
+        assert (
+            arena.standing(order)
+            == {
+                (Answer.REFUND_APPROVED, Answer.WRONG_STATE): Standing(
+                    (5, 7, True), GoodStatus.SOLD, [*steps, "approve_refund"], "paid", ["approve_refund"]
+                ),
+                (Answer.WRONG_STATE, Answer.REFUND_WITHDRAWN): Standing(
+                    (2, 7, False), GoodStatus.IN_TRADE, [*steps, "withdraw_refund"], "paid", []
+                ),
+            }[tuple(answers)]
+        )
+    arena.assert_clean()
+
+
+def test_editing_a_good_against_its_purchase(arena: Arena, pool: ThreadPoolExecutor) -> None:
+    seller, buyer = make_user(arena.app), make_user(arena.app)
+    address = make_address(arena.app, buyer)
+    for _ in range(ROUNDS):
+        good = make_good(arena.app, seller, price=1000, freight=0)
+        edited, bought = at_once(
+            pool,
+            arena.post(f"/api/good_edit/{good.id}/", seller.id, {"price": "99.00"}, method="PATCH"),
+            arena.post(f"/api/buy/{good.id}/", buyer.id, {"address_id": address.id}),
+        )
+        with arena.app.app_context(), transaction() as session:
+            order = session.scalar(select(Order).where(Order.good_id == good.id))
+            # Nobody pays another price than the one that he saw.
+            bought_at = None if order is None else (order.amount, order.phase)
+            if order is not None:
+                cancel_order(actor_id=buyer.id, order_id=order.id)
+        assert ((edited, bought), bought_at) in (
+            ((Answer.GOOD_EDITED, Answer.NO_SUCH_GOOD), None),
+            ((Answer.EDIT_FAILED, Answer.ORDER_CREATED), (1000, (1, 6, False))),
+        )
+    arena.assert_clean()
+
+
+@pytest.mark.parametrize("key", ["keyed", None])
+def test_opening_the_cashier_against_cancelling(arena: Arena, pool: ThreadPoolExecutor, key: str | None) -> None:
+    for _ in range(ROUNDS):
+        order = arena.opened(arena.order())
+        pay = f"/order/pay/{order.id}/"
+        headers = auth_headers(arena.app, order.buyer)
+        opened, answer = at_once(
+            pool,
+            lambda pay=pay, headers=headers: arena.server.call("POST", pay, headers=headers).status,
+            arena.post(f"/api/cancel_order/{order.id}/", order.buyer_id, key=key and f"{key}-{order.id}"),
+        )
+        assert opened in (302, Answer.WRONG_STATE.http)
+        # In between the two halves of cancelling there may be another attempt: then it is asked for again.
+        if answer is Answer.BUSY:
+            answer = arena.post(f"/api/cancel_order/{order.id}/", order.buyer_id, key=key and f"{key}-{order.id}")()
+        assert answer is Answer.ORDER_CANCELLED
+        assert arena.standing(order).phase == (1, 6, True)
+        with arena.app.app_context(), transaction() as session:
+            open_ones = select(func.count()).where(Payment.order_id == order.id, Payment.state == "open")
+            assert session.execute(open_ones).scalar_one() == 0
+    arena.assert_clean()
