@@ -24,17 +24,18 @@ _CHAINED = (
     *("to_bill", "to_order", "closed", "note"),
 )
 
-# The defaults of the clocks as they were when this was written.
+# The defaults of the clocks as they were when this was written. Nothing acted on them before, so whoever is overdue
+# gets a day; only an unpaid order holds a good for nothing.
 _DEADLINES = """
-    UPDATE orders SET deadline_at = phase_since + CASE (bill_status, order_status)
-        WHEN (1, 6) THEN interval '30 minutes'
-        WHEN (2, 6) THEN interval '7 days'
-        WHEN (2, 7) THEN interval '10 days'
-        WHEN (3, 8) THEN interval '7 days'
-        WHEN (4, 6) THEN interval '48 hours'
-        WHEN (4, 7) THEN interval '5 days'
-        WHEN (4, 8) THEN interval '7 days'
-        WHEN (4, 9) THEN interval '10 days'
+    UPDATE orders SET deadline_at = CASE (bill_status::int, order_status::int)
+        WHEN (1, 6) THEN phase_since + interval '30 minutes'
+        WHEN (2, 6) THEN greatest(phase_since + interval '7 days', now() + interval '1 day')
+        WHEN (2, 7) THEN greatest(phase_since + interval '10 days', now() + interval '1 day')
+        WHEN (3, 8) THEN greatest(phase_since + interval '7 days', now() + interval '1 day')
+        WHEN (4, 6) THEN greatest(phase_since + interval '48 hours', now() + interval '1 day')
+        WHEN (4, 7) THEN greatest(phase_since + interval '5 days', now() + interval '1 day')
+        WHEN (4, 8) THEN greatest(phase_since + interval '7 days', now() + interval '1 day')
+        WHEN (4, 9) THEN greatest(phase_since + interval '10 days', now() + interval '1 day')
     END
     WHERE NOT closed
 """
@@ -51,6 +52,13 @@ _PAYMENTS = """
         state = CASE WHEN paid_at IS NOT NULL THEN 'paid' WHEN orders.closed THEN 'closed' ELSE 'open' END,
         query_at = CASE WHEN paid_at IS NULL AND NOT orders.closed THEN now() END
     FROM orders WHERE orders.id = payments.order_id
+"""
+# Refunds used to be asked for again by a sweep; now their message in the outbox stays until they are confirmed.
+_OWED = """
+    INSERT INTO outbox (topic, subject_id, stream, due_at, created_at)
+    SELECT 'payment_refund', refunds.id, 'payment:' || payment_id, now(), now() FROM refunds
+    WHERE state = 'pending'
+    AND NOT EXISTS (SELECT 1 FROM outbox WHERE topic = 'payment_refund' AND subject_id = refunds.id)
 """
 
 
@@ -177,6 +185,7 @@ def upgrade() -> None:
     op.execute(_REQUESTS)
     op.execute(_PAYMENTS)
     op.execute("UPDATE refunds SET reason = 'payment_late' WHERE reason = 'paid_after_close'")
+    op.execute(_OWED)
     _chain_histories()
     op.alter_column("order_events", "previous_hash", nullable=False)
     op.alter_column("order_events", "hash", nullable=False)

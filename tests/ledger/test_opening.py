@@ -11,6 +11,8 @@ from sqlalchemy import make_url
 
 from app import create_app
 from app.extensions import db
+from app.ledger.audit import audit
+from app.orders.history import export, verify
 from config import load_settings
 
 BEGIN = datetime(2026, 11, 1, 8, tzinfo=UTC)
@@ -162,6 +164,27 @@ def test_every_order_is_posted_as_its_history_tells(old: tuple[Flask, psycopg.Co
     assert broken == []
     times = [row[0] for row in connection.execute("SELECT at FROM ledger_transactions ORDER BY id")]
     assert times == sorted(times)
+
+
+def test_up_to_the_newest_the_books_and_histories_are_whole(old: tuple[Flask, psycopg.Connection]) -> None:
+    application, connection = old
+    with application.app_context():
+        flask_migrate.upgrade()
+        assert list(audit()) == []
+        assert [verify(export(f"no{number}")) for number in ORDERS] == [[]] * len(ORDERS)
+    # Every open order has its deadline, every refund that is not confirmed its message.
+    assert connection.execute("SELECT id FROM orders WHERE closed <> (deadline_at IS NULL)").fetchall() == []
+    # What is overdue gets a day, because nothing acted on deadlines before; only an unpaid order expires at once.
+    (unpaid,) = connection.execute("SELECT deadline_at - phase_since FROM orders WHERE id = 1").fetchone()
+    assert unpaid == timedelta(minutes=30)
+    left = connection.execute("SELECT id, deadline_at - now() FROM orders WHERE NOT closed AND id > 1 ORDER BY id")
+    given = dict(left.fetchall())
+    assert list(given) == [3, 4, 6, 11]
+    assert all(timedelta(hours=23) < each <= timedelta(days=1) for each in given.values())
+    owed = connection.execute("SELECT topic, subject_id, stream FROM outbox ORDER BY id").fetchall()
+    assert owed == [("payment_refund", 7, "payment:7"), ("payment_refund", 9, "payment:9")]
+    states = connection.execute("SELECT DISTINCT state, query_at IS NULL FROM payments").fetchall()
+    assert states == [("paid", True)]
 
 
 def test_back_and_forth_again(old: tuple[Flask, psycopg.Connection]) -> None:
