@@ -40,6 +40,7 @@ _RECORDED_LENGTH: Final = 512
 
 _QUERIES_AT_ONCE: Final = 50
 _LONGEST_QUERY_WAIT: Final = timedelta(hours=1)
+_MOST_DOUBLINGS: Final = 12  # of a second: more than the longest wait
 # The gateway closes a trade at its expiry; what it does not know of a day later was never opened.
 _FORGOTTEN_AFTER: Final = timedelta(days=1)
 _CLOSE_WAIT: Final = 5  # seconds after which a client may ask again
@@ -176,7 +177,8 @@ def take_notification(*, form: Mapping[str, str]) -> bool:
 def close_open_trade(*, order_id: int) -> None:
     """Close the attempt that may still be paid, at the gateway first, so that its order can be closed.
 
-    Where the gateway has been paid meanwhile, the payment is taken instead. Raises GATEWAY_UNAVAILABLE.
+    Where the gateway has been paid meanwhile, the payment is taken instead. Raises GATEWAY_UNAVAILABLE; its cause is a
+    GatewayRefused where the gateway answers, but will not say anything about this trade.
     """
     payment = row_or_none(
         select(Payment.id, Payment.out_trade_no).where(
@@ -189,7 +191,11 @@ def close_open_trade(*, order_id: int) -> None:
         known = gateway().close(payment.out_trade_no)
     except GatewayRefused:
         # It waits for no payer: mostly because it was paid a moment ago.
-        _ask(payment.id, payment.out_trade_no)
+        try:
+            _ask(payment.id, payment.out_trade_no)
+        except GatewayRefused as error:
+            log.error("payment_query_refused", payment_id=payment.id, reason=str(error))  # noqa: TRY400 - its no says all
+            raise Refused(Answer.GATEWAY_UNAVAILABLE, retry_after=_CLOSE_WAIT) from error
         return
     except GatewayUnavailable as error:
         log.warning("gateway_unavailable", reason=str(error))
@@ -218,7 +224,8 @@ def query_due_payments() -> int:
         for payment in due:
             # Claimed: another job leaves it alone meanwhile, and one that dies loses nothing.
             payment.query_at = utcnow() + min(_query_after() * 2**payment.queries, _LONGEST_QUERY_WAIT)
-            payment.queries += 1
+            # No further than the longest wait needs: 2**queries has to stay a number of seconds.
+            payment.queries = min(payment.queries + 1, _MOST_DOUBLINGS)
         claimed = [(payment.id, payment.out_trade_no) for payment in due]
     for payment_id, out_trade_no in claimed:
         try:

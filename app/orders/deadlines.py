@@ -19,6 +19,7 @@ from app.clock import shown, utcnow
 from app.database import rows, transaction
 from app.goods.models import Good
 from app.ledger.service import Posting, post
+from app.money.gateways.base import GatewayRefused
 from app.money.models import Payment, PaymentState
 from app.money.payments import close_open_trade, open_attempt
 from app.notifications.models import NotificationKind
@@ -128,6 +129,8 @@ def _expire_with_open_trades(limit: int) -> int:
             close_open_trade(order_id=row.id)
         except Refused as refusal:
             log.warning("expiry_waits_for_the_gateway", order_id=row.id, reason=refusal.answer.name)
+            if isinstance(refusal.__cause__, GatewayRefused):
+                continue  # about this trade alone: all others may close
             break
         expired += _expire(row.id)
     return expired

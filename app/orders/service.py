@@ -87,12 +87,14 @@ def cancel_order(*, actor_id: int, order_id: int) -> None:
             # What the gateway says stays true whatever becomes of the request around this.
             with detached():
                 close_open_trade(order_id=order_id)
-        with transaction() as session:
+        with transaction() as session, session.begin_nested() as locked:
             lock_order(session, order_id)
             if open_attempt(session, order_id) is None or not _may_cancel(actor_id=actor_id, order_id=order_id):
                 advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.CANCEL)
                 return
-        # The buyer went to the cashier again in between: that trade has to be closed too.
+            # The buyer went to the cashier again in between: that trade has to be closed too. Inside a request's own
+            # transaction the locks would outlive this block, and closing would wait for them.
+            locked.rollback()
     raise Refused(Answer.BUSY, retry_after=1)
 
 
