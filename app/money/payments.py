@@ -223,9 +223,9 @@ def query_due_payments() -> int:
         ).all()
         for payment in due:
             # Claimed: another job leaves it alone meanwhile, and one that dies loses nothing.
-            payment.query_at = utcnow() + min(_query_after() * 2**payment.queries, _LONGEST_QUERY_WAIT)
-            # No further than the longest wait needs: 2**queries has to stay a number of seconds.
-            payment.queries = min(payment.queries + 1, _MOST_DOUBLINGS)
+            wait = _query_after() * 2 ** min(payment.queries, _MOST_DOUBLINGS)
+            payment.query_at = utcnow() + min(wait, _LONGEST_QUERY_WAIT)
+            payment.queries += 1
         claimed = [(payment.id, payment.out_trade_no) for payment in due]
     for payment_id, out_trade_no in claimed:
         try:
