@@ -11,13 +11,13 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import (
     ColumnElement,
+    Executable,
     Row,
     Select,
     Subquery,
     case,
     func,
     literal_column,
-    null,
     or_,
     select,
 )
@@ -286,22 +286,21 @@ def ledger(*, actor_id: int, query: LedgerQuery) -> LedgerOut:
         )
         conditions.append(LedgerTransaction.id.in_(of_user))
     with reading() as connection:
-        accounts = connection.execute(_sums(query)).all()
         count = select(func.count()).select_from(LedgerTransaction).where(*conditions)
         total = connection.execute(count).scalar_one()
     page = select(LedgerTransaction.__table__).where(*conditions).order_by(LedgerTransaction.id.desc())
     entries = _entries(page.limit(query.size).offset(query.offset).subquery(), newest_first=True)
     _log_read(actor_id, "ledger_transaction", [each["id"] for each in entries])
-    return {"accounts": _pots(accounts), **page_of(entries, total=total, query=query)}
+    return {"accounts": _pots(rows(_sums(query))), **page_of(entries, total=total, query=query)}
 
 
-def _sums(query: LedgerQuery) -> Select[Any, Any, Any]:
-    """`(order_id or null, kind, amount)` of what the query is about."""
+def _sums(query: LedgerQuery) -> Executable:
+    """`kind, amount` of the accounts that the query is about."""
     of_user = _equal({LedgerAccount.user_id: query.user_id})
     if query.order_id is not None:
         return _POTS.where(LedgerTransaction.order_id == query.order_id, *of_user)
     amount = func.sum(LedgerAccount.balance).label("amount")
-    return select(null().label("order_id"), LedgerAccount.kind, amount).where(*of_user).group_by(LedgerAccount.kind)
+    return select(LedgerAccount.kind, amount).where(*of_user).group_by(LedgerAccount.kind)
 
 
 def _pots_of_orders(order_ids: Collection[int]) -> dict[int, list[PotOut]]:
@@ -310,7 +309,7 @@ def _pots_of_orders(order_ids: Collection[int]) -> dict[int, list[PotOut]]:
     return {order_id: _pots([each for each in found if each.order_id == order_id]) for order_id in order_ids}
 
 
-def _pots(sums: Sequence[Row[Any]]) -> list[PotOut]:
+def _pots(sums: Iterable[Row[Any]]) -> list[PotOut]:
     amounts = {each.kind: int(each.amount) for each in sums}
     return [
         {"account": kind.value, "account_text": ACCOUNT_TEXT[kind], "amount": format_signed_yuan(amounts[kind.value])}
