@@ -103,13 +103,14 @@ def app(settings: Settings) -> Iterator[Flask]:
 @pytest.fixture
 def clean(app: Flask, settings: Settings) -> Iterator[None]:
     """Empty stores around a test."""
-    _empty(app, settings)
+    empty_stores(app, settings)
     yield
     with app.app_context():
         db.session.remove()
 
 
-def _empty(app: Flask, settings: Settings) -> None:
+def empty_stores(app: Flask, settings: Settings) -> None:
+    """Empty every table and the Valkey number of `app`."""
     with app.app_context(), db.engine.begin() as connection:
         tables = ", ".join(table.name for table in db.metadata.sorted_tables)
         # The ledger and the histories refuse to be emptied; only a superuser of the database may leave triggers out.
