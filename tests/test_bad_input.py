@@ -15,7 +15,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_jwt_extended import create_access_token, create_refresh_token
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from app.answers import Answer
 from app.extensions import db
@@ -24,15 +24,17 @@ from app.goods.models import Good
 from app.orders.models import Order
 from app.web.api import Operation
 from app.web.auth import Auth, deny_token
-from statemachine import GoodStatus, OrderPhase
+from statemachine import GoodStatus, OrderPhase, TradeMode
 from tests.factories import (
     Made,
     assert_envelope,
     auth_headers,
+    lead_order,
     make_address,
     make_good,
     make_order,
     make_user,
+    whole_database,
 )
 from tests.goods.steps import release
 
@@ -72,6 +74,10 @@ RIGHT: Mapping[str, dict[str, Any]] = {
     "POST /api/buy/<id:good_id>/": {"address_id": 1},
     "POST /api/seller_send_delivery/<id:order_id>/": {"address_id": 1, **PARCEL},
     "POST /api/buyer_motion_drawback/<id:order_id>": {"reason": "与描述不符"},
+    "POST /api/seller_reject_drawback/<id:order_id>/": {"reason": "商品与描述一致"},
+    "POST /api/dispute_order/<id:order_id>/": {"reason": "协商不成"},
+    "POST /api/seller_contest_drawback/<id:order_id>/": {"reason": "退回的不是原物"},
+    "POST /api/seller_hand_over/<id:order_id>/": {"code": "012345"},
     "POST /api/buyer_send_drawback/<id:order_id>/": PARCEL,
     "POST /api/withdraw/": {"amount": "12.00", "account": "13800138000", "name": "王小明"},
     "POST /api/notifications/read/": {"all": True},
@@ -113,15 +119,6 @@ IDS = [
 ]
 
 
-def everything(app: Flask) -> dict[str, list[tuple[Any, ...]]]:
-    """All that is in the database."""
-    with app.app_context(), db.engine.connect() as connection:
-        return {
-            table.name: [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key))]
-            for table in db.metadata.sorted_tables
-        }
-
-
 def parameter(operation: Operation) -> str:
     """The name of the id in its URL."""
     return operation.rule.partition("<id:")[2].partition(">")[0]
@@ -134,7 +131,7 @@ def url(operation: Operation, value: object = 1) -> str:
 
 
 def at(app: Flask, phase: OrderPhase) -> None:
-    """Bring order 1 there."""
+    """Bring order 1 there, for steps that move no money."""
     with app.app_context(), db.engine.begin() as connection:
         connection.execute(update(Order).values(bill_status=phase.bill, order_status=phase.goods))
 
@@ -177,11 +174,11 @@ def test_every_operation_with_a_body_has_a_right_one() -> None:
 @pytest.mark.parametrize("name", WITH_ID)
 def test_ids_that_are_none(app: Flask, client: FlaskClient, market: tuple[Made, Made, Made], name: str) -> None:
     headers = may_call(app, market[0], name)
-    before = everything(app)
+    before = whole_database(app)
     for value in IDS:
         response = send(client, name, value=value, headers=headers)
         assert assert_envelope(response, MISSING[parameter(OPERATIONS[name])]) is None, value
-    assert everything(app) == before
+    assert whole_database(app) == before
 
 
 @pytest.mark.parametrize("value", ["0", "-1", str(2**63), "1.5", "abc", "\x00", None, 1.0, True, [1], {"id": 1}])
@@ -192,7 +189,7 @@ def test_ids_in_bodies_that_are_none(
     with app.app_context(), db.engine.begin() as connection:
         connection.execute(update(Good).where(Good.id == 1).values(status=GoodStatus.PUBLISHED))
     at(app, OrderPhase(2, 6))
-    before = everything(app)
+    before = whole_database(app)
     ship = {"address_id": value, **PARCEL}
     for name, who, body in (
         ("POST /api/buy/<id:good_id>/", buyer, {"address_id": value}),
@@ -200,7 +197,7 @@ def test_ids_in_bodies_that_are_none(
     ):
         data = assert_envelope(send(client, name, headers=auth_headers(app, who), json=body), Answer.MALFORMED)
         assert list(data["errors"]) == ["address_id"]
-    assert everything(app) == before
+    assert whole_database(app) == before
 
 
 # --- what belongs to others ---
@@ -216,21 +213,21 @@ def test_what_belongs_to_others_does_not_exist(
 ) -> None:
     operation = OPERATIONS[name]
     headers = auth_headers(app, market[2])
-    before = everything(app)
+    before = whole_database(app)
     if name in PUBLIC:
         assert send(client, name, headers=headers).status_code == 200
     elif operation.auth is Auth.STAFF:
         assert assert_envelope(send(client, name, headers=headers), Answer.FORBIDDEN) is None
     else:
         assert assert_envelope(send(client, name, headers=headers), MISSING[parameter(operation)]) is None
-    assert everything(app) == before
+    assert whole_database(app) == before
 
 
 def test_somebody_elses_address_ships_nothing(app: Flask, client: FlaskClient, market: tuple[Made, Made, Made]) -> None:
     seller, buyer, stranger = market
     at(app, OrderPhase(2, 6))
     others = [make_address(app, buyer).id, make_address(app, stranger).id, 404]
-    before = everything(app)
+    before = whole_database(app)
     for address_id in others:
         response = send(
             client,
@@ -239,7 +236,7 @@ def test_somebody_elses_address_ships_nothing(app: Flask, client: FlaskClient, m
             json={"address_id": address_id, **PARCEL},
         )
         assert assert_envelope(response, Answer.NO_SUCH_ADDRESS) is None
-    assert everything(app) == before
+    assert whole_database(app) == before
 
 
 # --- bodies ---
@@ -254,7 +251,7 @@ def test_bodies_that_are_no_json_object(
     app: Flask, client: FlaskClient, market: tuple[Made, Made, Made], name: str
 ) -> None:
     headers = may_call(app, market[0], name)
-    before = everything(app)
+    before = whole_database(app)
     for body in MALFORMED_JSON:
         response = send(client, name, headers=headers, data=body, content_type="application/json")
         assert assert_envelope(response, Answer.BAD_REQUEST) is None, body[:20]
@@ -264,7 +261,7 @@ def test_bodies_that_are_no_json_object(
     for kind in OTHER_TYPES:
         response = send(client, name, headers={**headers, "Content-Type": kind}, data=b'{"a": 1}')
         assert assert_envelope(response, Answer.UNSUPPORTED_TYPE) is None, kind
-    assert everything(app) == before
+    assert whole_database(app) == before
 
 
 WRONG_VALUES: list[Any] = [None, True, 1.5, 2**63, -1, [], [[]], {}, {"$gt": ""}, "", "\x00", "\u202e", "x" * 100_000]
@@ -278,19 +275,19 @@ def test_wrong_values_in_every_field(
     headers = may_call(app, market[0], name)
     model = OPERATIONS[name].body
     assert model is not None
-    before = everything(app)
+    before = whole_database(app)
     refused: dict[str, int] = dict.fromkeys(model.model_fields, 0)
     for field in model.model_fields:
         for value in WRONG_VALUES:
             response = send(client, name, headers=headers, json={**RIGHT[name], field: value})
             if response.status_code != OPERATIONS[name].malformed.http:
                 assert response.status_code < 500, (field, value)
-                before = everything(app)
+                before = whole_database(app)
                 continue
             data = assert_envelope(response, OPERATIONS[name].malformed)
             assert {name.partition(".")[0] for name in data["errors"]} <= {field, "body"}, (field, value, data)
             refused[field] += 1
-            assert everything(app) == before, (field, value)
+            assert whole_database(app) == before, (field, value)
     # What is right for one field (an empty bio, no address, `true` for a flag) is so for no field with all values.
     assert all(refused.values()), refused
 
@@ -343,7 +340,8 @@ ORDER_BODIES: list[tuple[str, str, Any, str]] = [
         )
     ),
     *(
-        ("refund", "reason", value, reason)
+        (name, "reason", value, reason)
+        for name in ("refund", "reject", "dispute", "contest")
         for value, reason in (
             (None, "须为文字"),
             (1, "须为文字"),
@@ -357,7 +355,8 @@ ORDER_BODIES: list[tuple[str, str, Any, str]] = [
         )
     ),
     *(
-        ("refund", "description", value, reason)
+        (name, "description", value, reason)
+        for name in ("refund", "dispute", "contest")
         for value, reason in (
             (None, "须为文字"),
             ({"text": "坏"}, "须为文字"),
@@ -366,21 +365,34 @@ ORDER_BODIES: list[tuple[str, str, Any, str]] = [
             ("坏\u202e", "含有不允许的字符"),
         )
     ),
+    *(
+        ("hand_over", "code", value, reason)
+        for value, reason in (
+            (None, "须为文字"),
+            (12345, "须为文字"),
+            (["012345"], "须为文字"),
+            ("", "格式不正确"),
+            ("12345", "格式不正确"),
+            ("1234567", "格式不正确"),
+            ("1" * 1_000_000, "格式不正确"),
+            ("12345\n", "格式不正确"),
+            ("123456\n", "格式不正确"),
+            ("１２３４５６", "格式不正确"),
+            ("-12345", "格式不正确"),
+            ("12345a", "格式不正确"),
+        )
+    ),
 ]
 
 STEPS = {
-    "ship": ("POST /api/seller_send_delivery/<id:order_id>/", OrderPhase(2, 6)),
-    "return": ("POST /api/buyer_send_drawback/<id:order_id>/", OrderPhase(4, 8)),
-    "refund": ("POST /api/buyer_motion_drawback/<id:order_id>", OrderPhase(3, 8)),
+    "ship": ("POST /api/seller_send_delivery/<id:order_id>/", OrderPhase(2, 6), "seller"),
+    "return": ("POST /api/buyer_send_drawback/<id:order_id>/", OrderPhase(4, 8), "buyer"),
+    "refund": ("POST /api/buyer_motion_drawback/<id:order_id>", OrderPhase(3, 8), "buyer"),
+    "reject": ("POST /api/seller_reject_drawback/<id:order_id>/", OrderPhase(4, 8), "seller"),
+    "dispute": ("POST /api/dispute_order/<id:order_id>/", OrderPhase(4, 7), "buyer"),
+    "contest": ("POST /api/seller_contest_drawback/<id:order_id>/", OrderPhase(4, 9), "seller"),
+    "hand_over": ("POST /api/seller_hand_over/<id:order_id>/", OrderPhase(2, 6), "seller"),
 }
-
-
-@pytest.fixture
-def traded(app: Flask, clean: None) -> tuple[Made, Made, Made]:
-    """Seller, buyer, and order 1 between them."""
-    seller, buyer = make_user(app), make_user(app)
-    make_address(app, seller)
-    return seller, buyer, make_order(app, make_good(app, seller, status=GoodStatus.IN_TRADE), buyer)
 
 
 @pytest.mark.parametrize(
@@ -388,24 +400,29 @@ def traded(app: Flask, clean: None) -> tuple[Made, Made, Made]:
     ORDER_BODIES,
     ids=[f"{step}-{field}-{str(value)[:10]!a}" for step, field, value, _ in ORDER_BODIES],
 )
-def test_bad_fields_of_orders(
-    app: Flask, client: FlaskClient, traded: tuple[Made, Made, Made], step: str, field: str, value: Any, reason: str
-) -> None:
-    name, phase = STEPS[step]
-    at(app, phase)
-    headers = auth_headers(app, traded[0] if step == "ship" else traded[1])
-    before = everything(app)
-    response = send(client, name, headers=headers, json={**RIGHT[name], field: value})
+def test_bad_fields_of_orders(app: Flask, client: FlaskClient, step: str, field: str, value: Any, reason: str) -> None:
+    name, phase, side = STEPS[step]
+    seller, buyer = make_user(app), make_user(app)
+    right = {**RIGHT[name], "address_id": make_address(app, seller).id} if step == "ship" else {**RIGHT[name]}
+    mode = TradeMode.FACE_TO_FACE if step == "hand_over" else TradeMode.COURIER
+    order = lead_order(app, make_good(app, seller, trade_mode=mode), buyer, phase=phase)
+    if step == "hand_over":
+        right["code"] = order.handover_code
+    headers = auth_headers(app, seller if side == "seller" else buyer)
+    before = whole_database(app)
+    response = send(client, name, value=order.id, headers=headers, json={**right, field: value})
     assert assert_envelope(response, Answer.MALFORMED) == {"errors": {field: [reason]}}
-    assert everything(app) == before
-    assert send(client, name, headers=headers).status_code == 200
+    assert whole_database(app) == before
+    assert send(client, name, value=order.id, headers=headers, json=right).status_code == 200
 
 
-def test_emoji_and_other_scripts_are_text(app: Flask, client: FlaskClient, traded: tuple[Made, Made, Made]) -> None:
-    at(app, OrderPhase(3, 8))
+def test_emoji_and_other_scripts_are_text(app: Flask, client: FlaskClient) -> None:
+    buyer = make_user(app)
+    order = lead_order(app, make_good(app, make_user(app)), buyer, phase=OrderPhase(3, 8))
     body = {"reason": "破了 💔👨‍👩‍👧", "description": "שבור\nمكسور\r\n𠮷"}
     name = "POST /api/buyer_motion_drawback/<id:order_id>"
-    data = assert_envelope(send(client, name, headers=auth_headers(app, traded[1]), json=body), Answer.REFUND_REQUESTED)
+    response = send(client, name, value=order.id, headers=auth_headers(app, buyer), json=body)
+    data = assert_envelope(response, Answer.REFUND_REQUESTED)
     assert data["refund"]["reason"] == "破了 💔👨‍👩‍👧"
     assert data["refund"]["description"] == "שבור\nمكسور\n𠮷"
 
@@ -449,7 +466,7 @@ def bad_tokens(app: Flask, user: Made, auth: Auth) -> list[tuple[str, Answer]]:
 def test_bad_tokens_open_nothing(app: Flask, client: FlaskClient, market: tuple[Made, Made, Made], name: str) -> None:
     operation = OPERATIONS[name]
     tokens = bad_tokens(app, market[0], operation.auth)
-    before = everything(app)
+    before = whole_database(app)
     for header, answer in tokens:
         response = send(client, name, headers={"Authorization": header})
         assert assert_envelope(response, answer) is None, header
@@ -457,7 +474,7 @@ def test_bad_tokens_open_nothing(app: Flask, client: FlaskClient, market: tuple[
     if operation.auth is not Auth.OPTIONAL:
         for headers in ({}, {"Authorization": "Basic dTpw"}, {"Authorization": ""}):
             assert assert_envelope(send(client, name, headers=headers), Answer.LOGIN_REQUIRED) is None, headers
-    assert everything(app) == before
+    assert whole_database(app) == before
 
 
 # --- lists ---

@@ -10,7 +10,16 @@ from app.answers import Answer
 from app.clock import utcnow
 from app.extensions import db
 from statemachine import GoodStatus, OrderPhase
-from tests.factories import Made, StatementCounter, assert_envelope, auth_headers, make_good, make_order, make_user
+from tests.factories import (
+    Made,
+    StatementCounter,
+    assert_envelope,
+    auth_headers,
+    lead_order,
+    make_good,
+    make_order,
+    make_user,
+)
 
 
 def _sold_orders(app: Flask, seller: Made, buyer: Made, phases: list[OrderPhase]) -> list[Made]:
@@ -79,7 +88,7 @@ def test_no_query_per_row(app: Flask, client: FlaskClient) -> None:
 
 def test_hiding_is_per_side(app: Flask, client: FlaskClient) -> None:
     seller, buyer = make_user(app), make_user(app)
-    (order,) = _sold_orders(app, seller, buyer, [OrderPhase(3, 8)])
+    order = lead_order(app, make_good(app, seller), buyer, phase=OrderPhase(3, 8))
     as_buyer, as_seller = auth_headers(app, buyer), auth_headers(app, seller)
     url = f"/api/edit_order/{order.id}/"
     assert assert_envelope(client.delete(url, headers=as_buyer), Answer.ORDER_HIDDEN) is None
@@ -128,13 +137,16 @@ def test_paying_is_offered_while_it_can_be_done(app: Flask, client: FlaskClient)
 
 def test_a_refusal_names_only_what_can_be_done_here(app: Flask, client: FlaskClient) -> None:
     seller, buyer = make_user(app), make_user(app)
-    (order,) = _sold_orders(app, seller, buyer, [OrderPhase(4, 9)])
     headers = auth_headers(app, seller)
-    data = assert_envelope(client.post(f"/api/cancel_order/{order.id}/", headers=headers), Answer.WRONG_STATE)
-    assert data["allowed"] == ["accept_return"]
-    (order,) = _sold_orders(app, seller, buyer, [OrderPhase(4, 8)])
-    data = assert_envelope(client.post(f"/api/cancel_order/{order.id}/", headers=headers), Answer.WRONG_STATE)
-    assert data["allowed"] == []  # the machine would let the seller decide; no URL serves that yet
+    for phase, disputed, allowed in (
+        (OrderPhase(4, 9), False, ["accept_return", "contest_return"]),
+        (OrderPhase(4, 9), True, ["accept_return"]),
+        (OrderPhase(2, 7), False, []),
+    ):
+        good = make_good(app, seller, status=GoodStatus.IN_TRADE)
+        order = make_order(app, good, buyer, phase=phase, disputed=disputed)
+        data = assert_envelope(client.post(f"/api/cancel_order/{order.id}/", headers=headers), Answer.WRONG_STATE)
+        assert data["allowed"] == allowed
 
 
 def test_three_refund_requests(app: Flask, client: FlaskClient) -> None:

@@ -9,11 +9,9 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
 
 from app import create_app
 from app.answers import Answer
-from app.extensions import db
 from app.goods.models import CATEGORY_TEXT
 from app.money.sandbox.messages import notification_fields_for
 from app.money.sandbox.settings import SandboxSettings
@@ -21,7 +19,7 @@ from app.money.sandbox.store import Store
 from app.seed import DEMO_LOGINS
 from config import Environment, Settings
 from statemachine import GoodStatus
-from tests.factories import assert_envelope, make_good, make_user
+from tests.factories import assert_envelope, make_good, make_user, whole_database
 
 
 @pytest.fixture(autouse=True)
@@ -36,14 +34,6 @@ def sandbox(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 def seed(app: Flask) -> None:
     result = app.test_cli_runner().invoke(args=["seed"], catch_exceptions=False)
     assert result.exit_code == 0, result.output
-
-
-def whole_database(app: Flask) -> dict[str, list[dict[str, Any]]]:
-    with app.app_context(), db.engine.connect() as connection:
-        return {
-            table.name: [dict(row._mapping) for row in connection.execute(select(table).order_by(*table.primary_key))]
-            for table in db.metadata.sorted_tables
-        }
 
 
 def all_for_sale(client: FlaskClient) -> list[dict[str, Any]]:
