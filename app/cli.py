@@ -6,6 +6,7 @@ from flask.cli import with_appcontext
 from rich.progress import track
 
 from app.ledger.cli import ledger_commands
+from app.money.cli import payments_commands
 from app.outbox_cli import outbox_commands
 from app.search.cli import search_commands
 from app.seed.service import seed_market
@@ -17,6 +18,7 @@ def register_commands(app: Flask) -> None:
     """Add our commands to `flask`."""
     app.cli.add_command(ledger_commands)
     app.cli.add_command(outbox_commands)
+    app.cli.add_command(payments_commands)
     app.cli.add_command(search_commands)
     app.cli.add_command(staff_commands)
     app.cli.add_command(webhooks_commands)

@@ -60,6 +60,13 @@ def fetch(url: str, *, form: Mapping[str, str] | None = None) -> Answer:
             return Answer(error.code, error.headers, error.read().decode())
 
 
+def fetch_bytes(url: str) -> bytes:
+    """The body of a GET that must succeed."""
+    with _opener.open(url, timeout=10) as response:
+        content: bytes = response.read()
+    return content
+
+
 def eventually(probe: Callable[[], T | None], *, within_s: float = 10.0, what: str = "the condition") -> T:
     """The first thing that `probe` gives that is not None or False; AssertionError after `within_s` seconds."""
     deadline = time.monotonic() + within_s

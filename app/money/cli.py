@@ -1,0 +1,196 @@
+"""`flask payments …`: hold a day's bill of the gateway against our books, look at one order's money."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+from flask.cli import AppGroup
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from app.clock import SHANGHAI, shown, shown_or_none
+from app.fen import format_signed_yuan, format_yuan, format_yuan_or_none
+from app.money.queries import BookedMovement, booked_movements, payment_file
+from app.money.reconcile import Bill, Difference, DifferenceKind, MovementKind, compare, read_bill
+from statemachine.order import BILL_TEXT, ORDER_TEXT
+
+payments_commands = AppGroup("payments", help="Payments and refunds at the gateway.")
+
+_DAY = "%Y-%m-%d"
+
+
+@payments_commands.command()
+@click.option(
+    "--bill",
+    "path",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The gateway's file (Alipay: 业务明细, CSV, GBK or UTF-8).",
+)
+@click.option("--date", "day", type=click.DateTime([_DAY]), help="The day in Shanghai, if the file does not say it.")
+def reconcile(path: Path, day: datetime | None) -> None:
+    """Compare a day's bill with our payments and refunds, and those with the ledger.
+
+    Prints every difference and every row that cannot be read. The exit status is 0 where there is none, 1 where there
+    is one, 2 where the file is no such bill.
+    """
+    try:
+        bill = _of_day(read_bill(path.read_bytes()), day)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--bill") from error
+    if bill.since is None or bill.until is None:
+        raise click.UsageError("the file does not say which day it is about: give --date")
+    booked = booked_movements(since=bill.since, until=bill.until, out_trade_nos={row.out_trade_no for row in bill.rows})
+    differences, elsewhere = _sort_out(compare(bill, [each.movement for each in booked]), booked, bill.since)
+    found = [*map(str, bill.problems), *map(str, differences), *_against_the_ledger(booked)]
+    for line in [*found, *elsewhere]:
+        click.echo(line)
+    within = [each.movement for each in booked if bill.since <= each.movement.at < bill.until]
+    click.echo(f"{shown(bill.since)} to {shown(bill.until)}")
+    for kind in MovementKind:
+        theirs = _total(row.amount_fen for row in bill.rows if row.kind is kind)
+        ours = _total(movement.amount_fen for movement in within if movement.kind is kind)
+        click.echo(f"{kind}s: {theirs} in the bill, {ours} in our books")
+    click.echo(f"differences: {len(found)}")
+    sys.exit(1 if found else 0)
+
+
+def _of_day(bill: Bill, day: datetime | None) -> Bill:
+    """The bill with what it covers; ValueError where it says another day than the operator."""
+    if day is None:
+        return bill
+    since = day.replace(tzinfo=SHANGHAI)
+    if bill.since is None:
+        return replace(bill, since=since, until=since + timedelta(days=1))
+    if bill.since != since:
+        raise ValueError(f"it begins at {shown(bill.since)}, not on {day:{_DAY}}")
+    return bill
+
+
+def _sort_out(
+    differences: Iterable[Difference], booked: Iterable[BookedMovement], since: datetime
+) -> tuple[list[Difference], list[str]]:
+    """The differences without refunds that the gateway may have made before the bill begins, and a line for each."""
+    begun = {(each.movement.kind, each.movement.out_trade_no, each.movement.request_no): each.since for each in booked}
+    real, elsewhere = [], []
+    for difference in differences:
+        asked_since = begun.get((difference.movement, difference.out_trade_no, difference.request_no))
+        if difference.kind is DifferenceKind.MISSING_THERE and asked_since is not None and asked_since < since:
+            days = f"{asked_since.astimezone(SHANGHAI):{_DAY}} to {difference.at.astimezone(SHANGHAI):{_DAY}}"
+            elsewhere.append(f"no difference yet: {difference}; it must be in one of the bills of {days}")
+        else:
+            real.append(difference)
+    return real, elsewhere
+
+
+def _against_the_ledger(booked: Iterable[BookedMovement]) -> Iterator[str]:
+    for each in booked:
+        movement = each.movement
+        if each.ledger_fen == movement.amount_fen:
+            continue
+        number = "" if movement.request_no is None else f" {movement.request_no}"
+        about = f"{movement.kind}{number} of trade {movement.out_trade_no} at {shown(movement.at)}"
+        ours = format_yuan(movement.amount_fen)
+        if each.ledger_fen is None:
+            yield f"{about} over {ours} yuan is not in the ledger"
+        else:
+            in_ledger = format_signed_yuan(each.ledger_fen)
+            yield f"{about} is over {ours} yuan in our books and over {in_ledger} yuan in the ledger"
+
+
+def _total(amounts: Iterable[int]) -> str:
+    fen = list(amounts)
+    return f"{len(fen)} over {format_yuan(sum(fen))} yuan"
+
+
+@payments_commands.command()
+@click.argument("order_no")
+def show(order_no: str) -> None:
+    """Show everything about the money of one order: attempts, refunds, notifications, ledger."""
+    file = payment_file(order_no)
+    if file is None:
+        raise click.ClickException(f"there is no order {order_no}")
+    order = file.order
+    state = f"{BILL_TEXT[order.bill_status]}, {ORDER_TEXT[order.order_status]}"
+    click.echo(f"order {order.id} {order_no}: {state}{', closed' if order.closed else ''}")
+    click.echo(f"amount {format_yuan(order.amount)} yuan")
+    _print(
+        "attempts",
+        ("attempt", "number", "gateway's number", "amount", "state", "paid at", "asked again at"),
+        (
+            (
+                each.attempt,
+                each.out_trade_no,
+                each.trade_no,
+                format_yuan(each.amount),
+                each.state,
+                shown_or_none(each.paid_at),
+                shown_or_none(each.query_at),
+            )
+            for each in file.payments
+        ),
+    )
+    _print(
+        "refunds",
+        ("number", "amount", "reason", "state", "tries", "confirmed at", "last error"),
+        (
+            (
+                each.request_no,
+                format_yuan(each.amount),
+                each.reason,
+                each.state,
+                each.attempts,
+                shown_or_none(each.confirmed_at),
+                each.last_error,
+            )
+            for each in file.refunds
+        ),
+    )
+    _print(
+        "notifications",
+        ("received at", "number", "status", "believed"),
+        (
+            (
+                shown(each.received_at),
+                each.out_trade_no,
+                each.fields.get("trade_status"),
+                "yes" if each.refusal is None else f"no: {each.refusal}",
+            )
+            for each in file.notifications
+        ),
+    )
+    _print(
+        "ledger",
+        ("transaction", "at", "account", "user", "debit", "credit"),
+        (
+            (
+                each.key,
+                shown(each.at),
+                each.account_kind,
+                each.user_id,
+                format_yuan_or_none(each.amount if each.amount > 0 else None),
+                format_yuan_or_none(-each.amount if each.amount < 0 else None),
+            )
+            for each in file.entries
+        ),
+    )
+
+
+def _print(title: str, columns: tuple[str, ...], lines: Iterable[tuple[Any, ...]]) -> None:
+    table = Table(*columns, title=title, title_justify="left", box=None)
+    for line in lines:
+        table.add_row(*(_cell(value) for value in line))
+    console = Console()
+    # Into a pipe, lines are not wrapped: whoever reads them counts columns.
+    (console if console.is_terminal else Console(width=260)).print(table)
+
+
+def _cell(value: object) -> str:
+    """As text that neither the table nor a terminal takes for a command: notifications may come from anybody."""
+    text = "" if value is None else str(value)
+    return escape("".join(character if character.isprintable() else "\ufffd" for character in text))

@@ -1,0 +1,158 @@
+"""Reads of payments and refunds for operators: what a day's bill is held against, and all there is about one order."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, String, Subquery, and_, any_, case, cast, func, literal, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from app.database import row_or_none, rows
+from app.ledger.models import AccountKind, LedgerAccount, LedgerEntry, LedgerTransaction
+from app.money.models import PAID_LATE, GatewayNotification, Payment, PaymentState, Refund, RefundState
+from app.money.reconcile import MovementKind, OurMovement
+from app.orders.models import Order
+from statemachine import OrderEvent
+
+_NOTIFICATIONS_SHOWN = 100  # anybody can send those that are not believed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookedMovement:
+    """A movement by the tables of payments and refunds, and by the ledger.
+
+    The gateway moved the money between `since` and `movement.at` (UTC): of a payment it says the moment, of a refund we
+    know when we began to ask for it and when it was confirmed. `ledger_fen` is what the movement's ledger transaction
+    brought into or took out of gateway_clearing, None where there is no such transaction.
+    """
+
+    movement: OurMovement
+    since: datetime
+    ledger_fen: int | None
+
+
+def booked_movements(*, since: datetime, until: datetime, out_trade_nos: Collection[str]) -> list[BookedMovement]:
+    """Payments taken and refunds confirmed that the gateway may have moved from `since` to before `until`, and those
+    of the trades named whenever it was; in the order of their moments."""
+    named = Payment.out_trade_no == any_(cast(list(out_trade_nos), ARRAY(String)))
+    paid = select(
+        literal(MovementKind.PAYMENT.value).label("kind"),
+        Payment.out_trade_no,
+        literal(None, String).label("request_no"),
+        Payment.amount,
+        Payment.paid_at.label("since"),
+        Payment.paid_at.label("at"),
+        _moved(
+            case(
+                (_paid_late(), LedgerTransaction.key == func.concat("payment:", Payment.id, ":late")),
+                else_=and_(
+                    LedgerTransaction.order_id == Payment.order_id, LedgerTransaction.kind == OrderEvent.PAY.value
+                ),
+            )
+        ).label("ledger_fen"),
+    ).where(
+        Payment.state == PaymentState.PAID.value, or_(named, and_(Payment.paid_at >= since, Payment.paid_at < until))
+    )
+    refunded = (
+        select(
+            literal(MovementKind.REFUND.value),
+            Payment.out_trade_no,
+            Refund.request_no,
+            Refund.amount,
+            Refund.created_at,
+            Refund.confirmed_at,
+            -_moved(LedgerTransaction.key == func.concat("refund:", Refund.id)),
+        )
+        .join(Payment, Payment.id == Refund.payment_id)
+        .where(
+            Refund.state == RefundState.CONFIRMED.value,
+            or_(named, and_(Refund.confirmed_at >= since, Refund.created_at < until)),
+        )
+    )
+    return [
+        BookedMovement(
+            movement=OurMovement(
+                kind=MovementKind(row.kind),
+                out_trade_no=row.out_trade_no,
+                request_no=row.request_no,
+                amount_fen=row.amount,
+                at=row.at,
+            ),
+            since=row.since,
+            ledger_fen=None if row.ledger_fen is None else int(row.ledger_fen),
+        )
+        for row in rows(paid.union_all(refunded).order_by("at", "out_trade_no"))
+    ]
+
+
+def _paid_late() -> ColumnElement[bool]:
+    late = select(Refund.id).where(Refund.payment_id == Payment.id, Refund.reason == PAID_LATE)
+    return late.correlate(Payment).exists()
+
+
+def _moved(posting: ColumnElement[bool]) -> Any:  # a scalar subquery; SQLAlchemy's name for its type is private
+    """What the ledger transactions that `posting` describes brought into gateway_clearing."""
+    return (
+        select(func.sum(LedgerEntry.amount))
+        .join(LedgerTransaction, LedgerTransaction.id == LedgerEntry.transaction_id)
+        .join(LedgerAccount, LedgerAccount.id == LedgerEntry.account_id)
+        .where(LedgerAccount.kind == AccountKind.GATEWAY_CLEARING.value, posting)
+        .correlate(Payment, Refund)
+        .scalar_subquery()
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentFile:
+    """All there is about the money of one order: rows of its tables, oldest first.
+
+    `notifications` are the last ones only, believed or not; `entries` have key, at, account_kind, user_id and amount.
+    """
+
+    order: Row[Any]
+    payments: Sequence[Row[Any]]
+    refunds: Sequence[Row[Any]]
+    notifications: Sequence[Row[Any]]
+    entries: Sequence[Row[Any]]
+
+
+def payment_file(order_no: str) -> PaymentFile | None:
+    """The file of the order with this number; None where there is no such order."""
+    order = row_or_none(select(Order.__table__).where(Order.order_no == order_no))
+    if order is None:
+        return None
+    payments = rows(select(Payment.__table__).where(Payment.order_id == order.id).order_by(Payment.attempt))
+    refunds = (
+        select(Refund.__table__)
+        .join(Payment, Payment.id == Refund.payment_id)
+        .where(Payment.order_id == order.id)
+        .order_by(Refund.id)
+    )
+    last: Subquery = (
+        select(GatewayNotification.__table__)
+        .where(GatewayNotification.out_trade_no.in_([payment.out_trade_no for payment in payments]))
+        .order_by(GatewayNotification.id.desc())
+        .limit(_NOTIFICATIONS_SHOWN)
+        .subquery()
+    )
+    entries = (
+        select(
+            LedgerTransaction.key,
+            LedgerTransaction.at,
+            LedgerAccount.kind.label("account_kind"),
+            LedgerAccount.user_id,
+            LedgerEntry.amount,
+        )
+        .join(LedgerEntry, LedgerEntry.transaction_id == LedgerTransaction.id)
+        .join(LedgerAccount, LedgerAccount.id == LedgerEntry.account_id)
+        .where(LedgerTransaction.order_id == order.id)
+        .order_by(LedgerEntry.id)
+    )
+    return PaymentFile(
+        order=order,
+        payments=payments,
+        refunds=rows(refunds),
+        notifications=rows(select(last).order_by(last.c.id)),
+        entries=rows(entries),
+    )
