@@ -18,6 +18,7 @@ ReasonIn = Annotated[str, CleanText(1, 500, multiline=True)]
 """Why staff do something; both sides of an order read it."""
 
 
+_YEARS: Final = range(2000, 2200)
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
@@ -26,12 +27,16 @@ def _parse_day(value: object) -> date:
     if not (isinstance(value, str) and _DAY.fullmatch(value)):
         raise ValueError("须为 YYYY-MM-DD")
     try:
-        return date.fromisoformat(value)
+        day = date.fromisoformat(value)
     except ValueError:
         raise ValueError("没有这一天") from None
+    # At the ends of the calendar there is no day before or after to count with.
+    if day.year not in _YEARS:
+        raise ValueError(f"须在 {_YEARS[0]} 至 {_YEARS[-1]} 年之间")
+    return day
 
 
-DayIn = Annotated[date, BeforeValidator(_parse_day), Field(ge=date(2000, 1, 1), le=date(2199, 12, 31))]
+DayIn = Annotated[date, BeforeValidator(_parse_day)]
 """A day in Shanghai."""
 
 

@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from psycopg.errors import RestrictViolation
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
+from werkzeug.test import TestResponse
 
 from app.answers import Answer
 from app.database import transaction
@@ -27,13 +28,11 @@ from app.staff.models import StaffAction
 from app.staff.service import remove_staff
 from statemachine import GoodStatus, OrderPhase
 from tests.accounts.steps import at_once
-from tests.factories import assert_envelope, auth_headers, make_good, make_order, make_user
+from tests.factories import WAYS, assert_envelope, auth_headers, lead_order, make_good, make_user, whole_database
 from tests.ledger.steps import balances
 from tests.live import LiveServer, Reply
 from tests.money.sandbox_server import eventually
-from tests.orders.test_cells import PHASES
 from tests.staff.steps import REASON, REQUESTED, decide, order_at, row_of
-from tests.test_bad_input import everything
 
 AMOUNT = 260000
 ROUNDS = 10
@@ -165,16 +164,16 @@ def test_a_decision(app: Flask, client: FlaskClient, event: str, phase: OrderPha
 
 
 @pytest.mark.parametrize("event", EVENTS)
-@pytest.mark.parametrize("phase", [phase for phase in PHASES if phase not in REQUESTED], ids=_name)
+@pytest.mark.parametrize("phase", [phase for phase in WAYS if phase not in REQUESTED], ids=_name)
 def test_nothing_to_decide(app: Flask, client: FlaskClient, phase: OrderPhase, event: str) -> None:
     staff = make_user(app, staff=True)
-    order = make_order(app, make_good(app, make_user(app), status=GoodStatus.SOLD), make_user(app), phase=phase)
-    before = everything(app)
+    order = lead_order(app, make_good(app, make_user(app)), make_user(app), phase=phase)
+    before = whole_database(app)
     data = assert_envelope(decide(app, client, staff, event, order), Answer.WRONG_STATE)
     assert (data["event"], data["bill_status"], data["order_status"], data["closed"]) == (event, *phase)
     assert data["reasons"]
     assert data["allowed"] == []
-    assert everything(app) == before
+    assert whole_database(app) == before
 
 
 @pytest.mark.parametrize("event", EVENTS)
@@ -184,14 +183,14 @@ def test_nobody_decides_about_themselves(app: Flask, client: FlaskClient, side: 
     party = order.values[side]
     with app.app_context(), db.engine.begin() as connection:
         connection.execute(text("UPDATE users SET is_staff = true WHERE id = :id"), {"id": party.id})
-    before = everything(app)
+    before = whole_database(app)
     data = assert_envelope(decide(app, client, party, event, order), Answer.FORBIDDEN)
     assert (data["event"], data["reasons"], data["allowed"]) == (event, ["不能裁决自己参与的订单"], [])
     headers = auth_headers(app, party)
     assert client.get(f"/api/staff/order/{order.id}/", headers=headers).get_json()["data"]["actions"] == []
     (listed,) = client.get("/api/staff/orders/", headers=headers).get_json()["data"]["items"]
     assert listed["actions"] == []
-    assert everything(app) == before
+    assert whole_database(app) == before
 
 
 @pytest.mark.parametrize(
@@ -208,11 +207,11 @@ def test_nobody_decides_about_themselves(app: Flask, client: FlaskClient, side: 
 def test_a_decision_has_a_reason(app: Flask, client: FlaskClient, body: dict[str, object], reason: str) -> None:
     headers = auth_headers(app, make_user(app, staff=True))
     order = order_at(app, OrderPhase(4, 6))
-    before = everything(app)
+    before = whole_database(app)
     for event in EVENTS:
         response = client.post(f"/api/staff/{event}/{order.id}/", json=body, headers=headers)
         assert assert_envelope(response, Answer.MALFORMED) == {"errors": {"reason": [reason]}}
-    assert everything(app) == before
+    assert whole_database(app) == before
 
 
 def test_a_decision_that_is_sent_again(app: Flask, client: FlaskClient) -> None:
@@ -221,11 +220,11 @@ def test_a_decision_that_is_sent_again(app: Flask, client: FlaskClient) -> None:
     key = {"Idempotency-Key": "decision-1"}
     first = decide(app, client, staff, "resolve_for_buyer", order, **key)
     data = assert_envelope(first, Answer.DISPUTE_DECIDED)
-    after = everything(app)
+    after = whole_database(app)
     again = decide(app, client, staff, "resolve_for_buyer", order, **key)
     assert assert_envelope(again, Answer.DISPUTE_DECIDED) == data
     assert again.headers["Idempotency-Replayed"] == "true"
-    assert everything(app) == after
+    assert whole_database(app) == after
     assert_envelope(decide(app, client, staff, "resolve_for_buyer", order), Answer.WRONG_STATE)
     with app.app_context():
         remove_staff(username=staff.username, reason="离职")
@@ -268,13 +267,12 @@ def test_staff_against_a_buyer_who_withdraws(app: Flask, live_server: LiveServer
         assert len(db.session.scalars(select(StaffAction)).all()) == decided
 
 
-def test_whoever_is_being_removed_decides_nothing(app: Flask, live_server: LiveServer) -> None:
+def test_whoever_is_being_removed_decides_nothing(app: Flask, client: FlaskClient) -> None:
     """The removal is not committed when the request begins: it waits, then it is refused."""
     staff = make_user(app, staff=True)
     order = order_at(app, OrderPhase(4, 6))
-    headers = auth_headers(app, staff)
 
-    def act(number: int) -> Reply | None:
+    def act(number: int) -> TestResponse | None:
         if number == 0:
             with app.app_context(), db.engine.begin() as connection:
                 connection.execute(text("UPDATE users SET is_staff = false WHERE id = :id"), {"id": staff.id})
@@ -282,8 +280,7 @@ def test_whoever_is_being_removed_decides_nothing(app: Flask, live_server: LiveS
                 eventually(waits, what="the decision's wait")
             return None
         removed.wait(30)
-        path = f"/api/staff/resolve_for_buyer/{order.id}/"
-        return live_server.call("POST", path, body={"reason": REASON}, headers=headers)
+        return decide(app, client, staff, "resolve_for_buyer", order)
 
     def waits() -> bool:
         with app.app_context(), db.engine.connect() as connection:
@@ -291,9 +288,9 @@ def test_whoever_is_being_removed_decides_nothing(app: Flask, live_server: LiveS
             return bool(connection.execute(text(statement)).scalar_one())
 
     removed = Event()
-    _, reply = at_once(2, act)
-    assert reply is not None
-    assert (reply.status, reply.body["msg"]) == (403, Answer.FORBIDDEN.msg)
+    _, response = at_once(2, act)
+    assert response is not None
+    assert_envelope(response, Answer.FORBIDDEN)
     assert row_of(app, order).phase == OrderPhase(4, 6)
 
 
@@ -310,10 +307,10 @@ def test_what_staff_did_stays(app: Flask, client: FlaskClient, statement: str) -
         decide(app, client, make_user(app, staff=True), "resolve_for_seller", order_at(app, OrderPhase(4, 9))),
         Answer.DISPUTE_DECIDED,
     )
-    before = everything(app)
+    before = whole_database(app)
     with app.app_context(), db.engine.connect() as connection:
         with pytest.raises(IntegrityError, match="staff_actions is append-only") as raised:
             connection.execute(text(statement))
         assert isinstance(raised.value.orig, RestrictViolation)
         connection.rollback()
-    assert everything(app) == before
+    assert whole_database(app) == before

@@ -1,0 +1,111 @@
+"""Who may use the staff's URLs: who is of staff at that moment, nobody else."""
+
+import logging
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select, update
+
+from app.accounts.models import User
+from app.answers import Answer
+from app.extensions import db
+from app.staff.service import add_staff, remove_staff
+from app.staff.views import api
+from app.web.api import Operation
+from app.web.auth import Auth
+from app.web.openapi import OpenApiDocument
+from statemachine import OrderPhase
+from tests.factories import SNAPSHOT, assert_envelope, auth_headers, make_user, whole_database
+from tests.staff.steps import order_at
+
+
+def _send(client: FlaskClient, operation: Operation, headers: dict[str, str]) -> tuple[int, str]:
+    options = {"json": {"reason": "凭证属实"}} if operation.body else {}
+    response = client.open(
+        operation.rule.replace("<id:order_id>", "1"), method=operation.method, headers=headers, **options
+    )
+    return response.status_code, response.get_json()["msg"]
+
+
+def test_every_url_is_for_staff() -> None:
+    assert {operation.auth for operation in api.operations} == {Auth.STAFF}
+    assert [(operation.method, operation.rule) for operation in api.operations] == [
+        ("GET", "/api/staff/disputes/"),
+        ("POST", "/api/staff/resolve_for_buyer/<id:order_id>/"),
+        ("POST", "/api/staff/resolve_for_seller/<id:order_id>/"),
+        ("GET", "/api/staff/orders/"),
+        ("GET", "/api/staff/order/<id:order_id>/"),
+        ("GET", "/api/staff/payments/"),
+        ("GET", "/api/staff/ledger/"),
+        ("GET", "/api/staff/actions/"),
+    ]
+
+
+@pytest.mark.parametrize("operation", api.operations, ids=lambda operation: operation.name)
+def test_who_may(app: Flask, client: FlaskClient, operation: Operation) -> None:
+    user, staff, removed = make_user(app), make_user(app, staff=True), make_user(app, staff=True)
+    order = order_at(app, OrderPhase(4, 8))
+    assert order.id == 1
+    token_of_staff = auth_headers(app, removed)
+    with app.app_context():
+        remove_staff(username=removed.username, reason="离职")
+    forbidden = (403, Answer.FORBIDDEN.msg)
+    before = whole_database(app)
+    assert _send(client, operation, {}) == (401, Answer.LOGIN_REQUIRED.msg)
+    assert _send(client, operation, auth_headers(app, user)) == forbidden
+    assert _send(client, operation, auth_headers(app, order.buyer)) == forbidden
+    assert _send(client, operation, token_of_staff) == forbidden
+    assert whole_database(app) == before
+    assert _send(client, operation, auth_headers(app, staff))[0] == 200
+
+
+def test_the_role_counts_from_the_next_request_on(app: Flask, client: FlaskClient) -> None:
+    user = make_user(app)
+    headers = auth_headers(app, user)
+    assert_envelope(client.get("/api/staff/disputes/", headers=headers), Answer.FORBIDDEN)
+    with app.app_context():
+        add_staff(username=user.username, reason="入职")
+    assert_envelope(client.get("/api/staff/disputes/", headers=headers), Answer.NO_DISPUTES)
+    with app.app_context():
+        remove_staff(username=user.username, reason="离职")
+    assert_envelope(client.get("/api/staff/disputes/", headers=headers), Answer.FORBIDDEN)
+    # A claim in the token says nothing, and who does not exist is not of staff.
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(User).where(User.id == user.id).values(is_staff=True))
+        nobody = connection.execute(select(User.id).order_by(User.id.desc())).first()
+    assert nobody is not None
+    unknown = auth_headers(app, type(user)(nobody.id + 1, {}))
+    assert_envelope(client.get("/api/staff/disputes/", headers=unknown), Answer.FORBIDDEN)
+
+
+def test_the_document_says_so(app: Flask) -> None:
+    document = app.extensions["saltfish.openapi"]
+    assert isinstance(document, OpenApiDocument)
+    with app.app_context():
+        content = app.json.loads(document.content)
+    described = content["paths"]["/api/staff/resolve_for_buyer/{order_id}/"]["post"]
+    assert described["security"] == [{"staff": []}]
+    assert "Refused.FORBIDDEN" in str(described["responses"]["403"])
+    assert "Idempotency-Key" in str(described["parameters"])
+    assert content["components"]["securitySchemes"]["staff"]["scheme"] == "bearer"
+
+
+def test_what_staff_saw_is_logged(app: Flask, client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
+    staff = make_user(app, staff=True)
+    order = order_at(app, OrderPhase(4, 8), pictures=1)
+    headers = auth_headers(app, staff)
+    caplog.set_level(logging.INFO)
+    assert client.get(f"/api/staff/order/{order.id}/", headers=headers).status_code == 200
+    assert client.get("/api/staff/disputes/", headers=headers).status_code == 200
+    assert client.get("/api/evidence/1/", headers=headers).status_code == 200
+    assert client.get("/api/evidence/1/", headers=auth_headers(app, order.seller)).status_code == 200
+    lines = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+    reads = [line for line in lines if line["event"] == "staff_read"]
+    assert [(line["actor_id"], line["subject"], line["subject_ids"]) for line in reads] == [
+        (staff.id, "order", [order.id]),
+        (staff.id, "order", [order.id]),
+        (staff.id, "evidence", [1]),
+    ]
+    for secret in (SNAPSHOT["mobile"], SNAPSHOT["detail"], SNAPSHOT["name"]):
+        assert secret not in caplog.text
