@@ -145,8 +145,11 @@ def hand_over(*, actor_id: int, order_id: int, code: str) -> None:
     order = row_or_none(select(Order.__table__).where(Order.id == order_id))
     if order is None:
         raise Refused(Answer.NO_SUCH_ORDER)
+    if role_of(order, actor_id) is not Role.SELLER:
+        # The buyer has an event of the same name, without a code: not by this verb.
+        raise Refused(Answer.FORBIDDEN)
     phase = OrderPhase(order.bill_status, order.order_status, order.closed)
-    asked = role_of(order, actor_id) is Role.SELLER and phase == _PAID and order.handover_code is not None
+    asked = phase == _PAID and order.handover_code is not None
     if asked:
         _try_handover_code(order_id, code)
     with transaction() as session:

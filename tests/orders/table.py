@@ -1,6 +1,8 @@
 """The table of rules, written by hand from the design and not read from the machine: what tests compare with."""
 
+from collections.abc import Mapping
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from app.answers import Answer
@@ -102,7 +104,7 @@ class Effect(NamedTuple):
     by: tuple[str, ...]
     target: OrderPhase
     clock: Literal["begins", "goes on", "longer", "none"]
-    money: dict[str, int] = {}
+    money: Mapping[str, int] = MappingProxyType({})
     good: GoodStatus | None = None  # where the good goes; None: it stays
     writes: tuple[str, ...] = ()  # tables beside those of every step, of money and of the good
 
