@@ -23,10 +23,11 @@ run: environment ## Start everything: engines, demo market, web, workers, sandbo
 test: environment-dev ## Run the tests on engines of their own (ARGS="-k refund", JOBS=0)
 	@$(VENV) -m supervisor with-engines -- $(VENV) -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
-lint: environment-dev diagrams-check ## Check style, types, imports between packages, and that the diagrams are current
+lint: environment-dev diagrams-check ## Check style, types, imports, floats near money, and that the diagrams are current
 	$(RUFF) check .
 	$(RUFF) format --check .
 	$(VENV) -m mypy
+	$(VENV) -m tools.no_floats
 	.venv/bin/lint-imports
 
 format: environment-dev ## Put the code into its form and fix what can be fixed safely
