@@ -196,7 +196,7 @@ def detail_out(row: Row[Any], *, role: Role) -> OrderDetailOut:
     )
     return {
         **order_out(row, role=role),
-        "history": _history(records),
+        "history": _history(records, reader=role),
         "disputed": row.disputed,
         "handover_code": row.handover_code if role is Role.BUYER else None,
         "refund_requests": [request_out(each, pictures) for each in requests],
@@ -345,7 +345,9 @@ _EVENT_TEXT = {event.value: text.zh for event, text in ORDER.events.items()} | {
 }
 
 
-def _history(records: Sequence[Row[Any]]) -> list[HistoryOut]:
+def _history(records: Sequence[Row[Any]], *, reader: Role) -> list[HistoryOut]:
+    """The lines; which of our staff decided is for staff alone."""
+    named = {record.id: reader is Role.STAFF or record.role != Role.STAFF for record in records}
     return [
         {
             "sequence": record.sequence,
@@ -353,7 +355,7 @@ def _history(records: Sequence[Row[Any]]) -> list[HistoryOut]:
             "text": _EVENT_TEXT[record.event],
             "role": record.role,
             "role_text": ORDER.roles[record.role].zh,
-            "actor_id": record.actor_id,
+            "actor_id": record.actor_id if named[record.id] else None,
             "from_bill_status": record.from_bill,
             "from_order_status": record.from_order,
             "to_bill_status": record.to_bill,

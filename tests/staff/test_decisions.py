@@ -214,6 +214,18 @@ def test_a_decision_has_a_reason(app: Flask, client: FlaskClient, body: dict[str
     assert whole_database(app) == before
 
 
+def test_the_sides_are_not_told_who_decided(app: Flask, client: FlaskClient) -> None:
+    staff = make_user(app, staff=True)
+    order = order_at(app, OrderPhase(4, 8))
+    decided = assert_envelope(decide(app, client, staff, "resolve_for_buyer", order), Answer.DISPUTE_DECIDED)
+    assert (decided["history"][-1]["role"], decided["history"][-1]["actor_id"]) == ("staff", staff.id)
+    for side in (order.buyer, order.seller):
+        response = client.get(f"/api/order/{order.id}/", headers=auth_headers(app, side))
+        history = assert_envelope(response, Answer.ORDER_FOUND)["history"]
+        assert (history[-1]["role"], history[-1]["actor_id"], history[-1]["note"]) == ("staff", None, REASON)
+        assert history[0]["actor_id"] == order.buyer.id
+
+
 def test_a_decision_that_is_sent_again(app: Flask, client: FlaskClient) -> None:
     staff = make_user(app, staff=True)
     order = order_at(app, OrderPhase(4, 8))

@@ -7,7 +7,8 @@ import pytest
 
 from app.answers import Answer
 from app.clock import shown
-from app.money.gateways.base import GatewayUnavailable
+from app.money.gateway import gateway
+from app.money.gateways.base import GatewayRefused, GatewayUnavailable
 from app.outbox import PermanentFailure
 from app.wallet import service
 from app.wallet.service import PayoutUnderWay
@@ -176,6 +177,37 @@ def test_a_refusal_because_of_us_waits_for_an_operator(bank: Bank) -> None:
     assert bank.notices(seller) == []
     bank.send(second)
     assert bank.row(second).state == "confirmed"
+
+
+def test_a_refused_question_is_no_refused_transfer(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    seller = bank.seller()
+    payout_id = bank.payout(seller)
+    with bank.app.app_context():
+        at = gateway()
+    transfer = at.transfer
+
+    def lose_the_answer(**arguments: Any) -> None:
+        transfer(**arguments)
+        raise GatewayUnavailable("no answer")
+
+    def refuse(_: str) -> None:
+        raise GatewayRefused("40004", "INVALID_PARAMETER", "参数有误")
+
+    monkeypatch.setattr(at, "transfer", lose_the_answer)
+    with pytest.raises(GatewayUnavailable, match="no answer"):
+        bank.send(payout_id)
+    monkeypatch.undo()
+    monkeypatch.setattr(at, "query_transfer", refuse)
+    # The payee has the money: it must not come back into the wallet as well.
+    with pytest.raises(GatewayUnavailable, match="it does not tell of earlier attempts: 40004 INVALID_PARAMETER"):
+        bank.send(payout_id)
+    row = bank.row(payout_id)
+    assert (row.state, row.attempts) == ("pending", 2)
+    assert row.last_error == "it does not tell of earlier attempts: 40004 INVALID_PARAMETER"
+    assert (bank.money(seller), bank.notices(seller), bank.transfers()) == (UNDER_WAY, [], 1)
+    monkeypatch.undo()
+    bank.send(payout_id)
+    assert (bank.row(payout_id).state, bank.money(seller), bank.transfers()) == ("confirmed", OUT, 1)
 
 
 def test_a_payout_that_does_not_exist(bank: Bank) -> None:

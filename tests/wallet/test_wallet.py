@@ -19,9 +19,8 @@ from app.wallet.models import Payout, PayoutPosting
 from app.wallet.queries import mask_account, mask_name
 from app.wallet.texts import KIND_TEXT, STATE_TEXT
 from statemachine import ORDER, OrderEvent, Pot, Role
-from tests.factories import assert_envelope, auth_headers, make_user
+from tests.factories import assert_envelope, auth_headers, make_user, whole_database
 from tests.ledger.steps import balances, give, walk
-from tests.test_bad_input import everything
 from tests.wallet.conftest import AVAILABLE
 
 PAGE = {"page": 1, "size": 20}
@@ -135,10 +134,10 @@ def test_somebody_elses_withdrawal_does_not_exist(app: Flask, client: FlaskClien
 def test_no_more_than_is_available(app: Flask, client: FlaskClient) -> None:
     seller = make_user(app)
     give(app, seller, available=11999, held=99999)
-    before = everything(app)
+    before = whole_database(app)
     response = client.post("/api/withdraw/", json=RIGHT, headers=auth_headers(app, seller))
     assert_envelope(response, Answer.INSUFFICIENT_FUNDS)
-    assert everything(app) == before
+    assert whole_database(app) == before
     poor = client.post("/api/withdraw/", json=RIGHT, headers=auth_headers(app, make_user(app)))
     assert_envelope(poor, Answer.INSUFFICIENT_FUNDS)
     assert sum(balances(app).values()) == 2 * (11999 + 99999)
@@ -185,10 +184,10 @@ def test_everything_that_is_available(app: Flask, client: FlaskClient) -> None:
 def test_bad_fields_change_nothing(app: Flask, client: FlaskClient, field: str, value: Any, reason: str) -> None:
     seller = make_user(app)
     give(app, seller, available=AVAILABLE)
-    before = everything(app)
+    before = whole_database(app)
     response = client.post("/api/withdraw/", json={**RIGHT, field: value}, headers=auth_headers(app, seller))
     assert assert_envelope(response, Answer.MALFORMED) == {"errors": {field: [reason]}}
-    assert everything(app) == before
+    assert whole_database(app) == before
 
 
 def test_so_many_a_day(make_app: Any, app: Flask) -> None:
@@ -199,10 +198,10 @@ def test_so_many_a_day(make_app: Any, app: Flask) -> None:
     client, headers = limited.test_client(), auth_headers(app, seller)
     for _ in range(2):
         assert client.post("/api/withdraw/", json=RIGHT, headers=headers).status_code == 200
-    before = everything(app)
+    before = whole_database(app)
     refused = client.post("/api/withdraw/", json=RIGHT, headers=headers)
     assert_envelope(refused, Answer.TOO_MANY_WITHDRAWALS)
-    assert everything(app) == before
+    assert whole_database(app) == before
     midnight = (utcnow().astimezone(SHANGHAI) + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
     assert abs(int(refused.headers["Retry-After"]) - (midnight - utcnow()).total_seconds()) < 5
     assert client.post("/api/withdraw/", json=RIGHT, headers=auth_headers(app, other)).status_code == 200

@@ -42,16 +42,17 @@ from tests.factories import (
     Made,
     assert_envelope,
     auth_headers,
+    lead_order,
     make_address,
     make_good,
     make_order,
     make_user,
     picture_bytes,
+    whole_database,
 )
 from tests.goods.steps import FORM, counting
 from tests.live import LiveServer, Reply
 from tests.tasks.steps import wait_until
-from tests.test_bad_input import everything
 
 ADD = "/api/add_address/"
 ADDRESS = {
@@ -104,10 +105,10 @@ def test_the_same_again_gets_the_same_answer_and_changes_nothing(app: Flask, cli
     headers = keyed(app, make_user(app))
     first = client.post(ADD, json=ADDRESS, headers=headers)
     assert_done(first, Answer.ADDRESS_ADDED)
-    before = everything(app)
+    before = whole_database(app)
     for _ in range(3):
         assert_replay(client.post(ADD, json=ADDRESS, headers=headers), first)
-    assert everything(app) == before
+    assert whole_database(app) == before
     assert count(app, Address) == 1
 
 
@@ -150,7 +151,7 @@ def test_another_request_under_the_same_key_is_refused(app: Flask, client: Flask
     first = client.post(f"/api/buy/{good.id}/", json={"address_id": address.id}, headers=headers)
     assert_done(first, Answer.ORDER_CREATED)
     order_id = first.get_json()["data"]["id"]
-    before = everything(app)
+    before = whole_database(app)
     for path, body in (
         (f"/api/buy/{other.id}/", {"address_id": address.id}),
         (f"/api/buy/{good.id}/", {"address_id": str(address.id)}),
@@ -162,7 +163,7 @@ def test_another_request_under_the_same_key_is_refused(app: Flask, client: Flask
     ):
         response = client.post(path, json=body, headers=headers)
         assert assert_done(response, Answer.KEY_REUSED) is None, (path, body)
-        assert everything(app) == before
+        assert whole_database(app) == before
     assert_replay(client.post(f"/api/buy/{good.id}/", json={"address_id": address.id}, headers=headers), first)
 
 
@@ -180,25 +181,25 @@ def test_who_may_not_ask_any_more_gets_no_kept_answer(app: Flask, client: FlaskC
     user = make_user(app)
     headers = keyed(app, user)
     first = client.post(ADD, json=ADDRESS, headers=headers)
-    before = everything(app)
+    before = whole_database(app)
     with app.app_context():
         deny_token(jti=f"test-session-{user.id}", seconds=60)
     assert assert_done(client.post(ADD, json=ADDRESS, headers=headers), Answer.TOKEN_REVOKED) is None
     anonymous = {"Idempotency-Key": "key-1"}
     assert assert_done(client.post(ADD, json=ADDRESS, headers=anonymous), Answer.LOGIN_REQUIRED) is None
-    assert everything(app) == before
+    assert whole_database(app) == before
     assert_done(first, Answer.ADDRESS_ADDED)
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "a\tb", "a" * 256, "é", "\x7f", "鱼".encode().decode("latin-1")])
 def test_keys_that_are_none(app: Flask, client: FlaskClient, key: str) -> None:
     headers = keyed(app, make_user(app), key)
-    before = everything(app)
+    before = whole_database(app)
     for path, body, malformed in ((ADD, ADDRESS, Answer.MALFORMED), ("/api/good_release/", FORM, None)):
         response = client.post(path, json=body, headers=headers)
         data = assert_done(response, malformed or Answer.RELEASE_MALFORMED)
         assert data == {"errors": {"Idempotency-Key": ["须为 1 至 255 个可见 ASCII 字符,不含空格"]}}
-    assert everything(app) == before
+    assert whole_database(app) == before
 
 
 @pytest.mark.parametrize("key", ["a", "a" * 255, '"8e03978e-40d5-43dd-bc93-6894a57f9324"', "a,b;c=%00'\\--", "!~"])
@@ -256,7 +257,7 @@ def test_registering_again_needs_no_second_captcha(app: Flask, client: FlaskClie
 
 def test_a_redirect_is_answered_again(app: Flask, client: FlaskClient) -> None:
     seller, buyer = make_user(app), make_user(app)
-    order = make_order(app, make_good(app, seller, status=GoodStatus.IN_TRADE), buyer)
+    order = lead_order(app, make_good(app, seller), buyer)
     first = client.post(f"/order/pay/{order.id}/", headers=keyed(app, buyer))
     assert (first.status_code, "gateway" in first.headers["Location"]) == (302, True)
     assert_replay(client.post(f"/order/pay/{order.id}/", headers=keyed(app, buyer)), first)
@@ -290,12 +291,12 @@ def test_files_are_part_of_the_request(app: Flask, client: FlaskClient) -> None:
     one, two = picture_bytes(40, 30), picture_bytes(41, 30)
     first = client.post("/api/good_release/", headers=headers, **form_of(one, two))
     assert [each["width"] for each in assert_done(first, Answer.GOOD_RELEASED)["pictures"]] == [40, 41]
-    before = everything(app)
+    before = whole_database(app)
     assert_replay(client.post("/api/good_release/", headers=headers, **form_of(one, two)), first)
     for form in (form_of(two, one), form_of(one), form_of(), form_of(one, two, field="files"), form_of(one, one)):
         response = client.post("/api/good_release/", headers=headers, **form)
         assert assert_done(response, Answer.KEY_REUSED) is None
-    assert everything(app) == before
+    assert whole_database(app) == before
     assert (count(app, Good), count(app, Picture)) == (1, 2)
 
 
@@ -338,11 +339,11 @@ def test_of_what_is_refused_half_way_only_the_refusal_stays(app: Flask, client: 
     foreign = make_address(app, buyer)
     order = make_order(app, make_good(app, seller, status=GoodStatus.IN_TRADE), buyer, phase=OrderPhase(2, 6))
     parcel = {"address_id": foreign.id, "company": "顺丰速运", "tracking_no": "SF1234567890"}
-    before = everything(app)
+    before = whole_database(app)
     url = f"/api/seller_send_delivery/{order.id}/"
     first = client.post(url, json=parcel, headers=keyed(app, seller))
     assert assert_done(first, Answer.NO_SUCH_ADDRESS) is None
-    after = everything(app)
+    after = whole_database(app)
     assert len(after.pop("idempotency_keys")) == 1
     assert before.pop("idempotency_keys") == []
     assert after == before
@@ -602,7 +603,7 @@ def test_a_server_that_is_killed_half_way(app: Flask, environment: dict[str, str
     seller, buyer = make_user(app), make_user(app)
     good, address = make_good(app, seller), make_address(app, buyer)
     headers = keyed(app, buyer)
-    before = everything(app)
+    before = whole_database(app)
 
     def buy(server: LiveServer) -> Reply:
         return server.call("POST", f"/api/buy/{good.id}/", body={"address_id": address.id}, headers=headers)
@@ -620,7 +621,7 @@ def test_a_server_that_is_killed_half_way(app: Flask, environment: dict[str, str
             os.killpg(server.process.pid, signal.SIGKILL)
             request.join(30)
             assert not request.is_alive()
-        assert everything(app) == before
+        assert whole_database(app) == before
     with LiveServer.start(environment) as server:
         replies: list[Reply] = []
 
@@ -639,19 +640,25 @@ def test_a_server_that_is_killed_half_way(app: Flask, environment: dict[str, str
 
 
 def test_a_client_that_hangs_up_finds_its_answer(app: Flask, environment: dict[str, str], clean: None) -> None:
-    headers = keyed(app, make_user(app))
-    lines = [f"POST {ADD} HTTP/1.1", "Host: shop.example", *(f"{name}: {value}" for name, value in headers.items())]
-    body = b"name=a&mobile=13800138000&province=b&city=c&district=d&detail=e"
+    seller, buyer = make_user(app), make_user(app)
+    good, address = make_good(app, seller), make_address(app, buyer)
+    headers = keyed(app, buyer)
+    path, body = f"/api/buy/{good.id}/", f"address_id={address.id}".encode()
+    lines = [f"POST {path} HTTP/1.1", "Host: shop.example", *(f"{name}: {value}" for name, value in headers.items())]
     lines += ["Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}", "", ""]
     with LiveServer.start(environment, workers=1) as server:
-        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
-            connection.sendall("\r\n".join(lines).encode() + body)
-        wait_until(lambda: count(app, Address) == 1, "the address is added")
+        with locked(environment, good) as somebody_waits:
+            with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+                connection.sendall("\r\n".join(lines).encode() + body)
+                # Who hangs up sooner may not even be heard.
+                wait_until(somebody_waits, "the request waits for the good")
+            assert count(app, Order) == 0
+        wait_until(lambda: count(app, Order) == 1, "the good is bought")
         form = {"Content-Type": "application/x-www-form-urlencoded", **headers}
-        reply = server.call("POST", ADD, body=body, headers=form)
+        reply = server.call("POST", path, body=body, headers=form)
     assert (reply.status, reply.headers["idempotency-replayed"]) == (200, "true")
-    assert (reply.body["msg"], reply.body["data"]["name"]) == (Answer.ADDRESS_ADDED.msg, "a")
-    assert count(app, Address) == 1
+    assert (reply.body["msg"], reply.body["data"]["good"]["id"]) == (Answer.ORDER_CREATED.msg, good.id)
+    assert count(app, Order) == 1
 
 
 # --- any order of things ---

@@ -31,9 +31,9 @@ from tests.factories import (
     PASSWORD,
     assert_envelope,
     auth_headers,
+    lead_order,
     make_address,
     make_good,
-    make_order,
     make_user,
     picture_bytes,
 )
@@ -77,11 +77,12 @@ def callers(app: Flask, clean: None) -> list[dict[str, str]]:
     assert_envelope(release, Answer.GOOD_RELEASED)
     make_address(app, buyer)
     make_address(app, seller)
-    goods = [make_good(app, seller, status=status) for status in GoodStatus]
+    for status in GoodStatus:
+        make_good(app, seller, status=status)
     make_good(app, buyer)
-    make_order(app, goods[2], buyer)
+    lead_order(app, make_good(app, seller), buyer)
     for phase in (OrderPhase(2, 6), OrderPhase(2, 7), OrderPhase(3, 8), OrderPhase(4, 8), OrderPhase(5, 10, True)):
-        make_order(app, make_good(app, seller, status=GoodStatus.IN_TRADE), buyer, phase=phase)
+        lead_order(app, make_good(app, seller), buyer, phase=phase)
     liar = {"Authorization": "Bearer not.a.token"}
     staff = auth_headers(app, make_user(app, staff=True))
     return [auth_headers(app, buyer), auth_headers(app, seller), auth_headers(app, seller), staff, refresh, {}, liar]
