@@ -148,6 +148,18 @@ FACE_TO_FACE = {
 }
 """What 当面交易 adds; for it there is no shipping."""
 
+BY_THE_CLOCK = {
+    at(1, 6): Effect((), at(1, 6, True), "none", good=GoodStatus.PUBLISHED),
+    at(2, 6): Effect((), at(5, 6, True), "none", REFUND, GoodStatus.PUBLISHED),
+    at(2, 7): Effect((), at(3, 8), "begins", PROCEEDS, GoodStatus.SOLD),
+    at(3, 8): Effect((), at(3, 8, True), "none", {"seller_held": -1, "seller_available": 1}),
+    at(4, 6): Effect((), at(5, 6, True), "none", REFUND, GoodStatus.PUBLISHED, writes=_ASKED),
+    at(4, 7): Effect((), at(5, 7, True), "none", REFUND, GoodStatus.SOLD, writes=_ASKED),
+    at(4, 8): Effect((), at(3, 8), "goes on", PROCEEDS, writes=_ASKED),
+    at(4, 9): Effect((), at(5, 10, True), "none", REFUND, writes=_ASKED),
+}
+"""What the system does once the clock of `CLOCKS` has run out."""
+
 CONCESSIONS = {("withdraw", BUYER), ("approve", SELLER), ("accept", SELLER)}
 """What is left to the sides of a disputed order, where it is allowed without the dispute."""
 

@@ -3,7 +3,6 @@
 What is allowed, and what a deed does, is in `tests.orders.table`.
 """
 
-from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pytest
@@ -13,7 +12,6 @@ from werkzeug.test import TestResponse
 
 from app.answers import Answer
 from app.ledger.audit import audit
-from app.orders.history import GENESIS
 from statemachine import OrderPhase, Role, TradeMode
 from tests.factories import (
     SNAPSHOT,
@@ -26,14 +24,13 @@ from tests.factories import (
     make_user,
     whole_database,
 )
+from tests.orders.steps import LEFT, RESUMABLE, Database, assert_done, only
 from tests.orders.table import (
     BUYER,
-    CLOCKS,
     CONCESSIONS,
     DEEDS,
     EFFECTS,
     FACE_TO_FACE,
-    GOOD_AT,
     OFFERED,
     OFFERED_DISPUTED,
     PARCEL,
@@ -46,14 +43,6 @@ from tests.orders.table import (
     Effect,
     name_of,
 )
-
-Database = dict[str, list[dict[str, Any]]]
-
-LEFT = timedelta(days=3, hours=5, seconds=7, microseconds=11)
-"""What a stopped clock had left, where a test wants to see it again."""
-RESUMABLE = [OrderPhase(4, 6), OrderPhase(4, 7), OrderPhase(4, 8)]
-STEP_TABLES = {"orders", "order_events", "outbox"}
-MONEY_TABLES = {"ledger_accounts", "ledger_transactions", "ledger_entries"}
 
 
 class World(NamedTuple):
@@ -90,93 +79,9 @@ def world(app: Flask, client: FlaskClient) -> World:
     return World(app, client, people, make_address(app, people[SELLER], is_default=True))
 
 
-def added(before: Database, after: Database, table: str) -> list[dict[str, Any]]:
-    """The new rows of a table that only grows."""
-    assert after[table][: len(before[table])] == before[table]
-    return after[table][len(before[table]) :]
-
-
-def only(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    (row,) = rows
-    return row
-
-
-def money_moved(before: Database, after: Database) -> dict[str, int]:
-    """By how much the accounts of each kind changed."""
-    sums: dict[str, int] = {}
-    for database, sign in ((before, -1), (after, 1)):
-        for account in database["ledger_accounts"]:
-            sums[account["kind"]] = sums.get(account["kind"], 0) + sign * account["balance"]
-    return {kind: amount for kind, amount in sums.items() if amount}
-
-
-def assert_done(before: Database, after: Database, deed: str, role: str, effect: Effect) -> None:
-    """All that a step leaves is there, and nothing else."""
-    event = DEEDS[deed].event
-    old, new = only(before["orders"]), only(after["orders"])
-    source = OrderPhase(old["bill_status"], old["order_status"], old["closed"])
-    assert (new["bill_status"], new["order_status"], new["closed"]) == effect.target
-    assert new["closed_reason"] == (event if effect.target.closed else None)
-    assert_clock(old, new, effect)
-    # The history has one line more, which follows the one before.
-    line = only(added(before, after, "order_events"))
-    assert (line["sequence"], line["event"], line["role"]) == (old["history_length"] + 1, event, role)
-    assert line["actor_id"] == new[f"{role}_id"]
-    assert (line["from_bill"], line["from_order"]) == source[:2]
-    assert (line["to_bill"], line["to_order"], line["closed"]) == effect.target
-    assert line["note"] == DEEDS[deed].body.get("reason", "")
-    assert line["at"] == new["updated_at"]
-    assert (line["previous_hash"], line["hash"]) == (old["history_hash"], new["history_hash"])
-    assert line["previous_hash"] != GENESIS
-    # The money went where the table says, in one ledger transaction.
-    amount = new["amount"]
-    assert money_moved(before, after) == {kind: times * amount for kind, times in effect.money.items()}
-    booked = [(each["key"], each["kind"]) for each in added(before, after, "ledger_transactions")]
-    assert booked == ([(f"order:{new['id']}:{line['sequence']}:{event}", event)] if effect.money else [])
-    assert len(added(before, after, "ledger_entries")) == len(effect.money)
-    refunds = [(each["amount"], each["reason"], each["state"]) for each in added(before, after, "refunds")]
-    sent_back = "refund_clearing" in effect.money
-    assert refunds == ([(amount, event, "pending")] if sent_back else [])
-    # The good stands where it should.
-    assert only(before["goods"])["status"] == GOOD_AT.get(source, 4)
-    assert only(after["goods"])["status"] == GOOD_AT.get(effect.target, 4) == (effect.good or GOOD_AT.get(source, 4))
-    # What is to be done afterwards.
-    left = {(each["topic"], each["subject_id"], each["stream"]) for each in added(before, after, "outbox")}
-    wanted = {("order_step", line["id"], f"order:{new['id']}")}
-    if sent_back:
-        payment = only(after["payments"])
-        wanted.add(("payment_refund", only(after["refunds"])["id"], f"payment:{payment['id']}"))
-    if effect.good:
-        wanted.add(("search_index", new["good_id"], None))
-    assert left == wanted
-    # Nothing else was touched.
-    changed = {table for table in after if after[table] != before[table]}
-    money_tables = MONEY_TABLES if effect.money else set()
-    assert changed == STEP_TABLES | money_tables | set(effect.writes) | ({"refunds"} if sent_back else set()) | (
-        {"goods"} if effect.good else set()
-    )
-
-
-def assert_clock(old: dict[str, Any], new: dict[str, Any], effect: Effect) -> None:
-    """The deadline, the reminder and what is kept of a stopped clock, to the microsecond."""
-    now, clock = new["updated_at"], CLOCKS.get(effect.target)
-    deadline_at = remind_at = None
-    if effect.clock != "none":
-        assert clock is not None
-        match effect.clock:
-            case "begins":
-                deadline_at = now + clock.after
-            case "goes on":
-                deadline_at = now + LEFT
-            case "longer":
-                deadline_at = old["deadline_at"] + clock.after
-        remind_at = deadline_at - clock.reminder
-    assert (new["deadline_at"], new["remind_at"]) == (deadline_at, remind_at)
-    paused = effect.target in RESUMABLE
-    requested = paused and old["bill_status"] != 4
-    assert new["clock_left"] == (old["deadline_at"] - now if requested else LEFT if paused else None)
-    moved = (old["bill_status"], old["order_status"], old["closed"]) != effect.target
-    assert new["phase_since"] == (now if moved else old["phase_since"])
+def assert_deed_done(before: Database, after: Database, deed: str, role: str, effect: Effect) -> None:
+    note = DEEDS[deed].body.get("reason", "")
+    assert_done(before, after, effect, event=DEEDS[deed].event, role=role, note=note)
 
 
 CELLS = [(deed, role, phase) for (deed, phase), effect in EFFECTS.items() for role in effect.by]
@@ -192,7 +97,7 @@ def test_allowed(world: World, deed: str, role: str, phase: OrderPhase) -> None:
     data = assert_envelope(world.do(deed, role, order), DEEDS[deed].answer)
     assert (data["bill_status"], data["order_status"], data["closed"]) == effect.target
     after = whole_database(world.app)
-    assert_done(before, after, deed, role, effect)
+    assert_deed_done(before, after, deed, role, effect)
     assert only(after["orders"])["disputed"] is (deed in ("dispute", "contest"))
     assert only(after["orders"])["extended"] is (deed == "extend")
     assert only(after["orders"])["refund_count"] == order.refund_count + (deed == "request")
@@ -265,7 +170,7 @@ def test_disputed(world: World, phase: OrderPhase, deed: str) -> None:
         assert effect is not None
         assert_envelope(world.do(deed, role, order), DEEDS[deed].answer)
         after = whole_database(world.app)
-        assert_done(before, after, deed, role, effect._replace(writes=(*effect.writes, "disputes")))
+        assert_deed_done(before, after, deed, role, effect._replace(writes=(*effect.writes, "disputes")))
         assert only(after["orders"])["disputed"] is False
         dispute = only(after["disputes"])
         assert (dispute["outcome"], dispute["ended_at"]) == (DEEDS[deed].event, only(after["orders"])["updated_at"])
@@ -280,7 +185,7 @@ def test_face_to_face(world: World, deed: str, role: str, phase: OrderPhase) -> 
     data = assert_envelope(world.do(deed, role, order, **body), DEEDS[deed].answer)
     assert (data["bill_status"], data["order_status"], data["closed"]) == (3, 8, False)
     after = whole_database(world.app)
-    assert_done(before, after, deed, role, FACE_TO_FACE[deed, phase])
+    assert_deed_done(before, after, deed, role, FACE_TO_FACE[deed, phase])
     assert only(after["orders"])["handover_code"] is None
     assert world.differences() == []
 
