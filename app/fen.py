@@ -26,10 +26,10 @@ def format_yuan_or_none(fen: int | None) -> str | None:
     return None if fen is None else format_yuan(fen)
 
 
-def parse_yuan(value: object) -> int:
+def parse_yuan(value: object, *, most: int = MAX_FEN) -> int:
     """A yuan amount from a client (string, integer or JSON number, at most two decimal places) as fen.
 
-    Raises ValueError for anything else: more places, signs, exponents, NaN, booleans, other types, overflow.
+    Raises ValueError for anything else: more places, signs, exponents, NaN, booleans, other types, more than `most`.
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError("金额格式不正确")  # noqa: TRY004 - pydantic turns ValueError into an answer
@@ -39,8 +39,8 @@ def parse_yuan(value: object) -> int:
         raise ValueError("金额须为不超过两位小数的数字")
     whole, _, fraction = text.partition(".")
     fen = int(whole) * 100 + int(fraction.ljust(2, "0"))
-    if fen > MAX_FEN:
-        raise ValueError(f"金额不能超过 {format_yuan(MAX_FEN)} 元")
+    if fen > most:
+        raise ValueError(f"金额不能超过 {format_yuan(most)} 元")
     return fen
 
 

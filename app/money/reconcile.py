@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from app.clock import SHANGHAI, shown
-from app.fen import MAX_FEN, format_yuan, format_yuan_or_none
+from app.fen import format_yuan, format_yuan_or_none
+from app.money.gateways.base import MAX_TRADE_FEN
 
 
 class MovementKind(StrEnum):
@@ -278,8 +279,8 @@ def _amount(text: str, kind: MovementKind) -> int:
         raise ValueError(f"the amount is no number of yuan with at most two places: {_quoted(text)}")
     sign, whole, fraction = match[1], int(match[2]), int((match[3] or "").ljust(2, "0"))
     fen = whole * 100 + fraction
-    if fen == 0 or fen > MAX_FEN:
-        raise ValueError(f"the amount must be 0.01 to {format_yuan(MAX_FEN)} yuan: {_quoted(text)}")
+    if fen == 0 or fen > MAX_TRADE_FEN:
+        raise ValueError(f"the amount must be 0.01 to {format_yuan(MAX_TRADE_FEN)} yuan: {_quoted(text)}")
     if (sign == "-") != (kind is MovementKind.REFUND):
         raise ValueError(f"the amount of a {kind} cannot be {_quoted(text)}")
     return fen

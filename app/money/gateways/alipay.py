@@ -26,6 +26,7 @@ from config import Settings
 
 from . import certificates
 from .base import (
+    MAX_TRADE_FEN,
     MIN_TRANSFER_FEN,
     GatewayRefused,
     GatewayUnavailable,
@@ -84,6 +85,11 @@ def _moment(text: str) -> datetime:
     return datetime.strptime(match[1], _TIME_FORMAT).replace(tzinfo=SHANGHAI).astimezone(UTC)
 
 
+def _fen(text: str) -> int:
+    """An amount of the gateway's, in yuan, as fen; ValueError otherwise."""
+    return parse_yuan(text, most=MAX_TRADE_FEN)
+
+
 def _subject(text: str, *, length: int, otherwise: str) -> str:
     return _NOT_IN_SUBJECT.sub(" ", text).strip()[:length] or otherwise
 
@@ -120,7 +126,7 @@ class _Fields:
 
     def fen(self, name: str) -> int:
         try:
-            return parse_yuan(self.text(name))
+            return _fen(self.text(name))
         except ValueError as error:
             raise NotificationRefused(RefusalReason.MALFORMED_FIELD, name) from error
 
@@ -285,7 +291,7 @@ class AlipayGateway:
             return TradeState(
                 out_trade_no=out_trade_no,
                 trade_no=answer["trade_no"],
-                amount_fen=parse_yuan(answer["total_amount"]),
+                amount_fen=_fen(answer["total_amount"]),
                 status=TradeStatus(answer["trade_status"]),
                 paid_at=None if paid_at is None else _moment(paid_at),
             )
@@ -440,7 +446,7 @@ def _transfer_result(answer: dict[str, Any], *, out_biz_no: str, amount_fen: int
         return TransferResult(
             out_biz_no=out_biz_no,
             order_id=read("order_id"),
-            amount_fen=parse_yuan(amount) if amount else amount_fen,
+            amount_fen=_fen(amount) if amount else amount_fen,
             status=status,
             at=_moment(at) if at and status is not TransferStatus.DEALING else None,
             failure=" ".join(filter(None, (answer.get("error_code"), answer.get("fail_reason")))) or None,

@@ -12,6 +12,10 @@ from typing import Protocol
 # Alipay's smallest transfer to an account: trans_amount of alipay.fund.trans.uni.transfer is 0.1 to 100,000,000 yuan.
 MIN_TRANSFER_FEN = 10
 
+# Alipay's largest trade: total_amount of alipay.trade.page.pay is at most 100,000,000 yuan. An order, which is a price
+# and a freight, may come to more than the most that one price may be.
+MAX_TRADE_FEN = 10_000_000_000
+
 
 class TradeStatus(StrEnum):
     """Where a trade stands at the gateway; names and values are Alipay's."""
