@@ -11,8 +11,8 @@ JOBS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format types diagrams diagrams-check bench-http search-rebuild cli shell engines lock clean \
-	reset-data environment environment-dev
+.PHONY: help run test storm lint format types diagrams diagrams-check bench-http search-rebuild cli shell engines lock \
+	clean reset-data environment environment-dev
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ run: environment ## Start everything: engines, demo market, web, workers, sandbo
 
 test: environment-dev ## Run the tests on engines of their own (ARGS="-k refund", JOBS=0)
 	@$(VENV) -m supervisor with-engines -- $(VENV) -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+storm: environment-dev ## Load on everything while processes are killed, then a long walk beside the model (ARGS="--minutes 9")
+	@$(VENV) -m tests.storm $(ARGS)
 
 lint: environment-dev diagrams-check ## Check style, types, imports, floats near money, and that the diagrams are current
 	$(RUFF) check .
