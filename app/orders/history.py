@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from app.clock import utcnow
+from app.columns import Base
 from app.database import row_or_none, rows
 from app.orders.models import Order, OrderEventRecord
 from statemachine import ORDER, OrderPhase, Role
@@ -47,6 +48,11 @@ class BadFile(Exception):  # noqa: N818 - it says what happened
     """The file is no exported history at all."""
 
 
+# Of the table, not of the class, and built once: every step appends a line, and needs nothing but its id.
+_LINES: Final = Base.metadata.tables[OrderEventRecord.__tablename__]
+_APPEND: Final = insert(_LINES).returning(_LINES.c.id)
+
+
 def record_step(
     session: Session,
     order: Order,
@@ -56,35 +62,39 @@ def record_step(
     actor_id: int | None,
     source: OrderPhase | None,
     note: str = "",
-) -> OrderEventRecord:
-    """Append a line about `order`, which stands where the step led, at `order.updated_at`; gives it its hash."""
+) -> int:
+    """Append a line about `order`, which stands where the step led, at `order.updated_at`; the line's id.
+
+    The order, which may be a new one, is flushed with the line's hash.
+    """
     order.history_length += 1
-    record = OrderEventRecord(
-        order_id=order.id,
-        sequence=order.history_length,
-        event=event,
-        role=role.value,
-        actor_id=actor_id,
-        from_bill=source.bill if source else None,
-        from_order=source.goods if source else None,
-        to_bill=order.bill_status,
-        to_order=order.order_status,
-        closed=order.closed,
-        note=note,
-        at=order.updated_at,
-        previous_hash=order.history_hash or GENESIS,
-    )
-    record.hash = order.history_hash = line_hash(content(record, order.order_no))
-    session.add(record)
-    return record
+    line: dict[str, Any] = {
+        "sequence": order.history_length,
+        "event": event,
+        "role": role.value,
+        "actor_id": actor_id,
+        "from_bill": source.bill if source else None,
+        "from_order": source.goods if source else None,
+        "to_bill": order.bill_status,
+        "to_order": order.order_status,
+        "closed": order.closed,
+        "note": note,
+        "at": order.updated_at,
+        "previous_hash": order.history_hash or GENESIS,
+    }
+    order.history_hash = line_hash(content(line, order.order_no))
+    session.add(order)
+    session.flush()
+    line_id: int = session.execute(_APPEND, {**line, "order_id": order.id, "hash": order.history_hash}).scalar_one()
+    return line_id
 
 
-def content(record: Any, order_no: str) -> dict[str, Any]:
-    """What the hash of a line (a record, or a row of one) is over; `at` is UTC to the microsecond."""
+def content(line: Mapping[str, Any], order_no: str) -> dict[str, Any]:
+    """What the hash of a line is over; `at` is UTC to the microsecond."""
     return {
         "order_no": order_no,
-        **{name: getattr(record, name) for name in _CONTENT if name not in ("order_no", "at")},
-        "at": _moment_text(record.at),
+        **{name: line[name] for name in _CONTENT if name not in ("order_no", "at")},
+        "at": _moment_text(line["at"]),
     }
 
 
@@ -107,7 +117,7 @@ def export(order_no: str) -> dict[str, Any]:
         "format": FORMAT,
         "order_no": order_no,
         "exported_at": _moment_text(utcnow()),
-        "lines": [{**content(line, order_no), "hash": line.hash} for line in lines],
+        "lines": [{**content(line._asdict(), order_no), "hash": line.hash} for line in lines],
         "last_hash": order.history_hash,
     }
 

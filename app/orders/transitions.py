@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from flask import current_app
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from app.answers import Answer, Refused
@@ -63,16 +63,23 @@ class Deed:
     handover_code_ok: bool = False
 
 
+# Built once, as this is a part of every step. PostgreSQL locks the rows in the order of `of`, and reads those again for
+# which it had to wait.
+_LOCKED: Final = (
+    select(Good, Order)
+    .join(Order, Order.good_id == Good.id)
+    .where(Order.id == bindparam("order_id"))
+    .with_for_update(of=(Good, Order))
+    .execution_options(populate_existing=True)
+)
+
+
 def lock_order(session: Session, order_id: int) -> tuple[Good, Order]:
     """The order and its good, locked: the good first, as everywhere. Raises NO_SUCH_ORDER."""
-    good_id = select(Order.good_id).where(Order.id == order_id).scalar_subquery()
-    good = session.scalar(select(Good).where(Good.id == good_id).with_for_update())
-    # Whoever waited for the good may have read the order before it was locked.
-    order = session.scalar(
-        select(Order).where(Order.id == order_id).with_for_update().execution_options(populate_existing=True)
-    )
-    if good is None or order is None:
+    locked = session.execute(_LOCKED, {"order_id": order_id}).one_or_none()
+    if locked is None:
         raise Refused(Answer.NO_SUCH_ORDER)
+    good, order = locked
     return good, order
 
 
@@ -81,8 +88,6 @@ def begin_order(session: Session, good: Good, order: Order) -> None:
     order.phase = ORDER.start
     clocks = first_deadline(order_flow, facts_of(order), now=order.created_at, durations=clock_settings())
     order.deadline_at, order.remind_at = clocks.deadline_at, clocks.remind_at
-    session.add(order)
-    session.flush()
     _record(session, order, event=ORDER.creation.name, role=Role.BUYER, actor_id=order.buyer_id, source=None)
     fire_good(session, good, ORDER.creation.good_event)
 
@@ -229,10 +234,9 @@ def _record(
     source: OrderPhase | None,
     note: str = "",
 ) -> None:
-    record = record_step(session, order, event=event, role=role, actor_id=actor_id, source=source, note=note)
-    session.flush()
+    line_id = record_step(session, order, event=event, role=role, actor_id=actor_id, source=source, note=note)
     # One message for all that follows a step: notifications and webhooks.
-    leave(session, Topic.ORDER_STEP, record.id, stream=f"order:{order.id}")
+    leave(session, Topic.ORDER_STEP, line_id, stream=f"order:{order.id}")
 
 
 def _end_requests(session: Session, order: Order, step: OrderStep, deed: Deed, *, disputed_before: bool) -> None:
