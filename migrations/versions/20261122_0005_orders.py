@@ -41,7 +41,7 @@ _DEADLINES = """
 """
 _HANDOVER_CODES = """
     UPDATE orders SET handover_code = lpad(floor(random() * 1000000)::int::text, 6, '0')
-    WHERE trade_mode = 6 AND bill_status = 2 AND order_status = 6
+    WHERE trade_mode = 6 AND bill_status IN (2, 4) AND order_status = 6
 """
 _REQUESTS = """
     UPDATE refund_requests SET outcome = orders.closed_reason, ended_at = orders.updated_at

@@ -35,6 +35,7 @@ ORDERS = {
     9: ((("cancel", "buyer", 1, 6, True),), ("paid_after_close", "pending")),
     10: ((_PAY, _SHIP, _RECEIVE, _ASK_LATE, _BACK, ("resolve_for_seller", "staff", 3, 9, True)), None),
     11: ((_PAY, _SHIP, _RECEIVE, _ASK_LATE, ("withdraw_refund", "buyer", 3, 8, False)), None),
+    12: ((_PAY, ("request_refund", "buyer", 4, 6, False)), None),
 }
 
 
@@ -122,7 +123,8 @@ def test_every_order_is_posted_as_its_history_tells(old: tuple[Flask, psycopg.Co
     assert accounts == [
         ("escrow", None, 3, AMOUNT),
         ("escrow", None, 6, AMOUNT),
-        *(("gateway_clearing", None, slot, AMOUNT) for slot in (3, 4, 5, 6, 7, 9, 10, 11)),
+        ("escrow", None, 12, AMOUNT),
+        *(("gateway_clearing", None, slot, AMOUNT) for slot in (3, 4, 5, 6, 7, 9, 10, 11, 12)),
         ("refund_clearing", None, 7, AMOUNT),
         ("refund_clearing", None, 9, AMOUNT),
         ("seller_available", SELLER, 0, 2 * AMOUNT),
@@ -139,6 +141,7 @@ def test_every_order_is_posted_as_its_history_tells(old: tuple[Flask, psycopg.Co
             "payment:9:late",
             *("order:10:2:pay", "order:10:4:receive", "order:10:5:request_refund", "order:10:7:resolve_for_seller"),
             *("order:11:2:pay", "order:11:4:receive", "order:11:5:request_refund", "order:11:6:withdraw_refund"),
+            "order:12:2:pay",
         ]
     )
     life = connection.execute(
@@ -179,7 +182,7 @@ def test_up_to_the_newest_the_books_and_histories_are_whole(old: tuple[Flask, ps
     assert unpaid == timedelta(minutes=30)
     left = connection.execute("SELECT id, deadline_at - now() FROM orders WHERE NOT closed AND id > 1 ORDER BY id")
     given = dict(left.fetchall())
-    assert list(given) == [3, 4, 6, 11]
+    assert list(given) == [3, 4, 6, 11, 12]
     assert all(timedelta(hours=23) < each <= timedelta(days=1) for each in given.values())
     owed = connection.execute("SELECT topic, subject_id, stream FROM outbox ORDER BY id").fetchall()
     assert owed == [("payment_refund", 7, "payment:7"), ("payment_refund", 9, "payment:9")]
@@ -187,14 +190,25 @@ def test_up_to_the_newest_the_books_and_histories_are_whole(old: tuple[Flask, ps
     assert states == [("paid", True)]
 
 
+def test_goods_to_be_handed_over_have_a_code(old: tuple[Flask, psycopg.Connection]) -> None:
+    application, connection = old
+    # 3 and 12 are paid; of 12 the buyer has asked for the money back, and may take that back.
+    connection.execute("UPDATE orders SET trade_mode = 6 WHERE id IN (1, 3, 4, 12)")
+    with application.app_context():
+        flask_migrate.upgrade()
+    codes = dict(connection.execute("SELECT id, handover_code FROM orders WHERE handover_code IS NOT NULL").fetchall())
+    assert sorted(codes) == [3, 12]
+    assert all(len(code) == 6 and code.isdecimal() for code in codes.values())
+
+
 def test_back_and_forth_again(old: tuple[Flask, psycopg.Connection]) -> None:
     application, connection = old
     with application.app_context():
         flask_migrate.upgrade(revision="0002")
         flask_migrate.downgrade(revision="0001")
-        assert connection.execute("SELECT count(*) FROM order_events").fetchone() == (44,)
+        assert connection.execute("SELECT count(*) FROM order_events").fetchone() == (47,)
         flask_migrate.upgrade(revision="0002")
-    assert connection.execute("SELECT count(*) FROM ledger_transactions").fetchone() == (25,)
+    assert connection.execute("SELECT count(*) FROM ledger_transactions").fetchone() == (26,)
 
 
 @pytest.mark.parametrize(
