@@ -15,8 +15,9 @@ _SECRET_FIELDS = frozenset(
 )
 
 
-# PostgreSQL quotes the whole row that breaks a constraint: addresses, mobile numbers, password hashes.
-_QUOTED_ROW = re.compile(r"(Failing row contains|Key) \(.*\)")
+# PostgreSQL quotes the whole row that breaks a constraint: addresses, mobile numbers, password hashes. What people
+# wrote may have several lines, so it ends where the next part of the exception begins.
+_QUOTED_ROW = re.compile(r"(Failing row contains|Key) \(.*?(?=\n\[SQL: |\n\nThe above exception|\Z)", re.DOTALL)
 
 
 def _without_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from app.answers import Answer
 from app.web.api import Api
 from tests.conftest import MakeApp
-from tests.factories import PASSWORD, assert_envelope, make_address, make_user
+from tests.factories import PASSWORD, assert_envelope, make_address, make_good, make_user
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -138,6 +138,20 @@ def test_a_row_that_breaks_a_constraint_is_not_quoted(make_app: MakeApp, capsys:
     except IntegrityError:
         structlog.get_logger("ours").exception("fault")
     (line,) = lines(capsys)
-    assert "Failing row contains ([hidden])" in line["exception"]
+    assert line["exception"].count("Failing row contains ([hidden])\n") == 2
     assert mobile not in line["exception"]
     assert "文一西路" not in line["exception"]
+    assert "[SQL: INSERT INTO addresses" in line["exception"]
+
+
+def test_a_row_of_several_lines_is_not_quoted(make_app: MakeApp, capsys: pytest.CaptureFixture[str]) -> None:
+    app = make_app(LOG_LEVEL="INFO")
+    owner = make_user(app)
+    words = "自用" + "一年"  # in two, as above
+    try:
+        make_good(app, owner, title=f"{words})\n{words}.", description=f"{words}\n", price=-1)
+    except IntegrityError:
+        structlog.get_logger("ours").exception("fault")
+    (line,) = lines(capsys)
+    assert line["exception"].count("Failing row contains ([hidden])\n") == 2
+    assert words not in line["exception"]
