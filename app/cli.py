@@ -7,6 +7,7 @@ from rich.progress import track
 
 from app.ledger.cli import ledger_commands
 from app.money.cli import payments_commands
+from app.orders.cli import order_commands
 from app.outbox_cli import outbox_commands
 from app.search.cli import search_commands
 from app.seed.service import seed_market
@@ -17,6 +18,7 @@ from app.webhooks.cli import webhooks_commands
 def register_commands(app: Flask) -> None:
     """Add our commands to `flask`."""
     app.cli.add_command(ledger_commands)
+    app.cli.add_command(order_commands)
     app.cli.add_command(outbox_commands)
     app.cli.add_command(payments_commands)
     app.cli.add_command(search_commands)
