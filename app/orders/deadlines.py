@@ -188,13 +188,26 @@ def _expire(order_id: int) -> int:
 
 def remind_due(*, limit: int) -> int:
     """Tell whom it concerns of deadlines that come near; returns how many were told. Once per deadline."""
+    told = taken = 0
+    while taken < limit:
+        # In batches, too: as long as one lasts, nobody takes a step with its orders.
+        batch, of_them = _remind_batch(min(BATCH, limit - taken))
+        if batch == 0:
+            break
+        taken += batch
+        told += of_them
+    return told
+
+
+def _remind_batch(size: int) -> tuple[int, int]:
+    """How many reminders were due, and how many of them were told."""
     told = 0
     with transaction() as session:
         due: Sequence[Order] = session.scalars(
             select(Order)
             .where(Order.remind_at <= utcnow())
             .order_by(Order.remind_at)
-            .limit(limit)
+            .limit(size)
             .with_for_update(skip_locked=True)
         ).all()
         for order in due:
@@ -212,7 +225,7 @@ def remind_due(*, limit: int) -> int:
                 event=clock.event.value,
             )
             told += 1
-    return told
+        return len(due), told
 
 
 def _minute(moment: datetime) -> str:

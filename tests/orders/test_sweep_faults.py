@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 from app.clock import utcnow
 from app.database import transaction
 from app.extensions import db
+from app.notifications.models import Notification, NotificationKind
 from app.orders import deadlines, service
 from app.orders.deadlines import fire_due
 from app.orders.models import Order
@@ -114,6 +115,28 @@ def test_a_clock_that_is_put_back_loses_no_deadline(context: Flask, orders: list
         good, locked = lock_order(session, order.id)
         assert deadlines._fire_one(session, good, locked) == []
     assert (phase_of(order), read(order).deadline_at) == (PAID, due_at)
+
+
+def test_reminders_come_in_batches(
+    context: Flask, orders: list[Made], people: tuple[Made, Made], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deadlines, "BATCH", 2)
+    for order in orders:
+        write(order, deadline_at=utcnow() + timedelta(hours=1), remind_at=utcnow())
+    batches = []
+    remind = deadlines._remind_batch
+
+    def look(size: int) -> tuple[int, int]:
+        done = remind(size)
+        # What a batch did is committed: another connection sees it.
+        batches.append((size, done, sum(read(order).remind_at is None for order in orders)))
+        return done
+
+    monkeypatch.setattr(deadlines, "_remind_batch", look)
+    assert deadlines.remind_due(limit=10) == 3
+    assert batches == [(2, (2, 2), 2), (2, (1, 1), 3), (2, (0, 0), 3)]
+    told = select(Notification.user_id).where(Notification.kind == NotificationKind.REMINDER.value)
+    assert list(db.session.scalars(told)) == [people[0].id] * 3
 
 
 def test_trouble_with_the_database_is_no_orders_fault(make_app: MakeApp, orders: list[Made]) -> None:
