@@ -107,7 +107,7 @@ def send_payout(*, payout_id: int) -> None:
         out_biz_no, amount, account, name = payout.out_biz_no, payout.amount, payout.account, payout.name
     try:
         # An answer may have been lost: what the gateway knows comes before asking for it once more.
-        result = _earlier_transfer(out_biz_no) if asked_before else None
+        result = _earlier_transfer(out_biz_no, amount) if asked_before else None
         if result is None:
             result = gateway().transfer(
                 out_biz_no=out_biz_no, amount_fen=amount, payee_account=account, payee_name=name, title=_TITLE
@@ -125,12 +125,17 @@ def send_payout(*, payout_id: int) -> None:
     _finish(payout_id, result)
 
 
-def _earlier_transfer(out_biz_no: str) -> TransferResult | None:
+def _earlier_transfer(out_biz_no: str, amount: int) -> TransferResult | None:
+    """What came of earlier attempts; None where the gateway knows of none."""
     try:
-        return gateway().query_transfer(out_biz_no)
+        known = gateway().query_transfer(out_biz_no)
     except GatewayRefused as refusal:
         # A no to the question is none to the transfer, which may have gone through: the money must not come back.
         raise GatewayUnavailable(f"it does not tell of earlier attempts: {refusal.code} {refusal.sub_code}") from None
+    if known is not None and known.amount_fen not in (None, amount):
+        # As where it refuses the transfer for that: somebody else's has our number, and nobody knows of ours.
+        raise PermanentFailure("the gateway knows another amount under this number")
+    return known
 
 
 def _finish(payout_id: int, result: TransferResult) -> None:

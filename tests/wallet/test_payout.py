@@ -210,6 +210,27 @@ def test_a_refused_question_is_no_refused_transfer(bank: Bank, monkeypatch: pyte
     assert (bank.row(payout_id).state, bank.money(seller), bank.transfers()) == ("confirmed", OUT, 1)
 
 
+def test_a_transfer_of_another_amount_is_not_ours(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    seller = bank.seller()
+    payout_id = bank.payout(seller)
+
+    def lose(**_: Any) -> None:
+        raise GatewayUnavailable("no answer")
+
+    with bank.app.app_context():
+        monkeypatch.setattr(gateway(), "transfer", lose)
+    with pytest.raises(GatewayUnavailable):
+        bank.send(payout_id)
+    monkeypatch.undo()
+    number = bank.row(payout_id).out_biz_no
+    bank.sandbox.gateway().transfer(
+        out_biz_no=number, amount_fen=11, payee_account="wang@example.com", payee_name="王小明", title="x"
+    )
+    with pytest.raises(PermanentFailure, match="another amount under this number"):
+        bank.send(payout_id)
+    assert (bank.row(payout_id).state, bank.money(seller), bank.notices(seller)) == ("pending", UNDER_WAY, [])
+
+
 def test_a_payout_that_does_not_exist(bank: Bank) -> None:
     with pytest.raises(PermanentFailure, match="there is no payout 7"):
         bank.send(7)
