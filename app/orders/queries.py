@@ -183,11 +183,14 @@ def detail_out(row: Row[Any], *, role: Role) -> OrderDetailOut:
         .where(OrderEventRecord.order_id == row.id)
         .order_by(OrderEventRecord.sequence)
     )
-    pictures = rows(
-        select(EvidencePicture.__table__).where(EvidencePicture.order_id == row.id).order_by(EvidencePicture.id)
-    )
-    requests = rows(select(RefundRequest.__table__).where(RefundRequest.order_id == row.id).order_by(RefundRequest.id))
-    disputes = rows(select(Dispute.__table__).where(Dispute.order_id == row.id).order_by(Dispute.id))
+    pictures: Sequence[Row[Any]] = ()
+    requests: Sequence[Row[Any]] = ()
+    disputes: Sequence[Row[Any]] = ()
+    if row.refund_count:  # before the first request there is nothing to dispute, and nothing to prove
+        pictures, requests, disputes = (
+            rows(select(table.__table__).where(table.order_id == row.id).order_by(table.id))
+            for table in (EvidencePicture, RefundRequest, Dispute)
+        )
     payments = rows(
         select(Payment.__table__, Refund.state.label("refund_state"), Refund.reason.label("refund_reason"))
         .outerjoin(Refund, Refund.payment_id == Payment.id)

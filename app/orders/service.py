@@ -22,7 +22,7 @@ from app.orders.hoarding import check_hoarding
 from app.orders.lifecycle import may_hide
 from app.orders.models import Direction, Dispute, Order, RefundRequest, Waybill
 from app.orders.queries import facts_of, role_of
-from app.orders.transitions import advance, begin_order, lock_order, new_handover_code, standing
+from app.orders.transitions import Deed, advance, begin_order, fire, lock_order, new_handover_code, standing
 from statemachine import GoodStatus, OrderEvent, OrderPhase, Role, TradeMode, order_flow
 
 _PAID: Final = OrderPhase(2, 6)
@@ -88,9 +88,10 @@ def cancel_order(*, actor_id: int, order_id: int) -> None:
             with detached():
                 close_open_trade(order_id=order_id)
         with transaction() as session, session.begin_nested() as locked:
-            lock_order(session, order_id)
-            if open_attempt(session, order_id) is None or not _may_cancel(actor_id=actor_id, order_id=order_id):
-                advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.CANCEL)
+            good, order = lock_order(session, order_id)
+            if open_attempt(session, order_id) is None or not _allows_cancelling(order, actor_id):
+                deed = Deed(event=OrderEvent.CANCEL, role=role_of(order, actor_id), actor_id=actor_id)
+                fire(session, good, order, deed)
                 return
             # The buyer went to the cashier again in between: that trade has to be closed too. Inside a request's own
             # transaction the locks would outlive this block, and closing would wait for them.
@@ -100,7 +101,12 @@ def cancel_order(*, actor_id: int, order_id: int) -> None:
 
 def _may_cancel(*, actor_id: int, order_id: int) -> bool:
     order = row_or_none(select(Order.__table__).where(Order.id == order_id))
-    if order is None or actor_id not in (order.buyer_id, order.seller_id):
+    return order is not None and _allows_cancelling(order, actor_id)
+
+
+def _allows_cancelling(order: Any, actor_id: int) -> bool:
+    """Whether the machine lets `actor_id` cancel the order (or row of one)."""
+    if actor_id not in (order.buyer_id, order.seller_id):
         return False
     phase = OrderPhase(order.bill_status, order.order_status, order.closed)
     return OrderEvent.CANCEL in order_flow.allowed(phase, role_of(order, actor_id), facts_of(order))
