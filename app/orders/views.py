@@ -235,7 +235,14 @@ def approve_refund(*, actor: Actor, order_id: int) -> OrderOut:
 )
 def dispute(*, actor: Actor, order_id: int, body: DisputeIn, files: list[FileStorage]) -> OrderOut:
     """Either side calls staff; the clocks of the refund stop."""
-    _raise_dispute(actor=actor, order_id=order_id, event=OrderEvent.DISPUTE, body=body, files=files)
+    service.raise_dispute(
+        actor_id=actor.id,
+        order_id=order_id,
+        event=OrderEvent.DISPUTE,
+        reason=body.reason,
+        description=body.description,
+        uploads=[file.stream for file in files],
+    )
     return queries.order_of(user_id=actor.id, order_id=order_id)
 
 
@@ -250,21 +257,15 @@ def dispute(*, actor: Actor, order_id: int, body: DisputeIn, files: list[FileSto
 )
 def contest_return(*, actor: Actor, order_id: int, body: DisputeIn, files: list[FileStorage]) -> OrderOut:
     """The seller contests the parcel that came back; staff decide."""
-    _raise_dispute(actor=actor, order_id=order_id, event=OrderEvent.CONTEST_RETURN, body=body, files=files)
-    return queries.order_of(user_id=actor.id, order_id=order_id)
-
-
-def _raise_dispute(
-    *, actor: Actor, order_id: int, event: OrderEvent, body: DisputeIn, files: list[FileStorage]
-) -> None:
     service.raise_dispute(
         actor_id=actor.id,
         order_id=order_id,
-        event=event,
+        event=OrderEvent.CONTEST_RETURN,
         reason=body.reason,
         description=body.description,
         uploads=[file.stream for file in files],
     )
+    return queries.order_of(user_id=actor.id, order_id=order_id)
 
 
 @api.post(
