@@ -10,29 +10,20 @@ Rate limits are on, as in production; only that of search is raised.
 """
 
 import argparse
-import http.client
-import os
-import signal
-import socket
 import statistics
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote
 
 import flask_migrate
-import psycopg
 from flask import Flask
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from sqlalchemy import make_url
 
 from app.extensions import db
 from app.factory import build_app
@@ -40,14 +31,11 @@ from app.search.service import rebuild
 from app.web.lifecycle import register_sql_counting
 from benchmarks import bare, market
 from benchmarks.load import Round, drive, get
+from benchmarks.servers import prepared, serving
 from config import Settings, load_settings
-from supervisor import children
-from supervisor.market import temporary_engines
-from supervisor.options import PROJECT, read_options
 
 _BARE_JSON, _BARE_ROW = "bare Flask, JSON", "bare Flask-SQLAlchemy, one row"
 _DIFFERENT_GOODS = 500
-_START_SECONDS = 60.0
 _WARM_UP_SECONDS = 1.0
 
 
@@ -93,8 +81,8 @@ def _measure(arguments: argparse.Namespace, environ: Mapping[str, str], folder: 
     statements = _count_statements(ours, settings, subjects)
     with ExitStack() as stack:
         ports = {
-            True: stack.enter_context(_serving("benchmarks.bare:create_app", "/json", arguments, env, folder)),
-            False: stack.enter_context(_serving("app:create_app", "/healthz", arguments, env, folder)),
+            True: stack.enter_context(serving("benchmarks.bare:create_app", "/json", arguments, env, folder)),
+            False: stack.enter_context(serving("app:create_app", "/healthz", arguments, env, folder)),
         }
 
         def load(subject: Subject, seconds: float) -> Round:
@@ -131,51 +119,6 @@ def _count_statements(ours: Flask, settings: Settings, subjects: Sequence[Subjec
     return counts
 
 
-@contextmanager
-def _serving(
-    factory: str, alive: str, arguments: argparse.Namespace, env: Mapping[str, str], folder: Path
-) -> Iterator[int]:
-    """Serve the application that `factory` makes until the block is left; yields the port."""
-    name = factory.partition(":")[0]
-    port = _free_port()
-    metrics = folder / f"{name}-metrics"
-    metrics.mkdir()
-    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--workers", str(arguments.workers)]
-    command += ["--blocking-threads", str(arguments.threads), factory]
-    with (folder / f"{name}.log").open("wb") as log:
-        process = children.spawn(
-            command, env={**env, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}, cwd=PROJECT, output=log
-        )
-        try:
-            _wait_until_it_answers(process, port, alive, Path(log.name))
-            yield port
-        finally:
-            process.terminate()
-            children.end(children.in_session(process.pid), children.TERM_THEN_KILL)
-            process.wait()
-
-
-def _wait_until_it_answers(process: "subprocess.Popen[bytes]", port: int, path: str, log: Path) -> None:
-    until = time.monotonic() + _START_SECONDS
-    while time.monotonic() < until and process.poll() is None:
-        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5.0)) as connection:
-            try:
-                connection.request("GET", path)
-                if connection.getresponse().status == HTTPStatus.OK:
-                    return
-            except OSError:
-                time.sleep(0.05)
-    raise RuntimeError(f"the server did not start:\n{log.read_text(errors='replace')[-4000:]}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def _table(rounds: Sequence[Mapping[str, Round]], statements: Mapping[str, str]) -> Table:
     table = Table(caption=f"medians of {len(rounds)} rounds; ratios of requests/s, taken within each round")
     table.add_column("")
@@ -199,20 +142,6 @@ def _table(rounds: Sequence[Mapping[str, Round]], statements: Mapping[str, str])
     return table
 
 
-@contextmanager
-def _own_database(url: str) -> Iterator[str]:
-    """A new database on the server of `url`, dropped afterwards; yields its URL."""
-    server = make_url(url)
-    name = f"saltfish_bench_{os.getpid()}"
-    libpq = server.set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(libpq, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        try:
-            yield server.set(database=name).render_as_string(hide_password=False)
-        finally:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.http", description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
@@ -228,14 +157,7 @@ def _arguments() -> argparse.Namespace:
 def main() -> None:
     """Measure, print the table, leave nothing behind."""
     arguments = _arguments()
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # as Ctrl-C: everything below is undone
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="saltfish-bench-")))
-        environ = dict(os.environ)
-        options = read_options(environ)
-        if not (options.database_url and options.redis_url):
-            environ |= stack.enter_context(temporary_engines(options))
-        environ["DATABASE_URL"] = stack.enter_context(_own_database(environ["DATABASE_URL"]))
+    with prepared() as (environ, folder):
         table = _measure(arguments, environ, folder)
         Console(width=None if sys.stdout.isatty() else 110).print(table)
 

@@ -8,10 +8,11 @@ import re
 import selectors
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import cycle
+from typing import NamedTuple
 
 _ANSWER_SECONDS = 10.0
 _READ_BYTES = 256 * 1024
@@ -31,19 +32,32 @@ class Round:
     p99: float
 
 
-@dataclass(slots=True)
+class Exchange(NamedTuple):
+    """A request as it goes over the wire, and the HTTP status that is the right answer to it."""
+
+    request: bytes
+    status: int = 200
+
+
+Visit = Generator[Exchange, bytes, None]
+"""Requests that follow from each other: each is sent the body of the answer to the one before."""
+
+
+@dataclass(slots=True, eq=False)
 class _Connection:
     socket: socket.socket
     sent_at: float = 0.0
     received: bytes = field(default=b"")
+    right: bytes = b"HTTP/1.1 200 "
 
-    def send(self, request: bytes) -> None:
+    def send(self, request: bytes, status: int = 200) -> None:
         self.received = b""
+        self.right = b"HTTP/1.1 %d " % status
         self.sent_at = time.perf_counter()
         self.socket.sendall(request)
 
     def receive(self) -> bool:
-        """Take what has come; whether the answer is whole. Raises `LoadError` for any answer but 200."""
+        """Take what has come; whether the answer is whole. Raises `LoadError` where it has another status."""
         chunk = self.socket.recv(_READ_BYTES)
         if not chunk:
             raise LoadError(f"the server closed a connection after {self.received[:300]!r}")
@@ -52,15 +66,27 @@ class _Connection:
         if not border:
             return False
         length = _LENGTH.search(head + b"\r\n")
-        if length is None or not head.startswith(b"HTTP/1.1 200 "):
+        if length is None or not head.startswith(self.right):
             raise LoadError(f"unexpected answer: {self.received[:300]!r}")
         return len(body) >= int(length[1])
+
+    @property
+    def body(self) -> bytes:
+        """Of the whole answer."""
+        return self.received.partition(b"\r\n\r\n")[2]
 
 
 def get(path: str, *, token: str | None = None) -> bytes:
     """A GET request as it goes over the wire."""
     authorization = f"Authorization: Bearer {token}\r\n" if token else ""
     return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\n{authorization}\r\n".encode("ascii")
+
+
+def post(path: str, *, headers: Mapping[str, str], body: bytes) -> bytes:
+    """A POST request as it goes over the wire."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\n{lines}Content-Length: {len(body)}\r\n\r\n"
+    return head.encode("ascii") + body
 
 
 def drive(port: int, requests: Sequence[bytes], *, connections: int, seconds: float) -> Round:
@@ -71,12 +97,28 @@ def drive(port: int, requests: Sequence[bytes], *, connections: int, seconds: fl
     with ExitStack() as stack:
         selector = stack.enter_context(selectors.DefaultSelector())
         latencies = _drive(selector, list(_connect(stack, selector, port, connections)), cycle(requests), seconds)
-    latencies.sort()
     if not latencies:
         raise LoadError(f"no answer within {seconds} s")
-    return Round(
-        rate=len(latencies) / seconds, p50=1000 * _quantile(latencies, 0.50), p99=1000 * _quantile(latencies, 0.99)
-    )
+    return round_of(latencies, seconds=seconds)
+
+
+def drive_visits(port: int, visits: Iterable[Visit], *, connections: int) -> Round:
+    """Make all `visits`, `connections` of them at a time, against a local port; what is counted are whole visits.
+
+    Raises `LoadError` as `drive`, with the status that each request names.
+    """
+    with ExitStack() as stack:
+        selector = stack.enter_context(selectors.DefaultSelector())
+        opened = list(_connect(stack, selector, port, connections))
+        started = time.perf_counter()
+        latencies = _make_visits(selector, opened, iter(visits))
+        return round_of(latencies, seconds=time.perf_counter() - started)
+
+
+def round_of(latencies: list[float], *, seconds: float) -> Round:
+    """What so many seconds with answers after `latencies` (seconds, at least one) gave."""
+    ordered = sorted(latencies)
+    return Round(rate=len(ordered) / seconds, p50=1000 * _quantile(ordered, 0.50), p99=1000 * _quantile(ordered, 0.99))
 
 
 def _connect(stack: ExitStack, selector: selectors.BaseSelector, port: int, connections: int) -> Iterator[_Connection]:
@@ -112,6 +154,40 @@ def _drive(
                 connection.send(next(requests))
             else:  # nothing is left under way that would burden the next round
                 busy -= 1
+    return latencies
+
+
+def _make_visits(
+    selector: selectors.BaseSelector, connections: list[_Connection], visits: Iterator[Visit]
+) -> list[float]:
+    latencies: list[float] = []
+    under_way: dict[_Connection, tuple[Visit, float]] = {}
+
+    def begin(connection: _Connection) -> None:
+        visit = next(visits, None)
+        if visit is not None:
+            connection.send(*next(visit))
+            under_way[connection] = visit, connection.sent_at
+
+    for connection in connections:
+        begin(connection)
+    while under_way:
+        ready = selector.select(_ANSWER_SECONDS)
+        if not ready:
+            raise LoadError(f"no answer for {_ANSWER_SECONDS} s")
+        for key, _ in ready:
+            connection = key.data
+            if not connection.receive():
+                continue
+            visit, begun_at = under_way[connection]
+            try:
+                following = visit.send(connection.body)
+            except StopIteration:
+                latencies.append(time.perf_counter() - begun_at)
+                del under_way[connection]
+                begin(connection)
+            else:
+                connection.send(*following)
     return latencies
 
 

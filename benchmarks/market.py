@@ -1,6 +1,7 @@
 """A market to measure on: written as rows, because releasing thousands of goods through the services takes minutes."""
 
 import random
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,14 +11,16 @@ from typing import Any, Final
 from flask_jwt_extended import create_access_token
 from sqlalchemy import Connection, insert
 
-from app.accounts.models import User
+from app.accounts.models import Address, User
 from app.clock import utcnow
 from app.extensions import db
 from app.goods.models import Category, Good, Picture
+from app.ledger.models import SLOTS, USER_KINDS, AccountKind, LedgerAccount
 from app.orders.models import Order
 from statemachine import ORDER, GoodStatus, TradeMode
 
 _SELLERS = 50
+_BUYERS = 64
 _PICTURES_PER_GOOD = 3
 _TOKEN_LIFETIME = timedelta(hours=6)
 
@@ -35,6 +38,24 @@ _THINGS: Final[dict[Category, tuple[str, ...]]] = {
 }
 QUERIES: Final = ("iphone 13", "耳机", "连衣裙", "书桌", "自行车", "吉他 九成新", "手机", "显示器 27 寸", "键盘")
 """What people look for; every one has hits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trader:
+    """A user who is logged in and has an address."""
+
+    user_id: int
+    token: str
+    address_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """A good on sale, whose it is, and who is going to buy it."""
+
+    good_id: int
+    seller: Trader
+    buyer: Trader
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +98,58 @@ def fill(*, goods: int, orders: int) -> Market:
                 )
             ],
         )
-    token = create_access_token(
-        identity=str(buyer_id), additional_claims={"session": "benchmark"}, expires_delta=_TOKEN_LIFETIME
-    )
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("ANALYZE")  # or autovacuum does it in the middle of a round
-    return Market(good_ids, token)
+    return Market(good_ids, _token(buyer_id))
+
+
+def fill_trades(count: int) -> list[Trade]:
+    """Write `count` goods on sale; each trade is by the next of many sellers and the next of many buyers.
+
+    The ledger has all accounts that they will need, as it has after the first days. Needs an application context.
+    """
+    chance = random.Random(count)
+    now = utcnow()
+    with db.engine.begin() as connection:
+        sellers, buyers = _traders(connection, _SELLERS, now), _traders(connection, _BUYERS, now)
+        goods = [
+            good | {"owner_id": seller.user_id, "trade_mode": TradeMode.COURIER}
+            for good, seller in zip(islice(_goods([0], chance, now), count), cycle(sellers), strict=False)
+        ]
+        good_ids = _insert(connection, Good, goods)
+        _insert(connection, Picture, [_picture(good_id, 0, now) for good_id in good_ids])
+        _insert(connection, LedgerAccount, list(_accounts(sellers)))
+    return [
+        Trade(good_id, seller, buyer)
+        for good_id, seller, buyer in zip(good_ids, cycle(sellers), cycle(buyers), strict=False)
+    ]
+
+
+def _accounts(sellers: list[Trader]) -> Iterator[dict[str, Any]]:
+    for kind in AccountKind:
+        owners = [(seller.user_id, 0) for seller in sellers] if kind in USER_KINDS else product([None], range(SLOTS))
+        for user_id, slot in owners:
+            yield {"kind": kind.value, "user_id": user_id, "slot": slot, "balance": 0}
+
+
+def _traders(connection: Connection, count: int, now: datetime) -> list[Trader]:
+    prefix = secrets.token_hex(4)
+    user_ids = _insert(connection, User, [_user(f"{prefix}{number}", now) for number in range(count)])
+    addresses = [
+        {**_ADDRESS, "user_id": user_id, "is_default": True, "created_at": now, "updated_at": now}
+        for user_id in user_ids
+    ]
+    address_ids = _insert(connection, Address, addresses)
+    return [
+        Trader(user_id, _token(user_id), address_id) for user_id, address_id in zip(user_ids, address_ids, strict=True)
+    ]
+
+
+def _token(user_id: int) -> str:
+    token: str = create_access_token(
+        identity=str(user_id), additional_claims={"session": "benchmark"}, expires_delta=_TOKEN_LIFETIME
+    )
+    return token
 
 
 def _insert(connection: Connection, model: Any, rows: list[dict[str, Any]]) -> list[int]:
@@ -90,8 +157,8 @@ def _insert(connection: Connection, model: Any, rows: list[dict[str, Any]]) -> l
     return list(connection.execute(statement, rows).scalars())
 
 
-def _user(number: int, now: datetime) -> dict[str, Any]:
-    name = f"bench{number}"
+def _user(suffix: int | str, now: datetime) -> dict[str, Any]:
+    name = f"bench{suffix}"
     return {
         "username": name,
         "username_key": name,

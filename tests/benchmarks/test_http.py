@@ -7,16 +7,16 @@ import sys
 import psycopg
 from sqlalchemy import make_url
 
+from tests.benchmarks.tables import cells
 from tests.live import PROJECT
 
 COLUMNS = ("requests/s", "p50 ms", "p99 ms", "SQL", "× bare JSON", "× bare row")
 
 
 def _table(printed: str) -> dict[str, dict[str, float]]:
-    lines = [[cell.strip() for cell in line.strip("│┃ ").split("│")] for line in printed.splitlines() if "│" in line]
     return {
-        name: dict(zip(COLUMNS, (float(cell.replace(",", "")) for cell in cells), strict=True))
-        for name, *cells in lines
+        name: dict(zip(COLUMNS, (float(cell.replace(",", "")) for cell in row), strict=True))
+        for name, *row in cells(printed)
     }
 
 

@@ -1,0 +1,289 @@
+"""`python -m benchmarks.orders`: whole orders, from purchase to accepted return, beside the same SQL without us.
+
+Three subjects on one database: ours over HTTP; a bare Flask that runs the same SQL under the same server with as many
+workers and threads; and that SQL alone, in a loop over psycopg in as many processes and threads. Rounds are interleaved
+as in `benchmarks.http`, and so are ratios taken. All rows are real: after a run the ledger's audit finds nothing.
+
+Ours checks and makes RSA signatures, two per order, which the others do not; what that costs is said below the table.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from itertools import chain, islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qsl
+
+import flask_migrate
+from flask import Flask
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from app.clock import utcnow
+from app.extensions import db
+from app.factory import build_app
+from app.ledger.audit import audit
+from app.money.gateway import gateway
+from app.money.sandbox import keys
+from benchmarks.bare_orders import BareOrders
+from benchmarks.lifecycle import Notification, lifecycle, notifications
+from benchmarks.load import Exchange, Round, Visit, drive_visits, post, round_of
+from benchmarks.market import Trade, fill_trades
+from benchmarks.servers import prepared, serving
+from config import Settings, load_settings
+
+_OURS, _FLASK, _LOOP = "Saltfish", "bare Flask, same SQL", "psycopg, same SQL"
+_SUBJECTS: Final = (_LOOP, _FLASK, _OURS)
+_WARM_UP: Final = 16
+_COUNTED: Final = 3
+_SIGNATURES: Final = 50
+
+
+def _measure(arguments: argparse.Namespace, environ: Mapping[str, str], folder: Path) -> tuple[Table, list[str]]:
+    keys.create_keys(folder / "keys")
+    env = {
+        **environ,
+        "SALTFISH_ENV": "development",
+        "INSTANCE_PATH": str(folder),
+        "ALIPAY_APP_PRIVATE_KEY_PATH": str(folder / "keys" / keys.APP_PRIVATE),
+        "ALIPAY_PUBLIC_KEY_PATH": str(folder / "keys" / keys.GATEWAY_PUBLIC),
+        "LOG_LEVEL": "INFO",
+        "RATE_LIMITS_ENABLED": "1",
+        "RATE_LIMIT_NOTIFY": "1000000000 per minute",
+        "JWT_SECRET_KEY": "secret-key-of-the-benchmark-0123456789",
+    }
+    settings = load_settings(env)
+    notification = notifications(folder / "keys")
+    ours = build_app(replace(settings, sql_count_header=True, log_level="WARNING"))
+    rounds = arguments.rounds * len(arguments.clients) * arguments.orders
+    with ours.app_context():
+        flask_migrate.upgrade()
+        trades = iter(fill_trades(len(_SUBJECTS) * (rounds + len(arguments.clients) * _WARM_UP) + 2 * _COUNTED))
+        signatures = _signature_milliseconds(notification)
+    statements = _count_statements(ours, settings, trades, notification)
+    with ExitStack() as stack:
+        ports = {
+            _FLASK: stack.enter_context(serving("benchmarks.bare_orders:create_app", "/alive", arguments, env, folder)),
+            _OURS: stack.enter_context(serving("app:create_app", "/healthz", arguments, env, folder)),
+        }
+        loop = _Loop(
+            stack, settings.database_url, folder / "keys", workers=arguments.workers, threads=arguments.threads
+        )
+
+        def load(name: str, clients: int, orders: int) -> Round:
+            chosen = list(islice(trades, orders))
+            if name == _LOOP:
+                return loop.drive(chosen, clients=clients)
+            visits = (_on_the_wire(trade, notification) for trade in chosen)
+            return drive_visits(ports[name], visits, connections=clients)
+
+        results: dict[int, list[dict[str, Round]]] = {clients: [] for clients in arguments.clients}
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("measuring", total=arguments.rounds * len(results) * len(_SUBJECTS))
+            for clients in results:
+                for name in _SUBJECTS:
+                    load(name, clients, _WARM_UP)
+            for _ in range(arguments.rounds):
+                for clients, rounds_of in results.items():
+                    rounds_of.append({})
+                    for name in _SUBJECTS:
+                        rounds_of[-1][name] = load(name, clients, arguments.orders)
+                        progress.advance(task)
+    with ours.app_context():
+        differences = [str(each) for each in audit()]
+        db.engine.dispose()
+    return _table(results, statements, signatures), differences
+
+
+def _on_the_wire(trade: Trade, notification: Notification) -> Visit:
+    visit = lifecycle(trade, notification)
+    call = next(visit)
+    while True:
+        answer = yield Exchange(post(call.path, headers=call.headers, body=call.body), int(call.expected))
+        try:
+            call = visit.send(answer)
+        except StopIteration:
+            return
+
+
+def _signature_milliseconds(notification: Notification) -> float:
+    """CPU time of what ours does with RSA for one order: sign the way to the cashier, check what the gateway tells."""
+    form = dict(parse_qsl(notification("20261122000000000000000", 100).decode()))
+    started = time.process_time()
+    for _ in range(_SIGNATURES):
+        gateway().page_pay_url(
+            out_trade_no="1", amount_fen=100, subject="相机", notify_url="", return_url="", expires_at=utcnow()
+        )
+        gateway().read_notification(form)
+    return 1000 * (time.process_time() - started) / _SIGNATURES
+
+
+def _count_statements(
+    ours: Flask, settings: Settings, trades: Iterator[Trade], notification: Notification
+) -> dict[str, str]:
+    """SQL statements of one lifecycle, those of BEGIN and COMMIT apart."""
+    bare = BareOrders(settings.database_url)
+    counts: dict[str, set[int]] = {_OURS: set(), _LOOP: set()}
+    for trade in islice(trades, _COUNTED):
+        before = bare.statements
+        run_bare(bare, trade, notification)
+        counts[_LOOP].add(bare.statements - before)
+    for trade in islice(trades, _COUNTED):
+        counts[_OURS].add(_statements_of_ours(ours, trade, notification))
+    bare.close()
+    texts = {name: "–".join(str(each) for each in sorted({min(seen), max(seen)})) for name, seen in counts.items()}
+    return {**texts, _FLASK: texts[_LOOP]}
+
+
+def _statements_of_ours(ours: Flask, trade: Trade, notification: Notification) -> int:
+    client, sent = ours.test_client(), 0
+    visit = lifecycle(trade, notification)
+    call = next(visit)
+    while True:
+        answer = client.post(call.path, data=call.body, headers=call.headers)
+        assert answer.status_code == call.expected, answer.text
+        sent += int(answer.headers["X-SQL-Statements"])
+        try:
+            call = visit.send(answer.data)
+        except StopIteration:
+            return sent
+
+
+def run_bare(bare: BareOrders, trade: Trade, notification: Notification) -> None:
+    """A lifecycle as plain calls: what the requests of `lifecycle` say, without the requests."""
+    buyer, seller = trade.buyer, trade.seller
+    order = bare.buy(buyer_id=buyer.user_id, good_id=trade.good_id, address_id=buyer.address_id)
+    order_id = order["id"]
+    bare.checkout(order_id=order_id)
+    bare.pay(fields=dict(parse_qsl(notification(order["order_no"], order["amount"]).decode())))
+    parcel = {"company": "顺丰速运", "tracking_no": f"SF{order_id:012d}"}
+    bare.ship(seller_id=seller.user_id, order_id=order_id, address_id=seller.address_id, **parcel)
+    bare.receive(buyer_id=buyer.user_id, order_id=order_id)
+    bare.request_refund(buyer_id=buyer.user_id, order_id=order_id, reason="与描述不符", description="成色差。")
+    bare.send_back(buyer_id=buyer.user_id, order_id=order_id, freight=1200, **parcel)
+    bare.accept_return(seller_id=seller.user_id, order_id=order_id)
+
+
+_kept: dict[str, list[BareOrders]] = {}
+"""Of this process: the connections that it has opened to a database."""
+
+
+def _run_share(
+    database_url: str, keys_folder: Path, trades: Sequence[Trade], threads: int
+) -> tuple[list[float], float, float]:
+    """Lifecycles in `threads` threads of this process: the seconds of each, and when the first began and all ended."""
+    kept = _kept.setdefault(database_url, [])
+    kept += [BareOrders(database_url) for _ in range(threads - len(kept))]
+    notification = notifications(keys_folder)
+    waiting = iter(trades)
+    latencies: list[float] = []
+
+    def work(bare: BareOrders) -> None:
+        for trade in waiting:
+            begun_at = time.perf_counter()
+            run_bare(bare, trade, notification)
+            latencies.append(time.perf_counter() - begun_at)
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(work, kept[:threads]):
+            pass
+    return latencies, started, time.perf_counter()
+
+
+def _close_kept() -> None:
+    for bare in chain.from_iterable(_kept.values()):
+        bare.close()
+
+
+class _Loop:
+    """`BareOrders` in processes and threads like the servers'; they keep their connections, as those do."""
+
+    def __init__(self, stack: ExitStack, database_url: str, keys_folder: Path, *, workers: int, threads: int) -> None:
+        self._run = partial(_run_share, database_url, keys_folder)
+        self._threads = threads
+        spawn = get_context("spawn")  # nothing of this process is to be found in those
+        self._workers = [stack.enter_context(ProcessPoolExecutor(1, mp_context=spawn)) for _ in range(workers)]
+        stack.callback(self._close)
+
+    def drive(self, trades: Sequence[Trade], *, clients: int) -> Round:
+        """Run one lifecycle of each trade, as many at a time as the servers would work on for so many clients."""
+        at_once = min(clients, len(self._workers) * self._threads)
+        workers = self._workers[:at_once]
+        shares = [
+            worker.submit(
+                self._run, trades[number :: len(workers)], at_once // len(workers) + (number < at_once % len(workers))
+            )
+            for number, worker in enumerate(workers)
+        ]
+        latencies, started, ended = zip(*(share.result() for share in shares), strict=True)
+        # The clock is the machine's: moments of different processes can be compared.
+        return round_of(list(chain.from_iterable(latencies)), seconds=max(ended) - min(started))
+
+    def _close(self) -> None:
+        for worker in self._workers:
+            worker.submit(_close_kept).result()
+
+
+def _table(
+    results: Mapping[int, Sequence[Mapping[str, Round]]], statements: Mapping[str, str], signatures: float
+) -> Table:
+    count = len(next(iter(results.values())))
+    table = Table(
+        caption=f"medians of {count} rounds; ratios of lifecycles/s, taken within each round. A lifecycle of Saltfish "
+        f"has {signatures:.1f} ms of CPU time of RSA in it, the others' none"
+    )
+    for column in ("clients", ""):
+        table.add_column(column)
+    for column in ("lifecycles/s", "p50 ms", "p99 ms", "SQL", "× psycopg", "× bare Flask"):
+        table.add_column(column, justify="right")
+    for clients, rounds in results.items():
+        for name in _SUBJECTS:
+            of_subject = [each[name] for each in rounds]
+            ratios = [
+                statistics.median(each[name].rate / each[base].rate for each in rounds) for base in (_LOOP, _FLASK)
+            ]
+            table.add_row(
+                str(clients),
+                name,
+                f"{statistics.median(each.rate for each in of_subject):,.1f}",
+                f"{statistics.median(each.p50 for each in of_subject):,.1f}",
+                f"{statistics.median(each.p99 for each in of_subject):,.1f}",
+                statements[name],
+                *(f"{ratio:.2f}" for ratio in ratios),
+            )
+        table.add_section()
+    return table
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.orders", description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--orders", type=int, default=200, help="per subject, number of clients, and round")
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--workers", type=int, default=2, help="processes per server")
+    parser.add_argument("--threads", type=int, default=4, help="per process")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure, print the table, leave nothing behind. Fails where the ledger does not add up afterwards."""
+    arguments = _arguments()
+    with prepared() as (environ, folder):
+        table, differences = _measure(arguments, environ, folder)
+        Console(width=None if sys.stdout.isatty() else 110).print(table)
+    if differences:
+        raise SystemExit("\n".join(["the ledger's audit found:", *differences]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""What every benchmark over HTTP needs around it: engines, a database of its own, servers."""
+
+import argparse
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from http import HTTPStatus
+from pathlib import Path
+
+import psycopg
+from sqlalchemy import make_url
+
+from supervisor import children
+from supervisor.market import temporary_engines
+from supervisor.options import PROJECT, read_options
+
+_START_SECONDS = 60.0
+
+
+@contextmanager
+def prepared() -> Iterator[tuple[dict[str, str], Path]]:
+    """Engines, a new database and a temporary folder; yields the environment that names the engines, and the folder.
+
+    Engines that DATABASE_URL and REDIS_URL do not name are started. Nothing is left behind, not after SIGTERM either.
+    """
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # as Ctrl-C: everything below is undone
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="saltfish-bench-")))
+        environ = dict(os.environ)
+        options = read_options(environ)
+        if not (options.database_url and options.redis_url):
+            environ |= stack.enter_context(temporary_engines(options))
+        environ["DATABASE_URL"] = stack.enter_context(_own_database(environ["DATABASE_URL"]))
+        yield environ, folder
+
+
+@contextmanager
+def serving(
+    factory: str, alive: str, arguments: argparse.Namespace, env: Mapping[str, str], folder: Path
+) -> Iterator[int]:
+    """Serve the application that `factory` makes until the block is left; yields the port."""
+    name = factory.partition(":")[0]
+    port = _free_port()
+    metrics = folder / f"{name}-metrics"
+    metrics.mkdir()
+    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--workers", str(arguments.workers)]
+    command += ["--blocking-threads", str(arguments.threads), factory]
+    with (folder / f"{name}.log").open("wb") as log:
+        process = children.spawn(
+            command, env={**env, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}, cwd=PROJECT, output=log
+        )
+        try:
+            _wait_until_it_answers(process, port, alive, Path(log.name))
+            yield port
+        finally:
+            process.terminate()
+            children.end(children.in_session(process.pid), children.TERM_THEN_KILL)
+            process.wait()
+
+
+def _wait_until_it_answers(process: "subprocess.Popen[bytes]", port: int, path: str, log: Path) -> None:
+    until = time.monotonic() + _START_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5.0)) as connection:
+            try:
+                connection.request("GET", path)
+                if connection.getresponse().status == HTTPStatus.OK:
+                    return
+            except OSError:
+                time.sleep(0.05)
+    raise RuntimeError(f"the server did not start:\n{log.read_text(errors='replace')[-4000:]}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def _own_database(url: str) -> Iterator[str]:
+    """A new database on the server of `url`, dropped afterwards; yields its URL."""
+    server = make_url(url)
+    name = f"saltfish_bench_{os.getpid()}"
+    libpq = server.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(libpq, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        try:
+            yield server.set(database=name).render_as_string(hide_password=False)
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
