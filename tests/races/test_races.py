@@ -3,10 +3,13 @@
 Two withdrawals of the last fen are in `tests.wallet.test_races`.
 """
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from app.answers import Answer
 from app.database import transaction
@@ -17,7 +20,7 @@ from app.orders.deadlines import fire_due
 from app.orders.models import Order
 from app.orders.service import cancel_order
 from statemachine import GoodStatus, OrderEvent, Role
-from tests.factories import auth_headers, make_address, make_good, make_user
+from tests.factories import assert_envelope, auth_headers, make_address, make_good, make_user
 from tests.races.steps import BELIEVED, ROUNDS, Arena, Standing, at_once
 
 PAY = (OrderEvent.PAY, Role.GATEWAY)
@@ -165,4 +168,34 @@ def test_opening_the_cashier_against_cancelling(arena: Arena, pool: ThreadPoolEx
         with arena.app.app_context(), transaction() as session:
             open_ones = select(func.count()).where(Payment.order_id == order.id, Payment.state == "open")
             assert session.execute(open_ones).scalar_one() == 0
+    arena.assert_clean()
+
+
+@pytest.mark.parametrize("key", ["keyed", None])
+def test_the_buyer_is_back_at_the_cashier_between_the_halves_of_cancelling(arena: Arena, key: str | None) -> None:
+    order = arena.opened(arena.order())
+    url = f"/api/cancel_order/{order.id}/"
+    headers = auth_headers(arena.app, order.buyer) | ({"Idempotency-Key": key} if key else {})
+
+    commits: list[Session] = []
+
+    def come_back(session: Session) -> None:
+        # The first commit is the one that notes the closed trade.
+        commits.append(session)
+        if len(commits) == 1:
+            paying = auth_headers(arena.app, order.buyer)
+            assert arena.server.call("POST", f"/order/pay/{order.id}/", headers=paying).status == 302
+
+    sqlalchemy_event.listen(Session, "after_commit", come_back)
+    began = time.monotonic()
+    try:
+        response = arena.app.test_client().post(url, headers=headers)
+    finally:
+        sqlalchemy_event.remove(Session, "after_commit", come_back)
+    # The second trade is closed too, and nobody waits for locks of his own.
+    assert_envelope(response, Answer.ORDER_CANCELLED)
+    assert time.monotonic() - began < 5
+    with arena.app.app_context(), transaction() as session:
+        states = session.scalars(select(Payment.state).order_by(Payment.attempt)).all()
+    assert (arena.standing(order).phase, states) == ((1, 6, True), ["closed", "closed"])
     arena.assert_clean()

@@ -231,7 +231,7 @@ def _effects(diary: Diary) -> Iterator[str]:
     for event in sorted({*done, *diary.steps}):
         if done[event] != diary.steps[event]:
             yield f"{event}: clients were told of {diary.steps[event]} successes, the histories have {done[event]}"
-    decided, recorded = sum(count for event, count in done.items() if event.startswith("resolve_"))
+    decided = sum(count for event, count in done.items() if event.startswith("resolve_"))
     recorded = int(rows(text("SELECT count(*) FROM staff_actions WHERE action LIKE 'resolve_%'"))[0][0])
     if decided != recorded:
         yield f"staff decided {decided} disputes, {recorded} of them are recorded"
