@@ -851,9 +851,7 @@ def _way_to(goal: Row, mode: int) -> list[tuple[Row, str]]:
         if (at, disputed) == (goal.source, wants_dispute):
             return ways[at, disputed]
         for row in ROWS:
-            fits = not row.guards & {"courier" if mode == 6 else "face"} and not (
-                disputed and "undisputed" in row.guards
-            )
+            refused = {"courier" if mode == 6 else "face", *(["undisputed"] if disputed else [])}
             after = (row.target, row.event in ("dispute", "contest_return"))
             if row.source == at and not row.guards & refused and row.by != ("staff",) and after not in ways:
                 ways[after] = [*ways[at, disputed], (row, row.by[0])]
