@@ -47,7 +47,7 @@ from app.orders.schemas import (
     RefundRequestOut,
     WaybillOut,
 )
-from statemachine import ORDER, OrderFacts, OrderPhase, Role
+from statemachine import ORDER, BillStatus, OrderFacts, OrderPhase, Role
 from statemachine.good import TRADE_TEXT
 from statemachine.order import BILL_TEXT, ORDER_TEXT
 
@@ -305,7 +305,8 @@ def order_out(row: Row[Any], *, role: Role) -> OrderOut:
             order_id=row.id, phase=phase, deadline_at=row.deadline_at, role=role, facts=facts, hidden=hidden
         ),
         "deadline": deadline(phase=phase, deadline_at=row.deadline_at, facts=facts),
-        "address": row.address,
+        # Where a buyer lives is a seller's business once there is something to ship.
+        "address": None if role is Role.SELLER and phase.bill == BillStatus.UNPAID else row.address,
         "delivery": _waybill(row, "delivery"),
         "return_delivery": _waybill(row, "return"),
         "refund": _refund(row),

@@ -20,6 +20,7 @@ from tests.factories import (
     Made,
     assert_envelope,
     auth_headers,
+    lead_order,
     make_address,
     make_good,
     make_order,
@@ -230,3 +231,20 @@ def test_the_database_refuses_a_second_open_order(app: Flask, clean: None) -> No
         make_order(app, good, buyer, phase=OrderPhase(1, 7))
     with pytest.raises(Exception, match="ck_orders_phase_legal"):
         make_order(app, good, buyer, phase=OrderPhase(2, 6, True))
+
+
+def test_a_seller_learns_the_address_with_the_payment(app: Flask, client: FlaskClient) -> None:
+    seller, buyer = make_user(app), make_user(app)
+
+    def shown_to(user: Made, order: Made) -> Any:
+        response = client.get(f"/api/order/{order.id}/", headers=auth_headers(app, user))
+        return assert_envelope(response, Answer.ORDER_FOUND)["address"]
+
+    unpaid = lead_order(app, make_good(app, seller), buyer)
+    assert (shown_to(buyer, unpaid), shown_to(seller, unpaid)) == (SNAPSHOT, None)
+    cancelled = lead_order(app, make_good(app, seller), buyer, phase=OrderPhase(1, 6, True))
+    assert (shown_to(buyer, cancelled), shown_to(seller, cancelled)) == (SNAPSHOT, None)
+    sold = client.get("/api/sell_order/", headers=auth_headers(app, seller))
+    assert [each["address"] for each in assert_envelope(sold, Answer.ORDER_FOUND)["items"]] == [None, None]
+    paid = lead_order(app, make_good(app, seller), buyer, phase=OrderPhase(2, 6))
+    assert (shown_to(buyer, paid), shown_to(seller, paid)) == (SNAPSHOT, SNAPSHOT)
