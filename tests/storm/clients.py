@@ -316,7 +316,7 @@ class Client(threading.Thread):
             self.diary.replayed += reply.headers.get("idempotency-replayed") == "true"
         if reply.status >= 500:
             with self.diary.lock:
-                self.diary.wrong.append(f"{method} {path}: {reply.status} {reply.content[:300]!r}")
+                self.diary.wrong.append(f"{method} {path}: {_start(reply)}")
         elif method == "POST" and reply.status != 302 and self.dice.random() < 0.05:
             self._send_again(path, body, headers, reply)
         return reply
@@ -333,7 +333,11 @@ class Client(threading.Thread):
             same = (again.status, again.content) == (first.status, first.content)
             if not same and not (again.status == 409 and again.body["msg"] == Answer.REQUEST_RUNNING.msg):
                 with self.diary.lock:
-                    self.diary.wrong.append(f"POST {path} again: {first.content[:200]!r}, then {again.content[:200]!r}")
+                    self.diary.wrong.append(f"POST {path} again: {_start(first)}, then {_start(again)}")
+
+
+def _start(reply: Reply) -> str:
+    return f"{reply.status} {reply.content[:300].decode(errors='replace')}"
 
 
 def _request(port: int, method: str, path: str, body: dict[str, Any] | None, headers: dict[str, str]) -> Reply:
