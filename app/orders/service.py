@@ -156,14 +156,16 @@ def hand_over(*, actor_id: int, order_id: int, code: str) -> None:
         raise Refused(Answer.FORBIDDEN)
     phase = OrderPhase(order.bill_status, order.order_status, order.closed)
     asked = phase == _PAID and order.handover_code is not None
-    if asked:
-        _try_handover_code(order_id, code)
+    is_right = asked and _try_handover_code(order_id, code)
     with transaction() as session:
-        advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.RECEIVE, handover_code_ok=asked)
+        advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.RECEIVE, handover_code_ok=is_right)
 
 
-def _try_handover_code(order_id: int, code: str) -> None:
-    """Refuse a wrong code. Each try is counted at once, whatever becomes of the request around it."""
+def _try_handover_code(order_id: int, code: str) -> bool:
+    """Refuse a wrong code; False where there is none any more, because somebody was faster.
+
+    Each try is counted at once, whatever becomes of the request around it.
+    """
     tries = int(current_app.extensions["saltfish.settings"].handover_tries)
     with outside() as connection:
         tried = connection.execute(
@@ -172,10 +174,13 @@ def _try_handover_code(order_id: int, code: str) -> None:
             .values(handover_tries=Order.handover_tries + 1)
             .returning(Order.handover_code, Order.handover_tries)
         ).one_or_none()
-    if tried is None:
-        raise Refused(Answer.HANDOVER_LOCKED)
+        if tried is None:
+            if connection.scalar(select(Order.handover_code).where(Order.id == order_id)) is None:
+                return False
+            raise Refused(Answer.HANDOVER_LOCKED)
     if not secrets.compare_digest(tried.handover_code, code):
         raise Refused(Answer.HANDOVER_CODE_WRONG, data={"tries_left": tries - tried.handover_tries})
+    return True
 
 
 def renew_handover_code(*, actor_id: int, order_id: int) -> None:
