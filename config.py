@@ -440,6 +440,10 @@ class Settings:
     webhook_timeout: int = _setting(
         "WEBHOOK_TIMEOUT", 10, "seconds a receiver may take to answer, at most 60", _webhook_timeout
     )
+    # Outbox
+    outbox_lease: int = _setting(
+        "OUTBOX_LEASE", 120, "seconds until work whose worker was killed is given out again", _positive
+    )
     # Search
     search_index_path: Path = _setting(
         "SEARCH_INDEX_PATH", PROJECT_ROOT / "instance" / "search", "folder of the Whoosh index, on a local disk", _path
@@ -526,6 +530,9 @@ def _inconsistencies(settings: Settings, *, given: set[str]) -> list[str]:
         problems.append("ALIPAY_APP_CERT_PATH and ALIPAY_ROOT_CERT_PATH: are set together, or neither")
     if settings.webhook_url and not settings.webhook_secret:
         problems.append("WEBHOOK_SECRET: is required where WEBHOOK_URL is set")
+    if settings.outbox_lease < 4 * settings.alipay_timeout:
+        # A job asks the gateway twice at most and ends with three quarters of its lease: no two work on one message.
+        problems.append("OUTBOX_LEASE: must be at least four times ALIPAY_TIMEOUT")
     if len(settings.jwt_secret_key) < 32:
         problems.append("JWT_SECRET_KEY: must have at least 32 characters")
     return problems

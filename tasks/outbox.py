@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
+from flask import current_app
 
 from app.database import transaction
 from app.outbox import OutboxMessage, PermanentFailure, Topic, begin, done, failed
@@ -20,22 +21,15 @@ class Work:
     """How messages of one topic are worked.
 
     `run(subject_id)` does the work, outside any transaction; it may be run twice. It is tried `max_attempts` times,
-    `first_wait` seconds after the first failure, twice as long after each further one, at most `longest_wait`. A
-    message comes again `lease` seconds after somebody who never reported back was given it; the job itself is ended
-    before. At most `in_flight` are given out at a time, so that one slow receiver cannot fill the queue.
+    `first_wait` seconds after the first failure, twice as long after each further one, at most `longest_wait`. At most
+    `in_flight` are given out at a time, so that one slow receiver cannot fill the queue.
     """
 
     run: Callable[[int], None]
     max_attempts: int
     first_wait: int
     longest_wait: int = 3600
-    lease: int = 120
     in_flight: int = 50
-
-    @property
-    def timeout(self) -> int:
-        """Seconds the job may run; what it then writes still falls into the lease."""
-        return self.lease * 3 // 4
 
     def wait_after(self, attempts: int) -> int | None:
         """Seconds until the next attempt after so many; None after the last."""
@@ -53,7 +47,18 @@ WORK: Final[dict[Topic, Work]] = {
 }
 
 
-def enqueue_message(message_id: int, topic: Topic, attempts: int) -> None:
+def lease_seconds() -> int:
+    """How long a message is given out for: it comes again then, if whoever was given it never reported back."""
+    seconds: int = current_app.extensions["saltfish.settings"].outbox_lease
+    return seconds
+
+
+def job_timeout() -> int:
+    """Seconds the job may run; what it then writes still falls into the lease."""
+    return lease_seconds() * 3 // 4
+
+
+def enqueue_message(message_id: int, attempts: int) -> None:
     """Queue the work of a leased message that has so many attempts behind it."""
     enqueue_attempt(
         QueueName.DEFAULT,
@@ -61,7 +66,7 @@ def enqueue_message(message_id: int, topic: Topic, attempts: int) -> None:
         message_id,
         attempts,
         job_id=f"outbox-{message_id}",
-        timeout=WORK[topic].timeout,
+        timeout=job_timeout(),
     )
 
 
@@ -98,7 +103,7 @@ def _begin(message_id: int, attempts: int) -> tuple[Topic, int] | None:
             failed(session, message, error="the last attempt never reported back", retry_in=None)
             log.error("outbox_message_dead", message_id=message_id, topic=topic.value, error=message.last_error)
             return None
-        return (topic, message.subject_id) if begin(message, attempt=attempts, seconds=work.lease) else None
+        return (topic, message.subject_id) if begin(message, attempt=attempts, seconds=lease_seconds()) else None
 
 
 def _note_failure(message_id: int, error: Exception, *, attempt: int) -> None:

@@ -26,7 +26,7 @@ from app.extensions import valkey
 from app.notifications.service import notify_of_steps
 from app.outbox import RELAY_HEARTBEAT_KEY, OutboxMessage, Topic, done, failed, lease, leased, take, take_heads
 from app.webhooks.service import leave_webhooks
-from tasks.outbox import WORK, Work, enqueue_message
+from tasks.outbox import WORK, Work, enqueue_message, lease_seconds
 from tasks.queues import QueueName, enqueue_singleton
 from tasks.search import drain_search_outbox
 from tasks.verification import add_good_verify_task
@@ -151,10 +151,10 @@ def _give_out(topic: Topic, work: Work) -> int:
         if limit <= 0:
             return 0
         messages = take_heads(session, topic, limit=limit)
-        lease(messages, seconds=work.lease)
+        lease(messages, seconds=lease_seconds())
         given = [(message.id, message.attempts) for message in messages]
     for message_id, attempts in given:
-        enqueue_message(message_id, topic, attempts)
+        enqueue_message(message_id, attempts)
     if given:
         log.info("outbox_given_out", topic=topic.value, messages=len(given))
     return len(given)

@@ -174,6 +174,7 @@ MALFORMED = {
             "UNPAID_ORDERS_LIMIT",
             "HANDOVER_TRIES",
             "PAYMENT_QUERY_AFTER",
+            "OUTBOX_LEASE",
         )
     },
     **{
@@ -229,6 +230,12 @@ def test_the_clocks_of_the_order_have_settings_of_the_same_length() -> None:
         assert getattr(settings, deadline.reminder.setting) == deadline.reminder.default.total_seconds()
 
 
+def test_a_lease_outlives_the_work() -> None:
+    short = STORES | {"OUTBOX_LEASE": "39"}
+    assert problems(short) == ["OUTBOX_LEASE: must be at least four times ALIPAY_TIMEOUT"]
+    assert load_settings(short | {"ALIPAY_TIMEOUT": "9"}).outbox_lease == 39
+
+
 def test_the_fee_is_a_share() -> None:
     assert load_settings(STORES | {"PLATFORM_FEE_BASIS_POINTS": "10000"}).platform_fee_basis_points == 10_000
     assert problems(STORES | {"PLATFORM_FEE_BASIS_POINTS": "10001"}) == [
@@ -247,7 +254,7 @@ def test_certificates_come_together(variable: str) -> None:
 
 
 def test_numbers_and_switches_are_all_in_the_table() -> None:
-    assert len(of_type("int")) == 44
+    assert len(of_type("int")) == 45
     assert of_type("bool") == ["ENVELOPE_ALWAYS_200", "SQL_COUNT_HEADER", "CAPTCHA_REVEAL", "RATE_LIMITS_ENABLED"]
 
 

@@ -36,6 +36,8 @@ SETTINGS = {
     "APPROVE_REFUND_UNSHIPPED_REMINDER": "5",
     "APPROVE_REFUND_SHIPPED_REMINDER": "5",
     "PAYMENT_QUERY_AFTER": "3",
+    "ALIPAY_TIMEOUT": "4",
+    "OUTBOX_LEASE": "20",
     "REVIEW_SWEEP_AFTER": "15",
     # The clients are few and busy.
     "RATE_LIMITS_ENABLED": "0",
