@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import click
 from flask.cli import AppGroup
-from rich.console import Console
 from rich.table import Table
 from sqlalchemy import select
 
 from app.clock import shown, utcnow
+from app.console import print_table
 from app.database import transaction
 from app.extensions import db
 from app.outbox import OutboxMessage, Topic, replay
@@ -42,10 +42,9 @@ def list_messages(dead: bool, topic: str | None, limit: int) -> None:  # noqa: F
             "" if message.dead_at else shown(message.due_at),
             (message.last_error or "").partition("\n")[0][:_ERROR_SHOWN],
         )
-    console = _console()
-    console.print(table)
+    print_table(table)
     if len(messages) == limit:
-        console.print(f"only the first {limit} are shown")
+        click.echo(f"only the first {limit} are shown")
 
 
 @outbox_commands.command()
@@ -96,9 +95,3 @@ def state_of(message: OutboxMessage) -> str:
     if message.due_at <= utcnow():
         return "due"
     return "at work" if message.leased else "waits"
-
-
-def _console() -> Console:
-    """Into a pipe, lines are not wrapped: whoever reads them counts columns."""
-    console = Console()
-    return console if console.is_terminal else Console(width=260)

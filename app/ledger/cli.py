@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from sqlalchemy import select
 
+from app.console import print_table
 from app.database import rows
 from app.fen import format_yuan
 from app.ledger.audit import audit
@@ -42,8 +43,8 @@ def account(kind: str, user: int | None) -> None:
     """Show the accounts of KIND and their balances, in yuan."""
     statement = select(LedgerAccount.__table__).where(LedgerAccount.kind == kind).order_by(LedgerAccount.id)
     found = rows(statement if user is None else statement.where(LedgerAccount.user_id == user))
-    table = Table("account", "user", "slot", "balance")
+    table = Table("account", "user", "slot", "balance", box=None)
     for row in found:
         table.add_row(str(row.id), str(row.user_id or ""), str(row.slot), format_yuan(row.balance))
     table.add_row("", "", "together", format_yuan(sum(row.balance for row in found)))
-    Console().print(table)
+    print_table(table)

@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 from flask.cli import AppGroup
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from app.clock import SHANGHAI, shown, shown_or_none
+from app.console import print_table
 from app.fen import format_signed_yuan, format_yuan, format_yuan_or_none
 from app.money.queries import BookedMovement, booked_movements, payment_file
 from app.money.reconcile import Bill, Difference, DifferenceKind, MovementKind, compare, read_bill
@@ -185,9 +185,7 @@ def _print(title: str, columns: tuple[str, ...], lines: Iterable[tuple[Any, ...]
     table = Table(*columns, title=title, title_justify="left", box=None)
     for line in lines:
         table.add_row(*(_cell(value) for value in line))
-    console = Console()
-    # Into a pipe, lines are not wrapped: whoever reads them counts columns.
-    (console if console.is_terminal else Console(width=260)).print(table)
+    print_table(table)
 
 
 def _cell(value: object) -> str:

@@ -3,10 +3,10 @@
 import click
 from flask.cli import AppGroup
 from pydantic import TypeAdapter, ValidationError
-from rich.console import Console
 from rich.table import Table
 
 from app.clock import shown
+from app.console import print_table
 from app.staff.queries import members
 from app.staff.schemas import ReasonIn
 from app.staff.service import AppointmentRefused, add_staff, remove_staff
@@ -54,6 +54,4 @@ def list_members() -> None:
     for member in members():
         since = shown(member.at) if member.at else ""
         table.add_row(str(member.id), member.username, since, member.reason or "")
-    console = Console()
-    # Into a pipe, lines are not wrapped: whoever reads them counts columns.
-    (console if console.is_terminal else Console(width=260)).print(table)
+    print_table(table)
