@@ -14,7 +14,7 @@ import redis
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import settings as hypothesis_settings
-from sqlalchemy import make_url, text
+from sqlalchemy import delete, exists, make_url, select, text
 
 from app import create_app
 from app.extensions import db, limiter
@@ -109,13 +109,22 @@ def clean(app: Flask, settings: Settings) -> Iterator[None]:
         db.session.remove()
 
 
+_ADVANCED = "SELECT sequencename FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL"
+
+
 def empty_stores(app: Flask, settings: Settings) -> None:
     """Empty every table and the Valkey number of `app`."""
     with app.app_context(), db.engine.begin() as connection:
-        tables = ", ".join(table.name for table in db.metadata.sorted_tables)
         # The ledger and the histories refuse to be emptied; only a superuser of the database may leave triggers out.
         connection.execute(text("SET LOCAL session_replication_role = replica"))
-        connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
+        tables = db.metadata.sorted_tables
+        used = connection.execute(select(*(exists().select_from(table) for table in tables))).one()
+        # Most tests use a few tables: to truncate all of them takes much longer.
+        for table, has_rows in zip(tables, used, strict=True):
+            if has_rows:
+                connection.execute(delete(table))
+        for (sequence,) in connection.execute(text(_ADVANCED)).all():
+            connection.execute(text(f"ALTER SEQUENCE {sequence} RESTART"))
     with redis.Redis.from_url(settings.redis_url) as valkey:
         valkey.flushdb()
 

@@ -13,7 +13,6 @@ from sqlalchemy import update
 from app.clock import utcnow
 from app.extensions import db
 from app.orders.models import Order
-from statemachine.order import EXPIRE_AFTER
 from tests.browser import PHONE, Tab, open_tab
 from tests.factories import auth_headers, make_address, make_user
 from tests.goods.steps import publish, release
@@ -66,9 +65,9 @@ class Bought:
 
     def leave(self, *, seconds: int) -> None:
         """As if it had been made so long ago that `seconds` are left for paying."""
-        since = utcnow() - EXPIRE_AFTER.default + timedelta(seconds=seconds)
+        until = utcnow() + timedelta(seconds=seconds)
         with self.street.app.app_context(), db.engine.begin() as connection:
-            connection.execute(update(Order).where(Order.id == self.order_id).values(phase_since=since))
+            connection.execute(update(Order).where(Order.id == self.order_id).values(deadline_at=until))
 
 
 @pytest.fixture
