@@ -3,7 +3,7 @@
 from typing import Any
 
 import structlog
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.orm import Session
 
@@ -22,7 +22,9 @@ log = structlog.get_logger(__name__)
 MAX_ADDRESSES = 20
 """Addresses one user may keep."""
 
-_SNAPSHOT = (Address.name, Address.mobile, Address.province, Address.city, Address.district, Address.detail)
+_SNAPSHOT = select(
+    Address.name, Address.mobile, Address.province, Address.city, Address.district, Address.detail
+).where(Address.id == bindparam("address_id"), Address.user_id == bindparam("user_id"))
 
 
 def register(*, username: str, password: str, captcha_id: str, captcha_code: str) -> int:
@@ -172,8 +174,7 @@ def address_snapshot(*, user_id: int, address_id: int) -> dict[str, str]:
     Joins the caller's transaction. Raises Refused(NO_SUCH_ADDRESS), for other people's addresses as well.
     """
     with transaction() as session:
-        statement = select(*_SNAPSHOT).where(Address.id == address_id, Address.user_id == user_id)
-        row = session.execute(statement).first()
+        row = session.execute(_SNAPSHOT, {"address_id": address_id, "user_id": user_id}).first()
         if row is None:
             raise Refused(Answer.NO_SUCH_ADDRESS)
         return dict(row._mapping)

@@ -11,11 +11,12 @@ from typing import Final
 
 import structlog
 from flask import current_app
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from app.answers import Answer, Refused
 from app.clock import utcnow
+from app.columns import Base
 from app.database import row_or_none, transaction
 from app.ledger.models import AccountKind
 from app.ledger.service import Posting, Transfer, order_account, post
@@ -44,6 +45,15 @@ _MOST_DOUBLINGS: Final = 12  # of a second: more than the longest wait
 # The gateway closes a trade at its expiry; what it does not know of a day later was never opened.
 _FORGOTTEN_AFTER: Final = timedelta(days=1)
 _CLOSE_WAIT: Final = 5  # seconds after which a client may ask again
+
+# What every payment needs, built once: to build such a statement costs more than to run it.
+_ORDER: Final = select(Order).where(Order.id == bindparam("order_id")).with_for_update()
+_OPEN_ATTEMPT: Final = select(Payment).where(
+    Payment.order_id == bindparam("order_id"), Payment.state == PaymentState.OPEN.value
+)
+_ATTEMPTS: Final = select(func.count()).select_from(Payment).where(Payment.order_id == bindparam("order_id"))
+_BY_NUMBER: Final = select(Payment).where(Payment.out_trade_no == bindparam("out_trade_no"))
+_RECORD: Final = insert(Base.metadata.tables[GatewayNotification.__tablename__])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +111,7 @@ def start_payment(*, buyer_id: int, order_id: int, return_url: str) -> str:
     Raises NO_SUCH_ORDER, WRONG_STATE once it is paid or closed, PAYMENT_LATE after the time for paying.
     """
     with transaction() as session:
-        order = session.scalar(select(Order).where(Order.id == order_id).with_for_update())
+        order = session.scalar(_ORDER, {"order_id": order_id})
         if order is None or order.buyer_id != buyer_id:
             raise Refused(Answer.NO_SUCH_ORDER)
         reasons = order_flow.why_not(order.phase, OrderEvent.PAY, Role.GATEWAY)
@@ -122,12 +132,11 @@ def start_payment(*, buyer_id: int, order_id: int, return_url: str) -> str:
 
 def open_attempt(session: Session, order_id: int) -> Payment | None:
     """The attempt that may still be paid, if there is one."""
-    statement = select(Payment).where(Payment.order_id == order_id, Payment.state == PaymentState.OPEN.value)
-    return session.scalar(statement)
+    return session.scalar(_OPEN_ATTEMPT, {"order_id": order_id})
 
 
 def _new_attempt(session: Session, order: Order) -> Payment:
-    earlier = session.scalar(select(func.count()).select_from(Payment).where(Payment.order_id == order.id)) or 0
+    earlier = session.scalar(_ATTEMPTS, {"order_id": order.id}) or 0
     now = utcnow()
     payment = Payment(
         order_id=order.id,
@@ -163,7 +172,7 @@ def take_notification(*, form: Mapping[str, str]) -> bool:
         paid_at=notification.paid_at,
     )
     with transaction() as session:
-        payment = session.scalar(select(Payment).where(Payment.out_trade_no == notification.out_trade_no))
+        payment = session.scalar(_BY_NUMBER, {"out_trade_no": notification.out_trade_no})
         contradiction = _contradiction(payment, trade)
         _record(session, form, refusal=contradiction)
         if payment is None or contradiction is not None:
@@ -356,12 +365,11 @@ def _record(session: Session, form: Mapping[str, str], *, refusal: str | None) -
         name[:_RECORDED_LENGTH].replace("\x00", ""): str(value)[:_RECORDED_LENGTH].replace("\x00", "")
         for name, value in list(form.items())[:_RECORDED_FIELDS]
     }
-    session.execute(
-        insert(GatewayNotification).values(
-            out_trade_no=fields.get("out_trade_no", "")[:64],
-            trade_no=fields.get("trade_no", "")[:64],
-            fields=fields,
-            refusal=refusal,
-            received_at=utcnow(),
-        )
-    )
+    notification = {
+        "out_trade_no": fields.get("out_trade_no", "")[:64],
+        "trade_no": fields.get("trade_no", "")[:64],
+        "fields": fields,
+        "refusal": refusal,
+        "received_at": utcnow(),
+    }
+    session.execute(_RECORD, notification)

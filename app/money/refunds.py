@@ -1,9 +1,12 @@
 """Money on its way back to a buyer: left by an order's step, sent to the gateway by a job, booked once confirmed."""
 
-from sqlalchemy import exists, insert, select
+from typing import Final
+
+from sqlalchemy import bindparam, exists, insert, select
 from sqlalchemy.orm import Session
 
 from app.clock import utcnow
+from app.columns import Base
 from app.database import transaction
 from app.ledger.models import AccountKind
 from app.ledger.service import Posting, Transfer, order_account, post
@@ -13,37 +16,37 @@ from app.money.models import PAID_LATE, Payment, PaymentState, Refund, RefundSta
 from app.outbox import PermanentFailure, Topic, leave
 from statemachine import ORDER, OrderEvent
 
+# Built once: every refund of a sweep needs them.
+_OWED: Final = select(Payment).where(
+    Payment.order_id == bindparam("order_id"),
+    Payment.state == PaymentState.PAID.value,
+    # Whatever was paid a second time is on its way back already.
+    ~exists().where(Refund.payment_id == Payment.id),
+)
+_REFUNDS: Final = Base.metadata.tables[Refund.__tablename__]
+_OWE: Final = insert(_REFUNDS).returning(_REFUNDS.c.id)
+
 
 def leave_refund(session: Session, *, order_id: int, reason: str) -> None:
     """Owe the buyer the payment that funded the order, in the caller's transaction; a job sends it afterwards.
 
     `reason` is the event that sends the money back.
     """
-    statement = select(Payment).where(
-        Payment.order_id == order_id,
-        Payment.state == PaymentState.PAID.value,
-        # Whatever was paid a second time is on its way back already.
-        ~exists().where(Refund.payment_id == Payment.id),
-    )
-    leave_refund_of(session, session.scalars(statement).one(), reason=reason)
+    leave_refund_of(session, session.scalars(_OWED, {"order_id": order_id}).one(), reason=reason)
 
 
 def leave_refund_of(session: Session, payment: Payment, *, reason: str) -> None:
     """Owe the payer the whole of `payment`. Once per payment: the database refuses a second one."""
-    statement = (
-        insert(Refund)
-        .values(
-            payment_id=payment.id,
-            request_no=f"{payment.out_trade_no}_R1",
-            amount=payment.amount,
-            reason=reason,
-            state=RefundState.PENDING.value,
-            attempts=0,
-            created_at=utcnow(),
-        )
-        .returning(Refund.id)
-    )
-    refund_id = session.execute(statement).scalar_one()
+    refund = {
+        "payment_id": payment.id,
+        "request_no": f"{payment.out_trade_no}_R1",
+        "amount": payment.amount,
+        "reason": reason,
+        "state": RefundState.PENDING.value,
+        "attempts": 0,
+        "created_at": utcnow(),
+    }
+    refund_id = session.execute(_OWE, refund).scalar_one()
     leave(session, Topic.PAYMENT_REFUND, refund_id, stream=f"payment:{payment.id}")
 
 

@@ -54,7 +54,7 @@ _DATABASE_TROUBLE: Final = (OperationalError, InterfaceError)
 """No order is to blame for these."""
 
 
-def fire_due(*, limit: int) -> int:
+def fire_due(*, limit: int, batch_size: int = BATCH) -> int:
     """Fire what is due on at most `limit` orders, the longest overdue first; returns on how many it did.
 
     Unpaid orders whose trade at the gateway is still open come one by one, after all others: the trade is closed
@@ -62,7 +62,7 @@ def fire_due(*, limit: int) -> int:
     """
     fired = taken = 0
     while taken < limit:
-        size = min(BATCH, limit - taken)
+        size = min(batch_size, limit - taken)
         try:
             batch = done = _fire_batch(_due().limit(size))
         except _DATABASE_TROUBLE:

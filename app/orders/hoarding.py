@@ -2,14 +2,20 @@
 
 import math
 from datetime import datetime, timedelta
+from typing import Final
 
 from flask import current_app
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from app.answers import Answer, Refused
 from app.orders.models import Order
 from statemachine import BillStatus, OrderEvent
+
+_EXPIRED: Final = (Order.closed_reason == OrderEvent.EXPIRE.value) & (Order.updated_at > bindparam("since"))
+_UNPAID: Final = select(
+    func.count().filter(~Order.closed), func.count().filter(_EXPIRED), func.max(Order.updated_at).filter(_EXPIRED)
+).where(Order.buyer_id == bindparam("buyer_id"), Order.bill_status == BillStatus.UNPAID)
 
 
 def check_hoarding(session: Session, *, buyer_id: int, now: datetime) -> None:
@@ -20,14 +26,7 @@ def check_hoarding(session: Session, *, buyer_id: int, now: datetime) -> None:
     """
     settings = current_app.extensions["saltfish.settings"]
     since = now - timedelta(seconds=settings.expired_orders_window)
-    expired = (Order.closed_reason == OrderEvent.EXPIRE.value) & (Order.updated_at > since)
-    unpaid, times, last = session.execute(
-        select(
-            func.count().filter(~Order.closed),
-            func.count().filter(expired),
-            func.max(Order.updated_at).filter(expired),
-        ).where(Order.buyer_id == buyer_id, Order.bill_status == BillStatus.UNPAID)
-    ).one()
+    unpaid, times, last = session.execute(_UNPAID, {"buyer_id": buyer_id, "since": since}).one()
     if unpaid >= settings.unpaid_orders_limit:
         raise Refused(Answer.TOO_MANY_UNPAID, data={"limit": settings.unpaid_orders_limit})
     above = times - settings.expired_orders_allowed

@@ -186,6 +186,8 @@ class Dispute(Base):
     event: Mapped[str] = mapped_column(String(30))  # dispute or contest_return
     reason: Mapped[str] = mapped_column(String(100))
     description: Mapped[str] = mapped_column(String(500), default="")
+    # What either side has said since, oldest first: {role, text, at}.
+    statements: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, default=list, server_default="[]")
     created_at: Mapped[created_moment]
     outcome: Mapped[str | None] = mapped_column(String(30))
     outcome_note: Mapped[str] = mapped_column(Text, default="", server_default="")

@@ -241,6 +241,15 @@ def dispute_out(dispute: Row[Any], pictures: Iterable[Row[Any]]) -> DisputeOut:
         "reason": dispute.reason,
         "description": dispute.description,
         "pictures": _evidence(picture for picture in pictures if picture.dispute_id == dispute.id),
+        "statements": [
+            {
+                "role": each["role"],
+                "role_text": ORDER.roles[each["role"]].zh,
+                "text": each["text"],
+                "created_at": shown(datetime.fromisoformat(each["at"])),
+            }
+            for each in dispute.statements
+        ],
         "created_at": shown(dispute.created_at),
         **_outcome(dispute),
     }
@@ -264,7 +273,13 @@ def _outcome(ended: Row[Any]) -> _Outcome:
 
 def _evidence(pictures: Iterable[Row[Any]]) -> list[EvidenceOut]:
     return [
-        {"id": each.id, "url": f"/api/evidence/{each.id}/", "width": each.width, "height": each.height}
+        {
+            "id": each.id,
+            "uploader_id": each.uploader_id,
+            "url": f"/api/evidence/{each.id}/",
+            "width": each.width,
+            "height": each.height,
+        }
         for each in pictures
     ]
 

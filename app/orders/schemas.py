@@ -68,6 +68,14 @@ class DisputeIn(BaseModel):
     description: Annotated[str, CleanText(0, 500, multiline=True)] = ""
 
 
+class StatementIn(BaseModel):
+    """What a side has to say in a dispute."""
+
+    model_config = ConfigDict(frozen=True)
+
+    text: Annotated[str, CleanText(1, 500, multiline=True)]
+
+
 class HandoverIn(BaseModel):
     """The six digits that the buyer told."""
 
@@ -214,9 +222,10 @@ class HistoryOut(TypedDict):
 
 
 class EvidenceOut(TypedDict):
-    """A picture that goes with a request or a dispute."""
+    """A picture that goes with a request or a dispute, and the id of the user who sent it."""
 
     id: int
+    uploader_id: int
     url: str
     width: int
     height: int
@@ -235,8 +244,17 @@ class RefundRequestOut(TypedDict):
     ended_at: str | None
 
 
+class StatementOut(TypedDict):
+    """What a side said while the order was disputed."""
+
+    role: str
+    role_text: str
+    text: str
+    created_at: str
+
+
 class DisputeOut(TypedDict):
-    """One side called staff."""
+    """One side called staff; `statements` is what both said since."""
 
     role: str
     role_text: str
@@ -244,6 +262,7 @@ class DisputeOut(TypedDict):
     reason: str
     description: str
     pictures: list[EvidenceOut]
+    statements: list[StatementOut]
     created_at: str
     outcome: str | None
     outcome_text: str | None

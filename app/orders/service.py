@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import IO, Any, Final
 
 from flask import current_app
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from app.accounts.models import User
@@ -25,8 +25,21 @@ from app.orders.queries import facts_of, role_of
 from app.orders.transitions import Deed, advance, begin_order, fire, lock_order, new_handover_code, standing
 from statemachine import GoodStatus, OrderEvent, OrderPhase, Role, TradeMode, order_flow
 
+MAX_STATEMENTS: Final = 5
+"""How often each side may say something in one dispute."""
+
 _PAID: Final = OrderPhase(2, 6)
 _CLOSING_TRIES: Final = 3
+
+# What every purchase needs, built once: to build such a statement costs more than to run it.
+_BUYER: Final = select(User.id).where(User.id == bindparam("user_id")).with_for_update(key_share=True)
+_GOOD: Final = select(Good).where(Good.id == bindparam("good_id")).with_for_update()
+_FIRST_PICTURE: Final = (
+    select(Picture.id)
+    .where(Picture.good_id == bindparam("good_id"), Picture.position.is_not(None))
+    .order_by(Picture.position)
+    .limit(1)
+)
 
 
 def buy_good(*, buyer_id: int, good_id: int, address_id: int | None, trade_mode: int | None) -> int:
@@ -38,9 +51,9 @@ def buy_good(*, buyer_id: int, good_id: int, address_id: int | None, trade_mode:
     """
     with transaction() as session:
         # Locked, so that of two purchases at once the second one counts the first.
-        if session.scalar(select(User.id).where(User.id == buyer_id).with_for_update(key_share=True)) is None:
+        if session.scalar(_BUYER, {"user_id": buyer_id}) is None:
             raise Refused(Answer.NO_SUCH_USER)
-        good = session.scalar(select(Good).where(Good.id == good_id).with_for_update())
+        good = session.scalar(_GOOD, {"good_id": good_id})
         if good is None or not is_public(good.status, deleted=good.deleted):
             raise Refused(Answer.NO_SUCH_GOOD)
         if good.owner_id == buyer_id:
@@ -288,6 +301,30 @@ def raise_dispute(
         add_evidence(session, order, pictures, uploader_id=actor_id, dispute_id=dispute.id)
 
 
+def state_case(*, actor_id: int, order_id: int, text: str, uploads: Sequence[IO[bytes]] = ()) -> None:
+    """Say something to staff while the order is disputed, with pictures; each side up to `MAX_STATEMENTS` times.
+
+    Changes no state, so it is no line of the history. Raises NO_SUCH_ORDER, WRONG_STATE where nothing is disputed,
+    TOO_MANY_STATEMENTS, MALFORMED naming what is wrong with the pictures.
+    """
+    pictures = _prepared(actor_id=actor_id, order_id=order_id, uploads=uploads)
+    with transaction() as session:
+        _, order = lock_order(session, order_id)
+        role = role_of(order, actor_id)
+        statement = select(Dispute).where(Dispute.order_id == order.id, Dispute.ended_at.is_(None))
+        dispute = session.scalar(statement)
+        if dispute is None:
+            reasons = ["订单没有待处理的争议"]
+            raise Refused(Answer.WRONG_STATE, data=standing(order, event="state_case", role=role, reasons=reasons))
+        if sum(each["role"] == role for each in dispute.statements) >= MAX_STATEMENTS:
+            raise Refused(Answer.TOO_MANY_STATEMENTS, data={"limit": MAX_STATEMENTS})
+        now = utcnow()
+        said = {"role": role.value, "text": text, "at": now.isoformat()}
+        dispute.statements = [*dispute.statements, said]
+        order.updated_at = now
+        add_evidence(session, order, pictures, uploader_id=actor_id, dispute_id=dispute.id)
+
+
 def _prepared(*, actor_id: int, order_id: int, uploads: Sequence[IO[bytes]]) -> list[PreparedPicture]:
     """The pictures, decoded before any row is locked; strangers get no work out of us."""
     if not uploads:
@@ -362,13 +399,7 @@ def _address(mode: TradeMode, *, buyer_id: int, address_id: int | None) -> dict[
 
 
 def _first_picture(session: Session, good_id: int) -> int | None:
-    statement = (
-        select(Picture.id)
-        .where(Picture.good_id == good_id, Picture.position.is_not(None))
-        .order_by(Picture.position)
-        .limit(1)
-    )
-    return session.scalar(statement)
+    return session.scalar(_FIRST_PICTURE, {"good_id": good_id})
 
 
 def _new_order_no() -> str:

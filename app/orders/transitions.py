@@ -12,11 +12,12 @@ from datetime import timedelta
 from typing import Any, Final
 
 from flask import current_app
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Update, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from app.answers import Answer, Refused
 from app.clock import utcnow
+from app.columns import Base
 from app.goods.models import Good
 from app.ledger.models import AccountKind
 from app.ledger.service import AccountRef, Posting, Transfer, order_account, post, user_account
@@ -239,17 +240,28 @@ def _record(
     leave(session, Topic.ORDER_STEP, line_id, stream=f"order:{order.id}")
 
 
+def _ending(model: type[RefundRequest | Dispute]) -> Update:
+    """Ends the order's open row; what it is given beside `of_order` becomes the row's."""
+    table = Base.metadata.tables[model.__tablename__]
+    return update(table).where(table.c.order_id == bindparam("of_order"), table.c.ended_at.is_(None))
+
+
+_END_REQUEST: Final = _ending(RefundRequest)
+_END_DISPUTE: Final = _ending(Dispute)
+
+
 def _end_requests(session: Session, order: Order, step: OrderStep, deed: Deed, *, disputed_before: bool) -> None:
     """Write down what became of the refund request that the step answers, and of the dispute about it."""
-    ended = {"outcome": deed.event.value, "outcome_note": deed.note, "ended_at": order.updated_at}
+    ended = {
+        "of_order": order.id,
+        "outcome": deed.event.value,
+        "outcome_note": deed.note,
+        "ended_at": order.updated_at,
+    }
     if step.source.bill == BillStatus.REFUND_REQUESTED and step.target.bill != BillStatus.REFUND_REQUESTED:
-        session.execute(
-            update(RefundRequest)
-            .where(RefundRequest.order_id == order.id, RefundRequest.ended_at.is_(None))
-            .values(ended)
-        )
+        session.execute(_END_REQUEST, ended)
     if disputed_before and not order.disputed:
-        session.execute(update(Dispute).where(Dispute.order_id == order.id, Dispute.ended_at.is_(None)).values(ended))
+        session.execute(_END_DISPUTE, ended)
 
 
 def _postings(order: Order, step: OrderStep) -> list[Posting]:

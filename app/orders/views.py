@@ -23,6 +23,7 @@ from app.orders.schemas import (
     RejectIn,
     ReturnIn,
     ShipIn,
+    StatementIn,
     StateOut,
 )
 from app.web.api import Api
@@ -266,6 +267,21 @@ def contest_return(*, actor: Actor, order_id: int, body: DisputeIn, files: list[
         uploads=[file.stream for file in files],
     )
     return queries.order_of(user_id=actor.id, order_id=order_id)
+
+
+@api.post(
+    "/api/dispute_statement/<id:order_id>/",
+    auth=Auth.USER,
+    body=StatementIn,
+    files="pictures",
+    out=OrderDetailOut,
+    answer=Answer.STATEMENT_ADDED,
+    refuses=(Answer.NO_SUCH_ORDER, Answer.WRONG_STATE, Answer.TOO_MANY_STATEMENTS),
+)
+def state_case(*, actor: Actor, order_id: int, body: StatementIn, files: list[FileStorage]) -> OrderDetailOut:
+    """Either side tells staff its view of a dispute, with pictures; at most five times each."""
+    service.state_case(actor_id=actor.id, order_id=order_id, text=body.text, uploads=[file.stream for file in files])
+    return queries.order_detail(user_id=actor.id, order_id=order_id)
 
 
 @api.post(
