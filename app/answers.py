@@ -41,6 +41,7 @@ class Answer(Enum):
     REFUND_REJECTED = (200, 200, "已拒绝退款申请")
     REFUND_APPROVED = (200, 200, "已同意退款,退款处理中")
     RECEIPT_EXTENDED = (200, 200, "收货时间已延长")
+    STATEMENT_ADDED = (200, 200, "陈述已提交")
     DISPUTE_RAISED = (200, 200, "已申请平台介入")
     RETURN_CONTESTED = (200, 200, "已提出异议,等待平台处理")
     GOODS_HANDED_OVER = (200, 200, "交货成功")
@@ -97,6 +98,7 @@ class Answer(Enum):
     GATEWAY_UNAVAILABLE = (100, 503, "支付网关暂不可用,请稍后再试")
     TOO_MANY_UNPAID = (100, 409, "待付款订单过多,请先付款或取消")
     TOO_MANY_EXPIRED = (100, 429, "超时未付款次数过多,请稍后再试")
+    TOO_MANY_STATEMENTS = (100, 409, "陈述次数已达上限")
     HANDOVER_CODE_WRONG = (100, 409, "交货码有误")
     HANDOVER_LOCKED = (100, 429, "交货码错误次数过多,请买家重新生成")
 

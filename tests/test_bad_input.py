@@ -76,6 +76,7 @@ RIGHT: Mapping[str, dict[str, Any]] = {
     "POST /api/buyer_motion_drawback/<id:order_id>": {"reason": "与描述不符"},
     "POST /api/seller_reject_drawback/<id:order_id>/": {"reason": "商品与描述一致"},
     "POST /api/dispute_order/<id:order_id>/": {"reason": "协商不成"},
+    "POST /api/dispute_statement/<id:order_id>/": {"text": "包裹里少了耳机"},
     "POST /api/seller_contest_drawback/<id:order_id>/": {"reason": "退回的不是原物"},
     "POST /api/seller_hand_over/<id:order_id>/": {"code": "012345"},
     "POST /api/buyer_send_drawback/<id:order_id>/": PARCEL,

@@ -87,10 +87,10 @@ TELLINGS: Final[Mapping[tuple[str, Role, Role], Telling]] = {
     (_ON.ACCEPT_RETURN, _SYSTEM, _S): Telling(
         "退货已自动确认", "「{good}」的退货超时未确认,已自动确认收到,货款已退给买家"
     ),
-    (_ON.CONTEST_RETURN, _S, _B): Telling("卖家对退货有异议", "卖家对退货有异议:「{good}」,请等待平台客服处理"),
+    (_ON.CONTEST_RETURN, _S, _B): Telling("卖家对退货有异议", "卖家对退货有异议:「{good}」,可提交陈述和凭证"),
     # Staff
-    (_ON.DISPUTE, _B, _S): Telling("买家申请平台介入", "买家申请平台客服介入:「{good}」,请等待平台客服处理"),
-    (_ON.DISPUTE, _S, _B): Telling("卖家申请平台介入", "卖家申请平台客服介入:「{good}」,请等待平台客服处理"),
+    (_ON.DISPUTE, _B, _S): Telling("买家申请平台介入", "买家申请平台客服介入:「{good}」,可提交陈述和凭证"),
+    (_ON.DISPUTE, _S, _B): Telling("卖家申请平台介入", "卖家申请平台客服介入:「{good}」,可提交陈述和凭证"),
     (_ON.RESOLVE_FOR_BUYER, _STAFF, _B): Telling(
         "平台裁决:退款给买家", "平台客服裁决退款:「{good}」,{amount} 元将原路退回"
     ),

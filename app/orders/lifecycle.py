@@ -75,6 +75,9 @@ def actions(
     for event in served(phase, role, facts):
         url = _SERVED[event, role].format(id=order_id)
         offered.append({"name": event.value, "text": ORDER.events[event].zh, "method": "POST", "url": url})
+    if role in PARTIES and facts.disputed:
+        url = f"/api/dispute_statement/{order_id}/"
+        offered.append({"name": "state_case", "text": "提交陈述", "method": "POST", "url": url})
     if role in PARTIES and may_hide(phase) and not hidden:
         offered.append({"name": "hide", "text": "删除订单", "method": "DELETE", "url": f"/api/edit_order/{order_id}/"})
     return offered

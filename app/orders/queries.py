@@ -1,6 +1,7 @@
 """Reads of orders: one statement per list, one per order."""
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from typing import Any, Final, TypedDict
 
 from sqlalchemy import (

@@ -88,6 +88,7 @@ def upgrade() -> None:
         sa.Column("event", sa.String(length=30), nullable=False),
         sa.Column("reason", sa.String(length=100), nullable=False),
         sa.Column("description", sa.String(length=500), nullable=False),
+        sa.Column("statements", postgresql.JSONB(astext_type=sa.Text()), server_default="[]", nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("outcome", sa.String(length=30), nullable=True),
         sa.Column("outcome_note", sa.Text(), server_default="", nullable=False),

@@ -47,11 +47,10 @@ def test_nobody_is_asked_to_ship_what_is_handed_over() -> None:
     assert Telling("标题", "正文").text_for(TradeMode.FACE_TO_FACE) == "正文"
 
 
-def test_nobody_is_asked_for_evidence_while_staff_decide() -> None:
-    """No URL takes it: the side that did not call them may only wait or give in."""
+def test_the_other_side_of_a_dispute_is_told_that_it_is_heard() -> None:
     told = {
         (TELLINGS["dispute", Role.BUYER, Role.SELLER].text, "买家申请平台客服介入"),
         (TELLINGS["dispute", Role.SELLER, Role.BUYER].text, "卖家申请平台客服介入"),
         (TELLINGS["contest_return", Role.SELLER, Role.BUYER].text, "卖家对退货有异议"),
     }
-    assert {text for text, _ in told} == {f"{what}:「{{good}}」,请等待平台客服处理" for _, what in told}
+    assert {text for text, _ in told} == {f"{what}:「{{good}}」,可提交陈述和凭证" for _, what in told}

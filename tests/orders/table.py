@@ -183,10 +183,10 @@ OFFERED = {
 """The buttons of an order that is shipped: the buyer's and the seller's."""
 
 OFFERED_DISPUTED = {
-    at(4, 6): (["withdraw_refund"], ["approve_refund"]),
-    at(4, 7): (["withdraw_refund"], ["approve_refund"]),
-    at(4, 8): (["withdraw_refund"], ["approve_refund"]),
-    at(4, 9): ([], ["accept_return"]),
+    at(4, 6): (["withdraw_refund", "state_case"], ["approve_refund", "state_case"]),
+    at(4, 7): (["withdraw_refund", "state_case"], ["approve_refund", "state_case"]),
+    at(4, 8): (["withdraw_refund", "state_case"], ["approve_refund", "state_case"]),
+    at(4, 9): (["state_case"], ["accept_return", "state_case"]),
 }
 
 BUTTONS = {
@@ -201,6 +201,7 @@ BUTTONS = {
     "send_back": ("寄回退货", "POST", "/api/buyer_send_drawback/{id}/"),
     "accept_return": ("确认收到退货", "POST", "/api/seller_receive_drawback/{id}/"),
     "dispute": ("申请平台介入", "POST", "/api/dispute_order/{id}/"),
+    "state_case": ("提交陈述", "POST", "/api/dispute_statement/{id}/"),
     "contest_return": ("对退货有异议", "POST", "/api/seller_contest_drawback/{id}/"),
     "hide": ("删除订单", "DELETE", "/api/edit_order/{id}/"),
 }
