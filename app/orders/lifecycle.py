@@ -31,6 +31,9 @@ EVENT_URLS: Final[dict[OrderEvent, dict[Role, str]]] = {
     OrderEvent.RESOLVE_FOR_SELLER: {Role.STAFF: "/api/staff/resolve_for_seller/{id}/"},
 }
 
+# Where a button needs more than its event's name: a seller who has the goods in mind must not give both away.
+_BUTTONS: Final = {(OrderEvent.APPROVE_REFUND, OrderPhase(4, 8)): "同意退款(无需退货)"}
+
 _SERVED: Final = {(event, role): url for event, urls in EVENT_URLS.items() for role, url in urls.items()}
 
 STATES: Final[list[StateOut]] = [
@@ -74,7 +77,8 @@ def actions(
         offered.append({"name": "pay", "text": "付款", "method": "POST", "url": f"/order/pay/{order_id}/"})
     for event in served(phase, role, facts):
         url = _SERVED[event, role].format(id=order_id)
-        offered.append({"name": event.value, "text": ORDER.events[event].zh, "method": "POST", "url": url})
+        text = _BUTTONS.get((event, phase), ORDER.events[event].zh)
+        offered.append({"name": event.value, "text": text, "method": "POST", "url": url})
     if role in PARTIES and facts.disputed:
         url = f"/api/dispute_statement/{order_id}/"
         offered.append({"name": "state_case", "text": "提交陈述", "method": "POST", "url": url})

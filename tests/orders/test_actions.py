@@ -39,6 +39,9 @@ def _seen(app: Flask, client: FlaskClient, order: Made, people: dict[str, Made])
 
 def _buttons(names: list[str], role: str, order: Made) -> list[dict[str, str]]:
     buttons = {**BUTTONS, "receive": ("确认收货", "POST", RECEIVE_URLS[role])}
+    if (order.bill_status, order.order_status) == (4, 8):
+        # The seller keeps neither goods nor money.
+        buttons["approve_refund"] = ("同意退款(无需退货)", *BUTTONS["approve_refund"][1:])
     return [
         {"name": name, "text": text, "method": method, "url": url.format(id=order.id)}
         for name in names
