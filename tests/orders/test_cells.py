@@ -137,7 +137,7 @@ def assert_standing(data: Any, deed: str, role: str, phase: OrderPhase, offered:
         "bill_status": phase.bill,
         "order_status": phase.goods,
         "closed": phase.closed,
-        "allowed": [each for each in buttons if each not in ("pay", "hide")],
+        "allowed": [each for each in buttons if each not in ("pay", "hide", "state_case")],
     }
 
 
