@@ -43,7 +43,6 @@ from config import Settings, load_settings
 
 _OURS, _FLASK, _LOOP = "Saltfish", "bare Flask, same SQL", "psycopg, same SQL"
 _SUBJECTS: Final = (_LOOP, _FLASK, _OURS)
-_WARM_UP: Final = 16
 _COUNTED: Final = 3
 _SIGNATURES: Final = 50
 
@@ -64,10 +63,12 @@ def _measure(arguments: argparse.Namespace, environ: Mapping[str, str], folder: 
     settings = load_settings(env)
     notification = notifications(folder / "keys")
     ours = build_app(replace(settings, sql_count_header=True, log_level="WARNING"))
-    rounds = arguments.rounds * len(arguments.clients) * arguments.orders
+    # A round before those that count: every connection of the pools has to have its statements prepared.
+    rounds = 1 + arguments.rounds
     with ours.app_context():
         flask_migrate.upgrade()
-        trades = iter(fill_trades(len(_SUBJECTS) * (rounds + len(arguments.clients) * _WARM_UP) + 2 * _COUNTED))
+        lifecycles = rounds * len(arguments.clients) * len(_SUBJECTS) * arguments.orders + 2 * _COUNTED
+        trades = iter(fill_trades(lifecycles))
         signatures = _signature_milliseconds(notification)
     statements = _count_statements(ours, settings, trades, notification)
     with ExitStack() as stack:
@@ -79,8 +80,8 @@ def _measure(arguments: argparse.Namespace, environ: Mapping[str, str], folder: 
             stack, settings.database_url, folder / "keys", workers=arguments.workers, threads=arguments.threads
         )
 
-        def load(name: str, clients: int, orders: int) -> Round:
-            chosen = list(islice(trades, orders))
+        def load(name: str, clients: int) -> Round:
+            chosen = list(islice(trades, arguments.orders))
             if name == _LOOP:
                 return loop.drive(chosen, clients=clients)
             visits = (_on_the_wire(trade, notification) for trade in chosen)
@@ -88,20 +89,18 @@ def _measure(arguments: argparse.Namespace, environ: Mapping[str, str], folder: 
 
         results: dict[int, list[dict[str, Round]]] = {clients: [] for clients in arguments.clients}
         with Progress(console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task("measuring", total=arguments.rounds * len(results) * len(_SUBJECTS))
-            for clients in results:
-                for name in _SUBJECTS:
-                    load(name, clients, _WARM_UP)
-            for _ in range(arguments.rounds):
+            task = progress.add_task("measuring", total=rounds * len(results) * len(_SUBJECTS))
+            for _ in range(rounds):
                 for clients, rounds_of in results.items():
                     rounds_of.append({})
                     for name in _SUBJECTS:
-                        rounds_of[-1][name] = load(name, clients, arguments.orders)
+                        rounds_of[-1][name] = load(name, clients)
                         progress.advance(task)
     with ours.app_context():
         differences = [str(each) for each in audit()]
         db.engine.dispose()
-    return _table(results, statements, signatures), differences
+    counted = {clients: rounds_of[1:] for clients, rounds_of in results.items()}
+    return _table(counted, statements, signatures), differences
 
 
 def _on_the_wire(trade: Trade, notification: Notification) -> Visit:
