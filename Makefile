@@ -11,8 +11,8 @@ JOBS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test storm lint format types diagrams diagrams-check bench-http search-rebuild cli shell engines lock \
-	clean reset-data environment environment-dev
+.PHONY: help run test storm lint format types diagrams diagrams-check bench-http bench-orders bench-sweeper search-rebuild \
+	cli shell engines lock clean reset-data environment environment-dev
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,12 @@ diagrams-check: environment
 
 bench-http: environment ## Measure requests/s, latencies and SQL statements beside a bare Flask
 	$(VENV) -m supervisor with-engines -- $(VENV) -m benchmarks.http $(ARGS)
+
+bench-orders: environment ## Measure whole orders, from purchase to accepted return, beside the same SQL without us
+	$(VENV) -m supervisor with-engines -- $(VENV) -m benchmarks.orders $(ARGS)
+
+bench-sweeper: environment ## Measure how many due orders the clocks' sweep fires in a second
+	$(VENV) -m supervisor with-engines -- $(VENV) -m benchmarks.sweeper $(ARGS)
 
 search-rebuild: environment ## Write the search index again from the database, beside a running market or without
 	$(VENV) -m supervisor exec -- $(VENV) -m flask --app wsgi search rebuild
