@@ -80,14 +80,14 @@ def _measure(arguments: argparse.Namespace, environ: Mapping[str, str], folder: 
     subjects = _subjects(filled)
     statements = _count_statements(ours, settings, subjects)
     with ExitStack() as stack:
-        ports = {
+        servers = {
             True: stack.enter_context(serving("benchmarks.bare:create_app", "/json", arguments, env, folder)),
             False: stack.enter_context(serving("app:create_app", "/healthz", arguments, env, folder)),
         }
 
         def load(subject: Subject, seconds: float) -> Round:
             requests = [get(path, token=subject.token) for path in subject.paths]
-            return drive(ports[subject.bare], requests, connections=arguments.connections, seconds=seconds)
+            return drive(servers[subject.bare].port, requests, connections=arguments.connections, seconds=seconds)
 
         for subject in subjects:
             load(subject, _WARM_UP_SECONDS)

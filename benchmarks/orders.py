@@ -72,7 +72,7 @@ def _measure(arguments: argparse.Namespace, environ: Mapping[str, str], folder: 
         signatures = _signature_milliseconds(notification)
     statements = _count_statements(ours, settings, trades, notification)
     with ExitStack() as stack:
-        ports = {
+        servers = {
             _FLASK: stack.enter_context(serving("benchmarks.bare_orders:create_app", "/alive", arguments, env, folder)),
             _OURS: stack.enter_context(serving("app:create_app", "/healthz", arguments, env, folder)),
         }
@@ -80,14 +80,16 @@ def _measure(arguments: argparse.Namespace, environ: Mapping[str, str], folder: 
             stack, settings.database_url, folder / "keys", workers=arguments.workers, threads=arguments.threads
         )
 
-        def load(name: str, clients: int) -> Round:
+        def load(name: str, clients: int) -> tuple[Round, float]:
             chosen = list(islice(trades, arguments.orders))
             if name == _LOOP:
                 return loop.drive(chosen, clients=clients)
             visits = (_on_the_wire(trade, notification) for trade in chosen)
-            return drive_visits(ports[name], visits, connections=clients)
+            before = servers[name].cpu_seconds()
+            given = drive_visits(servers[name].port, visits, connections=clients)
+            return given, 1000 * (servers[name].cpu_seconds() - before) / arguments.orders
 
-        results: dict[int, list[dict[str, Round]]] = {clients: [] for clients in arguments.clients}
+        results: dict[int, list[dict[str, tuple[Round, float]]]] = {clients: [] for clients in arguments.clients}
         with Progress(console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("measuring", total=rounds * len(results) * len(_SUBJECTS))
             for _ in range(rounds):
@@ -178,8 +180,8 @@ _kept: dict[str, list[BareOrders]] = {}
 
 def _run_share(
     database_url: str, keys_folder: Path, trades: Sequence[Trade], threads: int
-) -> tuple[list[float], float, float]:
-    """Lifecycles in `threads` threads of this process: the seconds of each, and when the first began and all ended."""
+) -> tuple[list[float], float, float, float]:
+    """Lifecycles in `threads` threads of this process: seconds of each, when they began and ended, and CPU seconds."""
     kept = _kept.setdefault(database_url, [])
     kept += [BareOrders(database_url) for _ in range(threads - len(kept))]
     notification = notifications(keys_folder)
@@ -192,11 +194,11 @@ def _run_share(
             run_bare(bare, trade, notification)
             latencies.append(time.perf_counter() - begun_at)
 
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     with ThreadPoolExecutor(threads) as pool:
         for _ in pool.map(work, kept[:threads]):
             pass
-    return latencies, started, time.perf_counter()
+    return latencies, started, time.perf_counter(), time.process_time() - used
 
 
 def _close_kept() -> None:
@@ -214,8 +216,11 @@ class _Loop:
         self._workers = [stack.enter_context(ProcessPoolExecutor(1, mp_context=spawn)) for _ in range(workers)]
         stack.callback(self._close)
 
-    def drive(self, trades: Sequence[Trade], *, clients: int) -> Round:
-        """Run one lifecycle of each trade, as many at a time as the servers would work on for so many clients."""
+    def drive(self, trades: Sequence[Trade], *, clients: int) -> tuple[Round, float]:
+        """Run one lifecycle of each trade, as many at a time as the servers would work on for so many clients.
+
+        What it gave, and milliseconds of CPU time for each.
+        """
         at_once = min(clients, len(self._workers) * self._threads)
         workers = self._workers[:at_once]
         shares = [
@@ -224,9 +229,10 @@ class _Loop:
             )
             for number, worker in enumerate(workers)
         ]
-        latencies, started, ended = zip(*(share.result() for share in shares), strict=True)
+        latencies, started, ended, used = zip(*(share.result() for share in shares), strict=True)
         # The clock is the machine's: moments of different processes can be compared.
-        return round_of(list(chain.from_iterable(latencies)), seconds=max(ended) - min(started))
+        given = round_of(list(chain.from_iterable(latencies)), seconds=max(ended) - min(started))
+        return given, 1000 * sum(used) / len(trades)
 
     def _close(self) -> None:
         for worker in self._workers:
@@ -234,22 +240,23 @@ class _Loop:
 
 
 def _table(
-    results: Mapping[int, Sequence[Mapping[str, Round]]], statements: Mapping[str, str], signatures: float
+    results: Mapping[int, Sequence[Mapping[str, tuple[Round, float]]]], statements: Mapping[str, str], signatures: float
 ) -> Table:
     count = len(next(iter(results.values())))
     table = Table(
-        caption=f"medians of {count} rounds; ratios of lifecycles/s, taken within each round. A lifecycle of Saltfish "
-        f"has {signatures:.1f} ms of CPU time of RSA in it, the others' none"
+        caption=f"medians of {count} rounds; ratios of lifecycles/s, taken within each round. CPU: of the "
+        f"Python processes, per lifecycle; {signatures:.1f} ms of Saltfish's is RSA, of which the others have none"
     )
     for column in ("clients", ""):
         table.add_column(column)
-    for column in ("lifecycles/s", "p50 ms", "p99 ms", "SQL", "× psycopg", "× bare Flask"):
+    for column in ("lifecycles/s", "p50 ms", "p99 ms", "CPU ms", "SQL", "× psycopg", "× bare Flask"):
         table.add_column(column, justify="right")
     for clients, rounds in results.items():
         for name in _SUBJECTS:
-            of_subject = [each[name] for each in rounds]
+            of_subject = [each[name][0] for each in rounds]
             ratios = [
-                statistics.median(each[name].rate / each[base].rate for each in rounds) for base in (_LOOP, _FLASK)
+                statistics.median(each[name][0].rate / each[base][0].rate for each in rounds)
+                for base in (_LOOP, _FLASK)
             ]
             table.add_row(
                 str(clients),
@@ -257,6 +264,7 @@ def _table(
                 f"{statistics.median(each.rate for each in of_subject):,.1f}",
                 f"{statistics.median(each.p50 for each in of_subject):,.1f}",
                 f"{statistics.median(each.p99 for each in of_subject):,.1f}",
+                f"{statistics.median(each[name][1] for each in rounds):,.1f}",
                 statements[name],
                 *(f"{ratio:.2f}" for ratio in ratios),
             )

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
@@ -22,6 +23,19 @@ from supervisor.market import temporary_engines
 from supervisor.options import PROJECT, read_options
 
 _START_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that runs: where it listens, and its first process."""
+
+    port: int
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """CPU time of all its processes up to now; other than a rate, it hardly depends on what else runs."""
+        times = [each.cpu_times() for each in children.in_session(self.pid)]
+        return sum(each.user + each.system for each in times)
 
 
 @contextmanager
@@ -44,7 +58,7 @@ def prepared() -> Iterator[tuple[dict[str, str], Path]]:
 @contextmanager
 def serving(
     factory: str, alive: str, arguments: argparse.Namespace, env: Mapping[str, str], folder: Path
-) -> Iterator[int]:
+) -> Iterator[Server]:
     """Serve the application that `factory` makes until the block is left; yields the port."""
     name = factory.partition(":")[0]
     port = _free_port()
@@ -59,7 +73,7 @@ def serving(
         )
         try:
             _wait_until_it_answers(process, port, alive, Path(log.name))
-            yield port
+            yield Server(port, process.pid)
         finally:
             process.terminate()
             children.end(children.in_session(process.pid), children.TERM_THEN_KILL)

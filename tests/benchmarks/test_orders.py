@@ -124,12 +124,13 @@ def test_a_run_prints_every_subject_and_leaves_no_database(stores: tuple[str, st
     loop, flask, ours = (table[name] for name in SUBJECTS)
     assert (loop["× psycopg"], flask["× bare Flask"]) == ("1.00", "1.00")
     assert float(ours["× bare Flask"]) > 0
+    assert float(ours["CPU ms"]) > float(loop["CPU ms"]) > 0
     with psycopg.connect(_dsn(stores[0])) as connection:
         left = connection.execute("SELECT datname FROM pg_database WHERE starts_with(datname, 'saltfish_bench_')")
         assert left.fetchall() == []
 
 
-COLUMNS = ("lifecycles/s", "p50 ms", "p99 ms", "SQL", "× psycopg", "× bare Flask")
+COLUMNS = ("lifecycles/s", "p50 ms", "p99 ms", "CPU ms", "SQL", "× psycopg", "× bare Flask")
 SUBJECTS = ("psycopg, same SQL", "bare Flask, same SQL", "Saltfish")
 STATEMENTS = "67"
 """Of each of the three: a statement more in ours has to be written there too, or the comparison is none."""
