@@ -88,6 +88,8 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
         "SQLALCHEMY_ENGINE_OPTIONS": {
             "poolclass": QueuePool,
+            # The one that was used last: its statements are prepared, its process on the server is warm.
+            "pool_use_lifo": True,
             "pool_size": settings.database_pool_size,
             "max_overflow": settings.database_pool_size,
             # Parameters of a failing statement may be an address, a mobile number or a hash: they stay out of the log.
