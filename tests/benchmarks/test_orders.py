@@ -1,8 +1,5 @@
 """The benchmark of whole orders: a short run, and that what it is measured beside writes the same rows."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +14,8 @@ from benchmarks.lifecycle import lifecycle, notifications
 from benchmarks.market import Trade, fill_trades
 from benchmarks.orders import run_bare
 from config import Settings
+from tests.benchmarks.short_run import short_run
 from tests.benchmarks.tables import cells
-from tests.live import PROJECT
 
 # By table: where its rows of an order are.
 ROWS = {
@@ -103,31 +100,15 @@ def test_ours_and_the_bare_sql_write_the_same_rows(context: Flask, settings: Set
 
 
 def test_a_run_prints_every_subject_and_leaves_no_database(stores: tuple[str, str]) -> None:
-    run = subprocess.run(
-        [
-            *(sys.executable, "-W", "error", "-m", "benchmarks.orders"),
-            *("--rounds", "1", "--orders", "20", "--clients", "2"),
-        ],
-        cwd=PROJECT,
-        env={**os.environ, "DATABASE_URL": stores[0], "REDIS_URL": stores[1]},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    printed = short_run("benchmarks.orders", "--rounds", "1", "--orders", "20", "--clients", "2", stores=stores)
 
-    assert run.returncode == 0, run.stderr
-    assert "Warning" not in run.stderr
-    table = {name: dict(zip(COLUMNS, row, strict=True)) for _, name, *row in cells(run.stdout)}
+    table = {name: dict(zip(COLUMNS, row, strict=True)) for _, name, *row in cells(printed)}
     assert {name: row["SQL"] for name, row in table.items()} == dict.fromkeys(SUBJECTS, STATEMENTS)
     assert all(0 < float(row["p50 ms"]) <= float(row["p99 ms"]) for row in table.values())
     loop, flask, ours = (table[name] for name in SUBJECTS)
     assert (loop["× psycopg"], flask["× bare Flask"]) == ("1.00", "1.00")
     assert float(ours["× bare Flask"]) > 0
     assert float(ours["CPU ms"]) > float(loop["CPU ms"]) > 0
-    with psycopg.connect(_dsn(stores[0])) as connection:
-        left = connection.execute("SELECT datname FROM pg_database WHERE starts_with(datname, 'saltfish_bench_')")
-        assert left.fetchall() == []
 
 
 COLUMNS = ("lifecycles/s", "p50 ms", "p99 ms", "CPU ms", "SQL", "× psycopg", "× bare Flask")
