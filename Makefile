@@ -31,7 +31,7 @@ lint: environment-dev diagrams-check ## Check style, types, imports, floats near
 	$(RUFF) format --check .
 	$(VENV) -m mypy
 	$(VENV) -m tools.no_floats
-	.venv/bin/lint-imports
+	PYTHONPATH=crawler .venv/bin/lint-imports
 
 format: environment-dev ## Put the code into its form and fix what can be fixed safely
 	$(RUFF) check --fix .
@@ -72,6 +72,9 @@ lock: environment-dev ## Pin all requirements again, with hashes, from setup.cfg
 		--no-emit-index-url --no-emit-find-links --extra embedded $(ARGS) --output-file requirements.txt
 	.venv/tools/bin/uv pip compile setup.cfg --generate-hashes --no-header --universal --python-version 3.11 \
 		--no-emit-index-url --no-emit-find-links --extra embedded --extra dev $(ARGS) --output-file requirements-dev.txt
+	.venv/tools/bin/uv pip compile crawler/requirements.in --generate-hashes --no-header --universal --python-version 3.11 \
+		--no-emit-index-url --no-emit-find-links --constraint requirements-dev.txt --no-annotate $(ARGS) \
+		--output-file crawler/requirements.txt
 	grep -oE '^uv==[0-9.]+' requirements-bootstrap.txt | .venv/tools/bin/uv pip compile - --generate-hashes --no-header \
 		--universal --python-version 3.11 --no-emit-index-url --no-annotate --output-file requirements-bootstrap.txt
 
