@@ -4,6 +4,7 @@ from app.accounts.models import Address, User
 from app.goods.models import Good, Picture
 from app.idempotency import IdempotencyKey
 from app.ledger.models import LedgerAccount, LedgerEntry, LedgerTransaction
+from app.listings.models import CrawlRun, Listing, ListingPrice
 from app.moderation.models import Verdict
 from app.money.models import GatewayNotification, Payment, Refund
 from app.notifications.models import Notification
@@ -14,6 +15,7 @@ from app.wallet.models import Payout
 
 __all__ = [
     "Address",
+    "CrawlRun",
     "Dispute",
     "EvidencePicture",
     "GatewayNotification",
@@ -22,6 +24,8 @@ __all__ = [
     "LedgerAccount",
     "LedgerEntry",
     "LedgerTransaction",
+    "Listing",
+    "ListingPrice",
     "Notification",
     "Order",
     "OrderEventRecord",

@@ -1,0 +1,108 @@
+"""Listings seen elsewhere, what they cost when, and the crawl runs that brought them."""
+
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.columns import Base, fen, intpk, moment, not_negative, one_of, table_args
+from app.goods.models import Category
+
+
+class ListingFlag(StrEnum):
+    """What a listing is other than one thing for sale. `app.listings.flags` finds it out."""
+
+    RENTAL = "rental"  # 出租: the price is of a day or a month
+    AUCTION = "auction"  # 拍卖: the price is where the bids begin
+    WANTED = "wanted"  # 求购: somebody who buys
+    ACCESSORY = "accessory"  # 手机壳, 空盒, 主板: a thing for the thing, or a part of it
+    SERVICE = "service"  # 维修, 代购: work
+    BROKEN = "broken"  # 不开机, 尸体: for its parts
+    ADVERTISEMENT = "advertisement"  # a shop's, shown between listings
+    OFFLINE = "offline"  # 已下架
+    SOLD = "sold"  # 卖掉了
+
+
+NOT_COMPARABLE: Final = frozenset(ListingFlag) - {ListingFlag.OFFLINE, ListingFlag.SOLD}
+"""Flags of listings whose price says nothing about the thing that their title names."""
+
+
+class Listing(Base):
+    """One listing as it was last seen.
+
+    Neither who offers it nor its description is kept: the flags were found in the latter when it was imported.
+    """
+
+    __tablename__ = "listings"
+    __table_args__ = table_args(
+        UniqueConstraint("source", "item_id"),
+        not_negative("price", "original_price", "want_count"),
+        one_of("category", Category),
+        CheckConstraint("NOT comparable OR price IS NOT NULL", name="comparable_has_a_price"),
+        CheckConstraint("first_seen_at <= last_seen_at", name="seen_in_order"),
+        Index("ix_listings_terms", "terms", postgresql_using="gin"),
+    )
+
+    id: Mapped[intpk]
+    source: Mapped[str] = mapped_column(String(20))
+    item_id: Mapped[str] = mapped_column(String(32))
+    url: Mapped[str] = mapped_column(Text)
+    title: Mapped[str] = mapped_column(Text)
+    price: Mapped[int | None] = mapped_column(BigInteger)  # fen; None where there is no usable price
+    original_price: Mapped[int | None] = mapped_column(BigInteger)
+    category: Mapped[int | None] = mapped_column(SmallInteger)  # ours, from the operator's label
+    source_category: Mapped[str | None] = mapped_column(String(32))
+    area: Mapped[str | None] = mapped_column(Text)
+    want_count: Mapped[int | None]
+    published_at: Mapped[moment | None]
+    first_seen_at: Mapped[moment]
+    last_seen_at: Mapped[moment]
+    flags: Mapped[list[str]] = mapped_column(ARRAY(String(20)))  # `ListingFlag` values, sorted
+    terms: Mapped[list[str]] = mapped_column(ARRAY(Text))  # what it is found by (`app.listings.terms`)
+    comparable: Mapped[bool]  # has a price, and no flag of NOT_COMPARABLE
+    run_id: Mapped[str] = mapped_column(String(80))  # the crawl run that brought what stands here
+
+
+class ListingPrice(Base):
+    """One asking price of a listing: the first, and each that was another than the one before."""
+
+    __tablename__ = "listing_prices"
+    __table_args__ = table_args(not_negative("price"))
+
+    listing_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("listings.id"), primary_key=True)
+    seen_at: Mapped[moment] = mapped_column(primary_key=True)
+    price: Mapped[fen]
+
+
+class CrawlRun(Base):
+    """One crawl run of which something was imported.
+
+    `created` and `updated` add up over all imports of the run, as they are counted where it happens; the counts after
+    them are of its last import that came to its end, at `imported_at`.
+    """
+
+    __tablename__ = "crawl_runs"
+    __table_args__ = table_args(
+        not_negative("created", "updated", "unchanged", "outdated", "rejected", "damaged"),
+        Index("ix_crawl_runs_started_at", "started_at"),
+    )
+
+    id: Mapped[intpk]
+    run_id: Mapped[str] = mapped_column(String(80), unique=True)
+    source: Mapped[str] = mapped_column(String(20))
+    spider: Mapped[str] = mapped_column(String(40))
+    started_at: Mapped[moment]
+    finished_at: Mapped[moment | None]
+    outcome: Mapped[str] = mapped_column(String(40))
+    exit_code: Mapped[int | None] = mapped_column(SmallInteger)
+    detail: Mapped[str] = mapped_column(Text)
+    counts: Mapped[dict[str, Any]] = mapped_column(JSONB)  # as the crawler counted them
+    imported_at: Mapped[moment | None]
+    created: Mapped[int] = mapped_column(default=0)  # listings
+    updated: Mapped[int] = mapped_column(default=0)
+    unchanged: Mapped[int] = mapped_column(default=0)
+    outdated: Mapped[int] = mapped_column(default=0)
+    rejected: Mapped[int] = mapped_column(default=0)  # lines
+    damaged: Mapped[int] = mapped_column(default=0)  # batches
