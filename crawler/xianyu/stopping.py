@@ -1,0 +1,91 @@
+"""How a crawl is ended before its time: the first reason counts, and nothing is sent after it."""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from scrapy.crawler import Crawler
+
+from . import state
+from .attached import Attached
+from .clock import utcnow, written
+from .outcomes import COOLING_OUTCOMES, Outcome
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Ending:
+    """What is known so far of how a crawl ends."""
+
+    outcome: Outcome | None = None
+    """The first reason to stop, or None while nobody wanted that."""
+    detail: str = ""
+    partial: list[str] = field(default_factory=list)
+    """What could not be had, while the rest went on."""
+    faults: list[str] = field(default_factory=list)
+    """What went wrong on our side: kinds of exceptions, with no data in them."""
+    tasks: set["asyncio.Task[None]"] = field(default_factory=set)
+
+
+_ENDINGS: Attached[Ending] = Attached()
+
+
+def ending(crawler: Crawler) -> Ending:
+    """What is known so far of how this crawl ends."""
+    known = _ENDINGS.of(crawler)
+    if known is None:
+        known = Ending()
+        _ENDINGS.attach(crawler, known)
+    return known
+
+
+def stopped(crawler: Crawler) -> bool:
+    """Whether this crawl was told to stop: then nothing may be sent any more."""
+    return ending(crawler).outcome is not None
+
+
+def stop(crawler: Crawler, outcome: Outcome, detail: str, *, retry_after: float | None = None) -> None:
+    """Remember why, if it is the first reason, and close the spider; pages under way may come to their end.
+
+    A block is written down as a cool-down at once, so that even kill -9 does not make the next run forget it.
+
+    Args:
+        outcome: The reason; also Scrapy's `finish_reason`.
+        detail: What happened, for people; no cookies, tokens or personal data.
+        retry_after: How many seconds the site asked us to wait, if it did.
+    """
+    found = ending(crawler)
+    if found.outcome is not None:
+        logger.info("Already stopping (%s); also: %s (%s)", found.outcome, outcome, detail)
+        return
+    found.outcome, found.detail = outcome, detail
+    logger.warning("Stopping: %s (%s)", outcome, detail)
+    memory = state.of(crawler)
+    if memory is not None and outcome in COOLING_OUTCOMES:
+        at_least = timedelta(seconds=retry_after or 0)
+        cooldown = memory.cool_down(utcnow(), outcome, detail, at_least=at_least)
+        logger.warning("No live run before %s", written(cooldown.until))
+    if crawler.spider is not None and crawler.crawling:
+        # Kept until it is done: the event loop itself holds its tasks weakly.
+        task = asyncio.ensure_future(_close(crawler, outcome))
+        found.tasks.add(task)
+        task.add_done_callback(found.tasks.discard)
+
+
+async def _close(crawler: Crawler, outcome: Outcome) -> None:
+    if crawler.engine.spider is not None:  # else it closed by itself in between
+        await crawler.engine.close_spider_async(reason=outcome)
+
+
+def mark_partial(crawler: Crawler, detail: str) -> None:
+    """Remember that something could not be had. The crawl goes on; its outcome is `partial` at best."""
+    logger.warning("Not complete: %s", detail)
+    ending(crawler).partial.append(detail)
+
+
+def mark_fault(crawler: Crawler, detail: str) -> None:
+    """Remember a fault of ours. The crawl goes on; its outcome is `fault`, unless the site stopped it."""
+    logger.error("Fault: %s", detail)
+    ending(crawler).faults.append(detail)
