@@ -1,0 +1,185 @@
+"""The answers of the site, rendered from a market, as heavy as the real ones: about 300 KB for 30 rows."""
+
+import base64
+from collections.abc import Iterable
+from random import Random
+from typing import Any, Final
+
+from tests.crawler.goofish.market import DETAIL_API, SEARCH_API, SUCCESS, Good, Market
+
+_NOISE: Final = base64.b64encode(Random(20261122).randbytes(60_000)).decode()
+_BORING: Final = ("包邮", "卖家信用极好", "3小时前发布", "降价200元", "验货宝", "12人小刀", "回头客超99%的卖家")
+
+
+def _noise(rng: Random, length: int) -> str:
+    start = rng.randrange(len(_NOISE) - length)
+    return _NOISE[start : start + length]
+
+
+def _picture(market: Market, good: Good) -> str:
+    return f"{market.pictures}/{good.seller.avatar}_!!{good.seller.number}-0-xy_item_{good.number}.jpg"
+
+
+def _target(rng: Random, good: Good) -> str:
+    return rng.choice(
+        (
+            f"fleamarket://item?id={good.item_id}&referPageArgs={_noise(rng, 60)}&gulSource=search",
+            f"fleamarket://awesome_detail?itemId={good.item_id}&hitNativeDetail=true",
+            f"fleamarket://x_opaque/{_noise(rng, 40)}",
+        )
+    )
+
+
+def _tags(rng: Random, good: Good) -> dict[str, Any]:
+    """Rows change their meaning from good to good: who wants it may stand in any of them, or nobody does."""
+    contents = rng.sample(_BORING, 4)
+    if good.wanted[0] is not None:
+        contents.insert(rng.randrange(5), good.wanted[0])
+    rows: dict[str, Any] = {}
+    for number, content in zip(rng.sample(range(1, 8), len(contents)), contents, strict=True):
+        tag = {
+            "data": {"content": content, "type": "text", "bgColor": "#FFFFFF", "labelId": str(rng.randrange(10**6))},
+            "utParams": {"args": {"serviceUtParams": _noise(rng, 120)}},
+        }
+        rows[f"r{number}"] = {"config": {"mutualLabelBottomMargin": "4"}, "tagList": [tag]}
+    return rows
+
+
+def row(market: Market, good: Good) -> dict[str, Any]:
+    """One of `data.resultList`, about 10 KB."""
+    rng = Random(f"row:{market.seed}:{good.item_id}")
+    published = str(int(good.published.timestamp() * 1000))
+    arguments: dict[str, Any] = {
+        "id": good.item_id,
+        "publishTime": published,
+        "seller_id": good.seller.encoded,
+        "wantNum": "0",
+        "tagname": rng.choice(_BORING),
+        "search_id": _noise(rng, 32),
+        "rn": _noise(rng, 32),
+        "bucket_id": "30",
+        "serviceUtParams": _noise(rng, 900),
+    }
+    content: dict[str, Any] = {
+        "title": good.title.raw,
+        "picUrl": _picture(market, good),
+        "picWidth": 1440,
+        "picHeight": 1920,
+        "userNickName": good.seller.nick,
+        "userAvatarUrl": f"http://img.alicdn.com/{good.seller.avatar}.jpg",
+        "isAuction": good.auction,
+        "isAliMaMaAD": good.advertisement,
+        "fishTags": _tags(rng, good),
+        "richTitle": [{"type": "Text", "data": {"text": good.title.raw, "color": "#1F1F1F"}}],
+        "trackParams": {"utparam": _noise(rng, 1800), "sellerId": good.seller.number},
+        "dislikeParams": [{"id": str(number), "trackParams": _noise(rng, 300)} for number in range(5)],
+    }
+    details: dict[str, Any] = {
+        "itemId": good.item_id,
+        "userNick": good.seller.nick,
+        "userAvatarUrl": content["userAvatarUrl"],
+        "picUrl": content["picUrl"],
+        "isVideo": "false",
+        "preLoad": _noise(rng, 600),
+    }
+    # The oldest captures name the item in the arguments only.
+    if rng.random() < 0.9:
+        content["itemId"] = good.item_id
+        arguments["item_id"] = good.item_id
+    elif rng.random() < 0.5:
+        arguments["item_id"] = good.item_id
+    optional: tuple[tuple[dict[str, Any], str, Any], ...] = (
+        (content, "area", good.area),
+        (content, "oriPrice", good.original[0]),
+        (details, "title", good.description.raw),
+        (details, "soldPrice", good.price.sold),
+        (arguments, "price", good.price.argument),
+    )
+    for node, key, value in optional:
+        if value is not None:
+            node[key] = value
+    if good.category[0] is not None:
+        arguments[good.category[1]] = good.category[0]
+    if good.price.parts is not None:
+        content["price"] = [
+            {"type": kind, "text": text, "marginLeft": "2"}
+            for kind, text in zip(("sign", "integer", "decimal", "decimal"), good.price.parts, strict=False)
+        ]
+    content["detailParams"] = details
+    main = {
+        "targetUrl": _target(rng, good),
+        "clickParam": {"arg1": "Item", "page": "Page_xySearchResult", "args": arguments},
+        "exContent": content,
+    }
+    return {
+        "type": "",
+        "style": "",
+        "data": {
+            "item": {"main": main},
+            "template": {"name": "idlefish_search_card_pc", "url": _noise(rng, 80), "version": "47"},
+            "trackParams": {"spm": "a2170.search", "utLogMap": _noise(rng, 2400)},
+        },
+    }
+
+
+def envelope(api: str, ret: Iterable[str], data: dict[str, Any]) -> dict[str, Any]:
+    """What every answer of mtop looks like."""
+    return {"api": api, "data": data, "ret": list(ret), "v": "1.0"}
+
+
+def search_answer(market: Market, numbers: range) -> dict[str, Any]:
+    """The page of a search with these goods."""
+    goods = [market.good(number) for number in numbers]
+    return envelope(
+        SEARCH_API,
+        [SUCCESS],
+        {
+            "resultInfo": {
+                "hasNextPage": bool(goods) and goods[-1].number > 1,
+                "searchResControlFields": {
+                    "hasItems": bool(goods),
+                    "numFound": market.items,
+                    "minPrice": 490,
+                    "maxPrice": 2_886_600,
+                },
+            },
+            "resultList": [row(market, good) for good in goods],
+        },
+    )
+
+
+def detail_answer(market: Market, good: Good) -> dict[str, Any]:
+    """The details of one good."""
+    category = int(good.category[0] or 0)
+    return envelope(
+        DETAIL_API,
+        [SUCCESS],
+        {
+            "itemDO": {
+                "itemId": int(good.item_id),
+                "title": good.title.raw,
+                "desc": good.description.raw,
+                "soldPrice": good.detail_price,
+                "originalPrice": "0" if good.original[1] is None else str(good.original[1] // 100),
+                "transportFee": "0.00",
+                "itemStatus": 0 if good.status == "在线" else -2,
+                "itemStatusStr": good.status,
+                "quantity": 1,
+                "wantCnt": good.wanted[1] or 0,
+                "browseCnt": 3,
+                "collectCnt": 0,
+                "gmtCreate": int(good.published.timestamp() * 1000),
+                "categoryId": category if good.number % 2 else 0,
+                "itemCatDTO": {"catId": 0, "channelCatId": 0, "tbCatId": category},
+                "imageInfos": [{"url": _picture(market, good), "major": True}],
+                "commonTags": [{"text": "包邮"}],
+            },
+            "sellerDO": {
+                "sellerId": int(good.seller.number),
+                "nick": good.seller.nick,
+                "publishCity": good.area if good.number % 3 else None,
+                "city": good.area,
+                "portraitUrl": f"http://img.alicdn.com/{good.seller.avatar}.jpg",
+            },
+        },
+    )
