@@ -1,0 +1,330 @@
+"""Answers of the search and of the item detail → listings. Pure, and total: damage is said, never guessed around.
+
+Where each field stands is told in `xianyu.items`. A node that is absent, null or of another type than expected counts
+as absent: then a row without an id or a title becomes a `Reject`, any other field takes the next place that items.py
+names, or stays empty. What is said of the seller is never looked at, and contacts in texts are hidden
+(`xianyu.privacy`).
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from xianyu.items import Flag, Listing, PriceStatus
+from xianyu.prices import read_price
+from xianyu.privacy import hide_contacts
+
+ROWS_PER_PAGE: Final = 30
+"""How many rows the site's own search asks for, and we with it."""
+
+
+class SchemaChanged(Exception):  # noqa: N818 - an outcome of a run, named as such
+    """The answer as a whole is not what this parser knows: going on would lose everything silently."""
+
+
+class Reason(StrEnum):
+    """Why a row gave no listing."""
+
+    NO_ITEM = "no item"
+    NO_ID = "no id"
+    NO_TITLE = "no title"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What the answer itself does not say. `item_id` is the one that a detail was asked for."""
+
+    fetched_at: datetime
+    keyword: str | None = None
+    category: str | None = None
+    run_id: str
+    item_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A row that gave no listing: `reason` is a `Reason`, `place` its path in the answer. Holds none of its texts."""
+
+    item_id: str | None
+    reason: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What one answer holds.
+
+    `item_ids` are those of `listings`, in their order. `has_next` is what the answer says; where it does not, whether
+    the page is full. `picture_urls` are as they stand, by item id: they may lack the scheme, and hold the seller's
+    number, so nothing may keep them.
+    """
+
+    listings: list[Listing]
+    rejects: list[Reject]
+    item_ids: tuple[str, ...]
+    has_next: bool
+    picture_urls: dict[str, list[str]]
+
+
+_NOTHING: Final[dict[str, object]] = {}
+_GONE: Final = "FAIL_BIZ_ITEM_DEL_NOT_FOUND"
+_STATUS: Final = MappingProxyType(
+    {"已下架": Flag.OFFLINE, "卖掉了": Flag.SOLD, "已售出": Flag.SOLD, "已卖出": Flag.SOLD}
+)
+_MOST: Final = 10**20
+_IDENTIFIER: Final = re.compile(r"(?!0+$)[0-9]{1,20}", re.ASCII)
+_MOMENTS_MS: Final = range(1_000_000_000_000, 4_102_444_800_000)  # 2001-09-09 to 2100: others are no moments of sales
+_WANTED: Final = re.compile(r"(?<![0-9.,])([0-9]{1,9})(?:\.([0-9]{1,4}))?(万?)\+?\s?人想要", re.ASCII)
+# All controls but those that end a line or are blanks; also halves of a character beyond U+FFFF, which no UTF-8 holds.
+_CONTROLS: Final = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
+_LINE_END: Final = re.compile("\r\n|[\n\v\f\r\x85\u2028\u2029]")
+_BREAK: Final = re.compile("[ \t\u3000]*[\n\v\f\r\x85\u2028\u2029]\\s*")
+
+
+def parse_search(answer: object, *, context: Context) -> Page:
+    """The page that an answer of the search holds.
+
+    Raises `SchemaChanged` where there is no `data.resultList`, where it is empty though the answer does not say that
+    nothing was found, and where not one of its rows can be read.
+    """
+    data = _node(_as_node(answer), "data")
+    rows = data.get("resultList")
+    if not isinstance(rows, list):
+        raise SchemaChanged("there is no data.resultList")
+    info = _node(data, "resultInfo")
+    if not rows and _node(info, "searchResControlFields").get("hasItems") is not False:
+        raise SchemaChanged("data.resultList is empty, but hasItems is not false")
+    fetched_at = _iso(context.fetched_at)
+    listings: list[Listing] = []
+    rejects: list[Reject] = []
+    picture_urls: dict[str, list[str]] = {}
+    for number, row in enumerate(rows):
+        main = _node(_node(_node(_as_node(row), "data"), "item"), "main")
+        content = _node(main, "exContent")
+        args = _node(_node(main, "clickParam"), "args")
+        item_id = _identifier(content.get("itemId")) or _identifier(args.get("item_id")) or _identifier(args.get("id"))
+        title = _one_line(content.get("title"))
+        if item_id is None or title is None:
+            rejects.append(Reject(item_id, _lack(content, item_id), f"data.resultList[{number}]"))
+            continue
+        detail = _node(content, "detailParams")
+        price_fen, price_status, price_raw = _price(
+            (_joined(content.get("price")), _number_text(detail.get("soldPrice")), _number_text(args.get("price")))
+        )
+        listings.append(
+            Listing(
+                item_id=item_id,
+                url=_url(item_id),
+                title=hide_contacts(title),
+                description=_description(detail.get("title"), title),
+                price_fen=price_fen,
+                price_raw=price_raw,
+                price_status=price_status,
+                orig_price_fen=_fen(content.get("oriPrice")),
+                area=_one_line(content.get("area")),
+                category_id=_identifier(args.get("tbCatId")) or _identifier(args.get("catId")),
+                want_count=_wanted(content.get("fishTags")),
+                published_at=_moment(args.get("publishTime")),
+                fetched_at=fetched_at,
+                keyword=context.keyword,
+                category=context.category,
+                flags=_search_flags(content),
+                run_id=context.run_id,
+            )
+        )
+        picture = content.get("picUrl")
+        if isinstance(picture, str) and picture:
+            picture_urls[item_id] = [picture]
+    if rejects and not listings:
+        raise SchemaChanged(f"not one of {len(rejects)} rows can be read; the first: {rejects[0].reason}")
+    has_next = info.get("hasNextPage")
+    if not isinstance(has_next, bool):
+        has_next = len(rows) >= ROWS_PER_PAGE
+    return _page(listings, rejects, picture_urls, has_next=has_next)
+
+
+def parse_detail(answer: object, *, context: Context) -> Page:
+    """The page of one item that an answer of the item detail holds; a deleted item is a `Reject` with `GONE`.
+
+    Raises `SchemaChanged` where there is no `data.itemDO`, or it has no id or title.
+    """
+    whole = _as_node(answer)
+    if any(text.startswith(_GONE) for text in _texts(whole.get("ret"))):
+        return _page([], [Reject(context.item_id, Reason.GONE, "ret")], {}, has_next=False)
+    data = _node(whole, "data")
+    item = _node(data, "itemDO")
+    item_id, title = _identifier(item.get("itemId")), _one_line(item.get("title"))
+    if item_id is None or title is None:
+        raise SchemaChanged(f"data.itemDO: {_lack(item, item_id)}")
+    seller = _node(data, "sellerDO")
+    price_fen, price_status, price_raw = _price((_number_text(item.get("soldPrice")),))
+    listing = Listing(
+        item_id=item_id,
+        url=_url(item_id),
+        title=hide_contacts(title),
+        description=_description(item.get("desc"), title),
+        price_fen=price_fen,
+        price_raw=price_raw,
+        price_status=price_status,
+        orig_price_fen=_fen(item.get("originalPrice")),
+        area=_one_line(seller.get("publishCity")) or _one_line(seller.get("city")),
+        category_id=_identifier(item.get("categoryId")) or _identifier(_node(item, "itemCatDTO").get("tbCatId")),
+        want_count=_count(item.get("wantCnt")),
+        published_at=_moment(item.get("gmtCreate")),
+        fetched_at=_iso(context.fetched_at),
+        keyword=context.keyword,
+        category=context.category,
+        flags=_detail_flags(item.get("itemStatusStr")),
+        run_id=context.run_id,
+    )
+    images = [_as_node(image).get("url") for image in _rows(item.get("imageInfos"))]
+    urls = [url for url in images if isinstance(url, str) and url]
+    return _page([listing], [], {item_id: urls} if urls else {}, has_next=False)
+
+
+def _page(
+    listings: list[Listing], rejects: list[Reject], picture_urls: dict[str, list[str]], *, has_next: bool
+) -> Page:
+    return Page(
+        listings=listings,
+        rejects=rejects,
+        item_ids=tuple([listing.item_id for listing in listings]),
+        has_next=has_next,
+        picture_urls=picture_urls,
+    )
+
+
+def _lack(node: dict[str, object], item_id: str | None) -> Reason:
+    """What a node without an id or a title lacks."""
+    if not node:
+        return Reason.NO_ITEM
+    return Reason.NO_ID if item_id is None else Reason.NO_TITLE
+
+
+def _url(item_id: str) -> str:
+    return f"https://www.goofish.com/item?id={item_id}"
+
+
+def _as_node(value: object) -> dict[str, object]:
+    return value if isinstance(value, dict) else _NOTHING
+
+
+def _node(parent: dict[str, object], key: str) -> dict[str, object]:
+    value = parent.get(key)
+    return value if isinstance(value, dict) else _NOTHING
+
+
+def _rows(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _identifier(value: object) -> str | None:
+    """A number as the site gives it to items and categories, as its digits. 0 stands for none."""
+    if type(value) is int and 0 < value < _MOST:
+        value = str(value)
+    return value if isinstance(value, str) and _IDENTIFIER.fullmatch(value) else None
+
+
+def _one_line(value: object) -> str | None:
+    """A text without controls; white space that holds a line end is one blank, a tab is a blank. None for no text."""
+    if not isinstance(value, str):
+        return None
+    if not value.isprintable():
+        value = _BREAK.sub(" ", _CONTROLS.sub("", value)).replace("\t", " ")
+    return value.strip() or None
+
+
+def _description(value: object, title: str) -> str | None:
+    """The long text, its line ends as "\\n", contacts hidden; None where it is the title again, or its beginning."""
+    in_one_line = _one_line(value)
+    if in_one_line is None or title.startswith(in_one_line) or not isinstance(value, str):
+        return None
+    lines = _LINE_END.sub("\n", _CONTROLS.sub("", value)).replace("\t", " ").strip()
+    return hide_contacts(lines)
+
+
+def _number_text(value: object) -> str | None:
+    """A number's text, whether the answer has it as a text or as a number."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -_MOST < value < _MOST:
+        return None
+    # repr gives a JSON number back as it was written: 0.1 → "0.1". An exponent is unreadable as a price.
+    return repr(value)
+
+
+def _joined(parts: object) -> str | None:
+    """The price that stands in parts; None if one of them is damaged: what is left would be another price."""
+    texts = [_number_text(_as_node(part).get("text")) for part in _rows(parts)]
+    whole = [text for text in texts if text is not None]
+    return "".join(whole) if len(whole) == len(texts) else None
+
+
+def _price(texts: Iterable[str | None]) -> tuple[int | None, PriceStatus, str]:
+    """What the first text says that says anything: fen, status, the text itself."""
+    seen = ""
+    for text in texts:
+        if text is None:
+            continue
+        fen, status = read_price(text)
+        if status is not PriceStatus.MISSING:
+            return fen, status, _CONTROLS.sub("", text)
+        seen = seen or text
+    return None, PriceStatus.MISSING, seen
+
+
+def _fen(value: object) -> int | None:
+    text = _number_text(value)
+    return None if text is None else read_price(text)[0]
+
+
+def _moment(value: object) -> str | None:
+    """Milliseconds since 1970 as UTC in ISO 8601."""
+    if isinstance(value, str) and len(value) == len("1789989232000") and value.isascii() and value.isdigit():
+        value = int(value)
+    if not isinstance(value, int) or value not in _MOMENTS_MS:
+        return None
+    return _iso(datetime.fromtimestamp(value // 1000, UTC))
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def _count(value: object) -> int | None:
+    return value if type(value) is int and 0 <= value < _MOST else None
+
+
+def _wanted(rows: object) -> int | None:
+    """The number in the first text like `12人想要`, `1.2万人想要`, whichever row of tags it stands in."""
+    for row in _as_node(rows).values():
+        for tag in _rows(_as_node(row).get("tagList")):
+            text = _node(_as_node(tag), "data").get("content")
+            match = _WANTED.search(text) if isinstance(text, str) else None
+            if match is not None:
+                whole, places, wan = match.groups()
+                return int(whole + (places or "").ljust(4, "0")) if wan else int(whole)
+    return None
+
+
+def _search_flags(content: dict[str, object]) -> list[str]:
+    flags: list[str] = []
+    if content.get("isAliMaMaAD") is True:
+        flags.append(Flag.ADVERTISEMENT)
+    if content.get("isAuction") is True:
+        flags.append(Flag.AUCTION)
+    return flags
+
+
+def _detail_flags(status: object) -> list[str]:
+    flag = _STATUS.get(status) if isinstance(status, str) else None
+    return [] if flag is None else [flag]
+
+
+def _texts(value: object) -> list[str]:
+    return [text for text in _rows(value) if isinstance(text, str)]
