@@ -8,7 +8,8 @@ from typing import Final
 class Outcome(StrEnum):
     """Why a run ended. Stands in manifest, stats and summary; also the `finish_reason` given to Scrapy."""
 
-    RUNNING = "running"  # in a manifest: not over yet, or killed
+    RUNNING = "running"  # in a manifest: not over yet
+    KILLED = "killed"  # kill -9, a crash, a power cut; the next run writes this, there is no exit code
     FINISHED = "finished"  # everything asked for was seen
     BUDGET = "budget"  # the day's requests are used up, as the operator wanted
     CONFIGURATION = "configuration"  # the command line, a setting or a file is wrong
