@@ -1,0 +1,322 @@
+"""A price reference as an SVG drawn by ourselves: no script, no font to fetch, the same text on every machine.
+
+Above, how the asking prices lie, with median, quartiles and typical range; below, the median of each of the last weeks.
+As wide as a phone, and readable on light and dark screens. Widths of text are estimated, on the generous side.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from html import escape
+from itertools import groupby
+from typing import Final
+from unicodedata import category
+
+from rich.cells import split_graphemes
+
+from app.fen import format_yuan
+from app.listings.axis import Axis, axis_over, short_yuan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bin:
+    """How many listings ask from `low` to below `high` fen; of a single price both are the same."""
+
+    low: int
+    high: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Week:
+    """The week from `begins` (Asia/Shanghai) on: its median in fen, None where it has no listings."""
+
+    begins: date
+    median: int | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What is drawn of a price reference: amounts in fen, `bins` and `weeks` in order and without gaps."""
+
+    count: int
+    median: int
+    lower_quartile: int
+    upper_quartile: int
+    typical_low: int
+    typical_high: int
+    bins: tuple[Bin, ...]
+    weeks: tuple[Week, ...]
+    trend_text: str
+    confidence_text: str
+
+
+_FONTS: Final = "'Noto Sans CJK SC','Noto Sans SC','PingFang SC','Microsoft YaHei',sans-serif"
+_LARGE: Final = 17
+_PLAIN: Final = 13
+_SMALL: Final = 12
+
+_WIDTH: Final = 480
+_HEIGHT: Final = 604
+_LITTLE_HEIGHT: Final = 168
+_LEFT: Final = 16
+_RIGHT: Final = _WIDTH - _LEFT
+_TILES: Final = (_LEFT, 132, 336)
+"""Where the median, the typical range and the trend begin; none is wider than the way to the next."""
+_ACROSS: Final = (64, 440)
+"""Both plots, from left to right: labels of the axis before it, half a label after it."""
+_BOX: Final = (192, 206)
+_BARS: Final = (332, 214)
+_LINE: Final = (526, 432)
+"""Both plots, from bottom to top."""
+
+_JOINER: Final = "\u200d"
+_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs"})
+_NO_CHARACTERS: Final = "\ufffe\uffff"
+_BROAD: Final = frozenset("MW@%mw")
+
+_STYLE: Final = """\
+.price-chart .paper,.price-chart .box{fill:#fff}
+.price-chart .ink{fill:#212529}
+.price-chart .muted{fill:#5c636a}
+.price-chart .band{fill:#dbe4ff}
+.price-chart .bar{fill:#4c6ef5}
+.price-chart .accent{fill:#c2410c}
+.price-chart path{fill:none;stroke:#dee2e6}
+.price-chart .box,.price-chart .whisker{stroke:#4c6ef5;stroke-width:1.5}
+.price-chart .middle{stroke:#c2410c;stroke-width:2}
+.price-chart .course{stroke:#4c6ef5;stroke-width:2.5;stroke-linejoin:round}
+@media (prefers-color-scheme:dark){
+.price-chart .paper,.price-chart .box{fill:#16181d}
+.price-chart .ink{fill:#e9ecef}
+.price-chart .muted{fill:#adb5bd}
+.price-chart .band{fill:#263568}
+.price-chart .bar{fill:#748ffc}
+.price-chart .accent{fill:#ff922b}
+.price-chart path{stroke:#343a40}
+.price-chart .box,.price-chart .whisker,.price-chart .course{stroke:#748ffc}
+.price-chart .middle{stroke:#ff922b}
+}"""
+"""Colours for both kinds of screen. Inside a page the rules reach nothing but the picture."""
+
+
+def price_chart(summary: Summary | None, *, title: str, found: int, least: int) -> str:
+    """A complete SVG document of what listings like `title` are asked for.
+
+    `title` is anybody's text. Without `summary` it says that there is not enough data: `found` listings of at least
+    `least`.
+    """
+    name = _visible(title)
+    if summary is None:
+        said = f"只找到 {found} 件可比商品,至少需要 {least} 件"
+        body = [
+            _text(_LEFT, 60, _PLAIN, "muted", "参考价"),
+            _text(_LEFT, 100, _LARGE, "accent", "数据不足", bold=True),
+            _text(_LEFT, 126, _PLAIN, "ink", said),
+            _text(_LEFT, 148, _SMALL, "muted", "换一个更常用的名称,或去掉容量、颜色等字样再试"),
+        ]
+        return _document(name, f"数据不足:{said}。", _LITTLE_HEIGHT, body)
+    body = [*_figures(summary), *_distribution(summary), *_course(summary)]
+    body.append(_text(_LEFT, _HEIGHT - 16, _SMALL, "muted", "价格为公开挂牌价,不是成交价,仅供参考"))
+    return _document(name, _told(summary), _HEIGHT, body)
+
+
+def _document(name: str, told: str, height: int, body: list[str]) -> str:
+    heading = escape(f"{name} 参考价" if name else "参考价")
+    shown = _fitted(name, _LARGE, _RIGHT - _LEFT)
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}"'
+        f' role="img" aria-label="{heading}" class="price-chart" font-family="{_FONTS}">',
+        f"<title>{heading}</title>",
+        f"<desc>{escape(told)}</desc>",
+        f"<style>{_STYLE}</style>",
+        '<rect class="paper" width="100%" height="100%"/>',
+        # Cut off whatever a title's characters paint outside their line.
+        f'<svg x="{_LEFT}" y="14" width="{_RIGHT - _LEFT}" height="28">'
+        + _text(0, 20, _LARGE, "ink", shown, bold=True)
+        + "</svg>",
+        *body,
+    ]
+    return "\n".join([*lines, "</svg>"]) + "\n"
+
+
+def _told(summary: Summary) -> str:
+    """The picture in words, amounts to the fen."""
+    quartiles = f"四分位 {_yuan(summary.lower_quartile)} 至 {_yuan(summary.upper_quartile)}"
+    typical = f"常见价 {_yuan(summary.typical_low)} 至 {_yuan(summary.typical_high)}"
+    weeks = "、".join(
+        f"{_day(week.begins)} 起 " + (f"{_yuan(week.median)}({week.count} 件)" if week.median is not None else "无数据")
+        for week in summary.weeks
+    )
+    return (
+        f"{summary.count} 件可比商品,可信度{summary.confidence_text}。"
+        f"中位价 {_yuan(summary.median)},{quartiles},{typical}。走势:{summary.trend_text}。每周中位价:{weeks}。"
+    )
+
+
+def _figures(summary: Summary) -> Iterator[str]:
+    said = f"参考价 · {summary.count:,} 件可比商品 · 可信度{summary.confidence_text}"
+    yield _text(_LEFT, 60, _PLAIN, "muted", said)
+    typical = _span(summary.typical_low, summary.typical_high)
+    figures = (
+        ("中位价", f"¥{short_yuan(summary.median)}", "accent"),
+        ("常见价", typical, "ink"),
+        (f"近 {len(summary.weeks)} 周走势", summary.trend_text, "ink"),
+    )
+    for x, (name, figure, look) in zip(_TILES, figures, strict=True):
+        yield _text(x, 92, _SMALL, "muted", name)
+        yield _text(x, 114, _LARGE, look, figure, bold=True)
+
+
+def _distribution(summary: Summary) -> Iterator[str]:
+    prices = axis_over(summary.bins[0].low, summary.bins[-1].high, _ACROSS)
+    counts = axis_over(0, max(each.count for each in summary.bins), _BARS, ticks=4, whole=True)
+    yield _heading(152, "价格分布", f"横轴 {prices.unit},纵轴 件")
+
+    bottom = _BARS[0]
+    low, high = prices.at(summary.typical_low), prices.at(summary.typical_high)
+    yield _rectangle("band", low, _BOX[0] - 4, max(high - low, 1), bottom - _BOX[0] + 4)
+    yield from _grid(counts, str)
+    for each in summary.bins:
+        if each.count:
+            left, right, y = prices.at(each.low), prices.at(each.high), counts.at(each.count)
+            # A hair between neighbours; a price that stands alone has no width of its own.
+            width = max(right - left - 1, 1 if len(summary.bins) > 1 else 24)
+            yield _rectangle("bar", (left + right - width) / 2, y, width, bottom - y)
+    for tick in prices.ticks:
+        yield _text(prices.at(tick), bottom + 19, _SMALL, "muted", prices.label(tick), anchor="middle")
+
+    above, below = _BOX
+    height, middle = below - above, (above + below) / 2
+    first, third = prices.at(summary.lower_quartile), prices.at(summary.upper_quartile)
+    yield _path("whisker", (low, middle), (high, middle))
+    yield _rectangle("box", first, above, max(third - first, 1), height)
+    x = prices.at(summary.median)
+    yield _path("middle", (x, above), (x, bottom))
+    said = f"中位 ¥{short_yuan(summary.median)}"
+    half = _advance(said, _PLAIN) / 2
+    at = min(max(x, _LEFT + half), _RIGHT - half)
+    yield _text(at, above - 10, _PLAIN, "accent", said, anchor="middle", bold=True)
+
+    y = bottom + 44
+    yield _rectangle("band", _LEFT, y - 10, 14, 12)
+    yield _text(_LEFT + 20, y, _SMALL, "muted", "常见价:中间的八成")
+    half_of = f"一半在 {_span(summary.lower_quartile, summary.upper_quartile)}"
+    yield _rectangle("box", 196, y - 10, 14, 12)
+    yield _text(216, y, _SMALL, "muted", half_of)
+
+
+def _course(summary: Summary) -> Iterator[str]:
+    """The weeks' medians; where a week has none the line is broken."""
+    (left, right), (bottom, top), weeks = _ACROSS, _LINE, summary.weeks
+    step = (right - left) / len(weeks)
+    places = [left + (i + 0.5) * step for i in range(len(weeks))]
+    yield _text(_LEFT, bottom + 18, _SMALL, "muted", "周起")
+    yield _text(_LEFT, bottom + 35, _SMALL, "muted", "件数")
+    for x, week in zip(places, weeks, strict=True):
+        yield _text(x, bottom + 18, _SMALL, "muted", _day(week.begins), anchor="middle")
+        yield _text(x, bottom + 35, _SMALL, "muted", str(week.count) if week.count else "–", anchor="middle")
+
+    medians = [week.median for week in weeks if week.median is not None]
+    if not medians:
+        yield _heading(404, "每周中位价", "")
+        yield _text((left + right) / 2, (bottom + top) / 2, _PLAIN, "muted", "这几周没有数据", anchor="middle")
+        return
+    prices = axis_over(min(medians), max(medians), _LINE, ticks=4, whole=True, least=max(medians) // 4)
+    yield _heading(404, "每周中位价", f"纵轴 {prices.unit},不从 0 开始" if prices.low else f"纵轴 {prices.unit}")
+    yield from _grid(prices, prices.label)
+    points = [
+        None if week.median is None else (x, prices.at(week.median)) for x, week in zip(places, weeks, strict=True)
+    ]
+    for has_data, run in groupby(points, key=bool):
+        if has_data:
+            yield _path("course", *filter(None, run))
+    for x, y in filter(None, points):
+        yield f'<circle class="bar" cx="{_number(x)}" cy="{_number(y)}" r="4"/>'
+
+
+def _heading(y: float, name: str, aside: str) -> str:
+    words = f'{name}<tspan class="muted" font-size="{_SMALL}" font-weight="normal" dx="8">{aside}</tspan>'
+    return f'<text class="ink" x="{_LEFT}" y="{_number(y)}" font-size="{_PLAIN}" font-weight="bold">{words}</text>'
+
+
+def _grid(axis: Axis, label: Callable[[int], str]) -> Iterator[str]:
+    left, right = _ACROSS
+    for tick in axis.ticks:
+        y = axis.at(tick)
+        yield _path("grid", (left, y), (right, y))
+        yield _text(left - 8, y + 4, _SMALL, "muted", label(tick), anchor="end")
+
+
+def _path(look: str, *points: tuple[float, float]) -> str:
+    way = "L".join(f"{_number(x)} {_number(y)}" for x, y in points)
+    return f'<path class="{look}" d="M{way}"/>'
+
+
+def _rectangle(look: str, x: float, y: float, width: float, height: float) -> str:
+    size = f'width="{_number(width)}" height="{_number(height)}"'
+    return f'<rect class="{look}" x="{_number(x)}" y="{_number(y)}" {size}/>'
+
+
+def _text(x: float, y: float, size: int, look: str, content: str, *, anchor: str = "start", bold: bool = False) -> str:
+    at = f'class="{look}" x="{_number(x)}" y="{_number(y)}" font-size="{size}"'
+    aligned = "" if anchor == "start" else f' text-anchor="{anchor}"'
+    weight = ' font-weight="bold"' if bold else ""
+    return f"<text {at}{aligned}{weight}>{escape(content)}</text>"
+
+
+def _number(value: float) -> str:
+    return f"{round(value, 1):g}"
+
+
+def _day(begins: date) -> str:
+    return f"{begins.month}-{begins.day:02d}"
+
+
+def _span(low: int, high: int) -> str:
+    first, last = short_yuan(low), short_yuan(high)
+    return f"¥{first}" if first == last else f"¥{first}–{last}"
+
+
+def _yuan(fen: int) -> str:
+    return f"¥{format_yuan(fen)}"
+
+
+def _visible(text: str) -> str:
+    """`text` on one line, without what XML cannot hold and what would turn the direction of other words.
+
+    Of the characters without a look of their own only the joiner stays, which emoji are made with.
+    """
+    kept = (character for character in " ".join(text.split()) if character == _JOINER or not _is_hidden(character))
+    return " ".join("".join(kept).split())
+
+
+def _is_hidden(character: str) -> bool:
+    return category(character) in _HIDDEN or character in _NO_CHARACTERS
+
+
+def _fitted(text: str, size: int, width: float) -> str:
+    """`text`, or as much of its beginning as is at most `width` wide with an ellipsis; no character is cut apart."""
+    if _advance(text, size) <= width:
+        return text
+    room, end = width - size, 0
+    for start, stop, _ in split_graphemes(text, "latest")[0]:
+        room -= _advance(text[start:stop], size)
+        if room < 0:
+            break
+        end = stop
+    return text[:end].rstrip() + "…"
+
+
+def _advance(text: str, size: int) -> float:
+    """How wide `text` is in pixels, on the generous side."""
+    spans, _ = split_graphemes(text, "latest")
+    return size * sum(_ems(text[start:stop], cells) for start, stop, cells in spans)
+
+
+def _ems(cluster: str, cells: int) -> float:
+    if cluster.isascii():
+        return 0.95 if cluster in _BROAD else 0.72 if cluster.isupper() else 0.6
+    # Pictures are wider than the characters beside them, and other alphabets wider than ours.
+    return 1.4 if cells == 2 and (category(cluster[0]) == "So" or "\U0001f000" <= cluster[0] < "\U00020000") else 1.05
