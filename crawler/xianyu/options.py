@@ -35,6 +35,8 @@ class Options:
     """Pages of 30 for one keyword."""
     daily_budget: int = 500
     """Requests on one day in China, over all runs."""
+    answer_timeout: float = 20.0
+    """Seconds until an answer that is not there in full is given up."""
     timeout: float = 3600.0
     """Seconds until a run is closed."""
     grace: float = 45.0
@@ -81,6 +83,7 @@ WHOLE_NUMBERS: Final = {
 NUMBERS: Final = {
     "delay": (0.0, 3600.0),
     "jitter": (0.0, 1.0),
+    "answer_timeout": (1.0, 600.0),
     "timeout": (1.0, 7 * 86400.0),
     "grace": (1.0, 3600.0),
 }
