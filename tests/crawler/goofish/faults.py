@@ -32,6 +32,7 @@ class FaultKind(StrEnum):
     CUT = "cut"  # 11: less than Content-Length
     DAMAGED = "damaged"  # 11: a whole answer that is half a JSON
     NULLS = "nulls"  # 11: null nodes in the first rows, see `spoil`
+    HALF_EMOJI = "half_emoji"  # 13: the first row's title was cut within a character, see `HALF`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +79,9 @@ RETS: Final[dict[FaultKind, tuple[str, ...]]] = {
     FaultKind.GONE: ("FAIL_BIZ_ITEM_DEL_NOT_FOUND::您要看的宝贝不存在或已被删除啦!",),
 }
 """The texts of answers that refuse."""
+
+HALF: Final = b"\\ud83d"
+"""What is left of an emoji in the JSON of a title that JavaScript cut: no UTF-8 can hold it."""
 
 SPOILT_AND_KEPT: Final[dict[str, tuple[str, ...]]] = {
     "want_count": ("item", "main", "exContent", "fishTags"),

@@ -112,7 +112,7 @@ class Good:
             "area": self.area,
             "category_id": self.category[0],
             "want_count": self.wanted[1],
-            "published_at": f"{self.published:%Y-%m-%dT%H:%M:%SZ}",
+            "published_at": self.published.replace(microsecond=0).isoformat(),
             "keyword": keyword,
             "flags": [
                 *(["advertisement"] if self.advertisement else []),
@@ -191,7 +191,7 @@ def _prices(rng: Random, amount: int) -> Price:
 
 def _title(rng: Random, model: str, condition: str, seller: Seller, keyword: str) -> Text:
     said = f"{condition} {model} {keyword}"
-    long = (said + ",功能一切正常,支持当面验货,不退不换。") * 60
+    long = ((said + ",功能一切正常,支持当面验货,不退不换。") * 60)[:1499] + "完"
     return rng.choices(
         (
             Text(said, said),
@@ -200,7 +200,7 @@ def _title(rng: Random, model: str, condition: str, seller: Seller, keyword: str
             Text(f"{condition}\r\n{model} {keyword}", said),
             Text(f"{condition} {model}\x00 {keyword}\x07\x1b", said),
             Text(f"  {said}\n", said),
-            Text(long[:1500], long[:1500]),
+            Text(long, long),
             Text(f"<b>{said}</b> & \"好\" \\ '价' &amp;", f"<b>{said}</b> & \"好\" \\ '价' &amp;"),
             Text(f"{said} 电话{seller.mobile}", f"{said} 电话{_MASK}"),
         ),

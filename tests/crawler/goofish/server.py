@@ -20,19 +20,20 @@ from http.cookies import SimpleCookie
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import orjson
 from PIL import Image
 
 from tests.crawler.goofish.answers import detail_answer, envelope, search_answer
-from tests.crawler.goofish.faults import RETS, Fault, FaultKind, Robots, spoil
+from tests.crawler.goofish.faults import HALF, RETS, Fault, FaultKind, Robots, spoil
 from tests.crawler.goofish.market import DETAIL_API, PAGE_ROWS, SEARCH_API, Market
 
 APP_KEY: Final = "34839810"
 _FRESH_MS: Final = 5 * 60 * 1000
 _LONGEST_BODY: Final = 64 * 1024
 _DRIPS: Final = 40
+_HALF_MARK: Final = "<half an emoji>"
 _PAGE: Final = "<!DOCTYPE html><html><head><title>闲鱼</title></head><body><script>/*slide*/</script></body></html>"
 _SEARCH_FIELDS: Final = {
     "pageNumber": int,
@@ -168,6 +169,8 @@ class StandIn:
             reply = self._robots_txt()
         elif request.path.startswith("/h5/"):
             reply = self._mtop(request, note)
+        elif request.path.startswith("/plain/"):
+            reply = self._plain(request)
         elif request.path.startswith("/pictures/"):
             reply = _picture(request.path)
         else:
@@ -222,6 +225,11 @@ class StandIn:
             case Robots.ALLOW:
                 pass
         return reply
+
+    def _plain(self, request: _Request) -> _Reply:
+        """`/plain/<keyword>/<page>`: a page as mtop answers it, without its protocol; for the bare spider."""
+        keyword, page = unquote(request.path.removeprefix("/plain/")).split("/")
+        return _Reply(body=self._stalls[keyword].page(int(page)), what="plain page")
 
     # mtop
 
@@ -358,11 +366,19 @@ def _with_nulls(answer: dict[str, Any]) -> None:
     spoil(answer["data"]["resultList"])
 
 
+def _with_half_emoji(answer: dict[str, Any]) -> None:
+    content = answer["data"]["resultList"][0]["data"]["item"]["main"]["exContent"]
+    if content["detailParams"].get("title") == content["title"]:
+        content["detailParams"]["title"] += _HALF_MARK
+    content["title"] += _HALF_MARK
+
+
 _REWRITTEN: Final[Mapping[FaultKind, Callable[[dict[str, Any]], None]]] = {
     FaultKind.RISK_AFTER_SUCCESS: _after_success,
     FaultKind.EMPTY: _emptied,
     FaultKind.SCHEMA: _renamed,
     FaultKind.NULLS: _with_nulls,
+    FaultKind.HALF_EMOJI: _with_half_emoji,
 }
 """Faults that change what a good answer says."""
 
@@ -375,7 +391,7 @@ def _spoil_reply(reply: _Reply, fault: Fault, api: str) -> None:
     elif fault.kind in _REWRITTEN:
         answer = orjson.loads(reply.body)
         _REWRITTEN[fault.kind](answer)
-        reply.body = orjson.dumps(answer)
+        reply.body = orjson.dumps(answer).replace(_HALF_MARK.encode(), HALF)
     else:
         _spoil_transfer(reply, fault)
 

@@ -1,0 +1,170 @@
+"""Whole crawls as cron starts them: a process, hardly any environment, and what it left in its data folder."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tests.crawler.goofish.market import Market
+from tests.crawler.goofish.process import Site
+from tests.live import PROJECT
+
+AGENT = "(+https://example.org/crawler)"
+_AT_MOST_S = 60
+
+
+@dataclass(frozen=True)
+class Crawl:
+    """A run that ended."""
+
+    code: int
+    printed: str
+    complaints: str
+    folder: Path | None
+    """Of the run below `runs/`; None where it made none."""
+    started: datetime
+    ended: datetime
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """As JSON has it."""
+        assert self.folder is not None, self.complaints
+        found: dict[str, Any] = json.loads((self.folder / "manifest.json").read_bytes())
+        return found
+
+    @property
+    def outcome(self) -> str:
+        """Of the manifest."""
+        return str(self.manifest["outcome"])
+
+    @cached_property
+    def listings(self) -> list[dict[str, Any]]:
+        """All lines of the batches that the manifest names."""
+        assert self.folder is not None
+        return lines_of(self.folder)
+
+    @cached_property
+    def rejects(self) -> list[dict[str, Any]]:
+        """All lines of its file of rejects."""
+        named = self.manifest["rejects"]
+        if named is None:
+            return []
+        assert self.folder is not None
+        lines = (self.folder / named["file"]).read_bytes().splitlines()
+        assert len(lines) == named["rows"]
+        return [json.loads(line) for line in lines]
+
+
+def lines_of(folder: Path) -> list[dict[str, Any]]:
+    """The listings of a run's finished batches; each batch must be just what the manifest says."""
+    listings = []
+    for batch in json.loads((folder / "manifest.json").read_bytes())["batches"]:
+        content = (folder / batch["file"]).read_bytes()
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (batch["bytes"], batch["sha256"])
+        lines = content.splitlines()
+        assert len(lines) == batch["listings"]
+        listings += [json.loads(line) for line in lines]
+    return listings
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Who runs the crawler: with one data folder, against one site."""
+
+    site: Site
+    data: Path
+
+    def targets(self, *keywords: str) -> Path:
+        """A file of targets; a keyword's label follows it after a tab."""
+        path = self.data.parent / f"{self.data.name}-targets.txt"
+        path.write_text("".join(f"{keyword}\n" for keyword in keywords), "utf-8")
+        return path
+
+    def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
+        """What cron gives, and the XIANYU_ variables; `variables` are named without that."""
+        chosen = {
+            "LIVE": "yes",
+            "CONTACT": "https://example.org/crawler",
+            "BASE_URL": self.site.url,
+            "DATA": str(self.data),
+            "DELAY": "0",
+            **variables,
+        }
+        return {
+            "PATH": os.defpath,
+            "HOME": str(self.data.parent),
+            "SHELL": "/bin/sh",
+            **{f"XIANYU_{name}": value for name, value in chosen.items()},
+        }
+
+    def start(self, *keywords: str, spider: str = "xianyu_search", **variables: str) -> "subprocess.Popen[str]":
+        """Start a run and do not wait for it."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "crawler", "run", spider, str(self.targets(*keywords))],
+            cwd=PROJECT,
+            env=self.environment(variables),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def crawl(self, *keywords: str, spider: str = "xianyu_search", **variables: str) -> Crawl:
+        """Run to the end."""
+        before = self.runs()
+        started = datetime.now(UTC)
+        with self.start(*keywords, spider=spider, **variables) as process:
+            return self.wait(process, before=before, started=started)
+
+    def wait(self, process: "subprocess.Popen[str]", *, before: Iterable[Path], started: datetime) -> Crawl:
+        """The end of a run; `before` are the folders of the runs before it."""
+        try:
+            printed, complaints = process.communicate(timeout=_AT_MOST_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        new = self.runs() - set(before)
+        assert len(new) <= 1, new
+        return Crawl(process.returncode, printed, complaints, new.pop() if new else None, started, datetime.now(UTC))
+
+    def runs(self) -> set[Path]:
+        """The folders of all runs."""
+        folder = self.data / "runs"
+        return set(folder.iterdir()) if folder.exists() else set()
+
+
+def truth(*markets: Market, numbers: Iterable[int] | None = None) -> dict[str, dict[str, Any]]:
+    """What is true of these markets' goods, or of those with these numbers."""
+    if numbers is None:
+        return {item_id: fields for market in markets for item_id, fields in market.truth().items()}
+    wanted = list(numbers)
+    return {
+        market.item_id(number): market.good(number).truth(market.keyword) for market in markets for number in wanted
+    }
+
+
+def seen(crawl: Crawl) -> dict[str, dict[str, Any]]:
+    """The fields of all listings by id, each id only once, without what only the run could know, which is checked."""
+    found = {}
+    for line in crawl.listings:
+        listing = dict(line)
+        assert listing.pop("run_id") == crawl.manifest["run_id"]
+        fetched_at = datetime.fromisoformat(listing.pop("fetched_at"))
+        assert crawl.started.replace(microsecond=0) <= fetched_at <= crawl.ended
+        assert listing.pop("category") is None
+        found[listing["item_id"]] = listing
+    assert len(found) == len(crawl.listings)
+    return found
+
+
+def traces(folder: Path, *markets: Market) -> list[str]:
+    """Personal data of the markets' sellers in any file below `folder`; also cookies and signatures."""
+    contents = b"\n".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
+    people = {trace for market in markets for good in market.goods() for trace in good.seller.traces}
+    return sorted(trace for trace in {*people, "_m_h5_tk=", "sign="} if trace.encode() in contents)
