@@ -1,0 +1,139 @@
+"""What words mean in the title of a second-hand listing, as far as its price is concerned.
+
+All are written as `app.text.normalise` gives them: simplified characters, small letters.
+"""
+
+from types import MappingProxyType
+from typing import Final
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+SALES_TALK: Final = (
+    # how it is sold
+    _words("""
+    出售 出手 转让 转卖 急出 低价 便宜 亏本 白菜价 包邮 顺丰 到付 自提 同城 面交 当面 议价 可议 不议价 可小刀
+    小刀 可刀 不刀 不讲价 一口价 秒发 现货 秒杀 捡漏 清仓 特价 优惠 热卖 爆款 支持验货 验货 支持 诚心 非诚勿扰
+    勿扰 先到先得 价格 预算 私聊 咨询 联系 可换 置换 不换 不退 不退换 送货 包送 欢迎 有意 喜欢 直接拍 直接 慎拍
+    刚需 回血 清库存 搬家 毕业 换新 升级 断舍离 吃灰 用不上 用不到
+    """)
+    # its condition
+    | _words("""
+    闲置 二手 自用 个人 全新 几乎全新 近全新 准新 准全新 九成新 九五新 九九新 八成新 七成新 成色 成色新 靓机
+    美品 极品 充新 大成色 未拆封 未拆 仅拆封 拆封 未激活 激活 未使用 没用过 没怎么用 很少用 使用 用了 用过
+    无磕碰 磕碰 无划痕 划痕 无磨损 磨损 轻微 明显 痕迹 无拆修 无拆无修 拆修 无维修 无暗病 无任何 无问题 没毛病
+    没问题 功能 功能正常 功能完好 完好 完美 正常 正常使用 正品 保真 专柜 官方 官网 官换 原装 原厂 原封 行货 国行
+    港版 美版 日版 韩版机 欧版 国际版 海外版 有锁 无锁 全网通 双卡 单卡 双卡双待 电池健康 健康 效率 续航
+    保修 在保 过保 质保 联保 延保 票据 发票 有发票 小票 购于 京东 淘宝 天猫 拼多多 自营 购入 入手 原价 新款 老款
+    经典款
+    """)
+    # what comes along
+    | _words("""
+    齐全 全套配件 配件齐全 箱说 箱说全 箱说齐全 盒说 有盒 无盒 带盒 原盒 全套 带票 赠送 附赠 附送
+    送壳 送膜
+    """)
+    # colours
+    | _words("""
+    黑色 白色 红色 蓝色 绿色 粉色 紫色 黄色 灰色 银色 金色 橙色 棕色 米色 咖色 卡其色 深空灰 午夜色 星光色
+    远峰蓝 石墨色 暗夜紫 原色 钛金属 曜石黑 雅川青 土豪金 玫瑰金 颜色
+    """)
+    # to whom
+    | _words("""
+    学生 宿舍 公司 办公 家用 女生 男生 礼物 送礼 推荐 必备 入门 新手 备用 备用机 自己 朋友 本人 标准版 普通版
+    基础款 标准款 大陆 智能 数码 好物 宝贝 商品 东西 真的 非常 特别 超级 已经 可以 没有 不是 就是 还有 一直 一起
+    现在 需要 如图 看图 实拍
+    """)
+)
+"""Says nothing of what the thing is; left out wherever it stands."""
+
+DESCRIPTIVE: Final = _words("""
+    实木 简约 北欧 北欧风 现代 复古 法式 日系 韩版 韩系 港风 欧美 小众 设计感 气质 显瘦 修身 收腰 宽松 碎花 格子
+    条纹 纯色 印花 纯棉 真丝 羊毛 加厚 加绒 薄款 轻薄 春秋 夏季 冬季 秋冬 春夏 夏天 冬天 通勤 休闲 百搭 时尚
+    可爱 大容量 小型 大型 便携 折叠 可折叠 静音 多功能 全自动 自动 家庭 户外 专业 初学 初学者 成人 立式 落地
+    桌面 无线 有线 蓝牙 高清 高端 顶配 高配 低配 满血 游戏 电竞 旗舰 套餐 套机 机身 单机身 单机 主机
+""")
+"""Tells kinds of the same thing apart; the first words to be left out where there are too few listings."""
+
+SEE_THROUGH: Final = _words("""
+    手机 智能手机 电脑 平板 平板电脑 显卡 相机 系列 型号 第
+""")
+"""Between a brand and its number: 小米手机 13 is 小米 13."""
+
+QUALIFIERS: Final = _words("""
+    pro max plus mini ultra se air lite ti super oled xt xtx fe neo turbo carbon yoga nano fold flip edge slim
+    xl gt prime evo digital sport classic absolute fluffy detect
+""")
+"""Beside a model these make another model of it. Joined ones are taken apart: promax is pro and max."""
+
+HAN_QUALIFIERS: Final = MappingProxyType(
+    {
+        "青春版": "青春版",
+        "活力版": "青春版",
+        "至尊版": "至尊版",
+        "至尊纪念版": "至尊版",
+        "探索版": "探索版",
+        "尊享版": "尊享版",
+        "典藏版": "典藏版",
+        "竞速版": "竞速版",
+        "极速版": "极速版",
+        "数字版": "digital",
+        "光驱版": "光驱版",
+        "折叠屏": "fold",
+        "超大杯": "ultra",
+        "儿童": "儿童",
+        "整机": "整机",
+        "台式机": "整机",
+        "台式电脑": "整机",
+        "电脑主机": "整机",
+        "游戏本": "笔记本",
+        "笔记本": "笔记本",
+        "手提电脑": "笔记本",
+        "laptop": "笔记本",
+    }
+)
+"""The same in Chinese; whole machines beside the name of a part are such as well."""
+
+BRANDS: Final = _words("""
+    苹果 华为 小米 红米 三星 荣耀 一加 oppo vivo iqoo realme 真我 魅族 努比亚 中兴 摩托罗拉 诺基亚 谷歌 联想
+    戴尔 华硕 惠普 宏碁 微软 神舟 机械革命 雷神 外星人 雷蛇 索尼 佳能 尼康 富士 松下 徕卡 哈苏 奥林巴斯 理光
+    适马 腾龙 大疆 任天堂 世嘉 罗技 樱桃 漫步者 森海塞尔 铁三角 bose jbl akg 飞利浦 戴森 追觅 科沃斯 石头 云鲸
+    美的 海尔 格力 海信 tcl 创维 西门子 博世 小天鹅 老板 方太 九阳 苏泊尔 双立人 膳魔师 耐克 阿迪达斯 优衣库
+    新百伦 匡威 李宁 安踏 特步 鸿星尔克 彪马 斐乐 范斯 始祖鸟 北面 迪卡侬 zara hm gap 太平鸟 波司登 捷安特
+    美利达 永久 凤凰 喜德盛 大行 崔克 闪电 尤尼克斯 威克多 雅马哈 卡西欧 罗兰 珠江 卡瓦依 芬达 吉普森 马丁 泰勒
+    乐高 万代 泡泡玛特 雅诗兰黛 兰蔻 迪奥 香奈儿 资生堂 欧莱雅 完美日记 宜家 无印良品 全友 林氏木业 顾家 牧田
+    得力 技嘉 微星 七彩虹 影驰 蓝宝石 英特尔 金士顿 西部数据 希捷 gopro kindle 小天才 爱玛 雅迪 小牛 九号
+""")
+"""Brands by their first name in the search's synonyms. A title with one of them names its brand."""
+
+LINES: Final = MappingProxyType(
+    {
+        "iphone": "苹果",
+        "ipad": "苹果",
+        "macbook": "苹果",
+        "imac": "苹果",
+        "airpods": "苹果",
+        "mate": "华为",
+        "pura": "华为",
+        "nova": "华为",
+        "matebook": "华为",
+        "galaxy": "三星",
+        "xperia": "索尼",
+        "reno": "oppo",
+        "thinkpad": "联想",
+        "拯救者": "联想",
+        "小新": "联想",
+        "rog": "华硕",
+        "xps": "戴尔",
+        "surface": "微软",
+        "eos": "佳能",
+        "switch": "任天堂",
+        "ps": "索尼",
+        "mavic": "大疆",
+    }
+)
+"""Names of series that only one brand has. Like a brand's, a number behind them is a model."""
+
+OTHER_THINGS: Final = frozenset(("iphone", "ipad", "主机", "游戏机", "模型", "手办", "化妆品", "护肤品"))
+"""Synonyms to somebody who looks for things, but of other prices: these words stay what they are."""
