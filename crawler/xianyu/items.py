@@ -41,12 +41,15 @@ class Listing:
     url: str
     """`https://www.goofish.com/item?id=<item_id>`, made from the id: `targetUrl` is an app's address."""
     title: str
-    """One line. `exContent.title`; detail: `itemDO.title`."""
+    """One line, without control characters. `exContent.title`; detail: `itemDO.title`. As in `description`, mobile
+    numbers and the like are replaced (`xianyu.privacy`)."""
     description: str | None = None
-    """The long text, where it says more than the title. `exContent.detailParams.title`; detail: `itemDO.desc`."""
+    """The long text with its line ends, where it says more than the title. `exContent.detailParams.title`;
+    detail: `itemDO.desc`."""
     price_fen: int | None = None
     """The asking price in fen. The texts of `exContent.price[]` joined, else `exContent.detailParams.soldPrice`, else
-    `clickParam.args.price`; detail: `itemDO.soldPrice`."""
+    `clickParam.args.price`, where "else" means that there is no text, or one without a number or word; detail:
+    `itemDO.soldPrice`. See `xianyu.prices`."""
     price_raw: str = ""
     """The text that `price_fen` was read from, as it stood there."""
     price_status: PriceStatus = PriceStatus.MISSING
@@ -62,9 +65,9 @@ class Listing:
     """How many people want it. `N人想要` in any text of `exContent.fishTags.*.tagList[].data.content`;
     detail: `itemDO.wantCnt`. (`clickParam.args.wantNum` is always 0.)"""
     published_at: str | None = None
-    """UTC, ISO 8601 with seconds. `clickParam.args.publishTime` (milliseconds); detail: `itemDO.gmtCreate`."""
+    """UTC: `2026-11-22T21:40:42Z`. `clickParam.args.publishTime` (milliseconds); detail: `itemDO.gmtCreate`."""
     fetched_at: str
-    """When the answer arrived: UTC, ISO 8601 with seconds."""
+    """When the answer arrived, in the same form; from an operator's file, when it was saved."""
     keyword: str | None = None
     """What was searched for; null where an operator's file did not tell."""
     category: str | None = None

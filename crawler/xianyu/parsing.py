@@ -14,12 +14,11 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from xianyu.items import Flag, Listing, PriceStatus
-from xianyu.prices import read_price
-from xianyu.privacy import hide_contacts
-
-ROWS_PER_PAGE: Final = 30
-"""How many rows the site's own search asks for, and we with it."""
+from .clock import written
+from .items import Flag, Listing, PriceStatus
+from .mtop import ROWS_PER_PAGE
+from .prices import read_price
+from .privacy import hide_contacts
 
 
 class SchemaChanged(Exception):  # noqa: N818 - an outcome of a run, named as such
@@ -99,7 +98,7 @@ def parse_search(answer: object, *, context: Context) -> Page:
     info = _node(data, "resultInfo")
     if not rows and _node(info, "searchResControlFields").get("hasItems") is not False:
         raise SchemaChanged("data.resultList is empty, but hasItems is not false")
-    fetched_at = _iso(context.fetched_at)
+    fetched_at = written(context.fetched_at)
     listings: list[Listing] = []
     rejects: list[Reject] = []
     picture_urls: dict[str, list[str]] = {}
@@ -176,7 +175,7 @@ def parse_detail(answer: object, *, context: Context) -> Page:
         category_id=_identifier(item.get("categoryId")) or _identifier(_node(item, "itemCatDTO").get("tbCatId")),
         want_count=_count(item.get("wantCnt")),
         published_at=_moment(item.get("gmtCreate")),
-        fetched_at=_iso(context.fetched_at),
+        fetched_at=written(context.fetched_at),
         keyword=context.keyword,
         category=context.category,
         flags=_detail_flags(item.get("itemStatusStr")),
@@ -289,11 +288,7 @@ def _moment(value: object) -> str | None:
         value = int(value)
     if not isinstance(value, int) or value not in _MOMENTS_MS:
         return None
-    return _iso(datetime.fromtimestamp(value // 1000, UTC))
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds")
+    return written(datetime.fromtimestamp(value // 1000, UTC))
 
 
 def _count(value: object) -> int | None:

@@ -4,7 +4,7 @@ import re
 from itertools import pairwise
 from typing import Final
 
-from xianyu.items import PriceStatus
+from .items import PriceStatus
 
 MOST_FEN: Final = 99_999_999_999
 """999,999,999.99 yuan. What is more is no price but a way to say that there is none."""

@@ -112,7 +112,7 @@ class Good:
             "area": self.area,
             "category_id": self.category[0],
             "want_count": self.wanted[1],
-            "published_at": self.published.replace(microsecond=0).isoformat(),
+            "published_at": f"{self.published:%Y-%m-%dT%H:%M:%SZ}",
             "keyword": keyword,
             "flags": [
                 *(["advertisement"] if self.advertisement else []),
