@@ -1,0 +1,97 @@
+"""What to search for: a text file with one search on a line.
+
+    # used phones and cameras
+    iPhone 15	手机
+    富士 X100V
+    category: 乐器
+
+A search is a keyword and, after a tab, the operator's label of the category, which the listings found will carry.
+`category: 乐器` searches for a category by its name, and labels what it finds with it. Empty lines, and lines that
+begin with #, are for people.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from .errors import ConfigurationError
+
+LONGEST_KEYWORD: Final = 100
+"""Characters."""
+LONGEST_LABEL: Final = 50
+"""Characters."""
+_CATEGORY: Final = re.compile(r"category\s*[:：]\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One search."""
+
+    keyword: str
+    category: str | None
+    """The operator's label, or None."""
+
+
+def read_targets(path: Path) -> list[Target]:
+    """The searches in a file, each once, in the file's order.
+
+    Raises:
+        ConfigurationError: the file cannot be read, is not UTF-8, has no search in it, or has lines that are none; the
+            message names every such line by its number.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"cannot read the searches in {path}: {error.strerror}") from error
+    return parse_targets(content, name=str(path))
+
+
+def parse_targets(content: bytes, *, name: str) -> list[Target]:
+    """As `read_targets`, from the bytes of the file called `name`."""
+    found: dict[str, tuple[int, Target]] = {}
+    wrong: list[str] = []
+    lines = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    for number, line in enumerate(lines, 1):
+        try:
+            target = _target(line)
+        except ValueError as error:
+            wrong.append(f"line {number} {error}")
+            continue
+        if target is not None:
+            first, same = found.setdefault(target.keyword, (number, target))
+            if same != target:
+                wrong.append(f"line {number} searches for the keyword of line {first} under another category")
+    if wrong:
+        raise ConfigurationError(f"{name}: " + "; ".join(wrong))
+    if not found:
+        raise ConfigurationError(f"{name}: no search in it; write one keyword on a line")
+    return [target for _, target in found.values()]
+
+
+def _target(line: bytes) -> Target | None:
+    """One line's search; None where it is for people."""
+    try:
+        text = line.decode("utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise ValueError("is not UTF-8") from error
+    if not text or text.startswith("#"):
+        return None
+    fields = [" ".join(field.split()) for field in re.split(r"\t+", text)]
+    if len(fields) > 2:
+        raise ValueError("has more than a keyword and, after a tab, a category")
+    keyword, label = fields[0], fields[1] if len(fields) == 2 else None
+    if prefix := _CATEGORY.match(keyword):
+        keyword = keyword[prefix.end() :]
+        if label is not None:
+            raise ValueError("has a label after its category, which is one itself")
+        label = keyword
+    for what, value, longest in (("keyword", keyword, LONGEST_KEYWORD), ("category", label or "", LONGEST_LABEL)):
+        if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+            raise ValueError(f"has a control character in its {what}")
+        if len(value) > longest:
+            raise ValueError(f"has a {what} of {len(value)} characters; {longest} are allowed")
+    if not keyword:
+        raise ValueError("names no category")
+    return Target(keyword, label)
