@@ -33,6 +33,8 @@ from .errors import ConfigurationError
 from .lock import AlreadyRunningError, only_one
 from .options import Options, read_options
 from .outcomes import EXIT_CODES, Outcome
+from .pictures import Pictures
+from .sieve import Sieve
 from .state import State
 from .stopping import Ending, ending, mark_fault, stop
 
@@ -167,6 +169,9 @@ class Run:
         settings = Settings()
         settings.setmodule("xianyu.settings", priority="project")
         settings.setdict(self._settings(), priority="cmdline")
+        settings.set_in_component_priority_dict("SPIDER_MIDDLEWARES", Sieve, 950)  # nearest to the spider
+        if self._options.pictures:
+            settings.set_in_component_priority_dict("ITEM_PIPELINES", Pictures, 300)
         with self._ended_from_outside():
             process = AsyncCrawlerProcess(settings)
             logging.root.setLevel(settings["LOG_LEVEL"])

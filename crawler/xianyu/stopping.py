@@ -4,6 +4,7 @@ import asyncio
 import logging
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Final
 
 from scrapy.crawler import Crawler
 
@@ -13,6 +14,9 @@ from .clock import utcnow, written
 from .outcomes import COOLING_OUTCOMES, Outcome
 
 logger = logging.getLogger(__name__)
+
+LONGEST_ASKED: Final = timedelta(days=30)
+"""A Retry-After beyond this is taken for this."""
 
 
 @dataclass(slots=True)
@@ -64,7 +68,7 @@ def stop(crawler: Crawler, outcome: Outcome, detail: str, *, retry_after: float 
     logger.warning("Stopping: %s (%s)", outcome, detail)
     memory = state.of(crawler)
     if memory is not None and outcome in COOLING_OUTCOMES:
-        at_least = timedelta(seconds=retry_after or 0)
+        at_least = timedelta(seconds=min(retry_after or 0, LONGEST_ASKED.total_seconds()))
         cooldown = memory.cool_down(utcnow(), outcome, detail, at_least=at_least)
         logger.warning("No live run before %s", written(cooldown.until))
     if crawler.spider is not None and crawler.crawling:
