@@ -1,6 +1,7 @@
 # Saltfish. `make` alone lists what there is.
 #
-# Every target first makes sure that .venv is what the hash-pinned requirements say, which costs nothing when it is.
+# Every target first makes sure that .venv (or the crawler's own) is what the hash-pinned requirements say, which costs
+# nothing when it is.
 
 PYTHON ?= python3
 VENV := .venv/bin/python
@@ -12,7 +13,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help run test storm lint format types diagrams diagrams-check bench-http bench-orders bench-sweeper search-rebuild \
-	cli shell engines lock clean reset-data environment environment-dev
+	cli crawl shell engines lock clean reset-data environment environment-dev environment-crawler
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +62,9 @@ search-rebuild: environment ## Write the search index again from the database, b
 cli: environment ## A command of the application, beside a running market or without (ARGS="ledger audit")
 	@$(VENV) -m supervisor exec -- $(VENV) -m flask --app wsgi $(ARGS)
 
+crawl: environment-crawler ## The crawler, in an environment of its own (ARGS="run xianyu_file saved.har", ARGS=-h)
+	@crawler/.venv/bin/python -m crawler $(ARGS)
+
 shell: environment ## A Python shell inside the application, beside a running market or without
 	@$(VENV) -m supervisor exec -- $(VENV) -m flask --app wsgi shell
 
@@ -78,8 +82,8 @@ lock: environment-dev ## Pin all requirements again, with hashes, from setup.cfg
 	grep -oE '^uv==[0-9.]+' requirements-bootstrap.txt | .venv/tools/bin/uv pip compile - --generate-hashes --no-header \
 		--universal --python-version 3.11 --no-emit-index-url --no-annotate --output-file requirements-bootstrap.txt
 
-clean: ## Remove what can be made again: caches, reports, .venv (not the data in instance/)
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov \
+clean: ## Remove what can be made again: caches, reports, environments (not the data in instance/)
+	rm -rf .venv crawler/.venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov \
 		build *.egg-info
 	find . -name __pycache__ -type d -not -path './instance/*' -prune -exec rm -rf {} +
 
@@ -93,3 +97,7 @@ environment:
 environment-dev:
 	@command -v $(PYTHON) >/dev/null || { echo "saltfish: there is no $(PYTHON): install Python 3.11 or newer"; exit 1; }
 	@$(PYTHON) supervisor/bootstrap.py dev
+
+environment-crawler:
+	@command -v $(PYTHON) >/dev/null || { echo "saltfish: there is no $(PYTHON): install Python 3.11 or newer"; exit 1; }
+	@$(PYTHON) supervisor/bootstrap.py crawler

@@ -1,7 +1,9 @@
-"""Makes `.venv` what the hash-pinned requirements say: `python3 supervisor/bootstrap.py run|dev`.
+"""Makes an environment what the hash-pinned requirements say: `python3 supervisor/bootstrap.py run|dev|crawler`.
+
+`run` and `dev` share `.venv`; the crawler, which stands alone, has `crawler/.venv`.
 
 Runs before anything is installed, on whatever `python3` the machine has: it uses the standard library only, and
-no syntax newer than what it takes to say that Python is too old. It does nothing if `.venv` is right already.
+no syntax newer than what it takes to say that Python is too old. It does nothing if the environment is right already.
 """
 
 from __future__ import annotations
@@ -16,7 +18,12 @@ from pathlib import Path
 
 OLDEST = (3, 11)
 PROJECT = Path(__file__).resolve().parent.parent
-REQUIREMENTS = {"run": "requirements.txt", "dev": "requirements-dev.txt"}  # dev holds all of run
+REQUIREMENTS = {  # dev holds all of run
+    "run": "requirements.txt",
+    "dev": "requirements-dev.txt",
+    "crawler": "crawler/requirements.txt",
+}
+FOLDERS = {"run": ".venv", "dev": ".venv", "crawler": "crawler/.venv"}
 BOOTSTRAP = PROJECT / "requirements-bootstrap.txt"
 
 
@@ -132,7 +139,7 @@ def main() -> int:
         python = suitable_python()
         if python != sys.executable:
             os.execv(python, [python, *sys.argv])  # noqa: S606 - no shell is what we want
-        prepare(sys.argv[1], Environment(PROJECT / ".venv"))
+        prepare(sys.argv[1], Environment(PROJECT / FOLDERS[sys.argv[1]]))
     except BootstrapError as error:
         print("saltfish:", error, file=sys.stderr)
         return 1

@@ -84,6 +84,10 @@ class RejectsFile:
 class Manifest:
     """`manifest.json`. Moments are UTC: `2026-11-22T21:40:42Z`."""
 
+    format: str = FORMAT
+    version: int = VERSION
+    source: str = SOURCE
+    crawler: str = __version__
     run_id: str
     spider: str
     started_at: str
@@ -94,10 +98,6 @@ class Manifest:
     counts: Counts = field(default_factory=Counts)
     batches: list[Batch] = field(default_factory=list)
     rejects: RejectsFile | None = None
-    format: str = FORMAT
-    version: int = VERSION
-    source: str = SOURCE
-    crawler: str = __version__
 
 
 class OpenBatch(io.BufferedWriter):

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from PIL import Image, ImageOps
 from scrapy import Request
 from scrapy.crawler import Crawler
 from scrapy.http.request import NO_CALLBACK
@@ -104,6 +103,8 @@ def absolute(address: str) -> str | None:
 
 def clean(body: bytes) -> bytes | None:
     """The picture as a JPEG, upright, without what cameras write beside it, such as the place; None if it is none."""
+    from PIL import Image, ImageOps  # here, as most runs want no pictures and need not carry it
+
     try:
         with Image.open(BytesIO(body), formats=FORMATS) as picture:
             if picture.width * picture.height > MOST_PIXELS:

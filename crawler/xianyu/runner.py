@@ -174,7 +174,8 @@ class Run:
             settings.set_in_component_priority_dict("ITEM_PIPELINES", Pictures, 300)
         with self._ended_from_outside():
             process = AsyncCrawlerProcess(settings)
-            logging.root.setLevel(settings["LOG_LEVEL"])
+            for name in (None, "scrapy"):  # Scrapy has just set its own to DEBUG, which costs time and prints items
+                logging.getLogger(name).setLevel(settings["LOG_LEVEL"])
             crawler = self._crawler = process.create_crawler(self._batches.manifest.spider)
             state.attach(crawler, self._memory)
             batches.attach(crawler, self._batches)
@@ -195,7 +196,7 @@ class Run:
             **self._options.settings(),
             "XIANYU_RUN_ID": self._batches.manifest.run_id,
             "XIANYU_RUN_DIR": str(self._batches.folder),
-            "FEEDS": {BATCH_URI: {"format": "listings", "batch_item_count": self._options.batch}},
+            "FEEDS": {BATCH_URI: {"format": "listings", "store_empty": False, "batch_item_count": self._options.batch}},
             "FEED_STORAGES": {"batch": "xianyu.batches.BatchStorage"},
             "FEED_EXPORTERS": {"listings": "xianyu.batches.ListingExporter"},
             "LOG_INSTALL_ROOT_HANDLER": False,
@@ -404,6 +405,7 @@ def _logging_to(path: Path, *, days: int) -> Iterator[None]:
     formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
+    handler.setLevel(logging.INFO)
     logging.root.addHandler(handler)
     logging.root.setLevel(logging.INFO)
     try:

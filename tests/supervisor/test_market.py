@@ -289,3 +289,20 @@ def test_an_environment_with_the_larger_set_is_left_alone(folder: Path, monkeypa
     environment.note.write_text('{"set": "dev", "sha256": "of older requirements"}')
     bootstrap.prepare("run", environment)
     assert environment.done[3:] == ["requirements-dev.txt"]
+
+
+def test_the_crawler_has_an_environment_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared: list[tuple[str, Path]] = []
+
+    def prepare(wanted: str, environment: bootstrap.Environment) -> None:
+        prepared.append((wanted, environment.folder))
+
+    monkeypatch.setattr(bootstrap, "prepare", prepare)
+    for wanted in bootstrap.REQUIREMENTS:
+        monkeypatch.setattr(sys, "argv", ["bootstrap.py", wanted])
+        assert bootstrap.main() == 0
+    venv, own = PROJECT / ".venv", PROJECT / "crawler" / ".venv"
+    assert prepared == [("run", venv), ("dev", venv), ("crawler", own)]
+    assert [name for name in bootstrap.REQUIREMENTS.values() if not (PROJECT / name).is_file()] == []
+    monkeypatch.setattr(sys, "argv", ["bootstrap.py", "everything"])
+    assert bootstrap.main() == 2
