@@ -3,18 +3,23 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ahocorasick_rs import BytesAhoCorasick
+
 from tests.crawler.goofish.market import Market
 from tests.crawler.goofish.process import Site
 from tests.live import PROJECT
+from tests.money.sandbox_server import eventually
 
 AGENT = "(+https://example.org/crawler)"
 _AT_MOST_S = 60
@@ -29,8 +34,15 @@ class Crawl:
     complaints: str
     folder: Path | None
     """Of the run below `runs/`; None where it made none."""
+    requests: list[dict[str, Any]]
+    """What the site recorded meanwhile."""
     started: datetime
     ended: datetime
+
+    @property
+    def asked(self) -> list[tuple[str, int, str]]:
+        """Keyword or item, page and answer of each request of the API."""
+        return [(note["subject"], note["page"], note["answer"]) for note in self.requests if "subject" in note]
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -117,26 +129,76 @@ class Operator:
 
     def crawl(self, *keywords: str, spider: str = "xianyu_search", **variables: str) -> Crawl:
         """Run to the end."""
+        with self.running(*keywords, spider=spider, **variables) as run:
+            return run.wait()
+
+    @contextmanager
+    def running(self, *keywords: str, spider: str = "xianyu_search", **variables: str) -> "Iterator[Running]":
+        """A run that is under way, and killed where the block is left before its end."""
         before = self.runs()
+        recorded = len(self.site.requests())
         started = datetime.now(UTC)
         with self.start(*keywords, spider=spider, **variables) as process:
-            return self.wait(process, before=before, started=started)
-
-    def wait(self, process: "subprocess.Popen[str]", *, before: Iterable[Path], started: datetime) -> Crawl:
-        """The end of a run; `before` are the folders of the runs before it."""
-        try:
-            printed, complaints = process.communicate(timeout=_AT_MOST_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
-        new = self.runs() - set(before)
-        assert len(new) <= 1, new
-        return Crawl(process.returncode, printed, complaints, new.pop() if new else None, started, datetime.now(UTC))
+            try:
+                yield Running(self, process, before, recorded, started)
+            finally:
+                process.kill()
 
     def runs(self) -> set[Path]:
         """The folders of all runs."""
         folder = self.data / "runs"
         return set(folder.iterdir()) if folder.exists() else set()
+
+
+@dataclass(frozen=True)
+class Running:
+    """A run under way."""
+
+    operator: Operator
+    process: "subprocess.Popen[str]"
+    before: set[Path]
+    recorded: int
+    started: datetime
+
+    def requests(self) -> list[dict[str, Any]]:
+        """What the site recorded since it began."""
+        return self.operator.site.requests()[self.recorded :]
+
+    def wait_for_pages(self, pages: int) -> None:
+        """Until so many whole pages were answered."""
+        eventually(lambda: self._running() and self.pages() >= pages, within_s=_AT_MOST_S, what=f"page {pages}")
+
+    def pages(self) -> int:
+        """How many whole pages were answered."""
+        return sum(note["answer"] == "page" for note in self.requests())
+
+    def folders(self) -> set[Path]:
+        """Its folder, once it has one."""
+        return self.operator.runs() - self.before
+
+    def logs(self) -> list[Path]:
+        """Its log, once it has one."""
+        paths = [self.operator.data / "logs" / f"{folder.name}.log" for folder in self.folders()]
+        return [path for path in paths if path.exists()]
+
+    def _running(self) -> bool:
+        assert self.process.poll() is None, self.process.communicate()
+        return True
+
+    def wait(self) -> Crawl:
+        """Its end."""
+        printed, complaints = self.process.communicate(timeout=_AT_MOST_S)
+        new = self.folders()
+        assert len(new) <= 1, new
+        return Crawl(
+            code=self.process.returncode,
+            printed=printed,
+            complaints=complaints,
+            folder=new.pop() if new else None,
+            requests=self.requests(),
+            started=self.started,
+            ended=datetime.now(UTC),
+        )
 
 
 def truth(*markets: Market, numbers: Iterable[int] | None = None) -> dict[str, dict[str, Any]]:
@@ -163,8 +225,17 @@ def seen(crawl: Crawl) -> dict[str, dict[str, Any]]:
     return found
 
 
+_SECRETS = re.compile(rb"_m_h5_tk=|sign=[0-9a-f]")
+
+
 def traces(folder: Path, *markets: Market) -> list[str]:
-    """Personal data of the markets' sellers in any file below `folder`; also cookies and signatures."""
-    contents = b"\n".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
-    people = {trace for market in markets for good in market.goods() for trace in good.seller.traces}
-    return sorted(trace for trace in {*people, "_m_h5_tk=", "sign="} if trace.encode() in contents)
+    """Personal data of the markets' sellers in any file below `folder`; also tokens and signatures."""
+    people = [trace for market in markets for good in market.goods() for trace in good.seller.traces]
+    automaton = BytesAhoCorasick([trace.encode() for trace in people])
+    found = set()
+    for path in folder.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            found |= {people[number] for number, _, _ in automaton.find_matches_as_indexes(content)}
+            found |= {secret.decode() for secret in _SECRETS.findall(content)}
+    return sorted(found)

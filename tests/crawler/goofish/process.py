@@ -4,7 +4,7 @@ import http.client
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -63,14 +63,6 @@ class Site:
     def requests(self) -> list[dict[str, Any]]:
         """All that was asked for so far."""
         return [json.loads(line) for line in self.record.read_text("utf-8").splitlines()]
-
-    def searches(self, keywords: Sequence[str] = ()) -> list[tuple[str, int, str]]:
-        """Keyword, page and answer of each mtop request."""
-        return [
-            (note["subject"], note["page"], note["answer"])
-            for note in self.requests()
-            if "subject" in note and (not keywords or note["subject"] in keywords)
-        ]
 
     def _tell(self, what: str, fields: dict[str, Any]) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)

@@ -1,0 +1,293 @@
+"""Whole crawls against the stand-in: what is odd, what is partial, and what ends a crawl at once."""
+
+import signal
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.crawler.crawls import Operator, seen, traces, truth
+from tests.crawler.goofish.faults import SPOILT_AND_KEPT, SPOILT_AND_LOST, Fault, FaultKind, Robots
+from tests.crawler.goofish.market import PAGE_ROWS, Market
+from tests.crawler.goofish.process import Site
+
+ROWS = 40  # on two pages
+HARMLESS = {
+    "过期令牌": Fault(kind=FaultKind.TOKEN_EXPIRED, pages=(2,), times=1),
+    "非法令牌": Fault(kind=FaultKind.TOKEN_ILLEGAL, pages=(1,), times=1),
+    "回调": Fault(kind=FaultKind.JSONP),
+    "压缩": Fault(kind=FaultKind.COMPRESSED),
+    "重叠": Fault(kind=FaultKind.OVERLAP, rows=5),
+    "重复": Fault(kind=FaultKind.REPEAT),
+    "暂停服务": Fault(kind=FaultKind.STATUS, pages=(2,), times=2, status=503),
+    "破损": Fault(kind=FaultKind.DAMAGED, pages=(1,), times=1),
+    "重置": Fault(kind=FaultKind.RESET, pages=(2,), times=1),
+    "截断": Fault(kind=FaultKind.CUT, pages=(2,), times=1),
+    "滴漏": Fault(kind=FaultKind.DRIP, pages=(1,), seconds=0.3),
+    "半个表情": Fault(kind=FaultKind.HALF_EMOJI, pages=(1,)),
+    "空节点": Fault(kind=FaultKind.NULLS, pages=(1,)),
+}
+TRIES_MORE = {"过期令牌": 1, "非法令牌": 1, "暂停服务": 2, "破损": 1, "重置": 1, "截断": 1}
+
+
+def _expected_of_harmless(markets: dict[str, Market]) -> dict[str, dict[str, Any]]:
+    """All goods, but for what the faults do to some of them."""
+    expected = truth(*markets.values())
+    repeated = markets["重复"]
+    for number in range(1, ROWS - PAGE_ROWS + 1):  # the second page never comes
+        del expected[repeated.item_id(number)]
+    halved = expected[markets["半个表情"].item_id(ROWS)]
+    halved["title"] += "\ufffd"
+    spoilt = markets["空节点"]
+    rows = [spoilt.item_id(number) for number in spoilt.numbers(1)]
+    for item_id in rows[: len(SPOILT_AND_LOST)]:
+        del expected[item_id]
+    for item_id, name in zip(rows[len(SPOILT_AND_LOST) :], SPOILT_AND_KEPT, strict=False):
+        expected[item_id][name] = None
+    return expected
+
+
+def test_what_is_odd_is_no_failure_and_a_second_run_repeats_nothing(operator: Operator, site: Site) -> None:
+    site.robots(Robots.MISSING)
+    markets = {keyword: site.open(Market(keyword=keyword, items=ROWS), fault) for keyword, fault in HARMLESS.items()}
+    keywords = (*markets, "没有这种东西")
+
+    first = operator.crawl(*keywords)
+
+    assert (first.code, first.outcome) == (0, "finished"), first.complaints
+    assert seen(first) == _expected_of_harmless(markets)
+    asked = Counter(keyword for keyword, _, _ in first.asked)
+    assert asked == {
+        **{keyword: 2 + TRIES_MORE.get(keyword, 0) for keyword in markets},
+        "没有这种东西": 1,
+        keywords[0]: 2 + 2,  # the first token has to be asked for
+    }
+    assert [(reject["reason"], reject["place"]) for reject in first.rejects] == [
+        ("no item", "data.resultList[0]"),
+        ("no item", "data.resultList[1]"),
+        ("no item", "data.resultList[2]"),
+        ("no item", "data.resultList[3]"),
+        ("no title", "data.resultList[4]"),
+    ]
+    assert first.rejects[4]["item_id"] == markets["空节点"].item_id(ROWS - 4)
+    counts = first.manifest["counts"]
+    assert (counts["requests"], counts["listings"]) == (len(first.requests), len(first.listings))
+    assert (counts["duplicates"], counts["unchanged"], counts["rejected"]) == (5 + PAGE_ROWS, 0, 5)
+
+    second = operator.crawl(*keywords)
+
+    assert (second.code, second.outcome, second.listings) == (0, "finished", [])
+    assert [(keyword, page) for keyword, page, _ in second.asked[1:]] == [(keyword, 1) for keyword in keywords]
+    assert traces(operator.data, *markets.values()) == []
+
+
+def test_honest_about_who_asks(operator: Operator, site: Site) -> None:
+    site.open(Market(keyword="谁", items=1))
+
+    run = operator.crawl("谁")
+
+    assert run.code == 0
+    assert {note["user_agent"] for note in run.requests} == {"SaltfishCrawler/1.0.0 (+https://example.org/crawler)"}
+    # No cookie but those that the site set itself.
+    assert [(note["path"], note["cookies"]) for note in run.requests] == [
+        ("/robots.txt", []),
+        ("/h5/mtop.taobao.idlemtopsearch.pc.search/1.0/", []),
+        ("/h5/mtop.taobao.idlemtopsearch.pc.search/1.0/", ["_m_h5_tk", "_m_h5_tk_enc"]),
+    ]
+    assert [note.get("signed") for note in run.requests] == [None, "empty", "right"]
+
+
+PARTIAL = {
+    "不可用": Fault(kind=FaultKind.STATUS, pages=(2,), status=502),
+    "总破损": Fault(kind=FaultKind.DAMAGED, pages=(2,)),
+    "总重置": Fault(kind=FaultKind.RESET, pages=(2,)),
+    "总截断": Fault(kind=FaultKind.CUT, pages=(1,)),
+    "不回答": Fault(kind=FaultKind.HANG, pages=(2,), seconds=3),
+    "太慢": Fault(kind=FaultKind.DRIP, pages=(2,), seconds=3),
+}
+
+
+def test_what_could_not_be_had_is_told_and_comes_with_the_next_run(operator: Operator, site: Site) -> None:
+    markets = {keyword: site.open(Market(keyword=keyword, items=ROWS), fault) for keyword, fault in PARTIAL.items()}
+    whole = site.open(Market(keyword="好的", items=ROWS))
+    keywords = (*markets, "好的")
+
+    first = operator.crawl(*keywords, ANSWER_TIMEOUT="1")
+
+    first_pages = [market for keyword, market in markets.items() if keyword != "总截断"]
+    had = truth(*first_pages, numbers=range(ROWS - PAGE_ROWS + 1, ROWS + 1)) | truth(whole)
+    assert (first.code, first.outcome) == (4, "partial"), first.complaints
+    assert seen(first) == had
+    tries = Counter((keyword, page) for keyword, page, _ in first.asked)
+    assert {keyword: tries[keyword, PARTIAL[keyword].pages[0]] for keyword in markets} == dict.fromkeys(markets, 3)
+    assert tries["好的", 2] == 1
+
+    for market in markets.values():
+        site.open(market)
+    second = operator.crawl(*keywords)
+
+    everything = truth(*markets.values(), whole)
+    assert (second.code, second.outcome) == (0, "finished")
+    assert seen(second) == {item_id: fields for item_id, fields in everything.items() if item_id not in had}
+    assert traces(operator.data, *markets.values(), whole) == []
+
+
+ENDINGS = [
+    (Fault(kind=FaultKind.TOKEN_EXPIRED, pages=(2,)), "blocked"),
+    (Fault(kind=FaultKind.RISK, pages=(2,)), "blocked"),
+    (Fault(kind=FaultKind.RISK_AFTER_SUCCESS, pages=(2,)), "blocked"),
+    (Fault(kind=FaultKind.LOGIN, pages=(2,)), "login"),
+    (Fault(kind=FaultKind.ILLEGAL_ACCESS, pages=(2,)), "blocked"),
+    (Fault(kind=FaultKind.UNKNOWN, pages=(2,)), "unknown_answer"),
+    (Fault(kind=FaultKind.LIMIT, pages=(2,)), "limited"),
+    (Fault(kind=FaultKind.PAGE, pages=(2,)), "blocked"),
+    (Fault(kind=FaultKind.REDIRECT, pages=(2,)), "login"),
+    (Fault(kind=FaultKind.STATUS, pages=(2,), status=429, retry_after="90000"), "limited"),
+    (Fault(kind=FaultKind.STATUS, pages=(2,), status=403), "blocked"),
+]
+
+
+@pytest.mark.parametrize(("fault", "outcome"), ENDINGS, ids=lambda value: getattr(value, "kind", value))
+def test_who_is_not_wanted_stops_at_once_and_stays_away(
+    operator: Operator, site: Site, fault: Fault, outcome: str
+) -> None:
+    keyword = f"停止 {fault.kind} {fault.status}"
+    market = site.open(Market(keyword=keyword, items=70), fault)
+    other = site.open(Market(keyword="此后", items=5))
+
+    run = operator.crawl(keyword, "此后")
+
+    assert (run.code, run.outcome) == (3, outcome), run.complaints
+    assert seen(run) == truth(market, numbers=market.numbers(1))
+    # Signed once more where a new token came along; else nothing at all is asked after the answer that says no.
+    tries = 2 if fault.kind is FaultKind.TOKEN_EXPIRED else 1
+    assert [(subject, page) for subject, page, _ in run.asked[1:]] == [(keyword, 1)] + [(keyword, 2)] * tries
+    assert run.requests[0]["path"] == "/robots.txt"
+    assert len(run.requests) == 1 + 2 + tries
+
+    site.open(market)
+    again = operator.crawl(keyword, "此后")
+
+    assert (again.code, again.requests, again.folder) == (3, [], None)
+    assert again.printed.startswith("outcome=cooling exit_code=3 ")
+    assert traces(operator.data, market, other) == []
+
+
+@pytest.mark.parametrize("kind", [FaultKind.EMPTY, FaultKind.SCHEMA])
+def test_an_answer_of_another_form_is_its_own_failure(operator: Operator, site: Site, kind: FaultKind) -> None:
+    market = site.open(Market(keyword=f"变化 {kind}", items=70), Fault(kind=kind, pages=(2,)))
+
+    run = operator.crawl(market.keyword, "此后")
+
+    assert (run.code, run.outcome) == (5, "schema_changed"), run.complaints
+    assert seen(run) == truth(market, numbers=market.numbers(1))
+    assert [(subject, page) for subject, page, _ in run.asked[1:]] == [(market.keyword, 1), (market.keyword, 2)]
+
+
+@pytest.mark.parametrize("robots", [Robots.DISALLOW, Robots.UNAVAILABLE, Robots.PAGE, Robots.HANG, Robots.RESET])
+def test_without_leave_of_robots_txt_nothing_is_asked(operator: Operator, site: Site, robots: Robots) -> None:
+    site.robots(robots, seconds=3)
+    site.open(Market(keyword="机器人", items=5))
+
+    run = operator.crawl("机器人", ANSWER_TIMEOUT="1")
+
+    assert (run.code, run.outcome, run.listings) == (3, "robots", []), run.complaints
+    assert {note["path"] for note in run.requests} == {"/robots.txt"}
+
+
+def test_a_crawl_delay_is_kept(operator: Operator, site: Site) -> None:
+    site.robots(Robots.DELAY)
+    market = site.open(Market(keyword="慢一点", items=5))
+
+    run = operator.crawl("慢一点")
+
+    assert (run.code, seen(run)) == (0, truth(market))
+    moments = [note["at"] for note in run.requests if "subject" in note]
+    assert len(moments) == 2
+    assert 2.0 <= moments[1] - moments[0] < 4.0
+
+
+def test_the_days_budget_holds_over_runs(operator: Operator, site: Site) -> None:
+    market = site.open(Market(keyword="预算", items=95))
+
+    first = operator.crawl("预算", DAILY_BUDGET="4")
+    second = operator.crawl("预算", DAILY_BUDGET="4")
+
+    assert (first.code, first.outcome, len(first.requests)) == (0, "budget", 4)
+    assert seen(first) == truth(market, numbers=[*market.numbers(1), *market.numbers(2)])
+    assert (second.code, second.outcome, second.requests) == (0, "budget", [])
+
+
+def test_one_run_at_a_time_and_sigterm_keeps_what_came(operator: Operator, site: Site) -> None:
+    market = site.open(Market(keyword="中断", items=600), pause=0.1)
+
+    with operator.running("中断", BATCH="50") as run:
+        run.wait_for_pages(4)
+        overlapping = operator.crawl("中断")
+        run.process.send_signal(signal.SIGTERM)
+        stopped = run.wait()
+
+    assert (overlapping.code, overlapping.folder) == (75, None)
+    assert (stopped.code, stopped.outcome) == (4, "stopped"), stopped.complaints
+    kept = seen(stopped)
+    everything = truth(market)
+    assert kept.items() <= everything.items()
+    # Pages are taken whole; the one that was under way may be the last, or dropped.
+    assert len(kept) in range(4 * PAGE_ROWS - PAGE_ROWS, len(stopped.asked) * PAGE_ROWS, PAGE_ROWS)
+    assert [path.name for path in _parts(operator.data)] == []
+
+    site.open(market)
+    rest = operator.crawl("中断")
+
+    assert (rest.code, rest.outcome) == (0, "finished")
+    assert seen(rest) == {item_id: fields for item_id, fields in everything.items() if item_id not in kept}
+
+
+def _parts(data: Path) -> list[Path]:
+    return list(data.rglob("*.part"))
+
+
+def test_a_run_has_its_own_limit_of_time(operator: Operator, site: Site) -> None:
+    market = site.open(Market(keyword="超时", items=3000), pause=0.1)
+
+    run = operator.crawl("超时", TIMEOUT="1.5", PAGE_LIMIT="100")
+
+    assert (run.code, run.outcome) == (4, "timeout"), run.complaints
+    assert seen(run).items() <= truth(market).items()
+    assert len(run.asked) < 40
+    assert _parts(operator.data) == []
+
+
+def test_details_tell_of_goods_that_are_gone_or_sold(operator: Operator, site: Site) -> None:
+    market = site.open(Market(keyword="详情", items=12))
+    missing = "799999999999"
+
+    run = operator.crawl(*(market.item_id(number) for number in range(1, 13)), missing, spider="xianyu_detail")
+
+    assert (run.code, run.outcome) == (0, "finished"), run.complaints
+    expected = {market.item_id(number): market.good(number).detail_truth() for number in range(1, 13)}
+    assert seen(run) == expected
+    assert {flag for listing in expected.values() for flag in listing["flags"]} == {"offline", "sold"}
+    assert [(reject["item_id"], reject["reason"]) for reject in run.rejects] == [(missing, "gone")]
+    assert traces(operator.data, market) == []
+
+
+@pytest.mark.parametrize("scheme", ["http:", ""])
+def test_a_picture_that_cannot_be_had_costs_no_listing(operator: Operator, site: Site, scheme: str) -> None:
+    pictures = f"{scheme}//127.0.0.1:{site.port}/pictures"
+    market = site.open(Market(keyword=f"图片 {scheme}", items=10, pictures=pictures))
+
+    run = operator.crawl(market.keyword, PICTURES="yes")
+
+    assert (run.code, run.outcome) == (0, "finished"), run.complaints
+    found = seen(run)
+    named = {item_id: listing["pictures"] for item_id, listing in found.items()}
+    assert {item_id: {**listing, "pictures": []} for item_id, listing in found.items()} == truth(market)
+    # 1 is missing, 2 is an HEIC, 3 is half a JPEG; what has no scheme is meant to be https, which nothing answers here.
+    good = set(range(4, 11)) if scheme else set()
+    assert {item_id for item_id, names in named.items() if names} == {market.item_id(number) for number in good}
+    assert run.folder is not None
+    stored = {path.name for path in (run.folder / "pictures").rglob("*.jpg")}
+    assert stored == {Path(name).name for names in named.values() for name in names}
+    assert traces(operator.data, market) == []

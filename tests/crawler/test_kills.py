@@ -1,0 +1,128 @@
+"""kill -9 at twenty moments of twenty runs, while the market goes on; then a normal run, and the import of all of them.
+
+The moments are spread over what a run does: its start, its pages, its end. Each is a random while after something
+that can be seen from outside. Between two runs goods are added, and some of the last ones get another price.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from flask import Flask
+from sqlalchemy import func, select
+
+from app.extensions import db
+from app.listings.importer import Fate, import_manifest
+from app.listings.models import Listing, ListingPrice
+from tests.crawler.crawls import Operator, Running, lines_of, seen
+from tests.crawler.goofish.market import Market
+from tests.crawler.goofish.process import Site
+from tests.money.sandbox_server import eventually
+
+KEYWORD = "杀"
+FIRST_ITEMS = 240
+NEW_ITEMS = 20
+NEW_PRICES = 5
+KILLS = 20
+
+
+@dataclass(frozen=True)
+class Moment:
+    """So many seconds after this is true of the run, or after its own end."""
+
+    reached: Callable[[Running], bool]
+    seconds: float
+
+    def wait(self, run: Running) -> None:
+        """Until then."""
+        eventually(lambda: run.process.poll() is not None or self.reached(run), within_s=30, what="the moment")
+        time.sleep(self.seconds)
+
+
+def _begun(run: Running) -> bool:
+    return bool(run.folders())
+
+
+def _finishing(run: Running) -> bool:
+    """Its log says that the walk ended; its last batch may not be finished yet."""
+    return any(b": end after " in path.read_bytes() for path in run.logs())
+
+
+def _pages(number: int) -> Callable[[Running], bool]:
+    return lambda run: run.pages() >= number
+
+
+def _moments(rng: Random) -> list[Moment]:
+    """Three of the start, thirteen among the pages, four of the end; shuffled."""
+    start = [Moment(lambda _: True, rng.uniform(0.1, 0.5)), *(Moment(_begun, rng.uniform(0, 0.2)) for _ in range(2))]
+    pages = [Moment(_pages(number % 8 + 1), rng.uniform(0, 0.04)) for number in range(13)]
+    end = [Moment(_finishing, rng.uniform(0, 0.06)) for _ in range(4)]
+    moments = [*start, *pages, *end]
+    rng.shuffle(moments)
+    return moments
+
+
+def test_whatever_is_killed_nothing_is_lost_or_repeated(operator: Operator, site: Site, context: Flask) -> None:
+    rng = Random(20261122)
+    items, revisions, killed = FIRST_ITEMS, dict[int, int](), 0
+    for moment in _moments(rng):
+        market = Market(keyword=KEYWORD, items=items, revisions=dict(revisions))
+        site.open(market, pause=0.015)
+        with operator.running(KEYWORD, BATCH="40", PAGE_LIMIT="100") as run:
+            moment.wait(run)
+            run.process.kill()
+            killed += run.process.wait() == -9
+        items += NEW_ITEMS
+        for number in range(items - NEW_ITEMS, items - NEW_ITEMS - NEW_PRICES, -1):
+            revisions[number] = revisions.get(number, 0) + 1
+    assert killed >= KILLS - 3  # of those at the end some came too late
+
+    market = site.open(Market(keyword=KEYWORD, items=items, revisions=revisions))
+    last = operator.crawl(KEYWORD, BATCH="40", PAGE_LIMIT="100")
+
+    assert (last.code, last.outcome) == (0, "finished"), last.complaints
+    expected = market.truth()
+    assert seen(last).items() <= expected.items()
+    assert list(operator.data.rglob("*.part")) == []
+    runs = sorted(operator.runs())
+    lines = [line for run_folder in runs for line in lines_of(run_folder)]
+    # Nothing twice, in all the runs together: an item comes again only with another price.
+    assert max(Counter((line["item_id"], line["price_fen"]) for line in lines).values()) == 1
+    assert {line["item_id"] for line in lines} == set(expected)
+
+    manifests = [folder / "manifest.json" for folder in runs]
+    fates = sum((import_manifest(path).fates for path in manifests), Counter[Fate]())
+    assert fates[Fate.CREATED] == len(expected)
+    assert fates.total() == len(lines)
+    _check_database(market, lines)
+    again = sum((import_manifest(path).fates for path in manifests), Counter[Fate]())
+    assert again[Fate.CREATED] == again[Fate.UPDATED] == 0
+    _check_database(market, lines)
+
+
+def _check_database(market: Market, lines: list[dict[str, object]]) -> None:
+    """Exactly what the market holds, each price once."""
+    names = {
+        "url": "url",
+        "title": "title",
+        "price": "price_fen",
+        "original_price": "orig_price_fen",
+        "source_category": "category_id",
+        "area": "area",
+        "want_count": "want_count",
+    }
+    stored = {
+        listing.item_id: {
+            **{theirs: getattr(listing, ours) for ours, theirs in names.items()},
+            "published_at": f"{listing.published_at:%Y-%m-%dT%H:%M:%SZ}",
+        }
+        for listing in db.session.scalars(select(Listing))
+    }
+    wanted = (*names.values(), "published_at")
+    assert stored == {
+        item_id: {name: fields_of[name] for name in wanted} for item_id, fields_of in market.truth().items()
+    }
+    prices = db.session.scalar(select(func.count()).select_from(ListingPrice))
+    assert prices == sum(line["price_fen"] is not None for line in lines)
