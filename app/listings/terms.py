@@ -1,15 +1,17 @@
-"""What a listing is found by when prices are compared, and what a title looks for.
+"""What a listing is found by when prices are compared.
 
-Both go through the search's own normal form, tokens and synonyms. Beside its words a title has terms that keep what
+Titles go through the search's own normal form, tokens and synonyms. Beside its words a title has terms that keep what
 merely looks alike apart; a sign tells their kinds from words:
 
     iphone13   a model: series or brand with its number, however it was written (iPhone 13, 苹果手机13)
     ~3060      the number alone, where it is long enough to be told by it
-    iphone#    some number stands behind this word
-    ^pro       what makes another model of it
+    ^max+pro   all that makes another model of it; `^` where nothing does
+    ^*         instead: several models of one series, and the price is of no single one
     =256g      a measure in one unit (256GB, 8+256)
-    *many      several models of one series: the price is of no single one
+    *bare      no model at all
     #a3        one of 256 parts that each hold as many listings, by the listing's id: for fair samples
+
+`app.listings.wanted` tells which of them a seller's title looks for.
 """
 
 import re
@@ -33,7 +35,7 @@ from app.search.synonyms import SYNONYMS
 from app.text import normalise
 
 PARTS: Final = 256
-MANY: Final = "*many"
+BARE: Final = "*bare"
 
 _LONGEST: Final = 300
 """Characters of a title that are looked at; of an endless one the rest says nothing new."""
@@ -79,15 +81,17 @@ _MEMORY: Final = re.compile(
 )
 """Working memory and storage in one: 12+256, 8G+128G."""
 
-OPTIONAL_UNITS: Final = frozenset({"g", "t", "年", "码", "瓦", "毫安", "hz"})
-"""Without a model, measures in other units are what the thing is: a 27寸 monitor, a 1.5匹 air conditioner."""
-
 _TALK: Final = re.compile("|".join(sorted(map(re.escape, SALES_TALK), key=lambda word: (-len(word), word))))
 _CONDITION: Final = re.compile(
-    r"(?<!\d)\d{1,2}(?:\.\d)?\s*成?\s*新|[一二三四五六七八九]+成?新|(?:电池|效率|健康|容量)\D{0,4}\d{2,3}\s*%?|\d+(?:\.\d+)?\s*%"
-    r"|[¥￥]\s*\d+(?:\.\d+)?|\d+(?:\.\d+)?\s*(?:元|块|万)|\d+\s*(?:个|台|件|只|条|双|部|张|把|支|盒|瓶|包)"
-    r"|\d+\s*(?:个月|天|周|小时|次|期|折|手|月|号|岁)|(?<!\d)[12]?\d年|(?<![a-z0-9])[45]g(?=手机|全网|双|版|\s|$|[^a-z0-9+])"
+    r"(?<!荣耀)(?<!荣耀\s)(?:100|[6-9]\d(?:\.\d)?)\s*成?新|[5-9](?:\.\d)?\s*成新?|[一二三四五六七八九]+成?新"
+    r"|(?:电池)?(?:效率|健康度?|容量)?\s*\d{2,3}\s*%|电池(?:效率|健康度?)?\s*:?\s*\d{2,3}(?!\d|\s*[gt])"
 )
+"""How worn it is: 95新, 九成新, 电池88%. (荣耀 90 is a telephone.)"""
+_COUNT: Final = re.compile(
+    r"[¥￥]\s*\d+(?:\.\d+)?|\d+(?:\.\d+)?(?:元|块)|\d+(?:个月|小时|周|次|期|折|月|岁|天(?!蓝|空)|手(?!机|环|表|柄|办))"
+    r"|\d+(?:个|件|条|张|支|瓶|台(?!版|湾|式))|(?<!\d)[12]?\d年|(?<![a-z0-9])[45]g(?![a-z0-9+])"
+)
+"""Amounts, durations, numbers of things, generations of networks."""
 _GENERATION: Final = re.compile(r"第?([一二三四五六七八九]|\d)代")
 _DIGIT_OF: Final = {character: str(number) for number, character in enumerate("一二三四五六七八九", 1)}
 _ROMAN: Final = {"ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6"}
@@ -136,10 +140,12 @@ class Title:
     words: list[str] = field(default_factory=list)
 
     @property
-    def many(self) -> bool:
-        """Whether one series has several numbers in it."""
+    def kind(self) -> str:
+        """The term of all its qualifiers together, or that of several models."""
         numbers: dict[str, str] = {}
-        return any(numbers.setdefault(each.anchor, each.number) != each.number for each in self.models if each.anchor)
+        if any(numbers.setdefault(each.anchor, each.number) != each.number for each in self.models if each.anchor):
+            return "^*"
+        return "^" + "+".join(sorted(self.qualifiers))
 
 
 @dataclass(slots=True)
@@ -161,18 +167,16 @@ class _Piece:
 def listing_terms(analyser: Analyser, title: str, *, item_id: str) -> list[str]:
     """Everything that the listing `item_id` is found by, sorted, each once."""
     read = read_title(analyser, title)
-    terms = {f"#{part_of(item_id):02x}"}
+    terms = {part_term(part_of(item_id))}
     for model in read.models:
         terms |= {model.name, model.tail}
         if is_series(model.anchor):
-            terms |= {model.anchor, f"{model.anchor}#"}
-    terms |= {f"^{qualifier}" for qualifier in read.qualifiers}
-    terms |= {f"={number}{unit}" for number, unit in read.measures}
-    terms |= {*read.brands, *read.words}
+            terms.add(model.anchor)
+    terms |= {read.kind, *map(measure_term, read.measures), *read.brands, *read.words}
     for word in read.words:
         terms.update(part for part in analyser.parts(word) if len(part) > 1)
-    if read.many:
-        terms.add(MANY)
+    if not read.models:
+        terms.add(BARE)
     return sorted(terms - {""})
 
 
@@ -186,10 +190,21 @@ def part_of(item_id: str) -> int:
     return zlib.crc32(item_id.encode()) % PARTS
 
 
+def part_term(part: int) -> str:
+    """The term of all listings in `part`."""
+    return f"#{part:02x}"
+
+
+def measure_term(measure: tuple[str, str]) -> str:
+    """`("256", "g")` → `=256g`."""
+    number, unit = measure
+    return f"={number}{unit}"
+
+
 def read_title(analyser: Analyser, title: str) -> Title:
     """What `title` says once its sales talk is left out."""
     read = Title()
-    text = _CONDITION.sub(" ", normalise(title[:_LONGEST]))
+    text = _COUNT.sub(" ", _TALK.sub(" ", _CONDITION.sub(" ", normalise(title[:_LONGEST]))))
     text = _GENERATION.sub(lambda match: f" {_DIGIT_OF.get(match[1], match[1])} ", text)
     text = _MARK.sub(lambda match: f"m{_ROMAN.get(match[1], match[1])}", text)
     text = _MARK_OF_ROMAN.sub(lambda match: f"{match[1]}m{_ROMAN[match[2] or match[3]]}", text)
@@ -197,7 +212,7 @@ def read_title(analyser: Analyser, title: str) -> Title:
     for phrase, qualifier in HAN_QUALIFIERS.items():
         if phrase in text:
             read.qualifiers.add(qualifier)
-    text = _PLUS.sub(" plus ", _TALK.sub(" ", text))
+    text = _PLUS.sub(" plus ", text)
     _read_pieces(_pieces(analyser, text), read)
     for brand in [LINES[word] for word in (*read.words, *(model.anchor for model in read.models)) if word in LINES]:
         if brand not in read.brands:

@@ -1,0 +1,94 @@
+"""What a seller's title looks for among the listings: first just that, then step by step something less.
+
+A title that names a model keeps it, and everything that makes another model of it, to the last step. One without
+keeps its nouns, because any of them may be a brand that we do not know.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from app.listings.terms import BARE, Model, Title, is_series, measure_term, read_title
+from app.listings.words import BRANDS, DESCRIPTIVE, LINES
+from app.search.analysis import Analyser, is_han
+
+STEPS: Final = 4
+
+_OPTIONAL_UNITS: Final = frozenset({"g", "t", "年", "码", "瓦", "毫安", "hz"})
+"""Without a model, measures in other units are what the thing is: a 27寸 monitor, a 1.5匹 air conditioner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Sets of terms that a listing must all have, at most `STEPS`; each is part of the one before it.
+
+    No steps at all: the title says nothing that a price could be found by.
+    """
+
+    steps: tuple[frozenset[str], ...]
+
+
+def wanted_terms(analyser: Analyser, title: str) -> Wanted:
+    """What listings comparable to `title` are found by."""
+    read = read_title(analyser, title)
+    steps = _steps_of_a_model(read) if read.models else _steps_of_a_thing(read)
+    return Wanted(tuple(dict.fromkeys(frozenset(step) - {""} for step in steps)))
+
+
+def readable(terms: frozenset[str]) -> list[str]:
+    """Terms as people read them, models and words first: `["iphone13", "max", "pro", "256g"]`."""
+    words = sorted(term for term in terms if term[0] not in "~^=*")
+    numbers = sorted(term[1:] for term in terms if term[0] == "~")
+    kinds = sorted(kind for term in terms if term[0] == "^" for kind in term[1:].split("+") if kind)
+    measures = sorted(term[1:] for term in terms if term[0] == "=")
+    # The number alone says nothing more than the model that it stands in.
+    return [
+        *words,
+        *(number for number in numbers if not any(word.endswith(number) for word in words)),
+        *kinds,
+        *measures,
+    ]
+
+
+def _steps_of_a_model(read: Title) -> list[set[str]]:
+    measures = {measure_term(each) for each in read.measures}
+    strong = any(_is_strong(model) for model in read.models)
+    latin = {word for word in read.words if not is_han(word)}
+    nouns = set() if strong or read.brands else {word for word in read.words if is_han(word)} - DESCRIPTIVE
+    series = set() if strong else {word for word in read.words if word in LINES}
+    always = {read.kind, *nouns, *series}
+    # A listing that has the name of a model has its number as well: so each step is part of the one before it.
+    named = {term for model in read.models for term in (model.name, model.tail)} | always
+    told = {model.tail if _is_told_by_its_number(model) else model.name for model in read.models} | always
+    brands = set(read.brands)
+    needed = set() if strong else brands
+    return [named | brands | latin | measures, named | brands | latin, named | needed, told | needed]
+
+
+def _is_strong(model: Model) -> bool:
+    """Whether it is known without its brand: 小米13, iphone13, a7m4, d850; not v8, k60."""
+    return (
+        model.anchor in BRANDS
+        or model.anchor in LINES
+        or sum(map(str.isdigit, model.number)) >= 3
+        or (len(model.name) >= 4 and not model.number.isdigit())
+    )
+
+
+def _is_told_by_its_number(model: Model) -> bool:
+    """Whether its number says enough without the word before it: rtx 3060, but not d850."""
+    return model.tail != "" and (not model.anchor or is_series(model.anchor))
+
+
+def _steps_of_a_thing(read: Title) -> list[set[str]]:
+    words = {*read.brands, *read.words}
+    if not words:
+        return []
+    measures = {measure_term(each) for each in read.measures}
+    fixed = {measure_term(each) for each in read.measures if each[1] not in _OPTIONAL_UNITS} | {read.kind}
+    nouns = (words - DESCRIPTIVE) or words
+    steps = [words | measures | fixed | {BARE}, words | fixed, nouns | fixed]
+    things = [word for word in read.words if word in nouns and is_han(word)]
+    if read.brands and things:
+        # Of a known brand no noun is the name. The last one is the thing itself, as usual in Chinese.
+        steps.append({*read.brands, things[-1]} | fixed)
+    return steps
