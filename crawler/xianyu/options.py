@@ -20,7 +20,7 @@ class Options:
     """One field for each `XIANYU_` variable, which is its name in upper case."""
 
     live: bool = False
-    """May `xianyu_search` and `xianyu_detail` send anything? Only the exact word `yes` says so."""
+    """May anything be sent? Only the exact word `yes` says so."""
     contact: str = ""
     """Who runs this crawler: a mail address or a URL, sent in the User-Agent. Live runs need it."""
     base_url: str = "https://h5api.m.goofish.com"
@@ -46,7 +46,7 @@ class Options:
     batch: int = 200
     """Listings in one batch file."""
     pictures: bool = False
-    """Fetch the pictures of listings? They are copyrighted; only the exact word `yes` says so."""
+    """Fetch the pictures of listings? `yes` or `no`. They are copyrighted. Needs `XIANYU_LIVE=yes`, as this sends."""
     log_days: int = 30
     """Days until a log is removed."""
 
@@ -58,12 +58,12 @@ class Options:
         """Raise `ConfigurationError` unless everything is there that a live run needs."""
         if not self.live:
             raise ConfigurationError(
-                "this spider talks to the site, which only XIANYU_LIVE=yes allows; read “Why live runs are opt-in” in"
+                "this run would talk to the site, which only XIANYU_LIVE=yes allows; read “Why live runs are opt-in” in"
                 " crawler/README.md first, or use xianyu_file with answers that you saved yourself"
             )
         if not self.contact:
             raise ConfigurationError("XIANYU_CONTACT must say who runs this crawler: a mail address or a URL")
-        if self.delay < LEAST_DELAY and not _is_this_machine(self.base_url):
+        if self.delay < LEAST_DELAY and not is_this_machine(self.base_url):
             raise ConfigurationError(f"XIANYU_DELAY must be at least {LEAST_DELAY:g} s; it is {self.delay:g}")
 
 
@@ -150,7 +150,8 @@ def _data(text: str) -> Path:
 _CHECKED: Final = {"base_url": _base_url, "contact": _contact, "data": _data}
 
 
-def _is_this_machine(url: str) -> bool:
+def is_this_machine(url: str) -> bool:
+    """Whether a URL's host is the loopback one, to which no politeness is owed."""
     host = urlsplit(url).hostname or ""
     try:
         return ip_address(host).is_loopback

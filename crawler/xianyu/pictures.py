@@ -18,6 +18,7 @@ from scrapy.http.request import NO_CALLBACK
 
 from .batches import write_whole
 from .items import Listing
+from .options import LEAST_DELAY, is_this_machine
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class Pictures:
     def __init__(self, crawler: Crawler) -> None:
         self._crawler = crawler
         self._folder = Path(crawler.settings["XIANYU_RUN_DIR"]) / "pictures"
+        self._polite = crawler.settings.getfloat("XIANYU_DELAY") >= LEAST_DELAY
         self._addresses: dict[str, list[str]] = {}
 
     @classmethod
@@ -61,7 +63,7 @@ class Pictures:
 
     async def _fetch(self, address: str) -> str | None:
         url = absolute(address)
-        if url is None:
+        if url is None or not (self._polite or is_this_machine(url)):
             return None
         request = Request(url, callback=NO_CALLBACK, meta={"handle_httpstatus_all": True, "dont_retry": True})
         try:

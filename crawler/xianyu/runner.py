@@ -34,7 +34,6 @@ from .lock import AlreadyRunningError, only_one
 from .options import Options, read_options
 from .outcomes import EXIT_CODES, Outcome
 from .pictures import Pictures
-from .sieve import Sieve
 from .state import State
 from .stopping import Ending, ending, mark_fault, stop
 
@@ -117,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(parsed: argparse.Namespace, options: Options) -> int:
     spider = str(parsed.spider)
-    live = spider in LIVE_SPIDERS
+    live = spider in LIVE_SPIDERS or options.pictures
     if live:
         options.refuse_live()
     now = utcnow()
@@ -169,7 +168,6 @@ class Run:
         settings = Settings()
         settings.setmodule("xianyu.settings", priority="project")
         settings.setdict(self._settings(), priority="cmdline")
-        settings.set_in_component_priority_dict("SPIDER_MIDDLEWARES", Sieve, 950)  # nearest to the spider
         if self._options.pictures:
             settings.set_in_component_priority_dict("ITEM_PIPELINES", Pictures, 300)
         with self._ended_from_outside():
