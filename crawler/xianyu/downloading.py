@@ -60,6 +60,12 @@ class Refused(IgnoreRequest):
     """Nothing is sent any more: the crawl is ending."""
 
 
+def refuse_if_stopped(crawler: Crawler) -> None:
+    """Raise `Refused` once the crawl was told to stop."""
+    if stopped(crawler):
+        raise Refused("the crawl is ending")
+
+
 class SigningHandler(http11.HTTP11DownloadHandler):
     """Scrapy's own handler of HTTP, which signs requests of the API and refuses everything once the crawl is ending."""
 
@@ -74,8 +80,7 @@ class SigningHandler(http11.HTTP11DownloadHandler):
         Raises:
             Refused: the crawl is ending; nothing was sent.
         """
-        if stopped(self.crawler) or not self.crawler.engine.running:
-            raise Refused("the crawl is ending")
+        refuse_if_stopped(self.crawler)
         if API not in request.meta:
             return await super().download_request(request)
         signed = request.replace(
@@ -91,7 +96,7 @@ class SigningHandler(http11.HTTP11DownloadHandler):
         except (DownloadTimeoutError, DownloadCancelledError) as error:  # their messages hold the signed address
             raise type(error)(mtop.unsigned(str(error))) from None
         finally:
-            # The handler notes it on the request that it was given; `politeness.Pace` reads it from ours.
+            # The handler notes it on the request that it was given; `politeness.PaceMiddleware` reads it from ours.
             request.meta["download_latency"] = signed.meta.get("download_latency")
         return response.replace(url=request.url)
 

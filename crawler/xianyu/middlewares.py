@@ -18,7 +18,7 @@ from .clock import utcnow
 from .downloading import ANSWER, API
 from .mtop import NotJson, NotJsonKind, Verdict
 from .outcomes import Outcome
-from .politeness import Pace
+from .politeness import PaceMiddleware
 from .stopping import stop
 
 logger = logging.getLogger(__name__)
@@ -51,8 +51,12 @@ class RobotsMiddleware(RobotsTxtMiddleware):
             self._refuse(request, f"robots.txt of {address.netloc} could not be read")
         elif not rules.allowed(request.url, agent):
             self._refuse(request, f"robots.txt of {address.netloc} forbids {address.path}")
-        elif (delay := rules.crawl_delay(agent)) and (pace := self.crawler.get_extension(Pace)):
-            pace.at_least(self.crawler.engine.downloader.get_slot_key(request), delay)
+        elif (
+            (delay := rules.crawl_delay(agent))
+            and address.hostname
+            and (pace := self.crawler.get_downloader_middleware(PaceMiddleware))
+        ):
+            pace.at_least(address.hostname, delay)
 
     def process_response(self, request: Request, response: Response) -> Response:
         """Of a robots.txt: make it what Scrapy's parser may be given, or fail, which forbids."""
@@ -72,8 +76,7 @@ class RobotsMiddleware(RobotsTxtMiddleware):
             raise IgnoreRequest("no robots.txt") from exception
 
     def _refuse(self, request: Request, why: str) -> None:
-        # Where the crawl is ending already, robots.txt was not asked for, and nobody needs another reason.
-        if API in request.meta and self.crawler.engine.running:
+        if API in request.meta:
             stop(self.crawler, Outcome.ROBOTS, why)
         raise IgnoreRequest(why)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
-from urllib.parse import quote, unquote_to_bytes, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, unquote_to_bytes, urlencode
 
 import orjson
 
@@ -109,15 +109,13 @@ def sign(token: str, moment: int, data: bytes, *, app_key: str = APP_KEY) -> str
 
 
 def signed(address: str, body: bytes, *, token: str, moment: int) -> str:
-    """`address` with `t` and `sign` for exactly the bytes in `body`."""
-    parts = urlsplit(address)
-    query = f"{parts.query}&t={moment}&sign={sign(token, moment, data_of(body))}"
-    return urlunsplit(parts._replace(query=query.removeprefix("&")))
+    """`address`, as `url` makes it, with `t` and `sign` for exactly the bytes in `body`."""
+    return f"{address}&t={moment}&sign={sign(token, moment, data_of(body))}"
 
 
 def unsigned(text: str) -> str:
-    """`text` without the values of any `sign=`, for logs and messages."""
-    return re.sub(r"([?&]sign=)[^&\s>\"']*", r"\1…", text)
+    """`text` without what `signed` added to an address in it."""
+    return re.sub(r"&t=\d+&sign=[0-9a-f]{32}", "", text)
 
 
 class NotJsonKind(StrEnum):
@@ -182,14 +180,14 @@ def read_answer(body: bytes) -> Answer:
 
 
 def _json(text: bytes) -> object:
-    """Read JSON; half an emoji (a lone surrogate, where a title was cut) becomes U+FFFD instead of failing it all."""
+    """Read JSON; half an emoji (a lone surrogate, where a title was cut) is left out instead of failing it all."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         pass
     try:
         lenient = json.dumps(json.loads(text, strict=False), ensure_ascii=False)
-        return orjson.loads(lenient.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
+        return orjson.loads(lenient.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore"))
     except (ValueError, RecursionError) as error:
         raise NotJson(NotJsonKind.DAMAGED) from error
 

@@ -1,14 +1,20 @@
-"""How fast, and under which name: Scrapy's settings that follow from ours, and the pause between two requests."""
+"""How fast, and under which name: Scrapy's settings that follow from ours, and the pause before each request."""
 
+import asyncio
 import random
+import time
+from contextlib import suppress
 from typing import Self
 
-from scrapy import Request, Spider, signals
+from scrapy import Request
 from scrapy.crawler import Crawler
 from scrapy.http import Response
 from scrapy.settings import BaseSettings
+from scrapy.utils.httpobj import urlparse_cached
 
 from . import __version__
+from .downloading import refuse_if_stopped
+from .stopping import ending
 
 
 def user_agent(name: str, contact: str) -> str:
@@ -24,17 +30,17 @@ class Politeness:
         """Called by Scrapy once the settings of a crawl are complete."""
         contact = settings.get("XIANYU_CONTACT") or ""
         settings.set("USER_AGENT", user_agent(settings["BOT_NAME"], contact), "addon")
-        settings.set("DOWNLOAD_DELAY", settings.getfloat("XIANYU_DELAY"), "addon")
         settings.set("DOWNLOAD_TIMEOUT", settings.getfloat("XIANYU_ANSWER_TIMEOUT"), "addon")
 
 
-class Pace:
-    """Extension: one pause before each request, drawn once, never shorter than a Crawl-delay.
+class PaceMiddleware:
+    """One pause before each request to a host, drawn once, and never shorter than the host's Crawl-delay.
 
-    Scrapy's own jitter is off (DOWNLOAD_DELAY_JITTER = 0), and so is its AutoThrottle: the first draws again each time
-    that it looks whether a pause is over, which makes 5 s ± 50 % last 6.1 s on average, and may undercut a Crawl-delay;
-    the second lowers a delay that robots.txt raised. What AutoThrottle is for is kept: a server that needs longer to
-    answer than our delay is asked no faster than it answers. A retry waits twice as long, the next one four times.
+    Instead of Scrapy's DOWNLOAD_DELAY, jitter and AutoThrottle, which together fall short in four ways: a pause is
+    drawn again each time that somebody looks whether it is over, so that 5 s ± 50 % last 6.1 s on average; jitter may
+    undercut a Crawl-delay; AutoThrottle lowers a delay that robots.txt raised; and a request that waits for its turn
+    holds up a crawl that was told to stop. What AutoThrottle is for is kept: a server that needs longer to answer than
+    our delay is asked no faster than it answers. A retry waits twice as long, the next one four times.
     """
 
     def __init__(self, crawler: Crawler) -> None:
@@ -43,31 +49,42 @@ class Pace:
         self._jitter = crawler.settings.getfloat("XIANYU_JITTER")
         self._latency: dict[str, float] = {}
         self._least: dict[str, float] = {}
-        crawler.signals.connect(self.reached, signals.request_reached_downloader)
-        crawler.signals.connect(self.downloaded, signals.response_downloaded)
+        self._last: dict[str, float] = {}
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
-        """As Scrapy makes extensions."""
+        """As Scrapy makes middlewares."""
         return cls(crawler)
 
-    def at_least(self, slot: str, seconds: float) -> None:
-        """A host's robots.txt wants this Crawl-delay. Slots are named by hosts."""
-        self._least[slot] = seconds
+    def at_least(self, host: str, seconds: float) -> None:
+        """A host's robots.txt wants this Crawl-delay."""
+        self._least[host] = seconds
 
-    def pause(self, slot: str, *, retries: int = 0) -> float:
-        """Draw the seconds between the start of the last request to a host and the next one's."""
-        mean = max(self._delay, self._latency.get(slot, 0.0)) * float(2**retries)
+    def pause(self, host: str, *, retries: int = 0) -> float:
+        """Draw the seconds between the start of the last request to a host and the start of the next one."""
+        mean = max(self._delay, self._latency.get(host, 0.0)) * float(2**retries)
         drawn = mean * random.uniform(1 - self._jitter, 1 + self._jitter)  # noqa: S311 -- not for secrets
-        return max(drawn, self._least.get(slot, 0.0))
+        return max(drawn, self._least.get(host, 0.0))
 
-    def reached(self, request: Request, spider: Spider) -> None:  # noqa: ARG002 -- Scrapy names the arguments
-        """A request is about to wait for its turn."""
-        name = request.meta["download_slot"]
-        self._crawler.engine.downloader.slots[name].delay = self.pause(name, retries=request.meta.get("retry_times", 0))
+    async def process_request(self, request: Request) -> None:
+        """Wait for this request's turn.
 
-    def downloaded(self, response: Response, request: Request, spider: Spider) -> None:  # noqa: ARG002 -- as above
+        Raises:
+            Refused: the crawl was told to stop, before or while it waited.
+        """
+        host = urlparse_cached(request).hostname
+        if host is None:  # a file, under `scrapy check`
+            return
+        now = time.monotonic()
+        pause = self.pause(host, retries=request.meta.get("retry_times", 0))
+        self._last[host] = max(now, self._last.get(host, now - pause) + pause)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ending(self._crawler).told.wait(), self._last[host] - now)
+        refuse_if_stopped(self._crawler)
+
+    def process_response(self, request: Request, response: Response) -> Response:
         """Learn how long a server takes: half of what was known, half of what was seen, as AutoThrottle does."""
-        name, latency = request.meta["download_slot"], request.meta.get("download_latency")
-        if latency is not None:
-            self._latency[name] = (self._latency.get(name, latency) + latency) / 2
+        host, latency = urlparse_cached(request).hostname, request.meta.get("download_latency")
+        if host is not None and latency is not None:
+            self._latency[host] = (self._latency.get(host, latency) + latency) / 2
+        return response

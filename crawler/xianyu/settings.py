@@ -1,6 +1,6 @@
 """Scrapy's settings for all spiders. What an operator may choose are the XIANYU_ ones: see `xianyu.options`.
 
-`xianyu.politeness.Politeness` derives Scrapy's own (delay, timeout, user agent) from them.
+`xianyu.politeness.Politeness` derives Scrapy's own (timeout, user agent) from them.
 """
 
 import os
@@ -20,17 +20,16 @@ ADDONS = {"xianyu.politeness.Politeness": 0}
 # Those of the runner come before these, which let `scrapy list` and `scrapy check` do without it.
 globals().update(Options().settings())
 
-# One request at a time, the pauses by politeness.Pace.
+# One request at a time, the pauses between them by PaceMiddleware.
 CONCURRENT_REQUESTS = 1
 CONCURRENT_REQUESTS_PER_DOMAIN = 1
+DOWNLOAD_DELAY = 0
 AUTOTHROTTLE_ENABLED = False
-DOWNLOAD_DELAY_JITTER = 0
-EXTENSIONS = {"xianyu.politeness.Pace": 0}
 DOWNLOAD_MAXSIZE = 8 * 1024 * 1024
 DOWNLOAD_WARNSIZE = 2 * 1024 * 1024
 DOWNLOAD_VERIFY_CERTIFICATES = True
 RETRY_TIMES = 2
-RETRY_HTTP_CODES = [408, *range(500, 600)]  # 429 asks us to stop, not to try again
+RETRY_HTTP_CODES = [408, 500, 502, 503, 504, 522, 524]  # 429 asks us to stop, not to try again
 RETRY_PRIORITY_ADJUST = 0
 RETRY_GIVE_UP_LOG_LEVEL = "WARNING"
 
@@ -46,7 +45,8 @@ DOWNLOADER_MIDDLEWARES: dict[str, int | None] = {
     "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
     "xianyu.middlewares.RobotsMiddleware": 100,
     "xianyu.middlewares.AnswerMiddleware": 560,  # sees each answer before the retries (550), after it was unpacked
-    "xianyu.middlewares.BudgetMiddleware": 990,
+    "xianyu.politeness.PaceMiddleware": 980,
+    "xianyu.middlewares.BudgetMiddleware": 990,  # innermost: counts what leaves now
 }
 SPIDER_MIDDLEWARES = {"xianyu.sieve.Sieve": 950}  # beside the spider
 REDIRECT_ENABLED = True  # for robots.txt and pictures; requests of the API carry `dont_redirect`

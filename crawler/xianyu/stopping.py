@@ -31,6 +31,8 @@ class Ending:
     faults: list[str] = field(default_factory=list)
     """What went wrong on our side: kinds of exceptions, with no data in them."""
     tasks: set["asyncio.Task[None]"] = field(default_factory=set)
+    told: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set with the outcome: wakes whoever pauses before a request that must not be sent any more."""
 
 
 _ENDINGS: Attached[Ending] = Attached()
@@ -65,6 +67,7 @@ def stop(crawler: Crawler, outcome: Outcome, detail: str, *, retry_after: float 
         logger.info("Already stopping (%s); also: %s (%s)", found.outcome, outcome, detail)
         return
     found.outcome, found.detail = outcome, detail
+    found.told.set()
     logger.warning("Stopping: %s (%s)", outcome, detail)
     memory = state.of(crawler)
     if memory is not None and outcome in COOLING_OUTCOMES:

@@ -12,10 +12,11 @@ from scrapy.http import Response
 from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
-from .. import mtop, state
+from .. import mtop, pictures, state
 from ..clock import utcnow
 from ..downloading import answer_of, api_request
 from ..items import Listing
+from ..middlewares import Unanswered
 from ..outcomes import Outcome
 from ..parsing import Context, Page, Reject, SchemaChanged, parse_search
 from ..stopping import mark_partial, stop, stopped
@@ -79,6 +80,7 @@ class XianyuSearch(scrapy.Spider):
         self.crawler.stats.inc_value("xianyu/pages")
         if memory := state.of(self.crawler):
             memory.known(page.item_ids)  # one statement for all of them
+        pictures.remember(self.crawler, page.picture_urls)
         yield from page.listings
         yield from page.rejects
         if walk is not None:
@@ -127,6 +129,7 @@ class XianyuSearch(scrapy.Spider):
         if isinstance(error, IgnoreRequest) and not isinstance(error, HttpError):  # the second is one of the first
             return
         walk: Walk = failure.request.cb_kwargs["walk"]  # type: ignore[attr-defined]  # Scrapy put it there
-        why = f"HTTP {error.response.status}" if isinstance(error, HttpError) else str(error) or type(error).__name__
+        status = f"HTTP {error.response.status}" if isinstance(error, HttpError) else ""
+        why = status or (str(error) if isinstance(error, Unanswered) else type(error).__name__)
         mark_partial(self.crawler, f"{walk.target.keyword}, page {walk.page}: {why}")
         yield from self._next_walk()
