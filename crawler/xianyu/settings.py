@@ -48,6 +48,12 @@ DOWNLOADER_MIDDLEWARES: dict[str, int | None] = {
     "xianyu.politeness.PaceMiddleware": 980,
     "xianyu.middlewares.BudgetMiddleware": 990,  # innermost: counts what leaves now
 }
+SPIDER_CONTRACTS = {
+    "xianyu.contracts.SavedContract": 10,
+    "xianyu.contracts.ListingsContract": 20,
+    "xianyu.contracts.RejectsContract": 20,
+    "xianyu.contracts.FieldsContract": 20,
+}
 SPIDER_MIDDLEWARES = {"xianyu.sieve.Sieve": 950}  # beside the spider
 REDIRECT_ENABLED = True  # for robots.txt and pictures; requests of the API carry `dont_redirect`
 REDIRECT_MAX_TIMES = 5
