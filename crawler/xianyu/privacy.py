@@ -98,7 +98,11 @@ def hide_contacts(text: str) -> str:
     """
     if "@" in text or "＠" in text:
         text = _EMAIL.sub(HIDDEN, text)
-    return _ID.sub(rf"\g<kept>{HIDDEN}", _MANY_DIGITS.sub(_hide_mobiles, text))
+    return _ID.sub(_hide_id, _MANY_DIGITS.sub(_hide_mobiles, text))
+
+
+def _hide_id(match: re.Match[str]) -> str:
+    return match["kept"] + HIDDEN
 
 
 def _hide_mobiles(match: re.Match[str]) -> str:

@@ -1,0 +1,113 @@
+"""Asks the live site for single items, by number. Off by default: it needs a file of numbers, and often a login."""
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import scrapy
+from scrapy import Request
+from scrapy.exceptions import IgnoreRequest
+from scrapy.http import Response
+from scrapy.spidermiddlewares.httperror import HttpError
+from twisted.python.failure import Failure
+
+from .. import mtop
+from ..clock import utcnow
+from ..downloading import answer_of, api_request
+from ..errors import ConfigurationError
+from ..items import Listing
+from ..outcomes import Outcome
+from ..parsing import Context, Reject, SchemaChanged, parse_detail
+from ..pictures import remember
+from ..stopping import mark_partial, stop, stopped
+
+_ITEM: Final = re.compile(r"(?:https?://\S+[?&]id=)?(?P<id>[0-9]{1,20})(?:[&#]\S*)?", re.ASCII)
+
+
+class XianyuDetail(scrapy.Spider):
+    """Asks for one item at a time. An item that is gone is a reject; one that cannot be had makes the run partial.
+
+    The site's own page wants a login for details, and then answers so to us: the run ends as `login`.
+    """
+
+    name = "xianyu_detail"
+
+    def __init__(self, items: str = "", **more: Any) -> None:
+        """`items` is the path of a text file: an item's number, or the address of its page, on a line."""
+        super().__init__(**more)
+        self._file = items
+        self._items: Iterator[str] = iter(())
+
+    async def start(self) -> AsyncIterator[Request]:
+        """The request of the first item."""
+        if not self.settings.getbool("XIANYU_LIVE"):
+            stop(self.crawler, Outcome.CONFIGURATION, "XIANYU_LIVE is not yes")
+            return
+        self._items = iter(read_items(Path(self._file)))
+        for request in self._next():
+            yield request
+
+    def parse(self, response: Response, item_id: str | None = None) -> Iterator[Listing | Reject | Request]:
+        """What the details of an item say, and the request of the next one.
+
+        @saved detail.json
+        @listings 1
+        @rejects 0
+        @fields item_id title description price_fen orig_price_fen area category_id want_count published_at
+        """
+        context = Context(fetched_at=utcnow(), run_id=self.settings.get("XIANYU_RUN_ID", ""), item_id=item_id)
+        try:
+            page = parse_detail(answer_of(response).value, context=context)
+        except SchemaChanged as error:
+            stop(self.crawler, Outcome.SCHEMA_CHANGED, str(error))
+            return
+        self.crawler.stats.inc_value("xianyu/pages")
+        remember(self.crawler, page.picture_urls)
+        yield from page.listings
+        yield from page.rejects
+        yield from self._next()
+
+    def unanswered(self, failure: Failure) -> Iterator[Request]:
+        """An item could not be had; the next one is asked for, unless the crawl is ending."""
+        error = failure.value
+        if isinstance(error, IgnoreRequest) and not isinstance(error, HttpError):  # the second is one of the first
+            return
+        item_id = failure.request.cb_kwargs["item_id"]  # type: ignore[attr-defined]  # Scrapy put it there
+        why = f"HTTP {error.response.status}" if isinstance(error, HttpError) else str(error) or type(error).__name__
+        mark_partial(self.crawler, f"item {item_id}: {why}")
+        yield from self._next()
+
+    def _next(self) -> Iterator[Request]:
+        if stopped(self.crawler) or (item_id := next(self._items, None)) is None:
+            return
+        yield api_request(
+            self.settings["XIANYU_BASE_URL"],
+            mtop.DETAIL_API,
+            mtop.detail_data(item_id),
+            callback=self.parse,
+            errback=self.unanswered,
+            cb_kwargs={"item_id": item_id},
+        )
+
+
+def read_items(path: Path) -> list[str]:
+    """The numbers in a file, each once, in its order; empty lines and those that begin with # are for people.
+
+    Raises:
+        ConfigurationError: the file cannot be read, is not UTF-8, names no item, or has lines that are none; the
+            message names every such line by its number.
+    """
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or "not UTF-8"
+        raise ConfigurationError(f"cannot read the items in {path}: {why}") from error
+    lines = {number: line.strip() for number, line in enumerate(text.splitlines(), 1)}
+    found = {number: _ITEM.fullmatch(line) for number, line in lines.items() if line and not line.startswith("#")}
+    wrong = [str(number) for number, match in found.items() if match is None]
+    if wrong:
+        raise ConfigurationError(f"{path}: no item's number in line {', '.join(wrong)}")
+    if not found:
+        raise ConfigurationError(f"{path}: no item in it; write one number on a line")
+    return list(dict.fromkeys(match["id"] for match in found.values() if match is not None))

@@ -1,0 +1,127 @@
+"""Reads answers that an operator saved from their own browser. Sends nothing, unless pictures are wanted."""
+
+import glob
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import scrapy
+from scrapy.http import Response
+from w3lib.url import file_uri_to_path
+
+from ..errors import ConfigurationError
+from ..har import Saved, saved_answers
+from ..items import Listing
+from ..mtop import SEARCH_API
+from ..outcomes import Outcome
+from ..parsing import Context, Page, Reject, SchemaChanged, parse_detail, parse_search
+from ..pictures import remember
+from ..stopping import mark_partial, stop
+
+
+class XianyuFile(scrapy.Spider):
+    """Takes the files one after the other; see `xianyu.har` for what may be in them.
+
+    A file, or an answer in it, that cannot be read is named in the log and counted, and the others are read; the run's
+    outcome is `partial` then. Where all answers are of another schema it is `schema_changed`.
+
+    `fetched_at` is when the browser asked, if the file tells, else when the file was last written.
+    """
+
+    name = "xianyu_file"
+
+    def __init__(self, files: str | Iterable[str] = (), **more: Any) -> None:
+        """`files` are paths or patterns (`saved/*.har`); in one text they are divided by commas."""
+        super().__init__(**more)
+        self._names = [files] if isinstance(files, str) else list(files)
+        self._pages = 0
+        self._changed = ""
+
+    async def start(self) -> AsyncIterator[Listing | Reject]:
+        """What the files hold.
+
+        They are read here and not by way of Scrapy's downloader, as its pauses and limits are made for servers.
+
+        Raises:
+            ConfigurationError: not one of the files exists.
+        """
+        for path in existing(self._names):
+            try:
+                body = path.read_bytes()
+            except OSError as error:
+                self._pass_over(path.name, error.strerror or type(error).__name__)
+                continue
+            for found in self.parse(Response(path.as_uri(), body=body)):
+                yield found
+        if self._changed and not self._pages:
+            stop(self.crawler, Outcome.SCHEMA_CHANGED, self._changed)
+
+    def parse(self, response: Response) -> Iterator[Listing | Reject]:
+        """What one file holds.
+
+        @saved search.har
+        @listings 3
+        @rejects 0
+        @fields item_id title price_fen area published_at fetched_at
+        """
+        path = Path(file_uri_to_path(response.url))
+        written_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        for saved in saved_answers(response.body):
+            name = f"{path.name} {saved.place}".rstrip()
+            try:
+                page = self._page(saved, written_at)
+            except SchemaChanged as error:
+                self._changed = self._changed or f"{name}: {error}"
+                self._pass_over(name, str(error))
+                continue
+            if page is None:
+                self._pass_over(name, saved.problem)
+                continue
+            self._pages += 1
+            self.crawler.stats.inc_value("xianyu/pages")
+            remember(self.crawler, page.picture_urls)
+            yield from page.listings
+            for reject in page.rejects:
+                yield replace(reject, place=f"{name} {reject.place}")
+
+    def _page(self, saved: Saved, written_at: datetime) -> Page | None:
+        if saved.answer is None:
+            return None
+        context = Context(
+            fetched_at=saved.fetched_at or written_at,
+            keyword=saved.keyword,
+            run_id=self.settings.get("XIANYU_RUN_ID", ""),
+            item_id=saved.item_id,
+        )
+        parse = parse_search if saved.api == SEARCH_API else parse_detail
+        return parse(saved.answer.value, context=context)
+
+    def _pass_over(self, name: str, why: str) -> None:
+        self.crawler.stats.inc_value("xianyu/broken")
+        mark_partial(self.crawler, f"{name}: {why}")
+
+
+def existing(names: Sequence[str]) -> list[Path]:
+    """The files that paths and patterns mean, each once, in their order. A name that means none is taken as a path.
+
+    Raises:
+        ConfigurationError: there is not one.
+    """
+    found: dict[Path, None] = {}
+    for name in names:
+        for part in [name] if _exists(name) else filter(None, map(str.strip, name.split(","))):
+            # Path.glob takes no absolute patterns.
+            matches = [part] if _exists(part) else sorted(glob.glob(part, recursive=True))  # noqa: PTH207 -- see above
+            found.update((Path(match).resolve(), None) for match in matches or [part])
+    if not any(map(_exists, found)):
+        raise ConfigurationError(f"no such file: {', '.join(names) or 'none was named'}")
+    return list(found)
+
+
+def _exists(name: str | Path) -> bool:
+    try:
+        return Path(name).exists()
+    except OSError:  # too long to be a name
+        return False
