@@ -260,6 +260,16 @@ class Settings:
     rate_limit_login: str = _setting("RATE_LIMIT_LOGIN", "60 per minute", "logins and refreshes", _rate_limit)
     rate_limit_release: str = _setting("RATE_LIMIT_RELEASE", "60 per minute", "goods released or edited", _rate_limit)
     rate_limit_search: str = _setting("RATE_LIMIT_SEARCH", "600 per minute", "searches", _rate_limit)
+    rate_limit_price_reference: str = _setting(
+        "RATE_LIMIT_PRICE_REFERENCE", "300 per minute", "questions for reference prices and their charts", _rate_limit
+    )
+    # Reference prices
+    price_reference_days: int = _setting(
+        "PRICE_REFERENCE_DAYS", 90, "days for which a listing counts after it was last seen", _positive
+    )
+    price_reference_least: int = _setting(
+        "PRICE_REFERENCE_LEAST", 8, "comparable listings below which there is no reference price", _positive
+    )
     # Goods
     goods_in_review_limit: int = _setting(
         "GOODS_IN_REVIEW_LIMIT", 50, "goods one user may have in review at a time", _natural

@@ -62,6 +62,7 @@ class Answer(Enum):
     WALLET_FOUND = (200, 200, "钱包查询成功")
     WITHDRAWAL_REQUESTED = (200, 200, "提现申请成功")
     WITHDRAWALS_FOUND = (200, 200, "提现记录查询成功")
+    PRICES_FOUND = (200, 200, "参考价查询成功")
 
     # 100: well-formed, nothing came of it
     LOGIN_FAILED = (100, 429, "登录失败")
@@ -85,6 +86,7 @@ class Answer(Enum):
     WRONG_STATE = (100, 409, "订单当前状态不允许此操作")
     PAYMENT_LATE = (100, 409, "订单支付已超时")
     NO_WITHDRAWALS = (100, 200, "暂无提现记录")
+    TOO_FEW_PRICES = (100, 200, "参考数据不足")
     INSUFFICIENT_FUNDS = (100, 409, "可用余额不足")
     TOO_MANY_WITHDRAWALS = (100, 429, "今日提现次数已达上限")
     LOGIN_REQUIRED = (100, 401, "请先登录")
