@@ -20,6 +20,8 @@ SCOPE: Final = (
     "app/columns.py",
     "app/fen.py",
     "app/ledger",
+    "app/listings/axis.py",
+    "app/listings/chart.py",
     "app/money",
     "app/orders",
     "app/seed/market.py",
@@ -82,6 +84,13 @@ ALLOWED: Final = (
     Allowed("app/fen.py", r"0\.01", "the JSON schema's multipleOf, which clients read"),
     Allowed("app/ledger/models.py", r"total numeric;", "the sum of bigints: exact, and beyond their range"),
     Allowed("migrations/versions/20261122_0002_ledger.py", r"total numeric;", "as in app/ledger/models.py"),
+    Allowed("app/listings/axis.py", r"(start|end): float|at\(\) -> float|\(self\.end .* / \(self\.high .*", _DRAWING),
+    Allowed("app/listings/chart.py", r"(x|y|width|height|value): float|points: .*|round\(value, 1\)(:g)?", _DRAWING),
+    Allowed("app/listings/chart.py", r"_(advance|ems)\(\) -> float|[01]\.\d+", "widths of text"),
+    Allowed(
+        "app/listings/chart.py", r"\([a-z]+ \+ [a-z]+( - width)?\) / 2|_advance\(.*\) / 2|.* / len\(weeks\)", _DRAWING
+    ),
+    Allowed("app/listings/chart.py", r"\.price-chart .*", "colours"),
     Allowed("app/money/gateways/alipay.py", r"timeout_s: float", "seconds"),
     Allowed("app/money/sandbox/", r"(now|since|until|epoch|default|\w+_at|\w+_s): float( \| None)?", _SECONDS),
     Allowed("app/money/sandbox/", r"(epoch_of|expiry)\(\) -> float", _SECONDS),

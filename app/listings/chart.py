@@ -5,7 +5,6 @@ As wide as a phone, and readable on light and dark screens. Widths of text are e
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import date
 from html import escape
 from itertools import groupby
@@ -16,41 +15,7 @@ from rich.cells import split_graphemes
 
 from app.fen import format_yuan
 from app.listings.axis import Axis, axis_over, short_yuan
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bin:
-    """How many listings ask from `low` to below `high` fen; of a single price both are the same."""
-
-    low: int
-    high: int
-    count: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Week:
-    """The week from `begins` (Asia/Shanghai) on: its median in fen, None where it has no listings."""
-
-    begins: date
-    median: int | None
-    count: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
-    """What is drawn of a price reference: amounts in fen, `bins` and `weeks` in order and without gaps."""
-
-    count: int
-    median: int
-    lower_quartile: int
-    upper_quartile: int
-    typical_low: int
-    typical_high: int
-    bins: tuple[Bin, ...]
-    weeks: tuple[Week, ...]
-    trend_text: str
-    confidence_text: str
-
+from app.listings.statistics import Summary
 
 _FONTS: Final = "'Noto Sans CJK SC','Noto Sans SC','PingFang SC','Microsoft YaHei',sans-serif"
 _LARGE: Final = 17
@@ -146,7 +111,7 @@ def _told(summary: Summary) -> str:
     quartiles = f"四分位 {_yuan(summary.lower_quartile)} 至 {_yuan(summary.upper_quartile)}"
     typical = f"常见价 {_yuan(summary.typical_low)} 至 {_yuan(summary.typical_high)}"
     weeks = "、".join(
-        f"{_day(week.begins)} 起 " + (f"{_yuan(week.median)}({week.count} 件)" if week.median is not None else "无数据")
+        f"{_day(week.begins)} 起 {'数据不足' if week.median is None else _yuan(week.median)}({week.count} 件)"
         for week in summary.weeks
     )
     return (
@@ -208,7 +173,7 @@ def _distribution(summary: Summary) -> Iterator[str]:
 
 
 def _course(summary: Summary) -> Iterator[str]:
-    """The weeks' medians; where a week has none the line is broken."""
+    """The weeks' medians; the line is broken where a week has too little for one."""
     (left, right), (bottom, top), weeks = _ACROSS, _LINE, summary.weeks
     step = (right - left) / len(weeks)
     places = [left + (i + 0.5) * step for i in range(len(weeks))]
@@ -221,7 +186,7 @@ def _course(summary: Summary) -> Iterator[str]:
     medians = [week.median for week in weeks if week.median is not None]
     if not medians:
         yield _heading(404, "每周中位价", "")
-        yield _text((left + right) / 2, (bottom + top) / 2, _PLAIN, "muted", "这几周没有数据", anchor="middle")
+        yield _text((left + right) / 2, (bottom + top) / 2, _PLAIN, "muted", "这几周数据不足", anchor="middle")
         return
     prices = axis_over(min(medians), max(medians), _LINE, ticks=4, whole=True, least=max(medians) // 4)
     yield _heading(404, "每周中位价", f"纵轴 {prices.unit},不从 0 开始" if prices.low else f"纵轴 {prices.unit}")

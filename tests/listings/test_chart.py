@@ -7,8 +7,8 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, timedelta
-from itertools import combinations, pairwise
+from datetime import UTC, date, datetime, timedelta
+from itertools import combinations, cycle, pairwise
 from typing import Final
 from urllib.parse import quote
 from xml.etree import ElementTree as ET
@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.fen import MAX_FEN
-from app.listings.chart import Bin, Summary, Week, price_chart
+from app.listings.chart import price_chart
+from app.listings.statistics import Bin, Confidence, Direction, Observation, Summary, Trend, Week, summarise
 from tests.browser import Tab, open_tab
 from tests.live import PROJECT
 
@@ -45,8 +46,11 @@ TYPICAL: Final = Summary(
             strict=True,
         )
     ),
-    trend_text="上涨 3.2%",
-    confidence_text="高",
+    outliers=7,
+    margin_low=318000,
+    margin_high=334000,
+    trend=Trend(direction=Direction.UP, percent=3),
+    confidence=Confidence.HIGH,
 )
 
 
@@ -60,14 +64,14 @@ def weeks_of(*medians: int | None) -> tuple[Week, ...]:
 
 def one_price(fen: int) -> Summary:
     """Fourteen listings that all ask the same."""
-    at = Bin(low=fen, high=fen, count=14)
+    at = Bin(low=fen, high=fen + 1, count=14)
     return replace(
         TYPICAL,
         **dict.fromkeys(("median", "lower_quartile", "upper_quartile", "typical_low", "typical_high"), fen),
         count=14,
         bins=(at,),
         weeks=weeks_of(*[fen] * 8),
-        trend_text="平稳",
+        trend=Trend(direction=Direction.STEADY, percent=0),
     )
 
 
@@ -100,7 +104,7 @@ def test_texts_of_a_typical_reference() -> None:
     assert texts(drawn(TYPICAL)) == [
         "iPhone 13 128G",
         "参考价 · 128 件可比商品 · 可信度高",
-        *("中位价", "¥3,296", "常见价", "¥2,840–3,772", "近 8 周走势", "上涨 3.2%"),
+        *("中位价", "¥3,296", "常见价", "¥2,840–3,772", "近 8 周走势", "上涨 3%/4周"),
         "价格分布横轴 元,纵轴 件",
         *("0", "10", "20", "30", "40"),
         *("2,500", "3,000", "3,500", "4,000", "4,500"),
@@ -120,10 +124,10 @@ def test_the_picture_in_words() -> None:
     picture = drawn(replace(TYPICAL, weeks=weeks_of(*[None] * 7, 319050)))
     assert picture.get("role") == "img"
     assert picture.get("aria-label") == picture.findtext(f"{SVG}title") == "iPhone 13 128G 参考价"
-    empty = "、".join(f"{day.month}-{day.day:02d} 起 无数据" for day in WEEKS[:7])
+    empty = "、".join(f"{day.month}-{day.day:02d} 起 数据不足(0 件)" for day in WEEKS[:7])
     assert picture.findtext(f"{SVG}desc") == (
         "128 件可比商品,可信度高。中位价 ¥3295.50,四分位 ¥3044.00 至 ¥3514.00,常见价 ¥2840.00 至 ¥3772.00。"
-        f"走势:上涨 3.2%。每周中位价:{empty}、11-16 起 ¥3190.50(3 件)。"
+        f"走势:上涨 3%/4周。每周中位价:{empty}、11-16 起 ¥3190.50(3 件)。"
     )
 
 
@@ -195,7 +199,7 @@ def test_the_line_is_broken_where_a_week_has_no_data(medians: Sequence[int | Non
     by_price = [y for _, (_, y) in sorted(zip(given_prices, dots, strict=True), reverse=True)]
     assert by_price == sorted(by_price)
     assert all(432 <= y <= 526 for y in by_price)
-    assert ("这几周没有数据" in texts(picture)) is (not runs)
+    assert ("这几周数据不足" in texts(picture)) is (not runs)
     assert texts(picture).count("–") == medians.count(None)
 
 
@@ -208,9 +212,29 @@ def test_small_changes_look_small() -> None:
 def test_a_single_price_has_a_bar_that_is_seen() -> None:
     picture = drawn(one_price(29900))
     [bar] = [sides(each) for each in of_look(picture, "bar") if each.tag == f"{SVG}rect"]
-    assert bar == pytest.approx((240, 214 + 118 / 15, 264, 332), abs=0.2)
+    assert bar == pytest.approx((239.7, 221.9, 263.7, 332))
     assert "¥299" in texts(picture)
     assert "一半在 ¥299" in texts(picture)
+
+
+@given(
+    st.lists(st.integers(1, MAX_FEN), min_size=1, max_size=40),
+    st.lists(st.integers(0, 80), min_size=1, max_size=40),
+)
+def test_any_market_makes_a_picture(prices: list[int], days: list[int]) -> None:
+    now = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    seen = (now - timedelta(days=day) for day in cycle(days))
+    summary = summarise([Observation(price, at) for price, at in zip(prices, seen, strict=False)], now=now)
+    assert summary is not None
+    picture = drawn(summary)
+    bars = [sides(bar) for bar in of_look(picture, "bar") if bar.tag == f"{SVG}rect"]
+    assert len(bars) == sum(each.count > 0 for each in summary.bins)
+    [box, _legend] = of_look(picture, "box")
+    [band, _legend] = of_look(picture, "band")
+    for left, top, right, bottom in (*bars, sides(box), sides(band)):
+        assert 63.9 <= left < right <= 441
+        assert 188 <= top < bottom <= 332
+    assert len(list(picture.iter(f"{SVG}circle"))) == sum(week.median is not None for week in summary.weeks)
 
 
 # Titles are anybody's text
@@ -297,15 +321,17 @@ def _huge() -> Summary:
     }
     edges = range(888_000_000, 1_000_000_000, 8_000_000)
     bins = tuple(Bin(low=low, high=high, count=12_345) for low, high in pairwise(edges))
+    trend = Trend(direction=Direction.DOWN, percent=-100)
     weeks = tuple(Week(begins=begins, median=MAX_FEN, count=99_999) for begins in WEEKS)
-    return replace(TYPICAL, **amounts, bins=bins, weeks=weeks, count=9_999_999, trend_text="下跌 100.0%")
+    return replace(TYPICAL, **amounts, bins=bins, weeks=weeks, count=9_999_999, trend=trend)
 
 
 def _scattered() -> Summary:
     chance = random.Random(4)
     prices = sorted(chance.randint(1, 400) for _ in range(40))
     counts = Counter(price // 20 for price in prices)
-    return Summary(
+    return replace(
+        TYPICAL,
         count=40,
         median=prices[20],
         lower_quartile=prices[10],
@@ -314,8 +340,8 @@ def _scattered() -> Summary:
         typical_high=prices[36],
         bins=tuple(Bin(low=20 * each, high=20 * each + 20, count=counts[each]) for each in range(20)),
         weeks=weeks_of(200, 201, None, 220, None, None, 210, 190),
-        trend_text="无法判断",
-        confidence_text="低",
+        trend=Trend(direction=Direction.UNKNOWN, percent=None),
+        confidence=Confidence.LOW,
     )
 
 
