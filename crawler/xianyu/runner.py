@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Read answers that you saved from your own browser, as JSON or HAR. Sends nothing.",
     )
     offline.add_argument("files", nargs="+", metavar="FILE", help="a saved answer, or a HAR of the browser's network")
+    offline.add_argument("--category", metavar="LABEL", help="your label for all that is in these files, such as 手机")
     search = spiders.add_parser(
         "xianyu_search",
         parents=[data],
@@ -145,7 +146,7 @@ def _run(parsed: argparse.Namespace, options: Options) -> int:
 
 
 def _spider_arguments(parsed: argparse.Namespace) -> dict[str, Any]:
-    names = ("files", "targets", "items")
+    names = ("files", "category", "targets", "items")
     return {name: getattr(parsed, name) for name in names if hasattr(parsed, name)}
 
 

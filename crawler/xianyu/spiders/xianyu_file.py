@@ -32,10 +32,14 @@ class XianyuFile(scrapy.Spider):
 
     name = "xianyu_file"
 
-    def __init__(self, files: str | Iterable[str] = (), **more: Any) -> None:
-        """`files` are paths or patterns (`saved/*.har`); in one text they are divided by commas."""
+    def __init__(self, files: str | Iterable[str] = (), category: str | None = None, **more: Any) -> None:
+        """`files` are paths or patterns (`saved/*.har`); in one text they are divided by commas.
+
+        `category` is the operator's label for all that is in them.
+        """
         super().__init__(**more)
         self._names = [files] if isinstance(files, str) else list(files)
+        self._category = category or None
         self._pages = 0
         self._changed = ""
 
@@ -92,6 +96,7 @@ class XianyuFile(scrapy.Spider):
         context = Context(
             fetched_at=saved.fetched_at or written_at,
             keyword=saved.keyword,
+            category=self._category,
             run_id=self.settings.get("XIANYU_RUN_ID", ""),
             item_id=saved.item_id,
         )
