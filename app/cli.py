@@ -6,6 +6,7 @@ from flask.cli import with_appcontext
 from rich.progress import track
 
 from app.ledger.cli import ledger_commands
+from app.listings.cli import listings_commands
 from app.money.cli import payments_commands
 from app.orders.cli import order_commands
 from app.outbox_cli import outbox_commands
@@ -18,6 +19,7 @@ from app.webhooks.cli import webhooks_commands
 def register_commands(app: Flask) -> None:
     """Add our commands to `flask`."""
     app.cli.add_command(ledger_commands)
+    app.cli.add_command(listings_commands)
     app.cli.add_command(order_commands)
     app.cli.add_command(outbox_commands)
     app.cli.add_command(payments_commands)

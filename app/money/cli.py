@@ -9,11 +9,10 @@ from typing import Any
 
 import click
 from flask.cli import AppGroup
-from rich.markup import escape
 from rich.table import Table
 
 from app.clock import SHANGHAI, shown, shown_or_none
-from app.console import print_table
+from app.console import print_table, table_cell
 from app.fen import format_signed_yuan, format_yuan, format_yuan_or_none
 from app.money.queries import BookedMovement, booked_movements, payment_file
 from app.money.reconcile import Bill, Difference, DifferenceKind, MovementKind, compare, read_bill
@@ -184,11 +183,5 @@ def show(order_no: str) -> None:
 def _print(title: str, columns: tuple[str, ...], lines: Iterable[tuple[Any, ...]]) -> None:
     table = Table(*columns, title=title, title_justify="left", box=None)
     for line in lines:
-        table.add_row(*(_cell(value) for value in line))
+        table.add_row(*(table_cell(value) for value in line))
     print_table(table)
-
-
-def _cell(value: object) -> str:
-    """As text that neither the table nor a terminal takes for a command: notifications may come from anybody."""
-    text = "" if value is None else str(value)
-    return escape("".join(character if character.isprintable() else "\ufffd" for character in text))

@@ -1,0 +1,190 @@
+"""What crawlers hand over: a manifest, and beside it the batches that it names, one JSON object a line.
+
+Format `saltfish-listings`, version 1; `crawler/xianyu/items.py` says what a line means. A feed comes from a program
+that reads pages of strangers, so nothing in it is believed: fields are checked, and files only read where the manifest
+lies. What is not known here is passed over, so that a newer crawler may say more.
+"""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from app.clock import utcnow
+
+MAX_PRICE_FEN: Final = 99_999_999_999
+"""999,999,999.99 yuan: more says that there is no price."""
+
+MANIFEST_BYTES: Final = 16 * 1024 * 1024
+BATCH_BYTES: Final = 256 * 1024 * 1024
+
+_MAX_INTEGER: Final = 2**31 - 1
+_CLOCKS_DIFFER: Final = timedelta(hours=1)
+_NEVER_BEFORE: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_NEVER_AFTER: Final = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+class BadManifest(Exception):  # noqa: N818 - it says what was met
+    """A manifest that cannot be used at all."""
+
+
+class DamagedBatch(Exception):  # noqa: N818 - it says what was met
+    """A batch that is missing, or not what the manifest says of it."""
+
+
+class BadLine(Exception):  # noqa: N818 - it says what was met
+    """A line that is no listing. `reasons` do not quote it: it may hold what nobody should read."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        super().__init__("; ".join(reasons))
+        self.reasons = reasons
+
+
+def _without_nul(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("holds NUL, which the database cannot keep")
+    return text
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is blank")
+    return text
+
+
+def _not_from_the_future(moment: datetime) -> datetime:
+    # Later observations would never overwrite it.
+    if moment > utcnow() + _CLOCKS_DIFFER:
+        raise ValueError("lies in the future")
+    return moment
+
+
+Text = Annotated[str, AfterValidator(_without_nul)]
+Moment = Annotated[AwareDatetime, Field(ge=_NEVER_BEFORE, lt=_NEVER_AFTER)]
+PastMoment = Annotated[Moment, AfterValidator(_not_from_the_future)]
+RunId = Annotated[str, Field(pattern=r"\A[A-Za-z0-9_-]{1,80}\z")]
+Source = Annotated[str, Field(pattern=r"\A[a-z0-9_]{1,20}\z")]
+Count = Annotated[int, Field(ge=0, le=_MAX_INTEGER)]
+PriceFen = Annotated[int, Field(gt=0, le=MAX_PRICE_FEN)]
+
+_STRICT: Final = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+class Batch(BaseModel):
+    """A finished batch: the name of its file beside the manifest, and what must be in it."""
+
+    model_config = _STRICT
+
+    file: Annotated[str, Field(pattern=r"\A[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}\z")]
+    listings: Count
+    bytes: Annotated[int, Field(ge=0, le=BATCH_BYTES)]
+    sha256: Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
+
+
+class Manifest(BaseModel):
+    """What a run says of itself. Of one that is not over, or was killed, the batches are those finished so far."""
+
+    model_config = _STRICT
+
+    format: Literal["saltfish-listings"]
+    version: Literal[1]
+    source: Source
+    run_id: RunId
+    spider: Annotated[Text, Field(min_length=1, max_length=40)]
+    started_at: PastMoment
+    finished_at: Moment | None
+    outcome: Annotated[Text, Field(min_length=1, max_length=40)]
+    exit_code: Annotated[int, Field(ge=0, le=255)] | None
+    detail: Annotated[Text, Field(max_length=10_000)] = ""
+    counts: Annotated[dict[Text, Count], Field(max_length=100)]
+    batches: Annotated[tuple[Batch, ...], Field(max_length=1_000_000)]
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the run may bring more."""
+        return self.outcome == "running"
+
+    @property
+    def listings(self) -> int:
+        """How many lines all batches have."""
+        return sum(batch.listings for batch in self.batches)
+
+
+class FeedListing(BaseModel):
+    """A line. Prices are fen; only a price with the status `ok` is one."""
+
+    model_config = _STRICT
+
+    source: Source
+    item_id: Annotated[str, Field(pattern=r"\A[0-9]{1,32}\z")]
+    url: Annotated[Text, Field(pattern=r"\Ahttps://[^\s]+\z", max_length=500)]
+    title: Annotated[Text, AfterValidator(_not_blank), Field(max_length=2000)]
+    description: Annotated[Text, Field(max_length=20_000)] | None = None
+    price_fen: PriceFen | None
+    price_status: Annotated[str, Field(max_length=40)]
+    orig_price_fen: PriceFen | None = None
+    area: Annotated[Text, Field(max_length=100)] | None = None
+    category_id: Annotated[Text, Field(max_length=32)] | None = None
+    want_count: Count | None = None
+    published_at: Moment | None = None
+    fetched_at: PastMoment
+    category: Annotated[Text, Field(max_length=100)] | None = None
+    flags: Annotated[tuple[Annotated[str, Field(max_length=40)], ...], Field(max_length=20)] = ()
+    run_id: RunId
+
+    @model_validator(mode="after")
+    def _has_a_price_or_none(self) -> Self:
+        if (self.price_status == "ok") != (self.price_fen is not None):
+            raise ValueError("price_status and price_fen contradict each other")
+        return self
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest at `path`. Raises BadManifest with all that is wrong with it."""
+    try:
+        if path.stat().st_size > MANIFEST_BYTES:
+            raise BadManifest(f"is larger than {MANIFEST_BYTES} bytes")
+        return Manifest.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise BadManifest(error.strerror or "cannot be read") from error
+    except ValidationError as error:
+        raise BadManifest("; ".join(_reasons(error))) from error
+
+
+def read_batch(folder: Path, batch: Batch) -> list[bytes]:
+    """The lines of a batch, once all that its manifest says of it is true. Raises DamagedBatch."""
+    path = folder / batch.file
+    try:
+        # A name without a slash may still be a link to somewhere else.
+        if path.is_symlink() or not path.is_file():
+            raise DamagedBatch("is no file" if path.exists() else "is missing")
+        if path.stat().st_size != batch.bytes:
+            raise DamagedBatch(f"has {path.stat().st_size} bytes, not {batch.bytes}")
+        content = path.read_bytes()
+    except OSError as error:
+        raise DamagedBatch(error.strerror or "cannot be read") from error
+    if hashlib.sha256(content).hexdigest() != batch.sha256:
+        raise DamagedBatch("does not have the SHA-256 that the manifest says")
+    lines = content.removesuffix(b"\n").split(b"\n") if content else []
+    if len(lines) != batch.listings:
+        raise DamagedBatch(f"has {len(lines)} lines, not {batch.listings}")
+    return lines
+
+
+def read_line(line: bytes, manifest: Manifest) -> FeedListing:
+    """The listing of a line of one of the manifest's batches. Raises BadLine."""
+    try:
+        listing = FeedListing.model_validate_json(line)
+    except ValidationError as error:
+        raise BadLine(_reasons(error)) from error
+    if listing.source != manifest.source or listing.run_id != manifest.run_id:
+        raise BadLine(["is of another run than its manifest"])
+    return listing
+
+
+def _reasons(error: ValidationError) -> list[str]:
+    """What pydantic found, each with its place and none with its content."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return [": ".join(filter(None, (".".join(map(str, each["loc"])), each["msg"]))) for each in found]

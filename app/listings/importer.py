@@ -1,0 +1,304 @@
+"""Brings what crawlers saw into the database: `flask listings import`.
+
+Importing the same again changes nothing, so whoever was interrupted just repeats it. Every few hundred listings are a
+transaction of their own, with their prices and with what is counted for their run. An observation that is not newer
+than what is known of a listing never overwrites it; so it does not matter in which order runs are imported, except
+that the price history has no gaps where the oldest comes first.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Row, insert, select, text
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import Session
+
+from app.clock import utcnow
+from app.columns import Base
+from app.database import rows, transaction
+from app.goods.models import CATEGORY_TEXT
+from app.listings.feed import (
+    BadLine,
+    DamagedBatch,
+    FeedListing,
+    Manifest,
+    read_batch,
+    read_line,
+    read_manifest,
+)
+from app.listings.flags import flags_of
+from app.listings.models import NOT_COMPARABLE, CrawlRun, Listing, ListingPrice
+from app.listings.terms import listing_terms
+from app.search.analysis import Analyser
+from app.search.service import search_index
+from app.text import normalise
+
+_CHUNK: Final = 500
+
+# Imports take turns, chunk by chunk. Nobody else writes these tables, so what one has read there stays true until it
+# commits. Two numbers, as no other advisory lock of ours has.
+_TAKE_TURNS: Final = text("""
+    SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(20261122, 6)
+""")
+
+_CATEGORIES: Final = {label: int(code) for code, label in CATEGORY_TEXT.items()}
+
+# What an observation says, beside of which listing it is, when it was made and by which run.
+_SAID: Final = (
+    *("url", "title", "price", "original_price", "category", "source_category", "area", "want_count"),
+    *("published_at", "flags", "terms", "comparable"),
+)
+# An answer that leaves these out says nothing about them: a search without the operator's label, for instance.
+_LASTING: Final = ("category", "source_category", "area", "published_at")
+# What we make of an observation ourselves: after a change of our tables, importing it again brings it up to date.
+_JUDGED: Final = ("category", "flags", "terms", "comparable")
+
+
+class Fate(StrEnum):
+    """What became of an observation."""
+
+    CREATED = "created"  # the first of its listing
+    UPDATED = "updated"  # something is other than before
+    UNCHANGED = "unchanged"  # as before, but seen again; or this very observation is known
+    OUTDATED = "outdated"  # what is known is newer
+
+
+@dataclass(slots=True, kw_only=True)
+class ImportReport:
+    """What the import of one manifest did, or with `dry_run` would have done."""
+
+    path: Path
+    manifest: Manifest
+    dry_run: bool
+    fates: Counter[Fate] = field(default_factory=Counter)
+    prices: int = 0
+    """Lines added to price histories."""
+    rejected: int = 0
+    """Lines that are no listing."""
+    damaged: list[str] = field(default_factory=list)
+    """A line for each batch that was refused: its file and why."""
+    flagged: Counter[str] = field(default_factory=Counter)
+    """Observations by `ListingFlag`."""
+    unknown_categories: Counter[str] = field(default_factory=Counter)
+    """Observations by an operator's label that is no category of ours; they have none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A line that is no listing: where it stands (counted from 1) and why."""
+
+    manifest: Path
+    file: str
+    line: int
+    reasons: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Whom an import tells: `progress` of each so many lines that are done, `reject` of each that is no listing."""
+
+    progress: Callable[[int], None] = lambda _lines: None
+    reject: Callable[[Rejected], None] = lambda _rejected: None
+
+
+def import_manifests(
+    manifests: Sequence[tuple[Path, Manifest]], *, dry_run: bool = False, hooks: Hooks | None = None
+) -> list[ImportReport]:
+    """Import several runs, the one that began first before the others.
+
+    A dry run does everything and takes it back at its end; other imports wait for it.
+    """
+    ordered = sorted(manifests, key=lambda each: (each[1].started_at, each[1].run_id))
+    reports = [ImportReport(path=path, manifest=manifest, dry_run=dry_run) for path, manifest in ordered]
+    if not dry_run:
+        _import_all(reports, hooks or Hooks())
+        return reports
+    with transaction() as session:
+        everything = session.begin_nested()
+        _import_all(reports, hooks or Hooks())
+        everything.rollback()
+    return reports
+
+
+def import_manifest(path: Path, *, dry_run: bool = False, hooks: Hooks | None = None) -> ImportReport:
+    """Import one run. Raises BadManifest."""
+    return import_manifests([(path, read_manifest(path))], dry_run=dry_run, hooks=hooks)[0]
+
+
+def _import_all(reports: Sequence[ImportReport], hooks: Hooks) -> None:
+    for report in reports:
+        _Import(report, hooks).run()
+
+
+class _Import:
+    """The import of one manifest."""
+
+    def __init__(self, report: ImportReport, hooks: Hooks) -> None:
+        self._report = report
+        self._manifest = report.manifest
+        self._hooks = hooks
+        self._analyser: Analyser = search_index().analyser
+
+    def run(self) -> None:
+        """Import all that can be read."""
+        for chunk in _chunks(self._observations()):
+            with transaction() as session:
+                self._store(session, chunk)
+            self._hooks.progress(len(chunk))
+        with transaction() as session:
+            self._finish(session)
+
+    def _observations(self) -> Iterator[dict[str, Any]]:
+        for batch in self._manifest.batches:
+            try:
+                lines = read_batch(self._report.path.parent, batch)
+            except DamagedBatch as error:
+                self._report.damaged.append(f"{batch.file} {error}")
+                self._hooks.progress(batch.listings)
+                continue
+            for number, line in enumerate(lines, start=1):
+                try:
+                    listing = read_line(line, self._manifest)
+                except BadLine as error:
+                    self._report.rejected += 1
+                    self._hooks.reject(Rejected(self._report.path, batch.file, number, error.reasons))
+                    self._hooks.progress(1)
+                else:
+                    yield self._row(listing)
+
+    def _row(self, listing: FeedListing) -> dict[str, Any]:
+        flags = flags_of(listing.title, listing.description, listing.flags)
+        self._report.flagged.update(flag.value for flag in flags)
+        return {
+            "source": listing.source,
+            "item_id": listing.item_id,
+            "url": listing.url,
+            "title": listing.title,
+            "price": listing.price_fen,
+            "original_price": listing.orig_price_fen,
+            "category": self._category(listing.category),
+            "source_category": listing.category_id,
+            "area": listing.area,
+            "want_count": listing.want_count,
+            "published_at": listing.published_at,
+            "first_seen_at": listing.fetched_at,
+            "last_seen_at": listing.fetched_at,
+            "flags": sorted(flag.value for flag in flags),
+            "terms": listing_terms(self._analyser, listing.title, item_id=listing.item_id),
+            "comparable": listing.price_fen is not None and flags.isdisjoint(NOT_COMPARABLE),
+            "run_id": listing.run_id,
+        }
+
+    def _category(self, label: str | None) -> int | None:
+        if label is None:
+            return None
+        code = _CATEGORIES.get(normalise(label).strip())
+        if code is None:
+            self._report.unknown_categories[label] += 1
+        return code
+
+    def _store(self, session: Session, chunk: Sequence[dict[str, Any]]) -> None:
+        """Write a chunk, in which every listing is at most once."""
+        session.execute(_TAKE_TURNS)
+        known = _known(self._manifest.source, [row["item_id"] for row in chunk])
+        written, priced, fates = [], {}, Counter[Fate]()
+        for row in chunk:
+            before = known.get(row["item_id"])
+            fate, is_news = _judge(row, before)
+            fates[fate] += 1
+            if is_news:
+                written.append(row)
+                if row["price"] not in (None, before and before.last_price):
+                    priced[row["item_id"]] = {"seen_at": row["last_seen_at"], "price": row["price"]}
+        if written:
+            ids = {item_id: listing_id for listing_id, item_id in session.execute(_UPSERT, written)}
+            if priced:
+                prices = [{"listing_id": ids[item_id], **price} for item_id, price in priced.items()]
+                session.execute(insert(_PRICES), prices)
+        run = self._crawl_run(session)
+        run.created += fates[Fate.CREATED]
+        run.updated += fates[Fate.UPDATED]
+        self._report.fates += fates
+        self._report.prices += len(priced)
+
+    def _finish(self, session: Session) -> None:
+        session.execute(_TAKE_TURNS)
+        run = self._crawl_run(session)
+        run.unchanged = self._report.fates[Fate.UNCHANGED]
+        run.outdated = self._report.fates[Fate.OUTDATED]
+        run.rejected = self._report.rejected
+        run.damaged = len(self._report.damaged)
+        run.imported_at = utcnow()
+
+    def _crawl_run(self, session: Session) -> CrawlRun:
+        """The run's row, with what the manifest says now."""
+        manifest = self._manifest
+        run = session.scalar(select(CrawlRun).where(CrawlRun.run_id == manifest.run_id))
+        if run is None:
+            run = CrawlRun(run_id=manifest.run_id, created=0, updated=0, unchanged=0, outdated=0, rejected=0, damaged=0)
+            session.add(run)
+        elif manifest.is_running and run.outcome != manifest.outcome:
+            # A copy that was made before the run was over.
+            return run
+        run.source, run.spider, run.detail = manifest.source, manifest.spider, manifest.detail
+        run.started_at, run.finished_at = manifest.started_at, manifest.finished_at
+        run.outcome, run.exit_code, run.counts = manifest.outcome, manifest.exit_code, manifest.counts
+        return run
+
+
+def _chunks(observations: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """`observations` in pieces; one that is about a listing again begins a new piece."""
+    chunk: dict[str, dict[str, Any]] = {}
+    for row in observations:
+        if len(chunk) == _CHUNK or row["item_id"] in chunk:
+            yield list(chunk.values())
+            chunk = {}
+        chunk[row["item_id"]] = row
+    if chunk:
+        yield list(chunk.values())
+
+
+# Of the tables, not of the classes: the ORM's inserts cost several times as much.
+_LISTINGS: Final = Base.metadata.tables[Listing.__tablename__]
+_PRICES: Final = Base.metadata.tables[ListingPrice.__tablename__]
+
+_LAST_PRICE: Final = (
+    select(ListingPrice.price)
+    .where(ListingPrice.listing_id == Listing.id)
+    .order_by(ListingPrice.seen_at.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+
+_INSERT: Final = upsert(_LISTINGS)
+_UPSERT: Final = _INSERT.on_conflict_do_update(
+    index_elements=["source", "item_id"],
+    set_={name: _INSERT.excluded[name] for name in (*_SAID, "last_seen_at", "run_id")},
+).returning(_LISTINGS.c.id, _LISTINGS.c.item_id)
+
+
+def _known(source: str, item_ids: Sequence[str]) -> dict[str, Row[Any]]:
+    """What is known of these listings, each with the `last_price` of its history."""
+    columns = (_LISTINGS.c[name] for name in ("item_id", "last_seen_at", "run_id", *_SAID))
+    statement = select(*columns, _LAST_PRICE.label("last_price"))
+    found = rows(statement.where(Listing.source == source, Listing.item_id.in_(item_ids)))
+    return {row.item_id: row for row in found}
+
+
+def _judge(row: dict[str, Any], known: Row[Any] | None) -> tuple[Fate, bool]:
+    """What becomes of an observation, and whether anything is to be written; completes `row` from what is known."""
+    if known is None:
+        return Fate.CREATED, True
+    if row["last_seen_at"] < known.last_seen_at:
+        return Fate.OUTDATED, False
+    before = known._mapping
+    row.update({name: before[name] for name in _LASTING if row[name] is None})
+    if row["last_seen_at"] > known.last_seen_at:
+        return (Fate.UPDATED if any(row[name] != before[name] for name in _SAID) else Fate.UNCHANGED), True
+    is_known = all(row[name] == before[name] for name in ("run_id", "title", "price"))
+    judged_anew = is_known and any(row[name] != before[name] for name in _JUDGED)
+    return (Fate.UPDATED if judged_anew else Fate.UNCHANGED), judged_anew
