@@ -336,7 +336,7 @@ def _refuse_foreign(database: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError(f"its version is {version}; this crawler knows up to {len(MIGRATIONS)}")
     verdict = str(database.execute("PRAGMA quick_check(1)").fetchone()[0])
     if verdict != "ok":
-        raise sqlite3.DatabaseError(f"it is damaged: {verdict}")
+        raise sqlite3.DatabaseError(f"it is damaged: {' '.join(verdict.split())}")
 
 
 def _seconds(moment: datetime) -> int:

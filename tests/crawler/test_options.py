@@ -1,0 +1,131 @@
+"""What the environment may say."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from xianyu.errors import ConfigurationError
+from xianyu.options import NUMBERS, PROJECT, WHOLE_NUMBERS, Options, is_this_machine, read_options, variable
+
+LIVE = {"XIANYU_LIVE": "yes", "XIANYU_CONTACT": "ops@example.org"}
+
+
+def test_nothing_said_is_the_defaults() -> None:
+    assert read_options({"PATH": "/bin", "XIANYU_DELAY": " ", "XIANYU_LIVE": ""}) == Options()
+    assert Options().data == PROJECT / "data"
+
+
+def test_everything_can_be_said() -> None:
+    said = {
+        "XIANYU_LIVE": "yes",
+        "XIANYU_CONTACT": "https://example.org/crawler",
+        "XIANYU_BASE_URL": "http://127.0.0.1:8000/",
+        "XIANYU_DATA": "/var/lib/crawler",
+        "XIANYU_DELAY": "7.5",
+        "XIANYU_JITTER": "0",
+        "XIANYU_PAGE_LIMIT": "3",
+        "XIANYU_DAILY_BUDGET": "0",
+        "XIANYU_ANSWER_TIMEOUT": "2",
+        "XIANYU_TIMEOUT": "60",
+        "XIANYU_GRACE": "2",
+        "XIANYU_REFRESH_DAYS": "14",
+        "XIANYU_BATCH": "50",
+        "XIANYU_PICTURES": "yes",
+        "XIANYU_LOG_DAYS": "1",
+    }
+    expected = Options(
+        live=True,
+        contact="https://example.org/crawler",
+        base_url="http://127.0.0.1:8000",
+        data=Path("/var/lib/crawler"),
+        delay=7.5,
+        jitter=0.0,
+        page_limit=3,
+        daily_budget=0,
+        answer_timeout=2.0,
+        timeout=60.0,
+        grace=2.0,
+        refresh_days=14,
+        batch=50,
+        pictures=True,
+        log_days=1,
+    )
+    assert read_options(said) == expected
+    assert set(said) == {variable(field.name) for field in fields(Options)}
+    assert expected.settings() == {variable(field.name): getattr(expected, field.name) for field in fields(Options)}
+
+
+def test_the_command_line_comes_before_the_environment(tmp_path: Path) -> None:
+    environ = {"XIANYU_DATA": "/elsewhere", "XIANYU_PAGE_LIMIT": "3"}
+    found = read_options(environ, data=tmp_path, page_limit="4")
+    assert (found.data, found.page_limit) == (tmp_path, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("XIANYU_LIVE", "YES", "must be yes or no, not 'YES'"),
+        ("XIANYU_LIVE", "1", "must be yes or no, not '1'"),
+        ("XIANYU_PICTURES", "true", "must be yes or no, not 'true'"),
+        ("XIANYU_DELAY", "-1", "must be from 0 to 3600, not '-1'"),
+        ("XIANYU_DELAY", "nan", "must be from 0 to 3600, not 'nan'"),
+        ("XIANYU_DELAY", "1e3", "must be from 0 to 3600, not '1e3'"),
+        ("XIANYU_JITTER", "1.5", "must be from 0 to 1, not '1.5'"),
+        ("XIANYU_PAGE_LIMIT", "0", "must be a whole number from 1 to 1000, not '0'"),
+        ("XIANYU_PAGE_LIMIT", "２", "must be a whole number from 1 to 1000, not '２'"),
+        ("XIANYU_DAILY_BUDGET", "9999999999", "must be a whole number from 0 to 100000"),
+        ("XIANYU_BASE_URL", "ftp://host", "must be like https://host or http://host:port"),
+        ("XIANYU_BASE_URL", "https://", "must be like"),
+        ("XIANYU_BASE_URL", "https://host:x", "must be like"),
+        ("XIANYU_BASE_URL", "https://user@host", "must be like"),
+        ("XIANYU_BASE_URL", "https://host/?a=b", "must be like"),
+        ("XIANYU_BASE_URL", "https://[::1", "must be like"),
+        ("XIANYU_CONTACT", "我们", "must be a mail address or a URL"),
+        ("XIANYU_CONTACT", "nobody", "must be a mail address or a URL"),
+        ("XIANYU_CONTACT", "a@b\r\nX: y", "must be a mail address or a URL"),
+        ("XIANYU_CONTACT", "a@" + "b" * 200, "must be a mail address or a URL"),
+        ("XIANYU_DELAYS", "5", "unknown setting XIANYU_DELAYS; known are XIANYU_LIVE, "),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(name: str, text: str, why: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read_options({name: text})
+    assert why in str(caught.value)
+    assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [*WHOLE_NUMBERS, *NUMBERS])
+def test_the_ends_of_each_range_are_in_it(name: str) -> None:
+    for end in {**WHOLE_NUMBERS, **NUMBERS}[name]:
+        assert getattr(read_options({variable(name): f"{end:g}" if end < 1e5 else str(int(end))}), name) == end
+
+
+def test_live_runs_need_the_word_a_contact_and_patience() -> None:
+    read_options(LIVE).refuse_live()
+    read_options({**LIVE, "XIANYU_DELAY": "1"}).refuse_live()
+    read_options({**LIVE, "XIANYU_DELAY": "0", "XIANYU_BASE_URL": "http://127.0.0.1:9"}).refuse_live()
+    for environ, why in (
+        ({}, "XIANYU_LIVE=yes"),
+        ({**LIVE, "XIANYU_LIVE": "no"}, "XIANYU_LIVE=yes"),
+        ({"XIANYU_LIVE": "yes"}, "XIANYU_CONTACT must say"),
+        ({**LIVE, "XIANYU_DELAY": "0.9"}, "XIANYU_DELAY must be at least 1 s; it is 0.9"),
+    ):
+        with pytest.raises(ConfigurationError, match=why):
+            read_options(environ).refuse_live()
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://127.0.0.1:8000", True),
+        ("http://127.9.9.9", True),
+        ("http://[::1]:80", True),
+        ("http://localhost:1", True),
+        ("https://h5api.m.goofish.com", False),
+        ("http://127.0.0.1.example.org", False),
+        ("http://localhost.example.org", False),
+        ("http://10.0.0.1", False),
+    ],
+)
+def test_only_the_loopback_is_this_machine(url: str, expected: bool) -> None:
+    assert is_this_machine(url) is expected
