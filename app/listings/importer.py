@@ -13,7 +13,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Row, insert, select, text
+import orjson
+from sqlalchemy import Row, Text, bindparam, cast, column, func, insert, select, text
+from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -215,7 +217,8 @@ class _Import:
                 if row["price"] not in (None, before and before.last_price):
                     priced[row["item_id"]] = {"seen_at": row["last_seen_at"], "price": row["price"]}
         if written:
-            ids = {item_id: listing_id for listing_id, item_id in session.execute(_UPSERT, written)}
+            stored = session.execute(_UPSERT, {"seen": orjson.dumps(written).decode()})
+            ids = {item_id: listing_id for listing_id, item_id in stored}
             if priced:
                 prices = [{"listing_id": ids[item_id], **price} for item_id, price in priced.items()]
                 session.execute(insert(_PRICES), prices)
@@ -274,7 +277,14 @@ _LAST_PRICE: Final = (
     .scalar_subquery()
 )
 
-_INSERT: Final = upsert(_LISTINGS)
+# One parameter: a statement with one for each value takes longer to parse than to execute.
+_COLUMNS: Final = ("source", "item_id", *_SAID, "first_seen_at", "last_seen_at", "run_id")
+_SEEN: Final = (
+    func.json_to_recordset(cast(bindparam("seen", type_=Text), JSON))
+    .table_valued(*(column(name, _LISTINGS.c[name].type) for name in _COLUMNS))
+    .render_derived(name="seen", with_types=True)
+)
+_INSERT: Final = upsert(_LISTINGS).from_select(_COLUMNS, select(*(_SEEN.c[name] for name in _COLUMNS)))
 _UPSERT: Final = _INSERT.on_conflict_do_update(
     index_elements=["source", "item_id"],
     set_={name: _INSERT.excluded[name] for name in (*_SAID, "last_seen_at", "run_id")},
