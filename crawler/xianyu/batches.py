@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from hashlib import blake2b, sha256
 from pathlib import Path
@@ -25,6 +25,7 @@ from scrapy.exporters import BaseItemExporter
 from . import __version__
 from .attached import Attached
 from .clock import written
+from .errors import ConfigurationError
 from .items import SOURCE, Listing
 from .outcomes import Outcome
 from .parsing import Reject
@@ -231,42 +232,48 @@ def close_killed_runs(runs: Path, state: State) -> list[str]:
 
     Returns:
         The ids of these runs.
+
+    Raises:
+        ConfigurationError: a manifest or a finished batch is damaged, which no kill does.
     """
     killed = []
     for folder in sorted(runs.iterdir()) if runs.is_dir() else ():
-        if not RUN_ID.fullmatch(folder.name):
-            continue
-        path = folder / MANIFEST
-        manifest = orjson.loads(path.read_bytes()) if path.exists() else None
-        if manifest is not None and manifest["outcome"] != Outcome.RUNNING:
-            continue
-        for part in folder.glob(f"*{PART}"):
-            part.unlink()
-        killed.append(folder.name)
-        if manifest is None:  # it did not come to write one, and so no batch either
-            if not any(folder.iterdir()):
-                folder.rmdir()
-            continue
-        named = {batch["file"] for batch in manifest["batches"]}
-        files = sorted(path.name for path in folder.iterdir() if _BATCH.fullmatch(path.name))
-        manifest["batches"] += [_whole(folder / name) for name in files if name not in named]
-        manifest["counts"]["listings"] = sum(_listings(batch) for batch in manifest["batches"])
-        manifest["outcome"] = Outcome.KILLED
-        manifest["detail"] = "ended without a word: kill -9, a crash or a power cut"
-        for name in files if manifest["crawler"] == __version__ else ():  # another version's lines may differ
-            lines = (folder / name).read_bytes().splitlines()
-            state.commit_batch([entry_of(Listing(**orjson.loads(line))) for line in lines])
-        write_whole(path, orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        if RUN_ID.fullmatch(folder.name):
+            try:
+                if _close_if_killed(folder, state):
+                    killed.append(folder.name)
+            except (ValueError, KeyError, TypeError) as error:
+                raise ConfigurationError(f"the run {folder} is damaged ({error}): move it elsewhere") from error
     return killed
+
+
+def _close_if_killed(folder: Path, state: State) -> bool:
+    path = folder / MANIFEST
+    manifest = orjson.loads(path.read_bytes()) if path.exists() else None
+    if manifest is not None and manifest["outcome"] != Outcome.RUNNING:
+        return False
+    for part in folder.glob(f"*{PART}"):
+        part.unlink()
+    if manifest is None:  # it did not come to write one, and so no batch either
+        if not any(folder.iterdir()):
+            folder.rmdir()
+        return True
+    named = {batch["file"] for batch in manifest["batches"]}
+    files = sorted(path.name for path in folder.iterdir() if _BATCH.fullmatch(path.name))
+    for name in files if manifest["crawler"] == __version__ else ():  # another version's lines may differ
+        lines = (folder / name).read_bytes().splitlines()
+        state.commit_batch([entry_of(Listing(**orjson.loads(line))) for line in lines])
+    manifest["batches"] += [asdict(_whole(folder / name)) for name in files if name not in named]
+    manifest["counts"]["listings"] = sum(batch["listings"] for batch in manifest["batches"])
+    manifest["outcome"] = Outcome.KILLED
+    manifest["detail"] = "ended without a word: kill -9, a crash or a power cut"
+    write_whole(path, orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    return True
 
 
 def _whole(path: Path) -> Batch:
     content = path.read_bytes()
     return Batch(file=path.name, listings=content.count(b"\n"), bytes=len(content), sha256=sha256(content).hexdigest())
-
-
-def _listings(batch: Batch | dict[str, Any]) -> int:
-    return batch.listings if isinstance(batch, Batch) else int(batch["listings"])
 
 
 _BATCHES: Attached[Batches] = Attached()
