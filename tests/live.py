@@ -17,6 +17,7 @@ from typing import Any
 
 PROJECT = Path(__file__).resolve().parent.parent
 _START_SECONDS = 60
+_END_SECONDS = 15
 
 
 def free_port() -> int:
@@ -61,12 +62,7 @@ class LiveServer:
             server._wait()
             yield server
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            server._end()
 
     @property
     def url(self) -> str:
@@ -83,6 +79,15 @@ class LiveServer:
     ) -> Reply:
         """One request on a connection of its own; `body` goes out as JSON, or as a form if it is `bytes`."""
         return call(self.port, method, path, body=body, headers=headers)
+
+    def _end(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            raise AssertionError("the server does not end") from None
 
     def _wait(self) -> None:
         until = time.monotonic() + _START_SECONDS
