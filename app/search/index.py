@@ -43,8 +43,6 @@ log = structlog.get_logger(__name__)
 # Goes into the folders' names: an index of another form, or from another analyser, counts as missing.
 _FORMAT = 1
 
-_LOCK_TIMEOUT = 30  # seconds a writer waits for another
-
 _READ_ATTEMPTS = 5
 _READ_PAUSE = 0.02  # seconds before each further attempt
 
@@ -126,10 +124,14 @@ class _Opened:
 class SearchIndex:
     """The index under `path`, for readers and writers of any number of processes on this machine."""
 
-    def __init__(self, path: Path, *, check_every: float = 1.0) -> None:
-        """`check_every`: seconds a thread trusts its snapshot before it looks whether the index has moved on."""
+    def __init__(self, path: Path, *, check_every: float = 1.0, lock_timeout: float = 30.0) -> None:
+        """`check_every`: seconds a thread trusts its snapshot before it looks whether the index has moved on.
+
+        `lock_timeout`: seconds a writer waits for another.
+        """
         self._path = path
         self._check_every = check_every
+        self._lock_timeout = lock_timeout
         self.analyser = Analyser(cache_dir=path / "jieba")
         self.parser = QueryParser(self.analyser)
         self._caches = SharedCaches()
@@ -230,7 +232,7 @@ class SearchIndex:
         fresh.replace(self._path / name)
 
     @contextmanager
-    def _locked(self, name: str, *, timeout: float = _LOCK_TIMEOUT) -> Iterator[None]:
+    def _locked(self, name: str, *, timeout: float) -> Iterator[None]:
         """Hold the file lock `name`; the kernel frees it with the process. Raises `IndexBusy`."""
         self._path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(str(self._path / name))
@@ -250,7 +252,7 @@ class SearchIndex:
         What is written must be read from the database inside the block: then the last writer wrote the newest.
         Raises `IndexMissing`, `IndexDamaged`, `IndexBusy`.
         """
-        with self._locked("writer.lock"):
+        with self._locked("writer.lock", timeout=self._lock_timeout):
             folder = self._current()
             if self._read_mark("damaged") == folder.name:
                 raise IndexDamaged("marked by a reader")
@@ -279,7 +281,7 @@ class SearchIndex:
 
     def _write(self, folder: Path, changes: Changes) -> None:
         """One commit. Writes nothing when nothing is there to change."""
-        with _writer(folder, timeout=_LOCK_TIMEOUT) as writer:
+        with _writer(folder, timeout=self._lock_timeout) as writer:
             ids = {document.good_id for document in changes.documents} | set(changes.gone)
             deleted = sum(writer.delete_by_term("id", str(good_id)) for good_id in ids)
             for document in changes.documents:
@@ -309,13 +311,13 @@ class SearchIndex:
         """
         with self._locked("rebuild.lock", timeout=0):
             folder = self._path / f"index-v{_FORMAT}-{utcnow():%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
-            with self._locked("writer.lock"):
+            with self._locked("writer.lock", timeout=self._lock_timeout):
                 folder.mkdir()
                 self._write_mark("building", folder.name)
             try:
                 create_in(folder, _SCHEMA)
                 count = self._fill(folder, batches)
-                with self._locked("writer.lock"):
+                with self._locked("writer.lock", timeout=self._lock_timeout):
                     self._write(folder, reload(_journal(folder)))
                     self._write_mark("current", folder.name)
             except BaseException:

@@ -35,7 +35,7 @@ def test_rebuild_and_status(app: Flask) -> None:
 
 
 def test_a_second_rebuild_is_refused(app: Flask) -> None:
-    with app.app_context(), service.search_index()._locked("rebuild.lock"):
+    with app.app_context(), service.search_index()._locked("rebuild.lock", timeout=0):
         code, output = run(app, "rebuild")
     assert code == 1
     assert "another rebuild is running" in output

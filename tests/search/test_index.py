@@ -318,10 +318,9 @@ def test_whooshs_refresh_keeps_what_is_gone_and_we_do_not_use_it(index: SearchIn
     assert sorted(ids(index, "台灯", size=50)) == [*range(1, 11), *range(16, 21)]
 
 
-def test_only_one_writes_at_a_time(index: SearchIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_one_writes_at_a_time(index: SearchIndex) -> None:
     filled(index, document(1, "台灯"))
-    monkeypatch.setattr("app.search.index._LOCK_TIMEOUT", 0)
-    other = SearchIndex(index._path)
+    other = SearchIndex(index._path, lock_timeout=0)
     with index.writing() as change:
         with pytest.raises(IndexBusy, match=r"writer\.lock"), other.writing():
             pass
