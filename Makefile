@@ -12,8 +12,8 @@ JOBS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test storm lint format types diagrams diagrams-check bench-http bench-orders bench-sweeper search-rebuild \
-	cli crawl shell engines lock clean reset-data environment environment-dev environment-crawler
+.PHONY: help run test storm lint format types diagrams diagrams-check bench-http bench-orders bench-sweeper bench-crawl \
+	search-rebuild cli crawl shell engines lock clean reset-data environment environment-dev environment-crawler
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ bench-orders: environment ## Measure whole orders, from purchase to accepted ret
 
 bench-sweeper: environment ## Measure how many due orders the clocks' sweep fires in a second
 	$(VENV) -m supervisor with-engines -- $(VENV) -m benchmarks.sweeper $(ARGS)
+
+bench-crawl: environment-dev ## Measure what a listing costs the crawler beside a bare spider, and its politeness
+	$(VENV) -m benchmarks.crawl $(ARGS)
 
 search-rebuild: environment ## Write the search index again from the database, beside a running market or without
 	$(VENV) -m supervisor exec -- $(VENV) -m flask --app wsgi search rebuild

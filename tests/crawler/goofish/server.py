@@ -437,13 +437,11 @@ def _picture(path: str) -> _Reply:
 
 
 async def _read(reader: asyncio.StreamReader) -> _Request | None:
-    """The next request of a connection; None where it ended."""
-    try:
-        head = await reader.readuntil(b"\r\n\r\n")
-    except asyncio.IncompleteReadError as error:
-        if error.partial:
-            raise
+    """The next request of a connection; None where it ended, or where it is TLS."""
+    begin = await reader.read(1)
+    if not begin.isalpha():
         return None
+    head = begin + await reader.readuntil(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")[:-2]
     method, target, _ = first.split(" ")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
