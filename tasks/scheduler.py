@@ -1,7 +1,7 @@
 """Queues the periodic jobs of `tasks.schedule`: `python -m tasks.scheduler`.
 
 Any number of schedulers may run: the one that holds a lock in Valkey queues, the others stand by and take over when
-it ends (at once) or dies (after the lock's lifetime).
+it ends (within a second) or dies (after the lock's lifetime).
 """
 
 import signal
@@ -29,6 +29,7 @@ LOCK_KEY: Final = "scheduler-lock"
 
 _LOCK_SECONDS: Final = 15
 _LONGEST_WAIT: Final = 5.0
+_STANDBY_WAIT: Final = 1.0
 _SHORTEST_WAIT: Final = 0.1
 
 
@@ -64,7 +65,7 @@ class Scheduler(CronScheduler):
         """Queue what is due, if we lead, and give a sign of life; returns the seconds until the next step."""
         if not self.leads():
             self.heartbeat()
-            return _LONGEST_WAIT
+            return _STANDBY_WAIT
         if self.enqueue_jobs():
             self.save()
         self.heartbeat()

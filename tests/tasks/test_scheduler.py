@@ -102,7 +102,7 @@ def test_only_one_scheduler_queues(app: Flask, valkey: redis.Redis) -> None:
     with app.app_context():
         first, second = Scheduler(connect()), Scheduler(connect())
         assert (first.leads(), second.leads(), first.leads()) == (True, False, True)
-        assert second.step() == 5.0
+        assert second.step() == 1.0
         assert (queued(app), queued(app, QueueName.SEARCH)) == ([], [])
         # A leader that was killed cannot say goodbye; its lock ends by itself.
         assert 0 < valkey.ttl(LOCK_KEY) <= 15
@@ -159,7 +159,7 @@ def test_the_process_outlives_valkey_and_what_it_forgot(
         wait_until(lambda: payloads(settings.redis_url) == ALL, "the periodic jobs")
         valkey.flushdb()
         wait_until(lambda: valkey.zcard("rq:cron_schedulers") == 1, "registered anew")
-        wait_until(lambda: "drain-search-outbox" in payloads(settings.redis_url), "the next one due")
+        wait_until(lambda: "sweep-deadlines" in payloads(settings.redis_url), "the next one due")
         valkey.flushdb()
         assert process.terminate() == 0
 
