@@ -11,6 +11,7 @@ from scrapy.downloadermiddlewares.retry import get_retry_request
 from scrapy.downloadermiddlewares.robotstxt import RobotsTxtMiddleware
 from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Response
+from scrapy.robotstxt import RobotParser
 from scrapy.utils.httpobj import urlparse_cached
 
 from . import mtop, state
@@ -57,6 +58,15 @@ class RobotsMiddleware(RobotsTxtMiddleware):
             and (pace := self.crawler.get_downloader_middleware(PaceMiddleware))
         ):
             pace.at_least(address.hostname, delay)
+
+    async def robot_parser(self, request: Request) -> RobotParser | None:
+        """The rules for a request's host; None where they could not be had.
+
+        Of several requests that wait for the same robots.txt, Scrapy 2.19 gives the rules to the first only, and None
+        to the others, which it then lets pass (a Deferred hands each callback what the one before returned). Whoever
+        asks again gets what was found.
+        """
+        return await super().robot_parser(request) or await super().robot_parser(request)
 
     def process_response(self, request: Request, response: Response) -> Response:
         """Of a robots.txt: make it what Scrapy's parser may be given, or fail, which forbids."""

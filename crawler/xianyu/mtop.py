@@ -65,10 +65,9 @@ def data_of(body: bytes) -> bytes:
     Raises:
         ValueError: the body has not exactly one `data`.
     """
-    name, _, value = body.partition(b"=")
-    if name != b"data" or b"&" in value:
+    if not body.startswith(b"data=") or b"&" in body:
         raise ValueError("a body to be signed has exactly one field, data")
-    return unquote_to_bytes(value.replace(b"+", b" "))
+    return unquote_to_bytes(body.removeprefix(b"data=").replace(b"+", b" "))
 
 
 def url(base: str, api: str) -> str:

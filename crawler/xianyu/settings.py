@@ -45,7 +45,7 @@ DOWNLOADER_MIDDLEWARES: dict[str, int | None] = {
     "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
     "xianyu.middlewares.RobotsMiddleware": 100,
     "xianyu.middlewares.AnswerMiddleware": 560,  # sees each answer before the retries (550), after it was unpacked
-    "xianyu.politeness.PaceMiddleware": 980,
+    "xianyu.politeness.PaceMiddleware": 690,  # before the cookies (700): a token may come while a request waits
     "xianyu.middlewares.BudgetMiddleware": 990,  # innermost: counts what leaves now
 }
 SPIDER_CONTRACTS = {

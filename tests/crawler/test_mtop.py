@@ -1,0 +1,246 @@
+"""The protocol: published signatures, the bytes that are signed, what bodies and `ret` mean."""
+
+import hashlib
+import itertools
+import json
+from contextlib import suppress
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from xianyu import mtop
+from xianyu.mtop import MEANING, SEVERITY, Answer, NotJson, NotJsonKind, Verdict, judge, read_answer
+
+BASE = "https://h5api.m.goofish.com"
+KEYWORDS = ["相机", "iPhone 15 & 壳", "a+b=c%20d", '"引号"\\', "Ünïcode 😀", "#;?/:@", "两  格\t表"]
+
+
+@pytest.mark.parametrize(
+    ("token", "data", "app_key", "expected"),
+    [
+        # ChaosTechDev/xianyu-hunter, scripts/check_protocol.py: GOLDEN_SIGN
+        ("testtoken", '{"itemId":"123456"}', mtop.APP_KEY, "9c30fc5fddb2fc1ab4dc21edab69c286"),
+        # lkastar/saltfisher, tests/test_sign.py, which signs with the key of another client
+        ("abc123", '{"keyword":"iPhone"}', "12574478", "9ae5a175699ffe0caed6ec7bfdb387f8"),
+    ],
+)
+def test_published_signatures(token, data, app_key, expected):
+    assert mtop.sign(token, 1700000000000, data.encode(), app_key=app_key) == expected
+
+
+@pytest.mark.parametrize("keyword", KEYWORDS)
+def test_the_signed_bytes_are_those_that_the_server_reads(keyword):
+    data = mtop.search_data(keyword, 3)
+    body = mtop.form(data)
+    read_by_server = parse_qs(body.decode("ascii"), strict_parsing=True)
+    assert read_by_server == {"data": [data.decode()]}
+    assert mtop.data_of(body) == data
+    address = mtop.signed(mtop.url(BASE, mtop.SEARCH_API), body, token="t0ken", moment=1700000000123)
+    query = parse_qs(urlsplit(address).query, strict_parsing=True)
+    text = f"t0ken&1700000000123&34839810&{read_by_server['data'][0]}"
+    assert query["sign"] == [hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()]
+    assert query["t"] == ["1700000000123"]
+
+
+def test_a_blank_that_is_written_as_plus_is_signed_as_a_blank():
+    assert mtop.data_of(b"data=%7B%22a%22%3A%22b+c%22%7D") == b'{"a":"b c"}'
+
+
+@pytest.mark.parametrize("body", [b"", b"data", b"date=%7B%7D", b"data=%7B%7D&more=1", b"more=1&data=%7B%7D"])
+def test_a_body_without_exactly_one_data_is_not_signed(body):
+    with pytest.raises(ValueError, match="a body to be signed has exactly one field, data"):
+        mtop.signed(mtop.url(BASE, mtop.SEARCH_API), body, token="", moment=0)
+
+
+def test_what_the_search_posts():
+    assert mtop.search_data("相机", 2).decode() == (
+        '{"pageNumber":2,"keyword":"相机","fromFilter":true,"rowsPerPage":30,"sortValue":"desc","sortField":"create",'
+        '"customDistance":"","gps":"","propValueStr":{"searchFilter":""},"customGps":"",'
+        '"searchReqFromPage":"pcSearch","extraFilterValue":"{}","userPositionJson":"{}"}'
+    )
+    assert mtop.detail_data("900") == b'{"itemId":"900"}'
+
+
+@pytest.mark.parametrize("base", [BASE, f"{BASE}/"])
+def test_the_address_before_it_is_signed(base):
+    assert mtop.url(base, mtop.SEARCH_API) == (
+        "https://h5api.m.goofish.com/h5/mtop.taobao.idlemtopsearch.pc.search/1.0/?jsv=2.7.2&appKey=34839810&v=1.0"
+        "&type=originaljson&accountSite=xianyu&dataType=json&timeout=20000&api=mtop.taobao.idlemtopsearch.pc.search"
+        "&sessionOption=AutoLoginOnly&spm_cnt=a21ybx.search.0.0"
+    )
+
+
+def test_a_message_is_freed_of_signatures():
+    plain = mtop.url(BASE, mtop.DETAIL_API)
+    address = mtop.signed(plain, mtop.form(mtop.detail_data("1")), token="t", moment=5)
+    assert address != plain
+    assert mtop.unsigned(f"Getting {address} took too long; <POST {address}>") == (
+        f"Getting {plain} took too long; <POST {plain}>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "token"),
+    [
+        (None, ""),
+        (b"", ""),
+        (b"cna=x; t=y", ""),
+        (b"_m_h5_tk_enc=ff", ""),
+        (b"x_m_h5_tk=ff_1", ""),
+        (b"_m_h5_tk=0a1b_1789989232000", "0a1b"),
+        (b'j={"a":[1]}; _m_h5_tk=0a1b_1789989232000;_m_h5_tk_enc=ff', "0a1b"),
+        (b"_m_h5_tk=0a1b", "0a1b"),
+        (b"_m_h5_tk=", ""),
+    ],
+)
+def test_the_token_in_a_cookie_header(header, token):
+    assert mtop.token_of(header) == token
+
+
+ANSWER = {"api": "a", "ret": ["SUCCESS::调用成功"], "data": {"title": "相机 😀", "n": [1, 2.5, None, True]}}
+TEXT = json.dumps(ANSWER, ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        TEXT,
+        f"\ufeff{TEXT}",
+        f"\r\n {TEXT}\n",
+        f"mtopjsonp1({TEXT})",
+        f" mtopjsonp12 ( {TEXT} ) ;\n",
+        f"window.$cb_1({TEXT});",
+        json.dumps(ANSWER),
+    ],
+)
+def test_an_answer_is_read_as_json_or_jsonp(body):
+    answer = read_answer(body.encode())
+    assert answer.value == ANSWER
+    assert answer.ret == ("SUCCESS::调用成功",)
+    assert answer.data == ANSWER["data"]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"", NotJsonKind.EMPTY),
+        (b"\xef\xbb\xbf \r\n", NotJsonKind.EMPTY),
+        (b"<!DOCTYPE html><html></html>", NotJsonKind.HTML),
+        (b"\n <script>sliders()</script>", NotJsonKind.HTML),
+        ("系统繁忙".encode(), NotJsonKind.HTML),
+        (b"mtopjsonp1({})<html>", NotJsonKind.DAMAGED),
+        (b"mtopjsonp1()", NotJsonKind.DAMAGED),
+        (b'{"ret":["SUCCESS::ok"]}}', NotJsonKind.DAMAGED),
+        (b'{"a":"\xff"}', NotJsonKind.DAMAGED),
+        (b'{"a":NaN}', NotJsonKind.DAMAGED),
+        (b"[" * 100_000, NotJsonKind.DAMAGED),
+    ],
+)
+def test_what_is_no_answer(body, kind):
+    with pytest.raises(NotJson) as caught:
+        read_answer(body)
+    assert caught.value.kind is kind
+
+
+@pytest.mark.parametrize("whole", [TEXT.encode(), f"mtopjsonp1({TEXT})".encode()])
+def test_an_answer_that_is_cut_anywhere_is_damaged(whole):
+    start = whole.index(b"{") + 1
+    for end in range(start, len(whole)):
+        with pytest.raises(NotJson) as caught:
+            read_answer(whole[:end])
+        assert caught.value.kind is NotJsonKind.DAMAGED, whole[:end]
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (r'{"t":"手机\ud83d"}', "手机"),
+        (r'{"t":"\ude00手\ud83d机"}', "手机"),
+        (r'{"t":"\ud83d\ude00 \ud83d"}', "😀 "),
+        (r'{"t":"a\u0000b"}', "a\0b"),
+        ('{"t":"a\nb"}', "a\nb"),
+    ],
+)
+def test_half_an_emoji_and_control_characters_cost_no_answer(written, read):
+    assert read_answer(written.encode()).value == {"t": read}
+
+
+@pytest.mark.parametrize(
+    ("value", "ret"),
+    [
+        ([], ()),
+        ({}, ()),
+        ({"ret": None}, ()),
+        ({"ret": []}, ()),
+        ({"ret": "SUCCESS::x"}, ("SUCCESS::x",)),
+        ({"ret": ["SUCCESS::x", 5, None]}, ("SUCCESS::x", "5", "null")),
+        ({"ret": {"SUCCESS": 1}}, ('{"SUCCESS": 1}',)),
+    ],
+)
+def test_every_element_of_ret_is_kept(value, ret):
+    assert read_answer(json.dumps(value).encode()).ret == ret
+
+
+@pytest.mark.parametrize(
+    ("ret", "verdict"),
+    [
+        ((), Verdict.UNKNOWN),
+        (("SUCCESS::调用成功",), Verdict.OK),
+        (("SUCCESS",), Verdict.OK),
+        (("SUCCESSFUL::x",), Verdict.UNKNOWN),
+        (("success::x",), Verdict.UNKNOWN),
+        (("FAIL_SYS_TOKEN_EMPTY::令牌为空",), Verdict.TOKEN),
+        (("FAIL_SYS_TOKEN_EXOIRED::令牌过期",), Verdict.TOKEN),
+        (("FAIL_SYS_TOKEN_EXPIRED::令牌过期",), Verdict.TOKEN),
+        (("FAIL_SYS_TOKEN_ILLEGAL::令牌非法",), Verdict.TOKEN),
+        (("FAIL_SYS_SESSION_EXPIRED::Session过期",), Verdict.LOGIN),
+        (("FAIL_SYS_TRAFFIC_LIMIT::限流",), Verdict.LIMITED),
+        (("FAIL_SYS_ILLEGAL_ACCESS::非法请求",), Verdict.BLOCKED),
+        (("FAIL_SYS_USER_VALIDATE", "RGV587_ERROR::SM::哎哟喂,被挤爆啦,请稍后重试"), Verdict.BLOCKED),
+        (("SUCCESS::调用成功", "RGV587_ERROR::SM::哎哟喂,被挤爆啦,请稍后重试"), Verdict.BLOCKED),
+        (("FAIL_SYS_TOKEN_EMPTY::令牌为空", "FAIL_SYS_SESSION_EXPIRED::Session过期"), Verdict.LOGIN),
+        (("FAIL_BIZ_ITEM_DEL_NOT_FOUND::您要看的宝贝不存在或已被删除啦!",), Verdict.GONE),
+        (("SUCCESS::调用成功", "FAIL_BIZ_SOMETHING::else"), Verdict.UNKNOWN),
+    ],
+)
+def test_what_ret_means(ret, verdict):
+    assert judge(Answer(ret, {"ret": list(ret), "data": {}})) is verdict
+
+
+def test_the_worst_element_wins_wherever_it_stands():
+    for pair in itertools.product([*MEANING, "FAIL_NOBODY_KNOWS"], repeat=2):
+        verdicts = [MEANING.get(code, Verdict.UNKNOWN) for code in pair]
+        assert judge(Answer(pair, {})) is max(verdicts, key=SEVERITY.index)
+        assert judge(Answer(("SUCCESS::x", *pair), {})) is max(verdicts, key=SEVERITY.index)
+
+
+@pytest.mark.parametrize(
+    ("url", "verdict"),
+    [
+        ("https://h5api.m.goofish.com:443//h5/a/1.0/_____tmd_____/punish?x5secdata=x", Verdict.BLOCKED),
+        ("https://h5api.m.goofish.com/punish?x5secdata=x", Verdict.BLOCKED),
+        ("https://www.goofish.com/", Verdict.OK),
+        (5, Verdict.OK),
+    ],
+)
+def test_an_answer_that_leads_to_the_risk_control_is_a_block(url, verdict):
+    assert judge(Answer(("SUCCESS::调用成功",), {"data": {"url": url}})) is verdict
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(JSON, JSON)
+def test_any_json_is_judged(ret, data):
+    answer = read_answer(json.dumps({"ret": ret, "data": data}).encode())
+    assert judge(answer) in SEVERITY
+
+
+@given(st.binary())
+def test_any_bytes_are_read_or_refused(body):
+    with suppress(NotJson):  # and nothing else
+        read_answer(body)
