@@ -15,6 +15,7 @@ from app.database import read_engine
 from app.extensions import db, jwt, limiter, migrate
 from app.goods.storage import LocalPictureStorage
 from app.goods.views import api as goods_api
+from app.listings.views import api as listings_api
 from app.logs import configure_logging
 from app.moderation.views import api as moderation_api
 from app.money.gateways.alipay import AlipayGateway
@@ -45,6 +46,7 @@ APIS: tuple[Api, ...] = (
     notifications_api,
     staff_api,
     search_api,
+    listings_api,
     docs,
     health,
 )

@@ -10,6 +10,7 @@ from app.fen import PriceIn, YuanIn, YuanOut
 from app.fields import CleanText, IdIn, Whole
 from app.goods.models import Category
 from app.goods.pictures import ThumbnailWidth
+from app.listings.schemas import PriceReferenceOut
 from app.web.paging import PageQuery
 from statemachine import GoodStatus, TradeMode
 
@@ -231,3 +232,9 @@ class OwnGoodOut(GoodOut):
     """A good as its owner edits it."""
 
     verification: VerificationOut
+
+
+class PricedGoodOut(OwnGoodOut):
+    """The same with what things like it are asked for elsewhere."""
+
+    price_reference: PriceReferenceOut

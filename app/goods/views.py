@@ -15,12 +15,13 @@ from app.goods.schemas import (
     ChoicesOut,
     GoodOut,
     MyGoodsQuery,
-    OwnGoodOut,
     PictureQuery,
+    PricedGoodOut,
     ReleaseIn,
     ReplaceIn,
 )
 from app.goods.storage import picture_storage
+from app.listings.queries import price_reference
 from app.web.api import Api
 from app.web.auth import Actor, Auth
 from app.web.paging import Page, page_of
@@ -96,13 +97,14 @@ def my_goods(*, actor: Actor, query: MyGoodsQuery) -> Page[GoodOut]:
 @api.get(
     "/api/good_edit/<id:good_id>/",
     auth=Auth.USER,
-    out=OwnGoodOut,
+    out=PricedGoodOut,
     answer=Answer.GOOD_FOUND,
     refuses=(Answer.NO_SUCH_GOOD,),
 )
-def own_good(*, actor: Actor, good_id: int) -> OwnGoodOut:
-    """A good of the caller's with what moderation found."""
-    return queries.own_good(good_id=good_id, owner_id=actor.id)
+def own_good(*, actor: Actor, good_id: int) -> PricedGoodOut:
+    """A good of the caller's with what moderation found, and what things like it are asked for elsewhere."""
+    good = queries.own_good(good_id=good_id, owner_id=actor.id)
+    return {**good, "price_reference": price_reference(title=good["title"], category=good["category"])}
 
 
 @api.put(

@@ -125,8 +125,8 @@ class Model:
 
     @property
     def tail(self) -> str:
-        """`~3060`, where it has three digits or letters behind them; else empty."""
-        return f"~{self.number}" if len(self.number) >= 3 or not self.number.isdigit() else ""
+        """`~3060`, where it has three digits or letters; else empty."""
+        return f"~{self.number}" if len(self.number) >= 3 else ""
 
 
 @dataclass(slots=True)

@@ -27,10 +27,13 @@ class Wanted:
     steps: tuple[frozenset[str], ...]
 
 
-def wanted_terms(analyser: Analyser, title: str) -> Wanted:
-    """What listings comparable to `title` are found by."""
+def wanted_terms(analyser: Analyser, title: str, *, nouns: bool = False) -> Wanted:
+    """What listings comparable to `title` are found by. `nouns`: beside a model too the Chinese words are needed.
+
+    They are where the title is of something for the model, a case or a battery.
+    """
     read = read_title(analyser, title)
-    steps = _steps_of_a_model(read) if read.models else _steps_of_a_thing(read)
+    steps = _steps_of_a_model(read, nouns=nouns) if read.models else _steps_of_a_thing(read)
     return Wanted(tuple(dict.fromkeys(frozenset(step) - {""} for step in steps)))
 
 
@@ -38,7 +41,7 @@ def readable(terms: frozenset[str]) -> list[str]:
     """Terms as people read them, models and words first: `["iphone13", "max", "pro", "256g"]`."""
     words = sorted(term for term in terms if term[0] not in "~^=*")
     numbers = sorted(term[1:] for term in terms if term[0] == "~")
-    kinds = sorted(kind for term in terms if term[0] == "^" for kind in term[1:].split("+") if kind)
+    kinds = sorted(kind for term in terms if term[0] == "^" for kind in term[1:].split("+") if kind not in ("", "*"))
     measures = sorted(term[1:] for term in terms if term[0] == "=")
     # The number alone says nothing more than the model that it stands in.
     return [
@@ -49,13 +52,14 @@ def readable(terms: frozenset[str]) -> list[str]:
     ]
 
 
-def _steps_of_a_model(read: Title) -> list[set[str]]:
+def _steps_of_a_model(read: Title, *, nouns: bool) -> list[set[str]]:
     measures = {measure_term(each) for each in read.measures}
     strong = any(_is_strong(model) for model in read.models)
     latin = {word for word in read.words if not is_han(word)}
-    nouns = set() if strong or read.brands else {word for word in read.words if is_han(word)} - DESCRIPTIVE
+    things = {word for word in read.words if is_han(word)} - DESCRIPTIVE
+    needed_things = things if nouns or not (strong or read.brands) else set()
     series = set() if strong else {word for word in read.words if word in LINES}
-    always = {read.kind, *nouns, *series}
+    always = {read.kind, *needed_things, *series}
     # A listing that has the name of a model has its number as well: so each step is part of the one before it.
     named = {term for model in read.models for term in (model.name, model.tail)} | always
     told = {model.tail if _is_told_by_its_number(model) else model.name for model in read.models} | always

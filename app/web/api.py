@@ -135,12 +135,12 @@ class Api(Blueprint):
     ) -> Decorator:
         """Register a view. Stacked on one view, several methods or URLs share it.
 
-        `answer` is the success, `empty` what a list without a single row answers instead, `malformed` what wrong
-        fields answer, `limit` the name of the setting that limits the rate, `files` the name of the field that takes
-        files. Where the success is no envelope the view returns a Response: `media` are its types, `conditional` says
-        that it answers If-None-Match with 304, `redirects` that it is a 302. `idempotent` says that it takes an
-        `Idempotency-Key` (`app.web.idempotency`); every POST does unless it says no: then what it does is no one
-        transaction, or its answer must not be kept.
+        `answer` is the success, `empty` what a list without a single row, or a figure without enough behind it,
+        answers instead, `malformed` what wrong fields answer, `limit` the name of the setting that limits the rate,
+        `files` the name of the field that takes files. Where the success is no envelope the view returns a Response:
+        `media` are its types, `conditional` says that it answers If-None-Match with 304, `redirects` that it is a
+        302. `idempotent` says that it takes an `Idempotency-Key` (`app.web.idempotency`); every POST does unless it
+        says no: then what it does is no one transaction, or its answer must not be kept.
         """
 
         def register(view: Callable[P, R]) -> Callable[P, R]:
@@ -263,7 +263,7 @@ def _perform(declared: Operation, view: Callable[..., Any], arguments: dict[str,
         return result
     if current_app.testing:
         _assert_declared(declared, result)
-    if declared.empty is not None and result["total"] == 0:
+    if declared.empty is not None and not result["total" if "total" in result else "enough"]:
         return envelope(declared.empty, result)
     return envelope(declared.answer, result)
 
