@@ -12,7 +12,9 @@ from scrapy.downloadermiddlewares.robotstxt import RobotsTxtMiddleware
 from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Response
 from scrapy.robotstxt import RobotParser
+from scrapy.spidermiddlewares.httperror import HttpError
 from scrapy.utils.httpobj import urlparse_cached
+from twisted.python.failure import Failure
 
 from . import mtop, state
 from .clock import utcnow
@@ -27,6 +29,16 @@ logger = logging.getLogger(__name__)
 
 class Unanswered(Exception):  # noqa: N818 -- a state of affairs, as HttpError's siblings are
     """An answer could not be had, after all retries: the walk that needed it ends here."""
+
+
+def reason(failure: Failure) -> str | None:
+    """Why a request of the API brought no answer, for people; None where the crawl is ending and said why already."""
+    error = failure.value
+    if isinstance(error, HttpError):
+        return f"HTTP {error.response.status}"
+    if isinstance(error, IgnoreRequest):
+        return None
+    return str(error) if isinstance(error, Unanswered) else type(error).__name__
 
 
 class RobotsMiddleware(RobotsTxtMiddleware):

@@ -7,9 +7,7 @@ from typing import Any, Final
 
 import scrapy
 from scrapy import Request
-from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Response
-from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
 from .. import mtop
@@ -17,6 +15,7 @@ from ..clock import utcnow
 from ..downloading import answer_of, api_request
 from ..errors import ConfigurationError
 from ..items import Listing
+from ..middlewares import reason
 from ..outcomes import Outcome
 from ..parsing import Context, Reject, SchemaChanged, parse_detail
 from ..pictures import remember
@@ -70,11 +69,9 @@ class XianyuDetail(scrapy.Spider):
 
     def unanswered(self, failure: Failure) -> Iterator[Request]:
         """An item could not be had; the next one is asked for, unless the crawl is ending."""
-        error = failure.value
-        if isinstance(error, IgnoreRequest) and not isinstance(error, HttpError):  # the second is one of the first
+        if (why := reason(failure)) is None:
             return
         item_id = failure.request.cb_kwargs["item_id"]  # type: ignore[attr-defined]  # Scrapy put it there
-        why = f"HTTP {error.response.status}" if isinstance(error, HttpError) else str(error) or type(error).__name__
         mark_partial(self.crawler, f"item {item_id}: {why}")
         yield from self._next()
 

@@ -7,16 +7,14 @@ from typing import Any
 
 import scrapy
 from scrapy import Request
-from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Response
-from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
 from .. import mtop, pictures, state
 from ..clock import utcnow
 from ..downloading import answer_of, api_request
 from ..items import Listing
-from ..middlewares import Unanswered
+from ..middlewares import reason
 from ..outcomes import Outcome
 from ..parsing import Context, Page, Reject, SchemaChanged, parse_search
 from ..stopping import mark_partial, stop, stopped
@@ -130,11 +128,8 @@ class XianyuSearch(scrapy.Spider):
 
     def unanswered(self, failure: Failure) -> Iterator[Request]:
         """A page could not be had. Its walk stays unfinished; the next search goes on, unless the crawl is ending."""
-        error = failure.value
-        if isinstance(error, IgnoreRequest) and not isinstance(error, HttpError):  # the second is one of the first
+        if (why := reason(failure)) is None:
             return
         walk: Walk = failure.request.cb_kwargs["walk"]  # type: ignore[attr-defined]  # Scrapy put it there
-        status = f"HTTP {error.response.status}" if isinstance(error, HttpError) else ""
-        why = status or (str(error) if isinstance(error, Unanswered) else type(error).__name__)
         mark_partial(self.crawler, f"{walk.target.keyword}, page {walk.page}: {why}")
         yield from self._next_walk()
