@@ -76,6 +76,7 @@ _STATUS: Final = MappingProxyType(
     {"已下架": Flag.OFFLINE, "卖掉了": Flag.SOLD, "已售出": Flag.SOLD, "已卖出": Flag.SOLD}
 )
 _MOST: Final = 10**20
+_MOST_WANTING: Final = 2**31 - 1
 _IDENTIFIER: Final = re.compile(r"(?!0+$)[0-9]{1,20}", re.ASCII)
 _MOMENTS_MS: Final = range(1_000_000_000_000, 4_102_444_800_000)  # 2001-09-09 to 2100: others are no moments of sales
 _WANTED: Final = re.compile(r"(?<![0-9.,])([0-9]{1,9})(?:\.([0-9]{1,4}))?(万?)\+?\s?人想要", re.ASCII)
@@ -259,20 +260,21 @@ def _number_text(value: object) -> str | None:
 
 def _joined(parts: object) -> str | None:
     """The price that stands in parts; None if one of them is damaged: what is left would be another price."""
-    texts = [_number_text(_as_node(part).get("text")) for part in _rows(parts)]
-    whole = [text for text in texts if text is not None]
+    texts = [_as_node(part).get("text") for part in _rows(parts)]
+    whole = [text for text in texts if isinstance(text, str)]
     return "".join(whole) if len(whole) == len(texts) else None
 
 
 def _price(texts: Iterable[str | None]) -> tuple[int | None, PriceStatus, str]:
     """What the first text says that says anything: fen, status, the text itself."""
     seen = ""
-    for text in texts:
-        if text is None:
+    for found in texts:
+        if found is None:
             continue
+        text = found if found.isprintable() else _CONTROLS.sub("", found)
         fen, status = read_price(text)
         if status is not PriceStatus.MISSING:
-            return fen, status, _CONTROLS.sub("", text)
+            return fen, status, text
         seen = seen or text
     return None, PriceStatus.MISSING, seen
 
@@ -292,7 +294,7 @@ def _moment(value: object) -> str | None:
 
 
 def _count(value: object) -> int | None:
-    return value if type(value) is int and 0 <= value < _MOST else None
+    return value if type(value) is int and 0 <= value <= _MOST_WANTING else None
 
 
 def _wanted(rows: object) -> int | None:
@@ -303,7 +305,7 @@ def _wanted(rows: object) -> int | None:
             match = _WANTED.search(text) if isinstance(text, str) else None
             if match is not None:
                 whole, places, wan = match.groups()
-                return int(whole + (places or "").ljust(4, "0")) if wan else int(whole)
+                return _count(int(whole + (places or "").ljust(4, "0")) if wan else int(whole))
     return None
 
 

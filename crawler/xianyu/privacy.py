@@ -84,7 +84,7 @@ _PRODUCTS: Final = (
 )
 # An account's name as WeChat allows it: a letter, then 5 to 19 letters, digits, `_` and `-`.
 _ACCOUNT: Final = rf"[A-Za-zＡ-Ｚａ-ｚ][{_LATIN}_-]{{5,19}}(?![{_LATIN}])"
-_TOLD_ACCOUNT: Final = rf"(?<=[:：号是为_])\s?{_ACCOUNT}|(?<=id_)[A-Za-z0-9]{{4,}}"
+_TOLD_ACCOUNT: Final = rf"(?:(?<=[:：号是为_])|(?<=[:：号是为_]\s)){_ACCOUNT}|(?<=id_)[A-Za-z0-9]{{4,}}"
 _LIKELY_ACCOUNT: Final = rf"(?<![{_LATIN}])(?!{_PRODUCTS})(?=[A-Za-zＡ-Ｚａ-ｚ-]*[0-9０-９_]){_ACCOUNT}"
 _PLAIN_DIGIT: Final = _digits(0, 9, chinese=False)
 _NUMBER: Final = rf"{_PLAIN_DIGIT}(?:[ -]?{_PLAIN_DIGIT}){{4,10}}(?![{_LATIN}])(?!\s?(?:元|块|万|公里|千米|币|年|毫安))"

@@ -11,6 +11,7 @@ import scrapy
 from scrapy.http import Response
 from w3lib.url import file_uri_to_path
 
+from ..clock import utcnow
 from ..errors import ConfigurationError
 from ..har import Saved, saved_answers
 from ..items import Listing
@@ -94,7 +95,8 @@ class XianyuFile(scrapy.Spider):
         if saved.answer is None:
             return None
         context = Context(
-            fetched_at=saved.fetched_at or written_at,
+            # A browser's clock may be fast; what was seen in the future would never be outdated.
+            fetched_at=min(saved.fetched_at or written_at, utcnow()),
             keyword=saved.keyword,
             category=self._category,
             run_id=self.settings.get("XIANYU_RUN_ID", ""),

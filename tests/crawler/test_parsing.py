@@ -1,0 +1,609 @@
+"""From answers to listings: every field, every odd form of it, and damage at every place."""
+
+import contextlib
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from xianyu.items import Flag, Listing, PriceStatus
+from xianyu.parsing import Context, Page, Reason, Reject, SchemaChanged, parse_detail, parse_search
+from xianyu.prices import read_price
+
+from tests.live import PROJECT
+
+SAMPLES: Final = PROJECT / "crawler" / "samples"
+CONTEXT: Final = Context(
+    fetched_at=datetime(2026, 11, 22, 21, 40, 42, 999_999, tzinfo=UTC), keyword="相机", category="数码", run_id="r-1"
+)
+GONE: Final = {"ret": ["FAIL_BIZ_ITEM_DEL_NOT_FOUND::您要看的宝贝不存在或已被删除啦!"], "data": {}}
+
+
+def sample(name: str) -> Any:
+    return json.loads((SAMPLES / name).read_bytes())
+
+
+def main_of(answer: Any, number: int = 0) -> Any:
+    """`data.item.main` of a row."""
+    return answer["data"]["resultList"][number]["data"]["item"]["main"]
+
+
+def one(**content: Any) -> Listing:
+    """The listing of a row whose `exContent` is the first sample's with these changes; None takes a key away."""
+    answer = sample("search.json")
+    answer["data"]["resultList"] = answer["data"]["resultList"][:1]
+    node = main_of(answer)["exContent"]
+    node.update(content)
+    for key in [key for key, value in content.items() if value is None]:
+        del node[key]
+    (listing,) = parse_search(answer, context=CONTEXT).listings
+    return listing
+
+
+def test_the_sample_of_a_search() -> None:
+    page = parse_search(sample("search.json"), context=CONTEXT)
+
+    assert page.item_ids == tuple(f"900000000000{number}" for number in range(1, 9))
+    assert page.has_next
+    assert page.rejects == [
+        Reject("9000000000009", Reason.NO_TITLE, "data.resultList[8]"),
+        Reject(None, Reason.NO_ITEM, "data.resultList[9]"),
+    ]
+    assert asdict(page.listings[0]) == {
+        "source": "xianyu",
+        "item_id": "9000000000001",
+        "url": "https://www.goofish.com/item?id=9000000000001",
+        "title": "佳能 5D4 单机身 成色如图",
+        "description": "佳能 5D4 单机身 成色如图\n快门 3 万次，功能正常。\n可同城面交。",
+        "price_fen": 564_250,
+        "price_raw": "¥5642.50",
+        "price_status": "ok",
+        "orig_price_fen": 699_900,
+        "area": "上海",
+        "category_id": "1512",
+        "want_count": 12,
+        "published_at": "2026-09-21T10:13:52Z",
+        "fetched_at": "2026-11-22T21:40:42Z",
+        "keyword": "相机",
+        "category": "数码",
+        "flags": [],
+        "pictures": [],
+        "run_id": "r-1",
+    }
+    assert [(each.price_fen, each.price_raw, each.price_status) for each in page.listings[1:]] == [
+        (299_900, "当前价¥2,999", PriceStatus.OK),
+        (1_200_000, "¥1.2万", PriceStatus.OK),
+        (None, "面议", PriceStatus.NEGOTIABLE),
+        (None, "", PriceStatus.MISSING),
+        (430_000, "¥4300", PriceStatus.OK),
+        (None, "0", PriceStatus.ZERO),
+        (268_000, "2680.00", PriceStatus.OK),
+    ]
+    assert [each.want_count for each in page.listings] == [12, 12_000, None, None, None, None, None, None]
+    assert [each.flags for each in page.listings] == [
+        *([], [Flag.AUCTION], [], [], [], [], [Flag.ADVERTISEMENT], []),
+    ]
+    assert page.listings[5].title == "理光 GR3 📷 送两块电池 电话 [已隐去]"
+    assert page.listings[5].description == "成色 95 新。\n微信：[已隐去]，非诚勿扰"
+    assert (page.listings[4].description, page.listings[6].area) == (None, None)
+    assert page.listings[7].category_id == "126862528"
+    assert page.picture_urls["9000000000008"] == [
+        "http://img.alicdn.com/sample/O1CN01sample_!!2200000000000-0-xy_item_8.jpg"
+    ]
+
+
+def test_the_sample_of_a_detail() -> None:
+    page = parse_detail(sample("detail.json"), context=Context(fetched_at=CONTEXT.fetched_at, run_id="r-2"))
+
+    assert (page.rejects, page.has_next, page.item_ids) == ([], False, ("9000000000001",))
+    (listing,) = page.listings
+    assert asdict(listing) == {
+        "source": "xianyu",
+        "item_id": "9000000000001",
+        "url": "https://www.goofish.com/item?id=9000000000001",
+        "title": "佳能 5D4 单机身 成色如图",
+        "description": "快门 3 万次，功能正常。\n可同城面交。",
+        "price_fen": 564_250,
+        "price_raw": "5642.50",
+        "price_status": "ok",
+        "orig_price_fen": 699_900,
+        "area": "上海",
+        "category_id": "1512",
+        "want_count": 12,
+        "published_at": "2026-09-21T10:13:52Z",
+        "fetched_at": "2026-11-22T21:40:42Z",
+        "keyword": None,
+        "category": None,
+        "flags": [],
+        "pictures": [],
+        "run_id": "r-2",
+    }
+    assert page.picture_urls == {
+        "9000000000001": ["//img.alicdn.com/sample/O1CN01sample_!!2200000000000-0-xy_item_1.jpg"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("title", "read"),
+    [
+        ("佳能\r\n 5D4", "佳能 5D4"),
+        ("佳能 \n\n\n5D4\u2028机身", "佳能 5D4 机身"),
+        ("佳\x00能\x07 5D4\x1b\x7f\x9f", "佳能 5D4"),
+        ("佳能\x00\n5D4", "佳能 5D4"),
+        ("  佳能\t5D4　", "佳能 5D4"),
+        ("佳能　5D4  机身", "佳能　5D4  机身"),
+        ("📷🇨🇳👨‍👩‍👧 𠮷祥 é e\u0301", "📷🇨🇳👨‍👩‍👧 𠮷祥 é e\u0301"),
+        ("佳能\ud83d 5D4", "佳能 5D4"),
+        ('<b>佳能</b> &amp; "好" \\ \'', '<b>佳能</b> &amp; "好" \\ \''),
+        ("长" * 1500, "长" * 1500),
+    ],
+)
+def test_titles_are_one_line_and_otherwise_as_written(title: str, read: str) -> None:
+    assert one(title=title).title == read
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("快门\r\n3 万\n\n次\r完", "快门\n3 万\n\n次\n完"),
+        ("\n 快门\x003\t万 \n", "快门3 万"),
+        ("佳能 5D4 单机身 成色如图", None),
+        ("佳能 5D4\n单机身", None),
+        ("", None),
+        (" \n", None),
+        (5, None),
+    ],
+)
+def test_descriptions_keep_their_lines_and_do_not_repeat_the_title(text: Any, read: str | None) -> None:
+    assert one(detailParams={"title": text}).description == read
+
+
+def texts(*said: str | None) -> list[dict[str, str | None]]:
+    return [{"text": text} for text in said]
+
+
+@pytest.mark.parametrize(
+    ("shown", "sold", "argument", "expected"),
+    [
+        (texts("¥", "1", ".50"), "2", "3", (150, PriceStatus.OK, "¥1.50")),
+        (None, "2.00", "3", (200, PriceStatus.OK, "2.00")),
+        (None, None, "3", (300, PriceStatus.OK, "3")),
+        (None, None, None, (None, PriceStatus.MISSING, "")),
+        ([], "2", "3", (200, PriceStatus.OK, "2")),
+        (texts("¥"), None, None, (None, PriceStatus.MISSING, "¥")),
+        (texts("¥"), "2", None, (200, PriceStatus.OK, "2")),
+        (texts("面议"), "2", "3", (None, PriceStatus.NEGOTIABLE, "面议")),
+        (texts("¥", "50", "/天"), "50", "50", (None, PriceStatus.UNREADABLE, "¥50/天")),
+        (texts("¥", "0"), "2", "3", (None, PriceStatus.ZERO, "¥0")),
+        (None, "0", None, (None, PriceStatus.ZERO, "0")),
+        # A part that is damaged makes another price of the rest.
+        (texts("¥", "1", None), "1.50", None, (150, PriceStatus.OK, "1.50")),
+        ([{"text": "¥"}, {"text": "1"}, None], "1.50", None, (150, PriceStatus.OK, "1.50")),
+        ([{"text": "¥"}, {}], None, None, (None, PriceStatus.MISSING, "")),
+        # Numbers instead of texts.
+        (None, 2, None, (200, PriceStatus.OK, "2")),
+        (None, 2.5, None, (250, PriceStatus.OK, "2.5")),
+        (None, 0.1, None, (10, PriceStatus.OK, "0.1")),
+        (None, 1e300, "3", (300, PriceStatus.OK, "3")),
+        (None, float("nan"), "3", (300, PriceStatus.OK, "3")),
+        (None, 10**4000, "3", (300, PriceStatus.OK, "3")),
+        (None, True, "3", (300, PriceStatus.OK, "3")),
+    ],
+)
+def test_the_first_place_that_says_a_price_counts(
+    shown: Any, sold: Any, argument: Any, expected: tuple[int | None, PriceStatus, str]
+) -> None:
+    answer = sample("search.json")
+    main = main_of(answer)
+    main["exContent"]["price"], main["clickParam"]["args"]["price"] = shown, argument
+    main["exContent"]["detailParams"]["soldPrice"] = sold
+
+    listing = parse_search(answer, context=CONTEXT).listings[0]
+
+    assert (listing.price_fen, listing.price_status, listing.price_raw) == expected
+
+
+@pytest.mark.parametrize(
+    ("tag", "wanted"),
+    [
+        ("12人想要", 12),
+        ("3天内 999+人想要", 999),
+        ("1.2万人想要", 12_000),
+        ("1.2345万人想要", 12_345),
+        ("12万 人想要", 120_000),
+        ("99999999999999人想要", None),
+        ("999999999万人想要", None),
+        ("1,234人想要", None),
+        ("人想要", None),
+        ("12人小刀", None),
+    ],
+)
+def test_who_wants_it_stands_in_any_row_of_tags(tag: str, wanted: int | None) -> None:
+    rows = {
+        "r1": None,
+        "r2": {"tagList": [None, {"data": {"content": "包邮"}}]},
+        "r7": {"tagList": [{"data": {"content": tag}}]},
+    }
+
+    assert one(fishTags=rows).want_count == wanted
+
+
+@pytest.mark.parametrize(
+    ("moment", "read"),
+    [
+        ("1789989232999", "2026-09-21T11:13:52Z"),
+        (1789989232000, "2026-09-21T11:13:52Z"),
+        ("0", None),
+        ("178998923200", None),
+        ("１７８９９８９２３２０００", None),
+        (10**30, None),
+        (-1, None),
+        (1789989232000.0, None),
+        (None, None),
+    ],
+)
+def test_moments_are_milliseconds(moment: Any, read: str | None) -> None:
+    answer = sample("search.json")
+    main_of(answer)["clickParam"]["args"]["publishTime"] = moment
+
+    assert parse_search(answer, context=CONTEXT).listings[0].published_at == read
+
+
+@pytest.mark.parametrize(
+    ("shown", "item_id", "other", "read"),
+    [
+        ("12", "13", "14", "12"),
+        (12, None, None, "12"),
+        (None, "13", "14", "13"),
+        (None, None, "14", "14"),
+        ("0", "000", "14", "14"),
+        ("x12", "１３", "14", "14"),
+        (True, -13, 14, "14"),
+        (10**4000, "1" * 21, "14", "14"),
+    ],
+)
+def test_the_first_place_that_holds_a_number_names_the_item(shown: Any, item_id: Any, other: Any, read: str) -> None:
+    answer = sample("search.json")
+    main = main_of(answer)
+    main["exContent"]["itemId"] = shown
+    main["clickParam"]["args"].update(item_id=item_id, id=other)
+
+    listing = parse_search(answer, context=CONTEXT).listings[0]
+
+    assert (listing.item_id, listing.url) == (read, f"https://www.goofish.com/item?id={read}")
+
+
+def test_a_row_without_an_id_is_rejected() -> None:
+    answer = sample("search.json")
+    main = main_of(answer)
+    del main["exContent"]["itemId"], main["clickParam"]
+
+    page = parse_search(answer, context=CONTEXT)
+
+    assert page.rejects[0] == Reject(None, Reason.NO_ID, "data.resultList[0]")
+    assert len(page.listings) == 7
+
+
+@pytest.mark.parametrize(
+    ("status", "flags"),
+    [("在线", []), ("已下架", [Flag.OFFLINE]), ("卖掉了", [Flag.SOLD]), ("审核中", []), (None, []), (0, [])],
+)
+def test_the_state_of_an_item_is_a_flag(status: Any, flags: list[Flag]) -> None:
+    answer = sample("detail.json")
+    answer["data"]["itemDO"]["itemStatusStr"] = status
+
+    assert parse_detail(answer, context=CONTEXT).listings[0].flags == flags
+
+
+def test_nothing_stands_for_none_in_a_detail() -> None:
+    answer = sample("detail.json")
+    answer["data"]["itemDO"].update(
+        originalPrice="0", soldPrice="0", categoryId=0, itemCatDTO={"tbCatId": 0}, wantCnt=0
+    )
+    answer["data"]["sellerDO"].update(publishCity=None, city="苏州")
+
+    (listing,) = parse_detail(answer, context=CONTEXT).listings
+
+    assert (listing.orig_price_fen, listing.price_fen, listing.price_status) == (None, None, PriceStatus.ZERO)
+    assert (listing.category_id, listing.want_count, listing.area) == (None, 0, "苏州")
+
+
+def test_an_item_that_is_gone_is_a_reject() -> None:
+    page = parse_detail(GONE, context=Context(fetched_at=CONTEXT.fetched_at, run_id="r", item_id="77"))
+
+    assert (page.listings, page.rejects) == ([], [Reject("77", Reason.GONE, "ret")])
+
+
+@pytest.mark.parametrize(
+    ("info", "rows", "more"),
+    [
+        ({"hasNextPage": True}, 1, True),
+        ({"hasNextPage": False}, 30, False),
+        ({}, 30, True),
+        ({}, 29, False),
+        (None, 30, True),
+        ({"hasNextPage": "true"}, 29, False),
+        ({"hasNextPage": None}, 30, True),
+    ],
+)
+def test_where_the_answer_does_not_say_it_a_full_page_has_a_next_one(info: Any, rows: int, more: bool) -> None:
+    answer = sample("search.json")
+    answer["data"].update(resultInfo=info, resultList=answer["data"]["resultList"][:1] * rows)
+
+    assert parse_search(answer, context=CONTEXT).has_next is more
+
+
+def test_nothing_found_is_an_answer() -> None:
+    answer = {
+        "data": {"resultList": [], "resultInfo": {"hasNextPage": False, "searchResControlFields": {"hasItems": False}}}
+    }
+
+    assert parse_search(answer, context=CONTEXT) == Page(
+        listings=[], rejects=[], item_ids=(), has_next=False, picture_urls={}
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (None, "there is no data.resultList"),
+        ([], "there is no data.resultList"),
+        ({}, "there is no data.resultList"),
+        ({"data": {"resultList": {}}}, "there is no data.resultList"),
+        ({"data": {"resultList": []}}, "data.resultList is empty, but hasItems is not false"),
+        (
+            {"data": {"resultList": [], "resultInfo": {"searchResControlFields": {"hasItems": True}}}},
+            "data.resultList is empty, but hasItems is not false",
+        ),
+        (
+            {"data": {"resultList": [], "resultInfo": {"searchResControlFields": {"hasItems": 0}}}},
+            "data.resultList is empty, but hasItems is not false",
+        ),
+        ({"data": {"resultList": [None, {}]}}, "not one of 2 rows can be read; the first: no item"),
+    ],
+)
+def test_a_page_of_another_schema(answer: Any, reason: str) -> None:
+    with pytest.raises(SchemaChanged) as raised:
+        parse_search(answer, context=CONTEXT)
+
+    assert str(raised.value) == reason
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (None, "data.itemDO: no item"),
+        ({"ret": "SUCCESS", "data": {"itemDO": []}}, "data.itemDO: no item"),
+        ({"data": {"itemDO": {"title": "佳能"}}}, "data.itemDO: no id"),
+        ({"data": {"itemDO": {"itemId": 5, "title": "\x00 "}}}, "data.itemDO: no title"),
+    ],
+)
+def test_a_detail_of_another_schema(answer: Any, reason: str) -> None:
+    with pytest.raises(SchemaChanged) as raised:
+        parse_detail(answer, context=CONTEXT)
+
+    assert str(raised.value) == reason
+
+
+# Damage
+
+Place = tuple[str | int, ...]
+DELETED: Final = object()
+WRONG: Final[tuple[Any, ...]] = (DELETED, None, True, 0, -7, 3.5, "", "x", [], [None], {}, {"x": []})
+
+
+def places(value: Any, place: Place = ()) -> Iterator[Place]:
+    """Every path in a JSON value, its own included."""
+    yield place
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places(inner, (*place, key))
+
+
+def damaged(value: Any, place: Place, wrong: Any) -> Any:
+    """The JSON value with another one at a place, or nothing there; what is not on the way is shared."""
+    if not place:
+        return None if wrong is DELETED else wrong
+    key, *rest = place
+    copied = value.copy()
+    if wrong is DELETED and not rest:
+        del copied[key]
+    else:
+        copied[key] = damaged(value[key], tuple(rest), wrong)
+    return copied
+
+
+# Below these places of a row (`…main`) stands what a field is read from; nothing else may change it.
+SEARCH_SOURCES: Final[dict[str, tuple[Place, ...]]] = {
+    "title": (("exContent", "title"),),
+    "description": (("exContent", "detailParams", "title"), ("exContent", "title")),
+    "price": (("exContent", "price"), ("exContent", "detailParams", "soldPrice"), ("clickParam", "args", "price")),
+    "orig_price_fen": (("exContent", "oriPrice"),),
+    "area": (("exContent", "area"),),
+    "category_id": (("clickParam", "args", "tbCatId"), ("clickParam", "args", "catId")),
+    "want_count": (("exContent", "fishTags"),),
+    "published_at": (("clickParam", "args", "publishTime"),),
+    "flags": (("exContent", "isAuction"), ("exContent", "isAliMaMaAD")),
+    "item_id": (("exContent", "itemId"), ("clickParam", "args", "item_id"), ("clickParam", "args", "id")),
+}
+DETAIL_SOURCES: Final[dict[str, tuple[Place, ...]]] = {
+    "title": (("itemDO", "title"),),
+    "description": (("itemDO", "desc"), ("itemDO", "title")),
+    "price": (("itemDO", "soldPrice"),),
+    "orig_price_fen": (("itemDO", "originalPrice"),),
+    "area": (("sellerDO", "publishCity"), ("sellerDO", "city")),
+    "category_id": (("itemDO", "categoryId"), ("itemDO", "itemCatDTO")),
+    "want_count": (("itemDO", "wantCnt"),),
+    "published_at": (("itemDO", "gmtCreate"),),
+    "flags": (("itemDO", "itemStatusStr"),),
+    "item_id": (("itemDO", "itemId"),),
+}
+FIELDS: Final = {"price": ("price_fen", "price_raw", "price_status"), "item_id": ("item_id", "url")}
+EMPTY: Final = {"price_status": PriceStatus.MISSING, "flags": []}
+# What of `WRONG` is a good value where it is written, and what is left of a price without one of its parts.
+GOOD_TOO: Final[dict[str, tuple[Any, ...]]] = {
+    "title": ("x",),
+    "description": ("x", "徕卡 Q2 求带走"),
+    "price_fen": (350, 564_200),
+    "price_status": (PriceStatus.OK, PriceStatus.ZERO, PriceStatus.UNREADABLE),
+    "orig_price_fen": (350,),
+    "area": ("x",),
+    "flags": ([Flag.ADVERTISEMENT], [Flag.AUCTION], [Flag.ADVERTISEMENT, Flag.AUCTION]),
+    "want_count": (0,),
+}
+
+
+def changed(found: Listing, whole: Listing, place: Place, sources: dict[str, tuple[Place, ...]]) -> set[str]:
+    """The fields that damage at a place changed: only such as are read there, and to nothing that is not so."""
+    before, after = asdict(whole), asdict(found)
+    names = {name for name in before if before[name] != after[name]} - {"price_raw"}
+    for name in names:
+        read_there = any(
+            path[: len(place)] == place[: len(path)]
+            for group, paths in sources.items()
+            if name in FIELDS.get(group, (group,))
+            for path in paths
+        )
+        assert read_there, (place, name)
+        assert after[name] == EMPTY.get(name) or after[name] in GOOD_TOO.get(name, ()), (place, name, after[name])
+    assert read_price(found.price_raw) == (found.price_fen, found.price_status)
+    return names
+
+
+def test_no_damage_of_a_search_makes_a_wrong_listing() -> None:
+    answer = sample("search.json")
+    whole = {listing.item_id: listing for listing in parse_search(answer, context=CONTEXT).listings}
+    ends = {"changed": 0, "rejected": 0, "raised": 0}
+    for place, wrong in itertools.product(list(places(answer)), WRONG):
+        try:
+            page = parse_search(damaged(answer, place, wrong), context=CONTEXT)
+        except SchemaChanged:
+            assert place in ((), ("data",), ("data", "resultList"))
+            ends["raised"] += 1
+            continue
+        row_is_gone = wrong is DELETED and place[:2] == ("data", "resultList") and len(place) == 3
+        assert len(page.listings) + len(page.rejects) == 10 - row_is_gone
+        for listing in page.listings:
+            if names := changed(listing, whole[listing.item_id], place[6:], SEARCH_SOURCES):
+                assert place[:6] == ("data", "resultList", int(listing.item_id) % 100 - 1, "data", "item", "main"), (
+                    names
+                )
+                ends["changed"] += 1
+        ends["rejected"] += len(page.rejects) > 2
+    assert min(ends.values()) > 10, ends
+
+
+def test_no_damage_of_a_detail_makes_a_wrong_listing() -> None:
+    answer = sample("detail.json")
+    (whole,) = parse_detail(answer, context=CONTEXT).listings
+    ends = {"changed": 0, "raised": 0}
+    for place, wrong in itertools.product(list(places(answer)), WRONG):
+        try:
+            (listing,) = parse_detail(damaged(answer, place, wrong), context=CONTEXT).listings
+        except SchemaChanged:
+            assert place in (
+                (),
+                ("data",),
+                ("data", "itemDO"),
+                ("data", "itemDO", "itemId"),
+                ("data", "itemDO", "title"),
+            )
+            ends["raised"] += 1
+            continue
+        ends["changed"] += bool(changed(listing, whole, place[1:], DETAIL_SOURCES))
+    assert min(ends.values()) > 10, ends
+
+
+JSON: Final = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from([10**400, "\ud800", "12"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=8,
+)
+SEARCH_PLACES: Final = list(places(sample("search.json")))
+DETAIL_PLACES: Final = list(places(sample("detail.json")))
+
+
+@given(st.lists(st.tuples(st.sampled_from(SEARCH_PLACES), JSON), min_size=1, max_size=5))
+def test_any_json_anywhere_in_a_search_is_a_listing_or_a_reject(damages: list[tuple[Place, Any]]) -> None:
+    answer = sample("search.json")
+    for place, value in damages:
+        with contextlib.suppress(LookupError, TypeError, AttributeError):  # what damage before has made unreachable
+            answer = damaged(answer, place, value)
+    assert_is_total(lambda: parse_search(answer, context=CONTEXT))
+
+
+@given(st.lists(st.tuples(st.sampled_from(DETAIL_PLACES), JSON), min_size=1, max_size=5))
+def test_any_json_anywhere_in_a_detail_is_a_listing_or_a_reject(damages: list[tuple[Place, Any]]) -> None:
+    answer = sample("detail.json")
+    for place, value in damages:
+        with contextlib.suppress(LookupError, TypeError, AttributeError):  # as above
+            answer = damaged(answer, place, value)
+    assert_is_total(lambda: parse_detail(answer, context=CONTEXT))
+
+
+@given(JSON)
+def test_any_json_at_all(answer: Any) -> None:
+    assert_is_total(lambda: parse_search(answer, context=CONTEXT))
+    assert_is_total(lambda: parse_detail(answer, context=CONTEXT))
+
+
+def assert_is_total(parse: Callable[[], Page]) -> None:
+    """Either the page is of another schema, or what it gives can be written down as JSON."""
+    try:
+        page = parse()
+    except SchemaChanged:
+        return
+    for listing in page.listings:
+        back = orjson.loads(orjson.dumps(listing))
+        assert back == asdict(listing)
+        assert re.fullmatch(r"[0-9]{1,20}", listing.item_id)
+        assert listing.title == listing.title.strip() != ""
+        assert not re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", listing.title)
+        assert read_price(listing.price_raw) == (listing.price_fen, listing.price_status)
+    assert all(reject.reason in set(Reason) for reject in page.rejects)
+
+
+# Personal data
+
+NICK: Final = st.text(st.characters(min_codepoint=0xE000, max_codepoint=0xE0FF), min_size=6, max_size=12)
+NUMBER: Final = st.integers(10**17, 10**18)
+SELLER_KEYS: Final = frozenset(
+    {"userNickName", "userNick", "nick", "userAvatarUrl", "portraitUrl", "seller_id", "sellerId", "picUrl", "url"}
+)
+
+
+def with_seller(value: Any, nick: str, number: int) -> Any:
+    """The answer with this seller wherever it says who it is."""
+    if isinstance(value, list):
+        return [with_seller(each, nick, number) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: (number if isinstance(inner, int) else f"http://img.example/{nick}-{number}")
+        if key in SELLER_KEYS
+        else with_seller(inner, nick, number)
+        for key, inner in value.items()
+    }
+
+
+@given(nick=NICK, number=NUMBER, mobile=st.from_regex(r"1[3-9][0-9]{9}", fullmatch=True))
+def test_nothing_tells_who_the_seller_is(nick: str, number: int, mobile: str) -> None:
+    search, detail = (with_seller(sample(name), nick, number) for name in ("search.json", "detail.json"))
+    content = main_of(search)["exContent"]
+    content["title"] += mobile
+    content["detailParams"]["title"] += f"\n微信:fish_{mobile}"
+    detail["data"]["itemDO"]["desc"] += f"QQ{mobile}"
+
+    pages = [parse_search(search, context=CONTEXT), parse_detail(detail, context=CONTEXT)]
+
+    written = orjson.dumps([[page.listings, page.rejects, page.item_ids] for page in pages]).decode()
+    assert not any(secret in written for secret in (nick, str(number), mobile))
+    assert json.dumps([search, detail]).count(str(number)) > 20
+    assert written.count("已隐去") == 3 + 2  # and those of the samples themselves
