@@ -30,7 +30,7 @@ from .items import SOURCE, Listing
 from .outcomes import Outcome
 from .parsing import Reject
 from .state import Entry, State
-from .stopping import mark_fault, stop
+from .stopping import ending, mark_fault, stop
 
 logger = logging.getLogger(__name__)
 
@@ -323,9 +323,10 @@ class ListingExporter(BaseItemExporter):
         return cls(file, crawler=crawler, **kwargs)
 
     def export_item(self, item: Listing) -> None:
-        """One line."""
-        with _ending_with_fault(self._crawler):
-            self._file.add(item)
+        """One line; none after one that could not be written, as that may have left half of it."""
+        if ending(self._crawler).outcome is not Outcome.FAULT:
+            with _ending_with_fault(self._crawler):
+                self._file.add(item)
 
 
 def _of_run(crawler: Crawler) -> Batches:
@@ -340,6 +341,7 @@ def _ending_with_fault(crawler: Crawler) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        mark_fault(crawler, f"the batch cannot be written: {error}")
-        stop(crawler, Outcome.FAULT, f"the batch cannot be written: {error}")
+        detail = f"the batch cannot be written: {error}"
+        mark_fault(crawler, detail)
+        stop(crawler, Outcome.FAULT, detail)
         raise

@@ -54,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(Outcome.CONFIGURATION, str(error))
     except AlreadyRunningError as error:
         return _refuse(Outcome.ALREADY_RUNNING, str(error))
+    except OSError as error:  # no room or no right to write, and so no manifest that could say it
+        return _refuse(Outcome.FAULT, str(error))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -359,7 +361,8 @@ def conclude(found: Ending, *, finish_reason: str | None, pages: int) -> tuple[O
     return Outcome.FINISHED, ""
 
 
-def _counted(details: Sequence[str]) -> str:
+def _counted(said: Sequence[str]) -> str:
+    details = list(dict.fromkeys(said))
     return details[0] if len(details) == 1 else f"{details[0]} (and {len(details) - 1} more; see the log)"
 
 
@@ -381,11 +384,10 @@ def _refuse(outcome: Outcome, detail: str) -> int:
 
 
 def _make_folder(path: Path) -> None:
-    """Make the data folder with `logs/` and `runs/` in it; only its owner may look inside."""
+    """Make the data folder with `logs/` and `runs/` in it."""
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in ("logs", "runs"):
-            (path / name).mkdir(exist_ok=True)
+            (path / name).mkdir(parents=True, exist_ok=True)
         writable = os.access(path, os.W_OK)
     except OSError as error:
         raise ConfigurationError(f"the data folder {path} cannot be made: {error.strerror}") from error

@@ -1,5 +1,6 @@
 """Which listings go on to the feed: each once a run, and only if it is new, changed, or long not written."""
 
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from .batches import Batches, fingerprint
 from .items import Listing
 from .parsing import Reject
 from .state import Known, State
+from .stopping import stopped
 
 
 class Sieve(BaseSpiderMiddleware):
@@ -36,6 +38,17 @@ class Sieve(BaseSpiderMiddleware):
         if memory is None or run is None:
             raise NotConfigured("not under the runner")
         return cls(crawler, memory, run)
+
+    async def process_start(self, start: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """What `start()` yields, until the crawl is told to stop: a long file is not read to its end then."""
+        async for found in super().process_start(self._until_stopped(start)):
+            yield found
+
+    async def _until_stopped(self, start: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        async for found in start:
+            if stopped(self.crawler):
+                return
+            yield found
 
     def get_processed_item(self, item: Any, response: Response | None) -> Any:  # noqa: ARG002 -- Scrapy's
         """The listing, if it goes on; rejects are written down here."""

@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 LONGEST_ASKED: Final = timedelta(days=30)
 """A Retry-After beyond this is taken for this."""
+ITEM_SECONDS: Final = 0.01
+"""How often it is looked whether all items are through."""
 
 
 @dataclass(slots=True)
@@ -82,6 +84,9 @@ def stop(crawler: Crawler, outcome: Outcome, detail: str, *, retry_after: float 
 
 
 async def _close(crawler: Crawler, outcome: Outcome) -> None:
+    # Scrapy 2.19 waits for ever if it closes while an item of `start()` is under way: only responses wake it again.
+    while (slot := crawler.engine.scraper.slot) is not None and slot.itemproc_size:
+        await asyncio.sleep(ITEM_SECONDS)
     if crawler.engine.spider is not None:  # else it closed by itself in between
         await crawler.engine.close_spider_async(reason=outcome)
 

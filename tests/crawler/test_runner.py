@@ -1,0 +1,495 @@
+"""The command line: what ends a run before it began, whole runs over saved answers, and runs that do not close."""
+
+import fcntl
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scrapy.utils.test import get_crawler
+from xianyu import state
+from xianyu.clock import utcnow, written
+from xianyu.lock import AlreadyRunningError, only_one
+from xianyu.outcomes import COOLING_OUTCOMES, EXIT_CODES, Outcome
+from xianyu.runner import conclude, main
+from xianyu.state import State
+from xianyu.stopping import Ending, ending, mark_fault, mark_partial, stop, stopped
+
+from tests.live import PROJECT
+from tests.money.sandbox_server import eventually
+
+SAMPLE = PROJECT / "crawler" / "samples" / "search.json"
+LIVE = {"XIANYU_LIVE": "yes", "XIANYU_CONTACT": "https://example.org/crawler", "XIANYU_DELAY": "0"}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("XIANYU_")]:
+        monkeypatch.delenv(name)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a command line left on the terminal."""
+
+    code: int
+    printed: str
+    complaints: str
+
+    @property
+    def summary(self) -> dict[str, str]:
+        """The one line."""
+        (line,) = self.printed.splitlines()
+        pairs = re.findall(r'(\w+)=("(?:[^"\\]|\\.)*"|[^ ]*)', line)
+        return {key: json.loads(value) if value.startswith('"') else value for key, value in pairs}
+
+
+def started(data: Path, *words: object, **more: Any) -> "subprocess.Popen[str]":
+    """The command line as a process, as cron starts it."""
+    environ: Mapping[str, str] = more.pop("environ", {})
+    return subprocess.Popen(
+        [sys.executable, "-m", "crawler", *map(str, words), "--data", str(data)],
+        cwd=PROJECT,
+        env={"PATH": os.defpath, **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **more,
+    )
+
+
+def ended(process: "subprocess.Popen[str]") -> Ended:
+    printed, complaints = process.communicate(timeout=60)
+    return Ended(process.returncode, printed, complaints)
+
+
+def run(data: Path, *words: object, **more: Any) -> Ended:
+    return ended(started(data, *words, **more))
+
+
+def manifest_of(found: Ended) -> dict[str, Any]:
+    manifest: dict[str, Any] = json.loads(Path(found.summary["manifest"]).read_bytes())
+    return manifest
+
+
+# How it ends
+
+
+def test_every_outcome_has_an_exit_code_but_those_nobody_sees() -> None:
+    assert set(Outcome) - set(EXIT_CODES) == {Outcome.RUNNING, Outcome.KILLED}
+
+
+@pytest.mark.parametrize(
+    ("found", "reason", "pages", "expected"),
+    [
+        (Ending(), "finished", 3, (Outcome.FINISHED, "")),
+        (Ending(), "finished", 0, (Outcome.FAULT, "not one page was read, and nothing says why")),
+        (Ending(), "shutdown", 3, (Outcome.FAULT, "Scrapy ended the crawl: shutdown")),
+        (Ending(), "start_error", 0, (Outcome.FAULT, "Scrapy ended the crawl: start_error")),
+        (Ending(), None, 0, (Outcome.FAULT, "Scrapy ended the crawl: None")),
+        (Ending(partial=["相机, page 2"]), "finished", 3, (Outcome.PARTIAL, "相机, page 2")),
+        (
+            Ending(partial=["one", "two", "three"]),
+            "finished",
+            0,
+            (Outcome.PARTIAL, "one (and 2 more; see the log)"),
+        ),
+        (Ending(Outcome.BUDGET, "500"), "budget", 9, (Outcome.BUDGET, "500")),
+        (Ending(Outcome.BUDGET, "500", partial=["one"]), "budget", 9, (Outcome.BUDGET, "500")),
+        (Ending(Outcome.STOPPED, "SIGTERM"), "stopped", 0, (Outcome.STOPPED, "SIGTERM")),
+        (Ending(Outcome.BLOCKED, "RGV587"), "blocked", 1, (Outcome.BLOCKED, "RGV587")),
+        (Ending(faults=["KeyError"]), "finished", 3, (Outcome.FAULT, "KeyError")),
+        (Ending(faults=["KeyError"], partial=["one"]), "finished", 3, (Outcome.FAULT, "KeyError")),
+        (Ending(Outcome.BUDGET, "500", faults=["KeyError"]), "budget", 3, (Outcome.FAULT, "KeyError")),
+        (Ending(Outcome.TIMEOUT, "", faults=["KeyError"]), "timeout", 3, (Outcome.FAULT, "KeyError")),
+        (Ending(Outcome.BLOCKED, "RGV587", faults=["KeyError"]), "blocked", 3, (Outcome.BLOCKED, "RGV587")),
+        (Ending(Outcome.CONFIGURATION, "no file", faults=["KeyError"]), "x", 0, (Outcome.CONFIGURATION, "no file")),
+    ],
+)
+def test_the_outcome_is_what_really_happened(
+    found: Ending, reason: str | None, pages: int, expected: tuple[Outcome, str]
+) -> None:
+    assert conclude(found, finish_reason=reason, pages=pages) == expected
+
+
+def test_the_first_reason_to_stop_counts() -> None:
+    crawler = get_crawler()
+    assert stopped(crawler) is False
+    stop(crawler, Outcome.BLOCKED, "first")
+    stop(crawler, Outcome.BUDGET, "second")
+    mark_partial(crawler, "a page")
+    mark_fault(crawler, "KeyError")
+    found = ending(crawler)
+    assert stopped(crawler) is True
+    assert (found.outcome, found.detail, found.partial, found.faults) == (
+        Outcome.BLOCKED,
+        "first",
+        ["a page"],
+        ["KeyError"],
+    )
+
+
+@pytest.mark.parametrize("outcome", sorted(EXIT_CODES))
+def test_a_block_is_remembered_as_it_happens(tmp_path: Path, outcome: Outcome) -> None:
+    memory = State(tmp_path / "state.sqlite3")
+    crawler = get_crawler()
+    state.attach(crawler, memory)
+    stop(crawler, outcome, "why", retry_after=86400.0)
+    found = memory.cooldown(utcnow())
+    memory.close()
+    if outcome in COOLING_OUTCOMES:
+        assert found is not None
+        assert (found.outcome, found.detail, found.blocks) == (outcome, "why", 1)
+        assert timedelta(hours=23, minutes=59) < found.until - utcnow() < timedelta(hours=24, seconds=2)
+    else:
+        assert found is None
+
+
+def test_a_wait_of_years_is_not_believed(tmp_path: Path) -> None:
+    memory = State(tmp_path / "state.sqlite3")
+    crawler = get_crawler()
+    state.attach(crawler, memory)
+    stop(crawler, Outcome.LIMITED, "HTTP 429", retry_after=float("inf"))
+    found = memory.cooldown(utcnow())
+    memory.close()
+    assert found is not None
+    assert timedelta(days=29, hours=23) < found.until - utcnow() < timedelta(days=30, seconds=2)
+
+
+# What ends before it began; in this process, as Scrapy does not start
+
+
+@pytest.fixture
+def listening() -> Iterator[socket.socket]:
+    """A site that takes note of nobody: whoever connects waits in its queue, and gets no answer."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        yield server
+
+
+def base_url(server: socket.socket) -> str:
+    return f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_a_run_while_the_site_is_left_alone_sends_nothing(
+    data: Path, listening: socket.socket, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {**LIVE, "XIANYU_BASE_URL": base_url(listening), "XIANYU_DATA": str(data)}.items():
+        monkeypatch.setenv(name, value)
+    targets = data.parent / "targets.txt"
+    targets.write_text("相机\n", "utf-8")
+    data.mkdir()
+    memory = State(data / "state.sqlite3")
+    until = memory.cool_down(datetime.now(UTC), Outcome.BLOCKED, "RGV587_ERROR").until
+    memory.close()
+    said = f"cooling until {written(until)} after blocked (RGV587_ERROR); nothing was sent"
+    assert main(["run", "xianyu_search", str(targets)]) == 3
+    assert capsys.readouterr() == (f'outcome=cooling exit_code=3 detail="{said}"\n', f"crawler: {said}\n")
+    with pytest.raises(BlockingIOError):
+        listening.accept()
+    assert list((data / "runs").iterdir()) == []
+
+    assert main(["status"]) == 0
+    assert f"cooling   until {written(until)}: blocked, RGV587_ERROR\n" in capsys.readouterr().out
+    assert main(["forgive"]) == 0
+    assert capsys.readouterr().out == "the wait is over, by your word\n"
+    assert main(["forgive"]) == 0
+    assert capsys.readouterr().out == "there is no wait\n"
+    assert main(["status"]) == 0
+    assert "cooling   no\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("environ", "words", "why"),
+    [
+        ({}, ["run", "xianyu_search", "targets.txt"], "only XIANYU_LIVE=yes allows"),
+        ({}, ["run", "xianyu_detail", "items.txt"], "only XIANYU_LIVE=yes allows"),
+        ({"XIANYU_PICTURES": "yes"}, ["run", "xianyu_file", str(SAMPLE)], "only XIANYU_LIVE=yes allows"),
+        ({"XIANYU_LIVE": "yes"}, ["run", "xianyu_search", "targets.txt"], "XIANYU_CONTACT must say"),
+        (LIVE, ["run", "xianyu_search", "targets.txt"], "XIANYU_DELAY must be at least 1 s"),
+        (LIVE, ["run", "xianyu_search", "targets.txt", "--pages", "no"], "XIANYU_PAGE_LIMIT must be a whole number"),
+        ({"XIANYU_BATCH": "0"}, ["run", "xianyu_file", str(SAMPLE)], "XIANYU_BATCH must be"),
+        ({"XIANYU_DEALY": "9"}, ["status"], "unknown setting XIANYU_DEALY"),
+    ],
+)
+def test_a_wrong_configuration_starts_nothing(
+    data: Path,
+    environ: Mapping[str, str],
+    words: list[str],
+    why: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert main([*words, "--data", str(data)]) == 2
+    printed, complaints = capsys.readouterr()
+    assert printed.startswith("outcome=configuration exit_code=2 detail=")
+    assert why in complaints
+    assert not data.exists()
+
+
+def test_a_state_that_is_none_is_left_alone(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data.mkdir()
+    content = b"somebody's notes " * 100
+    (data / "state.sqlite3").write_bytes(content)
+    for words in (["run", "xianyu_file", str(SAMPLE)], ["status"], ["forgive"]):
+        assert main([*words, "--data", str(data)]) == 2
+        assert "state.sqlite3 cannot be used (file is not a database); it was left as it is" in capsys.readouterr().err
+    assert (data / "state.sqlite3").read_bytes() == content
+    assert list((data / "runs").iterdir()) == []
+
+
+def test_a_data_folder_that_is_a_file_is_left_alone(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data.write_text("mine")
+    assert main(["run", "xianyu_file", str(SAMPLE), "--data", str(data)]) == 2
+    assert f"the data folder {data} cannot be made: " in capsys.readouterr().err
+    assert data.read_text() == "mine"
+
+
+def test_a_second_run_is_refused_at_once(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data.mkdir()
+    with only_one(data / "lock", "20261122T000000Z-xianyu_search-0a1b, process 42"):
+        for words in (["run", "xianyu_file", str(SAMPLE)], ["run", "xianyu_file", str(SAMPLE)]):
+            assert main([*words, "--data", str(data)]) == 75
+            printed, complaints = capsys.readouterr()
+            assert printed.startswith("outcome=already_running exit_code=75 ")
+            assert complaints == "crawler: already running: 20261122T000000Z-xianyu_search-0a1b, process 42\n"
+    assert not (data / "state.sqlite3").exists()
+    assert list((data / "runs").iterdir()) == []
+
+
+def test_the_lock_is_free_after_its_holder_and_names_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with only_one(path, "a rather long name of a holder"):
+        pass
+    again = only_one(path, "third")
+    with only_one(path, "short"), pytest.raises(AlreadyRunningError, match=r"^already running: short$"):
+        again.__enter__()
+    with path.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_nothing_is_made_by_looking(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("status", "forgive"):
+        assert main([command, "--data", str(data)]) == 0
+        assert capsys.readouterr().out == f"{data}: no run yet\n"
+    assert not data.exists()
+
+
+# Whole runs
+
+
+def copied(folder: Path, *, price: str = "5642") -> Path:
+    """The sample with another price of its first row, as if it was saved a minute later for each other price."""
+    path = folder / "saved.json"
+    shutil.copy(SAMPLE, path)
+    path.write_text(path.read_text("utf-8").replace('"text": "5642"', f'"text": "{price}"'), "utf-8")
+    moment = datetime(2026, 11, 22, 12, int(price) % 60, tzinfo=UTC).timestamp()
+    os.utime(path, (moment, moment))
+    return path
+
+
+def test_saved_answers_become_a_feed_once(data: Path, tmp_path: Path) -> None:
+    logs = data / "logs"
+    logs.mkdir(parents=True)
+    old, foreign = logs / "20250101T000000Z-xianyu_file-0a1b.log", logs / "mine.log"
+    for path in (old, foreign):
+        path.touch()
+        os.utime(path, (0, 0))
+
+    first = run(data, "run", "xianyu_file", copied(tmp_path, price="5640"))
+    assert (first.code, first.complaints) == (0, "")
+    counts = ("requests", "pages", "listings", "unchanged", "duplicates", "rejected")
+    assert [first.summary[key] for key in counts] == ["0", "1", "8", "0", "0", "2"]
+    manifest = manifest_of(first)
+    assert {key: str(count) for key, count in manifest["counts"].items()} == {key: first.summary[key] for key in counts}
+    ends = [manifest[key] for key in ("outcome", "exit_code", "detail", "spider", "run_id")]
+    assert ends == ["finished", 0, "", "xianyu_file", first.summary["run_id"]]
+    assert [(batch["file"], batch["listings"]) for batch in manifest["batches"]] == [("items-00001.jsonl", 8)]
+    assert manifest["rejects"] == {"file": "rejects.jsonl", "rows": 2}
+    folder = Path(first.summary["manifest"]).parent
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "items-00001.jsonl",
+        "manifest.json",
+        "rejects.jsonl",
+        "stats.json",
+    ]
+    stats = json.loads((folder / "stats.json").read_bytes())
+    assert (stats["item_scraped_count"], stats["finish_reason"]) == (8, "finished")
+    lines = (logs / f"{first.summary['run_id']}.log").read_text("utf-8").splitlines()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO xianyu: Run .* begins: .*", lines[0])
+    assert lines[-1].endswith(first.printed.rstrip("\n"))
+    assert (old.exists(), foreign.exists()) == (False, True)
+
+    again = run(data, "run", "xianyu_file", copied(tmp_path, price="5640"), environ={"XIANYU_BATCH": "3"})
+    assert [again.summary[key] for key in counts] == ["0", "1", "0", "8", "0", "2"]
+    assert manifest_of(again)["batches"] == []
+
+    changed = run(data, "run", "xianyu_file", copied(tmp_path, price="5643"), environ={"XIANYU_BATCH": "3"})
+    assert [changed.summary[key] for key in counts] == ["0", "1", "1", "7", "0", "2"]
+    (line,) = (Path(changed.summary["manifest"]).parent / "items-00001.jsonl").read_bytes().splitlines()
+    assert json.loads(line)["price_fen"] == 564350
+
+
+def test_batches_are_as_long_as_asked_for(data: Path, tmp_path: Path) -> None:
+    found = run(data, "run", "xianyu_file", copied(tmp_path), environ={"XIANYU_BATCH": "3"})
+    batches = manifest_of(found)["batches"]
+    assert [(batch["file"], batch["listings"]) for batch in batches] == [
+        ("items-00001.jsonl", 3),
+        ("items-00002.jsonl", 3),
+        ("items-00003.jsonl", 2),
+    ]
+
+
+def many(folder: Path, rows: int) -> Path:
+    """An answer with this many listings."""
+    answer = json.loads(SAMPLE.read_bytes())
+    one = answer["data"]["resultList"][0]
+    answer["data"]["resultList"] = []
+    for number in range(rows):
+        row = json.loads(json.dumps(one))
+        row["data"]["item"]["main"]["exContent"]["itemId"] = str(9_100_000_000_000 + number)
+        answer["data"]["resultList"].append(row)
+    path = folder / "many.json"
+    path.write_text(json.dumps(answer))
+    return path
+
+
+def test_a_full_disk_is_a_fault_and_touches_nothing_finished(data: Path, tmp_path: Path) -> None:
+    """In the second run no file may grow beyond 60 kB; the batch does."""
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+    before = run(data, "run", "xianyu_file", copied(tmp_path))
+    folder = Path(before.summary["manifest"]).parent
+    contents = {path: path.read_bytes() for path in folder.iterdir()}
+
+    found = run(data, "run", "xianyu_file", many(tmp_path, 400), preexec_fn=limited, environ={"XIANYU_BATCH": "400"})
+    why = "the batch cannot be written: [Errno 27] File too large"
+    assert (found.code, found.complaints) == (1, f"crawler: fault: {why}\n")
+    assert (found.summary["outcome"], found.summary["detail"]) == ("fault", why)
+    manifest = manifest_of(found)
+    assert (manifest["outcome"], manifest["exit_code"], manifest["batches"]) == ("fault", 1, [])
+    left = sorted(path.name for path in Path(found.summary["manifest"]).parent.iterdir())
+    assert left == ["manifest.json", "stats.json"]
+    assert {path: path.read_bytes() for path in folder.iterdir()} == contents
+    memory = State(data / "state.sqlite3")
+    assert memory.known([str(9_100_000_000_000 + number) for number in range(400)]) == {}
+    memory.close()
+
+
+# Runs that do not close
+
+
+@contextmanager
+def hanging(
+    data: Path, server: socket.socket, **variables: str
+) -> "Iterator[tuple[subprocess.Popen[str], socket.socket]]":
+    """A live run, and the connection on which its first request waits for an answer."""
+    targets = data.parent / "targets.txt"
+    targets.write_text("相机\n", "utf-8")
+    environ = {**LIVE, "XIANYU_BASE_URL": base_url(server)}
+    environ |= {f"XIANYU_{name}": value for name, value in variables.items()}
+    with started(data, "run", "xianyu_search", targets, environ=environ) as process:
+        server.settimeout(30)
+        connection, _ = server.accept()
+        with connection:
+            connection.settimeout(30)
+            assert connection.recv(4096).startswith(b"GET /robots.txt ")
+            try:
+                yield process, connection
+            finally:
+                process.kill()
+
+
+def told(process: "subprocess.Popen[str]", data: Path, number: signal.Signals) -> None:
+    """Send a signal, and wait until it was heard."""
+    process.send_signal(number)
+    (log,) = (data / "logs").iterdir()
+    eventually(
+        lambda: f"Stopping: stopped ({number.name})" in log.read_text("utf-8"), within_s=30, what="the signal's effect"
+    )
+
+
+def test_a_run_that_does_not_close_is_ended_hard_and_named_killed_by_the_next_one(
+    data: Path, tmp_path: Path, listening: socket.socket
+) -> None:
+    with hanging(data, listening, TIMEOUT="1", GRACE="1") as (process, _):
+        found = ended(process)
+    assert found.code == 4
+    assert found.summary["outcome"] == "timeout"
+    assert found.summary["detail"] == "1 s are over; did not close in time, ended hard"
+    assert manifest_of(found)["outcome"] == "running"
+    following = run(data, "run", "xianyu_file", copied(tmp_path))
+    assert following.code == 0
+    manifest = manifest_of(found)
+    assert (manifest["outcome"], manifest["exit_code"], manifest["finished_at"]) == ("killed", None, None)
+    log = (data / "logs" / f"{following.summary['run_id']}.log").read_text("utf-8")
+    assert f"Run {found.summary['run_id']} had been killed; its manifest says so now" in log
+
+
+def test_a_second_signal_does_not_wait(data: Path, listening: socket.socket) -> None:
+    with hanging(data, listening) as (process, _):
+        told(process, data, signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
+        found = ended(process)
+    assert found.code == 4
+    assert found.summary["detail"] == "SIGTERM; did not close in time, ended hard"
+
+
+def test_a_signal_closes_what_was_begun(data: Path, listening: socket.socket) -> None:
+    with hanging(data, listening) as (process, connection):
+        told(process, data, signal.SIGINT)
+        body = b"User-agent: *\nAllow: /\n"
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % len(body)
+        connection.sendall(head + body)
+        found = ended(process)
+    assert found.code == 4
+    assert (found.summary["outcome"], found.summary["detail"]) == ("stopped", "SIGINT")
+    assert (found.summary["requests"], found.summary["pages"]) == ("1", "0")
+    manifest = manifest_of(found)
+    assert (manifest["outcome"], manifest["exit_code"], manifest["detail"]) == ("stopped", 4, "SIGINT")
+    listening.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        listening.accept()
+
+
+def test_a_signal_ends_the_reading_of_files(data: Path, tmp_path: Path) -> None:
+    """Scrapy alone would wait for ever here: see `stopping.stop`."""
+    names = [many(tmp_path, 2000)]
+    for number in range(4):
+        names.append(tmp_path / f"{number}.json")
+        shutil.copy(names[0], names[-1])
+    with started(data, "run", "xianyu_file", *names, environ={"XIANYU_BATCH": "100"}) as process:
+        eventually(lambda: len(list(data.glob("runs/*/items-*.jsonl"))) >= 2, within_s=30, what="a second batch")
+        process.send_signal(signal.SIGTERM)
+        found = ended(process)
+    assert found.code == 4
+    assert (found.summary["outcome"], found.summary["detail"]) == ("stopped", "SIGTERM")
+    manifest = manifest_of(found)
+    listings = sum(batch["listings"] for batch in manifest["batches"])
+    assert 200 <= listings == int(found.summary["listings"])
+    assert int(found.summary["pages"]) < len(names)
+    lines = [line for path in data.glob("runs/*/items-*.jsonl") for line in path.read_bytes().splitlines()]
+    memory = State(data / "state.sqlite3")
+    assert len(memory.known([json.loads(line)["item_id"] for line in lines])) == len(lines) == listings
+    memory.close()
