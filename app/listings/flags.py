@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.listings.models import ListingFlag
+from app.listings.words import BRANDS
+from app.search.analysis import is_han
 from app.text import normalise
 
 _LONGEST: Final = 2000
@@ -43,7 +45,12 @@ class _Sign:
 
     def is_in(self, text: str, end: int = _LONGEST) -> bool:
         """Whether it counts anywhere before `end`."""
-        return any(True for _ in self.places_in(text, end))
+        return next(iter(self.places_in(text, end)), None) is not None
+
+    def first_in(self, text: str, end: int) -> int | None:
+        """Where the first of its words begins, if it counts and begins before `end`; those after it go with it."""
+        first, counting = self.words.search(text), next(iter(self.places_in(text, end)), None)
+        return counting.start() if counting and first and counting.start() == first.start() else None
 
 
 def _sign(words: str, *, before: str = "", after: str = "") -> _Sign:
@@ -72,7 +79,7 @@ _TITLE_SIGNS: Final[dict[ListingFlag, tuple[_Sign, ...]]] = {
             before=f"{_NOT}|退|房|合|月|年",
         ),
         _sign(r"\d元?\s?(?:/|每|一)\s?天|(?:一|每)天\s?\d{2,}", after="片|次|粒|公里|小时|步|个小时|分钟"),
-        _sign("按天[ ,、/]?按[周月]"),
+        _sign("按天[ ,、/]?按[周月]|租 ?一[天周月]", before=f"{_NOT}|退|房"),
     ),
     ListingFlag.AUCTION: (
         _sign("拍卖|竞拍|起拍|竞价", before=f"{_NOT}|法", after="会|行|图录|得|所得|买|价|成交|入手|勿"),
@@ -95,12 +102,13 @@ _TITLE_SIGNS: Final[dict[ListingFlag, tuple[_Sign, ...]]] = {
         _sign(rf"(?:^|[\[【(])求(?=\s?(?:一?{_COUNTED}|出(?!手)|二手|全新|闲置|自用|[a-z0-9]))"),
         _sign(rf"求一{_COUNTED}"),
         _sign("跪求|蹲(?:蹲|一|个|台|[ a-z])", after="推荐|解答"),
+        _sign(rf"想[买收]一?{_COUNTED}", before="[你您家]"),
     ),
     ListingFlag.SERVICE: (
         _sign(
             "维修",
             before=f"{_NOT}|免|有|有过|经过|官方|曾|拆|送|需要?|待|自行|可",
-            after=r"过|记录|史|[一二两]次|了|工具|台|手册|书|电源|垫|包|痕迹|险|卡|佬|费|好|完|后|正常|[:：]?无|没|机",
+            after=r"过|记录|史|[一二两]次|了|工具|台|手册|书|电源|垫|包|痕迹|险|卡|佬|师傅|员|费|好|完|后|正常|[:：]?无|没|机",
         ),
         _sign(
             "代购",
@@ -114,16 +122,21 @@ _TITLE_SIGNS: Final[dict[ListingFlag, tuple[_Sign, ...]]] = {
         _sign(
             "解锁",
             before=f"{_NOT}|已|已经|可|能|完美|无需|官方|指纹|面部|人脸|屏下|面容|免|支持|密码|bl|一键|声波",
-            after="版|了|过|正常|灵敏|快|秒|速度|完美|机|状态",
+            after="版|了|过|正常|灵敏|快|秒|速度|完美|机|状态|新|更多|全部",
         ),
         _sign("刷机|救砖|刷系统|刷面具|黑解|解id", before=f"{_NOT}|已|可|能|支持|随便|可以", after="过|了|玩|包"),
-        _sign("(?:数据|记录|照片|硬盘)恢复|重装系统|系统重装|代装系统|远程(?:服务|指导|协助|安装|破解|调试)"),
+        _sign(
+            "(?:数据|记录|照片|硬盘)恢复|重装系统|系统重装|(?:代|远程|上门) ?装系统"
+            "|远程(?:服务|指导|协助|安装|破解|调试)"
+        ),
         _sign("上门(?:维修|服务|安装|清洗|贴膜|更换|换|拆装)", before=f"{_NOT}|包|可|送|免费|支持|官方|可以|提供"),
         _sign(
             "(?:空调|洗衣机|油烟机|热水器|相机|镜头|cmos|地毯|沙发|家电)的?(?:清洗|清洁|清理|移机|加氟|拆装)",
             after="剂|器|机|套装|笔|工具|块|布|液|带|泡沫|过|了",
         ),
-        _sign("(?:换(?:外屏|内屏|屏幕?|电池|后盖|尾插)|清灰|贴膜|改装|镀膜).{0,8}(?:上门|服务|到店|现场|寄修|快修)"),
+        _sign(
+            "(?:换(?:外屏|内屏|屏幕?|电池|后盖|尾插)|清灰|贴膜|改装|镀膜|组装).{0,8}(?:上门|服务|到店|现场|寄修|快修|当天|立等)"
+        ),
         _sign("陪玩|跑腿|寄修|快修|上分", before=_NOT),
     ),
 }
@@ -136,7 +149,7 @@ _BROKEN: Final = (
         "碎屏|屏碎|屏坏|坏屏|花屏|黑屏|漏液|屏幕?[^ ,。;无没不]{0,2}[碎裂坏](?![^ ,]{0,2}险)|[触摸]{2}失灵|触屏失灵"
         "|(?:主板|快门|云台|硬盘|排线|尾插|电机)[已都有]?坏|进水|炸机",
         before=f"{_NOT}|防|怕|零|不会|不存在|(?:无|没|未)[^ ,。;]{{1,6}}[、/]",
-        after="险|阀|管|口|软管|龙头|过?(?:没|无)|宝|保",
+        after="险|阀|管|口|软管|龙头|过|没|无|宝|保",
     ),
     _sign("id锁|隐藏id|[有带]id|激活锁", before=f"{_NOT}|绝无|不带"),
 )
@@ -150,33 +163,37 @@ _GIVEN: Final = re.compile(
 _STATED_BEFORE: Final = (
     f"{_NOT}|有|缺|少|丢|戴|贴|贴了|贴着|换|换过|换了|新换|更换|刚换|(?:换|新|做)的|新|官换|修过|仅剩|用"
     "|[0-9一两二三四五六七八九十双几][个块条张副只根套把片盒支]?原装|[0-9一两二三四五六七八九十几][个块条张副只根套把片盒支]|[双三大]"
-    "|.[+&、和及与]|也|连"
+    "|.[+&、和及与]|也|连|红蓝|同色|外接|(?:笔|接收器)[ ,、]"
 )
 """What stands before a word that describes the thing or comes with it: 换过电池, 双手柄, …+充电器."""
 
 _LISTED: Final = (
     "[头线盒壳膜包袋]|盒子|包装盒?|原盒|说明书|发票|数据线|充电[头器线]|电源线?|适配器|配件|遥控器?|底座|支架|耳机|卡针|表带|肩带|背带"
-    "|遮光罩|镜头盖|前后盖|滤芯|吸头|手柄|电池|收纳包|保护套|皮套|琴包|踏板|尘袋|滤网"
+    "|遮光罩|镜头盖|前后盖|滤芯|吸头|手柄|电池|收纳包|保护套|皮套|琴包|踏板|尘袋|滤网|边刷|滚刷|内存卡|存储卡|电源|线材|充电座|挂架|键盘|话筒|鼠标|琴凳|桨叶"
 )
 _STATED_AFTER: Final = (
-    rf"(?:[ 、,/+和及]{{0,2}}(?:{_LISTED})){{0,5}}[ ,]?(?:[都均也全]|全部|一应|还)?"
-    "(?:齐全|俱全|齐|在(?!售)|有(?!货)|完好|正常|没|未拆|未用|无[修拆划磕痕]|原封|丢了|不在|给|一[起同并](?![出]售)|轻微|健康|效率|循环|续航"
-    "|换过|已换|刚换|新换|官换|磕|划|掉漆|老化|耐用|寿命|很|还|不[送给带]|费|自理)"
-    r"|(?:[5-9]\d|100)\s?%?(?!\s?(?:[0-9vaw毫m]|片|只|条))|百分|最大"
+    rf"(?:[ 、,/+和及]{{0,2}}(?:{_LISTED})){{0,5}}"
+    "(?:[ ,]?(?:[都均也全]|全部|一应|还)?"
+    "(?:齐全|俱全|齐|在(?!售)|有(?!货)|完好|正常|没|是|可|稳|送|(?<!全)新(?=[ ,]|$)|更换过|已更换|动过|修过"
+    "|无[修拆划磕痕]|原封|丢了|不在|给|一[起同并](?![出]售)|轻微|健康|效率|循环|续航|换过|已换|刚换|新换|官换|磕|划|掉漆"
+    "|老化|耐用|寿命|很|还|不[送给带]|费|自理|处)"
+    "|(?<! )(?:未拆|未用|原装|原厂|[一二三四五六七八九0-9]成新|鼓包|已|刚|被|有点|略|轻|坏|一套"
+    "|[0-9一两二三四五六][个块条张副只根套把片支](?![装起]))"
+    r"|[ ,]?(?:(?:[5-9]\d|100)\s?%?(?!\s?(?:[0-9vaw毫m]|片|只|条))|百分|最大))"
 )
 """What stands after a word that describes the thing or comes with it: 电池健康89, 充电器 数据线都在."""
 
 _ACCESSORIES: Final = _sign(
     # cases, films, straps
     "手机[壳套膜]|保护[壳套膜]|(?:磁吸|硅胶|透明|防摔|素皮|超薄|菲林|液态|镜面|卡通|情侣|水晶|电镀|碳纤维?)壳|皮套|(?<=[a-z0-9])\\s?壳(?![牌])"
-    "|钢化膜|水凝膜|防窥膜|屏幕膜|镜头膜|键盘膜|类纸膜|表带|肩带|腕带|挂绳|(?:吉他|相机|贝斯)背带"
+    "|钢化膜|水凝膜|防窥膜|屏幕膜|镜头膜|键盘膜|类纸膜|表带|肩带|腕带|挂绳|(?:吉他|相机|贝斯) ?背带"
     # power
     "|充电[头器线]|数据线|电源线|适配器|座充|电池"
     # boxes and bags
     "|空盒|包装[盒袋]|(?:仅|只有?|单|光|only)\\s?[出卖售剩]?\\s?(?:包装)?盒|盒子?\\s?only|购物袋|礼品袋|手提袋|防尘袋|收纳包|相机包|摄影包|琴包"
     # for cameras, consoles, appliances, instruments
     "|镜头盖|机身盖|前后盖|遮光罩|转接环|兔笼|uv镜|手柄|底座|卡带|游戏卡|光盘|joy-?con"
-    "|滤芯|滤网|尘袋|尘盒|边刷|滚刷|刷头|吸头|风嘴|遥控器|挂架|支架|琴弦|变调夹|拨片"
+    "|滤芯|滤网|尘袋|尘盒|边刷|滚刷|刷头|吸头|风嘴|遥控器|挂架|支架|琴弦|变调夹|拨片|笔尖|笔套"
     # left over, or bought to complete what was lost
     "|only\\s?配件|配件\\s?(?:only|专拍|链接|单出|出售)|^配件|[仅单散]配件|[单补]\\s?[左右]耳|[左右]耳\\s?[单补]|充电[仓盒]\\s?[单补]",
     before=_STATED_BEFORE,
@@ -184,17 +201,27 @@ _ACCESSORIES: Final = _sign(
 )
 _PARTS: Final = _sign(
     "主板|总成|排线|尾插|中框|后盖|后玻璃|玻璃盖板|拆机屏|拆机|[前后]置?摄像?头|听筒|卡托|小板|替换外壳",
-    before=f"{_STATED_BEFORE}|前",
-    after=f"{_STATED_AFTER}|[碎裂坏]|原装无",
+    before=rf"{_STATED_BEFORE}|前|[abhz]\d{{3}}m?",
+    after=rf"{_STATED_AFTER}|[碎裂坏]|原装无|[abhz]\d{{3}}",
 )
 """Also told where the title names a memory or a battery's health: 主板 are sold by their memory."""
 
 _IS_THE_THING: Final = re.compile(
     r"(?<![\d.])\d{1,2}\s?\+\s?(?:\d{2,4}|1t)(?!\d)|(?<![\d.])(?:16|32|64|128|256|512)\s?gb?(?![a-z])|(?<![\da-z])[12]tb?(?![a-z])"
     r"|健康|效率|拆修|单机|裸机|整机|套机|机身(?![盖贴])|快门(?!线)|在保|激活|全网通|双卡|功能正常|面容正常|gps|蜂窝|表壳|主机"
-    "|箱说|光驱版|数字版|续航版|畅飞|无暗病|自用机|i[3579][ -]"
+    "|箱说|光驱版|数字版|光驱|续航版|畅飞|无暗病|自用机|i[3579][ -]|触屏|钥匙|自动机械|机械表|石英表|保卡"
+    "|(?:背|单肩|双肩|斜挎|托特|邮差|手提|链条|腋下|水桶|钱)包"
 )
 """Nobody says these of an accessory."""
+
+_HAN_WORDS: Final = re.compile("[\u4e00-\u9fff]{2,}")
+_SAYS_LITTLE: Final = re.compile(
+    f"{'|'.join(sorted((name for name in BRANDS if is_han(name)), key=len, reverse=True))}"
+    "|原装|原厂|正品|官方|全新|二手|闲置|正版|国行|日版|港版|美版|高清|专用|手机|平板|电脑|笔记本|相机|[出转]"
+)
+_MOST_BEFORE: Final = 1
+"""So many groups of Han characters that say something stand before an accessory, most often what it is for. Where there
+are more, the thing was described before: 剃须刀 刀头新换 充电底座."""
 
 _IS_FOR_IT: Final = re.compile("适用|适配|兼容|通用")
 """Nobody says these of the thing itself."""
@@ -241,9 +268,15 @@ def _is_accessory(text: str) -> bool:
     is_for_it = _IS_FOR_IT.search(text, 0, _HEADLINE) is not None
     given = None if is_for_it else _GIVEN.search(text, 0, _HEADLINE)
     end = _HEADLINE if given is None else given.start()
-    if _PARTS.is_in(text, end):
-        return True
-    return (is_for_it or _IS_THE_THING.search(text) is None) and _ACCESSORIES.is_in(text, end)
+    signs = (_PARTS,) if _IS_THE_THING.search(text) and not is_for_it else (_PARTS, _ACCESSORIES)
+    places = (sign.first_in(text, end) for sign in signs)
+    return any(place is not None and (is_for_it or not _is_described_before(text, place)) for place in places)
+
+
+def _is_described_before(text: str, place: int) -> bool:
+    """Whether more is said before `place` than what an accessory is for."""
+    groups = (found.group() for found in _HAN_WORDS.finditer(text, 0, place) if found.end() < place)
+    return sum(1 for group in groups if _SAYS_LITTLE.sub("", group)) > _MOST_BEFORE
 
 
 def _of_description(text: str) -> set[ListingFlag]:
