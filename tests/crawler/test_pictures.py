@@ -1,0 +1,82 @@
+"""Pictures as bytes: where they are, what is one, and what is not kept of it."""
+
+from io import BytesIO
+
+import pytest
+from PIL import Image
+from xianyu import pictures
+from xianyu.pictures import absolute, clean
+
+
+def encoded(form: str, *, mode: str = "RGB", size: tuple[int, int] = (40, 30), **more: object) -> bytes:
+    file = BytesIO()
+    Image.new(mode, size).save(file, form, **more)
+    return file.getvalue()
+
+
+def with_place() -> bytes:
+    """A photograph that lies on its side, with the place where it was taken."""
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: turn it by 90 degrees
+    exif.get_ifd(0x8825)[1] = "N"  # GPS
+    return encoded("JPEG", exif=exif)
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("//img.alicdn.com/a.jpg", "https://img.alicdn.com/a.jpg"),
+        ("http://img.alicdn.com/a.jpg", "http://img.alicdn.com/a.jpg"),
+        ("https://img.alicdn.com/a.jpg", "https://img.alicdn.com/a.jpg"),
+        ("img.alicdn.com/a.jpg", None),
+        ("/a.jpg", None),
+        ("file:///etc/passwd", None),
+        ("data:image/png;base64,AAAA", None),
+        ("https://", None),
+        ("//[", None),
+        ("", None),
+    ],
+)
+def test_only_what_has_a_host_is_asked_for(address: str, expected: str | None) -> None:
+    assert absolute(address) == expected
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF"])
+def test_known_forms_become_jpeg(form: str) -> None:
+    found = clean(encoded(form))
+    assert found is not None
+    with Image.open(BytesIO(found)) as picture:
+        assert (picture.format, picture.size, picture.mode) == ("JPEG", (40, 30), "RGB")
+
+
+def test_the_place_is_gone_and_the_picture_upright() -> None:
+    with Image.open(BytesIO(with_place())) as before:
+        assert before.getexif().get_ifd(0x8825) == {1: "N"}
+    found = clean(with_place())
+    assert found is not None
+    with Image.open(BytesIO(found)) as picture:
+        assert dict(picture.getexif()) == {}
+        assert picture.size == (30, 40)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>404</html>",
+        b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200),
+        encoded("JPEG")[:200],
+        encoded("PNG")[:50],
+        encoded("BMP"),
+    ],
+    ids=["nothing", "page", "HEIC", "half a JPEG", "half a PNG", "another form"],
+)
+def test_what_is_no_picture_is_none(body: bytes) -> None:
+    assert clean(body) is None
+
+
+def test_a_picture_that_would_fill_the_memory_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "MOST_PIXELS", 1199)
+    assert clean(encoded("PNG")) is None
+    monkeypatch.setattr(pictures, "MOST_PIXELS", 1200)
+    assert clean(encoded("PNG")) is not None
