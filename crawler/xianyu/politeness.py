@@ -81,6 +81,7 @@ class PaceMiddleware:
         with suppress(TimeoutError):
             await asyncio.wait_for(ending(self._crawler).told.wait(), self._last[host] - now)
         refuse_if_stopped(self._crawler)
+        self._last[host] = max(self._last[host], time.monotonic())  # where the wait took longer than it should
 
     def process_response(self, request: Request, response: Response) -> Response:
         """Learn how long a server takes: half of what was known, half of what was seen, as AutoThrottle does."""
