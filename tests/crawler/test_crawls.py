@@ -11,6 +11,7 @@ from tests.crawler.crawls import Operator, seen, traces, truth
 from tests.crawler.goofish.faults import SPOILT_AND_KEPT, SPOILT_AND_LOST, Fault, FaultKind, Robots
 from tests.crawler.goofish.market import PAGE_ROWS, Market
 from tests.crawler.goofish.process import Site
+from tests.live import free_port
 
 ROWS = 40  # on two pages
 HARMLESS = {
@@ -192,6 +193,26 @@ def test_without_leave_of_robots_txt_nothing_is_asked(operator: Operator, site: 
 
     assert (run.code, run.outcome, run.listings) == (3, "robots", []), run.complaints
     assert {note["path"] for note in run.requests} == {"/robots.txt"}
+
+
+def test_a_site_that_cannot_be_reached_is_left_alone(operator: Operator) -> None:
+    run = operator.crawl("无人", BASE_URL=f"http://127.0.0.1:{free_port()}")
+
+    assert (run.code, run.outcome, run.listings) == (3, "robots", []), run.complaints
+
+
+def test_a_token_that_expires_on_the_way_is_renewed(tmp_path: Path) -> None:
+    with Site.start(tmp_path, token_seconds=1.0) as site:
+        market = site.open(Market(keyword="令牌", items=20 * PAGE_ROWS), pause=0.1)
+
+        run = Operator(site, tmp_path / "data").crawl("令牌")
+
+    assert (run.code, run.outcome) == (0, "finished"), run.complaints
+    assert seen(run) == truth(market)
+    signed = Counter(note["signed"] for note in run.requests if "signed" in note)
+    assert (signed["empty"], signed["right"]) == (1, 20)
+    assert signed["exoired"] in (1, 2, 3)
+    assert signed.total() == 1 + 20 + signed["exoired"]
 
 
 def test_a_crawl_delay_is_kept(operator: Operator, site: Site) -> None:
