@@ -61,7 +61,7 @@ def _not_from_the_future(moment: datetime) -> datetime:
     return moment
 
 
-Text = Annotated[str, AfterValidator(_without_nul)]
+_STORABLE: Final = AfterValidator(_without_nul)
 Moment = Annotated[AwareDatetime, Field(ge=_NEVER_BEFORE, lt=_NEVER_AFTER)]
 PastMoment = Annotated[Moment, AfterValidator(_not_from_the_future)]
 RunId = Annotated[str, Field(pattern=r"\A[A-Za-z0-9_-]{1,80}\z")]
@@ -92,13 +92,13 @@ class Manifest(BaseModel):
     version: Literal[1]
     source: Source
     run_id: RunId
-    spider: Annotated[Text, Field(min_length=1, max_length=40)]
+    spider: Annotated[str, Field(min_length=1, max_length=40), _STORABLE]
     started_at: PastMoment
     finished_at: Moment | None
-    outcome: Annotated[Text, Field(min_length=1, max_length=40)]
+    outcome: Annotated[str, Field(min_length=1, max_length=40), _STORABLE]
     exit_code: Annotated[int, Field(ge=0, le=255)] | None
-    detail: Annotated[Text, Field(max_length=10_000)] = ""
-    counts: Annotated[dict[Text, Count], Field(max_length=100)]
+    detail: Annotated[str, Field(max_length=10_000), _STORABLE] = ""
+    counts: Annotated[dict[Annotated[str, _STORABLE], Count], Field(max_length=100)]
     batches: Annotated[tuple[Batch, ...], Field(max_length=1_000_000)]
 
     @property
@@ -119,18 +119,18 @@ class FeedListing(BaseModel):
 
     source: Source
     item_id: Annotated[str, Field(pattern=r"\A[0-9]{1,32}\z")]
-    url: Annotated[Text, Field(pattern=r"\Ahttps://[^\s]+\z", max_length=500)]
-    title: Annotated[Text, AfterValidator(_not_blank), Field(max_length=2000)]
-    description: Annotated[Text, Field(max_length=20_000)] | None = None
+    url: Annotated[str, Field(pattern=r"\Ahttps://[^\s]+\z", max_length=500), _STORABLE]
+    title: Annotated[str, Field(max_length=2000), _STORABLE, AfterValidator(_not_blank)]
+    description: Annotated[str, Field(max_length=20_000), _STORABLE] | None = None
     price_fen: PriceFen | None
     price_status: Annotated[str, Field(max_length=40)]
     orig_price_fen: PriceFen | None = None
-    area: Annotated[Text, Field(max_length=100)] | None = None
-    category_id: Annotated[Text, Field(max_length=32)] | None = None
+    area: Annotated[str, Field(max_length=100), _STORABLE] | None = None
+    category_id: Annotated[str, Field(max_length=32), _STORABLE] | None = None
     want_count: Count | None = None
     published_at: Moment | None = None
     fetched_at: PastMoment
-    category: Annotated[Text, Field(max_length=100)] | None = None
+    category: Annotated[str, Field(max_length=100), _STORABLE] | None = None
     flags: Annotated[tuple[Annotated[str, Field(max_length=40)], ...], Field(max_length=20)] = ()
     run_id: RunId
 

@@ -11,12 +11,12 @@ from typing import Any
 BEGAN = datetime(2026, 11, 1, 2, 0, tzinfo=UTC)
 
 
-def listing(item_id: int | str, *, run_id: str = "run-1", **changes: Any) -> dict[str, Any]:
+def listing(number: int, *, run_id: str = "run-1", **changes: Any) -> dict[str, Any]:
     """A line as `crawler/xianyu/items.py` describes it: a phone for 2,588 yuan, seen when the run began."""
     line = {
         "source": "xianyu",
-        "item_id": str(item_id),
-        "url": f"https://www.goofish.com/item?id={item_id}",
+        "item_id": str(number),
+        "url": f"https://www.goofish.com/item?id={number}",
         "title": "自用 iPhone 13 128G 国行 无拆修",
         "description": "自用 iPhone 13 128G 国行 无拆修\n电池效率92,送壳膜",
         "price_fen": 258800,
