@@ -17,6 +17,8 @@ import orjson
 from .mtop import DETAIL_API, SEARCH_API, Answer, NotJson, Verdict, judge, read_answer
 
 APIS: Final = frozenset({SEARCH_API, DETAIL_API})
+_NO_DATA: Final = "the site did not answer with data: {}"
+_WANTS_TOKEN: Final = _NO_DATA.format(Verdict.TOKEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,22 +56,27 @@ def saved_answers(body: bytes) -> list[Saved]:
         case []:
             return [Saved(problem="an empty list")]
         case list(values):
-            return [
-                _judged(read_answer(orjson.dumps(value)), Saved(place=f"[{number}]"))
-                for number, value in enumerate(values)
-            ]
+            return [_read(orjson.dumps(value), Saved(place=f"[{number}]")) for number, value in enumerate(values)]
         case _:
             return [_judged(whole, Saved())]
+
+
+def _read(body: bytes, saved: Saved) -> Saved:
+    """`saved` with the answer in `body`, or what is wrong with it."""
+    try:
+        return _judged(read_answer(body), saved)
+    except NotJson as error:
+        return replace(saved, api="", problem=str(error))
 
 
 def _judged(answer: Answer, saved: Saved) -> Saved:
     """`saved` with the answer, if it is a usable one of an API that we read. One that was saved without `ret` is."""
     verdict = judge(answer) if answer.ret else Verdict.OK
     if verdict not in (Verdict.OK, Verdict.GONE):
-        return replace(saved, problem=f"the site did not answer with data: {verdict}")
+        return replace(saved, api="", problem=_NO_DATA.format(verdict))
     api = saved.api or _api_of(answer)
     if api not in APIS:
-        return replace(saved, problem="neither an answer of the search nor of the item detail")
+        return replace(saved, api="", problem="neither an answer of the search nor of the item detail")
     return replace(saved, answer=answer, api=api)
 
 
@@ -106,13 +113,9 @@ def _of_archive(entries: list[object]) -> Iterator[Saved]:
         if body is None:
             yield replace(saved, api="", problem="the archive does not hold the answer's content")
             continue
-        try:
-            answer = read_answer(body)
-        except NotJson as error:
-            yield replace(saved, api="", problem=str(error))
-            continue
-        if judge(answer) is not Verdict.TOKEN:
-            yield _judged(answer, saved)
+        found = _read(body, saved)
+        if found.problem != _WANTS_TOKEN:
+            yield found
 
 
 def _path(url: str) -> list[str]:

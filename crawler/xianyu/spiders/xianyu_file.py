@@ -129,6 +129,6 @@ def existing(names: Sequence[str]) -> list[Path]:
 
 def _exists(name: str | Path) -> bool:
     try:
-        return Path(name).exists()
+        return name != "" and Path(name).exists()
     except OSError:  # too long to be a name
         return False
