@@ -33,11 +33,10 @@ _BAD_MANIFEST: Final = 2
 @click.option("--dry-run", is_flag=True, help="Change nothing; print what an import would do.")
 @click.option(
     "--rejects",
-    "rejects_path",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    type=click.File("wb", lazy=False),
     help="Write each line that is no listing there: where it stands and why, a JSON object a line.",
 )
-def import_command(manifests: tuple[Path, ...], dry_run: bool, rejects_path: Path | None) -> None:  # noqa: FBT001 - click passes options by name
+def import_command(manifests: tuple[Path, ...], dry_run: bool, rejects: BinaryIO | None) -> None:  # noqa: FBT001 - click passes options by name
     """Import the runs whose MANIFESTs are given; again and again without doubling anything.
 
     The exit status is 0 where all that the manifests name could be read (lines that are no listing are counted), 1
@@ -45,10 +44,10 @@ def import_command(manifests: tuple[Path, ...], dry_run: bool, rejects_path: Pat
     """
     usable, unusable = _read(manifests)
     began = time.monotonic()
-    with _rejecting(rejects_path) as reject, _showing(sum(manifest.listings for _, manifest in usable)) as progress:
-        hooks = Hooks(progress=progress, reject=reject)
+    with _showing(sum(manifest.listings for _, manifest in usable)) as progress:
+        hooks = Hooks(progress=progress, reject=lambda rejected: _write(rejects, rejected))
         reports = import_manifests(usable, dry_run=dry_run, hooks=hooks)
-    _print(reports, seconds=time.monotonic() - began, names_rejects=rejects_path is not None)
+    _print(reports, seconds=time.monotonic() - began, names_rejects=rejects is not None)
     if unusable:
         sys.exit(_BAD_MANIFEST)
     if any(report.damaged for report in reports):
@@ -67,18 +66,9 @@ def _read(paths: Sequence[Path]) -> tuple[list[tuple[Path, Manifest]], int]:
     return usable, unusable
 
 
-@contextmanager
-def _rejecting(path: Path | None) -> Iterator[Callable[[Rejected], None]]:
-    """What writes rejected lines to `path`, or nowhere."""
-    if path is None:
-        yield lambda _rejected: None
-        return
-    with path.open("wb") as file:
-        yield lambda rejected: _write(file, rejected)
-
-
-def _write(file: BinaryIO, rejected: Rejected) -> None:
-    file.write(orjson.dumps(asdict(rejected) | {"manifest": str(rejected.manifest)}) + b"\n")
+def _write(file: BinaryIO | None, rejected: Rejected) -> None:
+    if file is not None:
+        file.write(orjson.dumps(asdict(rejected) | {"manifest": str(rejected.manifest)}) + b"\n")
 
 
 @contextmanager
