@@ -296,7 +296,6 @@ class Run:
         if self._live and outcome in (Outcome.FINISHED, Outcome.BUDGET) and self.counts().pages:
             self._memory.forget_blocks()
         code = EXIT_CODES[outcome]
-        self._batches.close(outcome=outcome, exit_code=code, detail=detail, now=utcnow())
         stats = self._stats()
         write_whole(
             self._batches.folder / "stats.json",
@@ -309,6 +308,8 @@ class Run:
                 | orjson.OPT_OMIT_MICROSECONDS,
             ),
         )
+        # Last, as it says that nothing more will come; a run killed before this is cleared up by the next one.
+        self._batches.close(outcome=outcome, exit_code=code, detail=detail, now=utcnow())
         summary = self._summary(outcome, detail)
         logger.info("Run ends: %s", summary)
         print(summary, flush=True)
