@@ -26,6 +26,7 @@ from app.orders import service as orders
 from app.orders.models import Order
 from app.seed import DEMO_PASSWORD
 from app.seed.drawings import draw_picture
+from app.seed.listings import seed_listings
 from app.seed.market import ADDRESSES, GOODS, ORDERS, PEOPLE, DemoGood, DemoOrder
 from statemachine import GoodStatus, OrderEvent
 
@@ -42,6 +43,7 @@ def seed_market(*, track: Progress) -> None:
     for name, address in ADDRESSES.items():
         _address(people[name], address)
     goods = {good.title: _good(people[good.owner], good) for good in track(GOODS, "goods")}
+    seed_listings()
     if current_app.extensions["saltfish.settings"].alipay_gateway_url:
         return  # a gateway that is not ours: its books cannot be filled with payments that never were
     sandbox = SandboxSettings.from_environment()

@@ -12,11 +12,14 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.answers import Answer
+from app.fen import parse_yuan
 from app.goods.models import CATEGORY_TEXT
 from app.money.sandbox.messages import notification_fields_for
 from app.money.sandbox.settings import SandboxSettings
 from app.money.sandbox.store import Store
 from app.seed import DEMO_LOGINS
+from app.seed.listings import MODELS
+from app.seed.market import GOODS
 from config import Environment, Settings
 from statemachine import GoodStatus
 from tests.factories import assert_envelope, make_good, make_user, whole_database
@@ -70,6 +73,23 @@ def test_a_small_market_of_everything(app: Flask, client: FlaskClient, sandbox: 
     for order_no, trade_no in paid.items():
         trade = books.trade(order_no, now=time.time())
         assert (trade.status, trade.trade_no) == ("TRADE_SUCCESS", trade_no)
+
+
+def test_what_things_are_offered_for_elsewhere(app: Flask, client: FlaskClient) -> None:
+    seed(app)
+    answers = {
+        model.titles[0]: client.get("/api/price_reference/", query_string={"title": model.titles[0]})
+        for model in MODELS
+    }
+    for model in MODELS:
+        data = assert_envelope(answers[model.titles[0]], Answer.PRICES_FOUND)
+        assert data["count"] == 48
+        assert abs(parse_yuan(data["prices"]["median"]) - model.price) < model.price * 8 // 100
+        assert data["prices"]["confidence"] == "high"
+    removed = answers[MODELS[0].titles[0]].get_json()["data"]["basis"]["removed"]
+    assert {name: count for name, count in removed.items() if count} == {"rental": 1, "wanted": 1, "outlier": 1}
+    # They are not on the market.
+    assert len(all_for_sale(client)) == len(GOODS) - 6
 
 
 def test_the_logins_that_are_printed(app: Flask, client: FlaskClient) -> None:
