@@ -14,7 +14,7 @@ def _table(printed: str) -> dict[str, dict[str, float]]:
 
 
 def test_a_run_prints_every_subject_and_leaves_no_database(stores: tuple[str, str]) -> None:
-    limits = ("--rounds", "1", "--seconds", "0.3", "--goods", "200", "--orders", "25")
+    limits = ("--rounds", "1", "--seconds", "0.3", "--workers", "1", "--goods", "200", "--orders", "25")
     table = _table(short_run("benchmarks.http", *limits, stores=stores))
 
     assert {name: row["SQL"] for name, row in table.items()} == {
