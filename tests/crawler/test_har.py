@@ -145,6 +145,7 @@ def test_an_archive_is_asked_for_two_apis_only() -> None:
         ({"text": None}, "the archive does not hold the answer's content"),
         ({"text": "é", "encoding": "base64"}, "the archive does not hold the answer's content"),
         ({"text": "AAA", "encoding": "base64"}, "the archive does not hold the answer's content"),
+        ({"text": "A!A!==", "encoding": "base64"}, "the archive does not hold the answer's content"),
         ({"text": ""}, "not JSON: empty"),
         ({"text": base64.b64encode(b"<html>").decode(), "encoding": "base64"}, "not JSON: html"),
         ({"text": "{"}, "not JSON: damaged"),
