@@ -438,7 +438,7 @@ def _status(parsed: argparse.Namespace, options: Options) -> int:
     else:
         print(f"cooling   until {written(cooldown.until)}: {cooldown.outcome}, {cooldown.detail}")
     folders = sorted((options.data / "runs").glob(f"*/{MANIFEST}"), reverse=True)
-    for manifest in (orjson.loads(path.read_bytes()) for path in folders[: parsed.last]):
+    for manifest in (orjson.loads(path.read_bytes()) for path in folders[: max(parsed.last, 0)]):
         counts = manifest["counts"]
         print(
             f"{manifest['run_id']:<40} {manifest['outcome']:<15} {counts['listings']:>6} listings"
