@@ -183,19 +183,31 @@ _STATED_AFTER: Final = (
 )
 """What stands after a word that describes the thing or comes with it: 电池健康89, 充电器 数据线都在."""
 
+_SAID_OF_IT: Final = r"[*x×]\s?\d|(?<! )(?![全加套头线包盒仓盖架座适大真国高通装正配专硅皮片条])[\u4e00-\u9fff]"
+"""What follows at once where a title goes on about something that comes with the thing: 电池跑40公里."""
+
+_COVERS: Final = _sign(
+    "手机[壳套膜]|保护[壳套膜]|(?:磁吸|硅胶|透明|防摔|素皮|超薄|菲林|液态|镜面|卡通|情侣|水晶|电镀|碳纤维?)壳|皮套"
+    "|(?<=[a-z0-9]) ?壳(?!牌)|钢化膜|水凝膜|防窥膜|屏幕膜|镜头膜|键盘膜|类纸膜",
+    before=_STATED_BEFORE,
+    after=_STATED_AFTER,
+)
 _ACCESSORIES: Final = _sign(
-    # cases, films, straps
-    "手机[壳套膜]|保护[壳套膜]|(?:磁吸|硅胶|透明|防摔|素皮|超薄|菲林|液态|镜面|卡通|情侣|水晶|电镀|碳纤维?)壳|皮套|(?<=[a-z0-9])\\s?壳(?![牌])"
-    "|钢化膜|水凝膜|防窥膜|屏幕膜|镜头膜|键盘膜|类纸膜|表带|肩带|腕带|挂绳|(?:吉他|相机|贝斯) ?背带"
-    # power
-    "|充电[头器线]|数据线|电源线|适配器|座充|电池"
+    # straps, power
+    "表带|肩带|腕带|挂绳|(?:吉他|相机|贝斯) ?背带|充电[头器线]|数据线|电源线|适配器|座充|电池"
     # boxes and bags
-    "|空盒|包装[盒袋]|(?:仅|只有?|单|光|only)\\s?[出卖售剩]?\\s?(?:包装)?盒|盒子?\\s?only|购物袋|礼品袋|手提袋|防尘袋|收纳包|相机包|摄影包|琴包"
+    "|包装[盒袋]|购物袋|礼品袋|手提袋|防尘袋|收纳包|相机包|摄影包|琴包"
     # for cameras, consoles, appliances, instruments
-    "|镜头盖|机身盖|前后盖|遮光罩|转接环|兔笼|uv镜|手柄|底座|卡带|游戏卡|光盘|joy-?con"
-    "|滤芯|滤网|尘袋|尘盒|边刷|滚刷|刷头|吸头|风嘴|遥控器|挂架|支架|琴弦|变调夹|拨片|笔尖|笔套"
-    # left over, or bought to complete what was lost
-    "|only\\s?配件|配件\\s?(?:only|专拍|链接|单出|出售)|^配件|[仅单散]配件|[单补]\\s?[左右]耳|[左右]耳\\s?[单补]|充电[仓盒]\\s?[单补]",
+    "|镜头[盖环]|机身盖|前后盖|热靴盖|遮光罩|转接环|兔笼|uv镜|手柄|底座|卡带|游戏卡带?|光盘|joy-?con"
+    "|滤芯|滤网|尘袋|尘盒|边刷|滚刷|刷头|吸头|风嘴|遥控器|挂架|支架|琴弦|变调夹|拨片|笔尖|笔套",
+    before=_STATED_BEFORE,
+    after=f"{_STATED_AFTER}|{_SAID_OF_IT}",
+)
+_LEFT_OVER: Final = _sign(
+    # or bought to complete what was lost
+    "空盒|(?:仅|只有?|单|光|only) ?[出卖售剩]? ?(?:包装)?盒|盒子? ?only"
+    "|only ?配件|配件 ?(?:only|专拍|链接|单出|出售)|^配件|[仅单散]配件"
+    "|[单补] ?[左右]耳|[左右]耳 ?[单补]|充电[仓盒] ?[单补]",
     before=_STATED_BEFORE,
     after=_STATED_AFTER,
 )
@@ -268,7 +280,7 @@ def _is_accessory(text: str) -> bool:
     is_for_it = _IS_FOR_IT.search(text, 0, _HEADLINE) is not None
     given = None if is_for_it else _GIVEN.search(text, 0, _HEADLINE)
     end = _HEADLINE if given is None else given.start()
-    signs = (_PARTS,) if _IS_THE_THING.search(text) and not is_for_it else (_PARTS, _ACCESSORIES)
+    signs = (_PARTS,) if _IS_THE_THING.search(text) and not is_for_it else (_PARTS, _LEFT_OVER, _COVERS, _ACCESSORIES)
     places = (sign.first_in(text, end) for sign in signs)
     return any(place is not None and (is_for_it or not _is_described_before(text, place)) for place in places)
 
