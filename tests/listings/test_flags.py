@@ -23,7 +23,7 @@ def measured(rows: tuple[tuple[str, str | None], ...]) -> tuple[float, float, li
 
 
 def test_titles_that_were_held_out() -> None:
-    assert len(HELD_OUT) == 129
+    assert len(HELD_OUT) == 196
     precision, recall, wrong = measured(HELD_OUT)
     assert precision >= 0.97, wrong
     assert recall >= 0.9, wrong
@@ -31,10 +31,10 @@ def test_titles_that_were_held_out() -> None:
 
 def test_titles_that_the_tables_were_made_with() -> None:
     assert {title for title, _ in TUNING}.isdisjoint(title for title, _ in HELD_OUT)
-    assert len(TUNING) > 400
+    assert len(TUNING) > 500
     precision, recall, wrong = measured(TUNING)
     assert precision >= 0.99, wrong
-    assert recall >= 0.99, wrong
+    assert recall >= 0.98, wrong
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Titles as sellers write them, labelled by hand with the flags that they deserve.
 
-`TUNING` may be looked at while the tables of `app.listings.flags` are worked on. `HELD_OUT` was labelled before there
-were any and only measures them: who finds a mistake there adds others like it to `TUNING` and works with those.
+`TUNING` may be looked at while the tables of `app.listings.flags` are worked on. `HELD_OUT` was labelled before they
+were measured with it and does nothing but measure: who finds a mistake there adds others like it to `TUNING` and works
+with those.
 """
 
 from typing import Final
@@ -689,10 +690,64 @@ oppo reno8 维修过一次尾插 其他没问题
 大疆 Air 2S 畅飞套装 三电 桨叶全新 无炸机
 gopro 11 三块电池 自拍杆 防水壳
 kindle paperwhite 5 保护套一起 8G
+苹果14 128g 星光色 美版无锁 双esim
+iPhone13Pro max 远峰蓝256g 国行双卡 电池健康85 全原
+华为mate30pro 8+256 丹霞橙 屏幕边缘轻微老化
+小米note3 6+64 老机子 能正常用 送充电线
+oppo r17 8+128 流光蓝 自己用的 没修过
+三星 zflip3 8+256 内屏有折痕 外观好 原盒在
+iPad8 32g 金色 家里小孩看课 钢化膜刚换
+surface pro7 i5 8+128 键盘触控笔全 电池能用五小时
+联想yoga14s 2021 4800h 屏幕素质好 轻薄
+rog幻14 2022 白色 3060 盒子电源都在
+m1 mac mini 8+256 国行 自用办公 无保
+华硕 tuf 27寸 170hz 显示器 支架缺失
+佳能g12 ccd 复古 送卡 电池座充
+尼康 d610 单机身 快门3.6万 竖拍手柄送
+索尼 a7r2 机身 电池三块 国产手柄
+富士 16-55 f2.8 红标 遮光罩镜头盖都有
+大疆 mavic air2 畅飞 三电 无摔
+ns oled 白色 日版 一年 送包送膜
+ps4 pro 国行 光驱正常 手柄有点漂移
+psv1000 3g 变革 64g卡 套壳
+戴森v8 slim 主机配地刷 床褥刷头 电池40分钟
+小米 无线吸尘器 g9 只换过滤网
+格力 变频空调 1匹 小房间 不含拆装
+创维 50寸 液晶电视 遥控带 底座不在
+容声 冰箱 双门 小型 租房自用
+老板 燃气灶 天然气 换整体厨房拆下来的
+捷安特 escape2 平把公路 去年买 码表支架送
+小牛 u1 续航50 电池在保 充电器一个
+鲁伊斯 电吉他 st 琴包 摇把 连接线
+雅马哈 电钢 p125 单踏板 琴架x型
+优衣库 牛仔裤 28
+加拿大鹅 羽绒服 l 正品 吊牌没了
+coach 斜挎包 棕色 肩带长度可调
+mk 手表 女 玫瑰金 表带拆了两节 在
+兰蔻 小黑瓶 眼霜 小样 5ml
+乐高 悟空小侠 机甲 配件无缺
+高达 pg 强袭 素组 支架有
+好太太 晾衣架 电动 遥控在
+爱华仕 行李箱 24寸 有刮痕
+aj1 芝加哥 42.5 鞋盒鞋带全
 """.strip().splitlines()
 
 _HELD_OUT_FLAGGED: Final[dict[str, str]] = {
     "accessory": """
+苹果 12 promax 手机壳 液态硅胶 官方
+三星 s22 ultra 钢化膜 全胶
+小米 67w 充电器 套装 全新
+iphone 13 屏幕 总成 拆机 原装
+华为 mate20x 电池 原装 拆机
+苹果手表 表带 s7 45 回环
+佳能 70d 电池 充电器 两电一充
+索尼 e口 转接环 佳能ef
+switch 收纳包 硬包 马里奥
+ps5 手柄 白色 国行 全新
+戴森 v11 电池 国产 4000
+小米 扫地机 滚刷 滤网 尘盒
+三星电视 遥控器 通用
+ipad 2022 保护套 带笔槽
 全新iphone13 14通用透明防摔手机壳
 小米13Pro 素皮保护壳 官方正品
 华为mate60 水凝膜 防窥 三片
@@ -727,6 +782,9 @@ iphone se2 后摄像头 拆机
 戴尔笔记本 电池 G5 全新
 """,
     "rental": """
+重庆 gopro 租赁 免押 邮寄
+佳能 r50 出租 ccd 日租 学生
+相机 出租 泉州 富士
 索尼A7C2出租 全国可邮 信用免押
 ccd相机出租 佳能ixus 一天30起
 大疆御3 租赁 日租200 可开发票
@@ -744,6 +802,10 @@ Switch出租 按天 按周 学生优惠
 老蜜蜡 1元起拍 加价10元
 """,
     "wanted": """
+求购 大疆 mini3 二手
+收 ps4 游戏机 坏的也收
+高价回收 名牌包 手表
+求购一台 iphone 13 mini
 求购一台 macbook pro m1 16g
 收个 iphone 12 mini 自用 别太贵
 高价收 全新未拆 switch oled
@@ -757,6 +819,9 @@ Switch出租 按天 按周 学生优惠
 求购小米13 12+256 成色好 价格合适秒
 """,
     "service": """
+苹果 换电池 上门 北京
+代购 韩国 免税店 化妆品
+安卓 刷机 解锁 远程
 上门维修 iPhone 换屏 换电池 北京
 笔记本维修 主板维修 不开机 进水
 香港代购 接单 代买苹果手机
@@ -770,6 +835,9 @@ ps4 破解 刷系统 同城
 远程 重装系统 win11
 """,
     "broken": """
+小米 11u 不开机 主板
+ipad air2 id锁 当配件
+华为 p20 屏碎 能开机
 iPhone 11 不开机 当零件卖
 三星 s21 花屏 内屏坏
 小米10 外屏碎 触摸失灵 其他好
