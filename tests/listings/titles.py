@@ -325,6 +325,8 @@ sk2 小灯泡 50 未拆 免税店
 
 _TUNING_FLAGGED: Final[dict[str, str]] = {
     "accessory": """
+iPhone 15 手机壳 送钢化膜 两件套
+佳能原装电池 送电池盒
 苹果 13promax 手机壳 pitaka 浮织
 小米 14ultra 专业影像套装 手柄 壳
 iphone 15pro 镜头膜 蓝宝石
