@@ -22,6 +22,8 @@ SCOPE: Final = (
     "app/ledger",
     "app/listings/axis.py",
     "app/listings/chart.py",
+    "app/listings/importer.py",
+    "app/listings/models.py",
     "app/money",
     "app/orders",
     "app/seed/market.py",
