@@ -12,7 +12,7 @@ JOBS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test storm lint format types diagrams diagrams-check bench-http bench-orders bench-sweeper bench-crawl \
+.PHONY: help run test storm lint format types diagrams diagrams-check bench-http bench-orders bench-sweeper bench-crawl bench-prices \
 	search-rebuild cli crawl shell engines lock clean reset-data environment environment-dev environment-crawler
 
 help: ## Show this list
@@ -58,6 +58,9 @@ bench-sweeper: environment ## Measure how many due orders the clocks' sweep fire
 
 bench-crawl: environment-dev ## Measure what a listing costs the crawler beside a bare spider, and its politeness
 	$(VENV) -m benchmarks.crawl $(ARGS)
+
+bench-prices: environment-dev ## Measure how fast and how near reference prices are among 200,000 listings
+	$(VENV) -m supervisor with-engines -- $(VENV) -m benchmarks.prices $(ARGS)
 
 search-rebuild: environment ## Write the search index again from the database, beside a running market or without
 	$(VENV) -m supervisor exec -- $(VENV) -m flask --app wsgi search rebuild

@@ -27,9 +27,9 @@ _LEAST_DEVIATION: Final = 0.1
 
 _ENOUGH_OF_A_WEEK: Final = 3
 _STEADY_PERCENT: Final = 3
-_CERTAIN_ORDER: Final = MappingProxyType({4: 6, 5: 8, 6: 11, 7: 13, 8: 16})
-"""By the number of weeks, how many more pairs of weeks must rise than fall (or fall than rise) before chance does so in
-one case of twenty at most: the one-sided test of Mann and Kendall."""
+_CERTAIN_ORDER: Final = MappingProxyType({5: 10, 6: 13, 7: 15, 8: 18})
+"""By the number of weeks, how many more pairs of them must rise than fall, or fall than rise, so that chance does it in
+one case of twenty at most: the two-sided test of Mann and Kendall."""
 
 
 class Direction(StrEnum):

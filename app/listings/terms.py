@@ -29,6 +29,7 @@ from app.listings.words import (
     QUALIFIERS,
     SALES_TALK,
     SEE_THROUGH,
+    SHORT_NAMES,
 )
 from app.search.analysis import STOP_WORDS, Analyser, Token, is_han
 from app.search.synonyms import SYNONYMS
@@ -83,13 +84,14 @@ _MEMORY: Final = re.compile(
 
 _TALK: Final = re.compile("|".join(sorted(map(re.escape, SALES_TALK), key=lambda word: (-len(word), word))))
 _CONDITION: Final = re.compile(
-    r"(?<!荣耀)(?<!荣耀\s)(?:100|[6-9]\d(?:\.\d)?)\s*成?新|[5-9](?:\.\d)?\s*成新?|[一二三四五六七八九]+成?新"
+    r"(?<!荣耀)(?<!荣耀\s)(?:100|[6-9]\d(?:\.\d)?)\s*成?新|(?<!\d)[5-9](?:\.\d)?成(?!色)新?|[一二三四五六七八九]+成?新(?!疆)"
     r"|(?:电池)?(?:效率|健康度?|容量)?\s*\d{2,3}\s*%|电池(?:效率|健康度?)?\s*:?\s*\d{2,3}(?!\d|\s*[gt])"
 )
 """How worn it is: 95新, 九成新, 电池88%. (荣耀 90 is a telephone.)"""
 _COUNT: Final = re.compile(
-    r"[¥￥]\s*\d+(?:\.\d+)?|\d+(?:\.\d+)?(?:元|块)|\d+(?:个月|小时|周|次|期|折|月|岁|天(?!蓝|空)|手(?!机|环|表|柄|办))"
-    r"|\d+(?:个|件|条|张|支|瓶|台(?!版|湾|式))|(?<!\d)[12]?\d年|(?<![a-z0-9])[45]g(?![a-z0-9+])"
+    r"[¥￥]\s*\d+(?:\.\d+)?|\d+(?:\.\d+)?(?:元(?!气)|块)|(?<!\d)[12]?\d年|(?<![a-z0-9])[45]g(?![a-z0-9+])"
+    r"|\d+(?:个月|小时|周(?!年|边)|次(?!元)|期|折(?!叠)|月|岁|天(?!蓝|空|猫)|手(?!机|环|表|柄|办))"
+    r"|\d+(?:个(?!人|性)|件|条(?!纹)|张|支(?!持|架|付)|瓶|台(?!版|湾|式|机))"
 )
 """Amounts, durations, numbers of things, generations of networks."""
 _GENERATION: Final = re.compile(r"第?([一二三四五六七八九]|\d)代")
@@ -204,7 +206,7 @@ def measure_term(measure: tuple[str, str]) -> str:
 def read_title(analyser: Analyser, title: str) -> Title:
     """What `title` says once its sales talk is left out."""
     read = Title()
-    text = _COUNT.sub(" ", _TALK.sub(" ", _CONDITION.sub(" ", normalise(title[:_LONGEST]))))
+    text = _TALK.sub(" ", _COUNT.sub(" ", _CONDITION.sub(" ", normalise(title[:_LONGEST]))))
     text = _GENERATION.sub(lambda match: f" {_DIGIT_OF.get(match[1], match[1])} ", text)
     text = _MARK.sub(lambda match: f"m{_ROMAN.get(match[1], match[1])}", text)
     text = _MARK_OF_ROMAN.sub(lambda match: f"{match[1]}m{_ROMAN[match[2] or match[3]]}", text)
@@ -269,10 +271,21 @@ def _pieces(analyser: Analyser, text: str) -> list[_Piece]:
             pieces += [_Piece(first, gap), *(_Piece(other, "") for other in others)]
         else:
             length = 1
-            pieces.append(_Piece(tokens[position].text, gap))
+            first, *others = _names_apart(tokens[position].text)
+            pieces += [_Piece(first, gap), *(_Piece(other, "") for other in others)]
         end = tokens[position + length - 1].end
         position += length
     return pieces
+
+
+def _names_apart(text: str) -> list[str]:
+    """A token, the names that it begins with taken off: redmik (of RedmiK60) is 红米 and k, 格力空调 格力 and 空调."""
+    for length in range(len(text) - 1, 1 if is_han(text) else 3, -1):
+        name, rest = text[:length], text[length:]
+        # A short name may as well be the beginning of any word.
+        if name in _NAMES and (is_han(rest) or length > 4 or len(rest) <= 2 or rest in _NAMES or _qualifiers(rest)):
+            return [_NAMES[name], *_names_apart(rest)]
+    return [_NAMES.get(text, text)]
 
 
 def _phrase(tokens: Sequence[Token], position: int, length: int) -> tuple[str, ...]:
@@ -289,6 +302,16 @@ def _canonical(analyser: Analyser) -> dict[tuple[str, ...], tuple[str, ...]]:
             first, *others = (tuple(token.text for token in analyser.query_tokens(normalise(each))) for each in members)
             found.update(dict.fromkeys(others, first))
     return found
+
+
+_FIRST_NAMES: Final = {
+    normalise(member): normalise(group[0]) for group in SYNONYMS for member in group if group[0] in BRANDS
+}
+_NAMES: Final = {
+    **{name: name for name in (*BRANDS, *LINES)},
+    **{name: first for name, first in _FIRST_NAMES.items() if name not in OTHER_THINGS and " " not in name},
+}
+"""Names of brands and series, by what they are called."""
 
 
 def _read_pieces(pieces: list[_Piece], read: Title) -> None:
@@ -314,7 +337,9 @@ def _read_pieces(pieces: list[_Piece], read: Title) -> None:
             anchor, taken = (anchor, number) if is_series(anchor) else ("", "")
         elif piece.text in SEE_THROUGH:
             _add_word(read, piece.text)
-        elif piece.text not in STOP_WORDS and (len(piece.text) > 1 or not is_han(piece.text)):
+        elif piece.text in SHORT_NAMES or not (
+            piece.text in STOP_WORDS or (len(piece.text) == 1 and is_han(piece.text))
+        ):
             _add_word(read, piece.text)
             anchor, taken = piece.text, ""
     if lone and read.brands and not any(model.name for model in read.models):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.listings.terms import BARE, Model, Title, is_series, measure_term, read_title
-from app.listings.words import BRANDS, DESCRIPTIVE, LINES
+from app.listings.words import BRANDS, DESCRIPTIVE, LINES, SHORT_NAMES
 from app.search.analysis import Analyser, is_han
 
 STEPS: Final = 4
@@ -79,8 +79,8 @@ def _is_strong(model: Model) -> bool:
 
 
 def _is_told_by_its_number(model: Model) -> bool:
-    """Whether its number says enough without the word before it: rtx 3060, but not d850."""
-    return model.tail != "" and (not model.anchor or is_series(model.anchor))
+    """Whether its number says enough without what is before it: rtx 3060, wh-1000xm5, but not d850."""
+    return model.tail != "" and (not model.anchor or is_series(model.anchor) or len(model.number) > 4)
 
 
 def _steps_of_a_thing(read: Title) -> list[set[str]]:
@@ -89,10 +89,16 @@ def _steps_of_a_thing(read: Title) -> list[set[str]]:
         return []
     measures = {measure_term(each) for each in read.measures}
     fixed = {measure_term(each) for each in read.measures if each[1] not in _OPTIONAL_UNITS} | {read.kind}
-    nouns = (words - DESCRIPTIVE) or words
-    steps = [words | measures | fixed | {BARE}, words | fixed, nouns | fixed]
+    # A single character may well be of what comes along: 带盒, 送包.
+    nouns = (words - DESCRIPTIVE - SHORT_NAMES) or words
     things = [word for word in read.words if word in nouns and is_han(word)]
-    if read.brands and things:
+    series = {word for word in read.words if word in LINES}
+    if series:  # a Switch, which is no Switch 2
+        fixed |= series | {BARE}
+    steps = [words | measures | fixed | {BARE}, words | fixed, nouns | fixed]
+    if series:
+        steps.append(set(fixed))
+    elif read.brands and things:
         # Of a known brand no noun is the name. The last one is the thing itself, as usual in Chinese.
         steps.append({*read.brands, things[-1]} | fixed)
     return steps

@@ -51,10 +51,13 @@ SALES_TALK: Final = (
 DESCRIPTIVE: Final = _words("""
     实木 简约 北欧 北欧风 现代 复古 法式 日系 韩版 韩系 港风 欧美 小众 设计感 气质 显瘦 修身 收腰 宽松 碎花 格子
     条纹 纯色 印花 纯棉 真丝 羊毛 加厚 加绒 薄款 轻薄 春秋 夏季 冬季 秋冬 春夏 夏天 冬天 通勤 休闲 百搭 时尚
-    可爱 大容量 小型 大型 便携 折叠 可折叠 静音 多功能 全自动 自动 家庭 户外 专业 初学 初学者 成人 立式 落地
+    可爱 大容量 小型 大型 便携 折叠 可折叠 静音 多功能 全自动 自动 家庭 户外 专业 初学 初学者 成人
     桌面 无线 有线 蓝牙 高清 高端 顶配 高配 低配 满血 游戏 电竞 旗舰 套餐 套机 机身 单机身 单机 主机
 """)
 """Tells kinds of the same thing apart; the first words to be left out where there are too few listings."""
+
+SHORT_NAMES: Final = _words("壳 膜 盒 套 包 镜 屏 床 灯 鞋 表 琴 书 伞 锅 碗 刀 笔 车 箱 柜 桌 椅 帽 裙 裤 酒 茶")
+"""Things that one character names; any other alone is a part of something that was cut in two."""
 
 SEE_THROUGH: Final = _words("""
     手机 智能手机 电脑 平板 平板电脑 显卡 相机 系列 型号 第
