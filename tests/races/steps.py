@@ -5,9 +5,11 @@ import urllib.parse
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from flask import Flask
 from sqlalchemy import select, update
 
@@ -129,8 +131,14 @@ def signed_notification(
         "total_amount": format_yuan(amount),
         "gmt_payment": now,
     }
-    signed = protocol.signed_form(fields, keys.load_private_key(folder / keys.GATEWAY_PRIVATE))
+    signed = protocol.signed_form(fields, _gateway_key(folder))
     return urllib.parse.urlencode(signed).encode()
+
+
+@cache
+def _gateway_key(folder: Path) -> RSAPrivateKey:
+    """Read once: to check a key takes longer than anything that it is used for."""
+    return keys.load_private_key(folder / keys.GATEWAY_PRIVATE)
 
 
 def answer_of(reply: Reply) -> Answer:
