@@ -40,6 +40,8 @@ from app.search.service import search_index
 _SAMPLE: Final = 512
 """Listings of which a median is as good as of all: 95 % of the time within 5 of 100 places from the middle."""
 _MOST_READ: Final = 16 * _SAMPLE
+_NAMED_BY_NOUNS: Final = frozenset({ListingFlag.ACCESSORY, ListingFlag.SERVICE})
+"""What is done or made for a model is not told by the model: a case, a battery."""
 
 
 def _terms(name: str) -> ColumnElement[Any]:
@@ -70,7 +72,6 @@ _FOUND: Final[Select[*tuple[Any, ...]]] = (
             func.nullif(_LAST_PRICE, Listing.first_seen_at), Listing.published_at, Listing.first_seen_at
         ).label("asked_since"),
         Listing.last_seen_at,
-        Listing.comparable,
         type_coerce(Listing.flags, NullType()).label("flags"),  # psycopg makes a list of it in C
         case(
             *((Listing.terms.contains(_terms(f"step{number}")), number) for number in range(STEPS - 1)),
@@ -133,12 +134,12 @@ def find_reference(*, title: str, category: int | None, now: datetime | None = N
     """What listings like `title` are asked for, in fen.
 
     `category` leaves out listings of another one; those whose category nobody knows stay. A title that is itself an
-    accessory or a rental is compared with such listings only.
+    accessory or a rental is compared with such listings alone.
     """
     settings = current_app.extensions["saltfish.settings"]
     moment = now or utcnow()
     flags = flags_of(title, None, ()) & NOT_COMPARABLE
-    steps = wanted_terms(search_index().analyser, title, nouns=bool(flags)).steps
+    steps = wanted_terms(search_index().analyser, title, nouns=not flags.isdisjoint(_NAMED_BY_NOUNS)).steps
     search = _Search(category, flags, moment - timedelta(days=settings.price_reference_days))
     reference = Reference(needed=settings.price_reference_least, days=settings.price_reference_days)
     remaining = len(steps)
@@ -170,22 +171,20 @@ class _Reached:
     """The listings that fulfil a step, and those of them that count."""
 
     def __init__(self, found: Sequence[Row[Any]], flags: frozenset[ListingFlag]) -> None:
-        self._found = found
-        # Who sells an accessory wants to know what accessories cost.
-        self._used = [row for row in found if row.price and (row.comparable or flags)]
+        self._used = []
+        self.removed = Counter[str]()
+        """How many are something else, by the first flag that says so."""
+        for row in found:
+            others = [flag for flag in row.flags if flag in NOT_COMPARABLE and flag not in flags]
+            if others:
+                self.removed[others[0]] += 1
+            elif row.price:
+                self._used.append(row)
 
     @property
     def observations(self) -> list[Observation]:
         """Their prices."""
         return [Observation(row.price, row.asked_since) for row in self._used]
-
-    @property
-    def removed(self) -> Counter[str]:
-        """How many are something else, by the first flag that says so."""
-        if len(self._used) == len(self._found):
-            return Counter()
-        others = (next((flag for flag in row.flags if flag in NOT_COMPARABLE), "") for row in self._found)
-        return Counter(flag for flag in others if flag)
 
     @property
     def updated_at(self) -> datetime | None:

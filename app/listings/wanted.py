@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.listings.terms import BARE, Model, Title, is_series, measure_term, read_title
-from app.listings.words import BRANDS, DESCRIPTIVE, LINES, SHORT_NAMES
+from app.listings.words import BRANDS, DESCRIPTIVE, LINES, SEE_THROUGH, SHORT_NAMES
 from app.search.analysis import Analyser, is_han
 
 STEPS: Final = 4
@@ -28,9 +28,9 @@ class Wanted:
 
 
 def wanted_terms(analyser: Analyser, title: str, *, nouns: bool = False) -> Wanted:
-    """What listings comparable to `title` are found by. `nouns`: beside a model too the Chinese words are needed.
+    """What listings comparable to `title` are found by.
 
-    They are where the title is of something for the model, a case or a battery.
+    With `nouns` the title is of something for a model, a case or a battery: then its noun is needed beside the model.
     """
     read = read_title(analyser, title)
     steps = _steps_of_a_model(read, nouns=nouns) if read.models else _steps_of_a_thing(read)
@@ -55,17 +55,21 @@ def readable(terms: frozenset[str]) -> list[str]:
 def _steps_of_a_model(read: Title, *, nouns: bool) -> list[set[str]]:
     measures = {measure_term(each) for each in read.measures}
     strong = any(_is_strong(model) for model in read.models)
-    latin = {word for word in read.words if not is_han(word)}
-    things = {word for word in read.words if is_han(word)} - DESCRIPTIVE
-    needed_things = things if nouns or not (strong or read.brands) else set()
+    words = {word for word in read.words if not is_han(word)}
+    things = [word for word in read.words if is_han(word) and word not in DESCRIPTIVE | SEE_THROUGH]
+    if nouns:
+        words.update(things)
+        things = [word for word in things if word in SHORT_NAMES][:1] or things[:1]
+    elif strong or read.brands:
+        things = []
     series = set() if strong else {word for word in read.words if word in LINES}
-    always = {read.kind, *needed_things, *series}
+    always = {read.kind, *things, *series}
     # A listing that has the name of a model has its number as well: so each step is part of the one before it.
     named = {term for model in read.models for term in (model.name, model.tail)} | always
     told = {model.tail if _is_told_by_its_number(model) else model.name for model in read.models} | always
     brands = set(read.brands)
     needed = set() if strong else brands
-    return [named | brands | latin | measures, named | brands | latin, named | needed, told | needed]
+    return [named | brands | words | measures, named | brands | words, named | needed, told | needed]
 
 
 def _is_strong(model: Model) -> bool:

@@ -138,8 +138,10 @@ def test_steps(analyser: Analyser, title: str) -> None:
 
 
 def test_of_an_accessory_the_nouns_are_needed(analyser: Analyser) -> None:
-    with_nouns = [readable(step) for step in wanted_terms(analyser, "iPhone 13 钢化膜", nouns=True).steps]
-    assert with_nouns == [["iphone13", "膜", "苹果", "钢化"], ["iphone13", "膜", "钢化"]]
+    film = [readable(step) for step in wanted_terms(analyser, "iPhone 13 防窥 钢化膜", nouns=True).steps]
+    assert film == [["iphone13", "膜", "苹果", "钢化", "防窥"], ["iphone13", "膜"]]
+    battery = [readable(step) for step in wanted_terms(analyser, "iPhone 13 电池 全新", nouns=True).steps]
+    assert battery == [["iphone13", "电池", "苹果"], ["iphone13", "电池"]]
 
 
 NOT_A_MODEL = [
