@@ -23,7 +23,7 @@ _MAD_TO_DEVIATION: Final = 1.4826
 """Of a normal distribution, the standard deviation over the median absolute deviation."""
 _DEVIATIONS: Final = 3
 _LEAST_DEVIATION: Final = 0.1
-"""In logarithms: where half of the sellers ask the same, prices within 35 % of theirs are no outliers."""
+"""In logarithms: where half of the sellers ask the same, a quarter less or a third more is no outlier."""
 
 _ENOUGH_OF_A_WEEK: Final = 3
 _STEADY_PERCENT: Final = 3
