@@ -120,8 +120,14 @@ class OpenBatch(io.BufferedWriter):
         self.entries.append(entry_of(listing))
 
     def finish(self) -> Batch:
-        """Close the file and give it its last name, all of it on the disk."""
+        """Close the file and give it its last name, all of it on the disk.
+
+        Raises:
+            OSError: it cannot be written, or a line of it was cut off when it could not.
+        """
         self.flush()
+        if self.tell() != self.size:
+            raise OSError(f"{self.path.name} holds more than its listings")
         os.fsync(self.fileno())
         self.close()
         self.path.with_name(self.path.name + PART).rename(self.path)
@@ -168,7 +174,7 @@ class Batches:
         """The run is over: the manifest says how."""
         self.manifest.outcome, self.manifest.exit_code, self.manifest.detail = outcome, exit_code, detail
         self.manifest.finished_at = written(now)
-        for part in self.folder.glob(f"*{PART}"):  # only after a fault: a batch that could not be finished
+        for part in self.folder.rglob(f"*{PART}"):  # only after a fault: a batch that could not be finished
             part.unlink()
         self._write()
         if self._rejects is not None:
@@ -252,7 +258,7 @@ def _close_if_killed(folder: Path, state: State) -> bool:
     manifest = orjson.loads(path.read_bytes()) if path.exists() else None
     if manifest is not None and manifest["outcome"] != Outcome.RUNNING:
         return False
-    for part in folder.glob(f"*{PART}"):
+    for part in folder.rglob(f"*{PART}"):
         part.unlink()
     if manifest is None:  # it did not come to write one, and so no batch either
         if not any(folder.iterdir()):

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
-from .mtop import DETAIL_API, SEARCH_API, Answer, NotJson, Verdict, judge, read_answer
+from .mtop import DETAIL_API, SEARCH_API, Answer, NotJson, Verdict, answer_in, judge, read_answer
 
 APIS: Final = frozenset({SEARCH_API, DETAIL_API})
 _NO_DATA: Final = "the site did not answer with data: {}"
@@ -56,7 +56,7 @@ def saved_answers(body: bytes) -> list[Saved]:
         case []:
             return [Saved(problem="an empty list")]
         case list(values):
-            return [_read(orjson.dumps(value), Saved(place=f"[{number}]")) for number, value in enumerate(values)]
+            return [_judged(answer_in(value), Saved(place=f"[{number}]")) for number, value in enumerate(values)]
         case _:
             return [_judged(whole, Saved())]
 

@@ -26,7 +26,7 @@ class Flag(StrEnum):
     SOLD = "sold"  # 卖掉了; item details only
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, repr=False)
 class Listing:
     """One publicly listed good as it was seen once. In a feed: one JSON object a line, keys as here.
 
@@ -79,3 +79,7 @@ class Listing:
     hold the seller's number, so it is not kept."""
     run_id: str
     """The run that saw it."""
+
+    def __repr__(self) -> str:
+        """As logs have it, which need not know what people write."""
+        return f"<Listing {self.item_id}>"

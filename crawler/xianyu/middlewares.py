@@ -1,6 +1,7 @@
 """Downloader middlewares: robots.txt that fails closed, the day's budget, and what an answer means for the crawl."""
 
 import logging
+import re
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Final, Self
@@ -86,6 +87,8 @@ class RobotsMiddleware(RobotsTxtMiddleware):
             return response
         if 400 <= response.status < 500 and response.status != 429:
             return response.replace(body=b"")
+        if response.status == 429:
+            stop(self.crawler, Outcome.LIMITED, "robots.txt: HTTP 429", retry_after=retry_after(response))
         if response.status != 200 or not is_robots_txt(response.body):
             logger.warning("%s is no robots.txt (HTTP %d)", request.url, response.status)
             raise IgnoreRequest("no robots.txt")
@@ -243,7 +246,11 @@ class AnswerMiddleware:
 
 def codes(answer: mtop.Answer) -> str:
     """The codes in `ret`, for people and logs: what stands before `::`, shortened; texts may hold anything."""
-    return ", ".join(element.split("::", 1)[0][:60] for element in answer.ret[:5]) or "no ret"
+    found = (element.split("::", 1)[0].strip()[:60] for element in answer.ret[:5])
+    return ", ".join(code if _CODE.fullmatch(code) else "no code" for code in found) or "no ret"
+
+
+_CODE: Final = re.compile(r"[A-Za-z]\w*", re.ASCII)
 
 
 def retry_after(response: Response) -> float | None:

@@ -142,7 +142,7 @@ class Answer:
     """One answer of mtop."""
 
     ret: tuple[str, ...]
-    """Every element of `ret`, in order; what is no text stands as its JSON. Empty where there is no `ret`."""
+    """Every element of `ret`, in order; what is no text stands as its type, `(dict)`. Empty where there is no `ret`."""
     value: object
     """The whole answer as it was read."""
 
@@ -153,7 +153,6 @@ class Answer:
 
 
 _CALLBACK: Final = re.compile(rb"\s*[A-Za-z_$][\w$.]*\s*\(")
-_CALLBACK_END: Final = re.compile(rb"\)\s*;?\s*\Z")
 
 
 def read_answer(body: bytes) -> Answer:
@@ -166,16 +165,20 @@ def read_answer(body: bytes) -> Answer:
     if not text:
         raise NotJson(NotJsonKind.EMPTY)
     if call := _CALLBACK.match(text):
-        end = _CALLBACK_END.search(text)
-        if end is None:
+        text = text[call.end() :].removesuffix(b";").rstrip()
+        if not text.endswith(b")"):
             raise NotJson(NotJsonKind.DAMAGED)
-        text = text[call.end() : end.start()].strip()
+        text = text.removesuffix(b")").strip()
     elif text[:1] not in b"{[":
         raise NotJson(NotJsonKind.HTML)
-    value = _json(text)
+    return answer_in(_json(text))
+
+
+def answer_in(value: object) -> Answer:
+    """The answer that a value of JSON is."""
     ret = value.get("ret") if isinstance(value, dict) else None
     elements = ret if isinstance(ret, list) else [] if ret is None else [ret]
-    return Answer(tuple(e if isinstance(e, str) else json.dumps(e) for e in elements), value)
+    return Answer(tuple(e if isinstance(e, str) else f"({type(e).__name__})" for e in elements), value)
 
 
 def _json(text: bytes) -> object:

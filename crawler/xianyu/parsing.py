@@ -83,7 +83,8 @@ _WANTED: Final = re.compile(r"(?<![0-9.,])([0-9]{1,9})(?:\.([0-9]{1,4}))?(万?)\
 # All controls but those that end a line or are blanks; also halves of a character beyond U+FFFF, which no UTF-8 holds.
 _CONTROLS: Final = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
 _LINE_END: Final = re.compile("\r\n|[\n\v\f\r\x85\u2028\u2029]")
-_BREAK: Final = re.compile("[ \t\u3000]*[\n\v\f\r\x85\u2028\u2029]\\s*")
+# Looks once at a row of blanks, not again from each of them.
+_BREAK: Final = re.compile("(?<![ \t\u3000])[ \t\u3000]*[\n\v\f\r\x85\u2028\u2029]\\s*")
 
 
 def parse_search(answer: object, *, context: Context) -> Page:

@@ -18,7 +18,10 @@ from scrapy.http.request import NO_CALLBACK
 
 from .batches import write_whole
 from .items import Listing
+from .middlewares import retry_after
 from .options import LEAST_DELAY, is_this_machine
+from .outcomes import Outcome
+from .stopping import stop
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +35,8 @@ class Pictures:
     """Item pipeline: puts the pictures of a listing into the run's `pictures/`, their names into the listing.
 
     They are asked for as everything is: after robots.txt, with the delay, within the day's budget; never signed, and
-    no second time. Whatever cannot be had, or is no picture, is counted, and the listing goes on without it.
+    no second time. Whatever cannot be had, or is no picture, is counted, and the listing goes on without it. A host
+    that asks for fewer requests ends the crawl, as the API does.
     """
 
     def __init__(self, crawler: Crawler) -> None:
@@ -70,6 +74,10 @@ class Pictures:
             response = await self._crawler.engine.download_async(request)
         except Exception as error:  # noqa: BLE001 -- refused, unreachable, too long: no picture is worth a listing
             logger.info("A picture could not be had: %s", type(error).__name__)
+            return None
+        if response.status in (420, 429):
+            wait = retry_after(response)
+            stop(self._crawler, Outcome.LIMITED, f"a picture: HTTP {response.status}", retry_after=wait)
             return None
         if response.status != 200:
             logger.info("A picture could not be had: HTTP %d", response.status)
@@ -112,8 +120,8 @@ def clean(body: bytes) -> bytes | None:
             if picture.width * picture.height > MOST_PIXELS:
                 return None
             upright = ImageOps.exif_transpose(picture).convert("RGB")
+        stored = BytesIO()
+        upright.save(stored, "JPEG", quality=QUALITY)  # which has no more than 65,500 pixels on a side
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # all that Pillow says of what is none
         return None
-    stored = BytesIO()
-    upright.save(stored, "JPEG", quality=QUALITY)
     return stored.getvalue()

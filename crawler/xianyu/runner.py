@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import logging
 import os
+import re
 import secrets
 import signal
 import sys
@@ -137,12 +138,12 @@ def _run(parsed: argparse.Namespace, options: Options) -> int:
                     " nothing was sent",
                 )
             run = Batches(options.data / "runs", run_id=run_id, spider=spider, now=now, state=memory)
-            with _logging_to(options.data / "logs" / f"{run_id}.log", days=options.log_days):
+            with logging_to(options.data / "logs" / f"{run_id}.log", days=options.log_days):
                 logger = logging.getLogger("xianyu")
                 logger.info("Run %s begins: crawler %s, process %d", run_id, __version__, os.getpid())
                 for other in killed:
                     logger.warning("Run %s had been killed; its manifest says so now", other)
-                return Run(options, memory, run, live=live).crawl(_spider_arguments(parsed))
+                return Run(options, memory, run).crawl(_spider_arguments(parsed))
         finally:
             memory.close()
 
@@ -155,11 +156,10 @@ def _spider_arguments(parsed: argparse.Namespace) -> dict[str, Any]:
 class Run:
     """One crawl: Scrapy inside, and around it what ends it in time and says how it ended."""
 
-    def __init__(self, options: Options, memory: State, run: Batches, *, live: bool) -> None:
+    def __init__(self, options: Options, memory: State, run: Batches) -> None:
         self._options = options
         self._memory = memory
         self._batches = run
-        self._live = live
         self._began = time.monotonic()
         self._crawler: Crawler | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -293,7 +293,8 @@ class Run:
 
     def _finish(self, outcome: Outcome, detail: str) -> int:
         logger = logging.getLogger("xianyu")
-        if self._live and outcome in (Outcome.FINISHED, Outcome.BUDGET) and self.counts().pages:
+        asked = self._batches.manifest.spider in LIVE_SPIDERS  # pages of files say nothing of what the site wants
+        if asked and outcome in (Outcome.FINISHED, Outcome.BUDGET) and self.counts().pages:
             self._memory.forget_blocks()
         code = EXIT_CODES[outcome]
         stats = self._stats()
@@ -397,14 +398,14 @@ def _make_folder(path: Path) -> None:
 
 
 @contextmanager
-def _logging_to(path: Path, *, days: int) -> Iterator[None]:
-    """Everything that is logged goes to this file, with moments in UTC; logs older than `days` are removed."""
+def logging_to(path: Path, *, days: int) -> Iterator[None]:
+    """Everything that is logged goes to this file; logs older than `days` are removed."""
     oldest = time.time() - timedelta(days=days).total_seconds()
     for old in path.parent.glob("*.log"):
         if RUN_ID.fullmatch(old.stem) and old.stat().st_mtime < oldest:
             old.unlink()
     handler = logging.FileHandler(path, encoding="utf-8")
-    formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter = _Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     handler.setLevel(logging.INFO)
@@ -415,6 +416,17 @@ def _logging_to(path: Path, *, days: int) -> Iterator[None]:
     finally:
         logging.root.removeHandler(handler)
         handler.close()
+
+
+class _Formatter(logging.Formatter):
+    """Of addresses, but those of the API and of robots.txt, tells only the host: see `Listing.pictures`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Its lines, those of a traceback too."""
+        return _ELSEWHERE.sub(r"\1/…", super().format(record))
+
+
+_ELSEWHERE: Final = re.compile(r"(https?://[^/\s<>\"']+)/(?!h5/|robots\.txt\b)[^\s<>\"']+")
 
 
 # status, forgive

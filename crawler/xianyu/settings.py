@@ -55,7 +55,7 @@ SPIDER_CONTRACTS = {
     "xianyu.contracts.FieldsContract": 20,
 }
 SPIDER_MIDDLEWARES = {"xianyu.sieve.Sieve": 950}  # beside the spider
-REDIRECT_ENABLED = True  # for robots.txt and pictures; requests of the API carry `dont_redirect`
+REDIRECT_ENABLED = True  # for robots.txt; where else a redirect leads is not asked
 REDIRECT_MAX_TIMES = 5
 METAREFRESH_ENABLED = False
 REFERRER_POLICY = "no-referrer"

@@ -330,6 +330,8 @@ def _refuse_foreign(database: sqlite3.Connection) -> None:
     """Raise `sqlite3.DatabaseError` before anything is written into a file that is not ours or not whole."""
     mark = int(database.execute("PRAGMA application_id").fetchone()[0])
     version = int(database.execute("PRAGMA user_version").fetchone()[0])
+    if not mark and database.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
+        return  # its maker was killed before the first table
     if mark != APPLICATION_ID:
         raise sqlite3.DatabaseError("it is not a state of this crawler")
     if version > len(MIGRATIONS):

@@ -165,6 +165,22 @@ def test_a_finished_batch_is_named_and_known(run: Batches, memory: State) -> Non
     }
 
 
+def test_a_batch_in_which_a_line_was_cut_off_is_not_finished(run: Batches, memory: State) -> None:
+    batch = run.open("items-00001.jsonl")
+    batch.add(listing())
+    batch.write(b'{"source":"xianyu","item_id":"2","ti')  # the disk was full, and then was not
+    with pytest.raises(OSError, match=r"^items-00001.jsonl holds more than its listings$"):
+        run.finish(batch)
+    batch.close()
+    run.close(outcome=Outcome.FAULT, exit_code=1, detail="", now=NOW)
+    assert (names(run.folder), manifest(run.folder)["batches"]) == (["manifest.json"], [])
+    assert memory.known(["1"]) == {}
+
+
+def test_a_listing_in_a_log_is_its_number(run: Batches) -> None:
+    assert repr(listing("42", description="两行\n文字")) == "<Listing 42>"
+
+
 def test_rejects_say_reason_place_and_number_and_nothing_else(run: Batches) -> None:
     run.reject(Reject("5", "no title", "data.resultList[3]"))
     run.reject(Reject(None, "no id", "data.resultList[4]"))
@@ -287,9 +303,12 @@ def test_a_killed_run_keeps_what_was_finished(run: Batches, runs: Path, memory: 
     written(run, "items-00001.jsonl", listing("1"))
     run.open("items-00002.jsonl").close()
     (run.folder / "manifest.json.part").write_bytes(b"{")
+    (run.folder / "pictures").mkdir()
+    (run.folder / "pictures" / "a.jpg.part").touch()
     before = manifest(run.folder)
     assert close_killed_runs(runs, memory) == [RUN]
-    assert names(run.folder) == ["items-00001.jsonl", "manifest.json"]
+    assert names(run.folder) == ["items-00001.jsonl", "manifest.json", "pictures"]
+    assert names(run.folder / "pictures") == []
     assert manifest(run.folder) == before | {
         "outcome": "killed",
         "detail": "ended without a word: kill -9, a crash or a power cut",

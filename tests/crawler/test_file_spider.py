@@ -69,7 +69,7 @@ def test_what_can_be_read_is_kept_and_what_is_broken_is_named(tmp_path: Path) ->
     assert json.loads((folder / "stats.json").read_bytes())["xianyu/broken"] == 6
     (log,) = (data / "logs").iterdir()
     assert re.findall(r"Not complete: (.*)", log.read_text("utf-8")) == [
-        "b, list.json [1]: not JSON: html",
+        "b, list.json [1]: neither an answer of the search nor of the item detail",
         "c-cut.json: not JSON: damaged",
         "d-other.json: not one of 1 rows can be read; the first: no item",
         "e-page.json: not JSON: html",

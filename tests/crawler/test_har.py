@@ -90,9 +90,18 @@ def test_a_list_of_answers() -> None:
     assert told(orjson.dumps([SEARCH, DETAIL, 5, {}, blocked])) == [
         ("[0]", SEARCH_API, ""),
         ("[1]", DETAIL_API, ""),
-        ("[2]", "", "not JSON: html"),
+        ("[2]", "", "neither an answer of the search nor of the item detail"),
         ("[3]", "", "neither an answer of the search nor of the item detail"),
         ("[4]", "", "the site did not answer with data: blocked"),
+    ]
+
+
+def test_a_value_that_is_too_deep_to_be_written_hides_no_answer() -> None:
+    deep = b"[" * 1000 + b"]" * 1000
+
+    assert told(b"[" + deep + b"," + orjson.dumps(SEARCH) + b"]") == [
+        ("[0]", "", "neither an answer of the search nor of the item detail"),
+        ("[1]", SEARCH_API, ""),
     ]
 
 

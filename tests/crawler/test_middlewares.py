@@ -19,6 +19,7 @@ from scrapy.spidermiddlewares.httperror import HttpError
 from scrapy.utils.test import get_crawler
 from twisted.python.failure import Failure
 from xianyu import mtop, settings, state
+from xianyu.clock import utcnow
 from xianyu.downloading import ANSWER, API, Refused, answer_of, api_request
 from xianyu.middlewares import (
     RESIGNED,
@@ -127,6 +128,8 @@ def test_another_request_may_replace_its_token_too():
         ({"ret": ["FAIL_SYS_TRAFFIC_LIMIT::限流"]}, Outcome.LIMITED, "the API answered FAIL_SYS_TRAFFIC_LIMIT"),
         ({"ret": ["FAIL_NEW::x"]}, Outcome.UNKNOWN_ANSWER, "the API answered FAIL_NEW"),
         ({"ret": ["x" * 500]}, Outcome.UNKNOWN_ANSWER, f"the API answered {'x' * 60}"),
+        ({"ret": ["小明 13800001111"]}, Outcome.UNKNOWN_ANSWER, "the API answered no code"),
+        ({"ret": [{"nick": "小明"}]}, Outcome.UNKNOWN_ANSWER, "the API answered no code"),
         ({"data": {}}, Outcome.UNKNOWN_ANSWER, "the API answered no ret"),
         ([], Outcome.UNKNOWN_ANSWER, "the API answered no ret"),
         (b"<html>login</html>", Outcome.BLOCKED, "a page instead of JSON"),
@@ -276,6 +279,19 @@ def test_no_robots_txt_allows_everything(status):
 def test_a_robots_txt_that_cannot_be_had_forbids_everything(status, body):
     with pytest.raises(IgnoreRequest):
         RobotsMiddleware(crawler_of()).process_response(ROBOTS, Response(ROBOTS.url, status=status, body=body))
+
+
+def test_a_limit_holds_for_robots_txt_too(tmp_path):
+    memory = State(tmp_path / "state.sqlite3")
+    crawler = crawler_of()
+    state.attach(crawler, memory)
+    page = Response(ROBOTS.url, status=429, headers={"Retry-After": "90000"})
+    with pytest.raises(IgnoreRequest):
+        RobotsMiddleware(crawler).process_response(ROBOTS, page)
+    found = memory.cooldown(utcnow())
+    memory.close()
+    assert (ending(crawler).outcome, ending(crawler).detail) == (Outcome.LIMITED, "robots.txt: HTTP 429")
+    assert found.until - utcnow() > timedelta(hours=24)
 
 
 def test_other_responses_are_not_touched():

@@ -143,6 +143,13 @@ def test_what_is_no_answer(body, kind):
     assert caught.value.kind is kind
 
 
+def test_a_callback_that_does_not_end_is_found_out_at_once():
+    """A regex that looks for the end from every blank would take minutes."""
+    with pytest.raises(NotJson) as caught:
+        read_answer(b"cb({})" + b" " * 300_000 + b"x")
+    assert caught.value.kind is NotJsonKind.DAMAGED
+
+
 @pytest.mark.parametrize("whole", [TEXT.encode(), f"mtopjsonp1({TEXT})".encode()])
 def test_an_answer_that_is_cut_anywhere_is_damaged(whole):
     start = whole.index(b"{") + 1
@@ -174,8 +181,8 @@ def test_half_an_emoji_and_control_characters_cost_no_answer(written, read):
         ({"ret": None}, ()),
         ({"ret": []}, ()),
         ({"ret": "SUCCESS::x"}, ("SUCCESS::x",)),
-        ({"ret": ["SUCCESS::x", 5, None]}, ("SUCCESS::x", "5", "null")),
-        ({"ret": {"SUCCESS": 1}}, ('{"SUCCESS": 1}',)),
+        ({"ret": ["SUCCESS::x", 5, None]}, ("SUCCESS::x", "(int)", "(NoneType)")),
+        ({"ret": {"SUCCESS": 1}}, ("(dict)",)),
     ],
 )
 def test_every_element_of_ret_is_kept(value, ret):
@@ -206,6 +213,11 @@ def test_every_element_of_ret_is_kept(value, ret):
 )
 def test_what_ret_means(ret, verdict):
     assert judge(Answer(ret, {"ret": list(ret), "data": {}})) is verdict
+
+
+def test_an_element_of_ret_that_is_deeper_than_python_goes_is_unknown():
+    deep = b"[" * 1000 + b"]" * 1000
+    assert judge(read_answer(b'{"ret":["SUCCESS::x",' + deep + b'],"data":{}}')) is Verdict.UNKNOWN
 
 
 def test_the_worst_element_wins_wherever_it_stands():

@@ -151,6 +151,12 @@ def test_titles_are_one_line_and_otherwise_as_written(title: str, read: str) -> 
     assert one(title=title).title == read
 
 
+def test_a_title_of_blanks_is_read_at_once() -> None:
+    """A regex that looks for a line's end from every blank would take minutes."""
+    blanks = " " * 300_000
+    assert one(title=f"佳能{blanks}5D4\x00{blanks}\n机身").title == f"佳能{blanks}5D4 机身"
+
+
 @pytest.mark.parametrize(
     ("text", "read"),
     [

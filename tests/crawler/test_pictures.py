@@ -68,8 +68,9 @@ def test_the_place_is_gone_and_the_picture_upright() -> None:
         encoded("JPEG")[:200],
         encoded("PNG")[:50],
         encoded("BMP"),
+        encoded("PNG", size=(65_501, 1)),
     ],
-    ids=["nothing", "page", "HEIC", "half a JPEG", "half a PNG", "another form"],
+    ids=["nothing", "page", "HEIC", "half a JPEG", "half a PNG", "another form", "wider than a JPEG may be"],
 )
 def test_what_is_no_picture_is_none(body: bytes) -> None:
     assert clean(body) is None

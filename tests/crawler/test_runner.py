@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import logging
 import os
 import re
 import resource
@@ -10,10 +11,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,7 @@ from xianyu import state
 from xianyu.clock import utcnow, written
 from xianyu.lock import AlreadyRunningError, only_one
 from xianyu.outcomes import COOLING_OUTCOMES, EXIT_CODES, Outcome
-from xianyu.runner import conclude, main
+from xianyu.runner import conclude, logging_to, main
 from xianyu.state import State
 from xianyu.stopping import Ending, ending, mark_fault, mark_partial, stop, stopped
 
@@ -357,6 +360,76 @@ def test_batches_are_as_long_as_asked_for(data: Path, tmp_path: Path) -> None:
         ("items-00002.jsonl", 3),
         ("items-00003.jsonl", 2),
     ]
+
+
+def test_saved_answers_with_pictures_prove_no_good_will(data: Path, tmp_path: Path) -> None:
+    """Two blocks, and the wait is over: reading files does not make the next block a first one."""
+    data.mkdir()
+    memory = State(data / "state.sqlite3")
+    long_ago = utcnow() - timedelta(days=3)
+    for _ in range(2):
+        memory.cool_down(long_ago, Outcome.BLOCKED, "RGV587_ERROR")
+    memory.close()
+    # With no delay nothing but this machine is asked for pictures.
+    environ = {**LIVE, "XIANYU_BASE_URL": "http://127.0.0.1:9", "XIANYU_PICTURES": "yes"}
+    found = run(data, "run", "xianyu_file", copied(tmp_path), environ=environ)
+    assert (found.code, found.summary["requests"], found.summary["listings"]) == (0, "0", "8")
+    memory = State(data / "state.sqlite3")
+    assert memory.cool_down(utcnow(), Outcome.BLOCKED, "RGV587_ERROR").blocks == 3
+    memory.close()
+
+
+def test_a_host_of_pictures_that_asks_for_fewer_requests_ends_the_run(data: Path, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Busy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(404 if self.path == "/robots.txt" else 429)
+            self.send_header("Retry-After", "90000")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    saved = copied(tmp_path)
+    with HTTPServer(("127.0.0.1", 0), Busy) as server:
+        base = f"http://127.0.0.1:{server.server_port}"
+        pictures = re.sub(r'"(https?:)?//img.alicdn.com/[^"]*', f'"{base}/1.jpg', saved.read_text("utf-8"))
+        saved.write_text(pictures, "utf-8")
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        environ = {**LIVE, "XIANYU_BASE_URL": base, "XIANYU_PICTURES": "yes"}
+        found = run(data, "run", "xianyu_file", saved, environ=environ)
+        server.shutdown()
+    assert (found.code, found.summary["outcome"], found.summary["listings"]) == (3, "limited", "8")
+    assert found.summary["detail"] == "a picture: HTTP 429"
+    assert asked == ["/robots.txt", "/1.jpg"]
+    memory = State(data / "state.sqlite3")
+    cooldown = memory.cooldown(utcnow() + timedelta(hours=24))
+    memory.close()
+    assert cooldown is not None
+
+
+def test_no_log_tells_where_a_picture_is(tmp_path: Path) -> None:
+    """What Scrapy says of one that is too large holds its address, and that the seller's number."""
+    path = tmp_path / "logs" / "20261122T120000Z-xianyu_file-0a1b.log"
+    path.parent.mkdir()
+    with logging_to(path, days=1):
+        logger = logging.getLogger("scrapy.core.downloader.handlers.http11")
+        logger.warning("%s bytes in request <GET https://img.alicdn.com/bao/a_!!2200-0-xy_item.jpg?x=1>.", 5)
+        logger.warning(
+            "gave up <POST https://h5api.m.goofish.com/h5/mtop.a/1.0/?jsv=2.7.2>, http://[::1]:80/robots.txt"
+        )
+        logger.error("broken", exc_info=OSError("Getting https://img.alicdn.com/bao/b_!!2200.jpg took longer"))
+    lines = [line.partition(" ")[2] for line in path.read_text("utf-8").splitlines()]
+    name = "scrapy.core.downloader.handlers.http11"
+    assert lines[0] == f"WARNING {name}: 5 bytes in request <GET https://img.alicdn.com/…>."
+    assert lines[1] == (
+        f"WARNING {name}: gave up <POST https://h5api.m.goofish.com/h5/mtop.a/1.0/?jsv=2.7.2>,"
+        " http://[::1]:80/robots.txt"
+    )
+    assert "2200" not in path.read_text("utf-8")
+    assert path.read_text("utf-8").splitlines()[-1] == "OSError: Getting https://img.alicdn.com/… took longer"
 
 
 def many(folder: Path, rows: int) -> Path:

@@ -243,6 +243,17 @@ def test_an_empty_file_becomes_a_state(path: Path) -> None:
     database.close()
 
 
+def test_a_file_whose_maker_was_killed_before_its_first_table_becomes_a_state(path: Path) -> None:
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA journal_mode = WAL")  # writes the file's first page
+    database.close()
+    assert path.stat().st_size > 0
+    found = State(path)
+    found.commit_batch([entry("1")])
+    assert list(found.known(["1"])) == ["1"]
+    found.close()
+
+
 def test_nothing_of_a_listing_is_kept_but_number_digest_and_time(path: Path, state: State) -> None:
     state.close()
     with sqlite3.connect(path) as database:
