@@ -45,7 +45,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_listings")),
         sa.UniqueConstraint("source", "item_id", name=op.f("uq_listings_source_item_id")),
     )
-    op.create_index("ix_listings_terms", "listings", ["terms"], unique=False, postgresql_using="gin")
+    op.create_index(
+        "ix_listings_terms",
+        "listings",
+        ["terms"],
+        unique=False,
+        postgresql_using="gin",
+        postgresql_with={"fastupdate": "off"},
+    )
     op.create_table(
         "listing_prices",
         sa.Column("listing_id", sa.BigInteger(), nullable=False),
