@@ -8,7 +8,7 @@ import base64
 import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -174,6 +174,6 @@ def _moment(value: object) -> datetime | None:
     """ISO 8601 with a zone, as the format demands; None for anything else."""
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
+        return moment.astimezone(UTC) if moment is not None and moment.tzinfo is not None else None
+    except (ValueError, OverflowError):  # OverflowError: before the year 1 in UTC
         return None
-    return moment if moment is not None and moment.tzinfo is not None else None

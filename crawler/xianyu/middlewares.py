@@ -10,11 +10,12 @@ from scrapy import Request
 from scrapy.crawler import Crawler
 from scrapy.downloadermiddlewares.retry import get_retry_request
 from scrapy.downloadermiddlewares.robotstxt import RobotsTxtMiddleware
-from scrapy.exceptions import IgnoreRequest
+from scrapy.exceptions import DownloadCancelledError, IgnoreRequest
 from scrapy.http import Response
 from scrapy.robotstxt import RobotParser
 from scrapy.spidermiddlewares.httperror import HttpError
 from scrapy.utils.httpobj import urlparse_cached
+from scrapy.utils.misc import load_object
 from twisted.python.failure import Failure
 
 from . import mtop, state
@@ -23,7 +24,7 @@ from .downloading import ANSWER, API
 from .mtop import NotJson, NotJsonKind, Verdict
 from .outcomes import Outcome
 from .politeness import PaceMiddleware
-from .stopping import stop
+from .stopping import mark_fault, stop, stopped
 
 logger = logging.getLogger(__name__)
 
@@ -32,14 +33,25 @@ class Unanswered(Exception):  # noqa: N818 -- a state of affairs, as HttpError's
     """An answer could not be had, after all retries: the walk that needed it ends here."""
 
 
-def reason(failure: Failure) -> str | None:
-    """Why a request of the API brought no answer, for people; None where the crawl is ending and said why already."""
+def reason(crawler: Crawler, failure: Failure) -> str | None:
+    """Why a request of the API brought no answer, for people; None where the crawl is ending and said why already.
+
+    What is none of the network's failures is a fault of ours, and ends the crawl: nobody judged what came.
+    """
     error = failure.value
+    if stopped(crawler):
+        return None
     if isinstance(error, HttpError):
         return f"HTTP {error.response.status}"
-    if isinstance(error, IgnoreRequest):
+    if isinstance(error, Unanswered):
+        return str(error)
+    found = type(error).__name__
+    failures = map(load_object, crawler.settings.getlist("RETRY_EXCEPTIONS"))
+    if not isinstance(error, (IgnoreRequest, DownloadCancelledError, *failures)):
+        mark_fault(crawler, found)
+        stop(crawler, Outcome.FAULT, found)
         return None
-    return str(error) if isinstance(error, Unanswered) else type(error).__name__
+    return found
 
 
 class RobotsMiddleware(RobotsTxtMiddleware):
@@ -260,5 +272,5 @@ def retry_after(response: Response) -> float | None:
         return float(value)
     try:
         return max((parsedate_to_datetime(value) - utcnow()).total_seconds(), 0.0)
-    except (ValueError, TypeError):  # TypeError: a date without a zone
+    except (ValueError, OverflowError, TypeError):  # TypeError: a date without a zone
         return None

@@ -287,7 +287,7 @@ class State:
         """The walk came to its end. Recorded once every listing handed on before now is in a finished batch.
 
         Args:
-            watermark: When the newest listing was published, as `Listing.published_at`; for `status` to show.
+            watermark: When the newest listing was published, as `Listing.published_at`; for who opens the file.
             pages: How many pages were read.
         """
         self._ended.append(_Walk(keyword, watermark, pages, self._next_place))

@@ -207,7 +207,10 @@ def test_the_keyword_is_what_was_posted(request_: dict[str, Any], keyword: str |
     assert (saved.keyword, saved.problem) == (keyword, "")
 
 
-@pytest.mark.parametrize("moment", [None, 5, "", "yesterday", "2026-09-21T19:02:12", "2026-13-21T19:02:12Z"])
+@pytest.mark.parametrize(
+    "moment",
+    [None, 5, "", "yesterday", "2026-09-21T19:02:12", "2026-13-21T19:02:12Z", "0001-01-01T00:00:00+14:00"],
+)
 def test_a_moment_without_a_zone_is_none(moment: Any) -> None:
     (saved,) = saved_answers(archive(entry(startedDateTime=moment)))
 

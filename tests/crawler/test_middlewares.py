@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -12,11 +13,12 @@ from itertools import pairwise
 
 import pytest
 from scrapy import Request, Spider
-from scrapy.exceptions import DownloadTimeoutError, IgnoreRequest
+from scrapy.exceptions import DownloadCancelledError, DownloadTimeoutError, IgnoreRequest
 from scrapy.http import HtmlResponse, Response, TextResponse
 from scrapy.robotstxt import ProtegoRobotParser
 from scrapy.spidermiddlewares.httperror import HttpError
 from scrapy.utils.test import get_crawler
+from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 from xianyu import mtop, settings, state
 from xianyu.clock import utcnow
@@ -187,11 +189,25 @@ def test_a_damaged_answer_is_asked_for_three_times_at_most(body):
 
 
 def test_why_a_request_brought_no_answer():
-    response = answered(search(), b"", status=503)
-    assert reason(Failure(HttpError(response))) == "HTTP 503"
-    assert reason(Failure(Unanswered("the answer stayed damaged"))) == "the answer stayed damaged"
-    assert reason(Failure(DownloadTimeoutError("Getting https://… took longer"))) == "DownloadTimeoutError"
-    assert reason(Failure(Refused("the crawl is ending"))) is None
+    crawler, response = crawler_of(), answered(search(), b"", status=503)
+    assert reason(crawler, Failure(HttpError(response))) == "HTTP 503"
+    assert reason(crawler, Failure(Unanswered("the answer stayed damaged"))) == "the answer stayed damaged"
+    assert reason(crawler, Failure(DownloadTimeoutError("Getting https://… took longer"))) == "DownloadTimeoutError"
+    assert reason(crawler, Failure(DownloadCancelledError("too large"))) == "DownloadCancelledError"
+    assert reason(crawler, Failure(ConnectionLost())) == "ConnectionLost"
+    # Said by Scrapy of an answer that is too large once it is unpacked.
+    assert reason(crawler, Failure(IgnoreRequest("Ignored response"))) == "IgnoreRequest"
+    assert (ending(crawler).outcome, ending(crawler).faults) == (None, [])
+    stop(crawler, Outcome.BUDGET, "500")
+    assert reason(crawler, Failure(Refused("the crawl is ending"))) is None
+
+
+@pytest.mark.parametrize("error", [KeyError("data"), sqlite3.OperationalError("database or disk is full")])
+def test_a_fault_of_ours_on_the_way_asks_nothing_more(error):
+    crawler = crawler_of()
+    assert reason(crawler, Failure(error)) is None
+    name = type(error).__name__
+    assert (ending(crawler).outcome, ending(crawler).detail, ending(crawler).faults) == (Outcome.FAULT, name, [name])
 
 
 def test_what_is_no_api_is_not_judged():
@@ -203,7 +219,16 @@ def test_what_is_no_api_is_not_judged():
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [("0", 0), ("120", 120), (" 7200 ", 7200), ("", None), ("soon", None), ("-5", None), ("Mon, 99 Xyz", None)],
+    [
+        ("0", 0),
+        ("120", 120),
+        (" 7200 ", 7200),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("Mon, 99 Xyz", None),
+        ("Mon, 01 Jan 2026 00:00:00 +99999999999999999", None),
+    ],
 )
 def test_retry_after_in_seconds(value, seconds):
     assert retry_after(Response("https://x", headers={"Retry-After": value})) == seconds

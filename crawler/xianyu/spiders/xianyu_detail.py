@@ -69,7 +69,7 @@ class XianyuDetail(scrapy.Spider):
 
     def unanswered(self, failure: Failure) -> Iterator[Request]:
         """An item could not be had; the next one is asked for, unless the crawl is ending."""
-        if (why := reason(failure)) is None:
+        if (why := reason(self.crawler, failure)) is None:
             return
         item_id = failure.request.cb_kwargs["item_id"]  # type: ignore[attr-defined]  # Scrapy put it there
         mark_partial(self.crawler, f"item {item_id}: {why}")

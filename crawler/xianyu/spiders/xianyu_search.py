@@ -128,7 +128,7 @@ class XianyuSearch(scrapy.Spider):
 
     def unanswered(self, failure: Failure) -> Iterator[Request]:
         """A page could not be had. Its walk stays unfinished; the next search goes on, unless the crawl is ending."""
-        if (why := reason(failure)) is None:
+        if (why := reason(self.crawler, failure)) is None:
             return
         walk: Walk = failure.request.cb_kwargs["walk"]  # type: ignore[attr-defined]  # Scrapy put it there
         mark_partial(self.crawler, f"{walk.target.keyword}, page {walk.page}: {why}")
