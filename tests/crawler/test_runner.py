@@ -203,8 +203,10 @@ def test_a_run_while_the_site_is_left_alone_sends_nothing(
     until = memory.cool_down(datetime.now(UTC), Outcome.BLOCKED, "RGV587_ERROR").until
     memory.close()
     said = f"cooling until {written(until)} after blocked (RGV587_ERROR); nothing was sent"
-    assert main(["run", "xianyu_search", str(targets)]) == 3
-    assert capsys.readouterr() == (f'outcome=cooling exit_code=3 detail="{said}"\n', f"crawler: {said}\n")
+    monkeypatch.setenv("XIANYU_PICTURES", "yes")  # with which files too make us ask
+    for words in (["xianyu_search", str(targets)], ["xianyu_detail", str(targets)], ["xianyu_file", str(SAMPLE)]):
+        assert main(["run", *words]) == 3
+        assert capsys.readouterr() == (f'outcome=cooling exit_code=3 detail="{said}"\n', f"crawler: {said}\n")
     with pytest.raises(BlockingIOError):
         listening.accept()
     assert list((data / "runs").iterdir()) == []
@@ -398,7 +400,9 @@ def test_a_host_of_pictures_that_asks_for_fewer_requests_ends_the_run(data: Path
         pictures = re.sub(r'"(https?:)?//img.alicdn.com/[^"]*', f'"{base}/1.jpg', saved.read_text("utf-8"))
         saved.write_text(pictures, "utf-8")
         threading.Thread(target=server.serve_forever, daemon=True).start()
+        # With a pause, as always outside of tests: without one the next picture is on its way by then.
         environ = {**LIVE, "XIANYU_BASE_URL": base, "XIANYU_PICTURES": "yes"}
+        environ |= {"XIANYU_DELAY": "1", "XIANYU_JITTER": "0"}
         found = run(data, "run", "xianyu_file", saved, environ=environ)
         server.shutdown()
     assert (found.code, found.summary["outcome"], found.summary["listings"]) == (3, "limited", "8")
