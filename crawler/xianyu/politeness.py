@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from collections import defaultdict
 from contextlib import suppress
 from typing import Self
 
@@ -50,6 +51,7 @@ class PaceMiddleware:
         self._latency: dict[str, float] = {}
         self._least: dict[str, float] = {}
         self._last: dict[str, float] = {}
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -75,13 +77,14 @@ class PaceMiddleware:
         host = urlparse_cached(request).hostname
         if host is None:  # a file, under `scrapy check`
             return
-        now = time.monotonic()
         pause = self.pause(host, retries=request.meta.get("retry_times", 0))
-        self._last[host] = max(now, self._last.get(host, now - pause) + pause)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(ending(self._crawler).told.wait(), self._last[host] - now)
-        refuse_if_stopped(self._crawler)
-        self._last[host] = max(self._last[host], time.monotonic())  # where the wait took longer than it should
+        async with self._turns[host]:
+            if host in self._last:
+                with suppress(TimeoutError):
+                    wait = self._last[host] + pause - time.monotonic()
+                    await asyncio.wait_for(ending(self._crawler).told.wait(), max(wait, 0.0))
+            refuse_if_stopped(self._crawler)
+            self._last[host] = time.monotonic()
 
     def process_response(self, request: Request, response: Response) -> Response:
         """Learn how long a server takes: half of what was known, half of what was seen, as AutoThrottle does."""
