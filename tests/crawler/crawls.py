@@ -136,7 +136,7 @@ class Operator:
     def running(self, *keywords: str, spider: str = "xianyu_search", **variables: str) -> "Iterator[Running]":
         """A run that is under way, and killed where the block is left before its end."""
         before = self.runs()
-        recorded = len(self.site.requests())
+        recorded = self.site.recorded()
         started = datetime.now(UTC)
         with self.start(*keywords, spider=spider, **variables) as process:
             try:
@@ -162,7 +162,7 @@ class Running:
 
     def requests(self) -> list[dict[str, Any]]:
         """What the site recorded since it began."""
-        return self.operator.site.requests()[self.recorded :]
+        return self.operator.site.requests(self.recorded)
 
     def wait_for_pages(self, pages: int) -> None:
         """Until so many whole pages were answered."""

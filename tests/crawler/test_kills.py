@@ -8,6 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
 from random import Random
 
 from flask import Flask
@@ -22,10 +24,15 @@ from tests.crawler.goofish.process import Site
 from tests.money.sandbox_server import eventually
 
 KEYWORD = "杀"
-FIRST_ITEMS = 240
-NEW_ITEMS = 20
+FIRST_ITEMS = 150
+NEW_ITEMS = (0, 15, 50)
 NEW_PRICES = 5
+PRICES_CHANGE = 0.4
+"""How likely between two runs."""
 KILLS = 20
+PAUSE = 0.015
+"""Seconds before each answer."""
+SETTINGS = {"BATCH": "25", "PAGE_LIMIT": "100"}
 
 
 @dataclass(frozen=True)
@@ -36,8 +43,11 @@ class Moment:
     seconds: float
 
     def wait(self, run: Running) -> None:
-        """Until then."""
-        eventually(lambda: run.process.poll() is not None or self.reached(run), within_s=30, what="the moment")
+        """Until then. It is looked for more often than elsewhere: what a run does at its end takes milliseconds."""
+        deadline = time.monotonic() + 30
+        while run.process.poll() is None and not self.reached(run):
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
         time.sleep(self.seconds)
 
 
@@ -45,48 +55,62 @@ def _begun(run: Running) -> bool:
     return bool(run.folders())
 
 
-def _finishing(run: Running) -> bool:
-    """Its log says that the walk ended; its last batch may not be finished yet."""
-    return any(b": end after " in path.read_bytes() for path in run.logs())
-
-
 def _pages(number: int) -> Callable[[Running], bool]:
     return lambda run: run.pages() >= number
 
 
+def _last_page(run: Running) -> bool:
+    """The oldest goods were asked for; their answer is on its way."""
+    return any(note["answer"] == "page" and note["last"] for note in run.requests())
+
+
 def _moments(rng: Random) -> list[Moment]:
-    """Three of the start, thirteen among the pages, four of the end; shuffled."""
+    """Three of the start, eleven among the pages, six of the end; shuffled."""
     start = [Moment(lambda _: True, rng.uniform(0.1, 0.5)), *(Moment(_begun, rng.uniform(0, 0.2)) for _ in range(2))]
-    pages = [Moment(_pages(number % 8 + 1), rng.uniform(0, 0.04)) for number in range(13)]
-    end = [Moment(_finishing, rng.uniform(0, 0.06)) for _ in range(4)]
+    pages = [Moment(_pages(number % 6 + 1), rng.uniform(0, 0.04)) for number in range(11)]
+    end = [Moment(_last_page, rng.uniform(PAUSE, PAUSE + 0.04)) for _ in range(6)]
     moments = [*start, *pages, *end]
     rng.shuffle(moments)
     return moments
 
 
+def _next_second() -> None:
+    """Moments of sights are whole seconds, so two prices of one good have to be seen in different ones."""
+    second = int(time.time())
+    eventually(lambda: int(time.time()) > second, what="the next second")
+
+
 def test_whatever_is_killed_nothing_is_lost_or_repeated(operator: Operator, site: Site, context: Flask) -> None:
     rng = Random(20261122)
     items, revisions, killed = FIRST_ITEMS, dict[int, int](), 0
-    for moment in _moments(rng):
+    moments = cycle(_moments(rng))
+    runs: list[Path] = []  # in the order in which they were; names of the same second have none
+    while killed < KILLS:  # some come too late, when the run is over: those runs count for nothing
+        moment = next(moments)
         market = Market(keyword=KEYWORD, items=items, revisions=dict(revisions))
-        site.open(market, pause=0.015)
-        with operator.running(KEYWORD, BATCH="40", PAGE_LIMIT="100") as run:
+        site.open(market, pause=PAUSE)
+        with operator.running(KEYWORD, **SETTINGS) as run:
             moment.wait(run)
             run.process.kill()
             killed += run.process.wait() == -9
-        items += NEW_ITEMS
-        for number in range(items - NEW_ITEMS, items - NEW_ITEMS - NEW_PRICES, -1):
-            revisions[number] = revisions.get(number, 0) + 1
-    assert killed >= KILLS - 3  # of those at the end some came too late
+        runs += run.folders()
+        if rng.random() < PRICES_CHANGE:
+            _next_second()
+            for number in range(items, items - NEW_PRICES, -1):
+                revisions[number] = revisions.get(number, 0) + 1
+        items += rng.choice(NEW_ITEMS)
 
     market = site.open(Market(keyword=KEYWORD, items=items, revisions=revisions))
-    last = operator.crawl(KEYWORD, BATCH="40", PAGE_LIMIT="100")
+    last = operator.crawl(KEYWORD, **SETTINGS)
 
     assert (last.code, last.outcome) == (0, "finished"), last.complaints
     expected = market.truth()
     assert seen(last).items() <= expected.items()
     assert list(operator.data.rglob("*.part")) == []
-    runs = sorted(operator.runs())
+    runs = [folder for folder in runs if folder.exists()]  # without those that were killed before their manifest
+    assert last.folder is not None
+    runs.append(last.folder)
+    assert set(runs) == operator.runs()
     lines = [line for run_folder in runs for line in lines_of(run_folder)]
     # Nothing twice, in all the runs together: an item comes again only with another price.
     assert max(Counter((line["item_id"], line["price_fen"]) for line in lines).values()) == 1

@@ -60,9 +60,15 @@ class Site:
         """Answer robots.txt like this from now on."""
         self._tell("robots", {"robots": robots, "seconds": seconds})
 
-    def requests(self) -> list[dict[str, Any]]:
-        """All that was asked for so far."""
-        return [json.loads(line) for line in self.record.read_text("utf-8").splitlines()]
+    def recorded(self) -> int:
+        """How many bytes the record has: where `requests` may begin."""
+        return self.record.stat().st_size
+
+    def requests(self, since: int = 0) -> list[dict[str, Any]]:
+        """What was asked for, from this place in the record on."""
+        with self.record.open("rb") as record:
+            record.seek(since)
+            return [json.loads(line) for line in record.read().splitlines(keepends=True) if line.endswith(b"\n")]
 
     def _tell(self, what: str, fields: dict[str, Any]) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)

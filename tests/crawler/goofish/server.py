@@ -244,6 +244,7 @@ class StandIn:
         stall, page, number = self._asked_for(api, asked)
         note["subject"] = asked.get("keyword", asked.get("itemId"))
         note["page"] = page
+        note["last"] = stall is not None and page >= stall.market.pages
         fault = stall.fault(page) if stall is not None else None
         if fault is not None and fault.kind in (FaultKind.TOKEN_EXPIRED, FaultKind.TOKEN_ILLEGAL):
             note["signed"] = "spoilt"
