@@ -24,6 +24,7 @@ from typing import Final, NamedTuple
 from app.listings.words import (
     BRANDS,
     HAN_QUALIFIERS,
+    LETTERED,
     LINES,
     OTHER_THINGS,
     QUALIFIERS,
@@ -94,11 +95,13 @@ _COUNT: Final = re.compile(
     r"|\d+(?:个(?!人|性)|件|条(?!纹)|张|支(?!持|架|付)|瓶|台(?!版|湾|式|机))"
 )
 """Amounts, durations, numbers of things, generations of networks."""
+_GENERATION_OF_A_MODEL: Final = re.compile(r"(?<![a-z])([a-z]+)(\d{1,3}[a-z]?)\s*第?([二三四2-4])代")
 _GENERATION: Final = re.compile(r"第?([一二三四五六七八九]|\d)代")
 _DIGIT_OF: Final = {character: str(number) for number, character in enumerate("一二三四五六七八九", 1)}
 _ROMAN: Final = {"ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6"}
 _MARK: Final = re.compile(r"(?<=[a-z0-9])[\s-]*(?:mark|mk)[\s-]*(iii|ii|iv|vi|v|\d)(?![a-z0-9])")
 _MARK_OF_ROMAN: Final = re.compile(r"(?<=\d)([rsc]?)(?:[\s-]*(iii|ii|iv)|[\s-]+(vi|v))(?![a-z0-9])")
+_FUJI: Final = re.compile(r"(?<![a-z0-9])x-?([tseh])-?(?=\d{1,3}(?!\d|g))")
 _PLUS: Final = re.compile(r"(?<=[a-z0-9])\+(?![\d+])")
 
 _NICKNAMES: Final = (
@@ -207,6 +210,7 @@ def read_title(analyser: Analyser, title: str) -> Title:
     """What `title` says once its sales talk is left out."""
     read = Title()
     text = _TALK.sub(" ", _COUNT.sub(" ", _CONDITION.sub(" ", normalise(title[:_LONGEST]))))
+    text = _FUJI.sub(r"x\1", _GENERATION_OF_A_MODEL.sub(_marked, text))
     text = _GENERATION.sub(lambda match: f" {_DIGIT_OF.get(match[1], match[1])} ", text)
     text = _MARK.sub(lambda match: f"m{_ROMAN.get(match[1], match[1])}", text)
     text = _MARK_OF_ROMAN.sub(lambda match: f"{match[1]}m{_ROMAN[match[2] or match[3]]}", text)
@@ -220,6 +224,13 @@ def read_title(analyser: Analyser, title: str) -> Title:
         if brand not in read.brands:
             read.brands.append(brand)
     return read
+
+
+def _marked(match: re.Match[str]) -> str:
+    """R6 二代 is an R6 Mark II; but not SE2 二代, iPad Pro11 二代, i5 四代."""
+    letters, number, generation = match[1], match[2], _DIGIT_OF.get(match[3], match[3])
+    is_another = letters == "i" or _qualifiers(letters) or any(map(letters.startswith, LINES))
+    return match[0] if is_another or number == generation else f"{letters}{number}m{generation} "
 
 
 def _without_measures(text: str, read: Title) -> str:
@@ -328,7 +339,11 @@ def _read_pieces(pieces: list[_Piece], read: Title) -> None:
             _add_model(read, anchor, number)
             lone = lone or ("" if anchor or len(number) > 2 else number)
             taken = number
-        elif qualifiers := _qualifiers(piece.text):
+        elif lettered := _lettered(anchor, piece.text):
+            number, qualifiers = lettered
+            _add_model(read, anchor, number)
+            read.qualifiers |= qualifiers
+        elif (qualifiers := _qualifiers(piece.text)) and not _is_fuji(piece, pieces[position : position + 1]):
             read.qualifiers |= qualifiers
         elif _takes_number(piece, pieces[position : position + 1]):
             anchor = piece.text
@@ -344,6 +359,20 @@ def _read_pieces(pieces: list[_Piece], read: Title) -> None:
             anchor, taken = piece.text, ""
     if lone and read.brands and not any(model.name for model in read.models):
         _add_model(read, read.brands[0], lone)
+
+
+def _lettered(anchor: str, text: str) -> tuple[str, set[str]] | None:
+    """The model that letters name behind `anchor`, and its qualifiers: xs of 苹果 xs, xs and max of iphonexsmax."""
+    for name in LETTERED.get(_series_of(anchor), ()):
+        rest = text.removeprefix(name)
+        if rest != text and (not rest or _qualifiers(rest)):
+            return name, _qualifiers(rest)
+    return None
+
+
+def _is_fuji(piece: _Piece, following: list[_Piece]) -> bool:
+    """The xt of an X-T30 is no qualifier as that of an RX 7900 XT."""
+    return piece.text == "xt" and bool(following) and following[0].glued and following[0].text.isdigit()
 
 
 def _takes_number(piece: _Piece, following: list[_Piece]) -> bool:
@@ -376,9 +405,13 @@ def _qualifiers(text: str) -> set[str]:
     return found
 
 
+def _series_of(anchor: str) -> str:
+    """What a number behind `anchor` is one of: the numbers of 苹果 are its telephones'."""
+    return "iphone" if anchor == "苹果" else anchor
+
+
 def _add_model(read: Title, anchor: str, number: str) -> None:
-    if anchor == "苹果":  # the brand's numbers are its telephones'
-        anchor = "iphone"
+    anchor = _series_of(anchor)
     if anchor in BRANDS:
         _add_word(read, anchor)
     for pattern, name, qualifiers in _NICKNAMES:

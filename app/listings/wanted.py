@@ -33,7 +33,7 @@ def wanted_terms(analyser: Analyser, title: str, *, nouns: bool = False) -> Want
     With `nouns` the title is of something for a model, a case or a battery: then its noun is needed beside the model.
     """
     read = read_title(analyser, title)
-    steps = _steps_of_a_model(read, nouns=nouns) if read.models else _steps_of_a_thing(read)
+    steps = _steps_of_a_model(read, nouns=nouns) if read.models else _steps_of_a_thing(read, nouns=nouns)
     return Wanted(tuple(dict.fromkeys(frozenset(step) - {""} for step in steps)))
 
 
@@ -87,19 +87,24 @@ def _is_told_by_its_number(model: Model) -> bool:
     return model.tail != "" and (not model.anchor or is_series(model.anchor) or len(model.number) > 4)
 
 
-def _steps_of_a_thing(read: Title) -> list[set[str]]:
-    words = {*read.brands, *read.words}
-    if not words:
-        return []
+def _steps_of_a_thing(read: Title, *, nouns: bool) -> list[set[str]]:
+    brands = set(read.brands)
+    words = {*brands, *read.words}
     measures = {measure_term(each) for each in read.measures}
-    fixed = {measure_term(each) for each in read.measures if each[1] not in _OPTIONAL_UNITS} | {read.kind}
-    # A single character may well be of what comes along: 带盒, 送包.
-    nouns = (words - DESCRIPTIVE - SHORT_NAMES) or words
-    things = [word for word in read.words if word in nouns and is_han(word)]
+    fixed = {measure_term(each) for each in read.measures if each[1] not in _OPTIONAL_UNITS}
+    if not words or not (read.words or fixed):  # a brand alone makes many things
+        return []
+    fixed.add(read.kind)
+    # A single character may well be of what comes along: 带盒, 送包. But something must be left beside the brand.
+    fewer = (words - DESCRIPTIVE - (frozenset() if nouns else SHORT_NAMES), words - DESCRIPTIVE)
+    needed = next((each for each in fewer if each - brands), words)
+    things = [word for word in read.words if word in needed and is_han(word)]
     series = {word for word in read.words if word in LINES}
     if series:  # a Switch, which is no Switch 2
         fixed |= series | {BARE}
-    steps = [words | measures | fixed | {BARE}, words | fixed, nouns | fixed]
+    steps = [words | measures | fixed | {BARE}, words | fixed, needed | fixed]
+    if nouns:  # what is made for a Switch is many things
+        return steps
     if series:
         steps.append(set(fixed))
     elif read.brands and things:

@@ -138,5 +138,8 @@ LINES: Final = MappingProxyType(
 )
 """Names of series that only one brand has. Like a brand's, a number behind them is a model."""
 
+LETTERED: Final = MappingProxyType({"iphone": _words("x xr xs")})
+"""Models of a series that have letters where the others have a number."""
+
 OTHER_THINGS: Final = frozenset(("iphone", "ipad", "主机", "游戏机", "模型", "手办", "化妆品", "护肤品"))
 """Synonyms to somebody who looks for things, but of other prices: these words stay what they are."""

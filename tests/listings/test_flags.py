@@ -48,6 +48,12 @@ def test_titles_that_the_tables_were_made_with() -> None:
         ("iPhone 维修 主板不开机 进水", {"service"}),
         ("0元起拍 相机出租 免押", {"auction", "rental"}),
         ("适用 iPhone 13 带支架手机壳 送钢化膜", {"accessory"}),
+        ("AirPods Pro 2 左耳", {"accessory"}),
+        ("airpods2 右耳机 出", {"accessory"}),
+        ("AirPods Pro 2 左右耳", set()),
+        ("AirPods 2 充电盒 左耳 右耳", set()),
+        ("AirPods 左耳有杂音", set()),
+        ("iPhone 15 Pro 256G 模型机", {"accessory"}),
         ("", set()),
     ],
 )

@@ -119,7 +119,7 @@ def test_outliers_do_not_make_it_enough(tmp_path: Path) -> None:
     assert reference.removed == {"outlier": 2}
 
 
-@pytest.mark.parametrize("title", ["👍", "自用 包邮", "  全新  "])
+@pytest.mark.parametrize("title", ["👍", "自用 包邮", "  全新  ", "苹果 全新"])
 def test_a_title_that_says_nothing_has_none(app: Flask, tmp_path: Path, title: str) -> None:
     bring(tmp_path, *phones())
     with counting(app) as statements:

@@ -47,6 +47,9 @@ ONE_TITLE_IN_OTHER_WORDS = [
     ["iPad mini 6 64G", "ipadmini6 64gb", "iPad mini6 64g"],
     ["PS5 光驱版", "PlayStation 5 光驱版"],
     ["荣耀90 8+256", "honor 90 8G+256G", "荣耀 90 8+256G 95新"],
+    ["iPhone XS Max 256G", "苹果xsmax 256g", "iphonexsmax 256GB", "苹果手机 XS Max 256"],
+    ["佳能 R6 二代", "Canon R6 Mark II", "佳能r6二代", "佳能 R6 2代"],
+    ["富士 X-T30 II", "富士XT30二代", "Fujifilm xt30ii", "富士 X-T30 Mark II"],
 ]
 
 
@@ -96,6 +99,13 @@ SIBLINGS = [
     ("捷安特 自行车", "捷安特 儿童自行车"),
     ("优衣库 连衣裙", "太平鸟 连衣裙"),
     ("施坦威 钢琴", "珠江 钢琴"),
+    ("iPhone XS", "iPhone XR"),
+    ("iPhone XS", "苹果 XS Max"),
+    ("苹果x 64G", "苹果xr 64G"),
+    ("佳能 R6 二代", "佳能 R6"),
+    ("富士 XT30", "富士 X-T30 II"),
+    ("宜家 床", "宜家 书柜"),
+    ("耐克 休闲 鞋", "耐克 休闲 裤"),
 ]
 
 
@@ -127,6 +137,15 @@ STEPS_OF = {
     "爱马仕 丝巾": [["丝巾", "爱马仕"], ["丝巾", "爱马仕"]],
     "iPhone 13 Pro 青春版": [["iphone13", "苹果", "pro", "青春版"], ["iphone13", "pro", "青春版"]],
     "小米12 13 通用": [["小米", "小米12", "小米13"], ["小米12", "小米13"]],
+    "iPhone SE2 二代 64G": [
+        ["iphone", "iphone2", "苹果", "se", "64g"],
+        ["iphone", "iphone2", "苹果", "se"],
+        ["iphone2", "se"],
+    ],
+    "宜家 床": [["宜家", "床"], ["宜家", "床"]],
+    "格力 1.5匹": [["格力", "1.5匹"], ["格力", "1.5匹"]],
+    "苹果": [],
+    "耐克 42码 全新": [],
     "全新自用 包邮": [],
     "👍🔥": [],
 }
@@ -142,6 +161,8 @@ def test_of_an_accessory_the_nouns_are_needed(analyser: Analyser) -> None:
     assert film == [["iphone13", "膜", "苹果", "钢化", "防窥"], ["iphone13", "膜"]]
     battery = [readable(step) for step in wanted_terms(analyser, "iPhone 13 电池 全新", nouns=True).steps]
     assert battery == [["iphone13", "电池", "苹果"], ["iphone13", "电池"]]
+    charger = [readable(step) for step in wanted_terms(analyser, "Switch 充电器", nouns=True).steps]
+    assert charger == [["switch", "任天堂", "充电器"]]
 
 
 NOT_A_MODEL = [
@@ -177,6 +198,9 @@ MODELS_BESIDE_TALK = [
     ("红米 note12 12+256 成色好", "note12"),
     ("小米13台版", "小米13"),
     ("iPhone13天蓝色", "iphone13"),
+    ("联想 i5 四代", "i5"),
+    ("佳能 R6 二代", "r6m2"),
+    ("富士 XT30 机身", "xt30"),
 ]
 
 
