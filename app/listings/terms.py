@@ -102,6 +102,8 @@ _ROMAN: Final = {"ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6"}
 _MARK: Final = re.compile(r"(?<=[a-z0-9])[\s-]*(?:mark|mk)[\s-]*(iii|ii|iv|vi|v|\d)(?![a-z0-9])")
 _MARK_OF_ROMAN: Final = re.compile(r"(?<=\d)([rsc]?)(?:[\s-]*(iii|ii|iv)|[\s-]+(vi|v))(?![a-z0-9])")
 _FUJI: Final = re.compile(r"(?<![a-z0-9])x-?([tseh])-?(?=\d{1,3}(?!\d|g))")
+_FUJI_XT: Final = "xt"
+"""No qualifier where a number follows at once: an X-T30 is no RX 7900 XT."""
 _PLUS: Final = re.compile(r"(?<=[a-z0-9])\+(?![\d+])")
 
 _NICKNAMES: Final = (
@@ -229,7 +231,7 @@ def read_title(analyser: Analyser, title: str) -> Title:
 def _marked(match: re.Match[str]) -> str:
     """R6 二代 is an R6 Mark II; but not SE2 二代, iPad Pro11 二代, i5 四代."""
     letters, number, generation = match[1], match[2], _DIGIT_OF.get(match[3], match[3])
-    is_another = letters == "i" or _qualifiers(letters) or any(map(letters.startswith, LINES))
+    is_another = letters == "i" or _qualifiers(letters) - {_FUJI_XT} or any(map(letters.startswith, LINES))
     return match[0] if is_another or number == generation else f"{letters}{number}m{generation} "
 
 
@@ -371,8 +373,7 @@ def _lettered(anchor: str, text: str) -> tuple[str, set[str]] | None:
 
 
 def _is_fuji(piece: _Piece, following: list[_Piece]) -> bool:
-    """The xt of an X-T30 is no qualifier as that of an RX 7900 XT."""
-    return piece.text == "xt" and bool(following) and following[0].glued and following[0].text.isdigit()
+    return piece.text == _FUJI_XT and bool(following) and following[0].glued and following[0].text.isdigit()
 
 
 def _takes_number(piece: _Piece, following: list[_Piece]) -> bool:
