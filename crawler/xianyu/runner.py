@@ -186,11 +186,12 @@ class Run:
             crawler.signals.connect(self._item_erred, signal=signals.item_error)
             task = process.crawl(crawler, **arguments)
             process.start(install_signal_handlers=False)
+            self._loop = None  # nobody listens there any more
             failure = task.exception() if task.done() and not task.cancelled() else None
-        outcome, detail = self._conclude(failure)
-        if failure is not None and outcome is Outcome.FAULT:
-            logging.getLogger("xianyu").error("The crawl broke", exc_info=failure)
-        return self._finish(outcome, detail)
+            outcome, detail = self._conclude(failure)
+            if failure is not None and outcome is Outcome.FAULT:
+                logging.getLogger("xianyu").error("The crawl broke", exc_info=failure)
+            return self._finish(outcome, detail)
 
     def _settings(self) -> dict[str, Any]:
         return {
@@ -223,16 +224,20 @@ class Run:
 
     @contextmanager
     def _ended_from_outside(self) -> Iterator[None]:
-        """SIGTERM, SIGINT and the time limit end the crawl cleanly; a second signal, or the grace's end, hard."""
+        """SIGTERM, SIGINT and the time limit end the crawl cleanly; a second signal, or the grace's end, hard.
+
+        After the block signals are ignored: all is said and done, and what is left is the end of the process.
+        """
         self._after(self._options.timeout, self._end, Outcome.TIMEOUT, f"{self._options.timeout:g} s are over")
-        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
         try:
             yield
         finally:
             for timer in self._timers:
                 timer.cancel()
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_IGN)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         if self._told is not None:

@@ -550,6 +550,16 @@ def test_a_signal_closes_what_was_begun(data: Path, listening: socket.socket) ->
         listening.accept()
 
 
+def test_a_signal_after_the_end_changes_nothing(data: Path, tmp_path: Path) -> None:
+    """While Python itself ends; what was written down before holds."""
+    with started(data, "run", "xianyu_file", copied(tmp_path)) as process:
+        while process.poll() is None and not any(b"Run ends" in log.read_bytes() for log in data.glob("logs/*")):
+            pass
+        process.send_signal(signal.SIGTERM)
+        found = ended(process)
+    assert (found.code, found.summary["outcome"], manifest_of(found)["outcome"]) == (0, "finished", "finished")
+
+
 def test_a_signal_ends_the_reading_of_files(data: Path, tmp_path: Path) -> None:
     """Scrapy alone would wait for ever here: see `stopping.stop`."""
     names = [many(tmp_path, 2000)]
