@@ -64,9 +64,9 @@ def _steps_of_a_model(read: Title, *, nouns: bool) -> list[set[str]]:
         things = []
     series = set() if strong else {word for word in read.words if word in LINES}
     always = {read.kind, *things, *series}
-    # A listing that has the name of a model has its number as well: so each step is part of the one before it.
-    named = {term for model in read.models for term in (model.name, model.tail)} | always
     told = {model.tail if _is_told_by_its_number(model) else model.name for model in read.models} | always
+    # A listing that has the name of a model has its number as well: so each step is part of the one before it.
+    named = {model.name for model in read.models} | told
     brands = set(read.brands)
     needed = set() if strong else brands
     return [named | brands | words | measures, named | brands | words, named | needed, told | needed]

@@ -246,6 +246,8 @@ WIDE = [40000 + 5000 * number for number in range(40)]
         (NARROW + [100] * 14, 0, Confidence.MEDIUM, "中"),
         (NARROW + [100] * 27, 0, Confidence.LOW, "低"),
         (WIDE, 0, Confidence.LOW, "低"),
+        ([90000] * 16 + [112000] * 16, 0, Confidence.MEDIUM, "中"),
+        ([80000] * 6 + [112000] * 6, 0, Confidence.LOW, "低"),
     ],
 )
 def test_confidence(prices: list[int], looseness: int, confidence: Confidence, said: str) -> None:
