@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import signal
+import sqlite3
 import sys
 import threading
 import time
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(Outcome.CONFIGURATION, str(error))
     except AlreadyRunningError as error:
         return _refuse(Outcome.ALREADY_RUNNING, str(error))
-    except OSError as error:  # no room or no right to write, and so no manifest that could say it
+    except (OSError, sqlite3.Error) as error:  # no room or no right to write, and so no manifest that could say it
         return _refuse(Outcome.FAULT, str(error))
 
 
@@ -455,13 +456,20 @@ def _status(parsed: argparse.Namespace, options: Options) -> int:
     else:
         print(f"cooling   until {written(cooldown.until)}: {cooldown.outcome}, {cooldown.detail}")
     folders = sorted((options.data / "runs").glob(f"*/{MANIFEST}"), reverse=True)
-    for manifest in (orjson.loads(path.read_bytes()) for path in folders[: max(parsed.last, 0)]):
-        counts = manifest["counts"]
-        print(
-            f"{manifest['run_id']:<40} {manifest['outcome']:<15} {counts['listings']:>6} listings"
-            f" {counts['requests']:>5} requests  {manifest['detail']}".rstrip()
-        )
+    for folder in (path.parent for path in folders[: max(parsed.last, 0)]):
+        try:
+            print(_in_short(orjson.loads((folder / MANIFEST).read_bytes())))
+        except (ValueError, KeyError, TypeError) as error:
+            print(f"{folder.name:<40} is damaged ({error}): move it elsewhere")
     return 0
+
+
+def _in_short(manifest: Mapping[str, Any]) -> str:
+    counts = manifest["counts"]
+    return (
+        f"{manifest['run_id']:<40} {manifest['outcome']:<15} {counts['listings']:>6} listings"
+        f" {counts['requests']:>5} requests  {manifest['detail']}"
+    ).rstrip()
 
 
 def _forgive(parsed: argparse.Namespace, options: Options) -> int:

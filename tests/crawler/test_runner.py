@@ -9,6 +9,7 @@ import resource
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -297,6 +298,40 @@ def test_nothing_is_made_by_looking(data: Path, capsys: pytest.CaptureFixture[st
         assert main([command, "--data", str(data)]) == 0
         assert capsys.readouterr().out == f"{data}: no run yet\n"
     assert not data.exists()
+
+
+def test_a_damaged_manifest_hides_no_other_run(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_ids = [f"20261122T12000{number}Z-xianyu_file-0a1b" for number in range(3)]
+    State(_made(data) / "state.sqlite3").close()
+    for run_id, content in zip(run_ids, (b"{", b"[]", None), strict=True):
+        folder = _made(data / "runs" / run_id)
+        counts = {"listings": 8, "requests": 0}
+        whole = json.dumps({"run_id": run_id, "outcome": "finished", "detail": "", "counts": counts})
+        (folder / "manifest.json").write_bytes(content or whole.encode())
+    assert main(["status", "--data", str(data)]) == 0
+    lines = capsys.readouterr().out.splitlines()[-3:]
+    assert lines[0].split() == [run_ids[2], "finished", "8", "listings", "0", "requests"]
+    assert [line.split(" (")[0].split() for line in lines[1:]] == [
+        [run_ids[1], "is", "damaged"],
+        [run_ids[0], "is", "damaged"],
+    ]
+
+
+def test_a_state_that_somebody_holds_is_a_fault(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(state, "BUSY_SECONDS", 0.1)
+    State(_made(data) / "state.sqlite3").close()
+    holder = sqlite3.connect(data / "state.sqlite3", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    assert main(["forgive", "--data", str(data)]) == 1
+    holder.close()
+    assert capsys.readouterr().out == 'outcome=fault exit_code=1 detail="database is locked"\n'
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
 
 
 # Whole runs
