@@ -1,5 +1,6 @@
 """The WSGI entry point: `granian --interface wsgi wsgi:app`, `flask --app wsgi …`."""
 
+import gc
 import signal
 import threading
 
@@ -11,3 +12,6 @@ if threading.current_thread() is threading.main_thread():  # `flask run` loads e
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 app = create_app()
+
+# All that was loaded stays. A full collection would look through it again and again, while a request waits.
+gc.freeze()
