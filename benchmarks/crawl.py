@@ -156,9 +156,15 @@ def _spread(values: list[float], form: str) -> str:
 def _measure_politeness(site: Site, *, pages: int, delay: float) -> str:
     market = site.open(Market(keyword=_FULL, items=pages * PAGE_ROWS))
     site.warm(market)
+    before = site.recorded()
     cost = _in_a_folder(_crawler(site, delay=delay), _FULL, pages)
-    ratio = cost.seconds / (pages * delay)
-    return f"polite: {pages} pages, {delay:g} s between two requests: {cost.seconds:.1f} s, {ratio:.3f} × pages × delay"
+    moments = [note["at"] for note in site.requests(before)]
+    pace = (moments[-1] - moments[0]) / (len(moments) - 1)
+    return (
+        f"polite: {pages} pages, {delay:g} s between two requests: {cost.seconds:.1f} s,"
+        f" {cost.seconds / (pages * delay):.3f} × pages × delay;"
+        f" {len(moments)} requests, {pace:.2f} s between two of them"
+    )
 
 
 def _arguments() -> argparse.Namespace:

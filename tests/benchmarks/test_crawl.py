@@ -28,8 +28,11 @@ def test_a_run_prints_both_crawlers_and_the_polite_one(tmp_path: Path) -> None:
     assert bare[2] == "1.00 (1.00 to 1.00)"
     assert 20 < float(bare[4]) < 1000
     assert 20 < float(ours[4]) < 1000
-    polite = re.search(r"polite: 2 pages, 0\.2 s between two requests: ([0-9.]+) s, ", run.stdout)
-    # Four requests: robots.txt, the token, two pages.
-    assert polite is not None
-    assert float(polite[1]) > 2 * 0.2 * 0.5
+    form = (
+        r"polite: 2 pages, 0\.2 s between two requests: [0-9.]+ s, [0-9.]+ × pages × delay; (\d+) requests, ([0-9.]+) s"
+    )
+    polite = re.search(form, run.stdout)
+    assert polite is not None, run.stdout
+    assert polite[1] == "4"  # robots.txt, the token, two pages
+    assert float(polite[2]) >= 0.1  # the shortest pause: the delay, less its jitter
     assert list(tmp_path.iterdir()) == []
