@@ -2,10 +2,13 @@
 
 import signal
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from xianyu.outcomes import Outcome
+from xianyu.state import State
 
 from tests.crawler.crawls import Operator, seen, traces, truth
 from tests.crawler.goofish.faults import SPOILT_AND_KEPT, SPOILT_AND_LOST, Fault, FaultKind, Robots
@@ -231,12 +234,25 @@ def test_a_crawl_delay_is_kept(operator: Operator, site: Site) -> None:
 def test_the_days_budget_holds_over_runs(operator: Operator, site: Site) -> None:
     market = site.open(Market(keyword="预算", items=95))
 
+    assert [_blocks(operator.data), _blocks(operator.data)] == [1, 2]
     first = operator.crawl("预算", DAILY_BUDGET="4")
+    # A run that was answered makes the next block a first one; one that sent nothing does not.
+    assert _blocks(operator.data) == 1
     second = operator.crawl("预算", DAILY_BUDGET="4")
+    assert _blocks(operator.data) == 2
 
     assert (first.code, first.outcome, len(first.requests)) == (0, "budget", 4)
     assert seen(first) == truth(market, numbers=[*market.numbers(1), *market.numbers(2)])
     assert (second.code, second.outcome, second.requests) == (0, "budget", [])
+
+
+def _blocks(data: Path) -> int:
+    """Enter a block of long ago; how many there were since the last good run."""
+    data.mkdir(exist_ok=True)
+    memory = State(data / "state.sqlite3")
+    blocks = memory.cool_down(datetime(2026, 1, 1, tzinfo=UTC), Outcome.BLOCKED, "RGV587_ERROR").blocks
+    memory.close()
+    return blocks
 
 
 def test_one_run_at_a_time_and_sigterm_keeps_what_came(operator: Operator, site: Site) -> None:
