@@ -73,14 +73,14 @@ def parse_targets(content: bytes, *, name: str) -> list[Target]:
 def _target(line: bytes) -> Target | None:
     """One line's search; None where it is for people."""
     try:
-        text = line.decode("utf-8").strip()
+        text = line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError("is not UTF-8") from error
-    if not text or text.startswith("#"):
+    if not text.strip() or text.lstrip().startswith("#"):
         return None
-    fields = [" ".join(field.split()) for field in re.split(r"\t+", text)]
-    if len(fields) > 2:
-        raise ValueError("has more than a keyword and, after a tab, a category")
+    fields = [" ".join(field.split()) for field in re.split(r"\t+", text.rstrip())]
+    if not fields[0] or len(fields) > 2:
+        raise ValueError("is not a keyword and, after a tab, a category")
     keyword, label = fields[0], fields[1] if len(fields) == 2 else None
     if prefix := _CATEGORY.match(keyword):
         keyword = keyword[prefix.end() :]

@@ -293,6 +293,16 @@ def test_the_lock_is_free_after_its_holder_and_names_the_new_one(tmp_path: Path)
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def test_a_lock_that_holds_no_text_is_one_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.write_bytes(b"\xff")
+    again = only_one(path, "second")
+    with path.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(AlreadyRunningError, match=r"^already running: \uFFFD$"):
+            again.__enter__()
+
+
 def test_nothing_is_made_by_looking(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("status", "forgive"):
         assert main([command, "--data", str(data)]) == 0

@@ -58,6 +58,11 @@ def test_blanks_do_not_matter_and_the_rest_stays(line, target):
     assert targets(line) == [target]
 
 
+def test_a_label_without_a_keyword_is_no_search():
+    why = "is not a keyword and, after a tab, a category"
+    assert refusal("\t手机\n相机\n \t数码\n".encode()) == f"searches.txt: line 1 {why}; line 3 {why}"
+
+
 def test_a_search_that_is_there_twice_is_one():
     assert targets("相机\t数码\n吉他\n相机 \t 数码\ncategory: 吉 他\ncategory：吉 他\n") == [
         Target("相机", "数码"),
@@ -73,7 +78,7 @@ def test_a_search_that_is_there_twice_is_one():
         ("# nothing\n\n\ufeff".encode()[:-3], "searches.txt: no search in it; write one keyword on a line"),
         (b"a\x00b", "searches.txt: line 1 has a control character in its keyword"),
         (b"a\tb\x1bc", "searches.txt: line 1 has a control character in its category"),
-        (b"a\tb\tc", "searches.txt: line 1 has more than a keyword and, after a tab, a category"),
+        (b"a\tb\tc", "searches.txt: line 1 is not a keyword and, after a tab, a category"),
         (b"category:", "searches.txt: line 1 names no category"),
         (b"category: a\tb", "searches.txt: line 1 has a label after its category, which is one itself"),
         (
