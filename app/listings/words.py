@@ -83,6 +83,8 @@ HAN_QUALIFIERS: Final = MappingProxyType(
         "极速版": "极速版",
         "数字版": "digital",
         "光驱版": "光驱版",
+        "套机": "套机",
+        "畅飞": "畅飞",
         "折叠屏": "fold",
         "超大杯": "ultra",
         "儿童": "儿童",
