@@ -6,7 +6,7 @@ from typing import Any, Final, Self
 
 
 class FaultKind(StrEnum):
-    """The numbers are those of the list of failures in the crawler's README."""
+    """The numbers group them: 1 tokens, 2 to 4 blocks, 5 JSONP, 6 pages, 8 gone, 9 to 11 transfers, 13 odd texts."""
 
     TOKEN_EXPIRED = "token_expired"  # 1
     TOKEN_ILLEGAL = "token_illegal"  # 1
