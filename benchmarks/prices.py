@@ -39,7 +39,7 @@ _TITLES: Final[Mapping[str, Sequence[str]]] = {
         "苹果手机",
         "iPhone",
         "显卡",
-        "索尼",
+        "索尼相机",
         "微单相机",
         "吸尘器",
         "钢琴",
