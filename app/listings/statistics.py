@@ -27,6 +27,8 @@ _LEAST_DEVIATION: Final = 0.1
 
 _ENOUGH_OF_A_WEEK: Final = 3
 _STEADY_PERCENT: Final = 3
+_MOST_SAID: Final = 999
+"""Percent; what is more is said as more than that."""
 _CERTAIN_ORDER: Final = MappingProxyType({5: 10, 6: 13, 7: 15, 8: 18})
 """By the number of weeks, how many more pairs of them must rise than fall, or fall than rise, so that chance does it in
 one case of twenty at most: the two-sided test of Mann and Kendall."""
@@ -93,7 +95,10 @@ class Trend:
     def text(self) -> str:
         """`上涨 5%/4周`; without the number where prices are steady or nothing is known."""
         text = _DIRECTION_TEXT[self.direction]
-        return f"{text} {abs(self.percent)}%/4周" if self.percent is not None and self.is_a_change else text
+        if self.percent is None or not self.is_a_change:
+            return text
+        most = min(abs(self.percent), _MOST_SAID)
+        return f"{text} {'' if most == abs(self.percent) else '超 '}{most}%/4周"
 
     @property
     def is_a_change(self) -> bool:

@@ -135,6 +135,19 @@ def test_what_could_not_be_had_is_told_and_comes_with_the_next_run(operator: Ope
     assert traces(operator.data, *markets.values(), whole) == []
 
 
+def test_a_site_that_is_down_is_left_alone(operator: Operator, site: Site) -> None:
+    keywords = [f"全坏 {number}" for number in range(5)]
+    fault = Fault(kind=FaultKind.STATUS, pages=(1,), status=503)
+    for keyword in keywords:
+        site.open(Market(keyword=keyword, items=5), fault)
+
+    run = operator.crawl(*keywords)
+
+    assert (run.code, run.outcome) == (4, "partial")
+    # The very first request only brings the token.
+    assert Counter(keyword for keyword, _, _ in run.asked) == {keywords[0]: 4, keywords[1]: 3, keywords[2]: 3}
+
+
 ENDINGS = [
     (Fault(kind=FaultKind.TOKEN_EXPIRED, pages=(2,)), "blocked"),
     (Fault(kind=FaultKind.RISK, pages=(2,)), "blocked"),

@@ -70,6 +70,14 @@ def test_a_summary() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("percent", "text"),
+    [(998, "上涨 998%/4周"), (999, "上涨 999%/4周"), (1000, "上涨 超 999%/4周"), (10**9, "上涨 超 999%/4周")],
+)
+def test_a_trend_beyond_belief_is_not_spelt_out(percent: int, text: str) -> None:
+    assert Trend(direction=Direction.UP, percent=percent).text == text
+
+
 def test_the_order_does_not_matter() -> None:
     prices = [random.Random(3).randrange(90000, 120000) for _ in range(50)]
     assert summary_of(prices) == summary_of(prices[::-1])

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import scrapy
 from scrapy import Request
@@ -19,6 +19,9 @@ from ..outcomes import Outcome
 from ..parsing import Context, Page, Reject, SchemaChanged, parse_search
 from ..stopping import mark_partial, stop, stopped
 from ..targets import Target, read_targets
+
+GIVE_UP: Final = 3
+"""Searches in a row without an answer after which the site is left alone until the next run."""
 
 
 @dataclass(slots=True)
@@ -49,6 +52,7 @@ class XianyuSearch(scrapy.Spider):
         super().__init__(**more)
         self._file = targets
         self._targets: Iterator[Target] = iter(())
+        self._unanswered = 0
 
     async def start(self) -> AsyncIterator[Request]:
         """The first page of the first search."""
@@ -80,6 +84,7 @@ class XianyuSearch(scrapy.Spider):
         except SchemaChanged as error:
             stop(self.crawler, Outcome.SCHEMA_CHANGED, str(error))
             return
+        self._unanswered = 0
         self.crawler.stats.inc_value("xianyu/pages")
         if memory := state.of(self.crawler):
             memory.known(page.item_ids)  # one statement for all of them
@@ -132,4 +137,7 @@ class XianyuSearch(scrapy.Spider):
             return
         walk: Walk = failure.request.cb_kwargs["walk"]  # type: ignore[attr-defined]  # Scrapy put it there
         mark_partial(self.crawler, f"{walk.target.keyword}, page {walk.page}: {why}")
+        self._unanswered += 1
+        if self._unanswered == GIVE_UP:
+            stop(self.crawler, Outcome.PARTIAL, f"{GIVE_UP} searches in a row brought no answer; the last: {why}")
         yield from self._next_walk()
