@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -117,7 +117,8 @@ class Product:
     def kill(self) -> None:
         """SIGKILL to all processes at once, as a power cut."""
         for process in self.processes():
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # a job's process may be over by now
+                process.kill()
         if self._process is not None:
             self._process.wait(_END_SECONDS)
         self._join()
