@@ -4,12 +4,10 @@ import sys
 
 import click
 from flask.cli import AppGroup
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from sqlalchemy import select
 
-from app.console import print_table
+from app.console import print_table, progress_bar
 from app.database import rows
 from app.fen import format_yuan
 from app.ledger.audit import audit
@@ -21,9 +19,7 @@ ledger_commands = AppGroup("ledger", help="The double-entry ledger.")
 @ledger_commands.command("audit")
 def audit_command() -> None:
     """Recompute everything and name each difference; the exit status is 0 where there is none, else 1."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with progress_bar(quiet_in_pipes=True) as bar:
         task = bar.add_task("auditing")
         differences = audit(
             progress=lambda title, done, of: bar.update(task, description=title, completed=done, total=of)

@@ -3,8 +3,7 @@
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -12,12 +11,10 @@ from typing import BinaryIO, Final
 import click
 import orjson
 from flask.cli import AppGroup
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from app.clock import shown, shown_or_none
-from app.console import print_table, printable, table_cell
+from app.console import print_table, printable, progress_bar, table_cell
 from app.listings.feed import BadManifest, Manifest, read_manifest
 from app.listings.importer import Fate, Hooks, ImportReport, Rejected, import_manifests
 from app.listings.runs import last_runs
@@ -44,8 +41,11 @@ def import_command(manifests: tuple[Path, ...], dry_run: bool, rejects: BinaryIO
     """
     usable, unusable = _read(manifests)
     began = time.monotonic()
-    with _showing(sum(manifest.listings for _, manifest in usable)) as progress:
-        hooks = Hooks(progress=progress, reject=lambda rejected: _write(rejects, rejected))
+    with progress_bar() as bar:
+        task = bar.add_task("importing listings", total=sum(manifest.listings for _, manifest in usable))
+        hooks = Hooks(
+            progress=lambda lines: bar.advance(task, lines), reject=lambda rejected: _write(rejects, rejected)
+        )
         reports = import_manifests(usable, dry_run=dry_run, hooks=hooks)
     _print(reports, seconds=time.monotonic() - began, names_rejects=rejects is not None)
     if unusable:
@@ -69,21 +69,6 @@ def _read(paths: Sequence[Path]) -> tuple[list[tuple[Path, Manifest]], int]:
 def _write(file: BinaryIO | None, rejected: Rejected) -> None:
     if file is not None:
         file.write(orjson.dumps(asdict(rejected) | {"manifest": str(rejected.manifest)}) + b"\n")
-
-
-@contextmanager
-def _showing(listings: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar on standard error; what is yielded moves it on by so many lines."""
-    columns = (
-        TextColumn("[progress.description]{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("importing listings", total=listings)
-        yield lambda lines: bar.advance(task, lines)
 
 
 def _print(reports: Sequence[ImportReport], *, seconds: float, names_rejects: bool) -> None:

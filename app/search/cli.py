@@ -3,9 +3,9 @@
 import click
 from flask.cli import AppGroup
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from app.console import progress_bar
 from app.search import service
 from app.search.errors import IndexBusy, IndexDamaged
 
@@ -15,14 +15,7 @@ search_commands = AppGroup("search", help="The search index.")
 @search_commands.command()
 def rebuild() -> None:
     """Build the index anew from the database, beside running workers, and switch to it."""
-    columns = (
-        TextColumn("[progress.description]{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with progress_bar() as bar:
         task = bar.add_task("indexing goods", total=None)
         try:
             goods = service.rebuild(progress=lambda finished, total: bar.update(task, completed=finished, total=total))
