@@ -543,6 +543,9 @@ def _inconsistencies(settings: Settings, *, given: set[str]) -> list[str]:
     if settings.outbox_lease < 4 * settings.alipay_timeout:
         # A job asks the gateway twice at most and ends with three quarters of its lease: no two work on one message.
         problems.append("OUTBOX_LEASE: must be at least four times ALIPAY_TIMEOUT")
+    if settings.outbox_lease < 2 * settings.webhook_timeout:
+        # Or a job would be ended while its receiver still may answer.
+        problems.append("OUTBOX_LEASE: must be at least twice WEBHOOK_TIMEOUT")
     if len(settings.jwt_secret_key) < 32:
         problems.append("JWT_SECRET_KEY: must have at least 32 characters")
     return problems

@@ -234,6 +234,9 @@ def test_a_lease_outlives_the_work() -> None:
     short = STORES | {"OUTBOX_LEASE": "39"}
     assert problems(short) == ["OUTBOX_LEASE: must be at least four times ALIPAY_TIMEOUT"]
     assert load_settings(short | {"ALIPAY_TIMEOUT": "9"}).outbox_lease == 39
+    slow = STORES | {"OUTBOX_LEASE": "40", "WEBHOOK_TIMEOUT": "21"}
+    assert problems(slow) == ["OUTBOX_LEASE: must be at least twice WEBHOOK_TIMEOUT"]
+    assert load_settings(slow | {"OUTBOX_LEASE": "42"}).webhook_timeout == 21
 
 
 def test_the_fee_is_a_share() -> None:
