@@ -33,7 +33,7 @@ from app.listings.feed import (
     read_manifest,
 )
 from app.listings.flags import flags_of
-from app.listings.models import NOT_COMPARABLE, CrawlRun, Listing, ListingPrice
+from app.listings.models import CrawlRun, Listing, ListingPrice
 from app.listings.terms import listing_terms
 from app.search.analysis import Analyser
 from app.search.service import search_index
@@ -52,12 +52,12 @@ _CATEGORIES: Final = {label: int(code) for code, label in CATEGORY_TEXT.items()}
 # What an observation says, beside of which listing it is, when it was made and by which run.
 _SAID: Final = (
     *("url", "title", "price", "original_price", "category", "source_category", "area", "want_count"),
-    *("published_at", "flags", "terms", "comparable"),
+    *("published_at", "flags", "terms"),
 )
 # An answer that leaves these out says nothing about them: a search without the operator's label, for instance.
 _LASTING: Final = ("category", "source_category", "area", "published_at")
 # What we make of an observation ourselves: after a change of our tables, importing it again brings it up to date.
-_JUDGED: Final = ("category", "flags", "terms", "comparable")
+_JUDGED: Final = ("category", "flags", "terms")
 
 
 class Fate(StrEnum):
@@ -191,7 +191,6 @@ class _Import:
             "last_seen_at": listing.fetched_at,
             "flags": sorted(flag.value for flag in flags),
             "terms": listing_terms(self._analyser, listing.title, item_id=listing.item_id),
-            "comparable": listing.price_fen is not None and flags.isdisjoint(NOT_COMPARABLE),
             "run_id": listing.run_id,
         }
 

@@ -40,7 +40,6 @@ class Listing(Base):
         UniqueConstraint("source", "item_id"),
         not_negative("price", "original_price", "want_count"),
         one_of("category", Category),
-        CheckConstraint("NOT comparable OR price IS NOT NULL", name="comparable_has_a_price"),
         CheckConstraint("first_seen_at <= last_seen_at", name="seen_in_order"),
         # Without a list of what is still to be put in: whoever asks would have to read all of it (benchmarks.prices).
         Index("ix_listings_terms", "terms", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
@@ -62,7 +61,6 @@ class Listing(Base):
     last_seen_at: Mapped[moment]
     flags: Mapped[list[str]] = mapped_column(ARRAY(String(20)))  # `ListingFlag` values, sorted
     terms: Mapped[list[str]] = mapped_column(ARRAY(Text))  # what it is found by (`app.listings.terms`)
-    comparable: Mapped[bool]  # has a price, and no flag of NOT_COMPARABLE
     run_id: Mapped[str] = mapped_column(String(80))  # the crawl run that brought what stands here
 
 

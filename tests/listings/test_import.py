@@ -94,7 +94,6 @@ def test_every_field(tmp_path: Path) -> None:
         "first_seen_at": BEGAN,
         "last_seen_at": BEGAN,
         "flags": [],
-        "comparable": True,
         "run_id": "run-1",
     }
     assert history() == [(258800, BEGAN)]
@@ -158,12 +157,12 @@ def test_prices_over_time(tmp_path: Path) -> None:
     before = everything()["prices"]
     assert fates(import_manifest(feed.manifest)) == {"outdated": 6, "unchanged": 1}
     assert everything()["prices"] == before
-    assert (stored().price, stored().comparable, stored().first_seen_at) == (300000, True, BEGAN)
+    assert (stored().price, stored().first_seen_at) == (300000, BEGAN)
 
 
-def test_a_listing_without_a_price_is_kept_but_not_compared(tmp_path: Path) -> None:
+def test_a_listing_without_a_price_is_kept(tmp_path: Path) -> None:
     import_manifest(feed_of(tmp_path, [listing(1, price_fen=None, price_status="negotiable")]).manifest)
-    assert (stored().price, stored().comparable, history()) == (None, False, [])
+    assert (stored().price, history()) == (None, [])
 
 
 def test_an_older_observation_changes_nothing(tmp_path: Path) -> None:
@@ -213,7 +212,7 @@ def test_of_two_sources_the_same_number_is_two_listings(tmp_path: Path) -> None:
     }
 
 
-def test_flags_and_who_is_compared(tmp_path: Path) -> None:
+def test_flags_of_words_and_of_the_crawler(tmp_path: Path) -> None:
     feed = feed_of(
         tmp_path,
         [
@@ -225,12 +224,7 @@ def test_flags_and_who_is_compared(tmp_path: Path) -> None:
     )
     report = import_manifest(feed.manifest)
     assert report.flagged == {"accessory": 1, "rental": 1, "auction": 1, "sold": 1}
-    assert [(stored(str(number)).flags, stored(str(number)).comparable) for number in (1, 2, 3, 4)] == [
-        (["accessory"], False),
-        (["rental"], False),
-        (["auction"], False),
-        (["sold"], True),
-    ]
+    assert [stored(str(number)).flags for number in (1, 2, 3, 4)] == [["accessory"], ["rental"], ["auction"], ["sold"]]
 
 
 def test_the_operators_label_is_our_category_where_we_have_it(tmp_path: Path) -> None:
@@ -246,10 +240,10 @@ def test_tables_that_changed_since_judge_anew(tmp_path: Path, monkeypatch: pytes
     with monkeypatch.context() as patch:
         patch.setattr("app.listings.importer.flags_of", lambda *_: frozenset())
         import_manifest(feed.manifest)
-    assert stored().comparable
+    assert stored().flags == []
     report = import_manifest(feed.manifest)
     assert (fates(report), report.prices) == ({"updated": 1, "unchanged": 1}, 0)
-    assert (stored().flags, stored().comparable) == (["accessory"], False)
+    assert stored().flags == ["accessory"]
     assert fates(import_manifest(feed.manifest)) == {"unchanged": 2}
 
 

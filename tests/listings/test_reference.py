@@ -254,7 +254,6 @@ def fill(titles: dict[str, int], *, price: int = 100000) -> None:
                     "last_seen_at": BEGAN,
                     "flags": [],
                     "terms": listing_terms(analyser, title, item_id=item_id),
-                    "comparable": True,
                     "run_id": "run-1",
                 }
             )
