@@ -139,7 +139,7 @@ def find_reference(*, title: str, category: int | None, now: datetime | None = N
     settings = current_app.extensions["saltfish.settings"]
     moment = now or utcnow()
     flags = flags_of(title, None, ()) & NOT_COMPARABLE
-    steps = wanted_terms(search_index().analyser, title, nouns=not flags.isdisjoint(_NAMED_BY_NOUNS)).steps
+    steps = wanted_terms(search_index().analyser, title, nouns=not flags.isdisjoint(_NAMED_BY_NOUNS))
     search = _Search(category, flags, moment - timedelta(days=settings.price_reference_days))
     reference = Reference(needed=settings.price_reference_least, days=settings.price_reference_days)
     remaining = len(steps)

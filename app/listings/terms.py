@@ -416,8 +416,7 @@ def _add_model(read: Title, anchor: str, number: str) -> None:
     if anchor in BRANDS:
         _add_word(read, anchor)
     for pattern, name, qualifiers in _NICKNAMES:
-        full = anchor + number
-        match = pattern.fullmatch(full)
+        match = pattern.fullmatch(anchor + number)
         if match is not None:
             read.qualifiers.update(qualifiers)
             number = match.expand(name)[len(anchor) :]

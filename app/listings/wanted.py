@@ -4,7 +4,6 @@ A title that names a model keeps it, and everything that makes another model of 
 keeps its nouns, because any of them may be a brand that we do not know.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 from app.listings.terms import BARE, Model, Title, is_series, measure_term, read_title
@@ -17,24 +16,16 @@ _OPTIONAL_UNITS: Final = frozenset({"g", "t", "年", "码", "瓦", "毫安", "hz
 """Without a model, measures in other units are what the thing is: a 27寸 monitor, a 1.5匹 air conditioner."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Sets of terms that a listing must all have, at most `STEPS`; each is part of the one before it.
+def wanted_terms(analyser: Analyser, title: str, *, nouns: bool = False) -> tuple[frozenset[str], ...]:
+    """What listings comparable to `title` are found by: for each step the terms that they must all have.
 
-    No steps at all: the title says nothing that a price could be found by.
-    """
-
-    steps: tuple[frozenset[str], ...]
-
-
-def wanted_terms(analyser: Analyser, title: str, *, nouns: bool = False) -> Wanted:
-    """What listings comparable to `title` are found by.
-
-    With `nouns` the title is of something for a model, a case or a battery: then its noun is needed beside the model.
+    There are at most `STEPS`, each a part of the one before it; none where the title says nothing that a price could be
+    found by. With `nouns` the title is of something for a model, a case or a battery: then its noun is needed beside
+    the model.
     """
     read = read_title(analyser, title)
     steps = _steps_of_a_model(read, nouns=nouns) if read.models else _steps_of_a_thing(read, nouns=nouns)
-    return Wanted(tuple(dict.fromkeys(frozenset(step) - {""} for step in steps)))
+    return tuple(dict.fromkeys(frozenset(step) - {""} for step in steps))
 
 
 def readable(terms: frozenset[str]) -> list[str]:

@@ -66,7 +66,7 @@ def test_no_sibling_is_taken_for_the_thing(app: Flask, market: list[Offer]) -> N
     ]
     taken, mistaken = 0, 0
     for number, thing in enumerate(THINGS):
-        for step in wanted_terms(analyser, thing.title).steps[:2]:
+        for step in wanted_terms(analyser, thing.title)[:2]:
             owners = [owner for owner, terms in found if step <= terms]
             taken += len(owners)
             mistaken += sum(owner != number for owner in owners)
@@ -76,7 +76,7 @@ def test_no_sibling_is_taken_for_the_thing(app: Flask, market: list[Offer]) -> N
 
 def test_nearly_all_listings_of_a_thing_are_found(app: Flask, market: list[Offer]) -> None:
     analyser = _analyser(app)
-    last = [wanted_terms(analyser, thing.title).steps[-1] for thing in THINGS]
+    last = [wanted_terms(analyser, thing.title)[-1] for thing in THINGS]
     hits = [
         last[offer.thing] <= frozenset(listing_terms(analyser, offer.line["title"], item_id="1"))
         for offer in market
