@@ -6,7 +6,6 @@ listings. Whatever is cut off is made good by `close_killed_runs`.
 """
 
 import io
-import logging
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from datetime import datetime
 from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import orjson
 from scrapy import Spider
@@ -23,7 +23,6 @@ from scrapy.crawler import Crawler
 from scrapy.exporters import BaseItemExporter
 
 from . import __version__
-from .attached import Attached
 from .clock import written
 from .errors import ConfigurationError
 from .items import SOURCE, Listing
@@ -31,8 +30,6 @@ from .outcomes import Outcome
 from .parsing import Reject
 from .state import Entry, State
 from .stopping import ending, mark_fault, stop
-
-logger = logging.getLogger(__name__)
 
 FORMAT: Final = "saltfish-listings"
 VERSION: Final = 1
@@ -282,9 +279,8 @@ def _whole(path: Path) -> Batch:
     return Batch(file=path.name, listings=content.count(b"\n"), bytes=len(content), sha256=sha256(content).hexdigest())
 
 
-_BATCHES: Attached[Batches] = Attached()
-attach = _BATCHES.attach
-of = _BATCHES.of
+BATCHES: Final[WeakKeyDictionary[Crawler, Batches]] = WeakKeyDictionary()
+"""Those of each crawl under the runner: an open folder is too alive for a crawl's settings, which Scrapy copies."""
 
 
 class BatchStorage:
@@ -336,7 +332,7 @@ class ListingExporter(BaseItemExporter):
 
 
 def _of_run(crawler: Crawler) -> Batches:
-    batches = of(crawler)
+    batches = BATCHES.get(crawler)
     if batches is None:
         raise RuntimeError("batches are written under `python -m xianyu run` only")
     return batches

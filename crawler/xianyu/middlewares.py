@@ -18,12 +18,13 @@ from scrapy.utils.httpobj import urlparse_cached
 from scrapy.utils.misc import load_object
 from twisted.python.failure import Failure
 
-from . import mtop, state
+from . import mtop
 from .clock import utcnow
 from .downloading import ANSWER, API
 from .mtop import NotJson, NotJsonKind, Verdict
 from .outcomes import Outcome
 from .politeness import PaceMiddleware
+from .state import STATES
 from .stopping import mark_fault, stop, stopped
 
 logger = logging.getLogger(__name__)
@@ -152,7 +153,7 @@ class BudgetMiddleware:
         """
         if urlparse_cached(request).scheme not in ("http", "https"):
             return
-        memory = state.of(self._crawler)
+        memory = STATES.get(self._crawler)
         if memory is None:
             stop(self._crawler, Outcome.CONFIGURATION, "nobody counts requests; start it by python -m xianyu run")
         elif not memory.spend_request(utcnow(), budget=self._budget):

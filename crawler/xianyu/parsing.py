@@ -16,7 +16,7 @@ from typing import Final
 
 from .clock import written
 from .items import Flag, Listing, PriceStatus
-from .mtop import ROWS_PER_PAGE
+from .mtop import ROWS_PER_PAGE, Verdict, answer_in, judge
 from .prices import read_price
 from .privacy import hide_contacts
 
@@ -71,7 +71,6 @@ class Page:
 
 
 _NOTHING: Final[dict[str, object]] = {}
-_GONE: Final = "FAIL_BIZ_ITEM_DEL_NOT_FOUND"
 _STATUS: Final = MappingProxyType(
     {"已下架": Flag.OFFLINE, "卖掉了": Flag.SOLD, "已售出": Flag.SOLD, "已卖出": Flag.SOLD}
 )
@@ -154,10 +153,9 @@ def parse_detail(answer: object, *, context: Context) -> Page:
 
     Raises `SchemaChanged` where there is no `data.itemDO`, or it has no id or title.
     """
-    whole = _as_node(answer)
-    if any(text.startswith(_GONE) for text in _texts(whole.get("ret"))):
+    if judge(answer_in(answer)) is Verdict.GONE:
         return _page([], [Reject(context.item_id, Reason.GONE, "ret")], {}, has_next=False)
-    data = _node(whole, "data")
+    data = _node(_as_node(answer), "data")
     item = _node(data, "itemDO")
     item_id, title = _identifier(item.get("itemId")), _one_line(item.get("title"))
     if item_id is None or title is None:
@@ -322,7 +320,3 @@ def _search_flags(content: dict[str, object]) -> list[str]:
 def _detail_flags(status: object) -> list[str]:
     flag = _STATUS.get(status) if isinstance(status, str) else None
     return [] if flag is None else [flag]
-
-
-def _texts(value: object) -> list[str]:
-    return [text for text in _rows(value) if isinstance(text, str)]

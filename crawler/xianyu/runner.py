@@ -28,15 +28,15 @@ from scrapy.exceptions import CloseSpider
 from scrapy.settings import Settings
 from twisted.python.failure import Failure
 
-from . import __version__, batches, state
-from .batches import BATCH_URI, MANIFEST, RUN_ID, Batches, Counts, close_killed_runs, write_whole
+from . import __version__
+from .batches import BATCH_URI, BATCHES, MANIFEST, RUN_ID, Batches, Counts, close_killed_runs, write_whole
 from .clock import utcnow, written
 from .errors import ConfigurationError
 from .lock import AlreadyRunningError, only_one
 from .options import Options, read_options
 from .outcomes import EXIT_CODES, Outcome
 from .pictures import Pictures
-from .state import State
+from .state import STATES, State
 from .stopping import Ending, ending, mark_fault, stop
 
 LIVE_SPIDERS: Final = frozenset({"xianyu_search", "xianyu_detail"})
@@ -179,8 +179,8 @@ class Run:
             for name in (None, "scrapy"):  # Scrapy has just set its own to DEBUG, which costs time and prints items
                 logging.getLogger(name).setLevel(settings["LOG_LEVEL"])
             crawler = self._crawler = process.create_crawler(self._batches.manifest.spider)
-            state.attach(crawler, self._memory)
-            batches.attach(crawler, self._batches)
+            STATES[crawler] = self._memory
+            BATCHES[crawler] = self._batches
             self._batches.counts = self.counts
             crawler.signals.connect(self._opened, signal=signals.spider_opened)
             crawler.signals.connect(self._erred, signal=signals.spider_error)

@@ -9,11 +9,10 @@ from scrapy.exceptions import NotConfigured
 from scrapy.http import Response
 from scrapy.spidermiddlewares.base import BaseSpiderMiddleware
 
-from . import batches, state
-from .batches import Batches, fingerprint
+from .batches import BATCHES, Batches, fingerprint
 from .items import Listing
 from .parsing import Reject
-from .state import Known, State
+from .state import STATES, Known, State
 from .stopping import stopped
 
 
@@ -34,7 +33,7 @@ class Sieve(BaseSpiderMiddleware):
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> "Sieve":
         """As Scrapy makes it; only the runner's crawls have what it stands on."""
-        memory, run = state.of(crawler), batches.of(crawler)
+        memory, run = STATES.get(crawler), BATCHES.get(crawler)
         if memory is None or run is None:
             raise NotConfigured("not under the runner")
         return cls(crawler, memory, run)

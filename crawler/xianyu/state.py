@@ -11,10 +11,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import orjson
+from scrapy.crawler import Crawler
 
-from .attached import Attached
 from .clock import day_in_china
 from .errors import ConfigurationError
 from .outcomes import Outcome
@@ -345,6 +346,5 @@ def _seconds(moment: datetime) -> int:
     return int(moment.timestamp())
 
 
-_STATES: Attached[State] = Attached()
-attach = _STATES.attach
-of = _STATES.of
+STATES: Final[WeakKeyDictionary[Crawler, State]] = WeakKeyDictionary()
+"""That of each crawl under the runner: an open file is too alive for a crawl's settings, which Scrapy copies."""

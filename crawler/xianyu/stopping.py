@@ -5,13 +5,13 @@ import logging
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from scrapy.crawler import Crawler
 
-from . import state
-from .attached import Attached
 from .clock import utcnow, written
 from .outcomes import COOLING_OUTCOMES, Outcome
+from .state import STATES
 
 logger = logging.getLogger(__name__)
 
@@ -37,15 +37,13 @@ class Ending:
     """Set with the outcome: wakes whoever pauses before a request that must not be sent any more."""
 
 
-_ENDINGS: Attached[Ending] = Attached()
+_ENDINGS: Final[WeakKeyDictionary[Crawler, Ending]] = WeakKeyDictionary()
 
 
 def ending(crawler: Crawler) -> Ending:
     """What is known so far of how this crawl ends."""
-    known = _ENDINGS.of(crawler)
-    if known is None:
-        known = Ending()
-        _ENDINGS.attach(crawler, known)
+    if (known := _ENDINGS.get(crawler)) is None:
+        known = _ENDINGS[crawler] = Ending()
     return known
 
 
@@ -71,7 +69,7 @@ def stop(crawler: Crawler, outcome: Outcome, detail: str, *, retry_after: float 
     found.outcome, found.detail = outcome, detail
     found.told.set()
     logger.warning("Stopping: %s (%s)", outcome, detail)
-    memory = state.of(crawler)
+    memory = STATES.get(crawler)
     if memory is not None and outcome in COOLING_OUTCOMES:
         at_least = timedelta(seconds=min(retry_after or 0, LONGEST_ASKED.total_seconds()))
         cooldown = memory.cool_down(utcnow(), outcome, detail, at_least=at_least)

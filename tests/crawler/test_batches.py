@@ -12,14 +12,13 @@ from scrapy.crawler import Crawler
 from scrapy.exceptions import NotConfigured
 from scrapy.statscollectors import MemoryStatsCollector
 from scrapy.utils.test import get_crawler
-from xianyu import batches, state
-from xianyu.batches import Batches, Counts, close_killed_runs, entry_of, fingerprint
+from xianyu.batches import BATCHES, Batches, Counts, close_killed_runs, entry_of, fingerprint
 from xianyu.errors import ConfigurationError
 from xianyu.items import Listing, PriceStatus
 from xianyu.outcomes import Outcome
 from xianyu.parsing import Reject
 from xianyu.sieve import Sieve
-from xianyu.state import State
+from xianyu.state import STATES, State
 
 NOW = datetime(2026, 11, 22, 12, 0, 30, tzinfo=UTC)
 RUN = "20261122T120030Z-xianyu_file-0a1b"
@@ -239,8 +238,8 @@ class Sieved:
     def __init__(self, run: Batches, memory: State) -> None:
         self.crawler: Crawler = get_crawler(settings_dict={"XIANYU_REFRESH_DAYS": 7})
         self.crawler.stats = MemoryStatsCollector(self.crawler)
-        state.attach(self.crawler, memory)
-        batches.attach(self.crawler, run)
+        STATES[self.crawler] = memory
+        BATCHES[self.crawler] = run
         self.sieve = Sieve.from_crawler(self.crawler)
 
     def passes(self, found: Listing | Reject) -> bool:

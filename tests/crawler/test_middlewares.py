@@ -20,7 +20,7 @@ from scrapy.spidermiddlewares.httperror import HttpError
 from scrapy.utils.test import get_crawler
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
-from xianyu import mtop, settings, state
+from xianyu import mtop, settings
 from xianyu.clock import utcnow
 from xianyu.downloading import ANSWER, API, Refused, answer_of, api_request
 from xianyu.middlewares import (
@@ -35,7 +35,7 @@ from xianyu.middlewares import (
 )
 from xianyu.outcomes import Outcome
 from xianyu.politeness import PaceMiddleware, Politeness, user_agent
-from xianyu.state import State
+from xianyu.state import STATES, State
 from xianyu.stopping import ending, stop
 
 from tests.crawler.goofish.faults import Fault, FaultKind
@@ -246,7 +246,7 @@ def test_retry_after_as_a_date():
 def test_a_limit_waits_as_long_as_the_site_asks(tmp_path):
     memory = State(tmp_path / "state.sqlite3")
     crawler, request = crawler_of(), search()
-    state.attach(crawler, memory)
+    STATES[crawler] = memory
     before = datetime.now(UTC)
     ends(crawler, request, answered(request, b"", status=429, headers={"Retry-After": "90000"}))
     cooldown = memory.cooldown(before)
@@ -309,7 +309,7 @@ def test_a_robots_txt_that_cannot_be_had_forbids_everything(status, body):
 def test_a_limit_holds_for_robots_txt_too(tmp_path):
     memory = State(tmp_path / "state.sqlite3")
     crawler = crawler_of()
-    state.attach(crawler, memory)
+    STATES[crawler] = memory
     page = Response(ROBOTS.url, status=429, headers={"Retry-After": "90000"})
     with pytest.raises(IgnoreRequest):
         RobotsMiddleware(crawler).process_response(ROBOTS, page)
@@ -358,7 +358,7 @@ def test_files_have_no_robots_txt(url):
 def test_the_budget_is_spent_and_ends_the_crawl(tmp_path):
     memory = State(tmp_path / "state.sqlite3")
     crawler = crawler_of(XIANYU_DAILY_BUDGET=3)
-    state.attach(crawler, memory)
+    STATES[crawler] = memory
     middleware = BudgetMiddleware(crawler)
     for page in (1, 2, 3):
         middleware.process_request(search(page))
@@ -458,9 +458,9 @@ from pathlib import Path
 from scrapy import Spider
 from scrapy.crawler import AsyncCrawlerProcess
 from scrapy.settings import Settings
-from xianyu import mtop, state, stopping
+from xianyu import mtop, stopping
 from xianyu.downloading import answer_of, api_request
-from xianyu.state import State
+from xianyu.state import STATES, State
 
 class Burst(Spider):
     name = "burst"
@@ -481,7 +481,7 @@ changed = {"LOG_LEVEL": "DEBUG", "XIANYU_DELAY": float(sys.argv[4]), "XIANYU_JIT
 settings.setdict(changed, priority="cmdline")
 process = AsyncCrawlerProcess(settings)
 crawler = process.create_crawler(Burst)
-state.attach(crawler, State(Path(sys.argv[3]) / "state.sqlite3"))
+STATES[crawler] = State(Path(sys.argv[3]) / "state.sqlite3")
 process.crawl(crawler)
 process.start()
 print("ended", stopping.ending(crawler).outcome)

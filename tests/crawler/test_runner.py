@@ -154,7 +154,7 @@ def test_the_first_reason_to_stop_counts() -> None:
 def test_a_block_is_remembered_as_it_happens(tmp_path: Path, outcome: Outcome) -> None:
     memory = State(tmp_path / "state.sqlite3")
     crawler = get_crawler()
-    state.attach(crawler, memory)
+    state.STATES[crawler] = memory
     stop(crawler, outcome, "why", retry_after=86400.0)
     found = memory.cooldown(utcnow())
     memory.close()
@@ -169,7 +169,7 @@ def test_a_block_is_remembered_as_it_happens(tmp_path: Path, outcome: Outcome) -
 def test_a_wait_of_years_is_not_believed(tmp_path: Path) -> None:
     memory = State(tmp_path / "state.sqlite3")
     crawler = get_crawler()
-    state.attach(crawler, memory)
+    state.STATES[crawler] = memory
     stop(crawler, Outcome.LIMITED, "HTTP 429", retry_after=float("inf"))
     found = memory.cooldown(utcnow())
     memory.close()

@@ -10,13 +10,14 @@ from scrapy import Request
 from scrapy.http import Response
 from twisted.python.failure import Failure
 
-from .. import mtop, pictures, state
+from .. import mtop, pictures
 from ..clock import utcnow
 from ..downloading import answer_of, api_request
 from ..items import Listing
 from ..middlewares import reason
 from ..outcomes import Outcome
 from ..parsing import Context, Page, Reject, SchemaChanged, parse_search
+from ..state import STATES
 from ..stopping import mark_partial, stop, stopped
 from ..targets import Target, read_targets
 
@@ -86,7 +87,7 @@ class XianyuSearch(scrapy.Spider):
             return
         self._unanswered = 0
         self.crawler.stats.inc_value("xianyu/pages")
-        if memory := state.of(self.crawler):
+        if memory := STATES.get(self.crawler):
             memory.known(page.item_ids)  # one statement for all of them
         pictures.remember(self.crawler, page.picture_urls)
         yield from page.listings
@@ -98,7 +99,7 @@ class XianyuSearch(scrapy.Spider):
         """The next page of a walk, or what comes after its end."""
         if walk.page == 1:
             walk.watermark = max((each.published_at for each in page.listings if each.published_at), default=None)
-        memory = state.of(self.crawler)
+        memory = STATES.get(self.crawler)
         if (
             page.has_next
             and walk.page < self.settings.getint("XIANYU_PAGE_LIMIT")
@@ -117,7 +118,7 @@ class XianyuSearch(scrapy.Spider):
         """The first page of the next search, if there is one and nobody wants to stop."""
         if stopped(self.crawler) or (target := next(self._targets, None)) is None:
             return
-        if memory := state.of(self.crawler):
+        if memory := STATES.get(self.crawler):
             memory.begin_keyword(target.keyword)
         yield self._ask(Walk(target))
 
