@@ -23,9 +23,9 @@ from app.accounts.schemas import (
     public_profile_out,
 )
 from app.answers import Answer
+from app.paging import Page, PageQuery, page_of
 from app.web.api import Api
 from app.web.auth import Actor, Auth
-from app.web.paging import Page, PageQuery, page_of
 
 api = Api("accounts", __name__, tag="用户")
 

@@ -37,7 +37,7 @@ from app.goods.schemas import BrowseQuery, GoodOut, MyGoodsQuery, OwnGoodOut, So
 from app.moderation.queries import VERDICTS
 from app.moderation.schemas import REVIEW_STATE
 from app.orders.models import Order
-from app.web.paging import PageQuery
+from app.paging import PageQuery
 from statemachine import GoodStatus, TradeMode
 from statemachine.good import GOOD_TEXT, TRADE_TEXT
 

@@ -11,7 +11,7 @@ from app.fields import CleanText, IdIn, Whole
 from app.goods.models import Category
 from app.goods.pictures import ThumbnailWidth
 from app.listings.schemas import PriceReferenceOut
-from app.web.paging import PageQuery
+from app.paging import PageQuery
 from statemachine import GoodStatus, TradeMode
 
 Title = Annotated[str, CleanText(1, 60)]

@@ -22,9 +22,9 @@ from app.goods.schemas import (
 )
 from app.goods.storage import picture_storage
 from app.listings.queries import price_reference
+from app.paging import Page, page_of
 from app.web.api import Api
 from app.web.auth import Actor, Auth
-from app.web.paging import Page, page_of
 from statemachine.good import TRADE_TEXT
 
 api = Api("goods", __name__, tag="商品")

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from app.clock import shown
 from app.fields import IdIn
-from app.web.paging import PageQuery
+from app.paging import PageQuery
 
 
 class NotificationQuery(PageQuery):

@@ -3,9 +3,9 @@
 from app.answers import Answer
 from app.notifications import queries, service
 from app.notifications.schemas import NotificationPage, NotificationQuery, ReadIn, UnreadOut, notification_out
+from app.paging import page_of
 from app.web.api import Api
 from app.web.auth import Actor, Auth
-from app.web.paging import page_of
 
 api = Api("notifications", __name__, tag="通知")
 

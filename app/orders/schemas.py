@@ -7,7 +7,7 @@ from typing_extensions import TypedDict
 
 from app.fen import YuanIn, YuanOut
 from app.fields import CleanText, IdIn, Whole
-from app.web.paging import PageQuery
+from app.paging import PageQuery
 from statemachine import BillStatus, OrderStatus, TradeMode
 
 

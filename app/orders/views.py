@@ -26,9 +26,9 @@ from app.orders.schemas import (
     StatementIn,
     StateOut,
 )
+from app.paging import Page, page_of
 from app.web.api import Api
 from app.web.auth import Actor, Auth
-from app.web.paging import Page, page_of
 from statemachine import OrderEvent, Role
 from statemachine.order import ORDER_TEXT
 

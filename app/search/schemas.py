@@ -10,11 +10,11 @@ from app.fen import YuanIn
 from app.fields import CleanText
 from app.goods.models import CATEGORY_TEXT
 from app.goods.schemas import CategoryIn, GoodOut, TradeModeIn
+from app.paging import PageQuery, page_of
 from app.search.engine import Match
 from app.search.highlight import excerpt, highlighted, pattern_of
 from app.search.service import Results
 from app.search.snapshot import Filters, SearchSort
-from app.web.paging import PageQuery, page_of
 from statemachine.good import TRADE_TEXT
 
 

@@ -30,6 +30,7 @@ from app.ledger.models import DEBIT_NORMAL, AccountKind, LedgerAccount, LedgerEn
 from app.money.models import GatewayNotification, Payment, Refund
 from app.orders.models import Dispute, EvidencePicture, Order, RefundRequest
 from app.orders.queries import detail_out, dispute_out, order_out, order_row, order_rows, request_out
+from app.paging import PageQuery, page_of
 from app.staff.models import ActionKind, StaffAction, Subject
 from app.staff.schemas import (
     ActionQuery,
@@ -49,7 +50,6 @@ from app.staff.schemas import (
     StaffRefundOut,
 )
 from app.staff.texts import ACCOUNT_TEXT, ACTION_TEXT, POSTING_TEXT
-from app.web.paging import PageQuery, page_of
 from statemachine import ORDER, Role
 
 log = structlog.get_logger(__name__)

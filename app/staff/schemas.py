@@ -11,8 +11,8 @@ from app.fen import SignedYuanOut, YuanOut
 from app.fields import CleanText, IdIn
 from app.money.models import PaymentState, RefundState
 from app.orders.schemas import DisputeOut, OrderDetailOut, OrderOut, OrderQuery, PartyOut, RefundRequestOut
+from app.paging import Page, PageQuery
 from app.staff.models import Subject
-from app.web.paging import Page, PageQuery
 
 ReasonIn = Annotated[str, CleanText(1, 500, multiline=True)]
 """Why staff do something; both sides of an order read it."""

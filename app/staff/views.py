@@ -1,6 +1,7 @@
 """The staff's URLs."""
 
 from app.answers import Answer
+from app.paging import Page, page_of
 from app.staff import queries, service
 from app.staff.schemas import (
     ActionQuery,
@@ -18,7 +19,6 @@ from app.staff.schemas import (
 )
 from app.web.api import Api
 from app.web.auth import Actor, Auth
-from app.web.paging import Page, page_of
 
 api = Api("staff", __name__, tag="客服")
 

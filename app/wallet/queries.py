@@ -10,10 +10,10 @@ from app.database import reading, row_or_none
 from app.fen import format_signed_yuan, format_yuan
 from app.ledger.models import AccountKind, LedgerAccount, LedgerEntry, LedgerTransaction
 from app.orders.models import Order
+from app.paging import PageQuery, page_of
 from app.wallet.models import Payout, PayoutState
 from app.wallet.schemas import EntryOut, PayoutOut, WalletOut
 from app.wallet.texts import KIND_TEXT, STATE_TEXT
-from app.web.paging import PageQuery, page_of
 
 _ACCOUNT_NAMES: Final = {
     AccountKind.SELLER_HELD.value: "held",

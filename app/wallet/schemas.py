@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 from app.fen import PriceIn, SignedYuanOut, YuanOut, format_yuan
 from app.fields import CleanText
 from app.money.gateways.base import MIN_TRANSFER_FEN
-from app.web.paging import Page
+from app.paging import Page
 
 
 def _at_least_a_transfer(fen: int) -> int:

@@ -1,11 +1,11 @@
 """The wallet's URLs."""
 
 from app.answers import Answer
+from app.paging import Page, PageQuery, page_of
 from app.wallet import queries, service
 from app.wallet.schemas import PayoutOut, WalletOut, WithdrawIn
 from app.web.api import Api
 from app.web.auth import Actor, Auth
-from app.web.paging import Page, PageQuery, page_of
 
 api = Api("wallet", __name__, tag="钱包")
 

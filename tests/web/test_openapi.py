@@ -14,10 +14,10 @@ from typing_extensions import TypedDict
 
 from app.answers import Answer
 from app.fen import PriceIn
+from app.paging import Page, PageQuery
 from app.web.api import MAX_ID, Api
 from app.web.auth import Auth
 from app.web.openapi import OpenApiDocument
-from app.web.paging import Page, PageQuery
 
 
 @pytest.fixture(scope="module")
