@@ -23,6 +23,9 @@ from app.clock import utcnow
 from app.columns import Base
 from app.database import rows, transaction
 from app.goods.models import CATEGORY_TEXT
+from app.language.analysis import Analyser
+from app.language.normal_form import normalise
+from app.language.service import analyser
 from app.listings.feed import (
     BadLine,
     DamagedBatch,
@@ -35,9 +38,6 @@ from app.listings.feed import (
 from app.listings.flags import flags_of
 from app.listings.models import CrawlRun, Listing, ListingPrice
 from app.listings.terms import listing_terms
-from app.search.analysis import Analyser
-from app.search.service import search_index
-from app.text import normalise
 
 _CHUNK: Final = 500
 
@@ -143,7 +143,7 @@ class _Import:
         self._report = report
         self._manifest = report.manifest
         self._hooks = hooks
-        self._analyser: Analyser = search_index().analyser
+        self._analyser: Analyser = analyser()
 
     def run(self) -> None:
         """Import all that can be read."""

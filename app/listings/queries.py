@@ -29,13 +29,13 @@ from sqlalchemy.types import NullType
 from app.clock import shown_or_none, utcnow
 from app.database import rows
 from app.fen import format_yuan, format_yuan_or_none
+from app.language.service import analyser
 from app.listings.flags import flags_of
 from app.listings.models import NOT_COMPARABLE, Listing, ListingFlag, ListingPrice
 from app.listings.schemas import PriceReferenceOut, PricesOut
 from app.listings.statistics import Observation, Summary, summarise
 from app.listings.terms import PARTS, part_term
 from app.listings.wanted import STEPS, readable, wanted_terms
-from app.search.service import search_index
 
 _SAMPLE: Final = 512
 """Listings of which a median is as good as of all: 95 % of the time within 5 of 100 places from the middle."""
@@ -139,7 +139,7 @@ def find_reference(*, title: str, category: int | None, now: datetime | None = N
     settings = current_app.extensions["saltfish.settings"]
     moment = now or utcnow()
     flags = flags_of(title, None, ()) & NOT_COMPARABLE
-    steps = wanted_terms(search_index().analyser, title, nouns=not flags.isdisjoint(_NAMED_BY_NOUNS))
+    steps = wanted_terms(analyser(), title, nouns=not flags.isdisjoint(_NAMED_BY_NOUNS))
     search = _Search(category, flags, moment - timedelta(days=settings.price_reference_days))
     reference = Reference(needed=settings.price_reference_least, days=settings.price_reference_days)
     remaining = len(steps)

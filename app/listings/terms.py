@@ -21,6 +21,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from app.language.analysis import STOP_WORDS, Analyser, Token, is_han
+from app.language.normal_form import normalise
+from app.language.synonyms import SYNONYMS
 from app.listings.words import (
     BRANDS,
     HAN_QUALIFIERS,
@@ -32,9 +35,6 @@ from app.listings.words import (
     SEE_THROUGH,
     SHORT_NAMES,
 )
-from app.search.analysis import STOP_WORDS, Analyser, Token, is_han
-from app.search.synonyms import SYNONYMS
-from app.text import normalise
 
 PARTS: Final = 256
 BARE: Final = "*bare"

@@ -6,9 +6,9 @@ keeps its nouns, because any of them may be a brand that we do not know.
 
 from typing import Final
 
+from app.language.analysis import Analyser, is_han
 from app.listings.terms import BARE, Model, Title, is_series, measure_term, read_title
 from app.listings.words import BRANDS, DESCRIPTIVE, LINES, SEE_THROUGH, SHORT_NAMES
-from app.search.analysis import Analyser, is_han
 
 STEPS: Final = 4
 

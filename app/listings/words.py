@@ -1,6 +1,6 @@
 """What words mean in the title of a second-hand listing, as far as its price is concerned.
 
-All are written as `app.text.normalise` gives them: simplified characters, small letters.
+All are written as `app.language.normal_form.normalise` gives them: simplified characters, small letters.
 """
 
 from types import MappingProxyType

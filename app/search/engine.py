@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
 
-from app.search.analysis import Analyser, is_han
+from app.language.analysis import Analyser, is_han
+from app.language.vocabulary import Suggestion, Vocabulary
 from app.search.index import SearchIndex
 from app.search.query import CONTAINING_WEIGHT, PART_WEIGHT, Alternative, Group, Query, rewritten
 from app.search.snapshot import Cut, Filters, SearchSort, Snapshot, cut
-from app.search.vocabulary import Suggestion, Vocabulary
 
 # With fewer hits than this, a mistyped word is looked for.
 _FEW = 5

@@ -6,8 +6,8 @@ from functools import lru_cache
 from html import escape
 from unicodedata import is_normalized
 
-from app.search.analysis import is_han
-from app.text import normalise
+from app.language.analysis import is_han
+from app.language.normal_form import normalise
 
 EXCERPT_LENGTH = 120
 """Characters of a description that an excerpt shows."""

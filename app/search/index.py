@@ -33,7 +33,7 @@ from whoosh.index import LockError, create_in, open_dir
 from whoosh.util.filelock import FileLock, try_for
 
 from app.clock import utcnow
-from app.search.analysis import Analyser
+from app.language.analysis import Analyser
 from app.search.errors import IndexBusy, IndexDamaged, IndexMissing, reading_files
 from app.search.query import QueryParser
 from app.search.snapshot import BODY, COLUMNS, TITLE_WEIGHT, ArrayColumn, SharedCaches, Snapshot
@@ -124,15 +124,17 @@ class _Opened:
 class SearchIndex:
     """The index under `path`, for readers and writers of any number of processes on this machine."""
 
-    def __init__(self, path: Path, *, check_every: float = 1.0, lock_timeout: float = 30.0) -> None:
+    def __init__(
+        self, path: Path, *, analyser: Analyser | None = None, check_every: float = 1.0, lock_timeout: float = 30.0
+    ) -> None:
         """`check_every`: seconds a thread trusts its snapshot before it looks whether the index has moved on.
 
-        `lock_timeout`: seconds a writer waits for another.
+        `lock_timeout`: seconds a writer waits for another. `analyser`: one that is there already; else it has its own.
         """
         self._path = path
         self._check_every = check_every
         self._lock_timeout = lock_timeout
-        self.analyser = Analyser(cache_dir=path / "jieba")
+        self.analyser = analyser or Analyser(cache_dir=path / "jieba")
         self.parser = QueryParser(self.analyser)
         self._caches = SharedCaches()
         self._local = threading.local()

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from app.search.analysis import STOP_WORDS, Analyser, Token
-from app.search.synonyms import SYNONYMS
-from app.text import normalise
+from app.language.analysis import STOP_WORDS, Analyser, Token
+from app.language.normal_form import normalise
+from app.language.synonyms import SYNONYMS
 
 # How much a match counts that the user did not type: enough to be found, less than what was typed.
 SYNONYM_WEIGHT = 0.8

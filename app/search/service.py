@@ -13,6 +13,7 @@ from app.extensions import db
 from app.goods.models import Good
 from app.goods.queries import goods_by_ids
 from app.goods.schemas import GoodOut
+from app.language.service import analyser
 from app.outbox import OutboxMessage, Topic, done, take
 from app.search import engine
 from app.search.engine import Found, Match
@@ -63,7 +64,9 @@ def search_index() -> SearchIndex:
     """The application's index; opened when first used, so after any fork."""
     extensions = current_app.extensions
     if "saltfish.search" not in extensions:
-        extensions["saltfish.search"] = SearchIndex(extensions["saltfish.settings"].search_index_path)
+        extensions["saltfish.search"] = SearchIndex(
+            extensions["saltfish.settings"].search_index_path, analyser=analyser()
+        )
     index: SearchIndex = extensions["saltfish.search"]
     return index
 

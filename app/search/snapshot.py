@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from whoosh.columns import NumericColumn
 
+from app.language.vocabulary import Vocabulary
 from app.search.errors import reading_files
 from app.search.query import Alternative, Group
-from app.search.vocabulary import Vocabulary
 from statemachine.good import TradeMode
 
 # Okapi BM25's usual constants.

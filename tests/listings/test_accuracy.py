@@ -8,13 +8,13 @@ from flask import Flask
 
 from app.fen import parse_yuan
 from app.goods.models import CATEGORY_TEXT
+from app.language.analysis import Analyser
+from app.language.service import analyser
 from app.listings.importer import import_manifest
 from app.listings.queries import price_reference
 from app.listings.schemas import PriceReferenceOut
 from app.listings.terms import listing_terms
 from app.listings.wanted import wanted_terms
-from app.search.analysis import Analyser
-from app.search.service import search_index
 from config import Settings
 from tests.conftest import empty_stores
 from tests.listings.feeds import Feed
@@ -105,4 +105,4 @@ def test_what_is_something_else_is_counted(app: Flask, market: list[Offer]) -> N
 
 def _analyser(app: Flask) -> Analyser:
     with app.app_context():
-        return search_index().analyser
+        return analyser()

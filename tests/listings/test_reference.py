@@ -10,12 +10,12 @@ from sqlalchemy import insert
 
 from app.database import transaction
 from app.goods.models import Category
+from app.language.service import analyser
 from app.listings.importer import import_manifest
 from app.listings.models import Listing
 from app.listings.queries import Reference, find_reference, price_reference
 from app.listings.statistics import Confidence
 from app.listings.terms import listing_terms
-from app.search.service import search_index
 from tests.goods.steps import counting, settings_with
 from tests.listings.feeds import BEGAN, feed_of, listing
 
@@ -236,7 +236,7 @@ def test_before_anything_was_imported_there_is_none() -> None:
 
 def fill(titles: dict[str, int], *, price: int = 100000) -> None:
     """Write so many listings with each title, all at about the price."""
-    analyser = search_index().analyser
+    analysing = analyser()
     made = []
     for title, count in titles.items():
         for _ in range(count):
@@ -253,7 +253,7 @@ def fill(titles: dict[str, int], *, price: int = 100000) -> None:
                     "first_seen_at": BEGAN,
                     "last_seen_at": BEGAN,
                     "flags": [],
-                    "terms": listing_terms(analyser, title, item_id=item_id),
+                    "terms": listing_terms(analysing, title, item_id=item_id),
                     "run_id": "run-1",
                 }
             )

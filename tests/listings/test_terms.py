@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.language.analysis import Analyser
 from app.listings.terms import PARTS, listing_terms, part_of, part_term
 from app.listings.wanted import STEPS, readable, wanted_terms
-from app.search.analysis import Analyser
 
 
 @pytest.fixture(scope="module")

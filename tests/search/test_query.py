@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.search.analysis import Analyser
+from app.language.analysis import Analyser
 from app.search.query import SYNONYM_WEIGHT, Alternative, QueryParser, rewritten
 
 

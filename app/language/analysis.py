@@ -1,8 +1,8 @@
 """Text to tokens: the one analyser that both the index and the query go through.
 
-Normalised text (`app.text.normalise`) is cut into runs of Han characters, of other letters and of digits, so that
-`iPhone13` and `iPhone 13` are the same tokens. Han runs are segmented by jieba's dictionary; letters and digits stay
-as they are, single ones too, and nothing is stemmed.
+Normalised text (`app.language.normal_form.normalise`) is cut into runs of Han characters, of other letters and of
+digits, so that `iPhone13` and `iPhone 13` are the same tokens. Han runs are segmented by jieba's dictionary; letters
+and digits stay as they are, single ones too, and nothing is stemmed.
 """
 
 import logging
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from app.text import normalise
+from app.language.normal_form import normalise
 
 _HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 # The bound keeps one endless run of letters from becoming one endless term.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from app.search.analysis import is_han
+from app.language.analysis import is_han
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.text import normalise
+from app.language.normal_form import normalise
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.search.vocabulary import Vocabulary, edit_distance
+from app.language.vocabulary import Vocabulary, edit_distance
 
 
 @pytest.mark.parametrize(

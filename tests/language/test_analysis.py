@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.search.analysis import Analyser, Token
-from app.text import normalise
+from app.language.analysis import Analyser, Token
+from app.language.normal_form import normalise
 
 
 @pytest.fixture(scope="module")
