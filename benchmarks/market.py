@@ -12,9 +12,10 @@ from flask_jwt_extended import create_access_token
 from sqlalchemy import Connection, insert
 
 from app.accounts.models import Address, User
+from app.categories import Category
 from app.clock import utcnow
 from app.extensions import db
-from app.goods.models import Category, Good, Picture
+from app.goods.models import Good, Picture
 from app.ledger.models import SLOTS, USER_KINDS, AccountKind, LedgerAccount
 from app.orders.models import Order
 from statemachine import ORDER, GoodStatus, TradeMode

@@ -21,10 +21,10 @@ from rich.progress import Progress
 from rich.table import Table
 from sqlalchemy import text
 
+from app.categories import CATEGORY_TEXT
 from app.clock import utcnow
 from app.extensions import db
 from app.factory import build_app
-from app.goods.models import CATEGORY_TEXT
 from app.listings.importer import Hooks, import_manifest
 from benchmarks.servers import prepared
 from config import load_settings

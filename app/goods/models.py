@@ -1,39 +1,11 @@
 """Goods and their pictures."""
 
-from enum import IntEnum
-
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.categories import Category
 from app.columns import Base, created_moment, fen, intpk, moment, not_negative, one_of, table_args
 from statemachine.good import GoodPhase, GoodStatus, TradeMode
-
-
-class Category(IntEnum):
-    """The note's 商品分类."""
-
-    PHONE = 1
-    DIGITAL = 2
-    RENTAL = 3
-    CLOTHES = 4
-    HOME = 5
-    BEAUTY = 6
-    SPORTS = 7
-    APPLIANCES = 8
-    TOYS_AND_INSTRUMENTS = 9
-
-
-CATEGORY_TEXT: dict[int, str] = {
-    Category.PHONE: "手机",
-    Category.DIGITAL: "数码",
-    Category.RENTAL: "租房",
-    Category.CLOTHES: "服装",
-    Category.HOME: "居家",
-    Category.BEAUTY: "美妆",
-    Category.SPORTS: "运动",
-    Category.APPLIANCES: "家电",
-    Category.TOYS_AND_INSTRUMENTS: "玩具乐器",
-}
 
 
 class Good(Base):

@@ -29,10 +29,11 @@ from sqlalchemy.types import NullType
 from app.accounts.models import User
 from app.accounts.queries import is_staff
 from app.answers import Answer, Refused
+from app.categories import CATEGORY_TEXT
 from app.clock import shown, shown_or_none
 from app.database import row_or_none, rows
 from app.fen import format_yuan, format_yuan_or_none
-from app.goods.models import CATEGORY_TEXT, Good, Picture
+from app.goods.models import Good, Picture
 from app.goods.schemas import BrowseQuery, GoodOut, MyGoodsQuery, OwnGoodOut, Sort, VerdictOut
 from app.moderation.queries import VERDICTS
 from app.moderation.schemas import REVIEW_STATE

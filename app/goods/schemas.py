@@ -6,9 +6,9 @@ from typing import Annotated, Any, cast
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from typing_extensions import TypedDict
 
+from app.categories import Category
 from app.fen import PriceIn, YuanIn, YuanOut
 from app.fields import CleanText, IdIn, Whole
-from app.goods.models import Category
 from app.goods.pictures import ThumbnailWidth
 from app.listings.schemas import PriceReferenceOut
 from app.paging import PageQuery

@@ -6,8 +6,8 @@ from flask import Response, request
 from werkzeug.datastructures import FileStorage
 
 from app.answers import Answer
+from app.categories import CATEGORY_TEXT
 from app.goods import queries, service
-from app.goods.models import CATEGORY_TEXT
 from app.goods.pictures import read_rendition, rendition_of
 from app.goods.schemas import (
     BrowseQuery,

@@ -1,10 +1,11 @@
 """What a listing is other than one thing for sale, found in its words by tables.
 
 Words are looked for in the normal form (`app.language.normal_form.normalise`). A sign does not count where its
-surroundings take it back: 出租屋自用 is no rental, 无维修 no repair service, 送手机壳 no phone case. Faults and accessories are not
-looked for in the titles of people who rent, buy or repair such things. Many sellers' titles are their whole text, so
-only what begins in the first 60 characters counts as a title; the rest and the description are full of words that are
-there to be found by, so there only signs count that nobody else writes, and of rentals' signs there must be two.
+surroundings take it back: 出租屋自用 is no rental, 无维修 no repair service, 送手机壳 no phone case. Faults and
+accessories are not looked for in the titles of people who rent, buy or repair such things. Many sellers' titles are
+their whole text, so only what begins in the first 60 characters counts as a title; the rest and the description are
+full of words that are there to be found by, so there only signs count that nobody else writes, and of rentals' signs
+there must be two.
 """
 
 import re

@@ -19,10 +19,10 @@ from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
+from app.categories import CATEGORY_TEXT
 from app.clock import utcnow
 from app.columns import Base
 from app.database import rows, transaction
-from app.goods.models import CATEGORY_TEXT
 from app.language.analysis import Analyser
 from app.language.normal_form import normalise
 from app.language.service import analyser

@@ -5,9 +5,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
+from app.categories import Category
 from app.fen import YuanOut
 from app.fields import CleanText, Whole
-from app.goods.models import Category
 from app.listings.statistics import Confidence, Direction
 
 

@@ -1,8 +1,8 @@
 """Text check (the note's content_verify): listed words, phone numbers and messenger ids, also in disguise.
 
 A text is normalised (`app.language.normal_form`: full-width, traditional and styled letters become plain ones), then
-searched with its separators left out, because 加.微.信 reads as well as 加微信. Titles use blanks as commas, though (水枪 支架 is
-no 枪支), so what a separator divides counts only under the rules of `_is_one_word`.
+searched with its separators left out, because 加.微.信 reads as well as 加微信. Titles use blanks as commas, though
+(水枪 支架 is no 枪支), so what a separator divides counts only under the rules of `_is_one_word`.
 
 A word list is a UTF-8 text file: the first line is the reason that users read, then one word a line. `!` starts a
 phrase that makes the words inside it innocent (`!不加微信`), `#` a comment.

@@ -6,9 +6,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.answers import Answer
+from app.categories import CATEGORY_TEXT
 from app.clock import shown
 from app.extensions import db
-from app.goods.models import CATEGORY_TEXT
 from config import Settings
 from statemachine import GoodStatus
 from tests.conftest import MakeApp

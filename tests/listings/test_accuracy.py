@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
+from app.categories import CATEGORY_TEXT
 from app.fen import parse_yuan
-from app.goods.models import CATEGORY_TEXT
 from app.language.analysis import Analyser
 from app.language.service import analyser
 from app.listings.importer import import_manifest

@@ -8,8 +8,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import insert
 
+from app.categories import Category
 from app.database import transaction
-from app.goods.models import Category
 from app.language.service import analyser
 from app.listings.importer import import_manifest
 from app.listings.models import Listing

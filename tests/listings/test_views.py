@@ -10,8 +10,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.answers import Answer
+from app.categories import Category
 from app.clock import utcnow
-from app.goods.models import Category
 from app.listings.importer import import_manifest
 from tests.conftest import MakeApp
 from tests.factories import assert_envelope, auth_headers, make_good, make_user, whole_database

@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.answers import Answer
+from app.categories import CATEGORY_TEXT
 from app.fen import parse_yuan
-from app.goods.models import CATEGORY_TEXT
 from app.money.sandbox.messages import notification_fields_for
 from app.money.sandbox.settings import SandboxSettings
 from app.money.sandbox.store import Store
