@@ -1,11 +1,10 @@
 """Imports every model, so that metadata is complete for migrations."""
 
 from app.accounts.models import Address, User
-from app.goods.models import Good, Picture
+from app.goods.models import Good, Picture, Verdict
 from app.idempotency import IdempotencyKey
 from app.ledger.models import LedgerAccount, LedgerEntry, LedgerTransaction
 from app.listings.models import CrawlRun, Listing, ListingPrice
-from app.moderation.models import Verdict
 from app.money.models import GatewayNotification, Payment, Refund
 from app.notifications.models import Notification
 from app.orders.models import Dispute, EvidencePicture, Order, OrderEventRecord, RefundRequest, Waybill

@@ -1,6 +1,7 @@
-"""Goods and their pictures."""
+"""Goods, their pictures, and the verdicts of their reviews."""
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, String, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, String, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.categories import Category
@@ -81,4 +82,20 @@ class Picture(Base):
     size: Mapped[int]
     width: Mapped[int]
     height: Mapped[int]
+    created_at: Mapped[created_moment]
+
+
+class Verdict(Base):
+    """One check of one part of one revision of a good; `subject` is `title`, `description` or `picture:<id>`."""
+
+    __tablename__ = "verdicts"
+    __table_args__ = (UniqueConstraint("good_id", "revision", "kind", "subject"),)
+
+    id: Mapped[intpk]
+    good_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("goods.id"))
+    revision: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(20))  # "text" or "picture"
+    subject: Mapped[str] = mapped_column(String(40))
+    passed: Mapped[bool]
+    reasons: Mapped[list[str]] = mapped_column(JSONB)
     created_at: Mapped[created_moment]

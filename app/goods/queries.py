@@ -33,10 +33,8 @@ from app.categories import CATEGORY_TEXT
 from app.clock import shown, shown_or_none
 from app.database import row_or_none, rows
 from app.fen import format_yuan, format_yuan_or_none
-from app.goods.models import Good, Picture
-from app.goods.schemas import BrowseQuery, GoodOut, MyGoodsQuery, OwnGoodOut, Sort, VerdictOut
-from app.moderation.queries import VERDICTS
-from app.moderation.schemas import REVIEW_STATE
+from app.goods.models import Good, Picture, Verdict
+from app.goods.schemas import REVIEW_STATE, BrowseQuery, GoodOut, MyGoodsQuery, OwnGoodOut, Sort, VerdictOut
 from app.orders.models import Order
 from app.paging import PageQuery
 from statemachine import GoodStatus, TradeMode
@@ -67,6 +65,25 @@ _PICTURES = (
     .where(Picture.good_id == Good.id, Picture.position.is_not(None))
     .scalar_subquery()
 )
+
+VERDICTS: Final = (
+    select(
+        func.json_agg(
+            aggregate_order_by(
+                func.json_build_object(
+                    *("kind", Verdict.kind),
+                    *("subject", Verdict.subject),
+                    *("passed", Verdict.passed),
+                    *("reasons", Verdict.reasons),
+                ),
+                Verdict.id,
+            )
+        )
+    )
+    .where(Verdict.good_id == Good.id, Verdict.revision == Good.revision)
+    .scalar_subquery()
+)
+"""Of a good's present revision, oldest first: `VerdictOut`s, or NULL; a column for selects of goods."""
 
 GOODS: Final[Select[*tuple[Any, ...]]] = select(
     Good.id,

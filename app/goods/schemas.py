@@ -1,7 +1,7 @@
 """What clients send about goods and what they get. Money is yuan outside and fen inside."""
 
 from enum import StrEnum
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Final, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from typing_extensions import TypedDict
@@ -209,6 +209,23 @@ class GoodOut(TypedDict):
     pictures: list[PictureOut]
     published_at: str | None
     updated_at: str
+
+
+class ReviewState(StrEnum):
+    """How moderation stands with a good."""
+
+    PENDING = "pending"
+    PASSED = "passed"
+    FAILED = "failed"
+
+
+REVIEW_STATE: Final[dict[int, ReviewState]] = {
+    GoodStatus.IN_REVIEW: ReviewState.PENDING,
+    GoodStatus.PUBLISHED: ReviewState.PASSED,
+    GoodStatus.IN_TRADE: ReviewState.PASSED,
+    GoodStatus.SOLD: ReviewState.PASSED,
+    GoodStatus.REJECTED: ReviewState.FAILED,
+}
 
 
 class VerdictOut(TypedDict):

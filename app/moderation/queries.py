@@ -2,35 +2,16 @@
 
 from typing import Final
 
-from sqlalchemy import bindparam, func, select
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy import bindparam, select
 
 from app.accounts.queries import is_staff
 from app.answers import Answer, Refused
 from app.database import row_or_none
 from app.goods.models import Good
-from app.moderation.models import Verdict
-from app.moderation.schemas import REVIEW_STATE, ReviewOut
+from app.goods.queries import VERDICTS
+from app.goods.schemas import REVIEW_STATE
+from app.moderation.schemas import ReviewOut
 from statemachine.good import GOOD_TEXT
-
-VERDICTS = (
-    select(
-        func.json_agg(
-            aggregate_order_by(
-                func.json_build_object(
-                    *("kind", Verdict.kind),
-                    *("subject", Verdict.subject),
-                    *("passed", Verdict.passed),
-                    *("reasons", Verdict.reasons),
-                ),
-                Verdict.id,
-            )
-        )
-    )
-    .where(Verdict.good_id == Good.id, Verdict.revision == Good.revision)
-    .scalar_subquery()
-)
-"""Of a good's present revision, oldest first: `VerdictOut`s, or NULL; a column for selects of goods."""
 
 _REVIEW: Final = select(Good.id, Good.status, Good.owner_id, Good.revision, VERDICTS.label("verdicts")).where(
     Good.id == bindparam("good_id"), ~Good.deleted

@@ -1,29 +1,10 @@
 """What clients get of a review."""
 
-from enum import StrEnum
-from typing import Final, NotRequired
+from typing import NotRequired
 
 from typing_extensions import TypedDict
 
-from app.goods.schemas import VerdictOut
-from statemachine import GoodStatus
-
-
-class ReviewState(StrEnum):
-    """How moderation stands with a good."""
-
-    PENDING = "pending"
-    PASSED = "passed"
-    FAILED = "failed"
-
-
-REVIEW_STATE: Final[dict[int, ReviewState]] = {
-    GoodStatus.IN_REVIEW: ReviewState.PENDING,
-    GoodStatus.PUBLISHED: ReviewState.PASSED,
-    GoodStatus.IN_TRADE: ReviewState.PASSED,
-    GoodStatus.SOLD: ReviewState.PASSED,
-    GoodStatus.REJECTED: ReviewState.FAILED,
-}
+from app.goods.schemas import ReviewState, VerdictOut
 
 
 class ReviewOut(TypedDict):

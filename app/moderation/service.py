@@ -15,10 +15,9 @@ from sqlalchemy.orm import Session
 
 from app.clock import utcnow
 from app.database import row_or_none, rows, transaction
-from app.goods.models import Good, Picture
+from app.goods.models import Good, Picture, Verdict
 from app.goods.storage import picture_storage
 from app.moderation.content_verify import check_text
-from app.moderation.models import Verdict
 from app.moderation.pic_verify import StoredPicture, check_picture
 from app.outbox import OutboxMessage, Topic, leave
 from statemachine import GoodEvent, GoodRole, GoodStatus, good_flow

@@ -9,7 +9,7 @@ from app.answers import Answer
 from app.clock import shown, utcnow
 from app.extensions import db
 from app.goods import queries
-from app.moderation.models import Verdict
+from app.goods.models import Verdict
 from statemachine import GoodStatus
 from tests.factories import assert_envelope, auth_headers, make_good, make_order, make_user, picture_bytes
 from tests.goods.steps import counting, publish, release

@@ -8,9 +8,8 @@ from sqlalchemy import delete, func, insert, select, text, update
 
 from app.clock import utcnow
 from app.extensions import db
-from app.goods.models import Good, Picture
+from app.goods.models import Good, Picture, Verdict
 from app.goods.storage import picture_storage
-from app.moderation.models import Verdict
 from app.outbox import OutboxMessage
 from statemachine import GoodStatus
 from tests.factories import Made, make_good, make_user, picture_bytes
