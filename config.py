@@ -1,7 +1,7 @@
 """Typed, frozen settings; the only reader of the environment.
 
-`load_settings()` turns environment variables into one `Settings` value. Every field declares its variable,
-its default and its meaning once; the table in the README is generated from these fields
+`load_settings()` turns environment variables into one `Settings` value. Every field declares its default and its
+meaning once, and is named like its variable; the table in the README is generated from these fields
 (`python config.py` prints it). A production start without its secrets fails by naming each one missing.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import limits
@@ -161,16 +161,26 @@ def _path(raw: str) -> Path:
 
 
 def _setting(
-    variable: str,
     default: Any,  # a frozen literal of the field's own type; dataclasses cannot say that more tightly
     meaning: str,
     parse: Callable[[str], Any] = _text,
     *,
     secret: bool = False,
+    variable: str | None = None,
 ) -> Any:  # dataclass fields are typed by their annotation, as with dataclasses.field itself
-    """One setting. `secret` means: no default in production, never shown."""
+    """One setting: its default, what the README says of it, and how the variable's text becomes the value.
+
+    `secret`: has no default in production and is never shown. `variable`: the environment variable, where that is not
+    the field's name in upper case.
+    """
     metadata = {"variable": variable, "meaning": meaning, "parse": parse, "secret": secret}
     return field(default=default, metadata=metadata)
+
+
+def variable_of(setting: Field[Any]) -> str:
+    """The environment variable of a field of `Settings`: `redis_url` is REDIS_URL."""
+    other: str | None = setting.metadata["variable"]
+    return other or setting.name.upper()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,289 +188,180 @@ class Settings:
     """All settings of the application. Durations are seconds, sizes bytes, unless a name says otherwise."""
 
     environment: Environment = _setting(
-        "SALTFISH_ENV", Environment.DEVELOPMENT, "`development`, `testing` or `production`", _environment
+        Environment.DEVELOPMENT, "`development`, `testing` or `production`", _environment, variable="SALTFISH_ENV"
     )
     # Stores
     database_url: str = _setting(
-        "DATABASE_URL",
-        "",
-        "PostgreSQL, as a SQLAlchemy URL; unset: `make run` starts its own",
-        _database_url,
-        secret=True,
+        "", "PostgreSQL, as a SQLAlchemy URL; unset: `make run` starts its own", _database_url, secret=True
     )
-    redis_url: str = _setting("REDIS_URL", "", "Valkey or Redis; unset: `make run` starts its own", secret=True)
-    database_pool_size: int = _setting("DATABASE_POOL_SIZE", 10, "connections kept per process", _positive)
-    database_statement_timeout: int = _setting(
-        "DATABASE_STATEMENT_TIMEOUT", 15, "seconds after which PostgreSQL ends a statement", _natural
-    )
-    database_lock_timeout: int = _setting(
-        "DATABASE_LOCK_TIMEOUT", 10, "seconds a statement waits for a row lock", _natural
-    )
+    redis_url: str = _setting("", "Valkey or Redis; unset: `make run` starts its own", secret=True)
+    database_pool_size: int = _setting(10, "connections kept per process", _positive)
+    database_statement_timeout: int = _setting(15, "seconds after which PostgreSQL ends a statement", _natural)
+    database_lock_timeout: int = _setting(10, "seconds a statement waits for a row lock", _natural)
     instance_path: Path = _setting(
-        "INSTANCE_PATH", PROJECT_ROOT / "instance", "folder for pictures, the search index and development keys", _path
+        PROJECT_ROOT / "instance", "folder for pictures, the search index and development keys", _path
     )
     # Tokens
     jwt_secret_key: str = _setting(
-        "JWT_SECRET_KEY",
         "development-only-secret-key-0123456789abcdef",
         "signs access and refresh tokens; at least 32 characters",
         secret=True,
     )
-    access_token_lifetime: int = _setting("ACCESS_TOKEN_LIFETIME", 3600, "seconds an access token lives", _positive)
-    refresh_token_lifetime: int = _setting(
-        "REFRESH_TOKEN_LIFETIME", 30 * 86400, "seconds a refresh token lives", _positive
-    )
+    access_token_lifetime: int = _setting(3600, "seconds an access token lives", _positive)
+    refresh_token_lifetime: int = _setting(30 * 86400, "seconds a refresh token lives", _positive)
     # Web
-    host: str = _setting("HOST", "127.0.0.1", "address the web server listens on")
-    port: int = _setting("PORT", 8000, "port of the web server", _port)
-    public_url: str = _setting(
-        "PUBLIC_URL",
-        "",
-        "how browsers and the gateway reach us; default `http://HOST:PORT`",
-        _http_url,
-    )
+    host: str = _setting("127.0.0.1", "address the web server listens on")
+    port: int = _setting(8000, "port of the web server", _port)
+    public_url: str = _setting("", "how browsers and the gateway reach us; default `http://HOST:PORT`", _http_url)
     cors_origins: tuple[str, ...] = _setting(
-        "CORS_ORIGINS", (), "comma-separated origins that browsers may call from; empty: none", _words
+        (), "comma-separated origins that browsers may call from; empty: none", _words
     )
-    trusted_proxies: int = _setting(
-        "TRUSTED_PROXIES", 0, "reverse proxies in front whose X-Forwarded-* headers are believed", _natural
-    )
+    trusted_proxies: int = _setting(0, "reverse proxies in front whose X-Forwarded-* headers are believed", _natural)
     envelope_always_200: bool = _setting(
-        "ENVELOPE_ALWAYS_200",
-        False,
-        "answer every envelope with HTTP 200, for clients that cannot read others",
-        _boolean,
+        False, "answer every envelope with HTTP 200, for clients that cannot read others", _boolean
     )
-    max_body_bytes: int = _setting("MAX_BODY_BYTES", 105 * 1024 * 1024, "largest request body", _natural)
-    log_level: str = _setting("LOG_LEVEL", "INFO", "level of the structured log", _log_level)
+    max_body_bytes: int = _setting(105 * 1024 * 1024, "largest request body", _natural)
+    log_level: str = _setting("INFO", "level of the structured log", _log_level)
     sql_count_header: bool = _setting(
-        "SQL_COUNT_HEADER", False, "answer with `X-SQL-Statements` (benchmarks); refused in production", _boolean
+        False, "answer with `X-SQL-Statements` (benchmarks); refused in production", _boolean
     )
     # Accounts
-    captcha_lifetime: int = _setting("CAPTCHA_LIFETIME", 300, "seconds a captcha lives", _positive)
+    captcha_lifetime: int = _setting(300, "seconds a captcha lives", _positive)
     captcha_reveal: bool = _setting(
-        "CAPTCHA_REVEAL",
-        False,
-        "`GET /register/` also returns the answer, for scripts; refused in production",
-        _boolean,
+        False, "`GET /register/` also returns the answer, for scripts; refused in production", _boolean
     )
     login_failures_allowed: int = _setting(
-        "LOGIN_FAILURES_ALLOWED",
-        5,
-        "failed logins per account, and ten times that per address, before slowing",
-        _natural,
+        5, "failed logins per account, and ten times that per address, before slowing", _natural
     )
-    login_failures_window: int = _setting(
-        "LOGIN_FAILURES_WINDOW", 900, "seconds after which failed logins are forgotten", _positive
-    )
+    login_failures_window: int = _setting(900, "seconds after which failed logins are forgotten", _positive)
     # Rate limits, in Flask-Limiter's notation, per address of origin
-    rate_limits_enabled: bool = _setting("RATE_LIMITS_ENABLED", True, "switch for all rate limits below", _boolean)
-    rate_limit_register: str = _setting("RATE_LIMIT_REGISTER", "60 per hour", "registrations", _rate_limit)
-    rate_limit_captcha: str = _setting("RATE_LIMIT_CAPTCHA", "120 per 10 minutes", "captcha pictures", _rate_limit)
-    rate_limit_login: str = _setting("RATE_LIMIT_LOGIN", "60 per minute", "logins and refreshes", _rate_limit)
-    rate_limit_release: str = _setting("RATE_LIMIT_RELEASE", "60 per minute", "goods released or edited", _rate_limit)
-    rate_limit_search: str = _setting("RATE_LIMIT_SEARCH", "600 per minute", "searches", _rate_limit)
+    rate_limits_enabled: bool = _setting(True, "switch for all rate limits below", _boolean)
+    rate_limit_register: str = _setting("60 per hour", "registrations", _rate_limit)
+    rate_limit_captcha: str = _setting("120 per 10 minutes", "captcha pictures", _rate_limit)
+    rate_limit_login: str = _setting("60 per minute", "logins and refreshes", _rate_limit)
+    rate_limit_release: str = _setting("60 per minute", "goods released or edited", _rate_limit)
+    rate_limit_search: str = _setting("600 per minute", "searches", _rate_limit)
     rate_limit_price_reference: str = _setting(
-        "RATE_LIMIT_PRICE_REFERENCE", "300 per minute", "questions for reference prices and their charts", _rate_limit
+        "300 per minute", "questions for reference prices and their charts", _rate_limit
     )
     # Reference prices
-    price_reference_days: int = _setting(
-        "PRICE_REFERENCE_DAYS", 90, "days for which a listing counts after it was last seen", _positive
-    )
-    price_reference_least: int = _setting(
-        "PRICE_REFERENCE_LEAST", 8, "comparable listings below which there is no reference price", _positive
-    )
+    price_reference_days: int = _setting(90, "days for which a listing counts after it was last seen", _positive)
+    price_reference_least: int = _setting(8, "comparable listings below which there is no reference price", _positive)
     # Goods
-    goods_in_review_limit: int = _setting(
-        "GOODS_IN_REVIEW_LIMIT", 50, "goods one user may have in review at a time", _natural
-    )
-    picture_bytes_limit: int = _setting("PICTURE_BYTES_LIMIT", 10 * 1024 * 1024, "largest picture file", _natural)
-    picture_pixels_limit: int = _setting(
-        "PICTURE_PIXELS_LIMIT", 50_000_000, "most pixels a picture may decode to", _natural
-    )
+    goods_in_review_limit: int = _setting(50, "goods one user may have in review at a time", _natural)
+    picture_bytes_limit: int = _setting(10 * 1024 * 1024, "largest picture file", _natural)
+    picture_pixels_limit: int = _setting(50_000_000, "most pixels a picture may decode to", _natural)
     review_sweep_after: int = _setting(
-        "REVIEW_SWEEP_AFTER", 120, "seconds in review after which the sweep asks for the check again", _natural
+        120, "seconds in review after which the sweep asks for the check again", _natural
     )
     sensitive_words_path: Path = _setting(
-        "SENSITIVE_WORDS_PATH",
-        PROJECT_ROOT / "app" / "moderation" / "words",
-        "folder of word lists, one file per category",
-        _path,
+        PROJECT_ROOT / "app" / "moderation" / "words", "folder of word lists, one file per category", _path
     )
     # Orders: the clocks of the order's machine, by the names of its deadlines
-    expire_after: int = _setting("EXPIRE_AFTER", 1800, "seconds a buyer has to pay", _positive)
+    expire_after: int = _setting(1800, "seconds a buyer has to pay", _positive)
     refund_unshipped_after: int = _setting(
-        "REFUND_UNSHIPPED_AFTER",
-        7 * 86400,
-        "seconds a seller has to ship or hand over; then the buyer gets the money back",
-        _positive,
+        7 * 86400, "seconds a seller has to ship or hand over; then the buyer gets the money back", _positive
     )
-    receive_after: int = _setting(
-        "RECEIVE_AFTER", 10 * 86400, "seconds after shipping until receipt is assumed", _positive
-    )
+    receive_after: int = _setting(10 * 86400, "seconds after shipping until receipt is assumed", _positive)
     settle_after: int = _setting(
-        "SETTLE_AFTER",
-        7 * 86400,
-        "seconds of the after-sale window; then the proceeds are the seller's to spend",
-        _positive,
+        7 * 86400, "seconds of the after-sale window; then the proceeds are the seller's to spend", _positive
     )
     approve_refund_unshipped_after: int = _setting(
-        "APPROVE_REFUND_UNSHIPPED_AFTER",
-        2 * 86400,
-        "seconds a seller has to answer a refund request before shipping",
-        _positive,
+        2 * 86400, "seconds a seller has to answer a refund request before shipping", _positive
     )
     approve_refund_shipped_after: int = _setting(
-        "APPROVE_REFUND_SHIPPED_AFTER",
-        5 * 86400,
-        "seconds a seller has to answer a refund request in transit",
-        _positive,
+        5 * 86400, "seconds a seller has to answer a refund request in transit", _positive
     )
-    lapse_after: int = _setting("LAPSE_AFTER", 7 * 86400, "seconds a buyer has to send the goods back", _positive)
+    lapse_after: int = _setting(7 * 86400, "seconds a buyer has to send the goods back", _positive)
     accept_return_after: int = _setting(
-        "ACCEPT_RETURN_AFTER", 10 * 86400, "seconds after sending back until the return counts as received", _positive
+        10 * 86400, "seconds after sending back until the return counts as received", _positive
     )
-    expire_reminder: int = _setting(
-        "EXPIRE_REMINDER", 600, "seconds before that deadline when the buyer is reminded; 0: never", _natural
-    )
+    expire_reminder: int = _setting(600, "seconds before that deadline when the buyer is reminded; 0: never", _natural)
     refund_unshipped_reminder: int = _setting(
-        "REFUND_UNSHIPPED_REMINDER",
-        86400,
-        "seconds before that deadline when the seller is reminded; 0: never",
-        _natural,
+        86400, "seconds before that deadline when the seller is reminded; 0: never", _natural
     )
     receive_reminder: int = _setting(
-        "RECEIVE_REMINDER", 86400, "seconds before that deadline when the buyer is reminded; 0: never", _natural
+        86400, "seconds before that deadline when the buyer is reminded; 0: never", _natural
     )
     settle_reminder: int = _setting(
-        "SETTLE_REMINDER", 86400, "seconds before that deadline when the buyer is reminded; 0: never", _natural
+        86400, "seconds before that deadline when the buyer is reminded; 0: never", _natural
     )
     approve_refund_unshipped_reminder: int = _setting(
-        "APPROVE_REFUND_UNSHIPPED_REMINDER",
-        43200,
-        "seconds before that deadline when the seller is reminded; 0: never",
-        _natural,
+        43200, "seconds before that deadline when the seller is reminded; 0: never", _natural
     )
     approve_refund_shipped_reminder: int = _setting(
-        "APPROVE_REFUND_SHIPPED_REMINDER",
-        86400,
-        "seconds before that deadline when the seller is reminded; 0: never",
-        _natural,
+        86400, "seconds before that deadline when the seller is reminded; 0: never", _natural
     )
-    lapse_reminder: int = _setting(
-        "LAPSE_REMINDER", 86400, "seconds before that deadline when the buyer is reminded; 0: never", _natural
-    )
+    lapse_reminder: int = _setting(86400, "seconds before that deadline when the buyer is reminded; 0: never", _natural)
     accept_return_reminder: int = _setting(
-        "ACCEPT_RETURN_REMINDER", 86400, "seconds before that deadline when the seller is reminded; 0: never", _natural
+        86400, "seconds before that deadline when the seller is reminded; 0: never", _natural
     )
-    unpaid_orders_limit: int = _setting(
-        "UNPAID_ORDERS_LIMIT", 5, "unpaid orders one buyer may hold at a time", _positive
-    )
-    expired_orders_allowed: int = _setting(
-        "EXPIRED_ORDERS_ALLOWED", 3, "orders a buyer may let expire before new ones are slowed", _natural
-    )
-    expired_orders_window: int = _setting(
-        "EXPIRED_ORDERS_WINDOW", 86400, "seconds after which an expired order is forgotten", _positive
-    )
+    unpaid_orders_limit: int = _setting(5, "unpaid orders one buyer may hold at a time", _positive)
+    expired_orders_allowed: int = _setting(3, "orders a buyer may let expire before new ones are slowed", _natural)
+    expired_orders_window: int = _setting(86400, "seconds after which an expired order is forgotten", _positive)
     expired_orders_delay: int = _setting(
-        "EXPIRED_ORDERS_DELAY", 600, "seconds of waiting for each expired order above what is allowed", _positive
+        600, "seconds of waiting for each expired order above what is allowed", _positive
     )
     handover_tries: int = _setting(
-        "HANDOVER_TRIES",
-        5,
-        "tries a seller has for the buyer's handover code until the buyer makes a new one",
-        _positive,
+        5, "tries a seller has for the buyer's handover code until the buyer makes a new one", _positive
     )
     # Money
     platform_fee_basis_points: int = _setting(
-        "PLATFORM_FEE_BASIS_POINTS",
-        0,
-        "the platform's share of settled proceeds, in hundredths of a percent",
-        _basis_points,
+        0, "the platform's share of settled proceeds, in hundredths of a percent", _basis_points
     )
-    withdraw_daily_limit: int = _setting(
-        "WITHDRAW_DAILY_LIMIT", 10, "withdrawals one user may ask for per day", _natural
-    )
+    withdraw_daily_limit: int = _setting(10, "withdrawals one user may ask for per day", _natural)
     payment_query_after: int = _setting(
-        "PAYMENT_QUERY_AFTER",
-        60,
-        "seconds after which the gateway is asked about a payment that it has not told of",
-        _positive,
+        60, "seconds after which the gateway is asked about a payment that it has not told of", _positive
     )
     notification_record_lifetime: int = _setting(
-        "NOTIFICATION_RECORD_LIFETIME",
-        30 * 86400,
-        "seconds that refused notifications of the gateway are kept",
-        _positive,
+        30 * 86400, "seconds that refused notifications of the gateway are kept", _positive
     )
-    rate_limit_notify: str = _setting(
-        "RATE_LIMIT_NOTIFY", "600 per minute", "notifications of the gateway", _rate_limit
-    )
+    rate_limit_notify: str = _setting("600 per minute", "notifications of the gateway", _rate_limit)
     # Payment gateway (Alipay page pay; the sandbox speaks the same protocol)
     alipay_gateway_url: str = _setting(
-        "ALIPAY_GATEWAY_URL",
-        "",
-        "the gateway; default: the sandbox at `http://GATEWAY_HOST:GATEWAY_PORT/gateway.do`",
-        _http_url,
+        "", "the gateway; default: the sandbox at `http://GATEWAY_HOST:GATEWAY_PORT/gateway.do`", _http_url
     )
-    gateway_host: str = _setting("GATEWAY_HOST", "127.0.0.1", "address the sandbox gateway listens on")
-    gateway_port: int = _setting("GATEWAY_PORT", 8001, "port of the sandbox gateway", _port)
-    alipay_app_id: str = _setting("ALIPAY_APP_ID", "2021000000000001", "our app id at the gateway", secret=True)
-    alipay_seller_id: str = _setting(
-        "ALIPAY_SELLER_ID", "2088000000000001", "our merchant (seller) id at the gateway", secret=True
-    )
+    gateway_host: str = _setting("127.0.0.1", "address the sandbox gateway listens on")
+    gateway_port: int = _setting(8001, "port of the sandbox gateway", _port)
+    alipay_app_id: str = _setting("2021000000000001", "our app id at the gateway", secret=True)
+    alipay_seller_id: str = _setting("2088000000000001", "our merchant (seller) id at the gateway", secret=True)
     alipay_app_private_key_path: Path = _setting(
-        "ALIPAY_APP_PRIVATE_KEY_PATH",
-        PROJECT_ROOT / "instance" / "keys" / "app_private.pem",
-        "PEM file of our private key",
-        _path,
-        secret=True,
+        PROJECT_ROOT / "instance" / "keys" / "app_private.pem", "PEM file of our private key", _path, secret=True
     )
     alipay_public_key_path: Path = _setting(
-        "ALIPAY_PUBLIC_KEY_PATH",
         PROJECT_ROOT / "instance" / "keys" / "gateway_public.pem",
         "PEM file of the gateway's public key, or of its certificate",
         _path,
         secret=True,
     )
     alipay_previous_public_key_path: Path | None = _setting(
-        "ALIPAY_PREVIOUS_PUBLIC_KEY_PATH", None, "PEM file of the key before, believed too while they change it", _path
+        None, "PEM file of the key before, believed too while they change it", _path
     )
     alipay_app_cert_path: Path | None = _setting(
-        "ALIPAY_APP_CERT_PATH", None, "our application's certificate; Alipay makes no payouts without", _path
+        None, "our application's certificate; Alipay makes no payouts without", _path
     )
-    alipay_root_cert_path: Path | None = _setting(
-        "ALIPAY_ROOT_CERT_PATH", None, "Alipay's root certificates, given together with ours", _path
-    )
-    alipay_timeout: int = _setting("ALIPAY_TIMEOUT", 10, "seconds a call to the gateway may take", _positive)
+    alipay_root_cert_path: Path | None = _setting(None, "Alipay's root certificates, given together with ours", _path)
+    alipay_timeout: int = _setting(10, "seconds a call to the gateway may take", _positive)
     # Webhooks (https://www.standardwebhooks.com): each step of an order, to an operator's own URL
-    webhook_url: str = _setting("WEBHOOK_URL", "", "where steps of orders are sent; empty: nowhere", _webhook_url)
+    webhook_url: str = _setting("", "where steps of orders are sent; empty: nowhere", _webhook_url)
     webhook_secret: str = _setting(
-        "WEBHOOK_SECRET",
         "",
         "signs webhooks: `whsec_` and the base64 of 24 to 64 random bytes; required where `WEBHOOK_URL` is set",
         _webhook_secret,
     )
     webhook_previous_secret: str = _setting(
-        "WEBHOOK_PREVIOUS_SECRET",
-        "",
-        "the secret before, which signs too while receivers change theirs",
-        _webhook_secret,
+        "", "the secret before, which signs too while receivers change theirs", _webhook_secret
     )
-    webhook_timeout: int = _setting(
-        "WEBHOOK_TIMEOUT", 10, "seconds a receiver may take to answer, at most 60", _webhook_timeout
-    )
+    webhook_timeout: int = _setting(10, "seconds a receiver may take to answer, at most 60", _webhook_timeout)
     # Outbox
-    outbox_lease: int = _setting(
-        "OUTBOX_LEASE", 120, "seconds until work whose worker was killed is given out again", _positive
-    )
+    outbox_lease: int = _setting(120, "seconds until work whose worker was killed is given out again", _positive)
     # Search
     search_index_path: Path = _setting(
-        "SEARCH_INDEX_PATH", PROJECT_ROOT / "instance" / "search", "folder of the Whoosh index, on a local disk", _path
+        PROJECT_ROOT / "instance" / "search", "folder of the Whoosh index, on a local disk", _path
     )
     # Health
     worker_heartbeat_limit: int = _setting(
-        "WORKER_HEARTBEAT_LIMIT", 120, "seconds without a worker heartbeat after which `/readyz` fails", _positive
+        120, "seconds without a worker heartbeat after which `/readyz` fails", _positive
     )
 
     @property
@@ -477,6 +378,10 @@ class Settings:
     def is_production(self) -> bool:
         """Whether development's comforts are off."""
         return self.environment is Environment.PRODUCTION
+
+
+RATE_LIMITS: Final = tuple(each.name for each in fields(Settings) if each.metadata["parse"] is _rate_limit)
+"""The settings that an operation may name as its rate limit."""
 
 
 def reachable(host: str) -> str:
@@ -498,15 +403,15 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     values: dict[str, Any] = {}
     problems: list[str] = []
     for each in fields(Settings):
-        raw = source.get(each.metadata["variable"], "")
+        raw = source.get(variable_of(each), "")
         if not raw:
             continue
         try:
             values[each.name] = each.metadata["parse"](raw)
         except ValueError as error:
-            problems.append(f"{each.metadata['variable']}: {error}")
+            problems.append(f"{variable_of(each)}: {error}")
     settings = Settings(**values)
-    given = {each.name for each in fields(Settings) if source.get(each.metadata["variable"])}
+    given = {each.name for each in fields(Settings) if source.get(variable_of(each))}
     problems += _inconsistencies(settings, given=given)
     if problems:
         raise SettingsError(problems)
@@ -517,12 +422,12 @@ def _inconsistencies(settings: Settings, *, given: set[str]) -> list[str]:
     problems = []
     if settings.is_production:
         problems += [
-            f"{each.metadata['variable']}: is required in production ({each.metadata['meaning']})"
+            f"{variable_of(each)}: is required in production ({each.metadata['meaning']})"
             for each in fields(Settings)
             if each.metadata["secret"] and each.name not in given
         ]
         problems += [
-            f"{each.metadata['variable']}: is refused in production"
+            f"{variable_of(each)}: is refused in production"
             for each in fields(Settings)
             if each.name in ("captcha_reveal", "sql_count_header") and getattr(settings, each.name)
         ]
@@ -555,8 +460,7 @@ def settings_table() -> str:
     """The Markdown table of all settings that the README shows."""
     rows = ["| variable | default | meaning |", "|---|---|---|"]
     rows += [
-        f"| `{each.metadata['variable']}` | {_shown_default(each)} | {each.metadata['meaning']} |"
-        for each in fields(Settings)
+        f"| `{variable_of(each)}` | {_shown_default(each)} | {each.metadata['meaning']} |" for each in fields(Settings)
     ]
     return "\n".join(rows)
 

@@ -1,7 +1,7 @@
 """The `flask` commands."""
 
 import click
-from flask import Flask, current_app
+from flask import Flask
 from flask.cli import with_appcontext
 from rich.progress import track
 
@@ -12,6 +12,7 @@ from app.orders.cli import order_commands
 from app.outbox_cli import outbox_commands
 from app.search.cli import search_commands
 from app.seed.service import seed_market
+from app.settings import settings
 from app.staff.cli import staff_commands
 from app.webhooks.cli import webhooks_commands
 
@@ -33,6 +34,6 @@ def register_commands(app: Flask) -> None:
 @with_appcontext
 def seed() -> None:
     """Fill the development database with a small demo market; again and again without doubling anything."""
-    if current_app.extensions["saltfish.settings"].is_production:
+    if settings().is_production:
         raise click.ClickException("the demo market is for development; production refuses it")
     seed_market(track=lambda items, text: track(list(items), description=f"seeding {text}"))

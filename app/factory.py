@@ -23,6 +23,7 @@ from app.money.views import api as money_api
 from app.notifications.views import api as notifications_api
 from app.orders.views import api as orders_api
 from app.search.views import api as search_api
+from app.settings import bind_settings
 from app.staff.views import api as staff_api
 from app.wallet.views import api as wallet_api
 from app.web.api import Api, IdConverter
@@ -57,7 +58,7 @@ def build_app(settings: Settings) -> Flask:
     configure_logging(settings.log_level)
     app = Flask("app", instance_path=str(settings.instance_path), static_folder=None)
     app.json = OrjsonProvider(app)
-    app.extensions["saltfish.settings"] = settings
+    bind_settings(app, settings)
     app.config.update(_flask_config(settings))
     # The note is not consistent about trailing slashes, and no client of it follows redirects.
     app.url_map.strict_slashes = False
@@ -69,7 +70,8 @@ def build_app(settings: Settings) -> Flask:
     register_error_handlers(app)
     for api in APIS:
         app.register_blueprint(api)
-    register_openapi(app, [operation for api in APIS for operation in api.operations])
+    operations = [operation for api in APIS for operation in api.operations]
+    register_openapi(app, operations, always_200=settings.envelope_always_200)
     register_commands(app)
     if settings.sql_count_header:
         with app.app_context():

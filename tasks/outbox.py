@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from flask import current_app
 
 from app.database import transaction
 from app.outbox import OutboxMessage, PermanentFailure, Topic, begin, done, failed
+from app.settings import settings
 from app.webhooks.service import send_webhook
 from tasks.payments import send_payout, send_refund
 from tasks.queues import QueueName, enqueue_attempt
@@ -49,8 +49,7 @@ WORK: Final[dict[Topic, Work]] = {
 
 def lease_seconds() -> int:
     """How long a message is given out for: it comes again then, if whoever was given it never reported back."""
-    seconds: int = current_app.extensions["saltfish.settings"].outbox_lease
-    return seconds
+    return settings().outbox_lease
 
 
 def job_timeout() -> int:

@@ -10,12 +10,13 @@ from functools import cache
 from typing import Final
 
 import redis
-from flask import current_app
 from rq import Queue, Retry
 from rq.exceptions import DuplicateJobError
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.utils import now
+
+from app.settings import settings
 
 SERIALIZER: Final = JSONSerializer
 
@@ -39,12 +40,12 @@ class QueueName(StrEnum):
 
 def connect() -> redis.Redis:
     """A new Valkey client for RQ, which wants bytes."""
-    return redis.Redis.from_url(current_app.extensions["saltfish.settings"].redis_url)
+    return redis.Redis.from_url(settings().redis_url)
 
 
 def queue(name: QueueName) -> Queue:
     """The queue of that name, on a connection that the process shares."""
-    return Queue(name, connection=_shared(current_app.extensions["saltfish.settings"].redis_url), serializer=SERIALIZER)
+    return Queue(name, connection=_shared(settings().redis_url), serializer=SERIALIZER)
 
 
 @cache

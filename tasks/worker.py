@@ -26,6 +26,7 @@ from rq.worker.base import BaseWorker
 
 from app import create_app
 from app.extensions import db
+from app.settings import settings
 from tasks.queues import SERIALIZER, QueueName, connect, job_id_of, queue
 from tasks.search import drain_search_outbox
 
@@ -149,7 +150,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     colorizer.notty = True
     if options.queue is not QueueName.SEARCH:
         return work(app, options.queue, burst=options.burst)
-    folder = app.extensions["saltfish.settings"].search_index_path
+    with app.app_context():
+        folder = settings().search_index_path
     with alone_on(folder) as alone:
         if not alone:
             log.error(

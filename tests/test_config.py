@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from config import PROJECT_ROOT, Environment, Settings, SettingsError, load_settings, settings_table
+from config import PROJECT_ROOT, Environment, Settings, SettingsError, load_settings, settings_table, variable_of
 from statemachine import ORDER
 
 STORES = {"DATABASE_URL": "postgresql+psycopg://db/saltfish", "REDIS_URL": "redis://valkey/0"}
@@ -62,7 +62,7 @@ def problems(environ: dict[str, str]) -> list[str]:
 
 def of_type(name: str) -> list[str]:
     """The variables whose settings are annotated so."""
-    return [each.metadata["variable"] for each in dataclasses.fields(Settings) if each.type == name]
+    return [variable_of(each) for each in dataclasses.fields(Settings) if each.type == name]
 
 
 # Production
@@ -269,7 +269,7 @@ def test_what_is_malformed_is_named(variable: str, raw: str) -> None:
 def test_everything_malformed_is_named_at_once() -> None:
     environ = dict.fromkeys(("SALTFISH_ENV", *of_type("int"), *of_type("bool")), "?")
     found = problems(STORES | environ)
-    order = [each.metadata["variable"] for each in dataclasses.fields(Settings)]
+    order = [variable_of(each) for each in dataclasses.fields(Settings)]
     assert [text.partition(":")[0] for text in found] == sorted(environ, key=order.index)
 
 
@@ -316,6 +316,13 @@ def test_addresses_are_what_a_browser_takes() -> None:
     assert load_settings(STORES | {"HOST": "fd00::7"}).base_url == "http://[fd00::7]:8000"
 
 
+def test_variables_are_named_like_their_fields() -> None:
+    named = {each.name: variable_of(each) for each in dataclasses.fields(Settings)}
+    assert len(named) == 81
+    others = {name: variable for name, variable in named.items() if variable != name.upper()}
+    assert others == {"environment": "SALTFISH_ENV"}
+
+
 def test_the_process_s_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable, value in (STORES | {"SALTFISH_ENV": "testing", "PORT": "8123"}).items():
         monkeypatch.setenv(variable, value)
@@ -345,7 +352,7 @@ def test_the_table_has_every_setting_and_shows_no_secret() -> None:
     header, rule, *rows = settings_table().splitlines()
     assert (header, rule) == ("| variable | default | meaning |", "|---|---|---|")
     cells = [row.strip("| ").split(" | ") for row in rows]
-    variables = [each.metadata["variable"] for each in dataclasses.fields(Settings)]
+    variables = [variable_of(each) for each in dataclasses.fields(Settings)]
     assert [variable.strip("`") for variable, *_ in cells] == variables
     assert len(set(variables)) == len(variables)
     secrets = {row[0].strip("`") for row in cells if row[1] == "required in production"}

@@ -6,11 +6,10 @@ one closes it for twice as long as the one before: 1, 2, 4 … seconds, at most 
 the name that was tried, whether or not it exists, so the answer tells nothing about it.
 """
 
-from flask import current_app
-
 from app.accounts.usernames import username_key
 from app.extensions import valkey
 from app.origin import network_of
+from app.settings import settings
 
 LONGEST_WAIT = 15 * 60
 """Seconds."""
@@ -53,13 +52,12 @@ end
 
 def admit(*, username: str, origin: str | None) -> int:
     """Ask to try a password. 0: go on, and the attempt counts as failed until `forgive`; else seconds to wait."""
-    settings = current_app.extensions["saltfish.settings"]
-    allowed = settings.login_failures_allowed
+    allowed = settings().login_failures_allowed
     milliseconds = valkey().eval(
         _ADMIT,
         4,
         *_keys(username, origin),
-        settings.login_failures_window,
+        settings().login_failures_window,
         LONGEST_WAIT,
         allowed,
         allowed * ADDRESS_FACTOR,

@@ -10,12 +10,12 @@ import time
 from typing import Any
 
 import structlog
-from flask import current_app
 from flask_jwt_extended import create_access_token, create_refresh_token
 
 from app.accounts.schemas import TokensOut
 from app.answers import Answer, Refused
 from app.extensions import valkey
+from app.settings import settings
 from app.web.auth import deny_token
 
 log = structlog.get_logger(__name__)
@@ -68,10 +68,9 @@ def _issue(user_id: int, *, session: str) -> TokensOut:
     return {
         "access_token": create_access_token(identity, additional_claims=claims),
         "refresh_token": create_refresh_token(identity, additional_claims=claims),
-        "expires_in": current_app.extensions["saltfish.settings"].access_token_lifetime,
+        "expires_in": settings().access_token_lifetime,
     }
 
 
 def _refresh_lifetime() -> int:
-    seconds: int = current_app.extensions["saltfish.settings"].refresh_token_lifetime
-    return seconds
+    return settings().refresh_token_lifetime

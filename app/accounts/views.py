@@ -1,6 +1,6 @@
 """URLs of registration, login, sessions, profiles and addresses."""
 
-from flask import current_app, request
+from flask import request
 
 from app.accounts import queries, service, tokens
 from app.accounts.captcha import make_captcha
@@ -24,6 +24,7 @@ from app.accounts.schemas import (
 )
 from app.answers import Answer
 from app.paging import Page, PageQuery, page_of
+from app.settings import settings
 from app.web.api import Api
 from app.web.auth import Actor, Auth
 
@@ -36,10 +37,9 @@ def captcha() -> CaptchaOut:
 
     It lives five minutes and works once, right or wrong.
     """
-    settings = current_app.extensions["saltfish.settings"]
-    made = make_captcha(lifetime=settings.captcha_lifetime)
+    made = make_captcha(lifetime=settings().captcha_lifetime)
     out: CaptchaOut = {"captcha_id": made.id, "image": made.image}
-    return {**out, "captcha_code": made.code} if settings.captcha_reveal else out
+    return {**out, "captcha_code": made.code} if settings().captcha_reveal else out
 
 
 @api.post(

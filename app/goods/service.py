@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import IO, Any, Literal
 
-from flask import current_app
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
@@ -19,7 +18,7 @@ from app.goods.schemas import GoodChanges, GoodFields, GoodOut
 from app.goods.storage import picture_storage
 from app.orders.models import Order
 from app.outbox import Topic, leave
-from config import Settings
+from app.settings import settings
 from statemachine import (
     GOOD,
     GoodEvent,
@@ -103,11 +102,6 @@ def delete_good(*, owner_id: int, good_id: int) -> None:
         leave(session, Topic.SEARCH_INDEX, good.id)
 
 
-def _settings() -> Settings:
-    settings: Settings = current_app.extensions["saltfish.settings"]
-    return settings
-
-
 def _check_freight(
     trade_mode: int, freight: int, malformed: Literal[Answer.RELEASE_MALFORMED, Answer.EDIT_MALFORMED]
 ) -> None:
@@ -116,10 +110,9 @@ def _check_freight(
 
 
 def _prepared(uploads: Sequence[IO[bytes]], malformed: Answer) -> list[PreparedPicture]:
-    settings = _settings()
     try:
         return prepare_all(
-            uploads, bytes_limit=settings.picture_bytes_limit, pixels_limit=settings.picture_pixels_limit
+            uploads, bytes_limit=settings().picture_bytes_limit, pixels_limit=settings().picture_pixels_limit
         )
     except PicturesRefused as refusal:
         raise Refused(malformed, data=field_errors(pictures=refusal.reasons)) from refusal
@@ -129,7 +122,7 @@ def _check_room_in_review(session: Session, owner_id: int) -> None:
     # Locking the owner makes the count exact; NO KEY, because rows that point at users do not mind.
     if session.scalar(select(User.id).where(User.id == owner_id).with_for_update(key_share=True)) is None:
         raise Refused(Answer.NO_SUCH_USER)
-    limit = _settings().goods_in_review_limit
+    limit = settings().goods_in_review_limit
     in_review = select(func.count()).where(
         Good.owner_id == owner_id, Good.status == GoodStatus.IN_REVIEW, ~Good.deleted
     )

@@ -3,13 +3,14 @@
 from flask import current_app
 
 from app.language.analysis import Analyser
+from app.settings import settings
 
 
 def analyser() -> Analyser:
     """The one analyser of this application and process; made when first used, so after any fork."""
     extensions = current_app.extensions
     if "saltfish.analyser" not in extensions:
-        cache_dir = extensions["saltfish.settings"].search_index_path / "jieba"
+        cache_dir = settings().search_index_path / "jieba"
         extensions["saltfish.analyser"] = Analyser(cache_dir=cache_dir)
     found: Analyser = extensions["saltfish.analyser"]
     return found

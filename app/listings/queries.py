@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from flask import current_app
 from sqlalchemy import (
     ColumnElement,
     DateTime,
@@ -36,6 +35,7 @@ from app.listings.schemas import PriceReferenceOut, PricesOut
 from app.listings.statistics import Observation, Summary, summarise
 from app.listings.terms import PARTS, part_term
 from app.listings.wanted import STEPS, readable, wanted_terms
+from app.settings import settings
 
 _SAMPLE: Final = 512
 """Listings of which a median is as good as of all: 95 % of the time within 5 of 100 places from the middle."""
@@ -136,12 +136,12 @@ def find_reference(*, title: str, category: int | None, now: datetime | None = N
     `category` leaves out listings of another one; those whose category nobody knows stay. A title that is itself an
     accessory or a rental is compared with such listings alone.
     """
-    settings = current_app.extensions["saltfish.settings"]
+    days, needed = settings().price_reference_days, settings().price_reference_least
     moment = now or utcnow()
     flags = flags_of(title, None, ()) & NOT_COMPARABLE
     steps = wanted_terms(analyser(), title, nouns=not flags.isdisjoint(_NAMED_BY_NOUNS))
-    search = _Search(category, flags, moment - timedelta(days=settings.price_reference_days))
-    reference = Reference(needed=settings.price_reference_least, days=settings.price_reference_days)
+    search = _Search(category, flags, moment - timedelta(days=days))
+    reference = Reference(needed=needed, days=days)
     remaining = len(steps)
     while remaining:
         found, sampled = search.find(steps[:remaining])

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ahocorasick_rs import AhoCorasick, Implementation
-from flask import current_app
 
 from app.language.normal_form import normalise
+from app.settings import settings
 
 CONTACT_REASON: Final = "涉嫌引流"
 
@@ -48,7 +48,7 @@ def check_text(text: str) -> list[str]:
     Uses the lists in the folder that the setting `sensitive_words_path` names, read once per process.
     Raises `WordListError` if they cannot be used.
     """
-    return lexicon(current_app.extensions["saltfish.settings"].sensitive_words_path).check(text)
+    return lexicon(settings().sensitive_words_path).check(text)
 
 
 @cache

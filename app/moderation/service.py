@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Final
 
 import structlog
-from flask import current_app
 from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
@@ -20,6 +19,7 @@ from app.goods.storage import picture_storage
 from app.moderation.content_verify import check_text
 from app.moderation.pic_verify import StoredPicture, check_picture
 from app.outbox import OutboxMessage, Topic, leave
+from app.settings import settings
 from statemachine import GoodEvent, GoodRole, GoodStatus, good_flow
 
 log = structlog.get_logger(__name__)
@@ -57,7 +57,7 @@ def check_good(*, good_id: int, revision: int) -> None:
         ("text", "description"): check_text(parts[0].description),
     }
     storage = picture_storage()
-    pixels_limit = current_app.extensions["saltfish.settings"].picture_pixels_limit
+    pixels_limit = settings().picture_pixels_limit
     for part in parts:
         if part.id is not None:
             picture = StoredPicture(part.id, part.sha256, part.width, part.height)
@@ -116,7 +116,7 @@ def request_stale_reviews() -> int:
 
 def _request_some_stale_reviews() -> int:
     now = utcnow()
-    cutoff = now - timedelta(seconds=current_app.extensions["saltfish.settings"].review_sweep_after)
+    cutoff = now - timedelta(seconds=settings().review_sweep_after)
     waiting = select(OutboxMessage.id).where(
         OutboxMessage.topic == Topic.GOOD_VERIFICATION.value, OutboxMessage.subject_id == Good.id
     )

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
-from flask import current_app
 from sqlalchemy import bindparam, delete, func, insert, select
 from sqlalchemy.orm import Session
 
@@ -31,6 +30,7 @@ from app.money.models import PAID_LATE, GatewayNotification, Payment, PaymentSta
 from app.money.refunds import leave_refund_of
 from app.orders.models import Order
 from app.orders.transitions import Deed, fire, lock_order
+from app.settings import settings
 from statemachine import BillStatus, OrderEvent, Role, order_flow
 
 log = structlog.get_logger(__name__)
@@ -248,7 +248,7 @@ def query_due_payments() -> int:
 
 def purge_refused_notifications() -> int:
     """Delete refused notifications that are older than NOTIFICATION_RECORD_LIFETIME; returns how many."""
-    lifetime = timedelta(seconds=current_app.extensions["saltfish.settings"].notification_record_lifetime)
+    lifetime = timedelta(seconds=settings().notification_record_lifetime)
     with transaction() as session:
         statement = (
             delete(GatewayNotification)
@@ -259,7 +259,7 @@ def purge_refused_notifications() -> int:
 
 
 def _query_after() -> timedelta:
-    return timedelta(seconds=current_app.extensions["saltfish.settings"].payment_query_after)
+    return timedelta(seconds=settings().payment_query_after)
 
 
 def _ask(payment_id: int, out_trade_no: str) -> None:

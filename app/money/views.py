@@ -3,7 +3,7 @@
 import math
 import secrets
 
-from flask import Response, current_app, make_response, redirect, render_template, request, url_for
+from flask import Response, make_response, redirect, render_template, request, url_for
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from app.answers import Answer, Refused
@@ -11,6 +11,7 @@ from app.clock import utcnow
 from app.fen import format_yuan
 from app.money import payments
 from app.money.payments import Bill
+from app.settings import settings
 from app.web.api import Api
 from app.web.auth import Actor, Auth
 
@@ -40,12 +41,11 @@ def cashier(*, actor: Actor, order_id: int) -> Response:
 )
 def pay(*, actor: Actor, order_id: int) -> Response:
     """Go to the gateway's cashier."""
-    settings = current_app.extensions["saltfish.settings"]
     ticket = _tickets().dumps(order_id)
     location = payments.start_payment(
         buyer_id=actor.id,
         order_id=order_id,
-        return_url=settings.base_url + url_for("money.result", ticket=ticket),
+        return_url=settings().base_url + url_for("money.result", ticket=ticket),
     )
     return make_response(redirect(location))
 
@@ -69,7 +69,7 @@ def notify() -> Response:
 
 def _tickets() -> URLSafeSerializer:
     """Signs the order id in the return URL, so that the payer comes back without a token in anybody's log."""
-    return URLSafeSerializer(current_app.extensions["saltfish.settings"].jwt_secret_key, salt="payment-result")
+    return URLSafeSerializer(settings().jwt_secret_key, salt="payment-result")
 
 
 def _page(template: str, *, bill: Bill, token: str = "") -> Response:

@@ -13,16 +13,16 @@ from app.answers import Answer, Refused, field_errors
 from app.database import row_or_none
 from app.goods.pictures import PicturesRefused, PreparedPicture, Rendition, prepare_all
 from app.orders.models import EvidencePicture, Order
+from app.settings import settings
 
 log = structlog.get_logger(__name__)
 
 
 def prepare_evidence(uploads: Sequence[IO[bytes]]) -> list[PreparedPicture]:
     """The pictures as they will be stored; raises MALFORMED with a reason per bad one."""
-    settings = current_app.extensions["saltfish.settings"]
     try:
         return prepare_all(
-            uploads, bytes_limit=settings.picture_bytes_limit, pixels_limit=settings.picture_pixels_limit
+            uploads, bytes_limit=settings().picture_bytes_limit, pixels_limit=settings().picture_pixels_limit
         )
     except PicturesRefused as refusal:
         raise Refused(Answer.MALFORMED, data=field_errors(pictures=refusal.reasons)) from refusal

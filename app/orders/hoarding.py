@@ -4,12 +4,12 @@ import math
 from datetime import datetime, timedelta
 from typing import Final
 
-from flask import current_app
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from app.answers import Answer, Refused
 from app.orders.models import Order
+from app.settings import settings
 from statemachine import BillStatus, OrderEvent
 
 _EXPIRED: Final = (Order.closed_reason == OrderEvent.EXPIRE.value) & (Order.updated_at > bindparam("since"))
@@ -24,13 +24,12 @@ def check_hoarding(session: Session, *, buyer_id: int, now: datetime) -> None:
     Each expired order above what is allowed adds EXPIRED_ORDERS_DELAY seconds of waiting after the last one. Wants the
     buyer's row locked. Raises TOO_MANY_UNPAID, TOO_MANY_EXPIRED with Retry-After.
     """
-    settings = current_app.extensions["saltfish.settings"]
-    since = now - timedelta(seconds=settings.expired_orders_window)
+    since = now - timedelta(seconds=settings().expired_orders_window)
     unpaid, times, last = session.execute(_UNPAID, {"buyer_id": buyer_id, "since": since}).one()
-    if unpaid >= settings.unpaid_orders_limit:
-        raise Refused(Answer.TOO_MANY_UNPAID, data={"limit": settings.unpaid_orders_limit})
-    above = times - settings.expired_orders_allowed
+    if unpaid >= settings().unpaid_orders_limit:
+        raise Refused(Answer.TOO_MANY_UNPAID, data={"limit": settings().unpaid_orders_limit})
+    above = times - settings().expired_orders_allowed
     if above > 0:
-        wait = last + timedelta(seconds=above * settings.expired_orders_delay) - now
+        wait = last + timedelta(seconds=above * settings().expired_orders_delay) - now
         if wait > timedelta(0):
             raise Refused(Answer.TOO_MANY_EXPIRED, retry_after=math.ceil(wait.total_seconds()))

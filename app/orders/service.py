@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Sequence
 from typing import IO, Any, Final
 
-from flask import current_app
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
@@ -23,6 +22,7 @@ from app.orders.lifecycle import may_hide
 from app.orders.models import Direction, Dispute, Order, RefundRequest, Waybill
 from app.orders.queries import facts_of, role_of
 from app.orders.transitions import Deed, advance, begin_order, fire, lock_order, new_handover_code, standing
+from app.settings import settings
 from statemachine import GoodStatus, OrderEvent, OrderPhase, Role, TradeMode, order_flow
 
 MAX_STATEMENTS: Final = 5
@@ -179,7 +179,7 @@ def _try_handover_code(order_id: int, code: str) -> bool:
 
     Each try is counted at once, whatever becomes of the request around it.
     """
-    tries = int(current_app.extensions["saltfish.settings"].handover_tries)
+    tries = settings().handover_tries
     with outside() as connection:
         tried = connection.execute(
             update(Order)

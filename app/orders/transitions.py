@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from flask import current_app
 from sqlalchemy import Update, bindparam, select, update
 from sqlalchemy.orm import Session
 
@@ -27,6 +26,7 @@ from app.orders.lifecycle import served
 from app.orders.models import Dispute, Order, RefundRequest
 from app.orders.queries import facts_of, role_of
 from app.outbox import Topic, leave
+from app.settings import settings
 from statemachine import (
     ORDER,
     BillStatus,
@@ -172,8 +172,7 @@ def standing(order: Order, *, event: str, role: Role, reasons: list[str]) -> dic
 
 def clock_settings() -> Mapping[str, timedelta]:
     """How long each of the machine's clocks and reminders runs here, by the name of its setting."""
-    settings = current_app.extensions["saltfish.settings"]
-    return {name: timedelta(seconds=getattr(settings, name)) for name in _CLOCK_NAMES}
+    return {name: timedelta(seconds=getattr(settings(), name)) for name in _CLOCK_NAMES}
 
 
 _CLOCK_NAMES: Final = tuple(
@@ -289,7 +288,7 @@ def _transfers(order: Order, source: Pot, target: Pot) -> list[Transfer]:
 
 def platform_fee(amount: int) -> int:
     """The platform's share of `amount` (fen), rounded down."""
-    return amount * int(current_app.extensions["saltfish.settings"].platform_fee_basis_points) // 10_000
+    return amount * settings().platform_fee_basis_points // 10_000
 
 
 def _account(order: Order, pot: Pot) -> AccountRef:

@@ -20,6 +20,7 @@ from app.search.engine import Found, Match
 from app.search.errors import IndexBusy, IndexDamaged, IndexMissing
 from app.search.index import Changes, Document, SearchIndex, Status
 from app.search.snapshot import Filters, SearchSort
+from app.settings import settings
 from statemachine.good import GoodStatus
 
 log = structlog.get_logger(__name__)
@@ -64,9 +65,7 @@ def search_index() -> SearchIndex:
     """The application's index; opened when first used, so after any fork."""
     extensions = current_app.extensions
     if "saltfish.search" not in extensions:
-        extensions["saltfish.search"] = SearchIndex(
-            extensions["saltfish.settings"].search_index_path, analyser=analyser()
-        )
+        extensions["saltfish.search"] = SearchIndex(settings().search_index_path, analyser=analyser())
     index: SearchIndex = extensions["saltfish.search"]
     return index
 

@@ -8,7 +8,6 @@ import secrets
 from datetime import datetime, time, timedelta
 
 import structlog
-from flask import current_app
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
@@ -24,6 +23,7 @@ from app.money.gateways.base import GatewayRefused, GatewayUnavailable, Transfer
 from app.notifications.models import NotificationKind
 from app.notifications.service import notify
 from app.outbox import PermanentFailure, Topic, leave
+from app.settings import settings
 from app.wallet.models import Payout, PayoutPosting, PayoutState
 from app.wallet.texts import REFUSAL_TEXT, REFUSED_TEXT
 
@@ -84,7 +84,7 @@ def _refuse_too_many(session: Session, user_id: int, now: datetime) -> None:
     made = session.execute(
         select(func.count()).select_from(Payout).where(Payout.user_id == user_id, Payout.created_at >= today)
     ).scalar_one()
-    if made >= current_app.extensions["saltfish.settings"].withdraw_daily_limit:
+    if made >= settings().withdraw_daily_limit:
         left = today + timedelta(days=1) - now
         raise Refused(Answer.TOO_MANY_WITHDRAWALS, retry_after=int(left.total_seconds()) + 1)
 

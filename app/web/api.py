@@ -25,6 +25,7 @@ from werkzeug.routing import BaseConverter, Map
 from app.answers import Answer, Refused
 from app.extensions import limiter
 from app.idempotency import ANONYMOUS
+from app.settings import rate_limit
 from app.web.auth import Auth, authenticate
 from app.web.bodies import read_all, read_form
 from app.web.envelope import envelope
@@ -175,9 +176,7 @@ class Api(Blueprint):
             # Flask-Limiter knows functions by this name: of stacked registrations each must have its own limit.
             endpoint.__qualname__ = declared.name
             if limit is not None:
-                endpoint = limiter.limit(lambda: str(getattr(current_app.extensions["saltfish.settings"], limit)))(
-                    endpoint
-                )
+                endpoint = limiter.limit(rate_limit(limit))(endpoint)
             # Werkzeug answers 404 for a wrong method on `/x` where the rule is `/x/`; the other way round it knows
             # both.
             self.add_url_rule(rule.rstrip("/"), endpoint=name, view_func=endpoint, methods=[method])

@@ -3,10 +3,11 @@
 from typing import Any
 
 import orjson
-from flask import Response, current_app
+from flask import Response
 from flask.json.provider import JSONProvider
 
 from app.answers import Answer
+from app.settings import settings
 
 
 class OrjsonProvider(JSONProvider):
@@ -23,10 +24,9 @@ class OrjsonProvider(JSONProvider):
 
 def envelope(answer: Answer, data: Any = None) -> Response:
     """The response for `answer` with `data`. The setting ENVELOPE_ALWAYS_200 hides the HTTP status."""
-    always_200: bool = current_app.extensions["saltfish.settings"].envelope_always_200
     return Response(
         orjson.dumps({"status": answer.status, "msg": answer.msg, "data": data}),
-        status=200 if always_200 else answer.http,
+        status=200 if settings().envelope_always_200 else answer.http,
         content_type="application/json",
         headers={"Cache-Control": "no-store"},
     )

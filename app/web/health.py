@@ -6,7 +6,7 @@ from collections.abc import Callable
 import structlog
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from flask import Response, current_app
+from flask import Response
 from redis.exceptions import RedisError
 from rq import Queue
 from rq.utils import as_text, utcparse
@@ -20,10 +20,11 @@ from app.clock import utcnow
 from app.database import reading
 from app.extensions import valkey
 from app.outbox import RELAY_HEARTBEAT_KEY
+from app.settings import settings
 from app.version import __version__
 from app.web import metrics
 from app.web.api import Api
-from config import PROJECT_ROOT, Settings
+from config import PROJECT_ROOT
 
 log = structlog.get_logger(__name__)
 
@@ -131,8 +132,7 @@ def _worker(queue: str) -> str:
     if not beats:
         raise _Failed("no worker")
     age = (utcnow() - max(beats)).total_seconds()
-    settings: Settings = current_app.extensions["saltfish.settings"]
-    if age > settings.worker_heartbeat_limit:
+    if age > settings().worker_heartbeat_limit:
         raise _Failed(f"last heartbeat {age:.0f} s ago")
     return f"{len(beats)} listening, last heartbeat {max(age, 0):.0f} s ago"
 

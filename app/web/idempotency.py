@@ -15,12 +15,13 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
-from flask import Response, current_app, request
+from flask import Response, request
 from werkzeug.datastructures import FileStorage
 
 from app.answers import Answer, Refused
 from app.database import transaction
 from app.idempotency import KeptAnswer, claim, keep
+from app.settings import settings
 from app.web.errors import refusal_response
 
 KEY_HEADER: Final = "Idempotency-Key"
@@ -53,8 +54,7 @@ def hash_request(
     """
     digests = [(name, _digest(file)) for name, file in files]
     parts = ["idempotency-key", request.method, rule, request.view_args, query, body, digests]
-    secret: str = current_app.extensions["saltfish.settings"].jwt_secret_key
-    return hmac.digest(secret.encode(), orjson.dumps(parts, option=orjson.OPT_SORT_KEYS), "sha256")
+    return hmac.digest(settings().jwt_secret_key.encode(), orjson.dumps(parts, option=orjson.OPT_SORT_KEYS), "sha256")
 
 
 def answer_once(view: Callable[[], Response], *, scope: int, key: str, request_hash: bytes) -> Response:

@@ -142,9 +142,8 @@ _PARAMETERS: Json = {
 }
 
 
-def register_openapi(app: Flask, operations: Sequence[Operation]) -> None:
+def register_openapi(app: Flask, operations: Sequence[Operation], *, always_200: bool) -> None:
     """Give `app` the document of `operations`; `openapi_document` finds it."""
-    always_200: bool = app.extensions["saltfish.settings"].envelope_always_200
     app.extensions["saltfish.openapi"] = OpenApiDocument(tuple(operations), always_200=always_200)
 
 

@@ -12,7 +12,6 @@ from typing import Any, Final
 import orjson
 import structlog
 import urllib3
-from flask import current_app
 from sqlalchemy import ColumnElement, Row, delete, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
@@ -22,9 +21,9 @@ from app.database import row_or_none, transaction
 from app.fen import format_yuan
 from app.orders.models import Order, OrderEventRecord
 from app.outbox import OutboxMessage, PermanentFailure, Topic
+from app.settings import settings
 from app.version import __version__
 from app.webhooks.signing import signed_headers
-from config import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +51,7 @@ class WebhookRefused(Exception):  # noqa: N818 - it says what happened
 
 def enabled() -> bool:
     """Whether steps are sent anywhere."""
-    return bool(_settings().webhook_url)
+    return bool(settings().webhook_url)
 
 
 def leave_webhooks(session: Session, *, event_ids: Collection[int]) -> None:
@@ -113,13 +112,12 @@ def send_webhook(event_id: int) -> None:
     Raises `PermanentFailure` where the receiver answers 410 Gone or webhooks are off by now; `WebhookRefused` or
     urllib3's HTTPError where it is to be tried again.
     """
-    settings = _settings()
-    if not settings.webhook_url:
+    if not settings().webhook_url:
         raise PermanentFailure("WEBHOOK_URL is not set")
     step = row_or_none(_STEP.where(OrderEventRecord.id == event_id))
     if step is None:
         raise PermanentFailure(f"no order event {event_id}")
-    status = _post(settings, message_id=f"evt_{event_id}", body=orjson.dumps(payload(step)))
+    status = _post(message_id=f"evt_{event_id}", body=orjson.dumps(payload(step)))
     if status == _GONE:
         raise PermanentFailure("the receiver answered 410 Gone")
     if not 200 <= status < 300:
@@ -127,9 +125,9 @@ def send_webhook(event_id: int) -> None:
     log.info("webhook_delivered", order_event_id=event_id, http=status)
 
 
-def _post(settings: Settings, *, message_id: str, body: bytes) -> int:
+def _post(*, message_id: str, body: bytes) -> int:
     """POST `body`; returns the HTTP status. The receiver's own words are not read."""
-    secrets = [secret for secret in (settings.webhook_secret, settings.webhook_previous_secret) if secret]
+    secrets = [secret for secret in (settings().webhook_secret, settings().webhook_previous_secret) if secret]
     headers = {
         "content-type": "application/json",
         "user-agent": f"saltfish/{__version__}",
@@ -137,10 +135,10 @@ def _post(settings: Settings, *, message_id: str, body: bytes) -> int:
     }
     response = _pool().request(
         "POST",
-        settings.webhook_url,
+        settings().webhook_url,
         body=body,
         headers=headers,
-        timeout=urllib3.Timeout(total=settings.webhook_timeout),
+        timeout=urllib3.Timeout(total=settings().webhook_timeout),
         retries=False,
         redirect=False,
         preload_content=False,
@@ -174,8 +172,3 @@ def payload(step: Row[Any]) -> dict[str, Any]:
             "at": at,
         },
     }
-
-
-def _settings() -> Settings:
-    settings: Settings = current_app.extensions["saltfish.settings"]
-    return settings

@@ -4,7 +4,6 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from threading import Barrier
 from typing import Any, TypeVar
 
@@ -139,17 +138,6 @@ def counting(app: Flask) -> Iterator[list[str]]:
         yield counter.statements
     finally:
         event.remove(engine, "before_cursor_execute", counter.on_execute)
-
-
-@contextmanager
-def settings_with(app: Flask, **changes: Any) -> Iterator[None]:
-    """The application with other settings during the block."""
-    before = app.extensions["saltfish.settings"]
-    app.extensions["saltfish.settings"] = replace(before, **changes)
-    try:
-        yield
-    finally:
-        app.extensions["saltfish.settings"] = before
 
 
 def at_once(*calls: Callable[[], Result]) -> list[Result]:

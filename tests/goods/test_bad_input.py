@@ -12,7 +12,8 @@ from PIL import Image
 from app.answers import Answer
 from config import Settings
 from tests.factories import assert_envelope, auth_headers, make_good, make_user, picture_bytes
-from tests.goods.steps import FORM, assert_malformed, encoded, everything, form_with, multipart, row_of, settings_with
+from tests.goods.steps import FORM, assert_malformed, encoded, everything, form_with, multipart, row_of
+from tests.settings import settings_with
 
 URL = "/api/good_release/"
 

@@ -25,9 +25,9 @@ from tests.goods.steps import (
     picture_rows,
     release,
     row_of,
-    settings_with,
     stored_files,
 )
+from tests.settings import settings_with
 
 URL = "/api/good_release/"
 

@@ -16,8 +16,9 @@ from app.listings.models import Listing
 from app.listings.queries import Reference, find_reference, price_reference
 from app.listings.statistics import Confidence
 from app.listings.terms import listing_terms
-from tests.goods.steps import counting, settings_with
+from tests.goods.steps import counting
 from tests.listings.feeds import BEGAN, feed_of, listing
+from tests.settings import settings_with
 
 pytestmark = pytest.mark.usefixtures("context")
 

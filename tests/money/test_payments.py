@@ -17,6 +17,7 @@ from app.clock import utcnow
 from app.extensions import db
 from app.money.models import GatewayNotification, Payment
 from app.orders.models import Order, OrderEventRecord
+from app.settings import settings
 from statemachine import OrderPhase, order_flow
 from statemachine.order import EXPIRE_AFTER
 from tasks.housekeeping import purge_refused_notifications
@@ -456,7 +457,8 @@ def test_refused_notifications_are_kept_for_a_while(shop: Shop) -> None:
     form = shop.pay(purchase)
     for sent in ({}, form, {"sign": "x"}):
         shop.notify(sent)
-    lifetime = timedelta(seconds=shop.app.extensions["saltfish.settings"].notification_record_lifetime)
+    with shop.app.app_context():
+        lifetime = timedelta(seconds=settings().notification_record_lifetime)
 
     def age(number: int, by: timedelta) -> None:
         with shop.app.app_context(), db.engine.begin() as connection:

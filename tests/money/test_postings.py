@@ -1,6 +1,5 @@
 """What each step of an order books: sums of zero, the pots that the machine names, the platform's fee to the fen."""
 
-import dataclasses
 from collections import defaultdict
 from collections.abc import Callable
 from fractions import Fraction
@@ -27,6 +26,7 @@ from statemachine.spec import Move
 from tests.conftest import MakeApp
 from tests.factories import Made, auth_headers, lead_order, make_good, make_user
 from tests.ledger.steps import balances
+from tests.settings import change_settings
 
 # The application stays the same for all examples of a test.
 many = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -62,12 +62,6 @@ def moves_of(rule: OrderRule) -> tuple[str, str] | None:
     """Where the money goes, by the tables above."""
     later = {8: AFTER_RECEIPT, 9: AFTER_RETURN}.get(rule.source.goods, {})
     return later.get(rule.event) or MOVES.get(rule.event)
-
-
-def charge(app: Flask, hundredths: int) -> None:
-    """Let the platform's share be so many hundredths of a percent."""
-    changed = dataclasses.replace(app.extensions["saltfish.settings"], platform_fee_basis_points=hundredths)
-    app.extensions["saltfish.settings"] = changed
 
 
 def step(app: Flask, order: Made, event: OrderEvent, role: Role) -> None:
@@ -110,7 +104,7 @@ def shared(make_app: MakeApp) -> Callable[[int], Flask]:
     app = make_app()
 
     def charging(hundredths: int) -> Flask:
-        charge(app, hundredths)
+        change_settings(app, platform_fee_basis_points=hundredths)
         return app
 
     return charging

@@ -4,7 +4,6 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from tasks.relay import relay_once, run
 from tests.factories import make_good, make_user
 from tests.moderation.steps import good_in_review, leave_message, messages, status_of
 from tests.notifications.steps import an_order, make_step, outbox, told
+from tests.settings import settings_with
 from tests.tasks.steps import payloads, queued, running, wait_until, work_off
 from tests.webhooks.receiver import receiving
 
@@ -155,15 +155,13 @@ def test_valkey_away_keeps_the_messages(app: Flask) -> None:
 @contextmanager
 def valkey_of_our_own(app: Flask) -> Iterator[EmbeddedValkey]:
     """Point the application at a Valkey that the test may stop and start."""
-    before = app.extensions["saltfish.settings"]
     with tempfile.TemporaryDirectory(prefix="saltfish-relay-", dir="/var/tmp") as folder:
         own = EmbeddedValkey(Path(folder) / "vk", durable=False)
         own.start()
-        app.extensions["saltfish.settings"] = replace(before, redis_url=own.url)
         try:
-            yield own
+            with settings_with(app, redis_url=own.url):
+                yield own
         finally:
-            app.extensions["saltfish.settings"] = before
             own.stop()
             own.delete()
 

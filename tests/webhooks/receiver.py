@@ -8,11 +8,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from flask import Flask
+
+from tests.settings import settings_with
 
 SECRET = "whsec_" + base64.b64encode(b"the secret of the tests, 32 long").decode()
 PREVIOUS_SECRET = "whsec_" + base64.b64encode(b"the one before it, also 32 long.").decode()
@@ -62,13 +64,9 @@ def signature(secret: str, *parts: bytes) -> str:
 def receiving(app: Flask, **settings: Any) -> Iterator[Receiver]:
     """A receiver for the length of the block, to which `app` sends; `settings` changes more of it."""
     with listening() as receiver:
-        before = app.extensions["saltfish.settings"]
         changed = {"webhook_url": receiver.url, "webhook_secret": SECRET, **settings}
-        app.extensions["saltfish.settings"] = replace(before, **changed)
-        try:
+        with settings_with(app, **changed):
             yield receiver
-        finally:
-            app.extensions["saltfish.settings"] = before
 
 
 @contextmanager
