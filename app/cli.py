@@ -9,7 +9,7 @@ from app.ledger.cli import ledger_commands
 from app.listings.cli import listings_commands
 from app.money.cli import payments_commands
 from app.orders.cli import order_commands
-from app.outbox_cli import outbox_commands
+from app.outbox.cli import outbox_commands
 from app.search.cli import search_commands
 from app.seed.service import seed_market
 from app.settings import settings

@@ -5,12 +5,9 @@ from flask import current_app, request
 from flask_jwt_extended import JWTManager
 from flask_limiter import Limiter
 from flask_migrate import Migrate
-from flask_sqlalchemy import SQLAlchemy
 
-from app.columns import Base
 from app.origin import network_of
 
-db = SQLAlchemy(model_class=Base)
 migrate = Migrate()
 jwt = JWTManager()
 limiter = Limiter(key_func=lambda: network_of(request.remote_addr), headers_enabled=True, strategy="moving-window")

@@ -11,8 +11,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app import models  # noqa: F401 - Flask-Migrate compares the database with every model there is
 from app.accounts.views import api as accounts_api
 from app.cli import register_commands
-from app.database import read_engine
-from app.extensions import db, jwt, limiter, migrate
+from app.db.database import db
+from app.db.transactions import read_engine
+from app.extensions import jwt, limiter, migrate
 from app.goods.storage import LocalPictureStorage
 from app.goods.views import api as goods_api
 from app.listings.views import api as listings_api

@@ -16,8 +16,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.answers import Answer, Refused
 from app.clock import utcnow
-from app.columns import Base, created_moment
-from app.database import transaction
+from app.db.columns import Base, created_moment
+from app.db.transactions import transaction
 
 ANONYMOUS: Final = 0
 """The scope of callers without a token."""

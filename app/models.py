@@ -8,7 +8,7 @@ from app.listings.models import CrawlRun, Listing, ListingPrice
 from app.money.models import GatewayNotification, Payment, Refund
 from app.notifications.models import Notification
 from app.orders.models import Dispute, EvidencePicture, Order, OrderEventRecord, RefundRequest, Waybill
-from app.outbox import OutboxMessage
+from app.outbox.models import OutboxMessage
 from app.staff.models import StaffAction
 from app.wallet.models import Payout
 

@@ -308,7 +308,7 @@ class BareOrders:
             refund = self._one(
                 _NEW_REFUND, payment_id=payment["id"], request_no=request_no, amount=payment["amount"], now=now
             )
-            self._leave("payment_refund", refund["id"], f"payment:{payment['id']}", now)
+            self._add_message("payment_refund", refund["id"], f"payment:{payment['id']}", now)
         return self.read(order_id)
 
     def read(self, order_id: int) -> dict[str, Any]:
@@ -360,13 +360,13 @@ class BareOrders:
 
     def _append(self, line: dict[str, Any], now: datetime) -> None:
         line_id = self._one(_APPEND, **{"note": "", **line}, hash=_HASH, now=now)["id"]
-        self._leave("order_step", line_id, f"order:{line['order_id']}", now)
+        self._add_message("order_step", line_id, f"order:{line['order_id']}", now)
 
     def _move_good(self, good_id: int, status: int, now: datetime) -> None:
         self._run(_CHANGE_GOOD, status=status, good_id=good_id, now=now)
-        self._leave("search_index", good_id, None, now)
+        self._add_message("search_index", good_id, None, now)
 
-    def _leave(self, topic: str, subject_id: int, stream: str | None, now: datetime) -> None:
+    def _add_message(self, topic: str, subject_id: int, stream: str | None, now: datetime) -> None:
         self._run(_LEAVE, topic=topic, subject_id=subject_id, stream=stream, now=now)
 
     def _waybill(

@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from app.extensions import db
+from app.db.database import db
 from app.factory import build_app
 from app.search.service import rebuild
 from app.web.lifecycle import register_sql_counting

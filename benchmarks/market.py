@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert
 from app.accounts.models import Address, User
 from app.categories import Category
 from app.clock import utcnow
-from app.extensions import db
+from app.db.database import db
 from app.goods.models import Good, Picture
 from app.ledger.models import SLOTS, USER_KINDS, AccountKind, LedgerAccount
 from app.orders.models import Order

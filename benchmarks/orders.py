@@ -29,7 +29,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from app.clock import utcnow
-from app.extensions import db
+from app.db.database import db
 from app.factory import build_app
 from app.ledger.audit import audit
 from app.money.gateway import gateway

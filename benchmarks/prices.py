@@ -23,7 +23,7 @@ from sqlalchemy import text
 
 from app.categories import CATEGORY_TEXT
 from app.clock import utcnow
-from app.extensions import db
+from app.db.database import db
 from app.factory import build_app
 from app.listings.importer import Hooks, import_manifest
 from benchmarks.servers import prepared

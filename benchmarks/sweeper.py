@@ -25,7 +25,7 @@ from rich.progress import track
 from rich.table import Table
 from sqlalchemy import Connection, text
 
-from app.extensions import db
+from app.db.database import db
 from app.factory import build_app
 from app.orders.deadlines import BATCH, fire_due
 from benchmarks.market import fill_trades

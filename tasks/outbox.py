@@ -6,8 +6,9 @@ from typing import Final
 
 import structlog
 
-from app.database import transaction
-from app.outbox import OutboxMessage, PermanentFailure, Topic, begin, done, failed
+from app.db.transactions import transaction
+from app.outbox.models import OutboxMessage, Topic
+from app.outbox.service import PermanentFailure, begin, done, failed
 from app.settings import settings
 from app.webhooks.service import send_webhook
 from tasks.payments import send_payout, send_refund

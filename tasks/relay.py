@@ -21,11 +21,12 @@ from sqlalchemy.orm import Session
 
 from app import create_app
 from app.clock import utcnow
-from app.database import rows, transaction
+from app.db.transactions import rows, transaction
 from app.extensions import valkey
 from app.notifications.service import notify_of_steps
-from app.outbox import RELAY_HEARTBEAT_KEY, OutboxMessage, Topic, done, failed, lease, leased, take, take_heads
-from app.webhooks.service import leave_webhooks
+from app.outbox.models import OutboxMessage, Topic
+from app.outbox.service import RELAY_HEARTBEAT_KEY, done, failed, lease, leased, take, take_heads
+from app.webhooks.service import add_webhooks
 from tasks.outbox import WORK, Work, enqueue_message, lease_seconds
 from tasks.queues import QueueName, enqueue_singleton
 from tasks.search import drain_search_outbox
@@ -44,9 +45,9 @@ _INLINE_WAITS: Final = (5, 30, 180, 1200)
 
 
 def announce_steps(session: Session, event_ids: Sequence[int]) -> None:
-    """Tell both sides of these steps, and leave their webhooks."""
+    """Tell both sides of these steps, and add their webhooks."""
     notify_of_steps(session, event_ids=event_ids)
-    leave_webhooks(session, event_ids=event_ids)
+    add_webhooks(session, event_ids=event_ids)
 
 
 # Topics that become jobs at once; `deliver` takes the subject's id.

@@ -25,7 +25,7 @@ from rq.logutils import colorizer
 from rq.worker.base import BaseWorker
 
 from app import create_app
-from app.extensions import db
+from app.db.database import db
 from app.settings import settings
 from tasks.queues import SERIALIZER, QueueName, connect, job_id_of, queue
 from tasks.search import drain_search_outbox

@@ -17,7 +17,8 @@ from hypothesis import settings as hypothesis_settings
 from sqlalchemy import delete, exists, make_url, select, text
 
 from app import create_app
-from app.extensions import db, limiter
+from app.db.database import db
+from app.extensions import limiter
 from app.logs import configure_logging
 from app.money.sandbox.keys import create_keys
 from config import Environment, Settings, load_settings

@@ -21,8 +21,8 @@ from app.accounts.models import Address, User
 from app.accounts.passwords import hash_password
 from app.answers import Answer
 from app.clock import utcnow
-from app.database import transaction
-from app.extensions import db
+from app.db.database import db
+from app.db.transactions import transaction
 from app.goods.models import Good
 from app.money.models import Payment
 from app.money.payments import take_paid_trade

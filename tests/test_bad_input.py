@@ -18,7 +18,7 @@ from flask_jwt_extended import create_access_token, create_refresh_token
 from sqlalchemy import update
 
 from app.answers import Answer
-from app.extensions import db
+from app.db.database import db
 from app.factory import APIS
 from app.goods.models import Good
 from app.orders.models import Order

@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import create_engine, make_url
 
 from app import create_app
-from app.extensions import db
+from app.db.database import db
 from config import load_settings
 
 # Everything that makes the schema what it is, in PostgreSQL's own words; Alembic itself compares no CHECKs.

@@ -3,7 +3,7 @@
 from sqlalchemy import BigInteger, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.columns import Base, created_moment, intpk, moment
+from app.db.columns import Base, created_moment, intpk, moment
 
 
 class User(Base):

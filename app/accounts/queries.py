@@ -7,7 +7,7 @@ from sqlalchemy import Row, func, select
 
 from app.accounts.models import Address, User
 from app.answers import Answer, Refused
-from app.database import row_or_none, rows
+from app.db.transactions import row_or_none, rows
 from app.goods.models import Good
 from statemachine import GoodStatus
 

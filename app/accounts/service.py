@@ -15,7 +15,7 @@ from app.accounts.queries import own_profile
 from app.accounts.usernames import username_key
 from app.answers import Answer, Refused, field_errors
 from app.clock import utcnow
-from app.database import row_or_none, transaction
+from app.db.transactions import row_or_none, transaction
 
 log = structlog.get_logger(__name__)
 

@@ -5,7 +5,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.categories import Category
-from app.columns import Base, created_moment, fen, intpk, moment, not_negative, one_of, table_args
+from app.db.columns import Base, created_moment, fen, intpk, moment, not_negative, one_of, table_args
 from statemachine.good import GoodPhase, GoodStatus, TradeMode
 
 

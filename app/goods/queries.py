@@ -31,7 +31,7 @@ from app.accounts.queries import is_staff
 from app.answers import Answer, Refused
 from app.categories import CATEGORY_TEXT
 from app.clock import shown, shown_or_none
-from app.database import row_or_none, rows
+from app.db.transactions import row_or_none, rows
 from app.fen import format_yuan, format_yuan_or_none
 from app.goods.models import Good, Picture, Verdict
 from app.goods.schemas import REVIEW_STATE, BrowseQuery, GoodOut, MyGoodsQuery, OwnGoodOut, Sort, VerdictOut

@@ -10,14 +10,15 @@ from sqlalchemy.orm import Session
 from app.accounts.models import User
 from app.answers import Answer, Refused, field_errors
 from app.clock import utcnow
-from app.database import row_or_none, transaction
+from app.db.transactions import row_or_none, transaction
 from app.goods.models import Good, Picture
 from app.goods.pictures import MAX_PICTURES, PicturesRefused, PreparedPicture, prepare_all
 from app.goods.queries import good_in
 from app.goods.schemas import GoodChanges, GoodFields, GoodOut
 from app.goods.storage import picture_storage
 from app.orders.models import Order
-from app.outbox import Topic, leave
+from app.outbox.models import Topic
+from app.outbox.service import add_message
 from app.settings import settings
 from statemachine import (
     GOOD,
@@ -48,7 +49,7 @@ def release_good(*, owner_id: int, fields: GoodFields, uploads: Sequence[IO[byte
         session.add(good)
         session.flush()
         session.add_all(_rows(good, prepared, first=0, now=now))
-        _leave_review(session, good)
+        _request_review(session, good)
         session.flush()
         return good_in(session, good.id)
 
@@ -85,7 +86,7 @@ def edit_good(
         good.published_at = None
         good.updated_at = utcnow()
         session.add_all(_rows(good, prepared, first=kept, now=good.updated_at))
-        _leave_review(session, good)
+        _request_review(session, good)
         session.flush()
         return good_in(session, good.id)
 
@@ -99,7 +100,7 @@ def delete_good(*, owner_id: int, good_id: int) -> None:
         good = _locked(session, good_id, owner_id)
         _fire(session, good, GoodEvent.DELETE, Answer.DELETE_FAILED)
         good.updated_at = utcnow()
-        leave(session, Topic.SEARCH_INDEX, good.id)
+        add_message(session, Topic.SEARCH_INDEX, good.id)
 
 
 def _check_freight(
@@ -206,6 +207,6 @@ def _rows(good: Good, prepared: Sequence[PreparedPicture], *, first: int, now: d
     ]
 
 
-def _leave_review(session: Session, good: Good) -> None:
-    leave(session, Topic.GOOD_VERIFICATION, good.id)
-    leave(session, Topic.SEARCH_INDEX, good.id)
+def _request_review(session: Session, good: Good) -> None:
+    add_message(session, Topic.GOOD_VERIFICATION, good.id)
+    add_message(session, Topic.SEARCH_INDEX, good.id)

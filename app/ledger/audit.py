@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import ARRAY, Boolean, Connection, SmallInteger, Text, bindparam, text
 
-from app.extensions import db
+from app.db.database import db
 from app.ledger.models import DEBIT_NORMAL, SLOTS, USER_KINDS, AccountKind
 from statemachine import ORDER, Pot
 

@@ -8,7 +8,7 @@ from rich.table import Table
 from sqlalchemy import select
 
 from app.console import print_table, progress_bar
-from app.database import rows
+from app.db.transactions import rows
 from app.fen import format_yuan
 from app.ledger.audit import audit
 from app.ledger.models import AccountKind, LedgerAccount

@@ -20,8 +20,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.append_only import append_only
-from app.columns import Base, fen, intpk, moment, not_negative, table_args
+from app.db.append_only import append_only
+from app.db.columns import Base, fen, intpk, moment, not_negative, table_args
 
 
 class AccountKind(StrEnum):

@@ -21,8 +21,8 @@ from sqlalchemy.orm import Session
 
 from app.categories import CATEGORY_TEXT
 from app.clock import utcnow
-from app.columns import Base
-from app.database import rows, transaction
+from app.db.columns import Base
+from app.db.transactions import rows, transaction
 from app.language.analysis import Analyser
 from app.language.normal_form import normalise
 from app.language.service import analyser

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.categories import Category
-from app.columns import Base, fen, intpk, moment, not_negative, one_of, table_args
+from app.db.columns import Base, fen, intpk, moment, not_negative, one_of, table_args
 
 
 class ListingFlag(StrEnum):

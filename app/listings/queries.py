@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.types import NullType
 
 from app.clock import shown_or_none, utcnow
-from app.database import rows
+from app.db.transactions import rows
 from app.fen import format_yuan, format_yuan_or_none
 from app.language.service import analyser
 from app.listings.flags import flags_of

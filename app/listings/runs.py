@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from app.database import rows
+from app.db.transactions import rows
 from app.listings.models import CrawlRun
 
 

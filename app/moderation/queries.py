@@ -6,7 +6,7 @@ from sqlalchemy import bindparam, select
 
 from app.accounts.queries import is_staff
 from app.answers import Answer, Refused
-from app.database import row_or_none
+from app.db.transactions import row_or_none
 from app.goods.models import Good
 from app.goods.queries import VERDICTS
 from app.goods.schemas import REVIEW_STATE

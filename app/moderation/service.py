@@ -13,12 +13,13 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from app.clock import utcnow
-from app.database import row_or_none, rows, transaction
+from app.db.transactions import row_or_none, rows, transaction
 from app.goods.models import Good, Picture, Verdict
 from app.goods.storage import picture_storage
 from app.moderation.content_verify import check_text
 from app.moderation.pic_verify import StoredPicture, check_picture
-from app.outbox import OutboxMessage, Topic, leave
+from app.outbox.models import OutboxMessage, Topic
+from app.outbox.service import add_message
 from app.settings import settings
 from statemachine import GoodEvent, GoodRole, GoodStatus, good_flow
 
@@ -94,7 +95,7 @@ def conclude_good(*, good_id: int, revision: int) -> None:
         good_flow.fire(good, GoodEvent.APPROVE if approved else GoodEvent.REJECT, GoodRole.SYSTEM)
         good.updated_at = utcnow()
         good.published_at = good.updated_at if approved else None
-        leave(session, Topic.SEARCH_INDEX, good_id)
+        add_message(session, Topic.SEARCH_INDEX, good_id)
     log.info("review_concluded", good_id=good_id, revision=revision, approved=approved)
 
 
@@ -140,7 +141,7 @@ def _request_some_stale_reviews() -> int:
                 execution_options={"synchronize_session": False},
             )
         for good_id in good_ids:
-            leave(session, Topic.GOOD_VERIFICATION, good_id)
+            add_message(session, Topic.GOOD_VERIFICATION, good_id)
     return len(good_ids)
 
 

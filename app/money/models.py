@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInte
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.columns import Base, created_moment, fen, intpk, moment, not_negative, table_args
+from app.db.columns import Base, created_moment, fen, intpk, moment, not_negative, table_args
 
 
 class PaymentState(StrEnum):

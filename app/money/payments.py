@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 
 from app.answers import Answer, Refused
 from app.clock import utcnow
-from app.columns import Base
-from app.database import row_or_none, transaction
+from app.db.columns import Base
+from app.db.transactions import row_or_none, transaction
 from app.ledger.models import AccountKind
 from app.ledger.service import Posting, Transfer, order_account, post
 from app.money.gateway import gateway, notification_url
@@ -27,7 +27,7 @@ from app.money.gateways.base import (
     TradeStatus,
 )
 from app.money.models import PAID_LATE, GatewayNotification, Payment, PaymentState
-from app.money.refunds import leave_refund_of
+from app.money.refunds import create_refund_of
 from app.orders.models import Order
 from app.orders.transitions import Deed, fire, lock_order
 from app.settings import settings
@@ -356,7 +356,7 @@ def _pay_back(session: Session, payment: Payment) -> None:
     posting = Posting(
         key=f"payment:{payment.id}:late", kind=PAID_LATE, order_id=payment.order_id, transfers=(transfer,)
     )
-    leave_refund_of(session, payment, reason=PAID_LATE)
+    create_refund_of(session, payment, reason=PAID_LATE)
     post(session, [posting], at=utcnow())
 
 

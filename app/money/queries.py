@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, String, Subquery, and_, any_, case, cast, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from app.database import row_or_none, rows
+from app.db.transactions import row_or_none, rows
 from app.ledger.models import AccountKind, LedgerAccount, LedgerEntry, LedgerTransaction
 from app.money.models import PAID_LATE, GatewayNotification, Payment, PaymentState, Refund, RefundState
 from app.money.reconcile import MovementKind, OurMovement

@@ -6,14 +6,15 @@ from sqlalchemy import bindparam, exists, insert, select
 from sqlalchemy.orm import Session
 
 from app.clock import utcnow
-from app.columns import Base
-from app.database import transaction
+from app.db.columns import Base
+from app.db.transactions import transaction
 from app.ledger.models import AccountKind
 from app.ledger.service import Posting, Transfer, order_account, post
 from app.money.gateway import gateway
 from app.money.gateways.base import GatewayRefused, GatewayUnavailable
 from app.money.models import PAID_LATE, Payment, PaymentState, Refund, RefundState
-from app.outbox import PermanentFailure, Topic, leave
+from app.outbox.models import Topic
+from app.outbox.service import PermanentFailure, add_message
 from statemachine import ORDER, OrderEvent
 
 # Built once: every refund of a sweep needs them.
@@ -27,15 +28,15 @@ _REFUNDS: Final = Base.metadata.tables[Refund.__tablename__]
 _OWE: Final = insert(_REFUNDS).returning(_REFUNDS.c.id)
 
 
-def leave_refund(session: Session, *, order_id: int, reason: str) -> None:
+def create_refund(session: Session, *, order_id: int, reason: str) -> None:
     """Owe the buyer the payment that funded the order, in the caller's transaction; a job sends it afterwards.
 
     `reason` is the event that sends the money back.
     """
-    leave_refund_of(session, session.scalars(_OWED, {"order_id": order_id}).one(), reason=reason)
+    create_refund_of(session, session.scalars(_OWED, {"order_id": order_id}).one(), reason=reason)
 
 
-def leave_refund_of(session: Session, payment: Payment, *, reason: str) -> None:
+def create_refund_of(session: Session, payment: Payment, *, reason: str) -> None:
     """Owe the payer the whole of `payment`. Once per payment: the database refuses a second one."""
     refund = {
         "payment_id": payment.id,
@@ -47,7 +48,7 @@ def leave_refund_of(session: Session, payment: Payment, *, reason: str) -> None:
         "created_at": utcnow(),
     }
     refund_id = session.execute(_OWE, refund).scalar_one()
-    leave(session, Topic.PAYMENT_REFUND, refund_id, stream=f"payment:{payment.id}")
+    add_message(session, Topic.PAYMENT_REFUND, refund_id, stream=f"payment:{payment.id}")
 
 
 def send_refund(*, refund_id: int) -> None:

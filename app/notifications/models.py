@@ -5,7 +5,7 @@ from enum import StrEnum
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.columns import Base, created_moment, intpk, moment
+from app.db.columns import Base, created_moment, intpk, moment
 
 TITLE_LENGTH = 80
 TEXT_LENGTH = 300

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, func, select
 
-from app.database import reading
+from app.db.transactions import reading
 from app.notifications.models import Notification
 from app.notifications.schemas import NotificationQuery
 

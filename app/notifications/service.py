@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.answers import Answer, Refused
 from app.clock import utcnow
-from app.database import transaction
+from app.db.transactions import transaction
 from app.fen import format_yuan
 from app.notifications.models import TEXT_LENGTH, TITLE_LENGTH, Notification, NotificationKind
 from app.notifications.texts import TELLINGS, told_sides

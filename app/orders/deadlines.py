@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from app.answers import Refused
 from app.clock import shown, utcnow
-from app.database import rows, transaction
+from app.db.transactions import rows, transaction
 from app.goods.models import Good
 from app.ledger.service import Posting, post
 from app.money.gateways.base import GatewayRefused

@@ -7,7 +7,7 @@ from sqlalchemy import Row, select
 
 from app.accounts.queries import is_staff
 from app.answers import Answer, Refused
-from app.database import row_or_none, rows
+from app.db.transactions import row_or_none, rows
 from app.orders.models import Order, OrderEventRecord
 from statemachine import ORDER, OrderPhase
 from statemachine.export import mermaid, svg

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.queries import is_staff
 from app.answers import Answer, Refused, field_errors
-from app.database import row_or_none
+from app.db.transactions import row_or_none
 from app.goods.pictures import PicturesRefused, PreparedPicture, Rendition, prepare_all
 from app.orders.models import EvidencePicture, Order
 from app.settings import settings

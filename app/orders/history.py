@@ -16,8 +16,8 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from app.clock import utcnow
-from app.columns import Base
-from app.database import row_or_none, rows
+from app.db.columns import Base
+from app.db.transactions import row_or_none, rows
 from app.orders.models import Order, OrderEventRecord
 from statemachine import ORDER, OrderPhase, Role
 

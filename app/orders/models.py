@@ -20,8 +20,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.append_only import append_only
-from app.columns import Base, created_moment, fen, intpk, moment, not_negative, table_args
+from app.db.append_only import append_only
+from app.db.columns import Base, created_moment, fen, intpk, moment, not_negative, table_args
 from statemachine.export.sql_check import sql_check
 from statemachine.order import ORDER, OrderPhase
 

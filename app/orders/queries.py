@@ -23,7 +23,7 @@ from sqlalchemy.orm import aliased
 from app.accounts.models import User
 from app.answers import Answer, Refused
 from app.clock import shown, shown_or_none
-from app.database import reading, row_or_none, rows
+from app.db.transactions import reading, row_or_none, rows
 from app.fen import format_yuan
 from app.goods.queries import picture_url
 from app.money.models import PAID_LATE, Payment, Refund

@@ -11,7 +11,7 @@ from app.accounts.models import User
 from app.accounts.service import address_snapshot
 from app.answers import Answer, Refused, field_errors
 from app.clock import SHANGHAI, utcnow
-from app.database import detached, outside, row_or_none, transaction
+from app.db.transactions import autocommit_connection, independent_transaction, row_or_none, transaction
 from app.goods.models import Good, Picture
 from app.goods.pictures import PreparedPicture
 from app.goods.queries import is_public
@@ -98,7 +98,7 @@ def cancel_order(*, actor_id: int, order_id: int) -> None:
     for _ in range(_CLOSING_TRIES):
         if _may_cancel(actor_id=actor_id, order_id=order_id):
             # What the gateway says stays true whatever becomes of the request around this.
-            with detached():
+            with independent_transaction():
                 close_open_trade(order_id=order_id)
         with transaction() as session, session.begin_nested() as locked:
             good, order = lock_order(session, order_id)
@@ -180,7 +180,7 @@ def _try_handover_code(order_id: int, code: str) -> bool:
     Each try is counted at once, whatever becomes of the request around it.
     """
     tries = settings().handover_tries
-    with outside() as connection:
+    with autocommit_connection() as connection:
         tried = connection.execute(
             update(Order)
             .where(Order.id == order_id, Order.handover_code.is_not(None), Order.handover_tries < tries)

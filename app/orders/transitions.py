@@ -1,8 +1,8 @@
 """One step of one order: everything that belongs to it, in the caller's database transaction.
 
-Lock, ask the machine, change the order, append to the history, book the money, move the good, leave what is to be done
-afterwards. Nothing here talks to the gateway or to anybody else. Rows are locked in one order everywhere: the good,
-the order, then (in `app.ledger`) the accounts.
+Lock, ask the machine, change the order, append to the history, book the money, move the good, add messages for what is
+to be done afterwards. Nothing here talks to the gateway or to anybody else. Rows are locked in one order everywhere:
+the good, the order, then (in `app.ledger`) the accounts.
 """
 
 import secrets
@@ -16,16 +16,17 @@ from sqlalchemy.orm import Session
 
 from app.answers import Answer, Refused
 from app.clock import utcnow
-from app.columns import Base
+from app.db.columns import Base
 from app.goods.models import Good
 from app.ledger.models import AccountKind
 from app.ledger.service import AccountRef, Posting, Transfer, order_account, post, user_account
-from app.money.refunds import leave_refund
+from app.money.refunds import create_refund
 from app.orders.history import record_step
 from app.orders.lifecycle import served
 from app.orders.models import Dispute, Order, RefundRequest
 from app.orders.queries import facts_of, role_of
-from app.outbox import Topic, leave
+from app.outbox.models import Topic
+from app.outbox.service import add_message
 from app.settings import settings
 from statemachine import (
     ORDER,
@@ -143,7 +144,7 @@ def apply(session: Session, good: Good, order: Order, deed: Deed) -> tuple[Order
     _end_requests(session, order, step, deed, disputed_before=disputed_before)
     postings = _postings(order, step)
     if any(move.target == Pot.GATEWAY for move in step.moves):
-        leave_refund(session, order_id=order.id, reason=deed.event.value)
+        create_refund(session, order_id=order.id, reason=deed.event.value)
     fire_good(session, good, step.good_event)
     return step, postings
 
@@ -154,7 +155,7 @@ def fire_good(session: Session, good: Good, event: GoodEvent | None) -> None:
         return
     good_flow.fire(good, event, GoodRole.SYSTEM)
     good.updated_at = utcnow()
-    leave(session, Topic.SEARCH_INDEX, good.id)
+    add_message(session, Topic.SEARCH_INDEX, good.id)
 
 
 def standing(order: Order, *, event: str, role: Role, reasons: list[str]) -> dict[str, Any]:
@@ -236,7 +237,7 @@ def _record(
 ) -> None:
     line_id = record_step(session, order, event=event, role=role, actor_id=actor_id, source=source, note=note)
     # One message for all that follows a step: notifications and webhooks.
-    leave(session, Topic.ORDER_STEP, line_id, stream=f"order:{order.id}")
+    add_message(session, Topic.ORDER_STEP, line_id, stream=f"order:{order.id}")
 
 
 def _ending(model: type[RefundRequest | Dispute]) -> Update:

@@ -8,13 +8,14 @@ from flask import current_app
 from sqlalchemy import Row, func, select
 
 from app.answers import Answer, Refused
-from app.database import row_or_none, rows, transaction
-from app.extensions import db
+from app.db.database import db
+from app.db.transactions import row_or_none, rows, transaction
 from app.goods.models import Good
 from app.goods.queries import goods_by_ids
 from app.goods.schemas import GoodOut
 from app.language.service import analyser
-from app.outbox import OutboxMessage, Topic, done, take
+from app.outbox.models import OutboxMessage, Topic
+from app.outbox.service import done, take
 from app.search import engine
 from app.search.engine import Found, Match
 from app.search.errors import IndexBusy, IndexDamaged, IndexMissing

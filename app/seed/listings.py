@@ -12,7 +12,7 @@ import orjson
 from sqlalchemy import exists, select
 
 from app.clock import utcnow
-from app.database import transaction
+from app.db.transactions import transaction
 from app.listings.importer import import_manifest
 from app.listings.models import CrawlRun
 

@@ -11,7 +11,7 @@ from sqlalchemy import exists, select
 from app.accounts.models import Address, User
 from app.accounts.service import add_address, create_user
 from app.clock import utcnow
-from app.database import transaction
+from app.db.transactions import transaction
 from app.goods.models import Good
 from app.goods.service import release_good
 from app.moderation.service import check_good, conclude_good, revision_in_review

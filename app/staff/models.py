@@ -7,8 +7,8 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.append_only import append_only
-from app.columns import Base, created_moment, intpk, table_args
+from app.db.append_only import append_only
+from app.db.columns import Base, created_moment, intpk, table_args
 
 
 class ActionKind(StrEnum):

@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from app.accounts.models import User
 from app.clock import SHANGHAI, shown, shown_or_none, utcnow
-from app.database import reading, rows
+from app.db.transactions import reading, rows
 from app.fen import format_signed_yuan, format_yuan
 from app.ledger.models import DEBIT_NORMAL, AccountKind, LedgerAccount, LedgerEntry, LedgerTransaction
 from app.money.models import GatewayNotification, Payment, Refund

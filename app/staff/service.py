@@ -10,7 +10,7 @@ from app.accounts.models import User
 from app.accounts.usernames import username_key
 from app.answers import Answer, Refused
 from app.clock import utcnow
-from app.database import transaction
+from app.db.transactions import transaction
 from app.orders.transitions import Deed, fire, lock_order, standing
 from app.staff.models import ActionKind, StaffAction, Subject
 from statemachine import OrderEvent, Role

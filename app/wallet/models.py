@@ -5,7 +5,7 @@ from enum import StrEnum
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.columns import Base, created_moment, fen, intpk, moment, table_args
+from app.db.columns import Base, created_moment, fen, intpk, moment, table_args
 
 
 class PayoutState(StrEnum):

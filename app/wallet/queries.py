@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Integer, Row, bindparam, func, select
 
 from app.answers import Answer, Refused
 from app.clock import shown, shown_or_none
-from app.database import reading, row_or_none
+from app.db.transactions import reading, row_or_none
 from app.fen import format_signed_yuan, format_yuan
 from app.ledger.models import AccountKind, LedgerAccount, LedgerEntry, LedgerTransaction
 from app.orders.models import Order

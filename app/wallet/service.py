@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from app.accounts.models import User
 from app.answers import Answer, Refused
 from app.clock import SHANGHAI, utcnow
-from app.database import transaction
+from app.db.transactions import transaction
 from app.fen import format_yuan
 from app.ledger.models import AccountKind
 from app.ledger.service import InsufficientFunds, Posting, Transfer, payout_account, post, user_account
@@ -22,7 +22,8 @@ from app.money.gateway import gateway
 from app.money.gateways.base import GatewayRefused, GatewayUnavailable, TransferResult, TransferStatus
 from app.notifications.models import NotificationKind
 from app.notifications.service import notify
-from app.outbox import PermanentFailure, Topic, leave
+from app.outbox.models import Topic
+from app.outbox.service import PermanentFailure, add_message
 from app.settings import settings
 from app.wallet.models import Payout, PayoutPosting, PayoutState
 from app.wallet.texts import REFUSAL_TEXT, REFUSED_TEXT
@@ -74,7 +75,7 @@ def request_payout(*, user_id: int, amount: int, account: str, name: str) -> int
             post(session, [_posting(payout_id, PayoutPosting.REQUESTED, transfer)], at=now)
         except InsufficientFunds:
             raise Refused(Answer.INSUFFICIENT_FUNDS) from None
-        leave(session, Topic.PAYOUT, payout_id)
+        add_message(session, Topic.PAYOUT, payout_id)
     log.info("payout_requested", payout_id=payout_id, amount=amount)
     return payout_id
 

@@ -17,9 +17,9 @@ from typing_extensions import TypedDict
 
 from app.answers import Answer, Refused
 from app.clock import utcnow
-from app.database import reading
+from app.db.transactions import reading
 from app.extensions import valkey
-from app.outbox import RELAY_HEARTBEAT_KEY
+from app.outbox.service import RELAY_HEARTBEAT_KEY
 from app.settings import settings
 from app.version import __version__
 from app.web import metrics

@@ -2,9 +2,9 @@
 
 The header is as in the IETF's draft-ietf-httpapi-idempotency-key-header: a key of the client's for one request, best
 a UUID. Everything between claiming the key and keeping the rendered answer is one transaction, which the services
-join (`app.database`). Kept are successes and refusals; not kept, because the same again may fare better: refusals
-for a bad token (401), for asking too often (429) and because something of ours is down (5xx), and faults. Nor is
-what was refused before anything could be made of the request: a body that cannot be read, a malformed key.
+join (`app.db.transactions`). Kept are successes and refusals; not kept, because the same again may fare better:
+refusals for a bad token (401), for asking too often (429) and because something of ours is down (5xx), and faults. Nor
+is what was refused before anything could be made of the request: a body that cannot be read, a malformed key.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from flask import Response, request
 from werkzeug.datastructures import FileStorage
 
 from app.answers import Answer, Refused
-from app.database import transaction
+from app.db.transactions import transaction
 from app.idempotency import KeptAnswer, claim, keep
 from app.settings import settings
 from app.web.errors import refusal_response

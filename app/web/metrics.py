@@ -25,11 +25,13 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.clock import utcnow
-from app.database import reading, rows
-from app.extensions import db, valkey
+from app.db.database import db
+from app.db.transactions import reading, rows
+from app.extensions import valkey
 from app.goods.models import Good
 from app.orders.models import Order
-from app.outbox import Topic, backlog
+from app.outbox.models import Topic
+from app.outbox.service import backlog
 from statemachine.good import GoodStatus
 
 log = structlog.get_logger(__name__)
@@ -109,7 +111,7 @@ def _outbox() -> list[Metric]:
     for topic in Topic:
         found = backlogs.get(topic.value)
         waiting.add_metric([topic.value], found.waiting if found else 0)
-        age.add_metric([topic.value], _seconds_since(found.oldest_left_at if found else None, now))
+        age.add_metric([topic.value], _seconds_since(found.oldest_added_at if found else None, now))
         lag.add_metric([topic.value], _seconds_since(found.oldest_due_at if found else None, now))
         dead.add_metric([topic.value], found.dead if found else 0)
     return [waiting, age, lag, dead]

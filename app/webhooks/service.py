@@ -17,10 +17,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.clock import shown, utcnow
-from app.database import row_or_none, transaction
+from app.db.transactions import row_or_none, transaction
 from app.fen import format_yuan
 from app.orders.models import Order, OrderEventRecord
-from app.outbox import OutboxMessage, PermanentFailure, Topic
+from app.outbox.models import OutboxMessage, Topic
+from app.outbox.service import PermanentFailure
 from app.settings import settings
 from app.version import __version__
 from app.webhooks.signing import signed_headers
@@ -54,10 +55,10 @@ def enabled() -> bool:
     return bool(settings().webhook_url)
 
 
-def leave_webhooks(session: Session, *, event_ids: Collection[int]) -> None:
-    """Leave a message for each of these lines of orders' histories, in the caller's transaction; none while off."""
+def add_webhooks(session: Session, *, event_ids: Collection[int]) -> None:
+    """Add a message for each of these lines of orders' histories, in the caller's transaction; none while off."""
     if enabled():
-        _leave(session, OrderEventRecord.id.in_(event_ids))
+        _add_messages(session, OrderEventRecord.id.in_(event_ids))
 
 
 def replay(*, order_no: str | None = None, since: datetime | None = None) -> int:
@@ -83,11 +84,11 @@ def replay(*, order_no: str | None = None, since: datetime | None = None) -> int
             .execution_options(synchronize_session=False)
         )
         waiting = select(OutboxMessage.subject_id).where(of_webhooks)
-        return _leave(session, *wanted, OrderEventRecord.id.not_in(waiting))
+        return _add_messages(session, *wanted, OrderEventRecord.id.not_in(waiting))
 
 
-def _leave(session: Session, *wanted: ColumnElement[bool]) -> int:
-    """Leave messages for all `wanted` steps in one statement; returns how many."""
+def _add_messages(session: Session, *wanted: ColumnElement[bool]) -> int:
+    """Add messages for all `wanted` steps in one statement; returns how many."""
     now = utcnow()
     steps = (
         select(

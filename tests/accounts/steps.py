@@ -11,7 +11,8 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from app.answers import Answer
-from app.extensions import db, valkey
+from app.db.database import db
+from app.extensions import valkey
 from tests.factories import PASSWORD, assert_envelope
 
 Result = TypeVar("Result")

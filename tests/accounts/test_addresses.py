@@ -11,7 +11,7 @@ from app.accounts.models import Address
 from app.accounts.service import MAX_ADDRESSES, address_snapshot
 from app.answers import Answer, Refused
 from app.clock import shown
-from app.extensions import db
+from app.db.database import db
 from tests.accounts.steps import all_rows, at_once
 from tests.factories import Made, assert_envelope, auth_headers, make_address, make_user
 

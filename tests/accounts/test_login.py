@@ -18,7 +18,8 @@ from app.accounts.models import User
 from app.accounts.throttle import LONGEST_WAIT, admit, forgive
 from app.answers import Answer
 from app.clock import shown
-from app.extensions import db, valkey
+from app.db.database import db
+from app.extensions import valkey
 from config import Settings
 from tests.accounts.steps import all_rows, at_once, log_in, session_of, valkey_keys
 from tests.conftest import MakeApp

@@ -10,7 +10,7 @@ from app.accounts.models import User
 from app.accounts.passwords import verify_password
 from app.accounts.service import create_user
 from app.answers import Answer, Refused
-from app.database import transaction
+from app.db.transactions import transaction
 from tests.accounts.steps import all_rows, at_once, fresh_captcha, register, session_of, valkey_keys
 from tests.factories import PASSWORD, assert_envelope
 

@@ -15,7 +15,7 @@ from random import Random
 from flask import Flask
 from sqlalchemy import func, select
 
-from app.extensions import db
+from app.db.database import db
 from app.listings.importer import Fate, import_manifest
 from app.listings.models import Listing, ListingPrice
 from tests.crawler.crawls import Operator, Running, lines_of, seen

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from sqlalchemy import update
 
 from app.clock import utcnow
-from app.extensions import db
+from app.db.database import db
 from app.orders.models import Order
 from tests.browser import PHONE, Tab, open_tab
 from tests.factories import auth_headers, make_address, make_user

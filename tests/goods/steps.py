@@ -15,9 +15,9 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse, encode_multipart
 
 from app.answers import Answer
-from app.extensions import db
+from app.db.database import db
 from app.goods.models import Good, Picture
-from app.outbox import OutboxMessage
+from app.outbox.models import OutboxMessage
 from config import Settings
 from tests.factories import Made, StatementCounter, assert_envelope, auth_headers, picture_bytes
 

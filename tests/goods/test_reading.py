@@ -7,7 +7,7 @@ from sqlalchemy import insert
 
 from app.answers import Answer
 from app.clock import shown, utcnow
-from app.extensions import db
+from app.db.database import db
 from app.goods import queries
 from app.goods.models import Verdict
 from statemachine import GoodStatus

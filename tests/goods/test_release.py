@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from app.answers import Answer
 from app.categories import CATEGORY_TEXT
 from app.clock import shown
-from app.extensions import db
+from app.db.database import db
 from config import Settings
 from statemachine import GoodStatus
 from tests.conftest import MakeApp

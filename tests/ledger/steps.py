@@ -6,8 +6,8 @@ from flask import Flask
 from sqlalchemy import select
 
 from app.clock import utcnow
-from app.database import transaction
-from app.extensions import db
+from app.db.database import db
+from app.db.transactions import transaction
 from app.ledger.models import AccountKind, LedgerAccount
 from app.ledger.service import Posting, Transfer, order_account, post, user_account
 from app.money.models import Payment, PaymentState

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from app.extensions import db
+from app.db.database import db
 from app.ledger.audit import audit
 from app.ledger.models import AccountKind
 from app.ledger.service import Posting, Transfer, order_account

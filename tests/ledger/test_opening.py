@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import make_url
 
 from app import create_app
-from app.extensions import db
+from app.db.database import db
 from app.ledger.audit import audit
 from app.orders.history import export, verify
 from config import load_settings

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sqlalchemy import event, select
 
 from app.clock import utcnow
-from app.database import rows, transaction
-from app.extensions import db
+from app.db.database import db
+from app.db.transactions import rows, transaction
 from app.ledger.audit import DifferenceKind, audit
 from app.ledger.models import SLOTS, AccountKind, LedgerAccount, LedgerEntry, LedgerTransaction
 from app.ledger.service import (

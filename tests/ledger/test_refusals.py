@@ -5,7 +5,7 @@ from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from app.extensions import db
+from app.db.database import db
 from tests.ledger.steps import ESCROW, GATEWAY, Transfer, post_now, posting
 from tests.ledger.test_post import ledger
 

@@ -10,7 +10,7 @@ from click.testing import Result
 from flask import Flask
 from sqlalchemy import select
 
-from app.database import rows
+from app.db.transactions import rows
 from app.listings.models import Listing
 from tests.factories import whole_database
 from tests.listings.feeds import BEGAN, Feed, feed_of, listing

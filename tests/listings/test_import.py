@@ -17,12 +17,12 @@ from flask import Flask
 from sqlalchemy import select
 
 from app.answers import Answer
-from app.database import rows
+from app.db.transactions import rows
 from app.listings.feed import read_manifest
 from app.listings.importer import Fate, Hooks, ImportReport, Rejected, import_manifest, import_manifests
 from app.listings.models import CrawlRun, Listing, ListingPrice
 from app.listings.runs import last_runs
-from app.outbox import OutboxMessage
+from app.outbox.models import OutboxMessage
 from app.search import service as search
 from tests.conftest import MakeApp
 from tests.factories import assert_envelope, make_good, make_user, whole_database

@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import insert
 
 from app.categories import Category
-from app.database import transaction
+from app.db.transactions import transaction
 from app.language.service import analyser
 from app.listings.importer import import_manifest
 from app.listings.models import Listing

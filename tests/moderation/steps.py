@@ -7,10 +7,10 @@ from flask import Flask
 from sqlalchemy import delete, func, insert, select, text, update
 
 from app.clock import utcnow
-from app.extensions import db
+from app.db.database import db
 from app.goods.models import Good, Picture, Verdict
 from app.goods.storage import picture_storage
-from app.outbox import OutboxMessage
+from app.outbox.models import OutboxMessage
 from statemachine import GoodStatus
 from tests.factories import Made, make_good, make_user, picture_bytes
 
@@ -73,7 +73,7 @@ def messages(app: Flask) -> list[tuple[str, int]]:
         return [(topic, subject) for topic, subject in connection.execute(statement)]
 
 
-def leave_message(app: Flask, topic: str, subject_id: int) -> None:
+def add_message(app: Flask, topic: str, subject_id: int) -> None:
     """A message in the outbox."""
     values = {"topic": topic, "subject_id": subject_id, "created_at": utcnow()}
     with app.app_context(), db.engine.begin() as connection:

@@ -11,18 +11,18 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from app.clock import utcnow
-from app.extensions import db
+from app.db.database import db
 from app.goods.models import Good
 from app.moderation.service import check_good, conclude_good, request_stale_reviews, revision_in_review
 from statemachine import GoodStatus
 from tests.factories import make_good, make_user
 from tests.moderation.steps import (
+    add_message,
     add_picture,
     change,
     count_verdicts,
     forget_messages,
     good_in_review,
-    leave_message,
     messages,
     row_of,
     status_of,
@@ -252,7 +252,7 @@ def test_the_sweep_asks_for_stale_reviews_and_no_others(app: Flask) -> None:
 
 def test_the_sweep_does_not_ask_again_while_a_message_waits(app: Flask) -> None:
     good = good_in_review(app, updated_at=utcnow() - STALE)
-    leave_message(app, "good_verification", good.id)
+    add_message(app, "good_verification", good.id)
     with app.app_context():
         assert request_stale_reviews() == 0
     assert messages(app) == [("good_verification", good.id)]

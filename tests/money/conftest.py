@@ -15,14 +15,14 @@ from werkzeug.test import TestResponse
 
 from app import create_app
 from app.clock import utcnow
-from app.extensions import db
+from app.db.database import db
 from app.goods.models import Good
 from app.ledger.audit import audit
 from app.ledger.models import DEBIT_NORMAL, AccountKind, LedgerAccount, LedgerEntry, LedgerTransaction
 from app.money.models import GatewayNotification, Payment, Refund
 from app.money.sandbox import keys, protocol
 from app.orders.models import Order, OrderEventRecord
-from app.outbox import OutboxMessage, Topic
+from app.outbox.models import OutboxMessage, Topic
 from config import load_settings
 from statemachine import GoodStatus
 from tests.conftest import MakeApp

@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from app.answers import Answer
 from app.clock import utcnow
-from app.extensions import db
+from app.db.database import db
 from app.money.gateway import gateway
 from app.money.gateways.base import GatewayRefused
 from app.money.payments import query_due_payments

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, update
 
 from app.clock import utcnow
-from app.extensions import db
+from app.db.database import db
 from app.money.gateway import gateway
 from app.money.gateways.base import GatewayRefused, GatewayUnavailable
 from app.money.models import Payment

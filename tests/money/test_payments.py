@@ -14,7 +14,7 @@ from sqlalchemy import func, select, update
 
 from app.answers import Answer
 from app.clock import utcnow
-from app.extensions import db
+from app.db.database import db
 from app.money.models import GatewayNotification, Payment
 from app.orders.models import Order, OrderEventRecord
 from app.settings import settings

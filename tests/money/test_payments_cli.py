@@ -12,7 +12,7 @@ from flask import Flask
 from sqlalchemy import text, update
 
 from app.clock import SHANGHAI, utcnow
-from app.extensions import db
+from app.db.database import db
 from app.ledger.models import LedgerTransaction
 from app.money import refunds
 from app.money.models import Payment, Refund

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Row, select, update
 
 from app.clock import utcnow
-from app.database import transaction
-from app.extensions import db
+from app.db.database import db
+from app.db.transactions import transaction
 from app.fen import MAX_FEN, format_yuan
 from app.ledger.audit import DifferenceKind, audit
 from app.ledger.models import LedgerAccount, LedgerEntry, LedgerTransaction

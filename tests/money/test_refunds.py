@@ -10,12 +10,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from app.extensions import db
+from app.db.database import db
 from app.money import refunds
 from app.money.gateway import gateway
 from app.money.gateways.base import GatewayUnavailable
 from app.money.models import Payment, Refund
-from app.outbox import PermanentFailure
+from app.outbox.service import PermanentFailure
 from tasks.relay import relay_once
 from tests.conftest import MakeApp
 from tests.factories import auth_headers, make_address

@@ -7,10 +7,11 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
 
 from app.clock import utcnow
-from app.extensions import db
+from app.db.database import db
 from app.notifications.models import Notification
 from app.orders.models import OrderEventRecord
-from app.outbox import OutboxMessage, Topic, leave
+from app.outbox.models import OutboxMessage, Topic
+from app.outbox.service import add_message
 from statemachine import GoodStatus, OrderPhase, Role
 from tests.factories import Made, make_good, make_order, make_user
 
@@ -56,7 +57,7 @@ def make_step(
         statement = insert(OrderEventRecord).values(**values).returning(OrderEventRecord.id)
         event_id: int = session.execute(statement).scalar_one()
         if topic is not None:
-            leave(session, topic, event_id, stream=streams[topic])
+            add_message(session, topic, event_id, stream=streams[topic])
     return event_id
 
 

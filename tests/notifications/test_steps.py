@@ -5,7 +5,7 @@ from contextlib import suppress
 import pytest
 from flask import Flask
 
-from app.database import transaction
+from app.db.transactions import transaction
 from app.notifications.models import NotificationKind
 from app.notifications.service import notify, notify_of_steps
 from statemachine import OrderPhase, Role, TradeMode

@@ -7,7 +7,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.answers import Answer
-from app.database import transaction
+from app.db.transactions import transaction
 from app.notifications.models import NotificationKind
 from app.notifications.service import notify
 from tests.factories import Made, assert_envelope, auth_headers, make_user

@@ -10,10 +10,10 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from app.answers import Answer
-from app.extensions import db
+from app.db.database import db
 from app.goods.models import Good
 from app.orders.models import Order, OrderEventRecord
-from app.outbox import OutboxMessage
+from app.outbox.models import OutboxMessage
 from statemachine import GoodStatus, OrderPhase, TradeMode
 from tests.factories import (
     SNAPSHOT,

@@ -18,8 +18,9 @@ from sqlalchemy.exc import IntegrityError
 
 from app.answers import Answer
 from app.clock import utcnow
-from app.database import transaction
-from app.extensions import db, valkey
+from app.db.database import db
+from app.db.transactions import transaction
+from app.extensions import valkey
 from app.goods.models import Good
 from app.ledger.audit import audit
 from app.ledger.models import LedgerAccount

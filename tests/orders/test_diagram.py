@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from app.answers import Answer, Refused
 from app.clock import utcnow
-from app.database import transaction
+from app.db.transactions import transaction
 from app.money.models import Payment
 from app.money.payments import start_payment, take_paid_trade
 from app.orders import service

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from app.answers import Answer
-from app.extensions import db
+from app.db.database import db
 from app.orders.models import Order
 from statemachine import OrderPhase, TradeMode
 from tests.conftest import MakeApp

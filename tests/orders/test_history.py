@@ -15,7 +15,7 @@ from psycopg.errors import RestrictViolation
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from app.extensions import db
+from app.db.database import db
 from app.orders import service
 from app.orders.history import BadFile, NoSuchOrder, compare, export, line_hash, parse, verify
 from statemachine import OrderPhase

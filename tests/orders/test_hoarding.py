@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from app.answers import Answer
 from app.clock import utcnow
-from app.extensions import db
+from app.db.database import db
 from app.goods.models import Good
 from app.orders import service
 from app.orders.models import Order

@@ -8,7 +8,7 @@ from sqlalchemy import event
 
 from app.answers import Answer
 from app.clock import utcnow
-from app.extensions import db
+from app.db.database import db
 from statemachine import GoodStatus, OrderPhase
 from tests.factories import (
     Made,

@@ -31,8 +31,8 @@ from sqlalchemy import select, text, update
 from app import create_app
 from app.answers import Answer, Refused
 from app.clock import utcnow
-from app.database import transaction
-from app.extensions import db
+from app.db.database import db
+from app.db.transactions import transaction
 from app.ledger.audit import audit
 from app.money.gateway import gateway
 from app.money.payments import query_due_payments, start_payment, take_notification
@@ -41,7 +41,7 @@ from app.orders.deadlines import fire_due, remind_due
 from app.orders.history import export, verify
 from app.orders.models import Order
 from app.orders.transitions import Deed, fire, lock_order
-from app.outbox import OutboxMessage, Topic
+from app.outbox.models import OutboxMessage, Topic
 from app.wallet.service import request_payout
 from config import Settings, load_settings
 from statemachine import OrderEvent, Role

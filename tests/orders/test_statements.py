@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import event, select, text, update
 
 from app.clock import utcnow
-from app.extensions import db
+from app.db.database import db
 from app.orders.deadlines import fire_due
 from app.orders.models import Order
 from config import Settings

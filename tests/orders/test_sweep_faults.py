@@ -10,8 +10,8 @@ from sqlalchemy import select, text, update
 from sqlalchemy.exc import OperationalError
 
 from app.clock import utcnow
-from app.database import transaction
-from app.extensions import db
+from app.db.database import db
+from app.db.transactions import transaction
 from app.notifications.models import Notification, NotificationKind
 from app.orders import deadlines, service
 from app.orders.deadlines import fire_due

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from app import create_app
-from app.extensions import db
+from app.db.database import db
 from config import load_settings
 from tests.live import LiveServer
 from tests.money.sandbox_server import SandboxServer, start_sandbox

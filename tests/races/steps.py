@@ -15,8 +15,8 @@ from sqlalchemy import select, update
 
 from app.answers import Answer
 from app.clock import shown, utcnow
-from app.database import transaction
-from app.extensions import db
+from app.db.database import db
+from app.db.transactions import transaction
 from app.fen import format_yuan
 from app.goods.models import Good
 from app.ledger.audit import audit

@@ -12,8 +12,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.answers import Answer
-from app.database import transaction
-from app.extensions import db
+from app.db.database import db
+from app.db.transactions import transaction
 from app.ledger.models import LedgerTransaction
 from app.money.models import GatewayNotification, Payment
 from app.orders.deadlines import fire_due

@@ -6,10 +6,11 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import func, select, update
 
-from app.database import transaction
-from app.extensions import db
+from app.db.database import db
+from app.db.transactions import transaction
 from app.goods.models import Good
-from app.outbox import OutboxMessage, Topic, leave
+from app.outbox.models import OutboxMessage, Topic
+from app.outbox.service import add_message
 from app.search.engine import Found, search
 from app.search.index import Changes, Document, SearchIndex
 from app.search.snapshot import Filters, SearchSort
@@ -67,7 +68,7 @@ def release(app: Flask, title: str, *, owner: Made | None = None, **columns: Any
 def announce(app: Flask, good_id: int) -> None:
     """Leave the message that the good changed."""
     with app.app_context(), transaction() as session:
-        leave(session, Topic.SEARCH_INDEX, good_id)
+        add_message(session, Topic.SEARCH_INDEX, good_id)
 
 
 def change_good(app: Flask, good: Made, **columns: Any) -> None:

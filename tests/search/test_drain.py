@@ -9,8 +9,9 @@ import threading
 import pytest
 from flask import Flask
 
-from app.database import transaction
-from app.outbox import Topic, leave
+from app.db.transactions import transaction
+from app.outbox.models import Topic
+from app.outbox.service import add_message
 from app.search import service
 from config import PROJECT_ROOT
 from statemachine import GoodStatus
@@ -95,7 +96,7 @@ def test_batches_go_on_until_nothing_waits(app: Flask) -> None:
 
 def test_messages_of_other_topics_stay(app: Flask) -> None:
     with app.app_context(), transaction() as session:
-        leave(session, Topic.GOOD_VERIFICATION, 1)
+        add_message(session, Topic.GOOD_VERIFICATION, 1)
     assert drain(app) == 0
     assert waiting(app) == 1
 

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import event
 
 from app.answers import Answer
-from app.extensions import db
+from app.db.database import db
 from app.search import service
 from app.search.errors import IndexDamaged
 from statemachine import GoodStatus

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from app.extensions import db
+from app.db.database import db
 from app.orders import service
 from app.orders.models import Order
 from statemachine import OrderEvent, OrderPhase, Role

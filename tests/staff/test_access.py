@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from app.accounts.models import User
 from app.answers import Answer
-from app.extensions import db
+from app.db.database import db
 from app.staff.service import add_staff, remove_staff
 from app.staff.views import api
 from app.web.api import Operation

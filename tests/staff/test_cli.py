@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from app.accounts.models import User
-from app.extensions import db
+from app.db.database import db
 from app.staff.models import StaffAction
 from tests.accounts.steps import at_once
 from tests.factories import make_user, whole_database

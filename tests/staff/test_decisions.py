@@ -13,8 +13,8 @@ from sqlalchemy.exc import IntegrityError
 from werkzeug.test import TestResponse
 
 from app.answers import Answer
-from app.database import transaction
-from app.extensions import db
+from app.db.database import db
+from app.db.transactions import transaction
 from app.goods.models import Good
 from app.ledger.audit import audit
 from app.ledger.models import LedgerTransaction
@@ -23,7 +23,7 @@ from app.notifications.models import Notification
 from app.notifications.service import notify_of_steps
 from app.orders.history import export, verify
 from app.orders.models import Dispute, OrderEventRecord, RefundRequest
-from app.outbox import OutboxMessage, Topic
+from app.outbox.models import OutboxMessage, Topic
 from app.staff.models import StaffAction
 from app.staff.service import remove_staff
 from statemachine import GoodStatus, OrderPhase

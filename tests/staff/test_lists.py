@@ -11,7 +11,7 @@ from sqlalchemy import event, insert, text, update
 
 from app.answers import Answer
 from app.clock import SHANGHAI, utcnow
-from app.extensions import db
+from app.db.database import db
 from app.ledger.models import AccountKind
 from app.money.models import GatewayNotification, Payment
 from app.orders import service

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app import create_app
-from app.extensions import db
+from app.db.database import db
 from config import load_settings
 from supervisor.options import PROJECT
 from tests.factories import Made, auth_headers, make_address, make_good, make_user

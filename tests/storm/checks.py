@@ -13,7 +13,7 @@ from flask import Flask
 from rq.registry import FailedJobRegistry, StartedJobRegistry
 from sqlalchemy import text
 
-from app.database import rows
+from app.db.transactions import rows
 from app.orders.history import export, verify
 from tasks.queues import QueueName, queue
 from tests.money.sandbox_server import fetch

@@ -16,13 +16,13 @@ from flask import Flask
 from sqlalchemy import text, update
 
 from app.clock import utcnow
-from app.extensions import db
-from app.outbox import OutboxMessage, Topic
+from app.db.database import db
+from app.outbox.models import OutboxMessage, Topic
 from config import Settings
 from tasks.outbox import WORK, job_timeout, lease_seconds, work_message
 from tasks.relay import relay_once
 from tests.live import PROJECT
-from tests.moderation.steps import leave_message, messages
+from tests.moderation.steps import add_message, messages
 from tests.notifications.steps import an_order, make_step, outbox, time_passes, told
 from tests.tasks.steps import payloads, queued, running, wait_until, work_off
 from tests.webhooks.receiver import SECRET, Receiver, receiving
@@ -447,9 +447,9 @@ def test_an_attempt_that_outlived_its_lease_notes_no_failure(app: Flask) -> None
 
 def three_messages(app: Flask) -> None:
     """One dead, one leased, one due, of three topics."""
-    leave_message(app, "payment_refund", 71)
-    leave_message(app, "webhook", 72)
-    leave_message(app, "search_index", 73)
+    add_message(app, "payment_refund", 71)
+    add_message(app, "webhook", 72)
+    add_message(app, "search_index", 73)
     dead = {"attempts": 20, "dead_at": utcnow(), "last_error": "GatewayUnavailable: no answer\nand more of it"}
     lease = {"leased": True, "due_at": utcnow() + timedelta(minutes=1), "stream": "webhook:order:5"}
     with app.app_context(), db.engine.begin() as connection:

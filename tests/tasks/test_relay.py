@@ -11,15 +11,16 @@ import redis
 from flask import Flask
 from sqlalchemy import create_engine, make_url, text
 
-from app.extensions import db, valkey
-from app.outbox import RELAY_HEARTBEAT_KEY
+from app.db.database import db
+from app.extensions import valkey
+from app.outbox.service import RELAY_HEARTBEAT_KEY
 from config import Settings
 from statemachine import GoodStatus
 from supervisor.engines import EmbeddedValkey
 from tasks.queues import QueueName
 from tasks.relay import relay_once, run
 from tests.factories import make_good, make_user
-from tests.moderation.steps import good_in_review, leave_message, messages, status_of
+from tests.moderation.steps import add_message, good_in_review, messages, status_of
 from tests.notifications.steps import an_order, make_step, outbox, told
 from tests.settings import settings_with
 from tests.tasks.steps import payloads, queued, running, wait_until, work_off
@@ -41,11 +42,11 @@ def test_nothing_to_do(app: Flask, settings: Settings) -> None:
 
 def test_each_topic_goes_its_way(app: Flask, settings: Settings) -> None:
     good = good_in_review(app)
-    leave_message(app, "good_verification", good.id)
-    leave_message(app, "payment_refund", 77)
-    leave_message(app, "payout", 78)
-    leave_message(app, "webhook", 79)
-    leave_message(app, "search_index", good.id)
+    add_message(app, "good_verification", good.id)
+    add_message(app, "payment_refund", 77)
+    add_message(app, "payout", 78)
+    add_message(app, "webhook", 79)
+    add_message(app, "search_index", good.id)
     order = an_order(app)
     make_step(app, order)
     assert relay(app) == 6
@@ -68,21 +69,21 @@ def test_each_topic_goes_its_way(app: Flask, settings: Settings) -> None:
 def test_several_messages_about_one_good_are_one_review(app: Flask) -> None:
     good = good_in_review(app)
     for _ in range(3):
-        leave_message(app, "good_verification", good.id)
+        add_message(app, "good_verification", good.id)
     assert relay(app) == 3
     assert (queued(app), messages(app)) == ([f"check-good-{good.id}-1"], [])
 
 
 def test_a_message_about_a_good_that_moved_on_is_dropped(app: Flask) -> None:
     for good_id in (make_good(app, make_user(app)).id, good_in_review(app, deleted=True).id, 12345):
-        leave_message(app, "good_verification", good_id)
+        add_message(app, "good_verification", good_id)
     assert relay(app) == 3
     assert (queued(app), messages(app)) == ([], [])
 
 
 def test_a_round_carries_a_batch_and_the_next_the_rest(app: Flask) -> None:
     for good_id in range(1, 151):
-        leave_message(app, "good_verification", good_id)
+        add_message(app, "good_verification", good_id)
     assert relay(app) == 100
     assert messages(app) == [("good_verification", good_id) for good_id in range(101, 151)]
     assert relay(app) == 50
@@ -111,7 +112,7 @@ def test_two_relays_share_the_jobs(app: Flask) -> None:
     """Rows that one has taken the other passes over, and finds nothing of them left afterwards."""
     goods = [good_in_review(app) for _ in range(30)]
     for good in goods:
-        leave_message(app, "good_verification", good.id)
+        add_message(app, "good_verification", good.id)
     assert both_relay(app) == 30
     assert sorted(queued(app)) == sorted(f"check-good-{good.id}-1" for good in goods)
 
@@ -132,7 +133,7 @@ def test_two_relays_tell_of_each_step_once_and_in_order(app: Flask) -> None:
 def test_a_good_released_while_nothing_runs_is_reviewed_later(app: Flask) -> None:
     """The process that released it may die right after its commit: the message lies there."""
     good = good_in_review(app)
-    leave_message(app, "good_verification", good.id)
+    add_message(app, "good_verification", good.id)
     assert (queued(app), status_of(app, good)) == ([], GoodStatus.IN_REVIEW)
     assert relay(app) == 1
     work_off(app)
@@ -141,7 +142,7 @@ def test_a_good_released_while_nothing_runs_is_reviewed_later(app: Flask) -> Non
 
 def test_valkey_away_keeps_the_messages(app: Flask) -> None:
     good = good_in_review(app)
-    leave_message(app, "good_verification", good.id)
+    add_message(app, "good_verification", good.id)
     with valkey_of_our_own(app) as own:
         own.stop()
         with pytest.raises(redis.exceptions.ConnectionError):
@@ -196,7 +197,7 @@ def waiting_for_the_test(app: Flask) -> int:
 def test_a_relay_killed_between_queueing_and_commit(app: Flask, environment: dict[str, str], tmp_path: Path) -> None:
     """The message is delivered twice, and that is harmless."""
     good = good_in_review(app)
-    leave_message(app, "good_verification", good.id)
+    add_message(app, "good_verification", good.id)
     with deletes_blocked(app), running(environment, tmp_path, "tasks.relay") as process:
         wait_until(lambda: waiting_for_the_test(app) == 1, "the relay has queued and deletes")
         process.kill()
@@ -214,7 +215,7 @@ def test_a_relay_killed_between_queueing_and_commit(app: Flask, environment: dic
 def test_delivered_twice_before_a_worker_came(app: Flask) -> None:
     good = good_in_review(app)
     for _ in range(2):
-        leave_message(app, "good_verification", good.id)
+        add_message(app, "good_verification", good.id)
         assert relay(app) == 1
     assert queued(app) == [f"check-good-{good.id}-1"] * 2
     work_off(app)
@@ -227,7 +228,7 @@ def test_the_process_relays_beats_and_ends(app: Flask, environment: dict[str, st
             wait_until(lambda: bool(valkey().exists(RELAY_HEARTBEAT_KEY)), "first heartbeat")
             assert 20 < valkey().ttl(RELAY_HEARTBEAT_KEY) <= 30
         good = good_in_review(app)
-        leave_message(app, "good_verification", good.id)
+        add_message(app, "good_verification", good.id)
         wait_until(lambda: queued(app) == [f"check-good-{good.id}-1"], "the relay carries what comes while it runs")
         assert process.terminate() == 0
         assert [line["event"] for line in process.lines()] == ["relay_started", "outbox_relayed", "relay_stopped"]
@@ -259,7 +260,7 @@ def test_the_process_outlives_postgresql(app: Flask, environment: dict[str, str]
         with database_closed(app, environment["DATABASE_URL"]):
             wait_until(lambda: process.said("relay_hindered"), "the relay notices")
         good = good_in_review(app)
-        leave_message(app, "good_verification", good.id)
+        add_message(app, "good_verification", good.id)
         wait_until(lambda: queued(app) == [f"check-good-{good.id}-1"], "the relay goes on")
         assert process.terminate() == 0
 
@@ -271,7 +272,7 @@ def test_the_process_outlives_valkey(app: Flask, environment: dict[str, str], tm
             wait_until(lambda: process.said("relay_started"), "start")
             own.stop()
             good = good_in_review(app)
-            leave_message(app, "good_verification", good.id)
+            add_message(app, "good_verification", good.id)
             wait_until(lambda: process.said("relay_hindered"), "the relay notices")
             assert messages(app) == [("good_verification", good.id)]
             own.start()
@@ -284,7 +285,7 @@ def test_run_ends_when_told_to(app: Flask) -> None:
     stop = threading.Event()
     thread = threading.Thread(target=run, args=(app, stop))
     thread.start()
-    leave_message(app, "good_verification", 9)
+    add_message(app, "good_verification", 9)
     wait_until(lambda: messages(app) == [], "carried")
     stop.set()
     thread.join(5)

@@ -17,7 +17,7 @@ from sqlalchemy import select, text
 
 from app.answers import Answer
 from app.clock import utcnow
-from app.extensions import db
+from app.db.database import db
 from app.goods.models import Good
 from app.moderation.service import request_stale_reviews
 from config import Settings
@@ -29,11 +29,11 @@ from tasks.verification import add_good_verify_task, sweep_stale_reviews
 from tests.factories import Made, assert_envelope, auth_headers, make_user, picture_bytes
 from tests.goods.steps import form_with
 from tests.moderation.steps import (
+    add_message,
     add_picture,
     change,
     count_verdicts,
     good_in_review,
-    leave_message,
     messages,
     row_of,
     status_of,
@@ -101,7 +101,7 @@ def test_goods_bad_and_good_in_one_go(app: Flask) -> None:
     }
     goods = {title: good_in_review(app, title=title) for title in expected}
     for good in goods.values():
-        leave_message(app, "good_verification", good.id)
+        add_message(app, "good_verification", good.id)
     assert relay(app) == len(goods)
     work_off(app)
     found = {title: verdicts_of(app, good)[1, "text", "title"] for title, good in goods.items()}
@@ -245,7 +245,7 @@ def test_the_search_worker_is_alone_on_its_index(app: Flask, environment: dict[s
 
 def test_the_search_worker_drains_the_outbox(app: Flask) -> None:
     for good_id in (4, 5):
-        leave_message(app, "search_index", good_id)
+        add_message(app, "search_index", good_id)
     assert relay(app) == 1
     work_off(app, QueueName.SEARCH)
     assert messages(app) == []
@@ -255,7 +255,7 @@ def test_the_search_worker_drains_the_outbox(app: Flask) -> None:
 
 @pytest.mark.parametrize("popped_only", [False, True], ids=["started", "popped"])
 def test_a_drain_that_was_killed_does_not_block_the_next(app: Flask, settings: Settings, *, popped_only: bool) -> None:
-    leave_message(app, "search_index", 4)
+    add_message(app, "search_index", 4)
     with app.app_context():
         assert enqueue_singleton(QueueName.SEARCH, drain_search_outbox)
         queue(QueueName.SEARCH).pop_job_id()
@@ -270,7 +270,7 @@ def test_a_drain_that_was_killed_does_not_block_the_next(app: Flask, settings: S
 
 
 def test_a_waiting_drain_survives_the_start_of_its_worker(app: Flask) -> None:
-    leave_message(app, "search_index", 4)
+    add_message(app, "search_index", 4)
     assert relay(app) == 1
     assert queued(app, QueueName.SEARCH) == ["drain-search-outbox"]
     work_off(app, QueueName.SEARCH)

@@ -13,9 +13,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from app import create_app
-from app.extensions import db
+from app.db.database import db
 from app.notifications.models import Notification
-from app.outbox import OutboxMessage, Topic
+from app.outbox.models import OutboxMessage, Topic
 from app.wallet import service
 from app.wallet.models import Payout
 from config import load_settings

@@ -9,7 +9,7 @@ from app.answers import Answer
 from app.clock import shown
 from app.money.gateway import gateway
 from app.money.gateways.base import GatewayRefused, GatewayUnavailable
-from app.outbox import PermanentFailure
+from app.outbox.service import PermanentFailure
 from app.wallet import service
 from app.wallet.service import PayoutUnderWay
 from tests.factories import auth_headers

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from app.answers import Answer
 from app.clock import SHANGHAI, utcnow
-from app.extensions import db
+from app.db.database import db
 from app.ledger.models import USER_KINDS
 from app.orders.models import Order
 from app.orders.transitions import _ACCOUNTS

@@ -16,8 +16,8 @@ from sqlalchemy import select, text
 from sqlalchemy.pool import QueuePool
 
 from app.answers import Answer
-from app.database import transaction
-from app.extensions import db
+from app.db.database import db
+from app.db.transactions import transaction
 from app.goods.models import Good
 from app.web.api import Api
 from app.web.auth import deny_token

@@ -14,8 +14,9 @@ from sqlalchemy import text
 
 from app.answers import Answer
 from app.clock import utcnow
-from app.extensions import db, valkey
-from app.outbox import RELAY_HEARTBEAT_KEY
+from app.db.database import db
+from app.extensions import valkey
+from app.outbox.service import RELAY_HEARTBEAT_KEY
 from app.version import __version__
 from config import PROJECT_ROOT
 from tests.conftest import MakeApp

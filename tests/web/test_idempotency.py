@@ -27,8 +27,8 @@ from app import idempotency
 from app.accounts.models import Address, User
 from app.answers import Answer, Refused
 from app.clock import utcnow
-from app.database import transaction
-from app.extensions import db
+from app.db.database import db
+from app.db.transactions import transaction
 from app.goods.models import Good, Picture
 from app.idempotency import IdempotencyKey
 from app.orders.models import Order

@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from app.answers import Answer
-from app.extensions import db
+from app.db.database import db
 from app.goods.models import Good
 from tests.factories import auth_headers, make_user
 from tests.live import LiveServer, Reply

@@ -15,8 +15,9 @@ from sqlalchemy import insert
 from werkzeug.test import Client
 
 from app.clock import utcnow
-from app.extensions import db, valkey
-from app.outbox import OutboxMessage, Topic
+from app.db.database import db
+from app.extensions import valkey
+from app.outbox.models import OutboxMessage, Topic
 from app.web.metrics import observe_request
 from statemachine import GoodStatus, OrderPhase
 from tests.conftest import MakeApp

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.clock import utcnow
-from app.outbox import Topic
+from app.outbox.models import Topic
 from app.webhooks.signing import signed_headers
 from config import PROJECT_ROOT
 from tasks.outbox import WORK

@@ -10,9 +10,10 @@ import urllib3
 from flask import Flask
 
 from app.clock import shown, utcnow
-from app.extensions import db
+from app.db.database import db
 from app.orders.models import OrderEventRecord
-from app.outbox import PermanentFailure, Topic
+from app.outbox.models import Topic
+from app.outbox.service import PermanentFailure
 from app.webhooks.service import WebhookRefused, send_webhook
 from app.webhooks.signing import signed_headers
 from statemachine import OrderPhase, Role

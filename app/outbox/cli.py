@@ -9,9 +9,10 @@ from sqlalchemy import select
 
 from app.clock import shown, utcnow
 from app.console import print_table
-from app.database import transaction
-from app.extensions import db
-from app.outbox import OutboxMessage, Topic, replay
+from app.db.database import db
+from app.db.transactions import transaction
+from app.outbox.models import OutboxMessage, Topic
+from app.outbox.service import replay
 
 outbox_commands = AppGroup("outbox", help="After-commit work: what waits, and the dead letters.")
 

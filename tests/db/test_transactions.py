@@ -6,7 +6,7 @@ from sqlalchemy import func, select, text, update
 
 from app.accounts.models import User
 from app.answers import Answer, Refused
-from app.database import detached, outside, reading, row_or_none, rows, transaction
+from app.db.transactions import autocommit_connection, independent_transaction, reading, row_or_none, rows, transaction
 from tests.factories import make_user
 
 BIOS = select(User.bio).order_by(User.id)
@@ -14,7 +14,7 @@ BIOS = select(User.bio).order_by(User.id)
 
 def committed() -> list[str]:
     """What everybody sees."""
-    with outside() as connection:
+    with autocommit_connection() as connection:
         return list(connection.scalars(BIOS))
 
 
@@ -74,7 +74,7 @@ def test_what_is_written_outside_outlives_a_rollback(context: Flask) -> None:
     def refused_half_way() -> None:
         with transaction() as session:
             session.execute(update(User).where(User.id == first.id).values(bio="inside"))
-            with outside() as connection:
+            with autocommit_connection() as connection:
                 connection.execute(update(User).where(User.id == second.id).values(bio="outside"))
             raise Refused(Answer.WRONG_STATE)
 
@@ -89,7 +89,7 @@ def test_a_detached_transaction_outlives_the_one_around_it(context: Flask) -> No
     def refused_half_way() -> None:
         with transaction() as session:
             session.execute(update(User).where(User.id == first.id).values(bio="around"))
-            with detached():
+            with independent_transaction():
                 with transaction() as other:
                     assert other is not session
                     other.execute(update(User).where(User.id == second.id).values(bio="detached"))

@@ -1,75 +1,35 @@
 """After-commit work that survives a crash.
 
-A transaction that wants something done afterwards leaves a message here, in the same commit. The table is the queue:
+A transaction that wants something done afterwards adds a message here, in the same commit. The table is the queue:
 the relay (`tasks.relay`) gives messages out, and one is deleted only in the transaction that did its work, or after
 its work was done. Delivery is at least once, so whoever does the work tolerates doing it twice.
 
-Messages of one stream are given out one after the other, in the order in which they were left. One that fails comes
+Messages of one stream are given out one after the other, in the order in which they were added. One that fails comes
 again later and holds its stream up meanwhile; one that is dead (given up, for an operator to look at) does not.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import BigInteger, Index, Select, String, delete, func, insert, select, text, update
-from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
+from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy.orm import Session, aliased
 
 from app.clock import utcnow
-from app.columns import Base, created_moment, intpk, moment
+from app.db.columns import Base
+from app.outbox.models import ERROR_LENGTH, OutboxMessage, Topic
 
 RELAY_HEARTBEAT_KEY: Final = "relay-heartbeat"
 """Valkey key that the relay sets with a lifetime; its value is when (ISO 8601, UTC). `/readyz` looks for it."""
-
-_ERROR_LENGTH: Final = 500
 
 # Where all that is found waits for others: how many are looked at together then, and how often in one transaction.
 _LOOK: Final = 1000
 _LOOKS: Final = 10
 
 
-class Topic(StrEnum):
-    """What a message asks for; `tasks.relay` knows who does it."""
-
-    GOOD_VERIFICATION = "good_verification"  # subject: the good
-    SEARCH_INDEX = "search_index"  # subject: the good
-    ORDER_STEP = "order_step"  # subject: the line of the order's history
-    WEBHOOK = "webhook"  # subject: the line of the order's history
-    PAYMENT_REFUND = "payment_refund"  # subject: the refund
-    PAYOUT = "payout"  # subject: the payout
-
-
 class PermanentFailure(Exception):  # noqa: N818 - it says what happened
     """Doing a message's work failed for good: trying again would not help. The message is dead at once."""
-
-
-class OutboxMessage(Base):
-    """One message that waits for its work.
-
-    `due_at` is when it may be given out: at first when it was left, then the end of a lease or of the wait after a
-    failure. `leased` says that somebody was given it and has not reported back. `attempts` counts the times its work
-    was begun, so one that kills every worker dies too.
-    """
-
-    __tablename__ = "outbox"
-    __table_args__ = (
-        Index("ix_outbox_due", "topic", "due_at", "id", postgresql_where=text("dead_at IS NULL")),
-        Index("ix_outbox_stream", "stream", "id", postgresql_where=text("dead_at IS NULL AND stream IS NOT NULL")),
-        Index("ix_outbox_leased", "topic", "due_at", postgresql_where=text("leased")),
-    )
-
-    id: Mapped[intpk]
-    topic: Mapped[str] = mapped_column(String(40))
-    subject_id: Mapped[int] = mapped_column(BigInteger)
-    stream: Mapped[str | None] = mapped_column(String(64))
-    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
-    leased: Mapped[bool] = mapped_column(default=False, server_default="false")
-    due_at: Mapped[created_moment]
-    last_error: Mapped[str | None] = mapped_column(String(_ERROR_LENGTH))
-    dead_at: Mapped[moment | None]
-    created_at: Mapped[created_moment]
 
 
 _earlier = aliased(OutboxMessage)
@@ -82,19 +42,19 @@ _HEAD: Final = (
 """The first living message of a message's stream; NULL where it has none."""
 
 
-# Of the table, not of the class: the ORM's insert costs several times as much, and every step leaves messages.
-_LEAVE: Final = insert(Base.metadata.tables[OutboxMessage.__tablename__])
+# Of the table, not of the class: the ORM's insert costs several times as much, and every step adds messages.
+_ADD: Final = insert(Base.metadata.tables[OutboxMessage.__tablename__])
 
 
-def leave(session: Session, topic: Topic, subject_id: int, *, stream: str | None = None) -> None:
-    """Leave a message about the row `subject_id` in `session`'s transaction.
+def add_message(session: Session, topic: Topic, subject_id: int, *, stream: str | None = None) -> None:
+    """Add a message about the row `subject_id` in `session`'s transaction.
 
-    Messages of a `stream` are worked in the order of their ids: who leaves them holds a lock (the order's row) that
-    lets no other leave one meanwhile.
+    Messages of a `stream` are worked in the order of their ids: who adds them holds a lock (the order's row) that
+    lets nobody else add one meanwhile.
     """
     now = utcnow()
     values = {"topic": topic.value, "subject_id": subject_id, "stream": stream, "due_at": now, "created_at": now}
-    session.execute(_LEAVE, values)
+    session.execute(_ADD, values)
 
 
 def take(session: Session, topic: Topic, *, limit: int) -> list[OutboxMessage]:
@@ -202,7 +162,7 @@ def begin(message: OutboxMessage, *, attempt: int, seconds: int) -> bool:
 def failed(session: Session, message: OutboxMessage, *, error: str, retry_in: int | None) -> None:
     """Note that the work of a locked message failed. It comes again in `retry_in` seconds; with None it is dead."""
     message.leased = False
-    message.last_error = error.replace("\x00", "")[:_ERROR_LENGTH]
+    message.last_error = error.replace("\x00", "")[:ERROR_LENGTH]
     if retry_in is not None:
         message.due_at = utcnow() + timedelta(seconds=retry_in)
         return
@@ -233,7 +193,7 @@ class Backlog:
     topic: str
     waiting: int
     dead: int
-    oldest_left_at: datetime | None
+    oldest_added_at: datetime | None
     oldest_due_at: datetime | None
 
 
@@ -244,7 +204,7 @@ def backlog(session: Session) -> list[Backlog]:
         OutboxMessage.topic,
         func.count().filter(alive).label("waiting"),
         func.count().filter(~alive).label("dead"),
-        func.min(OutboxMessage.created_at).filter(alive).label("oldest_left_at"),
+        func.min(OutboxMessage.created_at).filter(alive).label("oldest_added_at"),
         func.min(OutboxMessage.due_at).filter(alive).label("oldest_due_at"),
     ).group_by(OutboxMessage.topic)
     return [Backlog(**row._mapping) for row in session.execute(statement)]

@@ -14,7 +14,7 @@ from flask import current_app
 from sqlalchemy import Connection, Engine, Executable, Row
 from sqlalchemy.orm import Session
 
-from app.extensions import db
+from app.db.database import db
 
 _JOINED = "saltfish_transaction"
 
@@ -48,7 +48,7 @@ def reading() -> Iterator[Connection]:
     """
     session = _open_session()
     if session is None:
-        with outside() as connection:
+        with autocommit_connection() as connection:
             yield connection
     else:
         session.flush()
@@ -56,7 +56,7 @@ def reading() -> Iterator[Connection]:
 
 
 @contextmanager
-def outside() -> Iterator[Connection]:
+def autocommit_connection() -> Iterator[Connection]:
     """A connection that commits each statement at once and never joins: for counters that must outlive a rollback.
 
     It takes a second connection of the pool, and waits in vain for rows that the block around it has locked.
@@ -67,11 +67,11 @@ def outside() -> Iterator[Connection]:
 
 
 @contextmanager
-def detached() -> Iterator[None]:
+def independent_transaction() -> Iterator[None]:
     """Transactions in the block join none around it: for facts that must outlive its rollback.
 
-    What the gateway did stays done, for instance, though the request that asked for it is refused. As `outside`, it
-    takes a second connection and must not want rows that the block around it has locked.
+    What the gateway did stays done, for instance, though the request that asked for it is refused. As
+    `autocommit_connection`, it takes a second connection and must not want rows that the block around it has locked.
     """
     # A session belongs to its application context (Flask-SQLAlchemy).
     with current_app.app_context():

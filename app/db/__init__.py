@@ -1,0 +1,1 @@
+"""What the domains share of the database: transactions and reads, column types, tables that only grow."""

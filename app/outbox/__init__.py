@@ -1,0 +1,1 @@
+"""After-commit work that survives a crash: messages added in the transaction of a change, given out by the relay."""
