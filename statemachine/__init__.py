@@ -8,14 +8,13 @@ from statemachine.engine import Flow, Step, compile, good_flow, order_flow  # no
 from statemachine.errors import Forbidden, GuardFailed, IllegalTransition, SpecError, TransitionRefused, UnknownTerm
 from statemachine.good import GOOD, GoodEvent, GoodFacts, GoodPhase, GoodRole, GoodStatus, TradeMode
 from statemachine.order import ORDER, BillStatus, OrderEvent, OrderFacts, OrderPhase, OrderStatus, Pot, Role
-from statemachine.spec import Clock, Creation, Deadline, Guard, Move, Reminder, Rule, Spec, State
+from statemachine.spec import Creation, Deadline, Guard, Move, Reminder, Rule, Spec, State, TimerEffect
 from statemachine.texts import Lang, Reason, Text
 
 __all__ = [
     "GOOD",
     "ORDER",
     "BillStatus",
-    "Clock",
     "Creation",
     "Deadline",
     "Flow",
@@ -44,6 +43,7 @@ __all__ = [
     "State",
     "Step",
     "Text",
+    "TimerEffect",
     "TradeMode",
     "TransitionRefused",
     "UnknownTerm",

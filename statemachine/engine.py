@@ -38,7 +38,7 @@ class Subject(Protocol[S]):
 class Step(Generic[P, E, F]):
     """What happened and what the caller now owes: ``moves`` to book, ``good_event`` to fire.
 
-    What becomes of the deadline depends on the facts after the step: see `statemachine.clock`.
+    What becomes of the deadline depends on the facts after the step: see `statemachine.timers`.
     """
 
     event: E
@@ -105,7 +105,7 @@ class Flow(Generic[P, E, F]):
         """What the system will do at ``phase`` and after how long; None where no clock runs.
 
         With ``context`` also None where a guard stops the clock (a disputed refund waits for staff). What a step makes
-        of it is in `statemachine.clock`. Raises `UnknownTerm` for a phase that does not exist.
+        of it is in `statemachine.timers`. Raises `UnknownTerm` for a phase that does not exist.
         """
         self.spec.state(phase)
         rule = self._clocks.get(phase)

@@ -7,7 +7,7 @@ from typing import Any, Final
 from statemachine.errors import UnknownTerm
 from statemachine.good import GOOD, GoodPhase
 from statemachine.order import ORDER, OrderPhase
-from statemachine.spec import Clock, Deadline, Reminder, State
+from statemachine.spec import Deadline, Reminder, State, TimerEffect
 from statemachine.texts import Lang, Text
 
 _EVENTS: Final[Mapping[str, Text]] = {
@@ -18,11 +18,11 @@ _ROLES: Final[Mapping[str, Text]] = {**GOOD.roles, **ORDER.roles}
 _CREATIONS: Final[Mapping[str, Text]] = {spec.creation.name: spec.creation.text for spec in (ORDER, GOOD)}
 _POTS: Final[Mapping[str, Text]] = ORDER.pots
 
-_CLOCKS: Final[Mapping[Clock, Text]] = {
-    Clock.START: Text("重新计时", "starts anew"),
-    Clock.PAUSE: Text("暂停", "pauses"),
-    Clock.RESUME: Text("继续", "goes on"),
-    Clock.EXTEND: Text("延长", "gets its time once more"),
+_TIMER_EFFECTS: Final[Mapping[TimerEffect, Text]] = {
+    TimerEffect.START: Text("重新计时", "starts anew"),
+    TimerEffect.PAUSE: Text("暂停", "pauses"),
+    TimerEffect.RESUME: Text("继续", "goes on"),
+    TimerEffect.EXTEND: Text("延长", "gets its time once more"),
 }
 
 _UNITS: Final = (
@@ -68,9 +68,9 @@ def deadline_text(deadline: Deadline[Any], lang: Lang = "zh") -> str:
     return deadline.text.to(lang)
 
 
-def clock_text(clock: Clock, lang: Lang = "zh") -> str:
-    """What a step does to the clock: 暂停."""
-    return _CLOCKS[clock].to(lang)
+def timer_effect_text(effect: TimerEffect, lang: Lang = "zh") -> str:
+    """What a step does to the timers: 暂停."""
+    return _TIMER_EFFECTS[effect].to(lang)
 
 
 def reminder_text(reminder: Reminder, lang: Lang = "zh") -> str:

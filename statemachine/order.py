@@ -15,7 +15,7 @@ from enum import IntEnum, StrEnum
 from typing import Final, NamedTuple
 
 from statemachine.good import GoodEvent, TradeMode
-from statemachine.spec import Clock, Creation, Deadline, Guard, Move, Reminder, Rule, Spec, State
+from statemachine.spec import Creation, Deadline, Guard, Move, Reminder, Rule, Spec, State, TimerEffect
 from statemachine.texts import Text
 
 
@@ -287,7 +287,7 @@ def _state(phase: OrderPhase, zh: str, en: str) -> State[OrderPhase]:
 
 
 def _rules() -> tuple[OrderRule, ...]:
-    at, on, good = OrderPhase, OrderEvent, GoodEvent
+    at, on, good, timers = OrderPhase, OrderEvent, GoodEvent, TimerEffect
     return (
         # Payment
         Rule(on.PAY, (Role.GATEWAY,), at(1, 6), at(2, 6), _PAYMENT),
@@ -316,17 +316,39 @@ def _rules() -> tuple[OrderRule, ...]:
             guards=(FACE_TO_FACE, HANDOVER_CODE),
             good_event=good.FINISH,
         ),
-        Rule(on.EXTEND_RECEIPT, _BUYER, at(2, 7), at(2, 7), guards=(NOT_EXTENDED,), clock=Clock.EXTEND),
+        Rule(on.EXTEND_RECEIPT, _BUYER, at(2, 7), at(2, 7), guards=(NOT_EXTENDED,), timers=timers.EXTEND),
         Rule(on.SETTLE, _SYSTEM, at(3, 8), at(3, 8, closed=True), _SETTLEMENT, deadline=SETTLE_AFTER),
         # Asking for a refund. Where it was asked can be told from the state, so the way back needs no memory.
-        Rule(on.REQUEST_REFUND, _BUYER, at(2, 6), at(4, 6), guards=(REFUNDS_LEFT,), clock=Clock.PAUSE),
-        Rule(on.REQUEST_REFUND, _BUYER, at(2, 7), at(4, 7), guards=(REFUNDS_LEFT,), clock=Clock.PAUSE),
-        Rule(on.REQUEST_REFUND, _BUYER, at(3, 8), at(4, 8), _PROCEEDS_BACK, guards=(REFUNDS_LEFT,), clock=Clock.PAUSE),
-        Rule(on.WITHDRAW_REFUND, _BUYER, at(4, 6), at(2, 6), clock=Clock.RESUME),
-        Rule(on.WITHDRAW_REFUND, _BUYER, at(4, 7), at(2, 7), clock=Clock.RESUME),
-        Rule(on.WITHDRAW_REFUND, _BUYER, at(4, 8), at(3, 8), _PROCEEDS, clock=Clock.RESUME),
-        Rule(on.REJECT_REFUND, _SELLER, at(4, 6), at(2, 6), guards=(UNDISPUTED, REASON_GIVEN), clock=Clock.RESUME),
-        Rule(on.REJECT_REFUND, _SELLER, at(4, 7), at(2, 7), guards=(UNDISPUTED, REASON_GIVEN), clock=Clock.RESUME),
+        Rule(on.REQUEST_REFUND, _BUYER, at(2, 6), at(4, 6), guards=(REFUNDS_LEFT,), timers=timers.PAUSE),
+        Rule(on.REQUEST_REFUND, _BUYER, at(2, 7), at(4, 7), guards=(REFUNDS_LEFT,), timers=timers.PAUSE),
+        Rule(
+            on.REQUEST_REFUND,
+            _BUYER,
+            at(3, 8),
+            at(4, 8),
+            _PROCEEDS_BACK,
+            guards=(REFUNDS_LEFT,),
+            timers=timers.PAUSE,
+        ),
+        Rule(on.WITHDRAW_REFUND, _BUYER, at(4, 6), at(2, 6), timers=timers.RESUME),
+        Rule(on.WITHDRAW_REFUND, _BUYER, at(4, 7), at(2, 7), timers=timers.RESUME),
+        Rule(on.WITHDRAW_REFUND, _BUYER, at(4, 8), at(3, 8), _PROCEEDS, timers=timers.RESUME),
+        Rule(
+            on.REJECT_REFUND,
+            _SELLER,
+            at(4, 6),
+            at(2, 6),
+            guards=(UNDISPUTED, REASON_GIVEN),
+            timers=timers.RESUME,
+        ),
+        Rule(
+            on.REJECT_REFUND,
+            _SELLER,
+            at(4, 7),
+            at(2, 7),
+            guards=(UNDISPUTED, REASON_GIVEN),
+            timers=timers.RESUME,
+        ),
         Rule(
             on.REJECT_REFUND,
             _SELLER,
@@ -334,7 +356,7 @@ def _rules() -> tuple[OrderRule, ...]:
             at(3, 8),
             _PROCEEDS,
             guards=(UNDISPUTED, REASON_GIVEN),
-            clock=Clock.RESUME,
+            timers=timers.RESUME,
         ),
         # Granting it without a return
         Rule(on.APPROVE_REFUND, _SELLER, at(4, 6), at(5, 6, closed=True), _REFUND, good_event=good.RELEASE),
@@ -370,7 +392,7 @@ def _rules() -> tuple[OrderRule, ...]:
             _PROCEEDS,
             guards=(UNDISPUTED,),
             deadline=LAPSE_AFTER,
-            clock=Clock.RESUME,
+            timers=timers.RESUME,
         ),
         Rule(on.ACCEPT_RETURN, _SELLER, at(4, 9), at(5, 10, closed=True), _REFUND),
         Rule(
@@ -393,9 +415,9 @@ def _rules() -> tuple[OrderRule, ...]:
         Rule(on.RESOLVE_FOR_BUYER, _STAFF, at(4, 7), at(5, 7, closed=True), _REFUND, good_event=good.FINISH),
         Rule(on.RESOLVE_FOR_BUYER, _STAFF, at(4, 8), at(5, 8, closed=True), _REFUND),
         Rule(on.RESOLVE_FOR_BUYER, _STAFF, at(4, 9), at(5, 10, closed=True), _REFUND),
-        Rule(on.RESOLVE_FOR_SELLER, _STAFF, at(4, 6), at(2, 6), clock=Clock.RESUME),
-        Rule(on.RESOLVE_FOR_SELLER, _STAFF, at(4, 7), at(2, 7), clock=Clock.RESUME),
-        Rule(on.RESOLVE_FOR_SELLER, _STAFF, at(4, 8), at(3, 8), _PROCEEDS, clock=Clock.RESUME),
+        Rule(on.RESOLVE_FOR_SELLER, _STAFF, at(4, 6), at(2, 6), timers=timers.RESUME),
+        Rule(on.RESOLVE_FOR_SELLER, _STAFF, at(4, 7), at(2, 7), timers=timers.RESUME),
+        Rule(on.RESOLVE_FOR_SELLER, _STAFF, at(4, 8), at(3, 8), _PROCEEDS, timers=timers.RESUME),
         Rule(on.RESOLVE_FOR_SELLER, _STAFF, at(4, 9), at(3, 9, closed=True), _AWARD),
     )
 

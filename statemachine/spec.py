@@ -104,7 +104,7 @@ class Deadline(Generic[E]):
     reminder: Reminder
 
 
-class Clock(StrEnum):
+class TimerEffect(StrEnum):
     """What a step does to the clocks.
 
     ``start``: the target's clock, if it has one that runs, starts anew. ``pause``: as start, and what the source's
@@ -135,7 +135,12 @@ class Rule(Generic[P, E, F]):
     guards: tuple[Guard[F], ...] = ()
     deadline: Deadline[E] | None = None
     good_event: "GoodEvent | None" = None
-    clock: Clock = Clock.START
+    timers: TimerEffect | None = None
+
+    @property
+    def timer_effect(self) -> TimerEffect:
+        """What becomes of the timers; where the rule does not say, the target's deadline starts."""
+        return self.timers or TimerEffect.START
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +231,7 @@ def _defects(spec: Spec[P, E, F]) -> Iterator[str]:
     yield from _term_defects(spec)
     known = {state.phase for state in spec.states}
     clocked = {rule.source for rule in spec.rules if rule.deadline}
-    resuming = {rule.source for rule in spec.rules if rule.clock is Clock.RESUME}
+    resuming = {rule.source for rule in spec.rules if rule.timer_effect is TimerEffect.RESUME}
     for rule in spec.rules:
         at = f"{rule.event} from {show(rule.source)}"
         for defect in chain(
@@ -284,13 +289,13 @@ def _money_defects(spec: Spec[P, E, F], rule: Rule[P, E, F]) -> Iterator[str]:
 
 
 def _pause_defects(rule: Rule[P, E, F], clocked: set[P], resuming: set[P]) -> Iterator[str]:
-    if rule.clock in (Clock.PAUSE, Clock.EXTEND) and rule.source not in clocked:
-        yield f"is to {rule.clock} a clock that its source does not have"
-    if rule.clock is Clock.PAUSE and rule.target not in resuming:
+    if rule.timer_effect in (TimerEffect.PAUSE, TimerEffect.EXTEND) and rule.source not in clocked:
+        yield f"is to {rule.timer_effect} a clock that its source does not have"
+    if rule.timer_effect is TimerEffect.PAUSE and rule.target not in resuming:
         yield "is to pause a clock that no way out of its target resumes"
-    if rule.clock is Clock.RESUME and rule.target not in clocked:
+    if rule.timer_effect is TimerEffect.RESUME and rule.target not in clocked:
         yield "is to resume a clock that its target does not have"
-    if rule.clock is Clock.EXTEND and rule.source != rule.target:
+    if rule.timer_effect is TimerEffect.EXTEND and rule.source != rule.target:
         yield "is to extend a clock that it leaves behind"
 
 

@@ -147,7 +147,7 @@ SNAPSHOT = {
 
 
 def make_order(app: Flask, good: Made, buyer: Made, *, phase: OrderPhase = ORDER.start, **columns: Any) -> Made:
-    """The bare row of an order of `good` by `buyer` at `phase`, its clock running where one does.
+    """The bare row of an order of `good` by `buyer` at `phase`, its deadline running where it has one.
 
     Nothing led there: no history, no payment, no money. The good's status is left to the caller. For an order that
     steps with money are tried on, use `lead_order`.
@@ -176,9 +176,9 @@ def make_order(app: Flask, good: Made, buyer: Made, *, phase: OrderPhase = ORDER
         "updated_at": now,
     } | columns
     facts = OrderFacts(**{name: values[name] for name in ("trade_mode", "refund_count", "disputed", "extended")})
-    # What no machine knows (the database's CHECK refuses it) has no clock.
-    clock = order_flow.deadline(phase, facts) if phase in order_flow.phases else None
-    deadline_at = None if clock is None else values["phase_since"] + clock.default
+    # What no machine knows (the database's CHECK refuses it) has no deadline.
+    deadline = order_flow.deadline(phase, facts) if phase in order_flow.phases else None
+    deadline_at = None if deadline is None else values["phase_since"] + deadline.default
     return _make(app, Order, {"deadline_at": deadline_at, **values})
 
 

@@ -130,14 +130,14 @@ def _fire_one(session: Session, good: Good, order: Order) -> list[Posting]:
     """Fire the clock of a locked order, if it is still due. Its bookings are the caller's to post."""
     if order.deadline_at is None or order.deadline_at > utcnow():
         return []  # the computer's clock was put back since the order was found
-    clock = order_flow.deadline(order.phase, facts_of(order))
-    if clock is None:
+    deadline = order_flow.deadline(order.phase, facts_of(order))
+    if deadline is None:
         # Not what the machine says: without this the sweep would find it for ever.
         log.error("deadline_without_clock", order_id=order.id, phase=tuple(order.phase))
         order.deadline_at = order.remind_at = None
         return []
-    _, postings = apply(session, good, order, Deed(event=clock.event, role=Role.SYSTEM))
-    log.info("deadline_fired", order_id=order.id, what=clock.event.value)
+    _, postings = apply(session, good, order, Deed(event=deadline.event, role=Role.SYSTEM))
+    log.info("deadline_fired", order_id=order.id, what=deadline.event.value)
     return postings
 
 
@@ -212,17 +212,17 @@ def _remind_batch(size: int) -> tuple[int, int]:
         ).all()
         for order in due:
             order.remind_at = None
-            clock = order_flow.deadline(order.phase, facts_of(order))
-            if clock is None or order.deadline_at is None or order.deadline_at <= utcnow():
+            deadline = order_flow.deadline(order.phase, facts_of(order))
+            if deadline is None or order.deadline_at is None or order.deadline_at <= utcnow():
                 continue
             notify(
                 session,
-                user_id=order.buyer_id if clock.reminder.role == Role.BUYER else order.seller_id,
+                user_id=order.buyer_id if deadline.reminder.role == Role.BUYER else order.seller_id,
                 kind=NotificationKind.REMINDER,
-                title=f"{clock.text.zh}:{order.good_title}"[:80],
-                text=_REMINDERS[clock.event].format(title=order.good_title, at=_minute(order.deadline_at)),
+                title=f"{deadline.text.zh}:{order.good_title}"[:80],
+                text=_REMINDERS[deadline.event].format(title=order.good_title, at=_minute(order.deadline_at)),
                 order_id=order.id,
-                event=clock.event.value,
+                event=deadline.event.value,
             )
             told += 1
         return len(due), told

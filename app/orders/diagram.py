@@ -1,4 +1,4 @@
-"""An order's own way through the machine, drawn from its history."""
+"""An order's own path through the machine, drawn from its history."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
@@ -11,13 +11,13 @@ from app.db.transactions import row_or_none, rows
 from app.orders.models import Order, OrderEventRecord
 from statemachine import ORDER, OrderPhase
 from statemachine.export import mermaid, svg
-from statemachine.way import Passage, Way
+from statemachine.path import PastStep, Path
 
 DiagramForm = Literal["svg", "mermaid"]
 
-_RENDER: Final[Mapping[DiagramForm, Callable[[Way[OrderPhase]], str]]] = {
-    "svg": lambda way: svg.render(ORDER, "zh", way=way),
-    "mermaid": lambda way: mermaid.render(ORDER, "zh", way=way),
+_RENDER: Final[Mapping[DiagramForm, Callable[[Path[OrderPhase]], str]]] = {
+    "svg": lambda path: svg.render(ORDER, "zh", path=path),
+    "mermaid": lambda path: mermaid.render(ORDER, "zh", path=path),
 }
 
 
@@ -34,11 +34,11 @@ def order_diagram(*, user_id: int, order_id: int, form: DiagramForm) -> str:
         .where(OrderEventRecord.order_id == order_id)
         .order_by(OrderEventRecord.sequence)
     )
-    return _RENDER[form]([_passage(record) for record in records])
+    return _RENDER[form]([_past_step(record) for record in records])
 
 
-def _passage(record: Row[Any]) -> Passage[OrderPhase]:
+def _past_step(record: Row[Any]) -> PastStep[OrderPhase]:
     # Nothing happens to a closed order, so no step has a closed source.
     source = None if record.from_bill is None else OrderPhase(record.from_bill, record.from_order)
     target = OrderPhase(record.to_bill, record.to_order, record.closed)
-    return Passage(record.event, record.role, source, target)
+    return PastStep(record.event, record.role, source, target)

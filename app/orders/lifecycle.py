@@ -88,8 +88,8 @@ def actions(
 
 
 def deadline(*, phase: OrderPhase, deadline_at: datetime | None, facts: OrderFacts) -> DeadlineOut | None:
-    """When the system acts on an order; None where no clock runs."""
-    clock = order_flow.deadline(phase, facts)
-    if clock is None or deadline_at is None:
+    """When the system acts on an order; None where no deadline runs."""
+    due = order_flow.deadline(phase, facts)
+    if due is None or deadline_at is None:
         return None
-    return {"at": shown(deadline_at), "what": clock.event.value, "text": clock.text.zh}
+    return {"at": shown(deadline_at), "what": due.event.value, "text": due.text.zh}

@@ -45,8 +45,8 @@ from statemachine import (
     good_flow,
     order_flow,
 )
-from statemachine.clock import first_deadline, next_deadline
 from statemachine.order import facts_after
+from statemachine.timers import Timers, first_timers, next_timers
 
 OrderStep = Step[OrderPhase, OrderEvent, OrderFacts]
 
@@ -86,10 +86,9 @@ def lock_order(session: Session, order_id: int) -> tuple[Good, Order]:
 
 
 def begin_order(session: Session, good: Good, order: Order) -> None:
-    """Write the first line of a new order's history, set its first clock, hold its good."""
+    """Write the first line of a new order's history, set its first deadline, hold its good."""
     order.phase = ORDER.start
-    clocks = first_deadline(order_flow, facts_of(order), now=order.created_at, durations=clock_settings())
-    order.deadline_at, order.remind_at = clocks.deadline_at, clocks.remind_at
+    _set_timers(order, first_timers(order_flow, facts_of(order), now=order.created_at, durations=timer_durations()))
     _record(session, order, event=ORDER.creation.name, role=Role.BUYER, actor_id=order.buyer_id, source=None)
     fire_good(session, good, ORDER.creation.good_event)
 
@@ -131,7 +130,9 @@ def apply(session: Session, good: Good, order: Order, deed: Deed) -> tuple[Order
     if order.closed:
         order.closed_reason = deed.event.value
     _note_facts(order, deed.event)
-    _set_clocks(order, step)
+    before = Timers(order.deadline_at, order.remind_at, order.clock_left)
+    durations = timer_durations()
+    _set_timers(order, next_timers(order_flow, step, facts_of(order), now=now, before=before, durations=durations))
     _record(
         session,
         order,
@@ -171,12 +172,12 @@ def standing(order: Order, *, event: str, role: Role, reasons: list[str]) -> dic
     }
 
 
-def clock_settings() -> Mapping[str, timedelta]:
-    """How long each of the machine's clocks and reminders runs here, by the name of its setting."""
-    return {name: timedelta(seconds=getattr(settings(), name)) for name in _CLOCK_NAMES}
+def timer_durations() -> Mapping[str, timedelta]:
+    """How long each of the machine's deadlines and reminders lasts here, by the name of its setting."""
+    return {name: timedelta(seconds=getattr(settings(), name)) for name in _TIMER_SETTINGS}
 
 
-_CLOCK_NAMES: Final = tuple(
+_TIMER_SETTINGS: Final = tuple(
     dict.fromkeys(
         name
         for rule in ORDER.rules
@@ -212,17 +213,8 @@ def new_handover_code() -> str:
     return f"{secrets.randbelow(10**6):06d}"
 
 
-def _set_clocks(order: Order, step: OrderStep) -> None:
-    clocks = next_deadline(
-        order_flow,
-        step,
-        facts_of(order),
-        now=order.updated_at,
-        present=order.deadline_at,
-        left=order.clock_left,
-        durations=clock_settings(),
-    )
-    order.deadline_at, order.remind_at, order.clock_left = clocks.deadline_at, clocks.remind_at, clocks.left
+def _set_timers(order: Order, timers: Timers) -> None:
+    order.deadline_at, order.remind_at, order.clock_left = timers.deadline_at, timers.remind_at, timers.remaining
 
 
 def _record(

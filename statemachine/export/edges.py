@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from typing import Final, Generic
 
 from statemachine.labels import duration_text
+from statemachine.path import Path, Trace
 from statemachine.spec import E, F, P, Rule, Spec, State
 from statemachine.texts import Lang, Text
-from statemachine.way import Trace, Way
 
 NOW: Final = Text("现在", "now")
-"""Marks where the subject of a way stands."""
+"""Marks where the subject of a path is."""
 _CIRCLED: Final = "①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳"
 
 
 @dataclass(frozen=True, slots=True)
 class Doer:
-    """A role in a label: its code, its text with the time after which the system acts, and its steps on a way."""
+    """A role in a label: its code, its text with the time after which the system acts, and its steps on a path."""
 
     role: str
     text: str
@@ -32,7 +32,7 @@ class Line:
 
     @property
     def ordinals(self) -> tuple[int, ...]:
-        """Which steps of a way these were, first to last; empty where none was, or no way is drawn."""
+        """Which steps of a path these were, first to last; empty where none was, or no path is drawn."""
         return tuple(sorted(ordinal for doer in self.doers for ordinal in doer.ordinals))
 
     @property
@@ -41,7 +41,7 @@ class Line:
         return "".join(_CIRCLED[i - 1] if i <= len(_CIRCLED) else f"({i})" for i in self.ordinals)
 
     def text(self, lang: Lang) -> str:
-        """The line as plain text: ``取消订单 · 买家、卖家``; with a way ``② 取消订单 · 买家、卖家``."""
+        """The line as plain text: ``取消订单 · 买家、卖家``; with a path ``② 取消订单 · 买家、卖家``."""
         text = f"{self.event} · {joined((doer.text for doer in self.doers), lang)}"
         return f"{self.marks} {text}" if self.ordinals else text
 
@@ -56,7 +56,7 @@ class Edge(Generic[P]):
 
 
 def edges(spec: Spec[P, E, F], lang: Lang, trace: Trace[P] | None = None) -> tuple[Edge[P], ...]:
-    """The arrows of ``spec``, in the order of its rules, with the ordinals of a way where there is one."""
+    """The arrows of ``spec``, in the order of its rules, with the ordinals of a path where there is one."""
     arrows: dict[tuple[P, P], dict[str, tuple[Doer, ...]]] = {}
     for rule in spec.rules:
         lines = arrows.setdefault((rule.source, rule.target), {})
@@ -76,7 +76,7 @@ def label(state: State[P], lang: Lang) -> tuple[str, ...]:
 
 
 def creation(spec: Spec[P, E, F], lang: Lang, trace: Trace[P] | None = None) -> Line:
-    """The line on the arrow that leads into the start; it is the first step of every way."""
+    """The line on the arrow that leads into the start; it is the first step of every path."""
     by = spec.creation.by
     return Line(spec.creation.text.to(lang), (Doer(str(by), spec.roles[by].to(lang), (1,) if trace else ()),))
 
@@ -86,15 +86,15 @@ def joined(parts: Iterable[str], lang: Lang) -> str:
     return ("、" if lang == "zh" else ", ").join(parts)
 
 
-def told(spec: Spec[P, E, F], lang: Lang, way: Way[P]) -> str:
-    """A way in one sentence, for those who cannot see it: ``1 下单 · 买家; 2 付款 · 支付网关; 现在: 已付款``."""
+def told(spec: Spec[P, E, F], lang: Lang, path: Path[P]) -> str:
+    """A path in one sentence, for those who cannot see it: ``1 下单 · 买家; 2 付款 · 支付网关; 现在: 已付款``."""
     texts = {str(event): text.to(lang) for event, text in spec.events.items()}
     texts[spec.creation.name] = spec.creation.text.to(lang)
     steps = [
-        f"{ordinal} {texts[passage.event]} · {spec.roles[passage.role].to(lang)}"
-        for ordinal, passage in enumerate(way, start=1)
+        f"{ordinal} {texts[step.event]} · {spec.roles[step.role].to(lang)}"
+        for ordinal, step in enumerate(path, start=1)
     ]
-    return "; ".join([*steps, f"{NOW.to(lang)}: {spec.state(way[-1].target).meaning.to(lang)}"])
+    return "; ".join([*steps, f"{NOW.to(lang)}: {spec.state(path[-1].target).meaning.to(lang)}"])
 
 
 def _event(spec: Spec[P, E, F], rule: Rule[P, E, F], lang: Lang) -> str:

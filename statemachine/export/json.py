@@ -55,7 +55,7 @@ def _rule(spec: Spec[P, E, F], rule: Rule[P, E, F], lang: Lang) -> dict[str, obj
         "guards": [_guard(guard, lang) for guard in rule.guards],
         "deadline": _deadline(rule.deadline, lang) if rule.deadline else None,
         "good_event": rule.good_event,
-        "clock": rule.clock,
+        "clock": rule.timer_effect,
     }
 
 

@@ -136,17 +136,17 @@ def _closing_cycles(boxes: dict[str, Box], arrows: Sequence[Arrow]) -> set[int]:
     for i, arrow in enumerate(arrows):
         onward[arrow.source].append((i, arrow.target))
     done: set[str] = set()
-    way: list[str] = []
+    trail: list[str] = []
     back: set[int] = set()
 
     def walk(name: str) -> None:
-        way.append(name)
+        trail.append(name)
         for i, target in onward[name]:
-            if target in way:
+            if target in trail:
                 back.add(i)
             elif target not in done:
                 walk(target)
-        done.add(way.pop())
+        done.add(trail.pop())
 
     for name in boxes:
         if name not in done:

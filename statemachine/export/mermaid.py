@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from statemachine.export.edges import Line, creation, edges, label, told
+from statemachine.path import Path, Trace, trace
 from statemachine.spec import E, F, P, Spec, State
 from statemachine.texts import Lang
-from statemachine.way import Trace, Way, trace
 
 _BREAK: Final = "<br/>"
 _SPACING: Final = ("---", "config:", "  state:", "    nodeSpacing: 120", "    rankSpacing: 80", "---")
@@ -21,16 +21,16 @@ _WIDE: Final = 24
 """Mermaid wraps a label at 200 pixels, wherever that is; so many half-width characters still fit."""
 
 
-def render(spec: Spec[P, E, F], lang: Lang, *, way: Way[P] | None = None) -> str:
+def render(spec: Spec[P, E, F], lang: Lang, *, path: Path[P] | None = None) -> str:
     """``spec`` as ``stateDiagram-v2``, top to bottom, with start and end markers; ↻ marks what leaves a state as it is.
 
-    With ``way`` its steps are numbered, the states that it passed stand out and the present one most; Mermaid has no
-    styles for arrows. Raises as `statemachine.way.trace`.
+    With ``path`` its steps are numbered, the states that it passed stand out and the present one most; Mermaid has no
+    styles for arrows. Raises as `statemachine.path.trace`.
     """
-    taken = None if way is None else trace(spec, way)
+    taken = None if path is None else trace(spec, path)
     lines = [*_SPACING, "stateDiagram-v2", "    direction TB"]
-    if way is not None:
-        lines += [f"    accTitle: {spec.noun.to(lang)}", f"    accDescr: {told(spec, lang, way)}"]
+    if path is not None:
+        lines += [f"    accTitle: {spec.noun.to(lang)}", f"    accDescr: {told(spec, lang, path)}"]
     lines.append("")
     arrows = edges(spec, lang, taken)
     # Mermaid lets an arrow from a state to itself cover its neighbours: what stays there is written in the box.

@@ -11,9 +11,9 @@ from typing import Final, Generic
 
 from statemachine.export.edges import NOW, Doer, Line, creation, edges, joined, label, told
 from statemachine.export.layout import Arrow, Box, Point, Route, place
+from statemachine.path import Path, Trace, trace
 from statemachine.spec import E, F, P, Spec, State
 from statemachine.texts import Lang
-from statemachine.way import Trace, Way, trace
 
 _FONTS: Final = "'Noto Sans CJK SC','Noto Sans SC','PingFang SC','Microsoft YaHei',sans-serif"
 _BIG: Final = 14
@@ -58,7 +58,7 @@ _ROLE_INK: Final[Mapping[str, str]] = {
 _OPEN: Final = _Look("#eef4ff", "#3b5bdb", _INK, _MUTED)
 _CLOSED: Final = _Look("#f1f3f5", "#868e96", _INK, _MUTED)
 _ARROW: Final = _Look(_MUTED, _MUTED, _INK, _MUTED)
-# With a way: where the subject stands, where it came through, and the rest. Light and dark alone tell them apart.
+# With a path: where the subject is, where it came through, and the rest. Light and dark alone tell them apart.
 _PRESENT: Final = _Look("#a61e4d", "#a61e4d", "#fff", "#fff", thickness=3)
 _PASSED: Final = _Look("#fff0f6", "#a61e4d", _INK, _MUTED, thickness=2)
 _ASIDE: Final = _Look("#fff", "#ced4da", "#868e96", "#868e96")
@@ -66,13 +66,13 @@ _TAKEN: Final = _Look("#a61e4d", "#a61e4d", _INK, _MUTED, thickness=2)
 _LEFT: Final = _Look("#ced4da", "#ced4da", "#868e96", "#868e96")
 
 
-def render(spec: Spec[P, E, F], lang: Lang, *, way: Way[P] | None = None) -> str:
+def render(spec: Spec[P, E, F], lang: Lang, *, path: Path[P] | None = None) -> str:
     """``spec`` as a complete SVG document, top to bottom.
 
-    With ``way`` the arrows that were taken are thick, their steps numbered, and the states that were passed and the
-    present one stand out; ``<desc>`` says it in words. Raises as `statemachine.way.trace`.
+    With ``path`` the arrows that were taken are thick, their steps numbered, and the states that were passed and the
+    present one stand out; ``<desc>`` says it in words. Raises as `statemachine.path.trace`.
     """
-    taken = None if way is None else trace(spec, way)
+    taken = None if path is None else trace(spec, path)
     arrows = edges(spec, lang, taken)
     loops = {edge.source.key: edge.lines for edge in arrows if edge.source is edge.target}
     begin: tuple[Line, ...] = (creation(spec, lang, taken),)
@@ -88,7 +88,7 @@ def render(spec: Spec[P, E, F], lang: Lang, *, way: Way[P] | None = None) -> str
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" width="{_number(plan.width)}"'
         f' height="{_number(plan.height)}" role="img" aria-label="{title}" font-family="{_FONTS}">',
         f"<title>{title}</title>",
-        *([] if way is None else [f"<desc>{escape(told(spec, lang, way))}</desc>"]),
+        *([] if path is None else [f"<desc>{escape(told(spec, lang, path))}</desc>"]),
         '<rect width="100%" height="100%" fill="#fff"/>',
         # What was taken lies on top.
         *(_arrow(route, _look(own, taken)) for own, route in sorted(routed, key=lambda pair: _was_taken(pair[0]))),
@@ -239,7 +239,7 @@ def _label(lines: tuple[Line, ...], centre: Point, taken: Trace[P] | None, lang:
 
 
 def _doer(doer: Doer, taken: Trace[P] | None) -> str:
-    """A role in its colour; with a way only where it was the one who did it."""
+    """A role in its colour; with a path only where it was the one who did it."""
     if taken is None:
         style = f'fill="{_ROLE_INK.get(doer.role, _MUTED)}"'
     elif doer.ordinals:

@@ -3,8 +3,8 @@
 from typing import Final
 
 from statemachine.export.edges import joined
-from statemachine.labels import clock_text, duration_text, event_text, reminder_text
-from statemachine.spec import Clock, E, F, P, Rule, Spec
+from statemachine.labels import duration_text, event_text, reminder_text, timer_effect_text
+from statemachine.spec import E, F, P, Rule, Spec, TimerEffect
 from statemachine.texts import Lang, Text
 
 _HEAD: Final = (
@@ -53,7 +53,7 @@ def _row(spec: Spec[P, E, F], rule: Rule[P, E, F], lang: Lang) -> tuple[str, ...
         f"({spec.state(rule.target).key})",
         duration_text(rule.deadline.default, lang) if rule.deadline else "",
         reminder_text(rule.deadline.reminder, lang) if rule.deadline else "",
-        clock_text(rule.clock, lang) if rule.clock is not Clock.START else "",
+        timer_effect_text(rule.timer_effect, lang) if rule.timer_effect is not TimerEffect.START else "",
         joined((guard.condition.to(lang) for guard in rule.guards), lang),
         joined(pots, lang),
         event_text(rule.good_event, lang) if rule.good_event else "",

@@ -9,7 +9,6 @@ import pytest
 from statemachine import (
     GOOD,
     ORDER,
-    Clock,
     GoodEvent,
     GoodPhase,
     Guard,
@@ -20,25 +19,15 @@ from statemachine import (
     Pot,
     SpecError,
     Text,
+    TimerEffect,
     UnknownTerm,
 )
-from statemachine.analysis import (
-    SPENT,
-    THE_CLAIMS,
-    THE_FACTS,
-    THE_GOOD,
-    Exploration,
-    Purse,
-    explore,
-    reachable,
-    spend_all,
-    traps,
-    waits_on,
-)
+from statemachine.analysis import Balances, Exploration, explore, reachable, traps, waits_on
 from statemachine.order import OrderRule
+from statemachine.order_exploration import LINKED_GOOD, ORDER_FACTS, ORDER_INVARIANTS, WITHDRAWN, withdraw_all
 from statemachine.spec import STAFF, SYSTEM
 
-SPENDER = {"spend": spend_all}
+SELLER = {"withdraw": withdraw_all}
 BARRED: Final = Guard[OrderFacts]("barred", Text("从不", "never"), Text("不行", "no"), lambda _facts: False)
 OrderExploration = Exploration[OrderPhase, OrderFacts]
 
@@ -46,41 +35,41 @@ OrderExploration = Exploration[OrderPhase, OrderFacts]
 def broken(change: Callable[[OrderRule], OrderRule]) -> OrderExploration:
     """The exploration of the order with each rule put through ``change``."""
     spec = replace(ORDER, rules=tuple(change(rule) for rule in ORDER.rules))
-    return explore(spec, environment=SPENDER, companion=THE_GOOD)
+    return explore(spec, external_actions=SELLER, linked=LINKED_GOOD)
 
 
 def named(exploration: OrderExploration) -> set[tuple[str, str, str | None]]:
     return {(violation.code, violation.phase, violation.event) for violation in exploration.violations}
 
 
-def test_the_order_is_sound_in_every_world() -> None:
-    found = explore(ORDER, environment=SPENDER, companion=THE_GOOD, claims=THE_CLAIMS)
+def test_the_order_is_sound_in_every_state() -> None:
+    found = explore(ORDER, external_actions=SELLER, linked=LINKED_GOOD, invariants=ORDER_INVARIANTS)
     assert found.violations == ()
-    # Fifteen phases; in two of them the seller's proceeds may be spent or not.
-    assert len(found.worlds) == 17
-    assert {world.phase for world in found.worlds} == {state.phase for state in ORDER.states}
-    # 42 rules, each from one world, and 17 looks at whether the seller can spend.
+    # Fifteen phases; in two of them the seller's proceeds may be withdrawn or not.
+    assert len(found.states) == 17
+    assert {state.phase for state in found.states} == {state.phase for state in ORDER.states}
+    # 42 rules, each from one state, and 17 tries of the seller to withdraw.
     assert found.fires == len(ORDER.rules) + 17 == 59
-    assert {sum(amount for _, amount in world.money) for world in found.worlds} == {1}
-    paused = {world.phase: world.paused for world in found.worlds if world.paused}
+    assert {sum(amount for _, amount in state.money) for state in found.states} == {1}
+    paused = {state.phase: state.paused for state in found.states if state.paused}
     assert paused == {(4, 6, False): (2, 6, False), (4, 7, False): (2, 7, False), (4, 8, False): (3, 8, False)}
 
 
 def test_the_order_is_sound_under_all_its_facts() -> None:
-    found = explore(ORDER, environment=SPENDER, companion=THE_GOOD, facts=THE_FACTS, claims=THE_CLAIMS)
+    found = explore(ORDER, external_actions=SELLER, linked=LINKED_GOOD, facts=ORDER_FACTS, invariants=ORDER_INVARIANTS)
     assert found.violations == ()
-    assert (len(found.worlds), found.fires) == (166, 566)
-    assert {world.phase for world in found.worlds} == {state.phase for state in ORDER.states}
-    assert {sum(amount for _, amount in world.money) for world in found.worlds} == {1}
-    assert {world.facts.refund_count for world in found.worlds if world.facts} == {0, 1, 2, 3}
+    assert (len(found.states), found.fires) == (166, 566)
+    assert {state.phase for state in found.states} == {state.phase for state in ORDER.states}
+    assert {sum(amount for _, amount in state.money) for state in found.states} == {1}
+    assert {state.facts.refund_count for state in found.states if state.facts} == {0, 1, 2, 3}
 
 
 def test_no_order_waits_for_nobody() -> None:
-    """Said once more without the explorer's own checks: in each open world a clock runs or staff can decide."""
+    """Said once more without the explorer's own checks: in each open state a clock runs or staff can decide."""
     waiting = [
-        (world.phase, world.facts)
-        for world in explore(ORDER, facts=THE_FACTS).worlds
-        if world.facts and not world.phase.closed
+        (state.phase, state.facts)
+        for state in explore(ORDER, facts=ORDER_FACTS).states
+        if state.facts and not state.phase.closed
     ]
     disputed = 0
     for phase, facts in waiting:
@@ -98,15 +87,15 @@ def test_no_order_waits_for_nobody() -> None:
 
 def test_money_lies_where_the_design_says() -> None:
     where: dict[tuple[int, int, bool], set[str]] = {}
-    for world in explore(ORDER, environment=SPENDER).worlds:
-        where.setdefault(world.phase, set()).update(pot for pot, amount in world.money if amount)
+    for state in explore(ORDER, external_actions=SELLER).states:
+        where.setdefault(state.phase, set()).update(pot for pot, amount in state.money if amount)
     assert where == {
         (1, 6, False): {"gateway"},
         (1, 6, True): {"gateway"},
         (2, 6, False): {"escrow"},
         (2, 7, False): {"escrow"},
         (3, 8, False): {"seller_held"},
-        (3, 8, True): {"seller_available", SPENT},
+        (3, 8, True): {"seller_available", WITHDRAWN},
         (4, 6, False): {"escrow"},
         (4, 7, False): {"escrow"},
         (4, 8, False): {"escrow"},
@@ -115,12 +104,12 @@ def test_money_lies_where_the_design_says() -> None:
         (5, 7, True): {"gateway"},
         (5, 8, True): {"gateway"},
         (5, 10, True): {"gateway"},
-        (3, 9, True): {"seller_available", SPENT},
+        (3, 9, True): {"seller_available", WITHDRAWN},
     }
 
 
 def test_the_good_goes_along() -> None:
-    status = {world.phase: world.companion for world in explore(ORDER, companion=THE_GOOD).worlds}
+    status = {state.phase: state.linked for state in explore(ORDER, linked=LINKED_GOOD).states}
     on_sale = [(1, 6, True), (5, 6, True)]
     in_trade = [(1, 6, False), (2, 6, False), (2, 7, False), (4, 6, False), (4, 7, False)]
     for phase, good in status.items():
@@ -130,8 +119,8 @@ def test_the_good_goes_along() -> None:
 def test_the_good_alone_is_sound() -> None:
     found = explore(GOOD)
     assert found.violations == ()
-    assert found.worlds[0].phase == GoodPhase(1)
-    assert {world.phase for world in found.worlds} == {state.phase for state in GOOD.states}
+    assert found.states[0].phase == GoodPhase(1)
+    assert {state.phase for state in found.states} == {state.phase for state in GOOD.states}
 
 
 def test_proceeds_that_the_seller_may_spend_at_once_cannot_be_refunded() -> None:
@@ -148,7 +137,7 @@ def test_proceeds_that_the_seller_may_spend_at_once_cannot_be_refunded() -> None
     assert named(found) == {("unfunded", "(3, 8, open)", "request_refund")}
     assert [str(violation) for violation in found.violations] == [
         "unfunded at (3, 8, open): request_refund takes from seller_available, which is empty "
-        "(after pay > receive > spend)"
+        "(after pay > receive > withdraw)"
     ]
 
 
@@ -169,30 +158,30 @@ def test_money_left_in_escrow_is_named() -> None:
 
 
 def test_money_out_of_nothing_is_named() -> None:
-    def mint(purse: Purse) -> Purse:
-        return {**purse, "escrow": purse["escrow"] + 1}
+    def mint(balances: Balances) -> Balances:
+        return {**balances, "escrow": balances["escrow"] + 1}
 
-    found = explore(ORDER, environment={"mint": mint})
+    found = explore(ORDER, external_actions={"mint": mint})
     assert {(violation.code, violation.event) for violation in found.violations} == {("not_conserved", "mint")}
-    assert len(found.violations) == len(found.worlds) == 15
+    assert len(found.violations) == len(found.states) == 15
     assert str(found.violations[0]) == "not_conserved at (1, 6, open): mint turns 1 into 2"
 
 
 def test_a_good_that_cannot_follow_is_named() -> None:
     found = broken(lambda rule: replace(rule, good_event=GoodEvent.RELEASE) if rule.event == "send_back" else rule)
-    assert named(found) == {("companion_refused", "(4, 8, open)", "send_back")}
+    assert named(found) == {("linked_refused", "(4, 8, open)", "send_back")}
     assert "send_back asks for release, which the good at 4 refuses" in found.violations[0].text
 
 
 def test_a_good_left_in_trade_is_named() -> None:
     found = broken(lambda rule: replace(rule, good_event=None) if rule.event == "cancel" else rule)
-    assert named(found) == {("companion_held", "(1, 6, closed)", None)}
+    assert named(found) == {("linked_held", "(1, 6, closed)", None)}
 
 
 def test_a_good_that_was_never_held_is_named() -> None:
     spec = replace(ORDER, creation=replace(ORDER.creation, good_event=None))
-    found = explore(spec, companion=THE_GOOD)
-    assert ("companion_refused", "(1, 6, open)", "cancel") in named(found)
+    found = explore(spec, linked=LINKED_GOOD)
+    assert ("linked_refused", "(1, 6, open)", "cancel") in named(found)
 
 
 def test_states_that_nobody_ends_are_named() -> None:
@@ -206,7 +195,7 @@ def test_states_that_nobody_ends_are_named() -> None:
     )
     states = tuple(state for state in ORDER.states if state.phase != (3, 9, True))
     no_person = explore(replace(ORDER, rules=kept, states=states))
-    assert named(no_person) == {("nobody", "(4, 9, open)", None), ("clock_stops", "(4, 9, open)", "accept_return")}
+    assert named(no_person) == {("nobody", "(4, 9, open)", None), ("deadline_stops", "(4, 9, open)", "accept_return")}
 
 
 Break = tuple[str, tuple[int, int], dict[str, object], str]
@@ -217,19 +206,19 @@ BREAKS: list[Break] = [
     ("pay", (1, 6), {"moves": (Move(Pot.GATEWAY, Pot.SELLER_HELD),)}, "money_elsewhere"),
     ("expire", (1, 6), {"deadline": None}, "spec"),
     ("lapse", (4, 8), {"deadline": None}, "no_deadline"),
-    ("expire", (1, 6), {"good_event": None}, "companion_held"),
+    ("expire", (1, 6), {"good_event": None}, "linked_held"),
     ("cancel", (1, 6), {"target": OrderPhase(5, 6, closed=True)}, "refund_unsaid"),
     ("ship", (2, 6), {"target": OrderPhase(3, 8)}, "spec"),
-    ("ship", (2, 6), {"good_event": GoodEvent.FINISH}, "companion_refused"),
+    ("ship", (2, 6), {"good_event": GoodEvent.FINISH}, "linked_refused"),
     ("refund_unshipped", (2, 6), {"target": OrderPhase(1, 6, closed=True)}, "refund_unsaid"),
     ("receive", (2, 7), {"moves": (Move(Pot.ESCROW, Pot.SELLER_AVAILABLE),)}, "unfunded"),
     ("receive", (2, 7), {"good_event": None}, "good_elsewhere"),
     ("settle", (3, 8), {"moves": ()}, "stranded"),
     ("request_refund", (3, 8), {"moves": ()}, "unfunded"),
     ("request_refund", (2, 6), {"target": OrderPhase(4, 7)}, "spec"),
-    ("request_refund", (2, 7), {"clock": Clock.START}, "not_paused"),
+    ("request_refund", (2, 7), {"timers": TimerEffect.START}, "not_paused"),
     ("request_refund", (2, 7), {"guards": ()}, "endless"),
-    ("withdraw_refund", (4, 8), {"clock": Clock.START}, "time_lost"),
+    ("withdraw_refund", (4, 8), {"timers": TimerEffect.START}, "time_lost"),
     ("withdraw_refund", (4, 7), {"target": OrderPhase(2, 6)}, "goods_astray"),
     ("reject_refund", (4, 7), {"guards": ()}, "dispute_ignored"),
     ("approve_refund", (4, 7), {"target": OrderPhase(5, 8, closed=True)}, "goods_astray"),
@@ -250,9 +239,9 @@ def codes(rules: tuple[OrderRule, ...]) -> set[str]:
         return {"spec"}
     return {
         violation.code
-        for facts in (None, THE_FACTS)
+        for facts in (None, ORDER_FACTS)
         for violation in explore(
-            spec, environment=SPENDER, companion=THE_GOOD, facts=facts, claims=THE_CLAIMS
+            spec, external_actions=SELLER, linked=LINKED_GOOD, facts=facts, invariants=ORDER_INVARIANTS
         ).violations
     }
 
@@ -273,9 +262,9 @@ def test_a_dispute_without_staff_is_named() -> None:
     """Every refund of a disputed order waits for staff: take them away from one state and the explorer says so."""
     kept = tuple(rule for rule in ORDER.rules if not (STAFF in rule.by and rule.source[:2] == (4, 7)))
     assert len(ORDER.rules) - len(kept) == 2
-    for facts in (None, THE_FACTS):
-        found = explore(replace(ORDER, rules=kept), facts=facts, claims=THE_CLAIMS)
-        assert ("clock_stops", "(4, 7, open)", "approve_refund") in named(found)
+    for facts in (None, ORDER_FACTS):
+        found = explore(replace(ORDER, rules=kept), facts=facts, invariants=ORDER_INVARIANTS)
+        assert ("deadline_stops", "(4, 7, open)", "approve_refund") in named(found)
 
 
 def test_a_way_that_guards_close_is_named() -> None:
@@ -294,8 +283,8 @@ def test_a_way_that_guards_close_is_named() -> None:
         events={event: text for event, text in ORDER.events.items() if event in {rule.event for rule in shut}},
     )
     assert "trap" not in {violation.code for violation in explore(spec).violations}
-    traps_ = {(v.code, v.phase) for v in explore(spec, facts=THE_FACTS).violations}
-    assert {("trap", "(3, 8, open)"), ("clock_stops", "(3, 8, open)")} <= traps_
+    traps_ = {(v.code, v.phase) for v in explore(spec, facts=ORDER_FACTS).violations}
+    assert {("trap", "(3, 8, open)"), ("deadline_stops", "(3, 8, open)")} <= traps_
 
 
 def single_breaks(at: int) -> Iterator[tuple[str, tuple[OrderRule, ...]]]:
@@ -312,7 +301,7 @@ def single_breaks(at: int) -> Iterator[tuple[str, tuple[OrderRule, ...]]]:
         changes.append(("no deadline", {"deadline": None}))
     good_events = (None, GoodEvent.HOLD, GoodEvent.RELEASE, GoodEvent.FINISH)
     changes += [(f"good {each}", {"good_event": each}) for each in good_events if each != rule.good_event]
-    changes += [(f"clock {clock}", {"clock": clock}) for clock in Clock if clock is not rule.clock]
+    changes += [(f"timers {effect}", {"timers": effect}) for effect in TimerEffect if effect is not rule.timer_effect]
     for guard in rule.guards:
         rest = tuple(each for each in rule.guards if each is not guard)
         changes.append((f"not {guard.code}", {"guards": rest}))
@@ -331,16 +320,16 @@ UNSEEN: Final[dict[str, str]] = {
     "receive by seller from 2,6: not not_face_to_face": FAIRNESS,
     "receive by seller from 2,6: not handover_code": FAIRNESS,
     "extend_receipt by buyer from 2,7: not extended": FAIRNESS,
-    "extend_receipt by buyer from 2,7: clock start": "The time would count from now: see `test_clock`.",
+    "extend_receipt by buyer from 2,7: timers start": "The time would count from now: see `test_timers`.",
     "reject_refund by seller from 4,6: not reason_required": FAIRNESS,
     "reject_refund by seller from 4,7: not reason_required": FAIRNESS,
     "reject_refund by seller from 4,8: not reason_required": FAIRNESS,
     "dispute by buyer, seller from 4,8: to 4,9": "It would be send_back under another name.",
-    "dispute by buyer, seller from 4,6: clock extend": NO_CLOCK,
-    "dispute by buyer, seller from 4,7: clock extend": NO_CLOCK,
-    "dispute by buyer, seller from 4,8: clock extend": NO_CLOCK,
-    "dispute by buyer from 4,9: clock extend": NO_CLOCK,
-    "contest_return by seller from 4,9: clock extend": NO_CLOCK,
+    "dispute by buyer, seller from 4,6: timers extend": NO_CLOCK,
+    "dispute by buyer, seller from 4,7: timers extend": NO_CLOCK,
+    "dispute by buyer, seller from 4,8: timers extend": NO_CLOCK,
+    "dispute by buyer from 4,9: timers extend": NO_CLOCK,
+    "contest_return by seller from 4,9: timers extend": NO_CLOCK,
     "receive by buyer from 2,7: gone": FAIRNESS,
     "receive by buyer from 2,6: gone": FAIRNESS,
     "receive by seller from 2,6: gone": FAIRNESS,

@@ -175,7 +175,7 @@ def test_whatever_is_tried_phases_stay_legal_and_money_is_conserved(
     attempts: list[tuple[tuple[OrderEvent, Role], OrderFacts]],
 ) -> None:
     thing = Thing(ORDER.start)
-    purse = {"gateway": 5642_50, "escrow": 0, "seller_held": 0, "seller_available": 0}
+    balances = {"gateway": 5642_50, "escrow": 0, "seller_held": 0, "seller_available": 0}
     for (event, role), known in attempts:
         before = thing.phase
         reasons = order_flow.why_not(before, event, role, known)
@@ -188,14 +188,14 @@ def test_whatever_is_tried_phases_stay_legal_and_money_is_conserved(
         step = order_flow.fire(thing, event, role, known)
         assert event in order_flow.allowed(before, role, known)
         for move in step.moves:
-            amount = purse[move.source]
+            amount = balances[move.source]
             assert amount == 5642_50, f"{event} from {before} is not funded"
-            purse[move.source] -= amount
-            purse[move.target] += amount
+            balances[move.source] -= amount
+            balances[move.target] += amount
     assert thing.phase in order_flow.phases
-    assert sum(purse.values()) == 5642_50
+    assert sum(balances.values()) == 5642_50
     if not order_flow.is_open(thing.phase):
-        assert purse["escrow"] == purse["seller_held"] == 0
+        assert balances["escrow"] == balances["seller_held"] == 0
 
 
 SPINE = [

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from statemachine import GOOD, ORDER, Clock, GoodPhase, OrderPhase, UnknownTerm, labels
+from statemachine import GOOD, ORDER, GoodPhase, OrderPhase, TimerEffect, UnknownTerm, labels
 from statemachine.order import EXPIRE_AFTER
 
 
@@ -55,8 +55,8 @@ def test_deadlines_and_durations() -> None:
 
 
 def test_clocks_and_reminders() -> None:
-    assert [labels.clock_text(clock) for clock in Clock] == ["重新计时", "暂停", "继续", "延长"]
-    assert labels.clock_text(Clock.PAUSE, "en") == "pauses"
+    assert [labels.timer_effect_text(clock) for clock in TimerEffect] == ["重新计时", "暂停", "继续", "延长"]
+    assert labels.timer_effect_text(TimerEffect.PAUSE, "en") == "pauses"
     reminder = EXPIRE_AFTER.reminder
     assert labels.reminder_text(reminder) == "提前 10 分钟提醒买家"
     assert labels.reminder_text(reminder, "en") == "the buyer is told 10 min before"

@@ -217,7 +217,7 @@ def test_guards_and_clocks_are_the_table_s() -> None:
         for role in rule.by
     }
     assert cells == {key: (cell.guards, cell.seconds) for key, cell in TABLE.items()}
-    effects = {(rule.event.value, tuple(rule.source)): rule.clock.value for rule in ORDER.rules}
+    effects = {(rule.event.value, tuple(rule.source)): rule.timer_effect.value for rule in ORDER.rules}
     assert {key: effect for key, effect in effects.items() if effect != "start"} == EFFECTS
 
 

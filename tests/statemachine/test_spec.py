@@ -10,7 +10,6 @@ import pytest
 from statemachine import (
     GOOD,
     ORDER,
-    Clock,
     Creation,
     Deadline,
     Move,
@@ -20,6 +19,7 @@ from statemachine import (
     SpecError,
     State,
     Text,
+    TimerEffect,
     UnknownTerm,
 )
 
@@ -51,7 +51,7 @@ def remind(seconds: int) -> Deadline[Verb]:
 OPEN_A, OPEN_B, CLOSED_C = state(A, "1"), state(B, "2"), state(C, "2,closed", closed=True)
 GO = Rule[Any, Verb, None](Verb.GO, ("system",), A, B, deadline=clock(Verb.GO))
 END = Rule[Any, Verb, None](Verb.END, ("system",), B, C, deadline=clock(Verb.END))
-BACK = Rule[Any, Verb, None](Verb.END, ("maker",), B, A, clock=Clock.RESUME)
+BACK = Rule[Any, Verb, None](Verb.END, ("maker",), B, A, timers=TimerEffect.RESUME)
 SOUND = Spec[Any, Verb, None](
     name="tiny",
     noun=T,
@@ -137,12 +137,12 @@ UNREACHED = [f"state {at} cannot be reached" for at in ("(1, open)", "(2, open)"
             ["end from (2, open) has a reminder outside its time"],
         ),
         (
-            {"rules": (replace(GO, clock=Clock.PAUSE), END)},
+            {"rules": (replace(GO, timers=TimerEffect.PAUSE), END)},
             ["go from (1, open) is to pause a clock that no way out of its target resumes"],
         ),
         (
             {
-                "rules": (replace(GO, deadline=None, clock=Clock.PAUSE), END, BACK),
+                "rules": (replace(GO, deadline=None, timers=TimerEffect.PAUSE), END, BACK),
                 "states": (replace(OPEN_A, timeless=True), OPEN_B, CLOSED_C),
             },
             [
@@ -151,11 +151,11 @@ UNREACHED = [f"state {at} cannot be reached" for at in ("(1, open)", "(2, open)"
             ],
         ),
         (
-            {"rules": (replace(GO, clock=Clock.EXTEND), END)},
+            {"rules": (replace(GO, timers=TimerEffect.EXTEND), END)},
             ["go from (1, open) is to extend a clock that it leaves behind"],
         ),
         (
-            {"rules": (GO, replace(END, clock=Clock.RESUME))},
+            {"rules": (GO, replace(END, timers=TimerEffect.RESUME))},
             ["end from (2, open) is to resume a clock that its target does not have"],
         ),
         (

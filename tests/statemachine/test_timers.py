@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statemachine import OrderEvent, OrderFacts, OrderPhase, Role, TradeMode, order_flow
-from statemachine.clock import Clocking, first_deadline, next_deadline
 from statemachine.order import ORDER, facts_after
+from statemachine.timers import Timers, first_timers, next_timers
 from tests.statemachine.subjects import facts
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -22,43 +22,42 @@ class Life:
     phase: OrderPhase
     facts: OrderFacts = field(default_factory=facts)
     durations: dict[str, timedelta] = field(default_factory=dict)
-    clocking: Clocking = field(default_factory=lambda: Clocking(None, None, None))
+    timers: Timers = field(default_factory=lambda: Timers(None, None, None))
 
-    def do(self, event: OrderEvent, role: Role, now: datetime) -> Clocking:
-        before = self.clocking
+    def do(self, event: OrderEvent, role: Role, now: datetime) -> Timers:
+        before = self.timers
         step = order_flow.fire(self, event, role, self.facts)
         self.facts = facts_after(event, self.facts)
-        self.clocking = next_deadline(
+        self.timers = next_timers(
             order_flow,
             step,
             self.facts,
             now=now,
-            present=before.deadline_at,
-            left=before.left,
+            before=before,
             durations=self.durations,
         )
-        return self.clocking
+        return self.timers
 
 
 def shipped() -> Life:
     life = Life(OrderPhase(2, 6))
-    assert life.do(OrderEvent.SHIP, Role.SELLER, NOON) == Clocking(NOON + 10 * DAY, NOON + 9 * DAY, None)
+    assert life.do(OrderEvent.SHIP, Role.SELLER, NOON) == Timers(NOON + 10 * DAY, NOON + 9 * DAY, None)
     return life
 
 
 def test_an_order_begins_with_the_buyer_s_half_hour() -> None:
-    clocking = first_deadline(order_flow, facts(), now=NOON, durations={})
-    assert clocking == Clocking(NOON + timedelta(minutes=30), NOON + timedelta(minutes=20), None)
+    timers = first_timers(order_flow, facts(), now=NOON, durations={})
+    assert timers == Timers(NOON + timedelta(minutes=30), NOON + timedelta(minutes=20), None)
     settings_ = {"expire_after": HOUR, "expire_reminder": timedelta(minutes=5)}
-    clocking = first_deadline(order_flow, facts(), now=NOON, durations=settings_)
-    assert clocking == Clocking(NOON + HOUR, NOON + timedelta(minutes=55), None)
+    timers = first_timers(order_flow, facts(), now=NOON, durations=settings_)
+    assert timers == Timers(NOON + HOUR, NOON + timedelta(minutes=55), None)
 
 
 def test_a_refused_request_gives_back_what_was_left() -> None:
     life = shipped()
     asked, answered = NOON + 7 * DAY, NOON + 9 * DAY
-    assert life.do(OrderEvent.REQUEST_REFUND, Role.BUYER, asked) == Clocking(asked + 5 * DAY, asked + 4 * DAY, 3 * DAY)
-    assert life.do(OrderEvent.REJECT_REFUND, Role.SELLER, answered) == Clocking(
+    assert life.do(OrderEvent.REQUEST_REFUND, Role.BUYER, asked) == Timers(asked + 5 * DAY, asked + 4 * DAY, 3 * DAY)
+    assert life.do(OrderEvent.REJECT_REFUND, Role.SELLER, answered) == Timers(
         answered + 3 * DAY, answered + 2 * DAY, None
     )
 
@@ -66,9 +65,9 @@ def test_a_refused_request_gives_back_what_was_left() -> None:
 def test_a_dispute_stops_the_clock_and_keeps_what_was_left() -> None:
     life = shipped()
     life.do(OrderEvent.REQUEST_REFUND, Role.BUYER, NOON + 7 * DAY)
-    assert life.do(OrderEvent.DISPUTE, Role.SELLER, NOON + 8 * DAY) == Clocking(None, None, 3 * DAY)
+    assert life.do(OrderEvent.DISPUTE, Role.SELLER, NOON + 8 * DAY) == Timers(None, None, 3 * DAY)
     decided = NOON + 30 * DAY
-    assert life.do(OrderEvent.RESOLVE_FOR_SELLER, Role.STAFF, decided) == Clocking(
+    assert life.do(OrderEvent.RESOLVE_FOR_SELLER, Role.STAFF, decided) == Timers(
         decided + 3 * DAY, decided + 2 * DAY, None
     )
 
@@ -76,43 +75,39 @@ def test_a_dispute_stops_the_clock_and_keeps_what_was_left() -> None:
 def test_a_return_on_its_way_has_nothing_to_resume() -> None:
     life = shipped()
     life.do(OrderEvent.RECEIVE, Role.BUYER, NOON + DAY)
-    assert life.do(OrderEvent.REQUEST_REFUND, Role.BUYER, NOON + 2 * DAY).left == 6 * DAY
+    assert life.do(OrderEvent.REQUEST_REFUND, Role.BUYER, NOON + 2 * DAY).remaining == 6 * DAY
     sent = NOON + 3 * DAY
-    assert life.do(OrderEvent.SEND_BACK, Role.BUYER, sent) == Clocking(sent + 10 * DAY, sent + 9 * DAY, None)
-    assert life.do(OrderEvent.CONTEST_RETURN, Role.SELLER, sent) == Clocking(None, None, None)
-    assert life.do(OrderEvent.RESOLVE_FOR_SELLER, Role.STAFF, sent + DAY) == Clocking(None, None, None)
+    assert life.do(OrderEvent.SEND_BACK, Role.BUYER, sent) == Timers(sent + 10 * DAY, sent + 9 * DAY, None)
+    assert life.do(OrderEvent.CONTEST_RETURN, Role.SELLER, sent) == Timers(None, None, None)
+    assert life.do(OrderEvent.RESOLVE_FOR_SELLER, Role.STAFF, sent + DAY) == Timers(None, None, None)
 
 
 def test_a_clock_that_had_run_out_unseen_has_nothing_left() -> None:
     """The buyer asks in the moment between the deadline and the system's turn."""
     life = shipped()
     late = NOON + 10 * DAY + HOUR
-    assert life.do(OrderEvent.REQUEST_REFUND, Role.BUYER, late).left == timedelta(0)
-    assert life.do(OrderEvent.WITHDRAW_REFUND, Role.BUYER, late + DAY) == Clocking(late + DAY, None, None)
+    assert life.do(OrderEvent.REQUEST_REFUND, Role.BUYER, late).remaining == timedelta(0)
+    assert life.do(OrderEvent.WITHDRAW_REFUND, Role.BUYER, late + DAY) == Timers(late + DAY, None, None)
 
 
 def test_without_anything_kept_a_resumed_clock_gets_its_whole_time() -> None:
     life = Life(OrderPhase(2, 7))
-    assert life.do(OrderEvent.REQUEST_REFUND, Role.BUYER, NOON).left is None
-    assert life.do(OrderEvent.WITHDRAW_REFUND, Role.BUYER, NOON + DAY) == Clocking(
-        NOON + 11 * DAY, NOON + 10 * DAY, None
-    )
+    assert life.do(OrderEvent.REQUEST_REFUND, Role.BUYER, NOON).remaining is None
+    assert life.do(OrderEvent.WITHDRAW_REFUND, Role.BUYER, NOON + DAY) == Timers(NOON + 11 * DAY, NOON + 10 * DAY, None)
 
 
 def test_a_longer_receipt_counts_on_from_the_deadline_or_from_now_where_that_has_passed() -> None:
     early, late, unknown = shipped(), shipped(), Life(OrderPhase(2, 7))
-    assert early.do(OrderEvent.EXTEND_RECEIPT, Role.BUYER, NOON + DAY) == Clocking(
-        NOON + 20 * DAY, NOON + 19 * DAY, None
-    )
+    assert early.do(OrderEvent.EXTEND_RECEIPT, Role.BUYER, NOON + DAY) == Timers(NOON + 20 * DAY, NOON + 19 * DAY, None)
     now = NOON + 12 * DAY
     for life in (late, unknown):
-        assert life.do(OrderEvent.EXTEND_RECEIPT, Role.BUYER, now) == Clocking(now + 10 * DAY, now + 9 * DAY, None)
-    assert early.do(OrderEvent.REQUEST_REFUND, Role.BUYER, NOON + 2 * DAY).left == 18 * DAY
+        assert life.do(OrderEvent.EXTEND_RECEIPT, Role.BUYER, now) == Timers(now + 10 * DAY, now + 9 * DAY, None)
+    assert early.do(OrderEvent.REQUEST_REFUND, Role.BUYER, NOON + 2 * DAY).remaining == 18 * DAY
 
 
 def test_a_reminder_that_would_be_late_is_left_out() -> None:
     life = Life(OrderPhase(2, 6), durations={"receive_after": DAY, "receive_reminder": DAY})
-    assert life.do(OrderEvent.SHIP, Role.SELLER, NOON) == Clocking(NOON + DAY, None, None)
+    assert life.do(OrderEvent.SHIP, Role.SELLER, NOON) == Timers(NOON + DAY, None, None)
 
 
 EVERYTHING = [(event, role) for event in OrderEvent for role in Role]
@@ -129,29 +124,29 @@ def test_no_open_order_is_without_a_clock_and_a_pause_costs_and_gives_nothing(
     mode: TradeMode, choices: list[tuple[int, timedelta]], whole: timedelta
 ) -> None:
     life = Life(ORDER.start, facts(trade_mode=mode), {"receive_after": whole})
-    life.clocking = first_deadline(order_flow, life.facts, now=NOON, durations=life.durations)
+    life.timers = first_timers(order_flow, life.facts, now=NOON, durations=life.durations)
     now, remaining = NOON, timedelta(0)
     for choice, passed in choices:
         now += passed
         legal = [each for each in EVERYTHING if not order_flow.why_not(life.phase, *each, life.facts)]
         event, role = legal[choice % len(legal)]
-        source, before = life.phase, life.clocking
-        clocking = life.do(event, role, now)
+        source, before = life.phase, life.timers
+        timers = life.do(event, role, now)
         if life.phase.closed:
-            assert clocking == Clocking(None, None, None)
+            assert timers == Timers(None, None, None)
             break
-        assert (clocking.deadline_at is None) == life.facts.disputed
-        if clocking.deadline_at is not None:
-            assert clocking.deadline_at >= now
-            assert clocking.remind_at is None or now < clocking.remind_at < clocking.deadline_at
+        assert (timers.deadline_at is None) == life.facts.disputed
+        if timers.deadline_at is not None:
+            assert timers.deadline_at >= now
+            assert timers.remind_at is None or now < timers.remind_at < timers.deadline_at
         else:
-            assert clocking.remind_at is None
-        assert (clocking.left is not None) == (life.phase in PAUSED)
+            assert timers.remind_at is None
+        assert (timers.remaining is not None) == (life.phase in PAUSED)
         if PAUSED.get(life.phase) == source:
             assert before.deadline_at is not None
             remaining = max(before.deadline_at - now, timedelta(0))
-            assert clocking.left == remaining
+            assert timers.remaining == remaining
         elif source in PAUSED and life.phase == PAUSED[source]:
-            assert clocking.deadline_at == now + remaining
+            assert timers.deadline_at == now + remaining
         elif source in PAUSED and life.phase == source:
-            assert clocking.left == remaining
+            assert timers.remaining == remaining

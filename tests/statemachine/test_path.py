@@ -1,4 +1,4 @@
-"""One order's way through the machine, drawn: what is marked, what is not, and which ways are none."""
+"""One order's path through the machine, drawn: what is marked, what is not, and which paths are refused."""
 
 import re
 from itertools import combinations
@@ -11,26 +11,26 @@ import pytest
 from statemachine import ORDER, OrderPhase, UnknownTerm
 from statemachine.export import mermaid, svg
 from statemachine.export.edges import Line, told
+from statemachine.path import PastStep, trace
 from statemachine.texts import LANGS, Lang
-from statemachine.way import Passage, trace
 from tests.browser import open_tab
 
 SVG = "{http://www.w3.org/2000/svg}"
 STRONG, FAINT = "#a61e4d", "#ced4da"
 
 
-def way(*steps: tuple[str, str, tuple[Any, ...]]) -> list[Passage[OrderPhase]]:
+def path_of(*steps: tuple[str, str, tuple[Any, ...]]) -> list[PastStep[OrderPhase]]:
     """Steps as (event, role, target); each begins where the one before ended."""
     stands: OrderPhase | None = None
     made = []
     for event, role, target in steps:
-        made.append(Passage(event, role, stands, OrderPhase(*target)))
+        made.append(PastStep(event, role, stands, OrderPhase(*target)))
         stands = OrderPhase(*target)
     return made
 
 
 BUY = ("buy", "buyer", (1, 6))
-LONG = way(
+LONG = path_of(
     BUY,
     ("pay", "gateway", (2, 6)),
     ("ship", "seller", (2, 7)),
@@ -45,8 +45,8 @@ LONG = way(
 )
 
 
-def drawn(made: list[Passage[OrderPhase]], lang: Lang = "zh") -> ET.Element:
-    return ET.fromstring(svg.render(ORDER, lang, way=made))  # noqa: S314 - our own text
+def drawn(made: list[PastStep[OrderPhase]], lang: Lang = "zh") -> ET.Element:
+    return ET.fromstring(svg.render(ORDER, lang, path=made))  # noqa: S314 - our own text
 
 
 def words(element: ET.Element) -> str:
@@ -68,7 +68,7 @@ def test_a_way_is_followed_step_by_step() -> None:
 @pytest.mark.parametrize(
     ("made", "error", "message"),
     [
-        ([], ValueError, "a way of the order begins with buy"),
+        ([], ValueError, "a path of the order begins with buy"),
         (LONG[1:], ValueError, "step 1 (pay) does not go on where the order does not exist yet"),
         (
             [*LONG[:2], *LONG[3:4]],
@@ -77,33 +77,33 @@ def test_a_way_is_followed_step_by_step() -> None:
         ),
         (LONG[:1] * 2, ValueError, "step 2 (buy) does not go on where the order stands at (1, 6, open)"),
         (
-            [*LONG[:1], Passage("fly", "buyer", OrderPhase(1, 6), OrderPhase(2, 6))],
+            [*LONG[:1], PastStep("fly", "buyer", OrderPhase(1, 6), OrderPhase(2, 6))],
             UnknownTerm,
             "order has no fly by buyer from (1, 6, open) to (2, 6, open)",
         ),
         (
-            [*LONG[:1], Passage("pay", "buyer", OrderPhase(1, 6), OrderPhase(2, 6))],
+            [*LONG[:1], PastStep("pay", "buyer", OrderPhase(1, 6), OrderPhase(2, 6))],
             UnknownTerm,
             "order has no pay by buyer from (1, 6, open) to (2, 6, open)",
         ),
         (
-            [*LONG[:1], Passage("pay", "gateway", OrderPhase(1, 6), OrderPhase(2, 7))],
+            [*LONG[:1], PastStep("pay", "gateway", OrderPhase(1, 6), OrderPhase(2, 7))],
             UnknownTerm,
             "order has no pay by gateway from (1, 6, open) to (2, 7, open)",
         ),
         (
-            [Passage("buy", "seller", None, OrderPhase(1, 6))],
+            [PastStep("buy", "seller", None, OrderPhase(1, 6))],
             UnknownTerm,
             "order has no buy by seller from nowhere to (1, 6, open)",
         ),
     ],
 )
 def test_a_way_that_the_machine_does_not_have_is_refused(
-    made: list[Passage[OrderPhase]], error: type[ValueError], message: str
+    made: list[PastStep[OrderPhase]], error: type[ValueError], message: str
 ) -> None:
     for render in (svg.render, mermaid.render):
         with pytest.raises(error) as raised:
-            render(ORDER, "zh", way=made)
+            render(ORDER, "zh", path=made)
         assert str(raised.value) == message
 
 
@@ -178,13 +178,13 @@ def test_those_who_cannot_see_it_are_told() -> None:
     assert title is not None
     assert description is not None
     assert (title.text, description.text) == ("订单", text)
-    source = mermaid.render(ORDER, "zh", way=LONG)
+    source = mermaid.render(ORDER, "zh", path=LONG)
     assert f"    accTitle: 订单\n    accDescr: {text}\n" in source
     assert told(ORDER, "en", LONG[:2]) == "1 buy · buyer; 2 pay · gateway; now: paid, money in escrow"
 
 
 def test_mermaid_numbers_the_steps_and_styles_the_states() -> None:
-    source = mermaid.render(ORDER, "zh", way=LONG)
+    source = mermaid.render(ORDER, "zh", path=LONG)
     assert "    [*] --> s_1_6 : ① 下单 · 买家\n" in source
     assert "    s_3_8 --> s_4_8 : ⑥⑧ 申请退款 · 买家\n" in source
     assert '<br/>↻ ④ 延长收货时间 · 买家" as s_2_7\n' in source
@@ -197,7 +197,7 @@ def test_mermaid_numbers_the_steps_and_styles_the_states() -> None:
             *("s_5_6_closed", "s_5_7_closed", "s_5_8_closed", "s_3_9_closed"),
         ],
     }
-    begun = mermaid.render(ORDER, "zh", way=LONG[:1])
+    begun = mermaid.render(ORDER, "zh", path=LONG[:1])
     assert re.findall(r"classDef (\w+) ", begun) == ["closed", "present", "aside"]
 
 
@@ -209,20 +209,20 @@ def test_without_a_way_nothing_is_marked() -> None:
 
 def test_more_steps_than_there_are_circled_numbers() -> None:
     events = [("request_refund", "buyer", (4, 6)), ("withdraw_refund", "buyer", (2, 6))]
-    made = way(BUY, ("pay", "gateway", (2, 6)), *events * 10)
-    assert "⑲(21) 申请退款<br/>· 买家\n" in mermaid.render(ORDER, "zh", way=made)
+    made = path_of(BUY, ("pay", "gateway", (2, 6)), *events * 10)
+    assert "⑲(21) 申请退款<br/>· 买家\n" in mermaid.render(ORDER, "zh", path=made)
     assert Line("x", ()).marks == ""
 
 
 @pytest.mark.parametrize("lang", LANGS)
 def test_in_a_browser_no_text_leaves_its_box_and_none_covers_another(lang: Lang, tmp_path: Path) -> None:
-    file = tmp_path / "way.svg"
-    file.write_text(svg.render(ORDER, lang, way=LONG), encoding="utf-8")
+    file = tmp_path / "path.svg"
+    file.write_text(svg.render(ORDER, lang, path=LONG), encoding="utf-8")
     with open_tab() as tab:
         tab.page.goto(file.as_uri())
         texts = tab.page.evaluate(
             "[...document.querySelectorAll('text')].map(t => {const b = t.getBoundingClientRect();"
-            " return [b.left, b.top, b.right, b.bottom, t.textContent]})"
+            " return [b.remaining, b.top, b.right, b.bottom, t.textContent]})"
         )
         assert tab.complaints == []
     assert len(texts) > 50
