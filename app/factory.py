@@ -10,6 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import models  # noqa: F401 - Flask-Migrate compares the database with every model there is
 from app.accounts.views import api as accounts_api
+from app.cashier.views import api as cashier_api
 from app.cli import register_commands
 from app.db.database import db
 from app.db.transactions import read_engine
@@ -20,7 +21,6 @@ from app.listings.views import api as listings_api
 from app.logs import configure_logging
 from app.moderation.views import api as moderation_api
 from app.money.gateways.alipay import AlipayGateway
-from app.money.views import api as money_api
 from app.notifications.views import api as notifications_api
 from app.orders.views import api as orders_api
 from app.search.views import api as search_api
@@ -43,7 +43,7 @@ APIS: tuple[Api, ...] = (
     goods_api,
     moderation_api,
     orders_api,
-    money_api,
+    cashier_api,
     wallet_api,
     notifications_api,
     staff_api,

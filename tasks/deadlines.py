@@ -2,8 +2,7 @@
 
 from typing import Final
 
-from app.money import payments
-from app.orders import deadlines
+from app.orders import deadlines, payments
 
 _ORDERS_PER_RUN: Final = 2000  # a job ends now and then, so that a stopped worker ends soon
 

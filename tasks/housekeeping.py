@@ -2,7 +2,7 @@
 
 from app import idempotency
 from app.clock import utcnow
-from app.money import payments
+from app.orders import payments
 
 
 def purge_idempotency_keys() -> None:

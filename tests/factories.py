@@ -25,9 +25,9 @@ from app.db.database import db
 from app.db.transactions import transaction
 from app.goods.models import Good
 from app.money.models import Payment
-from app.money.payments import take_paid_trade
 from app.orders import service as orders
 from app.orders.models import Order
+from app.orders.payments import take_paid_trade
 from app.orders.transitions import Deed, fire, lock_order
 from statemachine import (
     ORDER,

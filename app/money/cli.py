@@ -1,22 +1,18 @@
-"""`flask payments …`: hold a day's bill of the gateway against our books, look at one order's money."""
+"""`flask payments reconcile`: hold a day's bill of the gateway against our books."""
 
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import click
 from flask.cli import AppGroup
-from rich.table import Table
 
-from app.clock import SHANGHAI, shown, shown_or_none
-from app.console import print_table, table_cell
-from app.fen import format_signed_yuan, format_yuan, format_yuan_or_none
-from app.money.queries import BookedMovement, booked_movements, payment_file
+from app.clock import SHANGHAI, shown
+from app.fen import format_signed_yuan, format_yuan
+from app.money.queries import BookedMovement, booked_movements
 from app.money.reconcile import Bill, Difference, DifferenceKind, MovementKind, compare, read_bill
-from statemachine.order import BILL_TEXT, ORDER_TEXT
 
 payments_commands = AppGroup("payments", help="Payments and refunds at the gateway.")
 
@@ -105,83 +101,3 @@ def _against_the_ledger(booked: Iterable[BookedMovement]) -> Iterator[str]:
 def _total(amounts: Iterable[int]) -> str:
     fen = list(amounts)
     return f"{len(fen)} over {format_yuan(sum(fen))} yuan"
-
-
-@payments_commands.command()
-@click.argument("order_no")
-def show(order_no: str) -> None:
-    """Show everything about the money of one order: attempts, refunds, notifications, ledger."""
-    file = payment_file(order_no)
-    if file is None:
-        raise click.ClickException(f"there is no order {order_no}")
-    order = file.order
-    state = f"{BILL_TEXT[order.bill_status]}, {ORDER_TEXT[order.order_status]}"
-    click.echo(f"order {order.id} {order_no}: {state}{', closed' if order.closed else ''}")
-    click.echo(f"amount {format_yuan(order.amount)} yuan")
-    _print(
-        "attempts",
-        ("attempt", "number", "gateway's number", "amount", "state", "paid at", "asked again at"),
-        (
-            (
-                each.attempt,
-                each.out_trade_no,
-                each.trade_no,
-                format_yuan(each.amount),
-                each.state,
-                shown_or_none(each.paid_at),
-                shown_or_none(each.query_at),
-            )
-            for each in file.payments
-        ),
-    )
-    _print(
-        "refunds",
-        ("number", "amount", "reason", "state", "tries", "confirmed at", "last error"),
-        (
-            (
-                each.request_no,
-                format_yuan(each.amount),
-                each.reason,
-                each.state,
-                each.attempts,
-                shown_or_none(each.confirmed_at),
-                each.last_error,
-            )
-            for each in file.refunds
-        ),
-    )
-    _print(
-        "notifications",
-        ("received at", "number", "status", "believed"),
-        (
-            (
-                shown(each.received_at),
-                each.out_trade_no,
-                each.fields.get("trade_status"),
-                "yes" if each.refusal is None else f"no: {each.refusal}",
-            )
-            for each in file.notifications
-        ),
-    )
-    _print(
-        "ledger",
-        ("transaction", "at", "account", "user", "debit", "credit"),
-        (
-            (
-                each.key,
-                shown(each.at),
-                each.account_kind,
-                each.user_id,
-                format_yuan_or_none(each.amount if each.amount > 0 else None),
-                format_yuan_or_none(-each.amount if each.amount < 0 else None),
-            )
-            for each in file.entries
-        ),
-    )
-
-
-def _print(title: str, columns: tuple[str, ...], lines: Iterable[tuple[Any, ...]]) -> None:
-    table = Table(*columns, title=title, title_justify="left", box=None)
-    for line in lines:
-        table.add_row(*(table_cell(value) for value in line))
-    print_table(table)

@@ -16,5 +16,5 @@ def gateway() -> Gateway:
 
 
 def notification_url() -> str:
-    """Where the gateway sends its notifications; the path is `app.money.views.notify`."""
+    """Where the gateway sends its notifications; the path is `app.cashier.views.notify`."""
     return f"{settings().base_url}/order/notify/"

@@ -1,21 +1,18 @@
-"""Reads of payments and refunds for operators: what a day's bill is held against, and all there is about one order."""
+"""Reads of payments and refunds for operators: what a day's bill is held against."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, String, Subquery, and_, any_, case, cast, func, literal, or_, select
+from sqlalchemy import ColumnElement, String, and_, any_, case, cast, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from app.db.transactions import row_or_none, rows
+from app.db.transactions import rows
 from app.ledger.models import AccountKind, LedgerAccount, LedgerEntry, LedgerTransaction
-from app.money.models import PAID_LATE, GatewayNotification, Payment, PaymentState, Refund, RefundState
+from app.money.models import PAID_LATE, Payment, PaymentState, Refund, RefundState
 from app.money.reconcile import MovementKind, OurMovement
-from app.orders.models import Order
 from statemachine import OrderEvent
-
-_NOTIFICATIONS_SHOWN = 100  # anybody can send those that are not believed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,59 +97,4 @@ def _moved(posting: ColumnElement[bool]) -> Any:  # a scalar subquery; SQLAlchem
         .where(LedgerAccount.kind == AccountKind.GATEWAY_CLEARING.value, posting)
         .correlate(Payment, Refund)
         .scalar_subquery()
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentFile:
-    """All there is about the money of one order: rows of its tables, oldest first.
-
-    `notifications` are the last ones only, believed or not; `entries` have key, at, account_kind, user_id and amount.
-    """
-
-    order: Row[Any]
-    payments: Sequence[Row[Any]]
-    refunds: Sequence[Row[Any]]
-    notifications: Sequence[Row[Any]]
-    entries: Sequence[Row[Any]]
-
-
-def payment_file(order_no: str) -> PaymentFile | None:
-    """The file of the order with this number; None where there is no such order."""
-    order = row_or_none(select(Order.__table__).where(Order.order_no == order_no))
-    if order is None:
-        return None
-    payments = rows(select(Payment.__table__).where(Payment.order_id == order.id).order_by(Payment.attempt))
-    refunds = (
-        select(Refund.__table__)
-        .join(Payment, Payment.id == Refund.payment_id)
-        .where(Payment.order_id == order.id)
-        .order_by(Refund.id)
-    )
-    last: Subquery = (
-        select(GatewayNotification.__table__)
-        .where(GatewayNotification.out_trade_no.in_([payment.out_trade_no for payment in payments]))
-        .order_by(GatewayNotification.id.desc())
-        .limit(_NOTIFICATIONS_SHOWN)
-        .subquery()
-    )
-    entries = (
-        select(
-            LedgerTransaction.key,
-            LedgerTransaction.at,
-            LedgerAccount.kind.label("account_kind"),
-            LedgerAccount.user_id,
-            LedgerEntry.amount,
-        )
-        .join(LedgerEntry, LedgerEntry.transaction_id == LedgerTransaction.id)
-        .join(LedgerAccount, LedgerAccount.id == LedgerEntry.account_id)
-        .where(LedgerTransaction.order_id == order.id)
-        .order_by(LedgerEntry.id)
-    )
-    return PaymentFile(
-        order=order,
-        payments=payments,
-        refunds=rows(refunds),
-        notifications=rows(select(last).order_by(last.c.id)),
-        entries=rows(entries),
     )

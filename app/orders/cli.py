@@ -1,13 +1,21 @@
-"""`flask order …`: an order's history as evidence, and the check of such a file."""
+"""`flask order …`: an order's history as evidence, and the check of such a file. `flask payments show`: its money."""
 
 import sys
-from typing import BinaryIO
+from collections.abc import Iterable
+from typing import Any, BinaryIO
 
 import click
 import orjson
 from flask.cli import AppGroup
+from rich.table import Table
 
+from app.clock import shown, shown_or_none
+from app.console import print_table, table_cell
+from app.fen import format_yuan, format_yuan_or_none
+from app.money.cli import payments_commands
 from app.orders import history
+from app.orders.payment_file import payment_file
+from statemachine.order import BILL_TEXT, ORDER_TEXT
 
 order_commands = AppGroup("order", help="Histories of orders as evidence.")
 
@@ -48,3 +56,83 @@ def verify(file: BinaryIO, offline: bool) -> None:  # noqa: FBT001 - click passe
         click.echo(f"problems: {len(problems)}", err=True)
         sys.exit(1)
     click.echo(f"the history of order {evidence['order_no']} is whole: {len(evidence['lines'])} lines")
+
+
+@payments_commands.command()
+@click.argument("order_no")
+def show(order_no: str) -> None:
+    """Show everything about the money of one order: attempts, refunds, notifications, ledger."""
+    file = payment_file(order_no)
+    if file is None:
+        raise click.ClickException(f"there is no order {order_no}")
+    order = file.order
+    state = f"{BILL_TEXT[order.bill_status]}, {ORDER_TEXT[order.order_status]}"
+    click.echo(f"order {order.id} {order_no}: {state}{', closed' if order.closed else ''}")
+    click.echo(f"amount {format_yuan(order.amount)} yuan")
+    _print(
+        "attempts",
+        ("attempt", "number", "gateway's number", "amount", "state", "paid at", "asked again at"),
+        (
+            (
+                each.attempt,
+                each.out_trade_no,
+                each.trade_no,
+                format_yuan(each.amount),
+                each.state,
+                shown_or_none(each.paid_at),
+                shown_or_none(each.query_at),
+            )
+            for each in file.payments
+        ),
+    )
+    _print(
+        "refunds",
+        ("number", "amount", "reason", "state", "tries", "confirmed at", "last error"),
+        (
+            (
+                each.request_no,
+                format_yuan(each.amount),
+                each.reason,
+                each.state,
+                each.attempts,
+                shown_or_none(each.confirmed_at),
+                each.last_error,
+            )
+            for each in file.refunds
+        ),
+    )
+    _print(
+        "notifications",
+        ("received at", "number", "status", "believed"),
+        (
+            (
+                shown(each.received_at),
+                each.out_trade_no,
+                each.fields.get("trade_status"),
+                "yes" if each.refusal is None else f"no: {each.refusal}",
+            )
+            for each in file.notifications
+        ),
+    )
+    _print(
+        "ledger",
+        ("transaction", "at", "account", "user", "debit", "credit"),
+        (
+            (
+                each.key,
+                shown(each.at),
+                each.account_kind,
+                each.user_id,
+                format_yuan_or_none(each.amount if each.amount > 0 else None),
+                format_yuan_or_none(-each.amount if each.amount < 0 else None),
+            )
+            for each in file.entries
+        ),
+    )
+
+
+def _print(title: str, columns: tuple[str, ...], lines: Iterable[tuple[Any, ...]]) -> None:
+    table = Table(*columns, title=title, title_justify="left", box=None)
+    for line in lines:
+        table.add_row(*(table_cell(value) for value in line))
+    print_table(table)

@@ -22,10 +22,10 @@ from app.goods.models import Good
 from app.ledger.service import Posting, post
 from app.money.gateways.base import GatewayRefused
 from app.money.models import Payment, PaymentState
-from app.money.payments import close_open_trade, open_attempt
 from app.notifications.models import NotificationKind
 from app.notifications.service import notify
 from app.orders.models import Order
+from app.orders.payments import close_open_trade, open_attempt
 from app.orders.queries import facts_of
 from app.orders.transitions import Deed, apply
 from statemachine import BillStatus, OrderEvent, Role, order_flow

@@ -15,11 +15,11 @@ from app.db.transactions import autocommit_connection, independent_transaction, 
 from app.goods.models import Good, Picture
 from app.goods.pictures import PreparedPicture
 from app.goods.queries import is_public
-from app.money.payments import close_open_trade, open_attempt
 from app.orders.evidence import add_evidence, prepare_evidence
 from app.orders.hoarding import check_hoarding
 from app.orders.lifecycle import may_hide
 from app.orders.models import Direction, Dispute, Order, RefundRequest, Waybill
+from app.orders.payments import close_open_trade, open_attempt
 from app.orders.queries import facts_of, role_of
 from app.orders.transitions import Deed, advance, begin_order, fire, lock_order, new_handover_code, standing
 from app.settings import settings

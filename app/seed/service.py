@@ -17,12 +17,12 @@ from app.goods.service import release_good
 from app.moderation.service import check_good, conclude_good, revision_in_review
 from app.money.gateway import notification_url
 from app.money.models import Payment, PaymentState
-from app.money.payments import take_paid_trade
 from app.money.sandbox.messages import notification_fields_for
 from app.money.sandbox.settings import SandboxSettings
 from app.money.sandbox.store import Store
 from app.orders import service as orders
 from app.orders.models import Order
+from app.orders.payments import take_paid_trade
 from app.seed import DEMO_PASSWORD
 from app.seed.drawings import draw_picture
 from app.seed.listings import seed_listings

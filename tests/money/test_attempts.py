@@ -14,10 +14,10 @@ from app.clock import utcnow
 from app.db.database import db
 from app.money.gateway import gateway
 from app.money.gateways.base import GatewayRefused
-from app.money.payments import query_due_payments
 from app.orders import service
 from app.orders.deadlines import fire_due
 from app.orders.models import Order
+from app.orders.payments import query_due_payments
 from statemachine import GoodStatus
 from tasks.relay import relay_once
 from tests.factories import assert_envelope

@@ -1,7 +1,7 @@
 """The dearest good there can be, with the dearest freight: the gateway is believed about it as about others."""
 
 from app.fen import MAX_FEN
-from app.money.payments import query_due_payments
+from app.orders.payments import query_due_payments
 from app.orders.service import cancel_order
 from tests.factories import auth_headers, make_address, make_good, make_user
 from tests.money.conftest import CANCELLED, PAID, Purchase, Shop

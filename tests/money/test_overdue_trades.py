@@ -11,9 +11,9 @@ from app.db.database import db
 from app.money.gateway import gateway
 from app.money.gateways.base import GatewayRefused, GatewayUnavailable
 from app.money.models import Payment
-from app.money.payments import query_due_payments
 from app.orders.deadlines import fire_due
 from app.orders.models import Order
+from app.orders.payments import query_due_payments
 from tests.money.conftest import CANCELLED, PAID, STARTED, Purchase, Shop
 from tests.money.test_attempts import cancelled, open_at_gateway
 

@@ -15,7 +15,7 @@ from app.db.database import db
 from app.money.gateway import gateway
 from app.money.gateways.base import GatewayRefused
 from app.money.models import Payment
-from app.money.payments import query_due_payments
+from app.orders.payments import query_due_payments
 from tasks.schedule import SCHEDULE
 from tests.factories import assert_envelope
 from tests.money.conftest import AMOUNT, FRESH, STARTED, Purchase, Shop, paid

@@ -12,9 +12,9 @@ from app.answers import Answer, Refused
 from app.clock import utcnow
 from app.db.transactions import transaction
 from app.money.models import Payment
-from app.money.payments import start_payment, take_paid_trade
 from app.orders import service
 from app.orders.diagram import order_diagram
+from app.orders.payments import start_payment, take_paid_trade
 from tests.factories import Made, assert_envelope, auth_headers, make_address, make_good, make_user
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -35,11 +35,11 @@ from app.db.database import db
 from app.db.transactions import transaction
 from app.ledger.audit import audit
 from app.money.gateway import gateway
-from app.money.payments import query_due_payments, start_payment, take_notification
 from app.orders import service
 from app.orders.deadlines import fire_due, remind_due
 from app.orders.history import export, verify
 from app.orders.models import Order
+from app.orders.payments import query_due_payments, start_payment, take_notification
 from app.orders.transitions import Deed, fire, lock_order
 from app.outbox.models import OutboxMessage, Topic
 from app.wallet.service import request_payout

@@ -21,9 +21,9 @@ from app.fen import format_yuan
 from app.goods.models import Good
 from app.ledger.audit import audit
 from app.money.models import Payment, Refund
-from app.money.payments import start_payment
 from app.money.sandbox import DEFAULT_APP_ID, DEFAULT_SELLER_ID, keys, protocol
 from app.orders.models import Order, OrderEventRecord
+from app.orders.payments import start_payment
 from tests.factories import Made, auth_headers
 from tests.ledger.steps import walk
 from tests.live import LiveServer, Reply

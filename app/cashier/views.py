@@ -9,13 +9,13 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from app.answers import Answer, Refused
 from app.clock import utcnow
 from app.fen import format_yuan
-from app.money import payments
-from app.money.payments import Bill
+from app.orders import payments
+from app.orders.payments import Bill
 from app.settings import settings
 from app.web.api import Api
 from app.web.auth import Actor, Auth
 
-api = Api("money", __name__, tag="支付", template_folder="templates")
+api = Api("cashier", __name__, tag="支付", template_folder="templates")
 
 # The pages load nothing from anywhere and run one small script of their own.
 _POLICY = (
@@ -27,7 +27,7 @@ _POLICY = (
 @api.get(
     "/order/pay/<id:order_id>/", auth=Auth.BROWSER, refuses=(Answer.NO_SUCH_ORDER,), media=("text/html; charset=utf-8",)
 )
-def cashier(*, actor: Actor, order_id: int) -> Response:
+def show(*, actor: Actor, order_id: int) -> Response:
     """The cashier: amount, what is bought, countdown, pay button."""
     bill = payments.bill_of(order_id=order_id, buyer_id=actor.id)
     return _page("cashier.html", bill=bill, token=request.args.get("token", ""))
@@ -45,7 +45,7 @@ def pay(*, actor: Actor, order_id: int) -> Response:
     location = payments.start_payment(
         buyer_id=actor.id,
         order_id=order_id,
-        return_url=settings().base_url + url_for("money.result", ticket=ticket),
+        return_url=settings().base_url + url_for("cashier.result", ticket=ticket),
     )
     return make_response(redirect(location))
 

@@ -1,0 +1,1 @@
+"""The cashier: the page where a buyer pays, and where the gateway calls back."""
