@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from app.notifications import reminders
 from app.orders import deadlines, payments
 
 _ORDERS_PER_RUN: Final = 2000  # a job ends now and then, so that a stopped worker ends soon
@@ -10,7 +11,7 @@ _ORDERS_PER_RUN: Final = 2000  # a job ends now and then, so that a stopped work
 def sweep_deadlines() -> None:
     """Periodic: fire every due deadline and send every due reminder."""
     deadlines.fire_due(limit=_ORDERS_PER_RUN)
-    deadlines.remind_due(limit=_ORDERS_PER_RUN)
+    reminders.remind_due(limit=_ORDERS_PER_RUN)
 
 
 def query_payments() -> None:

@@ -1,13 +1,13 @@
-"""What the clock does to orders: due deadlines fire as *system*, due reminders are sent.
+"""What the clock does to orders: due deadlines fire as *system*.
 
 The deadline is a column of the order, so nothing is lost while every process is down, and nothing waits in Valkey.
 Sweeps may run at the same time: they pass over rows that somebody else holds, and check clock and state under the
 lock.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -16,19 +16,17 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from app.answers import Refused
-from app.clock import shown, utcnow
+from app.clock import utcnow
 from app.db.transactions import rows, transaction
 from app.goods.models import Good
 from app.ledger.service import Posting, post
 from app.money.gateways.base import GatewayRefused
 from app.money.models import Payment, PaymentState
-from app.notifications.models import NotificationKind
-from app.notifications.service import notify
 from app.orders.models import Order
 from app.orders.payments import close_open_trade, open_attempt
 from app.orders.queries import facts_of
 from app.orders.transitions import Deed, apply
-from statemachine import BillStatus, OrderEvent, Role, order_flow
+from statemachine import BillStatus, Role, order_flow
 
 log = structlog.get_logger(__name__)
 
@@ -184,62 +182,3 @@ def _expire(order_id: int) -> int:
             log.error("expired_with_an_open_trade", order_id=order_id)
         post(session, _fire_one(session, good, order), at=utcnow())
         return 1
-
-
-def remind_due(*, limit: int) -> int:
-    """Tell whom it concerns of deadlines that come near; returns how many were told. Once per deadline."""
-    told = taken = 0
-    while taken < limit:
-        # In batches, too: as long as one lasts, nobody takes a step with its orders.
-        batch, of_them = _remind_batch(min(BATCH, limit - taken))
-        if batch == 0:
-            break
-        taken += batch
-        told += of_them
-    return told
-
-
-def _remind_batch(size: int) -> tuple[int, int]:
-    """How many reminders were due, and how many of them were told."""
-    told = 0
-    with transaction() as session:
-        due: Sequence[Order] = session.scalars(
-            select(Order)
-            .where(Order.remind_at <= utcnow())
-            .order_by(Order.remind_at)
-            .limit(size)
-            .with_for_update(skip_locked=True)
-        ).all()
-        for order in due:
-            order.remind_at = None
-            deadline = order_flow.deadline(order.phase, facts_of(order))
-            if deadline is None or order.deadline_at is None or order.deadline_at <= utcnow():
-                continue
-            notify(
-                session,
-                user_id=order.buyer_id if deadline.reminder.role == Role.BUYER else order.seller_id,
-                kind=NotificationKind.REMINDER,
-                title=f"{deadline.text.zh}:{order.good_title}"[:80],
-                text=_REMINDERS[deadline.event].format(title=order.good_title, at=_minute(order.deadline_at)),
-                order_id=order.id,
-                event=deadline.event.value,
-            )
-            told += 1
-        return len(due), told
-
-
-def _minute(moment: datetime) -> str:
-    """`11月22日 20:15` in Shanghai."""
-    text = shown(moment)
-    return f"{int(text[5:7])}月{int(text[8:10])}日 {text[11:16]}"
-
-
-_REMINDERS: Final = {
-    OrderEvent.EXPIRE: "“{title}”请在 {at} 前付款,逾期订单将自动取消。",
-    OrderEvent.REFUND_UNSHIPPED: "买家已付款的“{title}”请在 {at} 前发货或交货,逾期将自动退款给买家。",
-    OrderEvent.RECEIVE: "“{title}”将于 {at} 自动确认收货,如未收到或有问题请及时延长收货或申请退款。",
-    OrderEvent.SETTLE: "“{title}”的售后期将于 {at} 结束,之后不能再申请退款。",
-    OrderEvent.APPROVE_REFUND: "买家申请退款的“{title}”请在 {at} 前处理,逾期将自动退款给买家。",
-    OrderEvent.LAPSE: "“{title}”请在 {at} 前寄回并填写运单,逾期退款申请将自动关闭。",
-    OrderEvent.ACCEPT_RETURN: "买家已寄回“{title}”,请在 {at} 前确认收货或提出异议,逾期将自动退款给买家。",
-}

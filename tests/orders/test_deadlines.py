@@ -26,8 +26,9 @@ from app.ledger.audit import audit
 from app.ledger.models import LedgerAccount
 from app.money.models import Payment
 from app.notifications.models import Notification
+from app.notifications.reminders import remind_due
 from app.orders import deadlines, service, transitions
-from app.orders.deadlines import fire_due, remind_due
+from app.orders.deadlines import fire_due
 from app.orders.models import Order, OrderEventRecord
 from app.orders.transitions import Deed, fire, lock_order
 from statemachine import GoodStatus, OrderEvent, OrderPhase, Role, TradeMode

@@ -35,8 +35,9 @@ from app.db.database import db
 from app.db.transactions import transaction
 from app.ledger.audit import audit
 from app.money.gateway import gateway
+from app.notifications.reminders import remind_due
 from app.orders import service
-from app.orders.deadlines import fire_due, remind_due
+from app.orders.deadlines import fire_due
 from app.orders.history import export, verify
 from app.orders.models import Order
 from app.orders.payments import query_due_payments, start_payment, take_notification

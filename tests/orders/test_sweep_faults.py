@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 from app.clock import utcnow
 from app.db.database import db
 from app.db.transactions import transaction
+from app.notifications import reminders
 from app.notifications.models import Notification, NotificationKind
 from app.orders import deadlines, service
 from app.orders.deadlines import fire_due
@@ -120,11 +121,11 @@ def test_a_clock_that_is_put_back_loses_no_deadline(context: Flask, orders: list
 def test_reminders_come_in_batches(
     context: Flask, orders: list[Made], people: tuple[Made, Made], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deadlines, "BATCH", 2)
+    monkeypatch.setattr(reminders, "_BATCH", 2)
     for order in orders:
         write(order, deadline_at=utcnow() + timedelta(hours=1), remind_at=utcnow())
     batches = []
-    remind = deadlines._remind_batch
+    remind = reminders._remind_batch
 
     def look(size: int) -> tuple[int, int]:
         done = remind(size)
@@ -132,8 +133,8 @@ def test_reminders_come_in_batches(
         batches.append((size, done, sum(read(order).remind_at is None for order in orders)))
         return done
 
-    monkeypatch.setattr(deadlines, "_remind_batch", look)
-    assert deadlines.remind_due(limit=10) == 3
+    monkeypatch.setattr(reminders, "_remind_batch", look)
+    assert reminders.remind_due(limit=10) == 3
     assert batches == [(2, (2, 2), 2), (2, (1, 1), 3), (2, (0, 0), 3)]
     told = select(Notification.user_id).where(Notification.kind == NotificationKind.REMINDER.value)
     assert list(db.session.scalars(told)) == [people[0].id] * 3
