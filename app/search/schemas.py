@@ -13,7 +13,7 @@ from app.goods.schemas import CategoryIn, GoodOut, TradeModeIn
 from app.paging import PageQuery, page_of
 from app.search.engine import Match
 from app.search.highlight import excerpt, highlighted, pattern_of
-from app.search.service import Results
+from app.search.results import Results
 from app.search.snapshot import Filters, SearchSort
 from statemachine.good import TRADE_TEXT
 

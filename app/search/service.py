@@ -1,7 +1,6 @@
 """Search for goods; keep the index in step with the database."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import structlog
 from flask import current_app
@@ -20,6 +19,7 @@ from app.search import engine
 from app.search.engine import Found, Match
 from app.search.errors import IndexBusy, IndexDamaged, IndexMissing
 from app.search.index import Changes, Document, SearchIndex, Status
+from app.search.results import Results
 from app.search.snapshot import Filters, SearchSort
 from app.settings import settings
 from statemachine.good import GoodStatus
@@ -42,19 +42,6 @@ _COLUMNS = (
 )
 
 _FOR_SALE = (Good.status == GoodStatus.PUBLISHED) & ~Good.deleted
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Results:
-    """One page of goods. `categories` and `trade_modes` count hits by code; `tokens` are what to highlight."""
-
-    goods: list[GoodOut]
-    total: int
-    match: Match
-    corrected: str | None
-    categories: dict[int, int]
-    trade_modes: dict[int, int]
-    tokens: frozenset[str]
 
 
 _NO_RESULTS = Results(

@@ -1,0 +1,19 @@
+"""What a search found, before it is put into the form that clients get."""
+
+from dataclasses import dataclass
+
+from app.goods.schemas import GoodOut
+from app.search.engine import Match
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """One page of goods. `categories` and `trade_modes` count hits by code; `tokens` are what to highlight."""
+
+    goods: list[GoodOut]
+    total: int
+    match: Match
+    corrected: str | None
+    categories: dict[int, int]
+    trade_modes: dict[int, int]
+    tokens: frozenset[str]
