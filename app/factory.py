@@ -15,6 +15,7 @@ from app.cli import register_commands
 from app.db.database import db
 from app.db.transactions import read_engine
 from app.extensions import jwt, limiter, migrate
+from app.gauges import WaitingWork
 from app.goods.storage import LocalPictureStorage
 from app.goods.views import api as goods_api
 from app.listings.views import api as listings_api
@@ -35,6 +36,7 @@ from app.web.errors import register_error_handlers
 from app.web.health import health
 from app.web.idempotency import REPLAYED_HEADER
 from app.web.lifecycle import register_lifecycle, register_sql_counting
+from app.web.metrics import register_gauges
 from app.web.openapi import register_openapi
 from config import PROJECT_ROOT, Settings
 
@@ -72,6 +74,7 @@ def build_app(settings: Settings) -> Flask:
     for api in APIS:
         app.register_blueprint(api)
     operations = [operation for api in APIS for operation in api.operations]
+    register_gauges(app, WaitingWork())
     register_openapi(app, operations, always_200=settings.envelope_always_200)
     register_commands(app)
     if settings.sql_count_header:

@@ -1,4 +1,4 @@
-"""Prometheus metrics: requests, and what waits: outbox, queues, reviews, open orders.
+"""Prometheus metrics: counters of requests, and the gauges that the factory registers.
 
 Several web processes: with `PROMETHEUS_MULTIPROC_DIR` naming a folder that exists and is empty at start,
 prometheus-client keeps the counters there and `/metrics` adds the processes up. It decides at import, so the variable
@@ -9,32 +9,14 @@ docker-compose.yml set it). Without it each process counts for itself.
 """
 
 import os
-from collections.abc import Iterator
-from datetime import datetime
+from typing import Final
 
-import structlog
-from flask import Response
+from flask import Flask, Response, current_app
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
-from redis.exceptions import RedisError
-from rq import Queue
-from rq.registry import FailedJobRegistry
-from sqlalchemy import func, select
-from sqlalchemy.exc import SQLAlchemyError
 
-from app.clock import utcnow
-from app.db.database import db
-from app.db.transactions import reading, rows
-from app.extensions import valkey
-from app.goods.models import Good
-from app.orders.models import Order
-from app.outbox.models import Topic
-from app.outbox.service import backlog
-from statemachine.good import GoodStatus
-
-log = structlog.get_logger(__name__)
+_GAUGES: Final = "saltfish.gauges"
 
 _REQUESTS = Counter("saltfish_http_requests", "Requests answered.", ("method", "rule", "http"))
 _SECONDS = Histogram(
@@ -65,11 +47,19 @@ def observe_request(*, method: str, rule: str, http: int, seconds: float) -> Non
     histogram.observe(seconds)
 
 
+def register_gauges(app: Flask, gauges: Collector) -> None:
+    """Let `app` show `gauges` beside its requests; they are read, in an application context, when Prometheus asks."""
+    registry = CollectorRegistry()
+    registry.register(gauges)
+    app.extensions[_GAUGES] = registry
+
+
 def exposition() -> Response:
     """All metrics in Prometheus' text format."""
+    gauges: CollectorRegistry = current_app.extensions[_GAUGES]
     # The newer formats, negotiated by Accept, bring nothing here.
     return Response(
-        generate_latest(_request_registry()) + generate_latest(_WAITING), content_type=CONTENT_TYPE_PLAIN_0_0_4
+        generate_latest(_request_registry()) + generate_latest(gauges), content_type=CONTENT_TYPE_PLAIN_0_0_4
     )
 
 
@@ -79,79 +69,3 @@ def _request_registry() -> CollectorRegistry:
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # the library has no hints here
     return registry
-
-
-class _Waiting(Collector):
-    """What waits in the database and in Valkey, read when Prometheus asks. Needs an application context."""
-
-    def collect(self) -> Iterator[Metric]:
-        """The gauges. A store that is down takes away its own gauges only: that is when the others are needed."""
-        for read in (_in_database, _in_valkey):
-            try:
-                yield from read()
-            except (SQLAlchemyError, RedisError) as error:
-                log.warning("metrics_source_failed", source=read.__name__, error=str(error))
-
-
-def _in_database() -> list[Metric]:
-    return [*_outbox(), _goods_in_review(), _open_orders()]
-
-
-def _outbox() -> list[Metric]:
-    waiting = GaugeMetricFamily("saltfish_outbox_messages", "Messages that wait for their work.", labels=["topic"])
-    age = GaugeMetricFamily("saltfish_outbox_oldest_seconds", "Age of the oldest waiting message.", labels=["topic"])
-    lag = GaugeMetricFamily(
-        "saltfish_outbox_lag_seconds", "How long the first due message has been due.", labels=["topic"]
-    )
-    dead = GaugeMetricFamily(
-        "saltfish_outbox_dead_messages", "Messages given up; see `flask outbox list --dead`.", labels=["topic"]
-    )
-    backlogs = {each.topic: each for each in backlog(db.session())}
-    now = utcnow()
-    for topic in Topic:
-        found = backlogs.get(topic.value)
-        waiting.add_metric([topic.value], found.waiting if found else 0)
-        age.add_metric([topic.value], _seconds_since(found.oldest_added_at if found else None, now))
-        lag.add_metric([topic.value], _seconds_since(found.oldest_due_at if found else None, now))
-        dead.add_metric([topic.value], found.dead if found else 0)
-    return [waiting, age, lag, dead]
-
-
-def _seconds_since(moment: datetime | None, now: datetime) -> float:
-    """0 where there is none, or it is still to come."""
-    return 0 if moment is None else max((now - moment).total_seconds(), 0)
-
-
-def _goods_in_review() -> Metric:
-    statement = select(func.count()).where(Good.status == GoodStatus.IN_REVIEW, ~Good.deleted)
-    with reading() as connection:
-        count = connection.scalar(statement)
-    return GaugeMetricFamily("saltfish_goods_in_review", "Goods waiting for their verdict.", value=count)
-
-
-def _open_orders() -> Metric:
-    # Closed orders only grow in number, and counting them would read the whole table at every scrape.
-    orders = GaugeMetricFamily(
-        "saltfish_open_orders", "Orders that are not closed, by state.", labels=["bill_status", "order_status"]
-    )
-    statement = (
-        select(Order.bill_status, Order.order_status, func.count().label("orders"))
-        .where(~Order.closed)
-        .group_by(Order.bill_status, Order.order_status)
-    )
-    for row in rows(statement):
-        orders.add_metric([str(row.bill_status), str(row.order_status)], row.orders)
-    return orders
-
-
-def _in_valkey() -> list[Metric]:
-    jobs = GaugeMetricFamily("saltfish_queue_jobs", "Jobs waiting for a worker.", labels=["queue"])
-    failed = GaugeMetricFamily("saltfish_queue_failed_jobs", "Jobs that failed for good.", labels=["queue"])
-    for queue in sorted(Queue.all(connection=valkey()), key=lambda queue: queue.name):
-        jobs.add_metric([queue.name], queue.count)
-        failed.add_metric([queue.name], FailedJobRegistry(queue=queue).get_job_count(cleanup=False))
-    return [jobs, failed]
-
-
-_WAITING = CollectorRegistry()
-_WAITING.register(_Waiting())
