@@ -35,9 +35,9 @@ from app.web.envelope import OrjsonProvider
 from app.web.errors import register_error_handlers
 from app.web.health import health
 from app.web.idempotency import REPLAYED_HEADER
-from app.web.lifecycle import register_lifecycle, register_sql_counting
 from app.web.metrics import register_gauges
 from app.web.openapi import register_openapi
+from app.web.request_hooks import register_request_hooks, register_sql_counting
 from config import PROJECT_ROOT, Settings
 
 APIS: tuple[Api, ...] = (
@@ -68,7 +68,7 @@ def build_app(settings: Settings) -> Flask:
     app.url_map.merge_slashes = False
     app.url_map.converters["id"] = IdConverter
     # First, so that a request has its id before an extension's hook can fail.
-    register_lifecycle(app)
+    register_request_hooks(app)
     _bind_extensions(app, settings)
     register_error_handlers(app)
     for api in APIS:

@@ -28,7 +28,7 @@ from rich.table import Table
 from app.db.database import db
 from app.factory import build_app
 from app.search.service import rebuild
-from app.web.lifecycle import register_sql_counting
+from app.web.request_hooks import register_sql_counting
 from benchmarks import bare, market
 from benchmarks.load import Round, drive, get
 from benchmarks.servers import prepared, serving

@@ -78,7 +78,7 @@ class Flow(Generic[P, E, F]):
         """The events that ``role`` may fire at ``phase``: the buttons to show.
 
         With ``context``, those whose guards on the subject fail are left out. Guards on what the actor hands in (a
-        reason, a code) hide nothing, since that comes with the deed. Raises `UnknownTerm` for an unknown phase or
+        reason, a code) hide nothing, since that comes with the command. Raises `UnknownTerm` for an unknown phase or
         role.
         """
         self._check_terms(phase, role)

@@ -55,7 +55,7 @@ class Guard(Generic[F]):
     """A condition on a rule: ``test`` gets the facts and answers whether it holds. It must be pure.
 
     ``condition`` is what has to hold, ``refusal`` what to tell whoever fails it. ``on_input`` marks a guard on what
-    the actor hands in with the deed (a reason, a code) rather than on the subject: it hides no button. ``drawn``
+    the actor hands in with the command (a reason, a code) rather than on the subject: it hides no button. ``drawn``
     marks one that diagrams mention.
     """
 

@@ -28,7 +28,7 @@ from app.money.models import Payment
 from app.orders import service as orders
 from app.orders.models import Order
 from app.orders.payments import take_paid_trade
-from app.orders.transitions import Deed, fire, lock_order
+from app.orders.transitions import OrderCommand, fire, lock_order
 from statemachine import (
     ORDER,
     GoodStatus,
@@ -280,7 +280,7 @@ def _lead_on(order_id: int, event: OrderEvent, sides: dict[Role, int], address_i
         orders.ship_order(actor_id=sides[Role.SELLER], order_id=order_id, address_id=address_id, **_PARCEL)
     elif event in _OTHERS:
         with transaction() as session:
-            fire(session, *lock_order(session, order_id), Deed(event=event, role=_OTHERS[event]))
+            fire(session, *lock_order(session, order_id), OrderCommand(event=event, role=_OTHERS[event]))
     else:
         role, do = _DEEDS[event]
         do(actor_id=sides[role], order_id=order_id)

@@ -152,10 +152,10 @@ def _fire(session: Session, good: Good, event: GoodEvent, refused: Answer) -> No
     try:
         good_flow.fire(good, event, GoodRole.OWNER, facts)
     except TransitionRefused as refusal:
-        raise Refused(refused, data=_standing(good, refusal)) from refusal
+        raise Refused(refused, data=_refusal_details(good, refusal)) from refusal
 
 
-def _standing(good: Good, refusal: TransitionRefused) -> dict[str, Any]:
+def _refusal_details(good: Good, refusal: TransitionRefused) -> dict[str, Any]:
     """What a refused client needs to know: why, where the good stands, what its owner may do instead."""
     return {
         "event": str(refusal.event),

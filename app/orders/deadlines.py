@@ -25,7 +25,7 @@ from app.money.models import Payment, PaymentState
 from app.orders.models import Order
 from app.orders.payments import close_open_trade, open_attempt
 from app.orders.queries import facts_of
-from app.orders.transitions import Deed, apply
+from app.orders.transitions import OrderCommand, apply
 from statemachine import BillStatus, Role, order_flow
 
 log = structlog.get_logger(__name__)
@@ -134,7 +134,7 @@ def _fire_one(session: Session, good: Good, order: Order) -> list[Posting]:
         log.error("deadline_without_clock", order_id=order.id, phase=tuple(order.phase))
         order.deadline_at = order.remind_at = None
         return []
-    _, postings = apply(session, good, order, Deed(event=deadline.event, role=Role.SYSTEM))
+    _, postings = apply(session, good, order, OrderCommand(event=deadline.event, role=Role.SYSTEM))
     log.info("deadline_fired", order_id=order.id, what=deadline.event.value)
     return postings
 

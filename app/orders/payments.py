@@ -29,7 +29,7 @@ from app.money.gateways.base import (
 from app.money.models import PAID_LATE, GatewayNotification, Payment, PaymentState
 from app.money.refunds import create_refund_of
 from app.orders.models import Order
-from app.orders.transitions import Deed, fire, lock_order
+from app.orders.transitions import OrderCommand, fire, lock_order
 from app.settings import settings
 from statemachine import BillStatus, OrderEvent, Role, order_flow
 
@@ -332,7 +332,7 @@ def _settle(session: Session, payment: Payment, trade: Trade) -> None:
         if order_flow.why_not(order.phase, OrderEvent.PAY, Role.GATEWAY):
             _pay_back(session, payment)
         else:
-            fire(session, good, order, Deed(event=OrderEvent.PAY, role=Role.GATEWAY))
+            fire(session, good, order, OrderCommand(event=OrderEvent.PAY, role=Role.GATEWAY))
     elif trade.status is TradeStatus.TRADE_CLOSED:
         payment.state = PaymentState.CLOSED.value
         payment.trade_no = trade.trade_no

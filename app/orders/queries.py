@@ -27,7 +27,7 @@ from app.db.transactions import reading, row_or_none, rows
 from app.fen import format_yuan
 from app.goods.queries import picture_url
 from app.money.models import PAID_LATE, Payment, Refund
-from app.orders.lifecycle import actions, deadline
+from app.orders.actions import actions, deadline
 from app.orders.models import (
     Direction,
     Dispute,

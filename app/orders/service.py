@@ -15,13 +15,21 @@ from app.db.transactions import autocommit_connection, independent_transaction, 
 from app.goods.models import Good, Picture
 from app.goods.pictures import PreparedPicture
 from app.goods.queries import is_public
+from app.orders.actions import may_hide
 from app.orders.evidence import add_evidence, prepare_evidence
-from app.orders.hoarding import check_hoarding
-from app.orders.lifecycle import may_hide
 from app.orders.models import Direction, Dispute, Order, RefundRequest, Waybill
 from app.orders.payments import close_open_trade, open_attempt
+from app.orders.purchase_limits import check_purchase_limits
 from app.orders.queries import facts_of, role_of
-from app.orders.transitions import Deed, advance, begin_order, fire, lock_order, new_handover_code, standing
+from app.orders.transitions import (
+    OrderCommand,
+    advance,
+    begin_order,
+    fire,
+    lock_order,
+    new_handover_code,
+    refusal_details,
+)
 from app.settings import settings
 from statemachine import GoodStatus, OrderEvent, OrderPhase, Role, TradeMode, order_flow
 
@@ -63,7 +71,7 @@ def buy_good(*, buyer_id: int, good_id: int, address_id: int | None, trade_mode:
         mode = _settled_mode(good.trade_mode, trade_mode)
         address = _address(mode, buyer_id=buyer_id, address_id=address_id)
         now = utcnow()
-        check_hoarding(session, buyer_id=buyer_id, now=now)
+        check_purchase_limits(session, buyer_id=buyer_id, now=now)
         freight = 0 if mode == TradeMode.FACE_TO_FACE else good.freight
         order = Order(
             order_no=_new_order_no(),
@@ -103,8 +111,8 @@ def cancel_order(*, actor_id: int, order_id: int) -> None:
         with transaction() as session, session.begin_nested() as locked:
             good, order = lock_order(session, order_id)
             if open_attempt(session, order_id) is None or not _allows_cancelling(order, actor_id):
-                deed = Deed(event=OrderEvent.CANCEL, role=role_of(order, actor_id), actor_id=actor_id)
-                fire(session, good, order, deed)
+                command = OrderCommand(event=OrderEvent.CANCEL, role=role_of(order, actor_id), actor_id=actor_id)
+                fire(session, good, order, command)
                 return
             # The buyer went to the cashier again in between: that trade has to be closed too. Inside a request's own
             # transaction the locks would outlive this block, and closing would wait for them.
@@ -206,7 +214,7 @@ def renew_handover_code(*, actor_id: int, order_id: int) -> None:
         if order.handover_code is None or order.phase != _PAID:
             reasons = ["订单没有待使用的交货码"]
             raise Refused(
-                Answer.WRONG_STATE, data=standing(order, event="renew_handover_code", role=role, reasons=reasons)
+                Answer.WRONG_STATE, data=refusal_details(order, event="renew_handover_code", role=role, reasons=reasons)
             )
         order.handover_code = new_handover_code()
         order.handover_tries = 0
@@ -315,7 +323,9 @@ def state_case(*, actor_id: int, order_id: int, text: str, uploads: Sequence[IO[
         dispute = session.scalar(statement)
         if dispute is None:
             reasons = ["订单没有待处理的争议"]
-            raise Refused(Answer.WRONG_STATE, data=standing(order, event="state_case", role=role, reasons=reasons))
+            raise Refused(
+                Answer.WRONG_STATE, data=refusal_details(order, event="state_case", role=role, reasons=reasons)
+            )
         if sum(each["role"] == role for each in dispute.statements) >= MAX_STATEMENTS:
             raise Refused(Answer.TOO_MANY_STATEMENTS, data={"limit": MAX_STATEMENTS})
         now = utcnow()
@@ -349,7 +359,9 @@ def hide_order(*, actor_id: int, order_id: int) -> None:
         if order.hidden_by_buyer if role is Role.BUYER else order.hidden_by_seller:
             raise Refused(Answer.NO_SUCH_ORDER)
         if not may_hide(order.phase):
-            raise Refused(Answer.WRONG_STATE, data=standing(order, event="hide", role=role, reasons=["订单尚未结束"]))
+            raise Refused(
+                Answer.WRONG_STATE, data=refusal_details(order, event="hide", role=role, reasons=["订单尚未结束"])
+            )
         if role is Role.BUYER:
             order.hidden_by_buyer = True
         else:

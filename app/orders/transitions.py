@@ -21,8 +21,8 @@ from app.goods.models import Good
 from app.ledger.models import AccountKind
 from app.ledger.service import AccountRef, Posting, Transfer, order_account, post, user_account
 from app.money.refunds import create_refund
+from app.orders.actions import available_events
 from app.orders.history import record_step
-from app.orders.lifecycle import served
 from app.orders.models import Dispute, Order, RefundRequest
 from app.orders.queries import facts_of, role_of
 from app.outbox.models import Topic
@@ -55,7 +55,7 @@ _BEFORE_HANDOVER: Final = frozenset({OrderPhase(2, 6), OrderPhase(4, 6)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deed:
+class OrderCommand:
     """What somebody does to an order. `note` goes into the history; `handover_code_ok` is for a seller's handover."""
 
     event: OrderEvent
@@ -99,53 +99,55 @@ def advance(
     """Let the actor, buyer or seller, do `event`. Raises NO_SUCH_ORDER, FORBIDDEN, WRONG_STATE."""
     good, order = lock_order(session, order_id)
     role = role_of(order, actor_id)
-    deed = Deed(event=event, role=role, actor_id=actor_id, note=note, handover_code_ok=handover_code_ok)
-    fire(session, good, order, deed)
+    command = OrderCommand(event=event, role=role, actor_id=actor_id, note=note, handover_code_ok=handover_code_ok)
+    fire(session, good, order, command)
     return order
 
 
-def fire(session: Session, good: Good, order: Order, deed: Deed) -> OrderStep:
-    """Do `deed` on locked rows, the booking included. Raises FORBIDDEN, WRONG_STATE; nothing is changed then."""
-    step, postings = apply(session, good, order, deed)
+def fire(session: Session, good: Good, order: Order, command: OrderCommand) -> OrderStep:
+    """Do `command` on locked rows, the booking included. Raises FORBIDDEN, WRONG_STATE; nothing is changed then."""
+    step, postings = apply(session, good, order, command)
     post(session, postings, at=order.updated_at)
     return step
 
 
-def apply(session: Session, good: Good, order: Order, deed: Deed) -> tuple[OrderStep, list[Posting]]:
+def apply(session: Session, good: Good, order: Order, command: OrderCommand) -> tuple[OrderStep, list[Posting]]:
     """As `fire`, but the booking is left to the caller, who books several orders at once: accounts come last."""
     disputed_before = order.disputed
     try:
-        step = order_flow.fire(order, deed.event, deed.role, _facts(order, deed))
+        step = order_flow.fire(order, command.event, command.role, _facts(order, command))
     except TransitionRefused as refusal:
         answer = Answer.FORBIDDEN if isinstance(refusal, Forbidden) else Answer.WRONG_STATE
         reasons = [reason.zh for reason in refusal.reasons]
-        raise Refused(answer, data=standing(order, event=deed.event, role=deed.role, reasons=reasons)) from refusal
+        raise Refused(
+            answer, data=refusal_details(order, event=command.event, role=command.role, reasons=reasons)
+        ) from refusal
     now = utcnow()
     order.updated_at = now
     if step.source != step.target:
         order.phase_since = now
-    if deed.role is not Role.SYSTEM:
+    if command.role is not Role.SYSTEM:
         # A side that took a finished order off its lists sees it again when somebody does something with it.
         order.hidden_by_buyer = order.hidden_by_seller = False
     if order.closed:
-        order.closed_reason = deed.event.value
-    _note_facts(order, deed.event)
+        order.closed_reason = command.event.value
+    _note_facts(order, command.event)
     before = Timers(order.deadline_at, order.remind_at, order.clock_left)
     durations = timer_durations()
     _set_timers(order, next_timers(order_flow, step, facts_of(order), now=now, before=before, durations=durations))
     _record(
         session,
         order,
-        event=deed.event.value,
-        role=deed.role,
-        actor_id=deed.actor_id,
+        event=command.event.value,
+        role=command.role,
+        actor_id=command.actor_id,
         source=step.source,
-        note=deed.note,
+        note=command.note,
     )
-    _end_requests(session, order, step, deed, disputed_before=disputed_before)
+    _end_requests(session, order, step, command, disputed_before=disputed_before)
     postings = _postings(order, step)
     if any(move.target == Pot.GATEWAY for move in step.moves):
-        create_refund(session, order_id=order.id, reason=deed.event.value)
+        create_refund(session, order_id=order.id, reason=command.event.value)
     fire_good(session, good, step.good_event)
     return step, postings
 
@@ -159,7 +161,7 @@ def fire_good(session: Session, good: Good, event: GoodEvent | None) -> None:
     add_message(session, Topic.SEARCH_INDEX, good.id)
 
 
-def standing(order: Order, *, event: str, role: Role, reasons: list[str]) -> dict[str, Any]:
+def refusal_details(order: Order, *, event: str, role: Role, reasons: list[str]) -> dict[str, Any]:
     """What a refused client needs to know: why, where the order stands, what it may do instead."""
     phase = order.phase
     return {
@@ -168,7 +170,7 @@ def standing(order: Order, *, event: str, role: Role, reasons: list[str]) -> dic
         "order_status": phase.goods,
         "closed": phase.closed,
         "reasons": reasons,
-        "allowed": [each.value for each in served(phase, role, facts_of(order))],
+        "allowed": [each.value for each in available_events(phase, role, facts_of(order))],
     }
 
 
@@ -187,14 +189,14 @@ _TIMER_SETTINGS: Final = tuple(
 )
 
 
-def _facts(order: Order, deed: Deed) -> OrderFacts:
+def _facts(order: Order, command: OrderCommand) -> OrderFacts:
     return OrderFacts(
         trade_mode=order.trade_mode,
         refund_count=order.refund_count,
         disputed=order.disputed,
         extended=order.extended,
-        has_reason=bool(deed.note),
-        handover_code_ok=deed.handover_code_ok,
+        has_reason=bool(command.note),
+        handover_code_ok=command.handover_code_ok,
     )
 
 
@@ -242,12 +244,14 @@ _END_REQUEST: Final = _ending(RefundRequest)
 _END_DISPUTE: Final = _ending(Dispute)
 
 
-def _end_requests(session: Session, order: Order, step: OrderStep, deed: Deed, *, disputed_before: bool) -> None:
+def _end_requests(
+    session: Session, order: Order, step: OrderStep, command: OrderCommand, *, disputed_before: bool
+) -> None:
     """Write down what became of the refund request that the step answers, and of the dispute about it."""
     ended = {
         "of_order": order.id,
-        "outcome": deed.event.value,
-        "outcome_note": deed.note,
+        "outcome": command.event.value,
+        "outcome_note": command.note,
         "ended_at": order.updated_at,
     }
     if step.source.bill == BillStatus.REFUND_REQUESTED and step.target.bill != BillStatus.REFUND_REQUESTED:

@@ -7,9 +7,9 @@ from app.answers import Answer
 from app.goods.pictures import read_rendition
 from app.goods.storage import picture_storage
 from app.orders import queries, service
+from app.orders.actions import REFUND_REASONS, STATES
 from app.orders.diagram import order_diagram
 from app.orders.evidence import evidence_rendition
-from app.orders.lifecycle import REFUND_REASONS, STATES
 from app.orders.schemas import (
     BuyIn,
     DiagramQuery,

@@ -28,7 +28,7 @@ class Subject(StrEnum):
 
 
 class StaffAction(Base):
-    """One deed of staff, with its reason. Never changed, never deleted.
+    """One action of staff, with its reason. Never changed, never deleted.
 
     `actor_id` is None for what an operator did on the command line; `subject` is what it was done to, for example
     `order` and its id.

@@ -11,7 +11,7 @@ from app.accounts.usernames import username_key
 from app.answers import Answer, Refused
 from app.clock import utcnow
 from app.db.transactions import transaction
-from app.orders.transitions import Deed, fire, lock_order, standing
+from app.orders.transitions import OrderCommand, fire, lock_order, refusal_details
 from app.staff.models import ActionKind, StaffAction, Subject
 from statemachine import OrderEvent, Role
 
@@ -45,9 +45,9 @@ def _resolve(event: OrderEvent, *, actor_id: int, order_id: int, reason: str) ->
             raise Refused(Answer.FORBIDDEN)
         good, order = lock_order(session, order_id)
         if actor_id in (order.buyer_id, order.seller_id):
-            told = standing(order, event=event, role=Role.STAFF, reasons=["不能裁决自己参与的订单"])
+            told = refusal_details(order, event=event, role=Role.STAFF, reasons=["不能裁决自己参与的订单"])
             raise Refused(Answer.FORBIDDEN, data={**told, "allowed": []})
-        step = fire(session, good, order, Deed(event=event, role=Role.STAFF, actor_id=actor_id, note=reason))
+        step = fire(session, good, order, OrderCommand(event=event, role=Role.STAFF, actor_id=actor_id, note=reason))
         details = {
             "order_no": order.order_no,
             "sequence": order.history_length,  # of the line in the order's history

@@ -13,7 +13,7 @@ from app.ledger.service import Posting, Transfer, order_account, post, user_acco
 from app.money.models import Payment, PaymentState
 from app.orders.models import Order
 from app.orders.service import buy_good
-from app.orders.transitions import Deed, fire, lock_order
+from app.orders.transitions import OrderCommand, fire, lock_order
 from statemachine import OrderEvent, Role
 from tests.factories import Made, make_address, make_good, make_user
 
@@ -72,7 +72,7 @@ def walk(app: Flask, *steps: tuple[OrderEvent, Role]) -> Made:
                         )
                     )
                     session.flush()
-                fire(session, row_of_good, order, Deed(event=event, role=role, note="理由"))
+                fire(session, row_of_good, order, OrderCommand(event=event, role=role, note="理由"))
         row = db.session.execute(select(Order.__table__).where(Order.id == order_id)).one()
         db.session.rollback()
     return Made(order_id, {**row._mapping, "seller": seller, "buyer": buyer})

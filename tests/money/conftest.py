@@ -51,7 +51,7 @@ class Purchase:
 
 
 @dataclass(frozen=True)
-class Standing:
+class PurchaseState:
     """All that a payment may change, of one order."""
 
     phase: tuple[int, int, bool] = UNPAID
@@ -67,13 +67,13 @@ class Standing:
     """What the order's ledger transactions left in the accounts, by their kind; 0 left out."""
 
 
-FRESH = Standing()
+FRESH = PurchaseState()
 STARTED = replace(FRESH, attempts=[(1, "open", None)])
 
 
-def paid(trade_no: str) -> Standing:
+def paid(trade_no: str) -> PurchaseState:
     """How an order stands once its first attempt was paid."""
-    return Standing(
+    return PurchaseState(
         phase=PAID,
         events=["buy", "pay"],
         attempts=[(1, "paid", trade_no)],
@@ -147,7 +147,7 @@ class Shop:
         assert (response.status_code, response.content_type) == (200, "text/plain; charset=utf-8")
         return response.get_data(as_text=True)
 
-    def standing(self, purchase: Purchase) -> Standing:
+    def state_of(self, purchase: Purchase) -> PurchaseState:
         """Where everything stands now."""
         with self.app.app_context():
             order = db.session.get_one(Order, purchase.order_id)
@@ -162,7 +162,7 @@ class Shop:
                 OutboxMessage.topic == Topic.PAYMENT_REFUND, OutboxMessage.subject_id.in_([each.id for each in refunds])
             )
             history = select(OrderEventRecord.event).where(OrderEventRecord.order_id == order.id)
-            return Standing(
+            return PurchaseState(
                 phase=(order.bill_status, order.order_status, order.closed),
                 good_status=db.session.get_one(Good, order.good_id).status,
                 events=list(db.session.scalars(history.order_by(OrderEventRecord.sequence))),

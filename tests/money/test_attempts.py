@@ -28,8 +28,8 @@ from tests.money.conftest import (
     PAID,
     STARTED,
     Purchase,
+    PurchaseState,
     Shop,
-    Standing,
     out_trade_no_in,
     paid,
 )
@@ -51,9 +51,11 @@ def open_at_gateway(shop: Shop, purchase: Purchase) -> str:
     return location
 
 
-def cancelled(*attempts: tuple[int, str, str | None], event: str = "cancel") -> Standing:
+def cancelled(*attempts: tuple[int, str, str | None], event: str = "cancel") -> PurchaseState:
     """How an order stands that was closed unpaid."""
-    return Standing(phase=CANCELLED, good_status=GoodStatus.PUBLISHED, events=["buy", event], attempts=list(attempts))
+    return PurchaseState(
+        phase=CANCELLED, good_status=GoodStatus.PUBLISHED, events=["buy", event], attempts=list(attempts)
+    )
 
 
 def refund_everything(shop: Shop) -> None:
@@ -86,15 +88,15 @@ def test_a_closed_attempt_is_followed_by_another(shop: Shop) -> None:
     shop.is_due()
     with shop.app.app_context():
         assert query_due_payments() == 1
-    assert shop.standing(purchase) == replace(FRESH, attempts=[(1, "closed", trade_no)])
+    assert shop.state_of(purchase) == replace(FRESH, attempts=[(1, "closed", trade_no)])
 
     second = shop.start(purchase)
     assert (out_trade_no_in(second), out_trade_no_in(shop.start(purchase))) == (f"{purchase.order_no}_2",) * 2
-    assert shop.standing(purchase) == replace(FRESH, attempts=[(1, "closed", trade_no), (2, "open", None)])
+    assert shop.state_of(purchase) == replace(FRESH, attempts=[(1, "closed", trade_no), (2, "open", None)])
     form = shop.pay(purchase)
     assert (form["out_trade_no"], shop.notify(form)) == (f"{purchase.order_no}_2", "success")
     expected = replace(paid(""), attempts=[(1, "closed", trade_no), (2, "paid", form["trade_no"])])
-    assert (shop.standing(purchase), shop.audit()) == (expected, [])
+    assert (shop.state_of(purchase), shop.audit()) == (expected, [])
     order = shop.client.get(f"/api/order/{purchase.order_id}/", headers=purchase.headers).get_json()["data"]
     assert [(each["attempt"], each["out_trade_no"], each["state"]) for each in order["payments"]] == [
         (1, purchase.order_no, "closed"),
@@ -112,10 +114,10 @@ def test_a_refund_goes_to_the_attempt_that_paid(shop: Shop) -> None:
         connection.execute(update(Order).values(deadline_at=utcnow()))
     with shop.app.app_context():
         assert fire_due(limit=10) == 1
-    assert shop.standing(purchase).refunds == [(2, AMOUNT, "refund_unshipped", "pending")]
+    assert shop.state_of(purchase).refunds == [(2, AMOUNT, "refund_unshipped", "pending")]
     refund_everything(shop)
-    standing = shop.standing(purchase)
-    assert (standing.refunds, standing.money) == ([(2, AMOUNT, "refund_unshipped", "confirmed")], {})
+    found = shop.state_of(purchase)
+    assert (found.refunds, found.money) == ([(2, AMOUNT, "refund_unshipped", "confirmed")], {})
     refunded = [shop.sandbox.trade(each["out_trade_no"])["refunded_fen"] for each in (form, second)]
     assert (refunded, shop.audit()) == ([0, AMOUNT], [])
 
@@ -133,14 +135,14 @@ def test_cancelling_closes_the_trade_first(shop: Shop, monkeypatch: pytest.Monke
 
     def close(out_trade_no: str) -> bool:
         known = ask(out_trade_no)
-        seen.append((shop.standing(purchase), status_at_gateway(shop, out_trade_no)))
+        seen.append((shop.state_of(purchase), status_at_gateway(shop, out_trade_no)))
         return known
 
     with shop.app.app_context():
         monkeypatch.setattr(gateway(), "close", close)  # to look between the two
     assert_envelope(shop.cancel(purchase), Answer.ORDER_CANCELLED)
     assert seen == [(STARTED, "TRADE_CLOSED")]
-    assert shop.standing(purchase) == cancelled((1, "closed", None))
+    assert shop.state_of(purchase) == cancelled((1, "closed", None))
     assert fetch(location).status == 400  # the gateway: closed
     assert shop.sandbox.trade(purchase.order_no)["trade_no"] == trade_no
 
@@ -148,7 +150,7 @@ def test_cancelling_closes_the_trade_first(shop: Shop, monkeypatch: pytest.Monke
 def test_an_order_nobody_went_to_pay_asks_no_gateway(away: Shop) -> None:
     purchase = away.buy()
     assert_envelope(away.cancel(purchase), Answer.ORDER_CANCELLED)
-    assert away.standing(purchase) == cancelled()
+    assert away.state_of(purchase) == cancelled()
 
 
 @pytest.mark.parametrize("key", [None, "cancel-1"])
@@ -160,11 +162,11 @@ def test_while_the_gateway_is_away_nothing_is_cancelled(shop: Shop, away: Shop, 
         refused = away.cancel(purchase, **headers)
         assert assert_envelope(refused, Answer.GATEWAY_UNAVAILABLE) is None
         assert refused.headers["Retry-After"] == "5"
-        assert shop.standing(purchase) == STARTED
+        assert shop.state_of(purchase) == STARTED
     assert status_at_gateway(shop, purchase.order_no) == "WAIT_BUYER_PAY"
     # What was refused because something is down is not kept under the key.
     assert_envelope(shop.cancel(purchase, **headers), Answer.ORDER_CANCELLED)
-    assert shop.standing(purchase) == cancelled((1, "closed", None))
+    assert shop.state_of(purchase) == cancelled((1, "closed", None))
 
 
 @pytest.mark.parametrize("key", [None, "cancel-1"])
@@ -172,17 +174,17 @@ def test_an_order_that_was_paid_meanwhile_is_not_cancelled(shop: Shop, key: str 
     """The notification is still on its way, so the gateway is the first to tell of the payment."""
     purchase = shop.buy()
     form = shop.pay(purchase)
-    assert shop.standing(purchase) == STARTED
+    assert shop.state_of(purchase) == STARTED
     headers = {"Idempotency-Key": key} if key else {}
     first = shop.cancel(purchase, **headers)
     data = assert_envelope(first, Answer.WRONG_STATE)
     assert (data["event"], data["bill_status"], data["reasons"]) == ("cancel", 2, ["订单当前为“已付款”,不能取消订单"])
-    assert shop.standing(purchase) == paid(form["trade_no"])
+    assert shop.state_of(purchase) == paid(form["trade_no"])
     again = shop.cancel(purchase, **headers)
     assert (again.status_code, again.get_data()) == (first.status_code, first.get_data())
     assert again.headers.get("Idempotency-Replayed") == ("true" if key else None)
     assert shop.notify(form) == "success"
-    assert (shop.standing(purchase), shop.audit()) == (paid(form["trade_no"]), [])
+    assert (shop.state_of(purchase), shop.audit()) == (paid(form["trade_no"]), [])
 
 
 @pytest.mark.parametrize("key", [None, "cancel-1"])
@@ -207,12 +209,12 @@ def test_a_buyer_who_goes_to_pay_again_meanwhile(
     assert numbers == [purchase.order_no, *(f"{purchase.order_no}_{n}" for n in range(2, len(numbers) + 1))]
     if presses == 1:
         assert_envelope(answer, Answer.ORDER_CANCELLED)
-        assert shop.standing(purchase) == cancelled((1, "closed", None), (2, "closed", None))
+        assert shop.state_of(purchase) == cancelled((1, "closed", None), (2, "closed", None))
         assert {status_at_gateway(shop, number) for number in numbers} == {"TRADE_CLOSED"}
     else:
         assert_envelope(answer, Answer.BUSY)
         attempts = [(1, "closed", None), (2, "closed", None), (3, "closed", None), (4, "open", None)]
-        assert shop.standing(purchase) == replace(FRESH, attempts=attempts)
+        assert shop.state_of(purchase) == replace(FRESH, attempts=attempts)
         assert status_at_gateway(shop, numbers[-1]) == "WAIT_BUYER_PAY"
 
 
@@ -232,10 +234,10 @@ def test_a_gateway_that_refuses_to_answer_counts_as_away(
         monkeypatch.setattr(gateway(), "query", refuse)
     if by_the_clock:
         assert (expire(shop, purchase), expire(shop, other)) == (0, 1)
-        assert shop.standing(other) == cancelled(event="expire")
+        assert shop.state_of(other) == cancelled(event="expire")
     else:
         assert_envelope(shop.cancel(purchase), Answer.GATEWAY_UNAVAILABLE)
-    assert shop.standing(purchase) == STARTED
+    assert shop.state_of(purchase) == STARTED
 
 
 # --- the clock closes the trade first too ---
@@ -245,9 +247,9 @@ def test_an_order_expires_after_its_trade_was_closed(shop: Shop, away: Shop) -> 
     purchase = shop.buy()
     open_at_gateway(shop, purchase)
     assert expire(away, purchase) == 0
-    assert (shop.standing(purchase), status_at_gateway(shop, purchase.order_no)) == (STARTED, "WAIT_BUYER_PAY")
+    assert (shop.state_of(purchase), status_at_gateway(shop, purchase.order_no)) == (STARTED, "WAIT_BUYER_PAY")
     assert expire(shop, purchase) == 1
-    assert shop.standing(purchase) == cancelled((1, "closed", None), event="expire")
+    assert shop.state_of(purchase) == cancelled((1, "closed", None), event="expire")
     assert status_at_gateway(shop, purchase.order_no) == "TRADE_CLOSED"
 
 
@@ -255,13 +257,13 @@ def test_an_order_that_was_paid_in_time_does_not_expire(shop: Shop) -> None:
     purchase = shop.buy()
     form = shop.pay(purchase)
     assert expire(shop, purchase) == 0
-    assert shop.standing(purchase) == paid(form["trade_no"])
+    assert shop.state_of(purchase) == paid(form["trade_no"])
 
 
 # --- money that comes too late, or twice ---
 
 
-def late(*attempts: tuple[int, str, str | None], state: str) -> Standing:
+def late(*attempts: tuple[int, str, str | None], state: str) -> PurchaseState:
     """How a cancelled order stands whose first attempt was paid all the same."""
     money = {} if state == "confirmed" else {"gateway_clearing": AMOUNT, "refund_clearing": AMOUNT}
     return replace(
@@ -282,9 +284,9 @@ def test_money_for_a_cancelled_order_goes_back_once(shop: Shop) -> None:
     for _ in range(3):
         assert shop.notify(form) == "success"
     attempt = (1, "paid", form["trade_no"])
-    assert (shop.standing(purchase), shop.audit()) == (late(attempt, state="pending"), [])
+    assert (shop.state_of(purchase), shop.audit()) == (late(attempt, state="pending"), [])
     refund_everything(shop)
-    assert (shop.standing(purchase), shop.audit()) == (late(attempt, state="confirmed"), [])
+    assert (shop.state_of(purchase), shop.audit()) == (late(attempt, state="confirmed"), [])
     trade = shop.sandbox.trade(purchase.order_no)
     assert [(each["out_request_no"], each["amount_fen"], each["reason"]) for each in trade["refunds"]] == [
         (f"{purchase.order_no}_R1", AMOUNT, "订单已关闭或已支付")
@@ -292,7 +294,7 @@ def test_money_for_a_cancelled_order_goes_back_once(shop: Shop) -> None:
     assert (trade["refunded_fen"], trade["status"]) == (AMOUNT, "TRADE_CLOSED")
     assert shop.notify(form) == "success"
     refund_everything(shop)
-    assert shop.standing(purchase) == late(attempt, state="confirmed")
+    assert shop.state_of(purchase) == late(attempt, state="confirmed")
     order = shop.client.get(f"/api/order/{purchase.order_id}/", headers=purchase.headers).get_json()["data"]
     assert (order["refund"]["state"], order["payments"][0]["refund_reason"]) == ("confirmed", "payment_late")
 
@@ -307,7 +309,7 @@ def test_an_order_paid_twice_is_paid_back_once(shop: Shop) -> None:
     for _ in range(2):
         assert shop.notify(first) == "success"
     both = [(1, "paid", first["trade_no"]), (2, "paid", second["trade_no"])]
-    assert shop.standing(purchase) == Standing(
+    assert shop.state_of(purchase) == PurchaseState(
         phase=PAID,
         events=["buy", "pay"],
         attempts=both,
@@ -320,7 +322,7 @@ def test_an_order_paid_twice_is_paid_back_once(shop: Shop) -> None:
     for form in (first, second, first):
         assert shop.notify(form) == "success"
     refund_everything(shop)
-    assert shop.standing(purchase) == Standing(
+    assert shop.state_of(purchase) == PurchaseState(
         phase=PAID,
         events=["buy", "pay"],
         attempts=both,
@@ -339,14 +341,14 @@ def test_the_late_one_funds_an_order_that_still_waits(shop: Shop) -> None:
     open_at_gateway(shop, purchase)
     assert shop.notify(first) == "success"
     pays = replace(paid(""), attempts=[(1, "paid", first["trade_no"]), (2, "open", None)])
-    assert shop.standing(purchase) == pays
+    assert shop.state_of(purchase) == pays
     shop.is_due()
     with shop.app.app_context():
         assert query_due_payments() == 1
     trade = shop.sandbox.trade(f"{purchase.order_no}_2")
     assert trade["status"] == "TRADE_CLOSED"
     closed = replace(pays, attempts=[(1, "paid", first["trade_no"]), (2, "closed", trade["trade_no"])])
-    assert (shop.standing(purchase), shop.audit()) == (closed, [])
+    assert (shop.state_of(purchase), shop.audit()) == (closed, [])
 
 
 # --- at once ---
@@ -384,17 +386,17 @@ def test_a_payer_against_a_cancellation(shop: Shop) -> None:
 
         trade_no, answer = at_once(pay, give_up)
         assert isinstance(answer, TestResponse)
-        standing = shop.standing(purchase)
+        found = shop.state_of(purchase)
         if answer.status_code == 409:
             assert isinstance(trade_no, str)
-            assert standing == paid(trade_no)
+            assert found == paid(trade_no)
         elif trade_no is None:
             assert answer.status_code == 200
-            assert standing in (cancelled((1, "closed", None)), cancelled())
+            assert found in (cancelled((1, "closed", None)), cancelled())
         else:
             assert answer.status_code == 200
             assert isinstance(trade_no, str)
-            assert standing == late((1, "paid", trade_no), state="pending")
+            assert found == late((1, "paid", trade_no), state="pending")
         outcomes.add((answer.status_code, trade_no is None))
     assert shop.audit() == []
     assert outcomes <= {(409, False), (200, True), (200, False)}
@@ -407,4 +409,4 @@ def test_money_that_comes_late_many_times_at_once_goes_back_once(shop: Shop) -> 
     shop.sandbox.pay(location)
     form = shop.letter(purchase.order_no)
     assert at_once(*[lambda: shop.notify(form)] * 4) == ["success"] * 4
-    assert shop.standing(purchase) == late((1, "paid", form["trade_no"]), state="pending")
+    assert shop.state_of(purchase) == late((1, "paid", form["trade_no"]), state="pending")

@@ -24,8 +24,8 @@ def test_its_notification_is_believed(shop: Shop) -> None:
     purchase = buy(shop)
     form = shop.pay(purchase)
     assert (form["total_amount"], shop.notify(form)) == ("19999999.98", "success")
-    standing = shop.standing(purchase)
-    assert (standing.phase, standing.money) == (PAID, {"gateway_clearing": AMOUNT, "escrow": AMOUNT})
+    found = shop.state_of(purchase)
+    assert (found.phase, found.money) == (PAID, {"gateway_clearing": AMOUNT, "escrow": AMOUNT})
     assert (shop.refusals(), shop.audit()) == ([None], [])
 
 
@@ -35,7 +35,7 @@ def test_it_is_found_without_a_notification_and_paid_back(shop: Shop) -> None:
     shop.is_due()
     with shop.app.app_context():
         assert query_due_payments() == 1
-    assert shop.standing(purchase).phase == PAID
+    assert shop.state_of(purchase).phase == PAID
     asked = shop.client.post(
         f"/api/buyer_motion_drawback/{purchase.order_id}", json={"reason": "不想要了"}, headers=purchase.headers
     )
@@ -45,8 +45,8 @@ def test_it_is_found_without_a_notification_and_paid_back(shop: Shop) -> None:
     )
     assert approved.status_code == 200, approved.text
     refund_everything(shop)
-    standing = shop.standing(purchase)
-    assert (standing.refunds, standing.money) == ([(1, AMOUNT, "approve_refund", "confirmed")], {})
+    found = shop.state_of(purchase)
+    assert (found.refunds, found.money) == ([(1, AMOUNT, "approve_refund", "confirmed")], {})
     assert (shop.sandbox.trade(purchase.order_no)["refunded_fen"], shop.audit()) == (AMOUNT, [])
 
 
@@ -55,4 +55,4 @@ def test_it_can_be_cancelled(shop: Shop) -> None:
     shop.start(purchase)
     with shop.app.app_context():
         cancel_order(actor_id=purchase.buyer.id, order_id=purchase.order_id)
-    assert shop.standing(purchase).phase == CANCELLED
+    assert shop.state_of(purchase).phase == CANCELLED

@@ -63,11 +63,11 @@ def test_trades_that_the_gateway_never_answers_about_hold_up_no_other(
     overdue(shop, *answered)
     silent_about(shop, monkeypatch, GatewayUnavailable("20000"), *(purchase.order_no for purchase in silent))
     assert sweep(shop) == 3
-    assert [shop.standing(purchase).phase for purchase in answered] == [CANCELLED] * 3
-    assert [shop.standing(purchase) for purchase in silent] == [STARTED] * 2
+    assert [shop.state_of(purchase).phase for purchase in answered] == [CANCELLED] * 3
+    assert [shop.state_of(purchase) for purchase in silent] == [STARTED] * 2
     monkeypatch.undo()
     assert sweep(shop) == 2
-    assert [shop.standing(purchase).phase for purchase in silent] == [CANCELLED] * 2
+    assert [shop.state_of(purchase).phase for purchase in silent] == [CANCELLED] * 2
 
 
 def test_a_gateway_that_is_away_is_not_asked_about_all(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +84,7 @@ def test_a_gateway_that_is_away_is_not_asked_about_all(shop: Shop, monkeypatch: 
     with shop.app.app_context():
         monkeypatch.setattr(gateway(), "close", close)
     assert sweep(shop) == 0
-    assert (len(asked), {shop.standing(purchase).phase for purchase in purchases}) == (3, {(1, 6, False)})
+    assert (len(asked), {shop.state_of(purchase).phase for purchase in purchases}) == (3, {(1, 6, False)})
 
 
 @pytest.mark.parametrize("error", [GatewayUnavailable("20000"), GatewayRefused("40004", "ACQ.NO", "no")])
@@ -95,9 +95,9 @@ def test_a_trade_that_cannot_be_closed_holds_its_good_for_a_day(
     location = open_at_gateway(shop, purchase)
     silent_about(shop, monkeypatch, error, purchase.order_no)
     overdue(shop, purchase, by=DAY - timedelta(minutes=1))
-    assert (sweep(shop), shop.standing(purchase)) == (0, STARTED)
+    assert (sweep(shop), shop.state_of(purchase)) == (0, STARTED)
     overdue(shop, purchase, by=DAY)
-    assert (sweep(shop), shop.standing(purchase)) == (1, cancelled((1, "open", None), event="expire"))
+    assert (sweep(shop), shop.state_of(purchase)) == (1, cancelled((1, "open", None), event="expire"))
     # It is still asked for, and what was paid after all goes back.
     monkeypatch.undo()
     trade_no = shop.sandbox.trade(purchase.order_no)["trade_no"]
@@ -105,9 +105,9 @@ def test_a_trade_that_cannot_be_closed_holds_its_good_for_a_day(
     shop.is_due()
     with shop.app.app_context():
         assert query_due_payments() == 1
-    standing = shop.standing(purchase)
-    assert (standing.phase, standing.attempts) == (CANCELLED, [(1, "paid", trade_no)])
-    assert [(reason, state) for _, _, reason, state in standing.refunds] == [("payment_late", "pending")]
+    found = shop.state_of(purchase)
+    assert (found.phase, found.attempts) == (CANCELLED, [(1, "paid", trade_no)])
+    assert [(reason, state) for _, _, reason, state in found.refunds] == [("payment_late", "pending")]
     assert shop.audit() == []
 
 
@@ -120,14 +120,14 @@ def test_a_second_trade_that_is_open_stops_no_clock_of_a_paid_order(
     shop.notify(shop.sign(first, trade_status="TRADE_CLOSED", gmt_payment=""))
     open_at_gateway(shop, purchase)
     shop.notify(first)
-    assert shop.standing(purchase).phase == PAID
-    assert [state for _, state, _ in shop.standing(purchase).attempts] == ["paid", "open"]
+    assert shop.state_of(purchase).phase == PAID
+    assert [state for _, state, _ in shop.state_of(purchase).attempts] == ["paid", "open"]
     silent_about(shop, monkeypatch, GatewayUnavailable("20000"), f"{purchase.order_no}_2")
     overdue(shop, purchase)
     assert sweep(shop) == 1
-    standing = shop.standing(purchase)
-    assert (standing.phase, standing.events[-1]) == ((5, 6, True), "refund_unshipped")
-    assert [(attempt, reason) for attempt, _, reason, _ in standing.refunds] == [(1, "refund_unshipped")]
+    found = shop.state_of(purchase)
+    assert (found.phase, found.events[-1]) == ((5, 6, True), "refund_unshipped")
+    assert [(attempt, reason) for attempt, _, reason, _ in found.refunds] == [(1, "refund_unshipped")]
     # The second one is closed by the question about it.
     monkeypatch.undo()
     shop.is_due()
@@ -149,7 +149,7 @@ def test_one_that_cannot_take_its_step_is_put_off_and_holds_up_no_other(
         connection.execute(update(Order).where(Order.id == broken.order_id).values(history_length=0))
     silent_about(shop, monkeypatch, GatewayRefused("40004", "ACQ.NO", "no"), broken.order_no, whole.order_no)
     assert sweep(shop) == 1
-    assert shop.standing(whole) == cancelled((1, "open", None), event="expire")
-    assert shop.standing(broken) == STARTED
+    assert shop.state_of(whole) == cancelled((1, "open", None), event="expire")
+    assert shop.state_of(broken) == STARTED
     left = deadline_of(shop, broken) - utcnow()
     assert timedelta(minutes=9) < left <= timedelta(minutes=10)

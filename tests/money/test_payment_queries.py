@@ -55,13 +55,13 @@ def test_a_missed_notification_is_found(shop: Shop) -> None:
     left = asked_next(shop)
     assert left is not None
     assert AFTER - SOON < left <= AFTER
-    assert (ask(shop), shop.standing(purchase)) == (0, STARTED)
+    assert (ask(shop), shop.state_of(purchase)) == (0, STARTED)
     shop.is_due()
-    assert (ask(shop), shop.standing(purchase)) == (1, paid(trade_no))
+    assert (ask(shop), shop.state_of(purchase)) == (1, paid(trade_no))
     assert (asked_next(shop), ask(shop), shop.audit()) == (None, 0, [])
     # The notification comes after all.
     assert shop.notify(shop.letter(purchase.order_no)) == "success"
-    assert shop.standing(purchase) == paid(trade_no)
+    assert shop.state_of(purchase) == paid(trade_no)
 
 
 def test_it_is_a_periodic_job(shop: Shop) -> None:
@@ -70,7 +70,7 @@ def test_it_is_a_periodic_job(shop: Shop) -> None:
     [periodic] = [each for each in SCHEDULE if each.job.__name__ == "query_payments"]
     with shop.app.app_context():
         periodic.job()
-    assert shop.standing(purchase) == paid(trade_no)
+    assert shop.state_of(purchase) == paid(trade_no)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_the_questions_become_rarer(shop: Shop, queries: int, wait: int) -> None
     left = asked_next(shop)
     assert left is not None
     assert timedelta(seconds=wait) - SOON < left <= timedelta(seconds=wait)
-    assert (ask(shop), shop.standing(purchase)) == (0, STARTED)
+    assert (ask(shop), shop.state_of(purchase)) == (0, STARTED)
 
 
 def test_each_question_is_one_jobs(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +108,7 @@ def test_each_question_is_one_jobs(shop: Shop, monkeypatch: pytest.MonkeyPatch) 
     with ThreadPoolExecutor(4) as pool:
         assert sum(pool.map(job, range(4))) == 3
     assert sorted(asked) == sorted(purchase.order_no for purchase, _ in purchases)
-    assert [shop.standing(purchase) for purchase, _ in purchases] == [paid(trade_no) for _, trade_no in purchases]
+    assert [shop.state_of(purchase) for purchase, _ in purchases] == [paid(trade_no) for _, trade_no in purchases]
 
 
 def test_a_job_that_dies_loses_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,18 +126,18 @@ def test_a_job_that_dies_loses_nothing(shop: Shop, monkeypatch: pytest.MonkeyPat
     assert left is not None
     assert AFTER - SOON < left <= AFTER
     shop.is_due()
-    assert (ask(shop), shop.standing(purchase)) == (1, paid(trade_no))
+    assert (ask(shop), shop.state_of(purchase)) == (1, paid(trade_no))
 
 
 def test_while_the_gateway_is_away_they_wait_for_their_next_turn(shop: Shop, away: Shop) -> None:
     purchases = [pay_silently(shop) for _ in range(2)]
     shop.is_due()
     assert ask(away) == 2
-    assert [shop.standing(purchase) for purchase, _ in purchases] == [STARTED] * 2
+    assert [shop.state_of(purchase) for purchase, _ in purchases] == [STARTED] * 2
     assert ask(shop) == 0
     shop.is_due()
     assert ask(shop) == 2
-    assert [shop.standing(purchase) for purchase, _ in purchases] == [paid(trade_no) for _, trade_no in purchases]
+    assert [shop.state_of(purchase) for purchase, _ in purchases] == [paid(trade_no) for _, trade_no in purchases]
 
 
 def test_a_question_that_is_refused_holds_up_no_other(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,17 +154,17 @@ def test_a_question_that_is_refused_holds_up_no_other(shop: Shop, monkeypatch: p
     with shop.app.app_context():
         monkeypatch.setattr(gateway(), "query", refuse)  # a no that the sandbox does not say
     assert ask(shop) == 2
-    assert (shop.standing(refused), shop.standing(purchase)) == (STARTED, paid(trade_no))
+    assert (shop.state_of(refused), shop.state_of(purchase)) == (STARTED, paid(trade_no))
 
 
 def test_another_amount_is_not_believed(shop: Shop) -> None:
     purchase, trade_no = pay_silently(shop)
     change(shop, amount=AMOUNT - 1)
     shop.is_due()
-    assert (ask(shop), shop.standing(purchase)) == (1, STARTED)
+    assert (ask(shop), shop.state_of(purchase)) == (1, STARTED)
     change(shop, amount=AMOUNT)
     shop.is_due()
-    assert (ask(shop), shop.standing(purchase)) == (1, paid(trade_no))
+    assert (ask(shop), shop.state_of(purchase)) == (1, paid(trade_no))
 
 
 def test_a_trade_that_nobody_wants_any_more_is_closed(shop: Shop) -> None:
@@ -172,14 +172,14 @@ def test_a_trade_that_nobody_wants_any_more_is_closed(shop: Shop) -> None:
     purchase = shop.buy()
     location = shop.start(purchase)
     assert_envelope(shop.cancel(purchase), Answer.ORDER_CANCELLED)
-    before = shop.standing(purchase)
+    before = shop.state_of(purchase)
     assert before.attempts == [(1, "closed", None)]
     assert fetch(location).status == 200
     shop.is_due()
     assert ask(shop) == 1
     trade = shop.sandbox.trade(purchase.order_no)
     assert trade["status"] == "TRADE_CLOSED"
-    assert shop.standing(purchase) == replace(before, attempts=[(1, "closed", trade["trade_no"])])
+    assert shop.state_of(purchase) == replace(before, attempts=[(1, "closed", trade["trade_no"])])
     assert asked_next(shop) is None
 
 
@@ -190,9 +190,9 @@ def test_a_silent_payment_for_a_cancelled_order_is_paid_back(shop: Shop) -> None
     shop.sandbox.pay(location)
     shop.is_due()
     assert ask(shop) == 1
-    standing = shop.standing(purchase)
-    assert (standing.refunds, standing.refunds_left) == ([(1, AMOUNT, "payment_late", "pending")], 1)
-    assert (standing.money, shop.audit()) == ({"gateway_clearing": AMOUNT, "refund_clearing": AMOUNT}, [])
+    found = shop.state_of(purchase)
+    assert (found.refunds, found.refunds_left) == ([(1, AMOUNT, "payment_late", "pending")], 1)
+    assert (found.money, shop.audit()) == ({"gateway_clearing": AMOUNT, "refund_clearing": AMOUNT}, [])
 
 
 @pytest.mark.parametrize(("hours", "given_up"), [(23, False), (25, True)])
@@ -200,11 +200,11 @@ def test_what_the_gateway_never_knew_is_given_up_a_day_later(shop: Shop, hours: 
     purchase = shop.buy()
     shop.start(purchase)
     assert_envelope(shop.cancel(purchase), Answer.ORDER_CANCELLED)
-    before = shop.standing(purchase)
+    before = shop.state_of(purchase)
     change(shop, created_at=utcnow() - timedelta(hours=hours))
     shop.is_due()
     assert ask(shop) == 1
-    assert (asked_next(shop) is None, shop.standing(purchase)) == (given_up, before)
+    assert (asked_next(shop) is None, shop.state_of(purchase)) == (given_up, before)
 
 
 def test_an_order_that_still_waits_is_not_given_up(shop: Shop) -> None:
@@ -214,7 +214,7 @@ def test_an_order_that_still_waits_is_not_given_up(shop: Shop) -> None:
     change(shop, created_at=utcnow() - timedelta(days=2))
     shop.is_due()
     assert ask(shop) == 1
-    assert (asked_next(shop) is None, shop.standing(purchase)) == (False, STARTED)
+    assert (asked_next(shop) is None, shop.state_of(purchase)) == (False, STARTED)
 
 
 def test_a_trade_closed_by_its_time_is_known_as_closed(shop: Shop) -> None:
@@ -224,5 +224,5 @@ def test_a_trade_closed_by_its_time_is_known_as_closed(shop: Shop) -> None:
     shop.is_due()
     assert ask(shop) == 1
     trade_no = shop.sandbox.trade(purchase.order_no)["trade_no"]
-    assert shop.standing(purchase) == replace(FRESH, attempts=[(1, "closed", trade_no)])
+    assert shop.state_of(purchase) == replace(FRESH, attempts=[(1, "closed", trade_no)])
     assert asked_next(shop) is None

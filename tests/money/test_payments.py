@@ -64,7 +64,7 @@ def test_the_cashier_of_an_unpaid_order(shop: Shop) -> None:
     lifetime = int(EXPIRE_AFTER.default.total_seconds())
     assert lifetime - 60 <= int(seconds) <= lifetime
     # A new order's cashier can be looked at as often as one likes: nothing begins with it.
-    assert (payments(shop), shop.standing(purchase)) == (0, FRESH)
+    assert (payments(shop), shop.state_of(purchase)) == (0, FRESH)
 
 
 def test_the_cashier_shows_a_title_as_text(shop: Shop) -> None:
@@ -114,7 +114,7 @@ def test_only_the_buyer_has_a_cashier(shop: Shop, method: str) -> None:
     token = expired["Authorization"].removeprefix("Bearer ")
     response = shop.client.open(f"{purchase.url}?token={token}", method=method)
     assert assert_envelope(response, Answer.TOKEN_EXPIRED) is None
-    assert (payments(shop), shop.standing(purchase)) == (0, FRESH)
+    assert (payments(shop), shop.state_of(purchase)) == (0, FRESH)
 
 
 def test_a_query_token_opens_nothing_but_the_cashier(shop: Shop) -> None:
@@ -123,7 +123,7 @@ def test_a_query_token_opens_nothing_but_the_cashier(shop: Shop) -> None:
     assert_envelope(shop.client.get(f"/api/order/{purchase.order_id}/?token={token}"), Answer.LOGIN_REQUIRED)
     response = shop.client.post(f"/api/cancel_order/{purchase.order_id}/?token={token}")
     assert_envelope(response, Answer.LOGIN_REQUIRED)
-    assert shop.standing(purchase) == FRESH
+    assert shop.state_of(purchase) == FRESH
 
 
 def test_the_cashier_of_a_paid_order(shop: Shop) -> None:
@@ -132,10 +132,10 @@ def test_the_cashier_of_a_paid_order(shop: Shop) -> None:
     page = open_cashier(shop, purchase)
     assert button(page) == ("已付款", False)
     assert 'id="countdown"' not in page
-    before = shop.standing(purchase)
+    before = shop.state_of(purchase)
     data = assert_envelope(shop.client.post(purchase.url, headers=purchase.headers), Answer.WRONG_STATE)
     assert data == {"reasons": ["订单当前为“已付款”,不能付款"]}
-    assert shop.standing(purchase) == before
+    assert shop.state_of(purchase) == before
 
 
 def test_the_cashier_of_a_cancelled_order(shop: Shop) -> None:
@@ -143,7 +143,7 @@ def test_the_cashier_of_a_cancelled_order(shop: Shop) -> None:
     assert shop.cancel(purchase).status_code == 200
     assert button(open_cashier(shop, purchase)) == ("无法支付", False)
     assert_envelope(shop.client.post(purchase.url, headers=purchase.headers), Answer.WRONG_STATE)
-    assert (payments(shop), shop.standing(purchase).phase) == (0, CANCELLED)
+    assert (payments(shop), shop.state_of(purchase).phase) == (0, CANCELLED)
 
 
 def test_the_cashier_of_a_late_order(shop: Shop) -> None:
@@ -152,7 +152,7 @@ def test_the_cashier_of_a_late_order(shop: Shop) -> None:
     page = open_cashier(shop, purchase)
     assert (button(page), "订单支付已超时" in page) == (("无法支付", False), True)
     assert assert_envelope(shop.client.post(purchase.url, headers=purchase.headers), Answer.PAYMENT_LATE) is None
-    assert (payments(shop), shop.standing(purchase)) == (0, FRESH)
+    assert (payments(shop), shop.state_of(purchase)) == (0, FRESH)
 
 
 # --- the way to the gateway ---
@@ -172,7 +172,7 @@ def test_paying_leads_to_the_gateway_with_the_servers_own_amount(shop: Shop) -> 
         "WAIT_BUYER_PAY",
     )
     assert trade["notify_url"].endswith("/order/notify/")
-    assert shop.standing(purchase) == STARTED
+    assert shop.state_of(purchase) == STARTED
 
 
 def test_starting_again_continues_the_same_payment(shop: Shop) -> None:
@@ -190,7 +190,7 @@ def test_starting_again_continues_the_same_payment(shop: Shop) -> None:
     shop.sandbox.pay(first)
     assert fetch(second).status == 400  # the gateway: paid already
     assert shop.notify(shop.letter(purchase.order_no)) == "success"
-    assert (payments(shop), shop.standing(purchase).phase) == (1, PAID)
+    assert (payments(shop), shop.state_of(purchase).phase) == (1, PAID)
 
 
 def test_the_gateway_takes_no_money_after_the_time_for_paying(shop: Shop) -> None:
@@ -267,7 +267,7 @@ def test_a_right_notification_pays_the_order(shop: Shop) -> None:
     purchase = shop.buy()
     form = shop.pay(purchase)
     assert shop.notify(form) == "success"
-    assert shop.standing(purchase) == paid(form["trade_no"])
+    assert shop.state_of(purchase) == paid(form["trade_no"])
     with shop.app.app_context():
         step = db.session.scalars(select(OrderEventRecord).where(OrderEventRecord.event == "pay")).one()
         assert (step.role, step.actor_id, step.sequence) == ("gateway", None, 2)
@@ -285,12 +285,12 @@ def test_repeated_notifications_change_nothing(shop: Shop) -> None:
     purchase = shop.buy()
     form = shop.pay(purchase)
     assert shop.notify(form) == "success"
-    before = shop.standing(purchase)
+    before = shop.state_of(purchase)
     finished = shop.sign(form, trade_status="TRADE_FINISHED", notify_id="another")
     later = shop.sign(form, notify_time="2030-01-01 00:00:00", gmt_payment="2030-01-01 00:00:00")
     for repeated in (form, later, finished):
         assert shop.notify(repeated) == "success"
-    assert shop.standing(purchase) == before
+    assert shop.state_of(purchase) == before
     assert shop.refusals() == [None] * 4
     with shop.app.app_context():
         assert db.session.scalars(select(Payment.paid_at)).one() < utcnow()
@@ -304,9 +304,9 @@ def test_a_notification_later_in_an_orders_life_changes_nothing(shop: Shop, phas
     with shop.app.app_context(), db.engine.begin() as connection:
         values = {"bill_status": phase.bill, "order_status": phase.goods, "closed": phase.closed, "deadline_at": None}
         connection.execute(update(Order).values({**values, "remind_at": None}))
-    before = shop.standing(purchase)
+    before = shop.state_of(purchase)
     assert shop.notify(form) == "success"
-    assert (shop.standing(purchase), before.phase, before.refunds) == (before, phase, [])
+    assert (shop.state_of(purchase), before.phase, before.refunds) == (before, phase, [])
 
 
 Change = Callable[[Shop, dict[str, str]], Any]
@@ -354,12 +354,12 @@ def test_a_notification_that_is_not_believed_changes_nothing_and_is_recorded(sho
     purchase = shop.buy()
     form = shop.pay(purchase)
     assert shop.notify(change(shop, form)) == "failure"
-    assert (shop.standing(purchase), shop.refusals()) == (STARTED, [reason])
+    assert (shop.state_of(purchase), shop.refusals()) == (STARTED, [reason])
     with shop.app.app_context():
         kept = db.session.scalars(select(GatewayNotification.fields)).one()
         assert (len(kept) <= 60, max(map(len, [*kept, *kept.values(), ""])) <= 512) == (True, True)
     assert shop.notify(form) == "success"
-    assert shop.standing(purchase).phase == PAID
+    assert shop.state_of(purchase).phase == PAID
 
 
 def test_no_field_can_be_taken_out_or_doubled(shop: Shop) -> None:
@@ -368,7 +368,7 @@ def test_no_field_can_be_taken_out_or_doubled(shop: Shop) -> None:
     for name in form:
         assert shop.notify({field: value for field, value in form.items() if field != name}) == "failure", name
         assert shop.notify(f"{urlencode(form)}&{urlencode({name: form[name]})}".encode()) == "failure", name
-    assert (shop.standing(purchase), None in shop.refusals()) == (STARTED, False)
+    assert (shop.state_of(purchase), None in shop.refusals()) == (STARTED, False)
     assert len(shop.refusals()) == 2 * len(form)
     assert shop.notify(form) == "success"
 
@@ -382,10 +382,10 @@ def test_a_notification_about_something_else_pays_nothing(shop: Shop, changes: d
     purchase = shop.buy()
     form = shop.pay(purchase)
     assert shop.notify(shop.sign(form, **changes)) == "success"
-    assert (shop.standing(purchase), shop.refusals()) == (STARTED, [None])
+    assert (shop.state_of(purchase), shop.refusals()) == (STARTED, [None])
     # Reordered: what it was about comes later, and counts.
     assert shop.notify(form) == "success"
-    assert shop.standing(purchase) == paid(form["trade_no"])
+    assert shop.state_of(purchase) == paid(form["trade_no"])
 
 
 def test_a_trade_that_the_gateway_closed_ends_its_attempt_alone(shop: Shop) -> None:
@@ -394,18 +394,18 @@ def test_a_trade_that_the_gateway_closed_ends_its_attempt_alone(shop: Shop) -> N
     for _ in range(2):
         assert shop.notify(shop.sign(form, trade_status="TRADE_CLOSED", gmt_payment="")) == "success"
     closed = replace(FRESH, attempts=[(1, "closed", form["trade_no"])])
-    assert (shop.standing(purchase), shop.refusals()) == (closed, [None, None])
+    assert (shop.state_of(purchase), shop.refusals()) == (closed, [None, None])
 
 
 def test_a_notification_of_a_refund_changes_nothing_of_a_paid_order(shop: Shop) -> None:
     purchase = shop.buy()
     form = shop.pay(purchase)
     shop.notify(form)
-    before = shop.standing(purchase)
+    before = shop.state_of(purchase)
     partly = shop.sign(form, refund_fee="1.00", out_biz_no="R1")
     wholly = shop.sign(form, trade_status="TRADE_CLOSED", refund_fee="2600.00", out_biz_no="R1")
     assert (shop.notify(partly), shop.notify(wholly)) == ("success", "success")
-    assert shop.standing(purchase) == before
+    assert shop.state_of(purchase) == before
 
 
 def test_a_notification_whose_amount_is_of_another_order(shop: Shop) -> None:
@@ -415,8 +415,8 @@ def test_a_notification_whose_amount_is_of_another_order(shop: Shop) -> None:
     form = shop.pay(cheap)
     shop.client.post(dear.url, headers=dear.headers)
     assert shop.notify(shop.sign(form, out_trade_no=dear.order_no)) == "failure"
-    assert (shop.standing(dear), shop.refusals()) == (STARTED, ["other_amount"])
-    assert (shop.notify(form), shop.standing(cheap).phase) == ("success", PAID)
+    assert (shop.state_of(dear), shop.refusals()) == (STARTED, ["other_amount"])
+    assert (shop.notify(form), shop.state_of(cheap).phase) == ("success", PAID)
 
 
 # --- at once, and too often ---
@@ -434,7 +434,7 @@ def test_notifications_at_once_pay_once(shop: Shop, round_: int) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(deliver, range(4))) == ["success"] * 4
-    assert shop.standing(purchase) == paid(form["trade_no"])
+    assert shop.state_of(purchase) == paid(form["trade_no"])
     assert (shop.refusals(), shop.audit()) == ([None] * 4, [])
 
 
@@ -444,12 +444,12 @@ def test_notifications_are_limited_in_rate(shop: Shop, make_app: MakeApp) -> Non
     strict = make_app(RATE_LIMITS_ENABLED="1", RATE_LIMIT_NOTIFY="2 per hour").test_client()
     for _ in range(2):
         assert strict.post("/order/notify/", data={"out_trade_no": "1"}).get_data() == b"failure"
-    before = shop.standing(purchase)
+    before = shop.state_of(purchase)
     refused = strict.post("/order/notify/", data=form)
     assert assert_envelope(refused, Answer.TOO_MANY_REQUESTS) is None
     assert int(refused.headers["Retry-After"]) > 0
     # Not recorded either: that is what the limit is for.
-    assert (shop.standing(purchase), len(shop.refusals())) == (before, 2)
+    assert (shop.state_of(purchase), len(shop.refusals())) == (before, 2)
 
 
 def test_refused_notifications_are_kept_for_a_while(shop: Shop) -> None:

@@ -19,7 +19,7 @@ from app.ledger.models import LedgerAccount, LedgerEntry, LedgerTransaction
 from app.money.models import Refund
 from app.orders.deadlines import fire_due
 from app.orders.models import Order
-from app.orders.transitions import Deed, fire, lock_order, platform_fee
+from app.orders.transitions import OrderCommand, fire, lock_order, platform_fee
 from statemachine import ORDER, OrderEvent, OrderPhase, Role, TradeMode
 from statemachine.order import FACE_TO_FACE, OrderRule
 from statemachine.spec import Move
@@ -67,8 +67,8 @@ def moves_of(rule: OrderRule) -> tuple[str, str] | None:
 def step(app: Flask, order: Made, event: OrderEvent, role: Role) -> None:
     """Let `role` do it, as its service would."""
     with app.app_context(), transaction() as session:
-        deed = Deed(event=event, role=role, note="理由", handover_code_ok=True)
-        fire(session, *lock_order(session, order.id), deed)
+        command = OrderCommand(event=event, role=role, note="理由", handover_code_ok=True)
+        fire(session, *lock_order(session, order.id), command)
 
 
 def last_booking(app: Flask, order: Made) -> list[Row[tuple[str, str, str, int | None, int]]]:

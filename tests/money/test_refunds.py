@@ -51,9 +51,9 @@ def owed(shop: Shop) -> Purchase:
     ):
         response = shop.client.post(url.format(purchase.order_id), json=body, headers=who)
         assert response.status_code == 200, response.get_json()
-    standing = shop.standing(purchase)
-    assert (standing.phase, standing.refunds) == ((5, 10, True), [(1, AMOUNT, "accept_return", "pending")])
-    assert (standing.refunds_left, standing.money) == (1, OWED)
+    found = shop.state_of(purchase)
+    assert (found.phase, found.refunds) == ((5, 10, True), [(1, AMOUNT, "accept_return", "pending")])
+    assert (found.refunds_left, found.money) == (1, OWED)
     return purchase
 
 
@@ -75,11 +75,11 @@ def at_gateway(shop: Shop, purchase: Purchase) -> list[tuple[str, int, str]]:
 
 def confirmed(shop: Shop, owed: Purchase) -> bool:
     """Whether the money is gone from our books too, and only once."""
-    standing = shop.standing(owed)
-    assert standing.money in ({}, OWED)
-    assert standing.refunds == [(1, AMOUNT, "accept_return", "pending" if standing.money else "confirmed")]
+    found = shop.state_of(owed)
+    assert found.money in ({}, OWED)
+    assert found.refunds == [(1, AMOUNT, "accept_return", "pending" if found.money else "confirmed")]
     assert shop.audit() == []
-    return standing.money == {}
+    return found.money == {}
 
 
 def run_outbox(shop: Shop) -> None:
@@ -153,8 +153,8 @@ def test_a_refused_refund_is_a_dead_letter_until_somebody_replays_it(
         run_outbox(elsewhere)
     assert sent(shop) == ("refused", 2, refusal, False)
     assert about_refunds(shop) == [(1, True, f"PermanentFailure: {refusal}")]
-    standing = shop.standing(owed)
-    assert (standing.refunds, standing.money) == ([(1, AMOUNT, "accept_return", "refused")], OWED)
+    found = shop.state_of(owed)
+    assert (found.refunds, found.money) == ([(1, AMOUNT, "accept_return", "refused")], OWED)
     assert seen_by_the_buyer(shop, owed) == ("refused", "2600.00")
     run_outbox(shop)  # dead: nobody tries it again by himself
     assert (sent(shop), shop.audit()) == (("refused", 2, refusal, False), [])

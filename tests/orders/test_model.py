@@ -41,7 +41,7 @@ from app.orders.deadlines import fire_due
 from app.orders.history import export, verify
 from app.orders.models import Order
 from app.orders.payments import query_due_payments, start_payment, take_notification
-from app.orders.transitions import Deed, fire, lock_order
+from app.orders.transitions import OrderCommand, fire, lock_order
 from app.outbox.models import OutboxMessage, Topic
 from app.wallet.service import request_payout
 from config import Settings, load_settings
@@ -552,7 +552,9 @@ class Shop(RuleBasedStateMachine):
         with transaction() as session:
             good, row = lock_order(session, order.id)
             actor = self.staff if role == "staff" else None
-            fire(session, good, row, Deed(event=OrderEvent(event), role=Role(role), actor_id=actor, note="理由"))
+            fire(
+                session, good, row, OrderCommand(event=OrderEvent(event), role=Role(role), actor_id=actor, note="理由")
+            )
 
     # --- time, jobs, money ---
 

@@ -35,7 +35,7 @@ BELIEVED = (200, "success")
 
 
 @dataclass(frozen=True)
-class Standing:
+class PurchaseState:
     """What a race may change of an order: where it and its good stand, its steps, its payment, its refunds."""
 
     phase: tuple[int, int, bool]
@@ -91,14 +91,14 @@ class Arena:
         headers = {**auth_headers(self.app, Made(user_id, {})), **({"Idempotency-Key": key} if key else {})}
         return lambda: answer_of(self.server.call(method, path, body=body, headers=headers))
 
-    def standing(self, order: Made) -> Standing:
+    def state_of(self, order: Made) -> PurchaseState:
         """Where everything stands now."""
         with self.app.app_context(), transaction() as session:
             row = session.get_one(Order, order.id)
             steps = select(OrderEventRecord.event).where(OrderEventRecord.order_id == order.id)
             payment = session.scalar(select(Payment.state).where(Payment.order_id == order.id))
             refunds = select(Refund.reason).join(Payment, Payment.id == Refund.payment_id)
-            return Standing(
+            return PurchaseState(
                 phase=(row.bill_status, row.order_status, row.closed),
                 good=session.get_one(Good, row.good_id).status,
                 events=list(session.scalars(steps.order_by(OrderEventRecord.sequence))),

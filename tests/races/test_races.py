@@ -21,15 +21,15 @@ from app.orders.models import Order
 from app.orders.service import cancel_order
 from statemachine import GoodStatus, OrderEvent, Role
 from tests.factories import assert_envelope, auth_headers, make_address, make_good, make_user
-from tests.races.steps import BELIEVED, ROUNDS, Arena, Standing, at_once
+from tests.races.steps import BELIEVED, ROUNDS, Arena, PurchaseState, at_once
 
 PAY = (OrderEvent.PAY, Role.GATEWAY)
 SHIP = (OrderEvent.SHIP, Role.SELLER)
 ASK = (OrderEvent.REQUEST_REFUND, Role.BUYER)
 
-PAID = Standing((2, 6, False), GoodStatus.IN_TRADE, ["buy", "pay"], "paid", [])
-CANCELLED = Standing((1, 6, True), GoodStatus.PUBLISHED, ["buy", "cancel"], "paid", ["payment_late"])
-EXPIRED = Standing((1, 6, True), GoodStatus.PUBLISHED, ["buy", "expire"], "paid", ["payment_late"])
+PAID = PurchaseState((2, 6, False), GoodStatus.IN_TRADE, ["buy", "pay"], "paid", [])
+CANCELLED = PurchaseState((1, 6, True), GoodStatus.PUBLISHED, ["buy", "cancel"], "paid", ["payment_late"])
+EXPIRED = PurchaseState((1, 6, True), GoodStatus.PUBLISHED, ["buy", "expire"], "paid", ["payment_late"])
 
 
 def test_a_notification_against_cancelling(arena: Arena, pool: ThreadPoolExecutor) -> None:
@@ -40,7 +40,7 @@ def test_a_notification_against_cancelling(arena: Arena, pool: ThreadPoolExecuto
         # What was paid is either the order's, or goes back.
         assert heard == BELIEVED
         wanted = {Answer.ORDER_CANCELLED: CANCELLED, Answer.WRONG_STATE: PAID}
-        assert arena.standing(order) == wanted[answer]
+        assert arena.state_of(order) == wanted[answer]
     arena.assert_clean()
 
 
@@ -55,9 +55,9 @@ def test_a_notification_against_expiry(arena: Arena, pool: ThreadPoolExecutor) -
         heard, fired = at_once(pool, arena.notify(order), sweep)
         assert heard == BELIEVED
         # The sweep passes over rows that somebody holds; the next one finds them.
-        if fired == 0 and arena.standing(order).phase == (1, 6, False):
+        if fired == 0 and arena.state_of(order).phase == (1, 6, False):
             fired = sweep()
-        assert arena.standing(order) == {1: EXPIRED, 0: PAID}[fired]
+        assert arena.state_of(order) == {1: EXPIRED, 0: PAID}[fired]
     arena.assert_clean()
 
 
@@ -66,7 +66,7 @@ def test_two_notifications(arena: Arena, pool: ThreadPoolExecutor) -> None:
         order = arena.opened(arena.order())
         other = "n1" if round_number % 2 else "n2"  # the same once more, or the gateway's next one
         assert at_once(pool, arena.notify(order), arena.notify(order, notify_id=other)) == [BELIEVED] * 2
-        assert arena.standing(order) == PAID
+        assert arena.state_of(order) == PAID
     with arena.app.app_context():
         counts = [
             db.session.execute(select(func.count()).select_from(table)).scalar_one()
@@ -89,12 +89,12 @@ def test_receiving_against_asking_for_a_refund(arena: Arena, pool: ThreadPoolExe
         assert asked is Answer.REFUND_REQUESTED
         steps = ["buy", "pay", "ship"]
         assert (
-            arena.standing(order)
+            arena.state_of(order)
             == {
-                Answer.ORDER_RECEIVED: Standing(
+                Answer.ORDER_RECEIVED: PurchaseState(
                     (4, 8, False), GoodStatus.SOLD, [*steps, "receive", "request_refund"], "paid", []
                 ),
-                Answer.WRONG_STATE: Standing(
+                Answer.WRONG_STATE: PurchaseState(
                     (4, 7, False), GoodStatus.IN_TRADE, [*steps, "request_refund"], "paid", []
                 ),
             }[received]
@@ -112,12 +112,12 @@ def test_approving_against_withdrawing_a_refund(arena: Arena, pool: ThreadPoolEx
         )
         steps = ["buy", "pay", "ship", "request_refund"]
         assert (
-            arena.standing(order)
+            arena.state_of(order)
             == {
-                (Answer.REFUND_APPROVED, Answer.WRONG_STATE): Standing(
+                (Answer.REFUND_APPROVED, Answer.WRONG_STATE): PurchaseState(
                     (5, 7, True), GoodStatus.SOLD, [*steps, "approve_refund"], "paid", ["approve_refund"]
                 ),
-                (Answer.WRONG_STATE, Answer.REFUND_WITHDRAWN): Standing(
+                (Answer.WRONG_STATE, Answer.REFUND_WITHDRAWN): PurchaseState(
                     (2, 7, False), GoodStatus.IN_TRADE, [*steps, "withdraw_refund"], "paid", []
                 ),
             }[tuple(answers)]
@@ -164,7 +164,7 @@ def test_opening_the_cashier_against_cancelling(arena: Arena, pool: ThreadPoolEx
         if answer is Answer.BUSY:
             answer = arena.post(f"/api/cancel_order/{order.id}/", order.buyer_id, key=key and f"{key}-{order.id}")()
         assert answer is Answer.ORDER_CANCELLED
-        assert arena.standing(order).phase == (1, 6, True)
+        assert arena.state_of(order).phase == (1, 6, True)
         with arena.app.app_context(), transaction() as session:
             open_ones = select(func.count()).where(Payment.order_id == order.id, Payment.state == "open")
             assert session.execute(open_ones).scalar_one() == 0
@@ -197,5 +197,5 @@ def test_the_buyer_is_back_at_the_cashier_between_the_halves_of_cancelling(arena
     assert time.monotonic() - began < 5
     with arena.app.app_context(), transaction() as session:
         states = session.scalars(select(Payment.state).order_by(Payment.attempt)).all()
-    assert (arena.standing(order).phase, states) == ((1, 6, True), ["closed", "closed"])
+    assert (arena.state_of(order).phase, states) == ((1, 6, True), ["closed", "closed"])
     arena.assert_clean()

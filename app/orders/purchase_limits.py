@@ -18,7 +18,7 @@ _UNPAID: Final = select(
 ).where(Order.buyer_id == bindparam("buyer_id"), Order.bill_status == BillStatus.UNPAID)
 
 
-def check_hoarding(session: Session, *, buyer_id: int, now: datetime) -> None:
+def check_purchase_limits(session: Session, *, buyer_id: int, now: datetime) -> None:
     """Refuse a purchase of a buyer with too many unpaid orders, or who let too many expire lately.
 
     Each expired order above what is allowed adds EXPIRED_ORDERS_DELAY seconds of waiting after the last one. Wants the

@@ -34,7 +34,7 @@ EVENT_URLS: Final[dict[OrderEvent, dict[Role, str]]] = {
 # Where a button needs more than its event's name: a seller who has the goods in mind must not give both away.
 _BUTTONS: Final = {(OrderEvent.APPROVE_REFUND, OrderPhase(4, 8)): "同意退款(无需退货)"}
 
-_SERVED: Final = {(event, role): url for event, urls in EVENT_URLS.items() for role, url in urls.items()}
+_URLS: Final = {(event, role): url for event, urls in EVENT_URLS.items() for role, url in urls.items()}
 
 STATES: Final[list[StateOut]] = [
     *(StateOut(code=code, text=text, axis="bill") for code, text in BILL_TEXT.items()),
@@ -62,9 +62,9 @@ def may_hide(phase: OrderPhase) -> bool:
     return phase.closed or phase.bill == BillStatus.SELLER_PAID
 
 
-def served(phase: OrderPhase, role: Role, facts: OrderFacts) -> list[OrderEvent]:
+def available_events(phase: OrderPhase, role: Role, facts: OrderFacts) -> list[OrderEvent]:
     """The events that `role` may fire at `phase` and that have a URL for it."""
-    return [event for event in order_flow.allowed(phase, role, facts) if (event, role) in _SERVED]
+    return [event for event in order_flow.allowed(phase, role, facts) if (event, role) in _URLS]
 
 
 def actions(
@@ -75,8 +75,8 @@ def actions(
     payable = OrderEvent.PAY in order_flow.allowed(phase, Role.GATEWAY) and deadline_at and utcnow() < deadline_at
     if role is Role.BUYER and payable:
         offered.append({"name": "pay", "text": "付款", "method": "POST", "url": f"/order/pay/{order_id}/"})
-    for event in served(phase, role, facts):
-        url = _SERVED[event, role].format(id=order_id)
+    for event in available_events(phase, role, facts):
+        url = _URLS[event, role].format(id=order_id)
         text = _BUTTONS.get((event, phase), ORDER.events[event].zh)
         offered.append({"name": event.value, "text": text, "method": "POST", "url": url})
     if role in PARTIES and facts.disputed:

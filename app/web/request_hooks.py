@@ -23,7 +23,7 @@ _HEADERS = {
 }
 
 
-def register_lifecycle(app: Flask) -> None:
+def register_request_hooks(app: Flask) -> None:
     """Give each request an id (a well-formed X-Request-Id of the caller is kept), a log line, metrics and headers."""
 
     @app.before_request
