@@ -12,9 +12,9 @@ returns the envelope's `data`. The same declarations make the OpenAPI document (
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ParamSpec, Protocol, TypedDict, TypeVar, Unpack
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import orjson
 from flask import Blueprint, Response, current_app, request
@@ -55,7 +55,32 @@ class IdConverter(BaseConverter):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Operation:
+class Declarations:
+    """What a route may declare: who may call, what goes in, what comes out, what may be refused.
+
+    Where the success is no envelope the view returns a Response: `media`, `conditional` and `redirects` say which.
+    """
+
+    auth: Auth = Auth.NONE
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    files: str | None = None  # the name of the field that takes files
+    out: Any = None  # a TypedDict, a generic Page[...] of one, or None: whatever pydantic's TypeAdapter takes
+    answer: Answer = Answer.OK  # the success
+    empty: Answer | None = None  # the success of a list without a single row, or of a figure without enough behind it
+    refuses: tuple[Answer, ...] = ()
+    malformed: Answer = Answer.MALFORMED  # what wrong fields answer
+    limit: str | None = None  # the name of the setting that limits the rate
+    media: tuple[str, ...] = ()  # the types of what is no envelope
+    conditional: bool = False  # whether If-None-Match is answered with 304
+    redirects: bool = False  # whether the success is a 302
+    # Whether a POST takes an `Idempotency-Key` (`app.web.idempotency`). It does not where what it does is no one
+    # transaction, or where its answer must not be kept. Other methods never do.
+    idempotent: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation(Declarations):
     """One documented method of one URL."""
 
     method: str
@@ -64,39 +89,11 @@ class Operation:
     tag: str
     summary: str
     description: str
-    auth: Auth
-    body: type[BaseModel] | None
-    query: type[BaseModel] | None
-    files: str | None
-    out: Any  # a TypedDict, a generic Page[...] of one, or None: whatever pydantic's TypeAdapter takes
-    answer: Answer
-    empty: Answer | None
-    refuses: tuple[Answer, ...]
-    malformed: Answer
-    limit: str | None
-    media: tuple[str, ...]
-    conditional: bool
-    redirects: bool
-    idempotent: bool
 
-
-class Declarations(TypedDict, total=False):
-    """What a route may declare; see `Api.operation`."""
-
-    auth: Auth
-    body: type[BaseModel] | None
-    query: type[BaseModel] | None
-    files: str | None
-    out: Any
-    answer: Answer
-    empty: Answer | None
-    refuses: Sequence[Answer]
-    malformed: Answer
-    limit: str | None
-    media: Sequence[str]
-    redirects: bool
-    conditional: bool
-    idempotent: bool | None
+    @property
+    def takes_key(self) -> bool:
+        """Whether a request may carry an `Idempotency-Key`."""
+        return self.idempotent and self.method == "POST"
 
 
 class Decorator(Protocol):
@@ -104,6 +101,23 @@ class Decorator(Protocol):
 
     def __call__(self, view: Callable[P, R]) -> Callable[P, R]:
         """Register `view`."""
+
+
+def _taking(
+    declarations: Callable[P, Declarations],
+) -> "Callable[[Callable[[Api, str, Declarations], Decorator]], Callable[Concatenate[Api, str, P], Decorator]]":
+    """Lets a method of `Api` take the fields of `declarations` as keyword arguments: they are listed only there."""
+
+    def decorate(
+        method: "Callable[[Api, str, Declarations], Decorator]",
+    ) -> "Callable[Concatenate[Api, str, P], Decorator]":
+        @functools.wraps(method)
+        def taking(api: "Api", rule: str, /, *args: P.args, **kwargs: P.kwargs) -> Decorator:
+            return method(api, rule, declarations(*args, **kwargs))
+
+        return taking
+
+    return decorate
 
 
 class Api(Blueprint):
@@ -114,35 +128,8 @@ class Api(Blueprint):
         self.tag = tag
         self.operations: list[Operation] = []
 
-    def operation(
-        self,
-        method: str,
-        rule: str,
-        *,
-        auth: Auth = Auth.NONE,
-        body: type[BaseModel] | None = None,
-        query: type[BaseModel] | None = None,
-        files: str | None = None,
-        out: Any = None,
-        answer: Answer = Answer.OK,
-        empty: Answer | None = None,
-        refuses: Sequence[Answer] = (),
-        malformed: Answer = Answer.MALFORMED,
-        limit: str | None = None,
-        media: Sequence[str] = (),
-        conditional: bool = False,
-        redirects: bool = False,
-        idempotent: bool | None = None,
-    ) -> Decorator:
-        """Register a view. Stacked on one view, several methods or URLs share it.
-
-        `answer` is the success, `empty` what a list without a single row, or a figure without enough behind it,
-        answers instead, `malformed` what wrong fields answer, `limit` the name of the setting that limits the rate,
-        `files` the name of the field that takes files. Where the success is no envelope the view returns a Response:
-        `media` are its types, `conditional` says that it answers If-None-Match with 304, `redirects` that it is a
-        302. `idempotent` says that it takes an `Idempotency-Key` (`app.web.idempotency`); every POST does unless it
-        says no: then what it does is no one transaction, or its answer must not be kept.
-        """
+    def operation(self, method: str, rule: str, declarations: Declarations) -> Decorator:
+        """Register a view. Stacked on one view, several methods or URLs share it."""
 
         def register(view: Callable[P, R]) -> Callable[P, R]:
             summary, _, description = inspect.cleandoc(view.__doc__ or "").partition("\n")
@@ -156,27 +143,14 @@ class Api(Blueprint):
                 tag=self.tag,
                 summary=summary,
                 description=description.strip(),
-                auth=auth,
-                body=body,
-                query=query,
-                files=files,
-                out=out,
-                answer=answer,
-                empty=empty,
-                refuses=tuple(refuses),
-                malformed=malformed,
-                limit=limit,
-                media=tuple(media),
-                conditional=conditional,
-                redirects=redirects,
-                idempotent=method == "POST" if idempotent is None else idempotent,
+                **vars(declarations),
             )
             self.operations.append(declared)
             endpoint = _endpoint(declared, view)
             # Flask-Limiter knows functions by this name: of stacked registrations each must have its own limit.
             endpoint.__qualname__ = declared.name
-            if limit is not None:
-                endpoint = limiter.limit(rate_limit(limit))(endpoint)
+            if declared.limit is not None:
+                endpoint = limiter.limit(rate_limit(declared.limit))(endpoint)
             # Werkzeug answers 404 for a wrong method on `/x` where the rule is `/x/`; the other way round it knows
             # both.
             self.add_url_rule(rule.rstrip("/"), endpoint=name, view_func=endpoint, methods=[method])
@@ -185,25 +159,30 @@ class Api(Blueprint):
         return register
 
     # Flask's shortcuts of the same names, with our declarations instead of its options.
-    def get(self, rule: str, **declared: Unpack[Declarations]) -> Decorator:  # type: ignore[override] # see above
+    @_taking(Declarations)
+    def get(self, rule: str, declarations: Declarations) -> Decorator:  # type: ignore[override] # see above
         """`operation("GET", …)`."""
-        return self.operation("GET", rule, **declared)
+        return self.operation("GET", rule, declarations)
 
-    def post(self, rule: str, **declared: Unpack[Declarations]) -> Decorator:  # type: ignore[override] # see above
+    @_taking(Declarations)
+    def post(self, rule: str, declarations: Declarations) -> Decorator:  # type: ignore[override] # see above
         """`operation("POST", …)`."""
-        return self.operation("POST", rule, **declared)
+        return self.operation("POST", rule, declarations)
 
-    def put(self, rule: str, **declared: Unpack[Declarations]) -> Decorator:  # type: ignore[override] # see above
+    @_taking(Declarations)
+    def put(self, rule: str, declarations: Declarations) -> Decorator:  # type: ignore[override] # see above
         """`operation("PUT", …)`."""
-        return self.operation("PUT", rule, **declared)
+        return self.operation("PUT", rule, declarations)
 
-    def patch(self, rule: str, **declared: Unpack[Declarations]) -> Decorator:  # type: ignore[override] # see above
+    @_taking(Declarations)
+    def patch(self, rule: str, declarations: Declarations) -> Decorator:  # type: ignore[override] # see above
         """`operation("PATCH", …)`."""
-        return self.operation("PATCH", rule, **declared)
+        return self.operation("PATCH", rule, declarations)
 
-    def delete(self, rule: str, **declared: Unpack[Declarations]) -> Decorator:  # type: ignore[override] # see above
+    @_taking(Declarations)
+    def delete(self, rule: str, declarations: Declarations) -> Decorator:  # type: ignore[override] # see above
         """`operation("DELETE", …)`."""
-        return self.operation("DELETE", rule, **declared)
+        return self.operation("DELETE", rule, declarations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +203,7 @@ def _endpoint(declared: Operation, view: Callable[..., Any]) -> Callable[..., Re
         actor = authenticate(declared.auth)
         if wants_actor:
             arguments["actor"] = actor
-        key = given_key(malformed=declared.malformed) if declared.idempotent else None
+        key = given_key(malformed=declared.malformed) if declared.takes_key else None
         sent = _sent(declared)
         if key is None:
             return _perform(declared, view, arguments, sent)

@@ -234,7 +234,7 @@ class _Builder:
             "parameters": [
                 *_path_parameters(operation.rule),
                 *self._query_parameters(operation),
-                *([{"$ref": f"#/components/parameters/{KEY_HEADER}"}] if operation.idempotent else []),
+                *([{"$ref": f"#/components/parameters/{KEY_HEADER}"}] if operation.takes_key else []),
             ],
             "security": _SECURITY[operation.auth],
             "responses": self._responses(operation),
@@ -295,7 +295,7 @@ class _Builder:
             if any(_says_when(reply.answer) for reply in replies):
                 response["headers"]["Retry-After"] = {"$ref": "#/components/headers/Retry-After"}
         for http, response in responses.items():
-            if operation.idempotent and is_kept(int(http)):
+            if operation.takes_key and is_kept(int(http)):
                 response["headers"][REPLAYED_HEADER] = {"$ref": f"#/components/headers/{REPLAYED_HEADER}"}
             response["headers"]["X-Request-Id"] = {"$ref": "#/components/headers/X-Request-Id"}
         return dict(sorted(responses.items()))
@@ -338,7 +338,7 @@ def _refusals(operation: Operation) -> Iterator[Answer]:
         yield from _IMPLIED_BY_BODY
     if operation.limit:
         yield Answer.TOO_MANY_REQUESTS
-    if operation.idempotent:
+    if operation.takes_key:
         yield operation.malformed
         yield from _IMPLIED_BY_KEY
     yield from _IMPLIED_BY_ALL
