@@ -30,7 +30,7 @@ from app.notifications.reminders import remind_due
 from app.orders import deadlines, service, transitions
 from app.orders.deadlines import fire_due
 from app.orders.models import Order, OrderEventRecord
-from app.orders.transitions import Deed, fire, lock_order
+from app.orders.transitions import OrderCommand, fire, lock_order
 from statemachine import GoodStatus, OrderEvent, OrderPhase, Role, TradeMode
 from tasks.deadlines import sweep_deadlines
 from tasks.queues import QueueName, enqueue_singleton
@@ -90,7 +90,7 @@ def set_columns(app: Flask, *orders: Made, **columns: Any) -> None:
         connection.execute(update(Order).where(Order.id.in_([order.id for order in orders])).values(**columns))
 
 
-def standing(app: Flask, order: Made) -> tuple[int, int, bool]:
+def phase_of(app: Flask, order: Made) -> tuple[int, int, bool]:
     found = row(app, order)
     return found.bill_status, found.order_status, found.closed
 
@@ -120,7 +120,7 @@ def test_one_that_is_handed_over(context: Flask, hands: Hands) -> None:
     order = bring(context, OrderPhase(2, 6), mode=TradeMode.FACE_TO_FACE)
     hands.now = order.deadline_at
     assert fire_due(limit=10) == 1
-    assert standing(context, order) == (5, 6, True)
+    assert phase_of(context, order) == (5, 6, True)
     assert row(context, order).handover_code is None
 
 
@@ -146,7 +146,7 @@ def _reject(order: Made) -> None:
 
 def _resolve(order: Made) -> None:
     with transaction() as session:
-        deed = Deed(event=OrderEvent.RESOLVE_FOR_SELLER, role=Role.STAFF, note="证据不足")
+        deed = OrderCommand(event=OrderEvent.RESOLVE_FOR_SELLER, role=Role.STAFF, note="证据不足")
         fire(session, *lock_order(session, order.id), deed)
 
 
@@ -189,7 +189,7 @@ def test_what_was_left_runs_on(
     assert fire_due(limit=10) == 0
     hands.now = going.deadline_at
     assert fire_due(limit=10) == 1
-    assert standing(context, order) == BY_THE_CLOCK[phase].target
+    assert phase_of(context, order) == BY_THE_CLOCK[phase].target
     assert audit() == []
 
 
@@ -200,7 +200,7 @@ def test_what_was_left_runs_on_after_a_lapse(context: Flask, hands: Hands) -> No
     hands.now = row(context, order).deadline_at
     assert fire_due(limit=10) == 1
     going = row(context, order)
-    assert (standing(context, order), going.deadline_at) == ((3, 8, False), hands.now + 2 * DAY)
+    assert (phase_of(context, order), going.deadline_at) == ((3, 8, False), hands.now + 2 * DAY)
     assert going.remind_at == hands.now + DAY
     # And once more: what is left is again what was left.
     hands.now += DAY + TICK
@@ -220,7 +220,7 @@ def test_a_request_after_the_deadline_but_before_the_sweep(context: Flask, hands
     _withdraw(order)
     assert row(context, order).deadline_at == hands.now
     assert fire_due(limit=10) == 1
-    assert standing(context, order) == (3, 8, False)
+    assert phase_of(context, order) == (3, 8, False)
 
 
 @pytest.mark.parametrize("phase", REFUND_PHASES, ids=name_of)
@@ -246,7 +246,7 @@ def test_an_extended_receipt(context: Flask, hands: Hands) -> None:
     assert remind_due(limit=10) == 1
     hands.now += TICK
     assert fire_due(limit=10) == 1
-    assert standing(context, order) == (3, 8, False)
+    assert phase_of(context, order) == (3, 8, False)
 
 
 # --- whatever else goes on ---
@@ -261,7 +261,7 @@ def test_after_a_week_without_any_process(context: Flask) -> None:
     # What the scheduler does every few seconds, and a real worker.
     assert enqueue_singleton(QueueName.DEFAULT, sweep_deadlines)
     work_off(context)
-    assert {phase: standing(context, order) for phase, order in orders.items()} == {
+    assert {phase: phase_of(context, order) for phase, order in orders.items()} == {
         phase: effect.target for phase, effect in BY_THE_CLOCK.items()
     }
     assert audit() == []
@@ -331,9 +331,9 @@ def test_a_sweep_passes_over_what_others_hold(context: Flask, held: str) -> None
     set_columns(context, first, second, deadline_at=utcnow() - DAY, remind_at=None)
     with locked(context, *((Order, first.id) if held == "order" else (Good, first.good_id))):
         assert fire_due(limit=10) == 1
-        assert [standing(context, order) for order in (first, second)] == [(1, 6, False), (1, 6, True)]
+        assert [phase_of(context, order) for order in (first, second)] == [(1, 6, False), (1, 6, True)]
     assert fire_due(limit=10) == 1
-    assert standing(context, first) == (1, 6, True)
+    assert phase_of(context, first) == (1, 6, True)
 
 
 def test_a_reminder_passes_over_what_others_hold(context: Flask) -> None:
@@ -381,7 +381,7 @@ def test_an_order_that_cannot_take_its_step_holds_up_no_other(context: Flask, sp
     before = row(context, spoilt)
     now = utcnow()
     assert fire_due(limit=10) == 3
-    assert {standing(context, order) for order in others} == {(3, 8, False)}
+    assert {phase_of(context, order) for order in others} == {(3, 8, False)}
     # It is left as it was, and comes again in ten minutes.
     after = row(context, spoilt)
     assert after._asdict() == {**before._asdict(), "deadline_at": after.deadline_at}
@@ -402,7 +402,7 @@ def test_the_limit_and_the_order(context: Flask) -> None:
     for days, order in enumerate(orders, start=1):
         set_columns(context, order, deadline_at=utcnow() - days * DAY, remind_at=None)
     assert fire_due(limit=2) == 2
-    assert [standing(context, order) for order in orders] == [(1, 6, False), (1, 6, True), (1, 6, True)]
+    assert [phase_of(context, order) for order in orders] == [(1, 6, False), (1, 6, True), (1, 6, True)]
 
 
 # --- reminders ---
