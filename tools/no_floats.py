@@ -17,6 +17,7 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 
 SCOPE: Final = (
+    "app/cashier",
     "app/db/columns.py",
     "app/fen.py",
     "app/ledger",
