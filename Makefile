@@ -11,8 +11,12 @@ JOBS ?= 2
 # What to pass on to the tool behind a target, like: make test ARGS="-k refund -x"
 ARGS ?=
 
+# Images of containers often set it. Then every Python process would compile all of its modules again: the tests start
+# some hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help run test storm lint format types diagrams diagrams-check bench-http bench-orders bench-sweeper bench-crawl bench-prices \
+.PHONY: help run test check storm lint format types diagrams diagrams-check bench-http bench-orders bench-sweeper bench-crawl bench-prices \
 	search-rebuild cli crawl shell engines lock clean reset-data environment environment-dev environment-crawler
 
 help: ## Show this list
@@ -21,8 +25,16 @@ help: ## Show this list
 run: environment ## Start everything: engines, demo market, web, workers, sandbox gateway (PORT=, HOST=, WORKERS= …)
 	@$(VENV) -m supervisor run
 
-test: environment-dev ## Run the tests on engines of their own (ARGS="-k refund", JOBS=0)
-	@$(VENV) -m supervisor with-engines -- $(VENV) -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+test: environment-dev ## Run the tests; those that need engines start some of their own (ARGS="-k refund", JOBS=0)
+	@$(VENV) -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+check: lint ## All that CI runs: lint, every test, coverage floors, a short storm (the browser tests want Chromium)
+	$(MAKE) --no-print-directory test ARGS="-q --durations=15 --cov --cov-report="
+	# Processes killed under load; the walk over the model is among the tests.
+	$(MAKE) --no-print-directory storm ARGS="--minutes 2 --steps 0"
+	# Every branch of the state machine; nine tenths of the application.
+	$(VENV) -m coverage report --include='statemachine/*' --fail-under=100 --skip-covered
+	$(VENV) -m coverage report --include='app/*' --fail-under=90 --skip-covered
 
 storm: environment-dev ## Load on everything while processes are killed, then a long walk beside the model (ARGS="--minutes 9")
 	@$(VENV) -m tests.storm $(ARGS)

@@ -1,30 +1,25 @@
-"""Real engines for every test: PostgreSQL and Valkey from the environment, or embedded ones started for the session.
+"""Real engines for every test: PostgreSQL and Valkey from the environment, or embedded ones.
 
-Each pytest process gets a database and a Valkey number of its own, so runs may go side by side.
+Each pytest process gets a database and a Valkey number of its own, so runs may go side by side. Nothing is started or
+imported before a test asks for it: tests of the state machine run in seconds, without engines and application.
 """
+
+from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
-import flask_migrate
-import psycopg
 import pytest
-import redis
-from flask import Flask
-from flask.testing import FlaskClient
 from hypothesis import settings as hypothesis_settings
-from sqlalchemy import delete, exists, make_url, select, text
 
-from app import create_app
-from app.db.database import db
-from app.extensions import limiter
-from app.logs import configure_logging
-from app.money.sandbox.keys import create_keys
-from config import Environment, Settings, load_settings
-from supervisor.market import temporary_engines
-from supervisor.options import Options
-from tests.live import LiveServer
+if TYPE_CHECKING:
+    from flask import Flask
+    from flask.testing import FlaskClient
+
+    from config import Settings
+    from tests.live import LiveServer
 
 # A property that takes long on a busy machine is no failure.
 hypothesis_settings.register_profile("saltfish", deadline=None)
@@ -33,10 +28,19 @@ hypothesis_settings.load_profile("saltfish")
 
 @pytest.fixture(scope="session")
 def stores() -> Iterator[tuple[str, str]]:
-    """`(database_url, redis_url)` of this pytest process's own, empty stores."""
+    """`(database_url, redis_url)` of this pytest process's own, empty stores.
+
+    They are in the engines of `DATABASE_URL` and `REDIS_URL`, or in engines that live as long as this process.
+    """
+    import psycopg
+    from sqlalchemy import make_url
+
     with ExitStack() as stack:
         database_url, redis_url = os.environ.get("DATABASE_URL"), os.environ.get("REDIS_URL")
         if not (database_url and redis_url):
+            from supervisor.market import temporary_engines
+            from supervisor.options import Options
+
             urls = stack.enter_context(temporary_engines(Options()))
             database_url, redis_url = urls["DATABASE_URL"], urls["REDIS_URL"]
         worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
@@ -66,6 +70,9 @@ def environment(stores: tuple[str, str], tmp_path_factory: pytest.TempPathFactor
 
     Rate limits are off; tests of limits switch them on for an application of their own.
     """
+    from app.money.sandbox.keys import create_keys
+    from config import Environment
+
     instance = tmp_path_factory.mktemp("instance")
     create_keys(instance / "keys")
     return {
@@ -86,48 +93,34 @@ def environment(stores: tuple[str, str], tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture(scope="session")
 def settings(environment: dict[str, str]) -> Settings:
     """The settings that `environment` makes."""
+    from config import load_settings
+
     return load_settings(environment)
 
 
 @pytest.fixture(scope="session")
 def app(settings: Settings) -> Iterator[Flask]:
     """The application on the migrated test database. An app context is not pushed: each test opens what it needs."""
-    app = create_app(settings)
-    with app.app_context():
-        flask_migrate.upgrade()
-    yield app
-    with app.app_context():
-        db.engine.dispose()
-    app.extensions["valkey"].close()
+    import flask_migrate
+
+    from tests.applications import running_app
+
+    with running_app(settings) as app:
+        with app.app_context():
+            flask_migrate.upgrade()
+        yield app
 
 
 @pytest.fixture
 def clean(app: Flask, settings: Settings) -> Iterator[None]:
     """Empty stores around a test."""
+    from app.db.database import db
+    from tests.applications import empty_stores
+
     empty_stores(app, settings)
     yield
     with app.app_context():
         db.session.remove()
-
-
-_ADVANCED = "SELECT sequencename FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL"
-
-
-def empty_stores(app: Flask, settings: Settings) -> None:
-    """Empty every table and the Valkey number of `app`."""
-    with app.app_context(), db.engine.begin() as connection:
-        # The ledger and the histories refuse to be emptied; only a superuser of the database may leave triggers out.
-        connection.execute(text("SET LOCAL session_replication_role = replica"))
-        tables = db.metadata.sorted_tables
-        used = connection.execute(select(*(exists().select_from(table) for table in tables))).one()
-        # Most tests use a few tables: to truncate all of them takes much longer.
-        for table, has_rows in zip(tables, used, strict=True):
-            if has_rows:
-                connection.execute(delete(table))
-        for (sequence,) in connection.execute(text(_ADVANCED)).all():
-            connection.execute(text(f"ALTER SEQUENCE {sequence} RESTART"))
-    with redis.Redis.from_url(settings.redis_url) as valkey:
-        valkey.flushdb()
 
 
 @pytest.fixture
@@ -146,29 +139,26 @@ def context(app: Flask, clean: None) -> Iterator[Flask]:
 @pytest.fixture
 def live_server(app: Flask, environment: dict[str, str], clean: None) -> Iterator[LiveServer]:
     """The application as granian serves it, in processes of its own, on empty stores."""
+    from tests.live import LiveServer
+
     with LiveServer.start(environment) as server:
         yield server
 
 
-MakeApp = Callable[..., Flask]
+MakeApp = Callable[..., "Flask"]
 
 
 @pytest.fixture
 def make_app(clean: None, environment: dict[str, str], settings: Settings) -> Iterator[MakeApp]:
     """`make_app(LOG_LEVEL="INFO")`: an application of its own on the same stores, with these variables changed."""
-    made: list[Flask] = []
+    from app.extensions import limiter
+    from app.logs import configure_logging
+    from config import load_settings
+    from tests.applications import running_app
+
     limits_on = limiter.enabled
-
-    def make(**variables: str) -> Flask:
-        made.append(create_app(load_settings({**environment, **variables})))
-        return made[-1]
-
-    yield make
-    for application in made:
-        with application.app_context():
-            db.session.remove()
-            db.engine.dispose()
-        application.extensions["valkey"].close()
+    with ExitStack() as stack:
+        yield lambda **variables: stack.enter_context(running_app(load_settings({**environment, **variables})))
     # The extension and the logging are the process's, not the application's.
     limiter.enabled = limits_on
     configure_logging(settings.log_level)

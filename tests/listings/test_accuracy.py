@@ -16,7 +16,7 @@ from app.listings.schemas import PriceReferenceOut
 from app.listings.terms import listing_terms
 from app.listings.wanted import wanted_terms
 from config import Settings
-from tests.conftest import empty_stores
+from tests.applications import empty_stores
 from tests.listings.feeds import Feed
 from tests.listings.market import NOW, RARE, RARE_COUNT, THINGS, Offer, Thing, offers
 

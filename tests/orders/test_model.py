@@ -48,7 +48,7 @@ from config import Settings, load_settings
 from statemachine import OrderEvent, Role
 from tasks.outbox import WORK, work_message
 from tasks.relay import relay_once
-from tests.conftest import empty_stores
+from tests.applications import empty_stores
 from tests.factories import Made, make_address, make_good, make_user
 from tests.money.sandbox_server import SandboxServer, fetch, form_action, start_sandbox
 from tests.races.steps import signed_notification

@@ -80,20 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _walk(steps: int) -> int:
     """The long walk beside the model; its exit status."""
     print(f"walking {steps} steps beside the model", flush=True)
-    test = "tests/orders/test_model.py"
-    command = [
-        sys.executable,
-        "-m",
-        "supervisor",
-        "with-engines",
-        "--",
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-s",
-        test,
-    ]
+    command = [sys.executable, "-m", "pytest", "-q", "-s", "tests/orders/test_model.py"]
     return subprocess.run(command, env={**os.environ, "STORM_STEPS": str(steps)}, cwd=PROJECT, check=False).returncode
 
 
