@@ -16,7 +16,7 @@ ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check storm lint format types diagrams diagrams-check bench-http bench-orders bench-sweeper bench-crawl bench-prices \
+.PHONY: help run test check storm lint format list-migrations types diagrams diagrams-check bench-http bench-orders bench-sweeper bench-crawl bench-prices \
 	search-rebuild cli crawl shell engines lock clean reset-data environment environment-dev environment-crawler
 
 help: ## Show this list
@@ -39,16 +39,20 @@ check: lint ## All that CI runs: lint, every test, coverage floors, a short stor
 storm: environment-dev ## Load on everything while processes are killed, then a long walk beside the model (ARGS="--minutes 9")
 	@$(VENV) -m tests.storm $(ARGS)
 
-lint: environment-dev diagrams-check ## Check style, types, imports, floats near money, and that the diagrams are current
+lint: environment-dev diagrams-check ## Check style, types, imports, floats near money, landed migrations, the diagrams
 	$(RUFF) check .
 	$(RUFF) format --check .
 	$(VENV) -m mypy
 	$(VENV) -m tools.no_floats
+	$(VENV) -m tools.landed_migrations
 	PYTHONPATH=crawler .venv/bin/lint-imports
 
 format: environment-dev ## Put the code into its form and fix what can be fixed safely
 	$(RUFF) check --fix .
 	$(RUFF) format .
+
+list-migrations: environment ## List the hash of a new migration that is finished: from then on it is never edited
+	$(VENV) -m tools.landed_migrations --add
 
 types: environment-dev ## Check types only
 	$(VENV) -m mypy

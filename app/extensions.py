@@ -8,7 +8,8 @@ from flask_migrate import Migrate
 
 from app.origin import network_of
 
-migrate = Migrate()
+# Alembic's batches are for SQLite, which cannot alter tables; PostgreSQL can.
+migrate = Migrate(render_as_batch=False)
 jwt = JWTManager()
 limiter = Limiter(key_func=lambda: network_of(request.remote_addr), headers_enabled=True, strategy="moving-window")
 
