@@ -1,4 +1,4 @@
-"""The documents are true: links, names of files and functions, the settings' table, the walk, the map of the note."""
+"""The documents are true: links, names of files and functions, settings, the walk, the map of the API spec."""
 
 import ast
 import importlib
@@ -15,12 +15,12 @@ import config
 from app.answers import Answer
 from app.factory import APIS
 from app.version import __version__
-from tests.contract import note
+from tests.contract import api_spec
 
 ROOT = Path(config.__file__).parent
 READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
 DOCUMENTS = (*READMES, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")))
-NOTE_MAP = ROOT / "docs" / "note-map.md"
+API_MAP = ROOT / "docs" / "api-map.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -28,7 +28,7 @@ _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _REFERENCE = re.compile(r"`([\w./-]+\.py)(?::([\w.]+))?`")
 
 # Files that are named without their folder: each domain has its own of them,
-EVERYWHERE = {"models.py", "schemas.py", "queries.py", "service.py", "views.py"}
+EVERYWHERE = {"models.py", "schemas.py", "queries.py", "service.py", "views.py", "cli.py"}
 # and one is flask-openapi's.
 FOREIGN = {"request.py"}
 
@@ -124,8 +124,8 @@ def unknown(path: str, name: str) -> str | None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
 def test_every_file_and_function_named_exists(document: Path) -> None:
     text = prose(document)
-    if document == NOTE_MAP:
-        text = re.sub(r"^\| `[^`]*` ", "", text, flags=re.MULTILINE)  # the note's own names
+    if document == API_MAP:
+        text = re.sub(r"^\| `[^`]*` ", "", text, flags=re.MULTILINE)  # the API spec's own names
     wrong = [fault for path, name in _REFERENCE.findall(text) if (fault := unknown(path, name))]
     assert wrong == []
 
@@ -188,7 +188,7 @@ def test_the_changelog_knows_this_version() -> None:
     assert all(date for _, date in versions[1:])
 
 
-# The map of the note
+# The map of the API spec
 
 
 class Row(NamedTuple):
@@ -199,7 +199,7 @@ class Row(NamedTuple):
 
     @property
     def line(self) -> str:
-        """What it maps: the note's words."""
+        """What it maps: the API spec's words."""
         return self.cells[0].strip("`")
 
     @property
@@ -209,9 +209,9 @@ class Row(NamedTuple):
 
 
 @cache
-def note_map() -> tuple[Row, ...]:
+def api_map() -> tuple[Row, ...]:
     rows, section = [], ""
-    for text in NOTE_MAP.read_text("utf-8").splitlines():
+    for text in API_MAP.read_text("utf-8").splitlines():
         if text.startswith("## "):
             section = text.removeprefix("## ")
         elif text.startswith("| `"):
@@ -219,15 +219,15 @@ def note_map() -> tuple[Row, ...]:
     return tuple(rows)
 
 
-# Of the map's sections the one that is not about the note.
-BESIDE = "URLs beside the note"
+# Of the map's sections the one that is not about the API spec.
+BESIDE = "URLs beside the API spec"
 
 
 def lines(section: str) -> list[str]:
-    return [row.line for row in note_map() if row.section == section]
+    return [row.line for row in api_map() if row.section == section]
 
 
-# The note's lines that name no thing: headings of its sections.
+# The lines of the API spec that name no thing: headings of its sections.
 HEADINGS = {
     "response请求状态规范",
     "api接口:",
@@ -244,7 +244,7 @@ HEADINGS = {
 
 
 def key(line: str) -> str:
-    """How the map calls a line of the note: without what explains it."""
+    """How the map calls a line of the API spec: without what explains it."""
     if line.startswith("/"):
         return re.match(r"[a-z_/()]+", line).group()  # type: ignore[union-attr] # it begins with a slash
     if code := re.match(r"\((\d+),\s*'([^']+)'\)", line):
@@ -254,18 +254,18 @@ def key(line: str) -> str:
     return line
 
 
-def test_every_line_of_the_note_has_its_row() -> None:
-    text = re.sub(r"\n,", ",", note.NOTE)  # a line that goes on
+def test_every_line_of_the_spec_has_its_row() -> None:
+    text = re.sub(r"\n,", ",", api_spec.TEXT)  # a line that goes on
     wanted = [key(line.strip()) for line in text.splitlines() if line.strip() and line.strip() not in HEADINGS]
     assert set(text.splitlines()) >= HEADINGS
     assert len(wanted) == 1 + 20 + 7 + 4 + 21 + 8 + 9 + 10
     # URLs have a row for each method.
-    mapped = [row.line for row in note_map() if row.section != BESIDE]
+    mapped = [row.line for row in api_map() if row.section != BESIDE]
     assert list(dict.fromkeys(mapped)) == list(dict.fromkeys(_in_the_map_s_order(wanted)))
 
 
 def _in_the_map_s_order(keys: list[str]) -> list[str]:
-    """The map groups what the note tells day by day; within a group the order is the note's."""
+    """The map groups what the API spec tells day by day; within a group the order is the API spec's."""
     groups: dict[int, list[str]] = defaultdict(list)
     for each in keys:
         inner = re.match(r"good\.|celery_|用户发布", each)
@@ -274,7 +274,7 @@ def _in_the_map_s_order(keys: list[str]) -> list[str]:
 
 
 def test_every_row_says_where() -> None:
-    assert [row.line for row in note_map() if not row.references] == []
+    assert [row.line for row in api_map() if not row.references] == []
 
 
 def _plain(url: str) -> str:
@@ -290,15 +290,15 @@ def test_every_url_names_its_views(section: str) -> None:
         # What the application itself is asked.
         if not api.import_name.startswith("app.web.")
     }
-    documented = {_plain(url) for url in note.urls()}
+    documented = {_plain(url) for url in api_spec.urls()}
     served = {at: view for at, view in operations.items() if (at[0] in documented) is (section == "URLs")}
-    rows = [row for row in note_map() if row.section == section]
+    rows = [row for row in api_map() if row.section == section]
     assert {(_plain(row.line), row.cells[1]): _REFERENCE.findall(row.cells[2])[0] for row in rows} == served
     assert len(rows) == len(served)
 
 
 def test_every_view_calls_what_stands_beside_it() -> None:
-    for row in note_map():
+    for row in api_map():
         if row.section not in ("URLs", BESIDE):
             continue
         (path, view), *named = row.references
@@ -313,8 +313,8 @@ def test_every_view_calls_what_stands_beside_it() -> None:
         assert {name for path, name in named if path.endswith("/service.py")} == verbs, row.line
 
 
-def test_statuses_and_messages_have_the_note_s_values() -> None:
-    for row in note_map():
+def test_statuses_and_messages_have_the_spec_s_values() -> None:
+    for row in api_map():
         if row.section not in ("Status numbers", "Messages"):
             continue
         ((_, name),) = row.references
@@ -322,11 +322,11 @@ def test_statuses_and_messages_have_the_note_s_values() -> None:
         assert answer.status == int(row.line[:3])
         if row.section == "Messages":
             assert f"{answer.status} '{answer.msg}'" == row.line
-    assert lines("Messages") == [f"{status} '{text}'" for status, text in note.messages()]
+    assert lines("Messages") == [f"{status} '{text}'" for status, text in api_spec.messages()]
 
 
-def test_codes_have_the_note_s_values() -> None:
-    rows = [row for row in note_map() if row.section == "Codes"]
+def test_codes_have_the_spec_s_values() -> None:
+    rows = [row for row in api_map() if row.section == "Codes"]
     assert len(rows) == 27
     for row in rows:
         member, texts = (_value(path, name) for path, name in row.references)

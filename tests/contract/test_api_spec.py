@@ -1,4 +1,4 @@
-"""The note is law: its URLs, texts and code tables, each checked against the running application."""
+"""The API spec (`api-notes.txt`) is law: its URLs, texts and codes are checked against the running application."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from statemachine import GoodStatus, OrderPhase, order_flow
-from tests.contract import note
+from tests.contract import api_spec
 from tests.factories import (
     PASSWORD,
     auth_headers,
@@ -19,17 +19,17 @@ from tests.factories import (
 )
 
 
-def test_the_note_is_read_whole() -> None:
-    assert len(note.urls()) == 20
-    assert len(note.messages()) == 21
-    assert note.statuses() == [100, 101, 200, 201]
-    assert len(note.table("# 交易方式和商品状态")) == 8
-    assert len(note.table("# 商品分类")) == 9
-    assert len(note.table("# 订单状态及钱款状态")) == 10
+def test_the_api_spec_is_read_whole() -> None:
+    assert len(api_spec.urls()) == 20
+    assert len(api_spec.messages()) == 21
+    assert api_spec.statuses() == [100, 101, 200, 201]
+    assert len(api_spec.table("# 交易方式和商品状态")) == 8
+    assert len(api_spec.table("# 商品分类")) == 9
+    assert len(api_spec.table("# 订单状态及钱款状态")) == 10
 
 
 @pytest.mark.parametrize("slash", ["as written", "other form"])
-@pytest.mark.parametrize("url", note.urls())
+@pytest.mark.parametrize("url", api_spec.urls())
 def test_every_url_with_and_without_its_slash(app: Flask, client: FlaskClient, url: str, slash: str) -> None:
     path = url.replace("(", "").replace(")", "")
     for placeholder in ("good_id", "pic_id", "order_id"):
@@ -131,11 +131,11 @@ SCENES: dict[tuple[int, str], Callable[[Flask, FlaskClient], TestResponse]] = {
 
 
 def test_every_message_has_its_scene() -> None:
-    # The note lists '注册失败' and its like once per status; nothing of it may be missing here, nothing added.
-    assert set(SCENES) == set(note.messages())
+    # The API spec lists '注册失败' and its like once per status; nothing of it may be missing here, nothing added.
+    assert set(SCENES) == set(api_spec.messages())
 
 
-@pytest.mark.parametrize(("status", "text"), note.messages())
+@pytest.mark.parametrize(("status", "text"), api_spec.messages())
 def test_every_message(app: Flask, client: FlaskClient, status: int, text: str) -> None:
     body = SCENES[status, text](app, client).get_json()
     assert set(body) == {"status", "msg", "data"}
@@ -143,7 +143,7 @@ def test_every_message(app: Flask, client: FlaskClient, status: int, text: str) 
 
 
 def test_good_and_trade_codes(app: Flask, client: FlaskClient) -> None:
-    codes = note.table("# 交易方式和商品状态")
+    codes = api_spec.table("# 交易方式和商品状态")
     owner = make_user(app)
     headers = auth_headers(app, owner)
     seen = {}
@@ -162,7 +162,7 @@ def test_categories(app: Flask, client: FlaskClient) -> None:
     owner = make_user(app)
     headers = auth_headers(app, owner)
     choices = client.get("/api/good_release/", headers=headers).get_json()["data"]
-    codes = note.table("# 商品分类")
+    codes = api_spec.table("# 商品分类")
     assert {choice["code"]: choice["text"] for choice in choices["categories"]} == codes
     for code, text in codes.items():
         good = make_good(app, owner, category=code)
@@ -171,7 +171,7 @@ def test_categories(app: Flask, client: FlaskClient) -> None:
 
 
 def test_order_states(app: Flask, client: FlaskClient) -> None:
-    codes = note.table("# 订单状态及钱款状态")
+    codes = api_spec.table("# 订单状态及钱款状态")
     states = client.get("/api/all_order/bill_status/").get_json()["data"]
     assert [(state["code"], state["text"]) for state in states] == list(codes.items())
     assert [state["axis"] for state in states] == ["bill"] * 5 + ["order"] * 5
@@ -179,7 +179,7 @@ def test_order_states(app: Flask, client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("phase", order_flow.phases, ids=str)
 def test_both_texts_of_every_order(app: Flask, client: FlaskClient, phase: OrderPhase) -> None:
-    codes = note.table("# 订单状态及钱款状态")
+    codes = api_spec.table("# 订单状态及钱款状态")
     buyer = make_user(app)
     order = make_order(app, make_good(app, make_user(app), status=GoodStatus.SOLD), buyer, phase=phase)
     for path in (f"/api/order/{order.id}/", "/api/buy_order/"):
