@@ -1,4 +1,4 @@
-"""``python -m statemachine``: draw the machines, list their rules, say why something is refused.
+"""`python -m statemachine`: draw the machines, list their rules, say why something is refused.
 
 Exit status: 0 done or allowed, 1 refused or a file differs, 2 bad arguments.
 """
@@ -9,21 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from statemachine.engine import Flow, good_flow, order_flow
+from statemachine import MACHINES
 from statemachine.export import dot, json, mermaid, sql_check, svg, table
 from statemachine.export.edges import joined
 from statemachine.spec import Spec, State
 from statemachine.texts import LANGS, Lang, Text
 
-AnyFlow = Flow[Any, Any, Any]
 AnySpec = Spec[Any, Any, Any]
 
 
 def _sql(spec: AnySpec, _lang: Lang) -> str:
-    return sql_check.sql_check(spec, sql_check.COLUMNS[spec.name]) + "\n"
+    return sql_check.sql_check(spec, spec.columns) + "\n"
 
 
-MACHINES: Final[Mapping[str, AnyFlow]] = {flow.spec.name: flow for flow in (order_flow, good_flow)}
 FORMATS: Final[Mapping[str, Callable[[AnySpec, Lang], str]]] = {
     "mermaid": mermaid.render,
     "dot": dot.render,
@@ -32,9 +30,9 @@ FORMATS: Final[Mapping[str, Callable[[AnySpec, Lang], str]]] = {
     "sql": _sql,
 }
 KEPT: Final = {"mermaid": "mmd", "svg": "svg"}
-"""The formats that ``--all`` keeps, and their suffixes."""
+"""The formats that `--all` keeps, and their suffixes."""
 FOLDER: Final = Path("docs/states")
-"""Where ``--all`` keeps them."""
+"""Where `--all` keeps them."""
 
 _ALLOWED: Final = Text("允许", "allowed")
 _IF: Final = Text("条件", "if")
@@ -42,7 +40,7 @@ _REFUSED: Final = Text("拒绝", "refused")
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line; the usage is a ``--help`` away."""
+    """Says what is wrong in one line; the usage is a `--help` away."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\n")

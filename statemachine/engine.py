@@ -1,20 +1,19 @@
 """Drives subjects (database rows) through a spec, over one shared `transitions` machine per spec.
 
 The machine is flat, unqueued and has no model attached: loading an order costs nothing, and threads share it safely
-because firing writes to nothing but the subject. It changes ``subject.phase`` and nothing else; money, history and
+because firing writes to nothing but the subject. It changes `subject.phase` and nothing else; money, history and
 jobs are what the returned `Step` says, done by the caller in the same database transaction.
 """
 
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
 import transitions
 
 from statemachine.errors import Forbidden, GuardFailed, IllegalTransition, TransitionRefused, UnknownTerm
-from statemachine.good import GOOD, GoodEvent
-from statemachine.order import ORDER
 from statemachine.spec import Deadline, E, F, Guard, Move, P, Rule, Spec, State
 from statemachine.texts import Reason
 
@@ -25,7 +24,7 @@ S = TypeVar("S")
 
 
 class Subject(Protocol[S]):
-    """Anything that stands at a phase. Setting ``phase`` writes all columns behind it."""
+    """Anything that stands at a phase. Setting `phase` writes all columns behind it."""
 
     @property
     def phase(self) -> S: ...
@@ -36,7 +35,7 @@ class Subject(Protocol[S]):
 
 @dataclass(frozen=True)
 class Step(Generic[P, E, F]):
-    """What happened and what the caller now owes: ``moves`` to book, ``good_event`` to fire.
+    """What happened and what the caller now owes: `moves` to book, `good_event` to fire.
 
     What becomes of the deadline depends on the facts after the step: see `statemachine.timers`.
     """
@@ -46,12 +45,15 @@ class Step(Generic[P, E, F]):
     source: P
     target: P
     moves: tuple[Move, ...]
-    good_event: GoodEvent | None
+    good_event: StrEnum | None
     rule: Rule[P, E, F]
 
 
 class Flow(Generic[P, E, F]):
-    """A compiled spec. Holds no subject; one instance serves all threads. Make it with `compile`."""
+    """Drives any number of subjects through one spec. Holds no subject itself; one instance serves all threads.
+
+    Building one costs a few milliseconds: each machine's file does it once, at import.
+    """
 
     def __init__(self, spec: Spec[P, E, F]) -> None:
         self.spec = spec
@@ -71,13 +73,13 @@ class Flow(Generic[P, E, F]):
         return tuple(state.phase for state in self.spec.states)
 
     def is_open(self, phase: P) -> bool:
-        """Whether anything can still happen at ``phase``. Raises `UnknownTerm` for a phase that does not exist."""
+        """Whether anything can still happen at `phase`. Raises `UnknownTerm` for a phase that does not exist."""
         return not self.spec.state(phase).closed
 
     def allowed(self, phase: P, role: str, context: F | None = None) -> tuple[E, ...]:
-        """The events that ``role`` may fire at ``phase``: the buttons to show.
+        """The events that `role` may fire at `phase`: the buttons to show.
 
-        With ``context``, those whose guards on the subject fail are left out. Guards on what the actor hands in (a
+        With `context`, those whose guards on the subject fail are left out. Guards on what the actor hands in (a
         reason, a code) hide nothing, since that comes with the command. Raises `UnknownTerm` for an unknown phase or
         role.
         """
@@ -91,7 +93,7 @@ class Flow(Generic[P, E, F]):
         )
 
     def why_not(self, phase: P, event: str, role: str, context: F | None = None) -> tuple[Reason, ...]:
-        """Why `fire` would refuse; empty where it would not. Without ``context`` guards are left aside.
+        """Why `fire` would refuse; empty where it would not. Without `context` guards are left aside.
 
         Raises `UnknownTerm` for an unknown phase, event or role.
         """
@@ -102,9 +104,9 @@ class Flow(Generic[P, E, F]):
         return () if context is None else _failing(rule.guards, context)
 
     def deadline(self, phase: P, context: F | None = None) -> Deadline[E] | None:
-        """What the system will do at ``phase`` and after how long; None where no clock runs.
+        """What the system will do at `phase` and after how long; None where no clock runs.
 
-        With ``context`` also None where a guard stops the clock (a disputed refund waits for staff). What a step makes
+        With `context` also None where a guard stops the clock (a disputed refund waits for staff). What a step makes
         of it is in `statemachine.timers`. Raises `UnknownTerm` for a phase that does not exist.
         """
         self.spec.state(phase)
@@ -114,11 +116,11 @@ class Flow(Generic[P, E, F]):
         return rule.deadline
 
     def fire(self, subject: Subject[P], event: E, role: str, context: F | None = None) -> Step[P, E, F]:
-        """Let ``role`` do ``event``: sets ``subject.phase`` and returns what the caller owes.
+        """Let `role` do `event`: sets `subject.phase` and returns what the caller owes.
 
         Raises `IllegalTransition`, `Forbidden` or `GuardFailed` (all `TransitionRefused`); `UnknownTerm` for a phase,
         event or role that does not exist; TypeError where the rule has guards and no facts were given, because
-        guessing them could open a door. ``subject.phase`` is then as it was.
+        guessing them could open a door. `subject.phase` is then as it was.
         """
         source = subject.phase
         rule = self._rule(source, event, role)
@@ -179,11 +181,6 @@ class Flow(Generic[P, E, F]):
         )
 
 
-def compile(spec: Spec[P, E, F]) -> Flow[P, E, F]:  # noqa: A001 - the natural word, like re.compile
-    """The flow that drives ``spec``. Building costs a few milliseconds: do it once, at import."""
-    return Flow(spec)
-
-
 def _failing(guards: Iterable[Guard[F]], facts: F) -> tuple[Reason, ...]:
     return tuple(guard.reason for guard in guards if not guard.test(facts))
 
@@ -242,7 +239,3 @@ def _is_chosen(rule: Rule[P, E, F]) -> Any:
 def _holds(guard: Guard[F]) -> Any:
     # `transitions` compares the answer with True; a truthy object would count as a refusal without a reason.
     return lambda event_data: bool(guard.test(event_data.kwargs["facts"]))
-
-
-order_flow = compile(ORDER)
-good_flow = compile(GOOD)

@@ -4,7 +4,7 @@ from statemachine.texts import Reason
 
 
 class SpecError(ValueError):
-    """A spec contradicts itself. ``defects`` names every contradiction found, not just the first."""
+    """A spec contradicts itself. `defects` names every contradiction found, not just the first."""
 
     def __init__(self, name: str, defects: tuple[str, ...]) -> None:
         super().__init__(f"{name}: " + "; ".join(defects))
@@ -19,8 +19,8 @@ class UnknownTerm(ValueError):  # noqa: N818 - it reads as what happened, like t
 class TransitionRefused(Exception):  # noqa: N818 - "refused" is the whole point: it is an answer, not a fault
     """The machine says no, and the subject stands where it stood.
 
-    ``event``, ``phase`` and ``role`` are what was asked, ``allowed`` what that role may do there instead (guards left
-    aside), ``reasons`` why not, in words.
+    `event`, `phase` and `role` are what was asked, `allowed` what that role may do there instead (guards left
+    aside), `reasons` why not, in words.
     """
 
     def __init__(

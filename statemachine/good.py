@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Final, NamedTuple
 
+from statemachine.engine import Flow
 from statemachine.spec import Creation, Guard, Rule, Spec, State
 from statemachine.texts import Text
 
@@ -43,7 +44,7 @@ class GoodEvent(StrEnum):
 
 
 class GoodRole(StrEnum):
-    """Who acts on a good. ``system`` is moderation and the order that holds it."""
+    """Who acts on a good. `system` is moderation and the order that holds it."""
 
     OWNER = "owner"
     SYSTEM = "system"
@@ -59,7 +60,7 @@ class GoodPhase(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoodFacts:
-    """What the good's guards look at. ``has_open_order``: an order of this good is not closed yet."""
+    """What the good's guards look at. `has_open_order`: an order of this good is not closed yet."""
 
     has_open_order: bool
 
@@ -166,6 +167,10 @@ GOOD: Final = Spec[GoodPhase, GoodEvent, GoodFacts](
         _rule(GoodEvent.EDIT, _OWNER, GoodStatus.REJECTED, GoodStatus.IN_REVIEW),
         *(_delete(status) for status in _DELETABLE),
     ),
+    columns=("good_status", "deleted"),
 )
 """The whole good. A sold good may still have an order in its after-sale window: until that closes, no edit and no
 delete."""
+
+good_flow: Final = Flow(GOOD)
+"""Fires the good's events."""

@@ -1,11 +1,11 @@
 """The order's machine: who may do what, when, from where to where, and which money moves.
 
 An order stands at a triple *(bill, goods, closed)*. Bill is 1-5 and goods 6-10, the interface note's ten numbers with
-its texts, byte for byte; ``closed`` says that nothing can happen to it any more. A dispute is no state but a fact: it
+its texts, byte for byte; `closed` says that nothing can happen to it any more. A dispute is no state but a fact: it
 stops the clocks of the refund and leaves the decision to staff. Until they decide, either side may only give in.
 
 Decided here, because the table leaves it open: an order of 当面交易 has no address, so it cannot be shipped; it is
-handed over (``receive`` from (2, 6)) or, when the time for shipping has passed, paid back like any other.
+handed over (`receive` from (2, 6)) or, when the time for shipping has passed, paid back like any other.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,8 @@ from datetime import timedelta
 from enum import IntEnum, StrEnum
 from typing import Final, NamedTuple
 
-from statemachine.good import GoodEvent, TradeMode
+from statemachine.engine import Flow
+from statemachine.good import GOOD, GoodEvent, TradeMode
 from statemachine.spec import Creation, Deadline, Guard, Move, Reminder, Rule, Spec, State, TimerEffect
 from statemachine.texts import Text
 
@@ -40,7 +41,7 @@ class OrderStatus(IntEnum):
 
 
 class Role(StrEnum):
-    """Who acts on an order. ``system`` is a deadline that passed, ``gateway`` a verified payment notification."""
+    """Who acts on an order. `system` is a deadline that passed, `gateway` a verified payment notification."""
 
     BUYER = "buyer"
     SELLER = "seller"
@@ -95,9 +96,9 @@ class OrderFacts:
     """What the order's guards look at.
 
     The first four are the order's own and must be given, so that forgetting one cannot open a door; the last two are
-    what the actor hands in and count as missing. ``trade_mode`` is the order's `TradeMode`, ``refund_count`` how
-    often its buyer has asked for a refund already, ``disputed`` whether it waits for staff, ``extended`` whether the
-    time for receipt was extended; ``has_reason`` a reason was given, ``handover_code_ok`` the buyer's one-time code
+    what the actor hands in and count as missing. `trade_mode` is the order's `TradeMode`, `refund_count` how
+    often its buyer has asked for a refund already, `disputed` whether it waits for staff, `extended` whether the
+    time for receipt was extended; `has_reason` a reason was given, `handover_code_ok` the buyer's one-time code
     was given and is right.
     """
 
@@ -196,7 +197,7 @@ UNDISPUTED: Final = OrderGuard(
 
 
 def facts_after(event: OrderEvent, facts: OrderFacts) -> OrderFacts:
-    """The order's facts once ``event`` has happened. A dispute ends with the next step, for only staff or a side that
+    """The order's facts once `event` has happened. A dispute ends with the next step, for only staff or a side that
     gives in can make one."""
     return replace(
         facts,
@@ -404,12 +405,13 @@ def _rules() -> tuple[OrderRule, ...]:
             guards=(UNDISPUTED,),
             deadline=ACCEPT_RETURN_AFTER,
         ),
-        # Calling staff: a fact, no state. The returned parcel is the seller's to contest.
-        Rule(on.DISPUTE, _PARTIES, at(4, 6), at(4, 6), guards=(UNDISPUTED,)),
-        Rule(on.DISPUTE, _PARTIES, at(4, 7), at(4, 7), guards=(UNDISPUTED,)),
-        Rule(on.DISPUTE, _PARTIES, at(4, 8), at(4, 8), guards=(UNDISPUTED,)),
-        Rule(on.DISPUTE, _BUYER, at(4, 9), at(4, 9), guards=(UNDISPUTED,)),
-        Rule(on.CONTEST_RETURN, _SELLER, at(4, 9), at(4, 9), guards=(UNDISPUTED,)),
+        # Calling staff: a fact, no state. The returned parcel is the seller's to contest. No deadline runs from here
+        # on, because the system's rules want an undisputed order; the step that ends the dispute starts or resumes one.
+        Rule(on.DISPUTE, _PARTIES, at(4, 6), at(4, 6), guards=(UNDISPUTED,), timers=timers.START),
+        Rule(on.DISPUTE, _PARTIES, at(4, 7), at(4, 7), guards=(UNDISPUTED,), timers=timers.START),
+        Rule(on.DISPUTE, _PARTIES, at(4, 8), at(4, 8), guards=(UNDISPUTED,), timers=timers.START),
+        Rule(on.DISPUTE, _BUYER, at(4, 9), at(4, 9), guards=(UNDISPUTED,), timers=timers.START),
+        Rule(on.CONTEST_RETURN, _SELLER, at(4, 9), at(4, 9), guards=(UNDISPUTED,), timers=timers.START),
         # Staff decide
         Rule(on.RESOLVE_FOR_BUYER, _STAFF, at(4, 6), at(5, 6, closed=True), _REFUND, good_event=good.RELEASE),
         Rule(on.RESOLVE_FOR_BUYER, _STAFF, at(4, 7), at(5, 7, closed=True), _REFUND, good_event=good.FINISH),
@@ -480,5 +482,10 @@ ORDER: Final = Spec[OrderPhase, OrderEvent, OrderFacts](
         Pot.SELLER_AVAILABLE: Text("卖家可用", "seller available"),
     },
     final_pots=frozenset({Pot.GATEWAY, Pot.SELLER_AVAILABLE}),
+    linked=GOOD,
+    columns=("bill_status", "order_status", "closed"),
 )
 """The whole order. Its permissions, deadlines, texts, database CHECK and diagrams derive from this value."""
+
+order_flow: Final = Flow(ORDER)
+"""Fires the order's events."""

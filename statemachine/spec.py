@@ -11,16 +11,13 @@ from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from statemachine.errors import SpecError, UnknownTerm
 from statemachine.texts import Reason, Text
 
-if TYPE_CHECKING:
-    from statemachine.good import GoodEvent
-
 P = TypeVar("P", bound=Hashable)
-"""A phase: where a subject stands, for example ``OrderPhase(2, 6, False)``."""
+"""A phase: where a subject stands, for example `OrderPhase(2, 6, False)`."""
 E = TypeVar("E", bound=StrEnum)
 """The machine's events."""
 F = TypeVar("F")
@@ -37,8 +34,8 @@ STAFF: Final = "staff"
 class State(Generic[P]):
     """One state.
 
-    ``key`` names it in text (``2,6`` or ``1,6,closed``), ``lines`` label it in diagrams, ``meaning`` says it in a few
-    words. Nothing can happen to a ``closed`` state; in a ``timeless`` one a subject may rest for ever, so it owes
+    `key` names it in text (`2,6` or `1,6,closed`), `lines` label it in diagrams, `meaning` says it in a few
+    words. Nothing can happen to a `closed` state; in a `timeless` one a subject may rest for ever, so it owes
     nobody a deadline.
     """
 
@@ -52,10 +49,10 @@ class State(Generic[P]):
 
 @dataclass(frozen=True)
 class Guard(Generic[F]):
-    """A condition on a rule: ``test`` gets the facts and answers whether it holds. It must be pure.
+    """A condition on a rule: `test` gets the facts and answers whether it holds. It must be pure.
 
-    ``condition`` is what has to hold, ``refusal`` what to tell whoever fails it. ``on_input`` marks a guard on what
-    the actor hands in with the command (a reason, a code) rather than on the subject: it hides no button. ``drawn``
+    `condition` is what has to hold, `refusal` what to tell whoever fails it. `on_input` marks a guard on what
+    the actor hands in with the command (a reason, a code) rather than on the subject: it hides no button. `drawn`
     marks one that diagrams mention.
     """
 
@@ -82,7 +79,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Reminder:
-    """``role`` is told ``default`` before a deadline passes; ``setting`` names the application's setting for it."""
+    """`role` is told `default` before a deadline passes; `setting` names the application's setting for it."""
 
     role: str
     setting: str
@@ -91,9 +88,9 @@ class Reminder:
 
 @dataclass(frozen=True)
 class Deadline(Generic[E]):
-    """The system fires ``event`` once a subject has stood in the rule's source for the time of ``setting``.
+    """The system fires `event` once a subject has stood in the rule's source for the time of `setting`.
 
-    ``setting`` names the application's setting in lower case, ``default`` is its value where nobody sets it, ``text``
+    `setting` names the application's setting in lower case, `default` is its value where nobody sets it, `text`
     is what users read beside the countdown.
     """
 
@@ -105,26 +102,34 @@ class Deadline(Generic[E]):
 
 
 class TimerEffect(StrEnum):
-    """What a step does to the clocks.
+    """What a step does to the timers of its subject: the deadline, and the reminder before it.
 
-    ``start``: the target's clock, if it has one that runs, starts anew. ``pause``: as start, and what the source's
-    clock had left is kept. ``resume``: the target's clock goes on with what was kept. ``extend``: the clock gets its
-    whole time once more.
+    - `START`: the target's deadline, if it has one that runs, starts with its whole time.
+    - `PAUSE`: as `START`, and the time that the source's deadline had left is stored.
+    - `RESUME`: the target's deadline starts with the time that was stored.
+    - `EXTEND`: the deadline is put off by its whole time.
+    - `KEEP`: deadline and reminder stay as they are.
+
+    The last two are for steps that change no state.
     """
 
     START = "start"
     PAUSE = "pause"
     RESUME = "resume"
     EXTEND = "extend"
+    KEEP = "keep"
 
 
 @dataclass(frozen=True)
 class Rule(Generic[P, E, F]):
-    """``event``, done by any role of ``by``, leads from ``source`` to ``target``.
+    """`event`, done by any role of `by`, leads from `source` to `target`.
 
-    ``moves`` is the money that goes with it, ``guards`` are conditions beyond phase and role, ``deadline`` is the clock
-    that makes the system do it, ``good_event`` is what happens to the good in the same database transaction, and
-    ``clock`` what becomes of the deadlines. Where source and target are the same, the step changes a fact and no state.
+    `moves` is the money that goes with it, `guards` are conditions beyond phase and role, `deadline` is the time after
+    which the system does it by itself, `good_event` is what happens to the good in the same database transaction.
+
+    `timers` is what becomes of the timers. Where it is None they start anew, as the target's deadline is another one.
+    A rule whose target is its source changes a fact and no state; where that state has a deadline, the rule has to say
+    what becomes of it, because starting anew by default would silently give somebody his whole time once more.
     """
 
     event: E
@@ -134,12 +139,12 @@ class Rule(Generic[P, E, F]):
     moves: tuple[Move, ...] = ()
     guards: tuple[Guard[F], ...] = ()
     deadline: Deadline[E] | None = None
-    good_event: "GoodEvent | None" = None
+    good_event: StrEnum | None = None
     timers: TimerEffect | None = None
 
     @property
     def timer_effect(self) -> TimerEffect:
-        """What becomes of the timers; where the rule does not say, the target's deadline starts."""
+        """What becomes of the timers, said or not."""
         return self.timers or TimerEffect.START
 
 
@@ -150,15 +155,19 @@ class Creation:
     name: str
     by: str
     text: Text
-    good_event: "GoodEvent | None" = None
+    good_event: StrEnum | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spec(Generic[P, E, F]):
     """A whole machine as one value. Everything else (engine, diagrams, SQL check, texts) derives from it.
 
-    ``pots`` are the places where an order's money can lie; it starts in the first one and, once a state is closed,
-    may only be in ``final_pots``. Building one raises `SpecError` naming every defect.
+    `noun` is what a subject is called, `events` has the text of every member of the machine's enumeration of events,
+    `roles` that of everybody who acts. `pots` are the places where a subject's money can lie; it starts in the first
+    one and, once the subject is closed, may only be in `final_pots`. `linked` is the good's machine, where rules have a
+    `good_event`; `columns` are the database columns that hold the parts of a phase.
+
+    Building one raises `SpecError` naming every defect.
     """
 
     name: str
@@ -171,6 +180,8 @@ class Spec(Generic[P, E, F]):
     rules: tuple[Rule[P, E, F], ...]
     pots: Mapping[str, Text] = field(default_factory=dict)
     final_pots: frozenset[str] = frozenset()
+    linked: "Spec[Any, Any, Any] | None" = None
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         found = tuple(_defects(self))
@@ -188,19 +199,19 @@ class Spec(Generic[P, E, F]):
         return {state.key: state for state in self.states}
 
     def state(self, phase: P) -> State[P]:
-        """The state at ``phase``; raises `UnknownTerm` where the machine has none."""
+        """The state at `phase`; raises `UnknownTerm` where the machine has none."""
         try:
             return self.by_phase[phase]
         except KeyError:
             raise UnknownTerm(f"{self.name} has no state {show(phase)}") from None
 
     def rules_from(self, phase: P) -> tuple[Rule[P, E, F], ...]:
-        """The rules that leave ``phase``, in the order of the spec."""
+        """The rules that leave `phase`, in the order of the spec."""
         return tuple(rule for rule in self.rules if rule.source == phase)
 
 
 def show(phase: object) -> str:
-    """A phase for messages: ``(2, 6, closed)`` instead of a repr; anything that is no tuple as its repr."""
+    """A phase for messages: `(2, 6, closed)` instead of a repr; anything that is no tuple as its repr."""
     if not isinstance(phase, tuple):
         return repr(phase)
     flag = {True: "closed", False: "open"}
@@ -208,7 +219,7 @@ def show(phase: object) -> str:
 
 
 def reach(start: P, rules: Iterable[Rule[P, E, F]]) -> frozenset[P]:
-    """The phases that ``rules`` lead to from ``start``, itself included."""
+    """The phases that `rules` lead to from `start`, itself included."""
     onward: dict[P, set[P]] = {}
     for rule in rules:
         onward.setdefault(rule.source, set()).add(rule.target)
@@ -229,8 +240,9 @@ def trapped(states: Iterable[State[P]], rules: Iterable[Rule[P, E, F]]) -> tuple
 
 def _defects(spec: Spec[P, E, F]) -> Iterator[str]:
     yield from _term_defects(spec)
+    yield from _event_defects(spec)
     known = {state.phase for state in spec.states}
-    clocked = {rule.source for rule in spec.rules if rule.deadline}
+    timed = {rule.source for rule in spec.rules if rule.deadline}
     resuming = {rule.source for rule in spec.rules if rule.timer_effect is TimerEffect.RESUME}
     for rule in spec.rules:
         at = f"{rule.event} from {show(rule.source)}"
@@ -238,12 +250,11 @@ def _defects(spec: Spec[P, E, F]) -> Iterator[str]:
             _end_defects(rule, known),
             _doer_defects(spec, rule),
             _money_defects(spec, rule),
-            _pause_defects(rule, clocked, resuming),
+            _good_defects(spec, rule.good_event),
+            _timer_defects(rule, timed, resuming),
+            _deadline_defects(rule),
         ):
             yield f"{at} {defect}"
-        if rule.deadline:
-            for defect in _clock_defects(rule, rule.deadline):
-                yield f"{at} {defect}"
     reached = reach(spec.start, spec.rules)
     for state in spec.states:
         yield from _state_defects(spec, state, reached)
@@ -260,11 +271,18 @@ def _term_defects(spec: Spec[P, E, F]) -> Iterator[str]:
     yield from (f"{event} from {show(source)} by {role} has two rules" for event, source, role in cells)
     if spec.creation.by not in spec.roles:
         yield f"{spec.creation.name} by the unknown role {spec.creation.by!r}"
-    used = {rule.event for rule in spec.rules}
-    yield from (f"event {event} has no rule" for event in spec.events if event not in used)
+    yield from (f"{spec.creation.name} {defect}" for defect in _good_defects(spec, spec.creation.good_event))
     busy = {role for rule in spec.rules for role in rule.by} | {spec.creation.by}
     yield from (f"role {role} may do nothing" for role in spec.roles if role not in busy)
     yield from (f"final pot {pot!r} is not a pot" for pot in sorted(spec.final_pots - spec.pots.keys()))
+
+
+def _event_defects(spec: Spec[P, E, F]) -> Iterator[str]:
+    """Every member of the enumeration counts, listed in `events` or not."""
+    members = [event for kind in dict.fromkeys(type(event) for event in spec.events) for event in kind]
+    used = {rule.event for rule in spec.rules}
+    yield from (f"event {event} has no text in events" for event in members if event not in spec.events)
+    yield from (f"event {event} has no rule" for event in members if event not in used)
 
 
 def _end_defects(rule: Rule[P, E, F], known: set[P]) -> Iterator[str]:
@@ -288,18 +306,33 @@ def _money_defects(spec: Spec[P, E, F], rule: Rule[P, E, F]) -> Iterator[str]:
     yield from (f"moves money from {move.source!r} to itself" for move in rule.moves if move.source == move.target)
 
 
-def _pause_defects(rule: Rule[P, E, F], clocked: set[P], resuming: set[P]) -> Iterator[str]:
-    if rule.timer_effect in (TimerEffect.PAUSE, TimerEffect.EXTEND) and rule.source not in clocked:
-        yield f"is to {rule.timer_effect} a clock that its source does not have"
-    if rule.timer_effect is TimerEffect.PAUSE and rule.target not in resuming:
-        yield "is to pause a clock that no way out of its target resumes"
-    if rule.timer_effect is TimerEffect.RESUME and rule.target not in clocked:
-        yield "is to resume a clock that its target does not have"
-    if rule.timer_effect is TimerEffect.EXTEND and rule.source != rule.target:
-        yield "is to extend a clock that it leaves behind"
+def _good_defects(spec: Spec[P, E, F], good_event: StrEnum | None) -> Iterator[str]:
+    if good_event is None:
+        return
+    if spec.linked is None:
+        yield f"has the good event {good_event}, but no machine is linked"
+    elif good_event not in spec.linked.events:
+        yield f"has the good event {good_event}, which the {spec.linked.name} does not have"
 
 
-def _clock_defects(rule: Rule[P, E, F], deadline: Deadline[E]) -> Iterator[str]:
+def _timer_defects(rule: Rule[P, E, F], timed: set[P], resuming: set[P]) -> Iterator[str]:
+    effect, stays = rule.timer_effect, rule.source == rule.target
+    if rule.timers is None and stays and rule.source in timed:
+        yield "changes no state and does not say what becomes of its timers"
+    if effect in (TimerEffect.PAUSE, TimerEffect.EXTEND, TimerEffect.KEEP) and rule.source not in timed:
+        yield f"is to {effect} a deadline that its source does not have"
+    if effect is TimerEffect.PAUSE and rule.target not in resuming:
+        yield "is to pause a deadline that no way out of its target resumes"
+    if effect is TimerEffect.RESUME and rule.target not in timed:
+        yield "is to resume a deadline that its target does not have"
+    if effect in (TimerEffect.EXTEND, TimerEffect.KEEP) and not stays:
+        yield f"is to {effect} a deadline that it leaves behind"
+
+
+def _deadline_defects(rule: Rule[P, E, F]) -> Iterator[str]:
+    deadline = rule.deadline
+    if deadline is None:
+        return
     if rule.by != (SYSTEM,):
         yield "has a deadline but is not the system's alone"
     if deadline.event != rule.event:
@@ -312,15 +345,15 @@ def _clock_defects(rule: Rule[P, E, F], deadline: Deadline[E]) -> Iterator[str]:
 
 def _state_defects(spec: Spec[P, E, F], state: State[P], reached: frozenset[P]) -> Iterator[str]:
     at, leaving = show(state.phase), spec.rules_from(state.phase)
-    clocks = [rule.event for rule in leaving if rule.deadline]
+    deadlines = [rule.event for rule in leaving if rule.deadline]
     staffed = any(STAFF in rule.by for rule in leaving)
     if state.phase not in reached:
         yield f"state {at} cannot be reached"
     if state.closed and leaving:
         yield f"closed state {at} has a way out: {', '.join(rule.event for rule in leaving)}"
-    if len(clocks) > 1:
-        yield f"state {at} has {len(clocks)} deadlines: {', '.join(clocks)}"
-    if not (clocks or staffed or state.closed or state.timeless):
+    if len(deadlines) > 1:
+        yield f"state {at} has {len(deadlines)} deadlines: {', '.join(deadlines)}"
+    if not (deadlines or staffed or state.closed or state.timeless):
         yield f"open state {at} has neither a deadline nor staff who could decide"
 
 

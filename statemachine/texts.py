@@ -15,18 +15,18 @@ class Text:
     en: str
 
     def to(self, lang: Lang) -> str:
-        """The text in ``lang``."""
+        """The text in `lang`."""
         return self.zh if lang == "zh" else self.en
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why an event is refused: ``code`` for programs, ``zh`` and ``en`` for people."""
+    """Why an event is refused: `code` for programs, `zh` and `en` for people."""
 
     code: str
     zh: str
     en: str
 
     def to(self, lang: Lang) -> str:
-        """The sentence in ``lang``."""
+        """The sentence in `lang`."""
         return self.zh if lang == "zh" else self.en

@@ -37,15 +37,18 @@ def next_timers(
     """The timers after `step`, which was fired at `now` (UTC), made of those `before` it.
 
     `facts` are those after the step (a dispute is then already raised), so they say whether the target's deadline
-    runs. `TimerEffect` says what each effect does. A deadline that had passed has no time left rather than less than
-    none; one that is resumed without anything remaining gets its whole time. What remains is kept for as long as a
-    rule that leaves the target could resume it. A reminder that would already be late is left out.
+    runs. `TimerEffect` says what each effect does. A deadline that has passed has no time left, never less than none;
+    one that is resumed though nothing was stored, or kept though none ran, gets its whole time. Stored time stays for
+    as long as a rule that leaves the target could resume it. A reminder that would already be late is left out.
     """
     effect, remaining = step.rule.timer_effect, before.remaining
+    deadline = flow.deadline(step.target, facts)
+    if effect is TimerEffect.KEEP and deadline is not None and before.deadline_at is not None:
+        return before
     if effect is TimerEffect.PAUSE:
         remaining = max(before.deadline_at - now, timedelta(0)) if before.deadline_at else None
     return _timers(
-        flow.deadline(step.target, facts),
+        deadline,
         durations,
         now=now,
         start=max(before.deadline_at or now, now) if effect is TimerEffect.EXTEND else now,

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import Update, bindparam, select, update
@@ -152,11 +153,11 @@ def apply(session: Session, good: Good, order: Order, command: OrderCommand) -> 
     return step, postings
 
 
-def fire_good(session: Session, good: Good, event: GoodEvent | None) -> None:
+def fire_good(session: Session, good: Good, event: StrEnum | None) -> None:
     """Move the good along with its order; the search index follows."""
     if event is None:
         return
-    good_flow.fire(good, event, GoodRole.SYSTEM)
+    good_flow.fire(good, GoodEvent(event), GoodRole.SYSTEM)
     good.updated_at = utcnow()
     add_message(session, Topic.SEARCH_INDEX, good.id)
 

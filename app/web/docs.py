@@ -17,9 +17,9 @@ from pydantic import BaseModel, ConfigDict
 from app.answers import Answer, Refused
 from app.web.api import Api
 from app.web.openapi import OpenApiDocument
-from statemachine import GOOD, ORDER, Lang, Rule, Spec
+from statemachine import MACHINES, Lang, Rule, Spec
 from statemachine.export import mermaid, svg
-from statemachine.labels import duration_text, event_text
+from statemachine.labels import duration_text, good_event_text
 
 docs = Api("docs", __name__, tag="文档", template_folder="templates")
 
@@ -156,7 +156,7 @@ class _Machine:
 
 @functools.cache
 def _machines(lang: Lang) -> tuple[_Machine, ...]:
-    return _machine(ORDER, lang), _machine(GOOD, lang)
+    return tuple(_machine(flow.spec, lang) for flow in MACHINES.values())
 
 
 def _machine(spec: Spec[Any, Any, Any], lang: Lang) -> _Machine:
@@ -180,7 +180,7 @@ def _creation(spec: Spec[Any, Any, Any], lang: Lang) -> _Row:
         deadline="",
         conditions=(),
         moves=(),
-        good_event=event_text(creation.good_event, lang) if creation.good_event else "",
+        good_event=good_event_text(spec, creation.good_event, lang),
     )
 
 
@@ -194,7 +194,7 @@ def _row(spec: Spec[Any, Any, Any], rule: Rule[Any, Any, Any], lang: Lang) -> _R
         deadline=duration_text(rule.deadline.default, lang) if rule.deadline else "",
         conditions=tuple(guard.condition.to(lang) for guard in rule.guards),
         moves=tuple((spec.pots[move.source].to(lang), spec.pots[move.target].to(lang)) for move in rule.moves),
-        good_event=event_text(rule.good_event, lang) if rule.good_event else "",
+        good_event=good_event_text(spec, rule.good_event, lang),
     )
 
 

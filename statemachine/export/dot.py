@@ -8,7 +8,7 @@ from statemachine.texts import Lang
 
 
 def render(spec: Spec[P, E, F], lang: Lang) -> str:
-    """``spec`` as DOT, top to bottom; closed states have a double border, a dot marks the start."""
+    """`spec` as DOT, top to bottom; closed states have a double border, a dot marks the start."""
     lines = [
         f"digraph {spec.name} {{",
         "    rankdir=TB;",

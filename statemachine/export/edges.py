@@ -37,11 +37,11 @@ class Line:
 
     @property
     def marks(self) -> str:
-        """The ordinals as they stand before the text: ``③⑦``."""
+        """The ordinals as they stand before the text: `③⑦`."""
         return "".join(_CIRCLED[i - 1] if i <= len(_CIRCLED) else f"({i})" for i in self.ordinals)
 
     def text(self, lang: Lang) -> str:
-        """The line as plain text: ``取消订单 · 买家、卖家``; with a path ``② 取消订单 · 买家、卖家``."""
+        """The line as plain text: `取消订单 · 买家、卖家`; with a path `② 取消订单 · 买家、卖家`."""
         text = f"{self.event} · {joined((doer.text for doer in self.doers), lang)}"
         return f"{self.marks} {text}" if self.ordinals else text
 
@@ -56,7 +56,7 @@ class Edge(Generic[P]):
 
 
 def edges(spec: Spec[P, E, F], lang: Lang, trace: Trace[P] | None = None) -> tuple[Edge[P], ...]:
-    """The arrows of ``spec``, in the order of its rules, with the ordinals of a path where there is one."""
+    """The arrows of `spec`, in the order of its rules, with the ordinals of a path where there is one."""
     arrows: dict[tuple[P, P], dict[str, tuple[Doer, ...]]] = {}
     for rule in spec.rules:
         lines = arrows.setdefault((rule.source, rule.target), {})
@@ -87,7 +87,7 @@ def joined(parts: Iterable[str], lang: Lang) -> str:
 
 
 def told(spec: Spec[P, E, F], lang: Lang, path: Path[P]) -> str:
-    """A path in one sentence, for those who cannot see it: ``1 下单 · 买家; 2 付款 · 支付网关; 现在: 已付款``."""
+    """A path in one sentence, for those who cannot see it: `1 下单 · 买家; 2 付款 · 支付网关; 现在: 已付款`."""
     texts = {str(event): text.to(lang) for event, text in spec.events.items()}
     texts[spec.creation.name] = spec.creation.text.to(lang)
     steps = [

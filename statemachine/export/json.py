@@ -9,7 +9,7 @@ from statemachine.texts import Lang, Text
 
 
 def render(spec: Spec[P, E, F], lang: Lang) -> str:
-    """``spec`` as a JSON object with texts in ``lang``; states are named by key, durations are whole seconds."""
+    """`spec` as a JSON object with texts in `lang`; states are named by key, durations are whole seconds."""
     creation = spec.creation
     document = {
         "name": spec.name,

@@ -29,7 +29,7 @@ _LONG: Final = 24.0
 class Box:
     """What to place: a box, or the label of an arrow.
 
-    ``side`` is how much of its width arrows may meet, ``beside`` the room that it needs at its right in addition.
+    `side` is how much of its width arrows may meet, `beside` the room that it needs at its right in addition.
     """
 
     width: float
@@ -69,7 +69,7 @@ class Layout:
 class _Place:
     """A box, a label or a passing arrow on one rank.
 
-    ``above`` and ``below`` lead to its neighbours on the ranks beside, ``index`` counts from the left, ``band`` is from
+    `above` and `below` lead to its neighbours on the ranks beside, `index` counts from the left, `band` is from
     where to where the rank reaches from top to bottom.
     """
 
@@ -89,7 +89,7 @@ class _Place:
 
 @dataclass(eq=False)
 class _Link:
-    """A piece of an arrow between two ranks. ``out`` and ``into``: how far off centre it meets its ends."""
+    """A piece of an arrow between two ranks. `out` and `into`: how far off centre it meets its ends."""
 
     upper: _Place
     lower: _Place
@@ -102,7 +102,7 @@ class _Link:
 
 
 def place(boxes: dict[str, Box], arrows: Sequence[Arrow]) -> Layout:
-    """Lay out ``boxes``, which the arrows name; every box hangs together with the first one."""
+    """Lay out `boxes`, which the arrows name; every box hangs together with the first one."""
     turned = _closing_cycles(boxes, arrows)
     ends = [(a.target, a.source) if i in turned else (a.source, a.target) for i, a in enumerate(arrows)]
     rank = _ranks(boxes, ends)

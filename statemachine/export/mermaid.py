@@ -22,9 +22,9 @@ _WIDE: Final = 24
 
 
 def render(spec: Spec[P, E, F], lang: Lang, *, path: Path[P] | None = None) -> str:
-    """``spec`` as ``stateDiagram-v2``, top to bottom, with start and end markers; ↻ marks what leaves a state as it is.
+    """`spec` as `stateDiagram-v2`, top to bottom, with start and end markers; ↻ marks what leaves a state as it is.
 
-    With ``path`` its steps are numbered, the states that it passed stand out and the present one most; Mermaid has no
+    With `path` its steps are numbered, the states that it passed stand out and the present one most; Mermaid has no
     styles for arrows. Raises as `statemachine.path.trace`.
     """
     taken = None if path is None else trace(spec, path)

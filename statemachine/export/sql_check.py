@@ -1,18 +1,15 @@
 """A machine's legal phases as a condition that the database can check."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from statemachine.spec import E, F, P, Spec
 
-COLUMNS: Final = {"order": ("bill_status", "order_status", "closed"), "good": ("good_status", "deleted")}
-"""The columns behind a phase, by the spec's name, where nobody names others."""
-
 
 def sql_check(spec: Spec[P, E, F], columns: Sequence[str]) -> str:
-    """``(bill_status, order_status, closed) IN ((1,6,false),…)``: true for exactly the legal phases of ``spec``.
+    """`(bill_status, order_status, closed) IN ((1,6,false),…)`: true for exactly the legal phases of `spec`.
 
-    ``columns`` are SQL names or expressions, one for each part of a phase, and are taken as they are. Raises ValueError
+    `columns` are SQL names or expressions, one for each part of a phase, and are taken as they are. Raises ValueError
     where their number is wrong.
     """
     phases: list[Any] = [state.phase for state in spec.states]

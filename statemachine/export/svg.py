@@ -30,7 +30,7 @@ _LOOP: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """How a state or an arrow is drawn: ``fill`` and ``stroke`` of its shape, ``ink`` and ``muted`` of its text."""
+    """How a state or an arrow is drawn: `fill` and `stroke` of its shape, `ink` and `muted` of its text."""
 
     fill: str
     stroke: str
@@ -67,10 +67,10 @@ _LEFT: Final = _Look("#ced4da", "#ced4da", "#868e96", "#868e96")
 
 
 def render(spec: Spec[P, E, F], lang: Lang, *, path: Path[P] | None = None) -> str:
-    """``spec`` as a complete SVG document, top to bottom.
+    """`spec` as a complete SVG document, top to bottom.
 
-    With ``path`` the arrows that were taken are thick, their steps numbered, and the states that were passed and the
-    present one stand out; ``<desc>`` says it in words. Raises as `statemachine.path.trace`.
+    With `path` the arrows that were taken are thick, their steps numbered, and the states that were passed and the
+    present one stand out; `<desc>` says it in words. Raises as `statemachine.path.trace`.
     """
     taken = None if path is None else trace(spec, path)
     arrows = edges(spec, lang, taken)

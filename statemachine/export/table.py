@@ -3,7 +3,7 @@
 from typing import Final
 
 from statemachine.export.edges import joined
-from statemachine.labels import duration_text, event_text, reminder_text, timer_effect_text
+from statemachine.labels import duration_text, good_event_text, reminder_text, timer_effect_text
 from statemachine.spec import E, F, P, Rule, Spec, TimerEffect
 from statemachine.texts import Lang, Text
 
@@ -23,7 +23,7 @@ _HEAD: Final = (
 
 
 def render(spec: Spec[P, E, F], lang: Lang) -> str:
-    """The rules of ``spec``, one row each, its creation first. The clock is named where it does not just start anew."""
+    """The rules of `spec`, one row each, its creation first. The clock is named where it does not just start anew."""
     creation = spec.creation
     first = (
         creation.text.to(lang),
@@ -36,7 +36,7 @@ def render(spec: Spec[P, E, F], lang: Lang) -> str:
         "",
         "",
         "",
-        event_text(creation.good_event, lang) if creation.good_event else "",
+        good_event_text(spec, creation.good_event, lang),
     )
     rows = [tuple(title.to(lang) for title in _HEAD), ("---",) * len(_HEAD), first]
     rows += [_row(spec, rule, lang) for rule in spec.rules]
@@ -52,9 +52,9 @@ def _row(spec: Spec[P, E, F], rule: Rule[P, E, F], lang: Lang) -> tuple[str, ...
         f"({spec.state(rule.source).key})",
         f"({spec.state(rule.target).key})",
         duration_text(rule.deadline.default, lang) if rule.deadline else "",
-        reminder_text(rule.deadline.reminder, lang) if rule.deadline else "",
+        reminder_text(spec, rule.deadline.reminder, lang) if rule.deadline else "",
         timer_effect_text(rule.timer_effect, lang) if rule.timer_effect is not TimerEffect.START else "",
         joined((guard.condition.to(lang) for guard in rule.guards), lang),
         joined(pots, lang),
-        event_text(rule.good_event, lang) if rule.good_event else "",
+        good_event_text(spec, rule.good_event, lang),
     )

@@ -12,6 +12,7 @@ from statemachine import (
     ORDER,
     Creation,
     Deadline,
+    GoodEvent,
     Move,
     Reminder,
     Rule,
@@ -27,6 +28,13 @@ from statemachine import (
 class Verb(StrEnum):
     GO = "go"
     END = "end"
+
+
+class MoreVerbs(StrEnum):
+    """The same events and one more: members of different enumerations that have the same value are equal."""
+
+    GO = "go"
+    END = "end"
     SPARE = "spare"
 
 
@@ -38,20 +46,21 @@ def state(phase: Any, key: str, **options: bool) -> State[Any]:
     return State(phase, key, (T,), T, **options)
 
 
-def clock(event: Verb, seconds: int = 60) -> Deadline[Verb]:
+def deadline(event: Verb, seconds: int = 60) -> Deadline[Verb]:
     reminder = Reminder("maker", f"{event}_reminder", timedelta(seconds=seconds / 2))
     return Deadline(event, f"{event}_after", timedelta(seconds=seconds), T, reminder)
 
 
 def remind(seconds: int) -> Deadline[Verb]:
-    """END's clock of a minute, with a reminder so many seconds before."""
-    return replace(clock(Verb.END), reminder=Reminder("maker", "end_reminder", timedelta(seconds=seconds)))
+    """END's deadline of a minute, with a reminder so many seconds before."""
+    return replace(deadline(Verb.END), reminder=Reminder("maker", "end_reminder", timedelta(seconds=seconds)))
 
 
 OPEN_A, OPEN_B, CLOSED_C = state(A, "1"), state(B, "2"), state(C, "2,closed", closed=True)
-GO = Rule[Any, Verb, None](Verb.GO, ("system",), A, B, deadline=clock(Verb.GO))
-END = Rule[Any, Verb, None](Verb.END, ("system",), B, C, deadline=clock(Verb.END))
+GO = Rule[Any, Verb, None](Verb.GO, ("system",), A, B, deadline=deadline(Verb.GO))
+END = Rule[Any, Verb, None](Verb.END, ("system",), B, C, deadline=deadline(Verb.END))
 BACK = Rule[Any, Verb, None](Verb.END, ("maker",), B, A, timers=TimerEffect.RESUME)
+STAY = Rule[Any, Verb, None](Verb.END, ("maker",), A, A, timers=TimerEffect.KEEP)
 SOUND = Spec[Any, Verb, None](
     name="tiny",
     noun=T,
@@ -83,7 +92,15 @@ UNREACHED = [f"state {at} cannot be reached" for at in ("(1, open)", "(2, open)"
             {"creation": Creation("make", "nobody", T)},
             ["make by the unknown role 'nobody'", "role maker may do nothing"],
         ),
-        ({"events": {**SOUND.events, Verb.SPARE: T}}, ["event spare has no rule"]),
+        ({"events": {**SOUND.events, MoreVerbs.SPARE: T}}, ["event spare has no rule"]),
+        (
+            {"events": {MoreVerbs.GO: T, MoreVerbs.END: T}},
+            ["event spare has no text in events", "event spare has no rule"],
+        ),
+        (
+            {"events": {Verb.GO: T}},
+            ["event end has no text in events", "end from (2, open) is an unknown event"],
+        ),
         ({"roles": {**SOUND.roles, "staff": T}}, ["role staff may do nothing"]),
         ({"final_pots": frozenset({"where"})}, ["final pot 'where' is not a pot"]),
         (
@@ -100,7 +117,7 @@ UNREACHED = [f"state {at} cannot be reached" for at in ("(1, open)", "(2, open)"
             ["end from (8, open) leaves a state that does not exist"],
         ),
         (
-            {"rules": (GO, END, replace(GO, event=Verb.SPARE, by=("maker",), deadline=None))},
+            {"rules": (GO, END, replace(GO, event=MoreVerbs.SPARE, by=("maker",), deadline=None))},
             ["spare from (1, open) is an unknown event"],
         ),
         ({"rules": (GO, END, replace(END, by=(), deadline=None))}, ["end from (2, open) is done by nobody"]),
@@ -120,9 +137,9 @@ UNREACHED = [f"state {at} cannot be reached" for at in ("(1, open)", "(2, open)"
             {"rules": (GO, replace(END, by=("maker",)))},
             ["end from (2, open) has a deadline but is not the system's alone"],
         ),
-        ({"rules": (GO, replace(END, deadline=clock(Verb.GO)))}, ["end from (2, open) has the deadline of go"]),
+        ({"rules": (GO, replace(END, deadline=deadline(Verb.GO)))}, ["end from (2, open) has the deadline of go"]),
         (
-            {"rules": (GO, replace(END, deadline=clock(Verb.END, 0)))},
+            {"rules": (GO, replace(END, deadline=deadline(Verb.END, 0)))},
             [
                 "end from (2, open) has a deadline that has passed before it starts",
                 "end from (2, open) has a reminder outside its time",
@@ -138,7 +155,7 @@ UNREACHED = [f"state {at} cannot be reached" for at in ("(1, open)", "(2, open)"
         ),
         (
             {"rules": (replace(GO, timers=TimerEffect.PAUSE), END)},
-            ["go from (1, open) is to pause a clock that no way out of its target resumes"],
+            ["go from (1, open) is to pause a deadline that no way out of its target resumes"],
         ),
         (
             {
@@ -146,17 +163,44 @@ UNREACHED = [f"state {at} cannot be reached" for at in ("(1, open)", "(2, open)"
                 "states": (replace(OPEN_A, timeless=True), OPEN_B, CLOSED_C),
             },
             [
-                "go from (1, open) is to pause a clock that its source does not have",
-                "end from (2, open) is to resume a clock that its target does not have",
+                "go from (1, open) is to pause a deadline that its source does not have",
+                "end from (2, open) is to resume a deadline that its target does not have",
             ],
         ),
         (
             {"rules": (replace(GO, timers=TimerEffect.EXTEND), END)},
-            ["go from (1, open) is to extend a clock that it leaves behind"],
+            ["go from (1, open) is to extend a deadline that it leaves behind"],
+        ),
+        (
+            {"rules": (replace(GO, timers=TimerEffect.KEEP), END)},
+            ["go from (1, open) is to keep a deadline that it leaves behind"],
+        ),
+        (
+            {"rules": (GO, END, replace(STAY, timers=None))},
+            ["end from (1, open) changes no state and does not say what becomes of its timers"],
+        ),
+        (
+            {
+                "rules": (replace(GO, deadline=None), END, STAY),
+                "states": (replace(OPEN_A, timeless=True), OPEN_B, CLOSED_C),
+            },
+            ["end from (1, open) is to keep a deadline that its source does not have"],
+        ),
+        (
+            {"rules": (GO, replace(END, good_event=GoodEvent.HOLD))},
+            ["end from (2, open) has the good event hold, but no machine is linked"],
+        ),
+        (
+            {"creation": replace(SOUND.creation, good_event=GoodEvent.HOLD)},
+            ["make has the good event hold, but no machine is linked"],
+        ),
+        (
+            {"rules": (GO, replace(END, good_event=Verb.GO)), "linked": GOOD},
+            ["end from (2, open) has the good event go, which the good does not have"],
         ),
         (
             {"rules": (GO, replace(END, timers=TimerEffect.RESUME))},
-            ["end from (2, open) is to resume a clock that its target does not have"],
+            ["end from (2, open) is to resume a deadline that its target does not have"],
         ),
         (
             {"states": (OPEN_A, OPEN_B, CLOSED_C, state((3, True), "3", closed=True))},
@@ -193,6 +237,17 @@ def test_staff_or_timelessness_stand_in_for_a_deadline() -> None:
         SOUND, rules=(GO, replace(END, deadline=None)), states=(OPEN_A, replace(OPEN_B, timeless=True), CLOSED_C)
     )
     assert resting.state(B).timeless
+
+
+def test_a_step_that_changes_no_state_says_what_becomes_of_its_timers() -> None:
+    for effect in (TimerEffect.START, TimerEffect.EXTEND, TimerEffect.KEEP):
+        spec = replace(SOUND, rules=(GO, END, replace(STAY, timers=effect)))
+        assert spec.rules[-1].timer_effect is effect
+    assert GO.timers is None
+    assert GO.timer_effect is TimerEffect.START
+    # Where there is no deadline, there is nothing to say.
+    resting = (replace(OPEN_A, timeless=True), OPEN_B, CLOSED_C)
+    replace(SOUND, rules=(replace(GO, deadline=None), END, replace(STAY, timers=None)), states=resting)
 
 
 def test_one_wrong_digit_in_the_order_is_found() -> None:

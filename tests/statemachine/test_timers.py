@@ -1,12 +1,12 @@
 """What becomes of an order's deadline: by example, and as properties over whatever may happen."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statemachine import OrderEvent, OrderFacts, OrderPhase, Role, TradeMode, order_flow
+from statemachine import Flow, OrderEvent, OrderFacts, OrderPhase, Role, TimerEffect, TradeMode, order_flow
 from statemachine.order import ORDER, facts_after
 from statemachine.timers import Timers, first_timers, next_timers
 from tests.statemachine.subjects import facts
@@ -17,19 +17,20 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 @dataclass
 class Life:
-    """An order with its clocks, as the application keeps them."""
+    """An order with its timers, as the application keeps them."""
 
     phase: OrderPhase
     facts: OrderFacts = field(default_factory=facts)
     durations: dict[str, timedelta] = field(default_factory=dict)
     timers: Timers = field(default_factory=lambda: Timers(None, None, None))
+    flow: Flow[OrderPhase, OrderEvent, OrderFacts] = order_flow
 
     def do(self, event: OrderEvent, role: Role, now: datetime) -> Timers:
         before = self.timers
-        step = order_flow.fire(self, event, role, self.facts)
+        step = self.flow.fire(self, event, role, self.facts)
         self.facts = facts_after(event, self.facts)
         self.timers = next_timers(
-            order_flow,
+            self.flow,
             step,
             self.facts,
             now=now,
@@ -108,6 +109,23 @@ def test_a_longer_receipt_counts_on_from_the_deadline_or_from_now_where_that_has
 def test_a_reminder_that_would_be_late_is_left_out() -> None:
     life = Life(OrderPhase(2, 6), durations={"receive_after": DAY, "receive_reminder": DAY})
     assert life.do(OrderEvent.SHIP, Role.SELLER, NOON) == Timers(NOON + DAY, None, None)
+
+
+def test_a_step_that_keeps_the_timers_leaves_deadline_and_reminder_as_they_are() -> None:
+    """No step of an order does: this one is a copy of the machine in which the buyer's gives no more time."""
+    rules = (
+        replace(rule, timers=TimerEffect.KEEP) if rule.timers is TimerEffect.EXTEND else rule for rule in ORDER.rules
+    )
+    life = Life(OrderPhase(2, 6), flow=Flow(replace(ORDER, rules=tuple(rules))))
+    shipped_at = life.do(OrderEvent.SHIP, Role.SELLER, NOON)
+    assert life.do(OrderEvent.EXTEND_RECEIPT, Role.BUYER, NOON + DAY) == shipped_at
+    life.facts = replace(life.facts, extended=False)
+    # Neither a reminder that was sent nor a deadline that was put off by hand is made anew.
+    life.timers = Timers(NOON + 12 * DAY, None, None)
+    assert life.do(OrderEvent.EXTEND_RECEIPT, Role.BUYER, NOON + 2 * DAY) == Timers(NOON + 12 * DAY, None, None)
+    life.facts, life.timers = replace(life.facts, extended=False), Timers(None, None, None)
+    now = NOON + 3 * DAY
+    assert life.do(OrderEvent.EXTEND_RECEIPT, Role.BUYER, now) == Timers(now + 10 * DAY, now + 9 * DAY, None)
 
 
 EVERYTHING = [(event, role) for event in OrderEvent for role in Role]
