@@ -104,7 +104,7 @@ ALLOWED: Final = (
         r"math\.log\(.*\)|math\.expm1\(4 \* slope\)|round\(math\.expm1\(4 \* slope\) \* 100\)|1\.4826|0\.1",
         "logarithms of prices: they tell outliers and percents, never an amount",
     ),
-    Allowed("app/listings/statistics.py", r"_middle\(\) -> float|ordered: Sequence\[float\]|\(.*\) / .*", "as above"),
+    Allowed("app/listings/statistics.py", r"_median\(\) -> float|ordered: Sequence\[float\]|\(.*\) / .*", "as above"),
     Allowed("app/money/gateways/alipay.py", r"timeout_s: float", "seconds"),
     Allowed("app/money/sandbox/", r"(now|since|until|epoch|default|\w+_at|\w+_s): float( \| None)?", _SECONDS),
     Allowed("app/money/sandbox/", r"(epoch_of|expiry)\(\) -> float", _SECONDS),

@@ -1,7 +1,8 @@
-"""A price reference as an SVG drawn by ourselves: no script, no font to fetch, the same text on every machine.
+"""A reference price as an SVG chart without a drawing library: no script, no font to fetch, the same bytes everywhere.
 
-Above, how the asking prices lie, with median, quartiles and typical range; below, the median of each of the last weeks.
-As wide as a phone, and readable on light and dark screens. Widths of text are estimated, on the generous side.
+Above, a histogram of the asking prices under a box plot (median, quartiles, typical range); below, a line chart of the
+weekly medians. As wide as a phone; colours for light and dark screens. The fonts are the reader's, so widths of text
+are estimated, rather too wide than too narrow.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,22 +25,22 @@ _SMALL: Final = 12
 
 _WIDTH: Final = 480
 _HEIGHT: Final = 604
-_LITTLE_HEIGHT: Final = 168
+_NO_DATA_HEIGHT: Final = 168
 _LEFT: Final = 16
 _RIGHT: Final = _WIDTH - _LEFT
-_TILES: Final = (_LEFT, 132, 336)
-"""Where the median, the typical range and the trend begin; none is wider than the way to the next."""
-_ACROSS: Final = (64, 440)
-"""Both plots, from left to right: labels of the axis before it, half a label after it."""
-_BOX: Final = (192, 206)
-_BARS: Final = (332, 214)
-_LINE: Final = (526, 432)
-"""Both plots, from bottom to top."""
+_FIGURES_X: Final = (_LEFT, 132, 336)
+"""Left edges of the median, the typical range and the trend; each fits into the space before the next."""
+_PLOT_X: Final = (64, 440)
+"""Left and right edge of both plots, with room for the labels of the vertical axis and half a label at the end."""
+_BOX_Y: Final = (192, 206)
+_BARS_Y: Final = (332, 214)
+_LINE_Y: Final = (526, 432)
+"""Bottom and top of histogram and line chart; the box plot before them is given from top to bottom."""
 
-_JOINER: Final = "\u200d"
-_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs"})
-_NO_CHARACTERS: Final = "\ufffe\uffff"
-_BROAD: Final = frozenset("MW@%mw")
+_ZERO_WIDTH_JOINER: Final = "\u200d"
+_INVISIBLE_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs"})
+_NONCHARACTERS: Final = "\ufffe\uffff"
+_WIDE_LETTERS: Final = frozenset("MW@%mw")
 
 _STYLE: Final = """\
 .price-chart .paper,.price-chart .box{fill:#fff}
@@ -63,38 +64,37 @@ _STYLE: Final = """\
 .price-chart .box,.price-chart .whisker,.price-chart .course{stroke:#748ffc}
 .price-chart .middle{stroke:#ff922b}
 }"""
-"""Colours for both kinds of screen. Inside a page the rules reach nothing but the picture."""
+"""Colours for light and dark screens. Each rule names the chart's class: inside a page they change nothing else."""
 
 
-def price_chart(summary: Summary | None, *, title: str, found: int, least: int) -> str:
+def price_chart(summary: Summary | None, *, title: str, found: int, needed: int) -> str:
     """A complete SVG document of what listings like `title` are asked for.
 
-    `title` is anybody's text. Without `summary` it says that there is not enough data: `found` listings of at least
-    `least`.
+    `title` is untrusted text. Without `summary` it says that there is not enough data: `found` listings of `needed`.
     """
-    name = _visible(title)
+    name = _printable(title)
     if summary is None:
-        said = f"只找到 {found} 件可比商品,至少需要 {least} 件"
+        said = f"只找到 {found} 件可比商品,至少需要 {needed} 件"
         body = [
             _text(_LEFT, 60, _PLAIN, "muted", "参考价"),
             _text(_LEFT, 100, _LARGE, "accent", "数据不足", bold=True),
             _text(_LEFT, 126, _PLAIN, "ink", said),
             _text(_LEFT, 148, _SMALL, "muted", "换一个更常用的名称,或去掉容量、颜色等字样再试"),
         ]
-        return _document(name, f"数据不足:{said}。", _LITTLE_HEIGHT, body)
-    body = [*_figures(summary), *_distribution(summary), *_course(summary)]
+        return _document(name, f"数据不足:{said}。", _NO_DATA_HEIGHT, body)
+    body = [*_key_figures(summary), *_distribution(summary), *_weekly_medians(summary)]
     body.append(_text(_LEFT, _HEIGHT - 16, _SMALL, "muted", "价格为公开挂牌价,不是成交价,仅供参考"))
-    return _document(name, _told(summary), _HEIGHT, body)
+    return _document(name, _description(summary), _HEIGHT, body)
 
 
-def _document(name: str, told: str, height: int, body: list[str]) -> str:
+def _document(name: str, description: str, height: int, body: list[str]) -> str:
     heading = escape(f"{name} 参考价" if name else "参考价")
-    shown = _fitted(name, _LARGE, _RIGHT - _LEFT)
+    shown = _ellipsised(name, _LARGE, _RIGHT - _LEFT)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}"'
         f' role="img" aria-label="{heading}" class="price-chart" font-family="{_FONTS}">',
         f"<title>{heading}</title>",
-        f"<desc>{escape(told)}</desc>",
+        f"<desc>{escape(description)}</desc>",
         f"<style>{_STYLE}</style>",
         '<rect class="paper" width="100%" height="100%"/>',
         # Cut off whatever a title's characters paint outside their line.
@@ -106,8 +106,8 @@ def _document(name: str, told: str, height: int, body: list[str]) -> str:
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 
-def _told(summary: Summary) -> str:
-    """The picture in words, amounts to the fen."""
+def _description(summary: Summary) -> str:
+    """The chart in words, for those who cannot see it; amounts to the fen."""
     quartiles = f"四分位 {_yuan(summary.lower_quartile)} 至 {_yuan(summary.upper_quartile)}"
     typical = f"常见价 {_yuan(summary.typical_low)} 至 {_yuan(summary.typical_high)}"
     weeks = "、".join(
@@ -120,7 +120,7 @@ def _told(summary: Summary) -> str:
     )
 
 
-def _figures(summary: Summary) -> Iterator[str]:
+def _key_figures(summary: Summary) -> Iterator[str]:
     said = f"参考价 · {summary.count:,} 件可比商品 · 可信度{summary.confidence_text}"
     yield _text(_LEFT, 60, _PLAIN, "muted", said)
     typical = _span(summary.typical_low, summary.typical_high)
@@ -129,30 +129,30 @@ def _figures(summary: Summary) -> Iterator[str]:
         ("常见价", typical, "ink"),
         (f"近 {len(summary.weeks)} 周走势", summary.trend_text, "ink"),
     )
-    for x, (name, figure, look) in zip(_TILES, figures, strict=True):
+    for x, (name, figure, css_class) in zip(_FIGURES_X, figures, strict=True):
         yield _text(x, 92, _SMALL, "muted", name)
-        yield _text(x, 114, _LARGE, look, figure, bold=True)
+        yield _text(x, 114, _LARGE, css_class, figure, bold=True)
 
 
 def _distribution(summary: Summary) -> Iterator[str]:
-    prices = axis_over(summary.bins[0].low, summary.bins[-1].high, _ACROSS)
-    counts = axis_over(0, max(each.count for each in summary.bins), _BARS, ticks=4, whole=True)
+    prices = axis_over(summary.bins[0].low, summary.bins[-1].high, _PLOT_X)
+    counts = axis_over(0, max(each.count for each in summary.bins), _BARS_Y, ticks=4, ends_at_ticks=True)
     yield _heading(152, "价格分布", f"横轴 {prices.unit},纵轴 件")
 
-    bottom = _BARS[0]
+    bottom = _BARS_Y[0]
     low, high = prices.at(summary.typical_low), prices.at(summary.typical_high)
-    yield _rectangle("band", low, _BOX[0] - 4, max(high - low, 1), bottom - _BOX[0] + 4)
+    yield _rectangle("band", low, _BOX_Y[0] - 4, max(high - low, 1), bottom - _BOX_Y[0] + 4)
     yield from _grid(counts, str)
     for each in summary.bins:
         if each.count:
             left, right, y = prices.at(each.low), prices.at(each.high), counts.at(each.count)
-            # A hair between neighbours; a price that stands alone has no width of its own.
+            # A pixel is left between bars. Where all prices are equal their bin is too narrow to be seen.
             width = max(right - left - 1, 1 if len(summary.bins) > 1 else 24)
             yield _rectangle("bar", (left + right - width) / 2, y, width, bottom - y)
     for tick in prices.ticks:
         yield _text(prices.at(tick), bottom + 19, _SMALL, "muted", prices.label(tick), anchor="middle")
 
-    above, below = _BOX
+    above, below = _BOX_Y
     height, middle = below - above, (above + below) / 2
     first, third = prices.at(summary.lower_quartile), prices.at(summary.upper_quartile)
     yield _path("whisker", (low, middle), (high, middle))
@@ -172,9 +172,9 @@ def _distribution(summary: Summary) -> Iterator[str]:
     yield _text(216, y, _SMALL, "muted", half_of)
 
 
-def _course(summary: Summary) -> Iterator[str]:
-    """The weeks' medians; the line is broken where a week has too little for one."""
-    (left, right), (bottom, top), weeks = _ACROSS, _LINE, summary.weeks
+def _weekly_medians(summary: Summary) -> Iterator[str]:
+    """The line chart of the weekly medians, with a gap where a week has too few prices for one."""
+    (left, right), (bottom, top), weeks = _PLOT_X, _LINE_Y, summary.weeks
     step = (right - left) / len(weeks)
     places = [left + (i + 0.5) * step for i in range(len(weeks))]
     yield _text(_LEFT, bottom + 18, _SMALL, "muted", "周起")
@@ -188,7 +188,7 @@ def _course(summary: Summary) -> Iterator[str]:
         yield _heading(404, "每周中位价", "")
         yield _text((left + right) / 2, (bottom + top) / 2, _PLAIN, "muted", "这几周数据不足", anchor="middle")
         return
-    prices = axis_over(min(medians), max(medians), _LINE, ticks=4, whole=True, least=max(medians) // 4)
+    prices = axis_over(min(medians), max(medians), _LINE_Y, ticks=4, ends_at_ticks=True, min_span=max(medians) // 4)
     yield _heading(404, "每周中位价", f"纵轴 {prices.unit},不从 0 开始" if prices.low else f"纵轴 {prices.unit}")
     yield from _grid(prices, prices.label)
     points = [
@@ -207,25 +207,27 @@ def _heading(y: float, name: str, aside: str) -> str:
 
 
 def _grid(axis: Axis, label: Callable[[int], str]) -> Iterator[str]:
-    left, right = _ACROSS
+    left, right = _PLOT_X
     for tick in axis.ticks:
         y = axis.at(tick)
         yield _path("grid", (left, y), (right, y))
         yield _text(left - 8, y + 4, _SMALL, "muted", label(tick), anchor="end")
 
 
-def _path(look: str, *points: tuple[float, float]) -> str:
-    way = "L".join(f"{_number(x)} {_number(y)}" for x, y in points)
-    return f'<path class="{look}" d="M{way}"/>'
+def _path(css_class: str, *points: tuple[float, float]) -> str:
+    joined = "L".join(f"{_number(x)} {_number(y)}" for x, y in points)
+    return f'<path class="{css_class}" d="M{joined}"/>'
 
 
-def _rectangle(look: str, x: float, y: float, width: float, height: float) -> str:
+def _rectangle(css_class: str, x: float, y: float, width: float, height: float) -> str:
     size = f'width="{_number(width)}" height="{_number(height)}"'
-    return f'<rect class="{look}" x="{_number(x)}" y="{_number(y)}" {size}/>'
+    return f'<rect class="{css_class}" x="{_number(x)}" y="{_number(y)}" {size}/>'
 
 
-def _text(x: float, y: float, size: int, look: str, content: str, *, anchor: str = "start", bold: bool = False) -> str:
-    at = f'class="{look}" x="{_number(x)}" y="{_number(y)}" font-size="{size}"'
+def _text(
+    x: float, y: float, size: int, css_class: str, content: str, *, anchor: str = "start", bold: bool = False
+) -> str:
+    at = f'class="{css_class}" x="{_number(x)}" y="{_number(y)}" font-size="{size}"'
     aligned = "" if anchor == "start" else f' text-anchor="{anchor}"'
     weight = ' font-weight="bold"' if bold else ""
     return f"<text {at}{aligned}{weight}>{escape(content)}</text>"
@@ -248,21 +250,25 @@ def _yuan(fen: int) -> str:
     return f"¥{format_yuan(fen)}"
 
 
-def _visible(text: str) -> str:
-    """`text` on one line, without what XML cannot hold and what would turn the direction of other words.
+def _printable(text: str) -> str:
+    """`text` on one line, without the characters that XML forbids or that change the direction of other text.
 
-    Of the characters without a look of their own only the joiner stays, which emoji are made with.
+    Of the invisible characters only the zero-width joiner stays, which composes emoji.
     """
-    kept = (character for character in " ".join(text.split()) if character == _JOINER or not _is_hidden(character))
+    kept = (
+        character
+        for character in " ".join(text.split())
+        if character == _ZERO_WIDTH_JOINER or not _is_invisible(character)
+    )
     return " ".join("".join(kept).split())
 
 
-def _is_hidden(character: str) -> bool:
-    return category(character) in _HIDDEN or character in _NO_CHARACTERS
+def _is_invisible(character: str) -> bool:
+    return category(character) in _INVISIBLE_CATEGORIES or character in _NONCHARACTERS
 
 
-def _fitted(text: str, size: int, width: float) -> str:
-    """`text`, or as much of its beginning as is at most `width` wide with an ellipsis; no character is cut apart."""
+def _ellipsised(text: str, size: int, width: float) -> str:
+    """`text`, or its beginning with an ellipsis, at most `width` pixels wide; grapheme clusters are not split."""
     if _advance(text, size) <= width:
         return text
     room, end = width - size, 0
@@ -275,13 +281,13 @@ def _fitted(text: str, size: int, width: float) -> str:
 
 
 def _advance(text: str, size: int) -> float:
-    """How wide `text` is in pixels, on the generous side."""
+    """The estimated width of `text` in pixels, rather too large than too small."""
     spans, _ = split_graphemes(text, "latest")
     return size * sum(_ems(text[start:stop], cells) for start, stop, cells in spans)
 
 
 def _ems(cluster: str, cells: int) -> float:
     if cluster.isascii():
-        return 0.95 if cluster in _BROAD else 0.72 if cluster.isupper() else 0.6
-    # Pictures are wider than the characters beside them, and other alphabets wider than ours.
+        return 0.95 if cluster in _WIDE_LETTERS else 0.72 if cluster.isupper() else 0.6
+    # Emoji are drawn wider than Chinese characters; other alphabets may be as wide as those.
     return 1.4 if cells == 2 and (category(cluster[0]) == "So" or "\U0001f000" <= cluster[0] < "\U00020000") else 1.05

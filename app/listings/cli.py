@@ -1,4 +1,4 @@
-"""`flask listings …`: import what crawlers saw, look at their runs."""
+"""`flask listings …`: import the listings that crawlers saw, show their runs."""
 
 import sys
 import time
@@ -16,7 +16,7 @@ from rich.table import Table
 from app.clock import shown, shown_or_none
 from app.console import print_table, printable, progress_bar, table_cell
 from app.listings.feed import BadManifest, Manifest, read_manifest
-from app.listings.importer import Fate, Hooks, ImportReport, Rejected, import_manifests
+from app.listings.importer import Hooks, ImportOutcome, ImportReport, Rejected, import_manifests
 from app.listings.runs import last_runs
 
 listings_commands = AppGroup("listings", help="Listings seen elsewhere, for reference prices.")
@@ -72,9 +72,10 @@ def _write(file: BinaryIO | None, rejected: Rejected) -> None:
 
 
 def _print(reports: Sequence[ImportReport], *, seconds: float, names_rejects: bool) -> None:
-    table = Table("run", *(fate.value for fate in Fate), "prices", "rejected", "damaged batches", box=None)
+    table = Table("run", *(each.value for each in ImportOutcome), "prices", "rejected", "damaged batches", box=None)
     for report in reports:
-        numbers = (*(report.fates[fate] for fate in Fate), report.prices, report.rejected, len(report.damaged))
+        outcomes = (report.outcomes[each] for each in ImportOutcome)
+        numbers = (*outcomes, report.prices, report.rejected, len(report.damaged))
         table.add_row(report.manifest.run_id, *map(str, numbers))
     print_table(table)
     for report in reports:
@@ -86,7 +87,7 @@ def _print(reports: Sequence[ImportReport], *, seconds: float, names_rejects: bo
     if rejected and not names_rejects:
         click.echo(f"{rejected} lines are no listing; --rejects FILE says which, and why", err=True)
     done = "would be imported; nothing was changed" if any(report.dry_run for report in reports) else "imported"
-    observations = sum(report.fates.total() for report in reports)
+    observations = sum(report.outcomes.total() for report in reports)
     click.echo(f"{observations} listings {done}, in {seconds:.1f} s ({observations / max(seconds, 0.001):.0f}/s)")
 
 

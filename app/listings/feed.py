@@ -1,8 +1,8 @@
-"""What crawlers hand over: a manifest, and beside it the batches that it names, one JSON object a line.
+"""Reads what crawlers hand over: a manifest, and beside it the batches that it names, one JSON object a line.
 
 Format `saltfish-listings`, version 1; `crawler/xianyu/items.py` says what a line means. A feed comes from a program
-that reads pages of strangers, so nothing in it is believed: fields are checked, and files only read where the manifest
-lies. What is not known here is passed over, so that a newer crawler may say more.
+that reads untrusted pages, so nothing in it is trusted: fields are checked, and files only read from the manifest's
+folder. Unknown fields are ignored, so that a newer crawler may send more.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from app.clock import utcnow
 
 MAX_PRICE_FEN: Final = 99_999_999_999
-"""999,999,999.99 yuan: more says that there is no price."""
+"""999,999,999.99 yuan: sellers who ask more do not mean it as a price."""
 
 MANIFEST_BYTES: Final = 16 * 1024 * 1024
 BATCH_BYTES: Final = 256 * 1024 * 1024
@@ -35,7 +35,7 @@ class DamagedBatch(Exception):  # noqa: N818 - it says what was met
 
 
 class BadLine(Exception):  # noqa: N818 - it says what was met
-    """A line that is no listing. `reasons` do not quote it: it may hold what nobody should read."""
+    """A line that is no listing. `reasons` do not quote it: it may hold personal data."""
 
     def __init__(self, reasons: list[str]) -> None:
         super().__init__("; ".join(reasons))
@@ -55,7 +55,7 @@ def _not_blank(text: str) -> str:
 
 
 def _not_from_the_future(moment: datetime) -> datetime:
-    # Later observations would never overwrite it.
+    # Or it would stay the newest observation, which later ones never overwrite.
     if moment > utcnow() + _CLOCKS_DIFFER:
         raise ValueError("lies in the future")
     return moment
@@ -84,7 +84,7 @@ class Batch(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What a run says of itself. Of one that is not over, or was killed, the batches are those finished so far."""
+    """What a run says of itself. While it runs, and if it was killed, `batches` are those finished so far."""
 
     model_config = _STRICT
 
@@ -108,12 +108,12 @@ class Manifest(BaseModel):
 
     @property
     def listings(self) -> int:
-        """How many lines all batches have."""
+        """How many lines all batches have together."""
         return sum(batch.listings for batch in self.batches)
 
 
 class FeedListing(BaseModel):
-    """A line. Prices are fen; only a price with the status `ok` is one."""
+    """A line of a batch. Prices are fen; `price_fen` is set exactly where `price_status` is `ok`."""
 
     model_config = _STRICT
 

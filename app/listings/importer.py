@@ -1,4 +1,4 @@
-"""Brings what crawlers saw into the database: `flask listings import`.
+"""Imports the listings that crawlers saw: `flask listings import`.
 
 Importing the same again changes nothing, so whoever was interrupted just repeats it. Every few hundred listings are a
 transaction of their own, with their prices and with what is counted for their run. An observation that is not newer
@@ -41,32 +41,33 @@ from app.listings.terms import listing_terms
 
 _CHUNK: Final = 500
 
-# Imports take turns, chunk by chunk. Nobody else writes these tables, so what one has read there stays true until it
-# commits. Two numbers, as no other advisory lock of ours has.
-_TAKE_TURNS: Final = text("""
+# Imports run one at a time, chunk by chunk. Nothing else writes these tables, so what one has read there stays true
+# until it commits. The two numbers are this lock's name; no other advisory lock of ours has them.
+_LOCK: Final = text("""
     SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(20261122, 6)
 """)
 
 _CATEGORIES: Final = {label: int(code) for code, label in CATEGORY_TEXT.items()}
 
-# What an observation says, beside of which listing it is, when it was made and by which run.
-_SAID: Final = (
+# The columns that an observation fills, beside which listing it is of, when it was made and by which run.
+_OBSERVED: Final = (
     *("url", "title", "price", "original_price", "category", "source_category", "area", "want_count"),
     *("published_at", "flags", "terms"),
 )
-# An answer that leaves these out says nothing about them: a search without the operator's label, for instance.
-_LASTING: Final = ("category", "source_category", "area", "published_at")
-# What we make of an observation ourselves: after a change of our tables, importing it again brings it up to date.
-_JUDGED: Final = ("category", "flags", "terms")
+# An observation without these does not say that they are gone, so what is known of them stays. A search without the
+# operator's label, for instance, says no category.
+_KEPT_IF_ABSENT: Final = ("category", "source_category", "area", "published_at")
+# Derived by our tables of words and categories: after a change of those, importing an observation again updates these.
+_DERIVED: Final = ("category", "flags", "terms")
 
 
-class Fate(StrEnum):
-    """What became of an observation."""
+class ImportOutcome(StrEnum):
+    """What the import of an observation did to its listing."""
 
-    CREATED = "created"  # the first of its listing
-    UPDATED = "updated"  # something is other than before
-    UNCHANGED = "unchanged"  # as before, but seen again; or this very observation is known
-    OUTDATED = "outdated"  # what is known is newer
+    CREATED = "created"  # the listing was not known
+    UPDATED = "updated"  # something changed
+    UNCHANGED = "unchanged"  # seen again, and nothing changed; or this very observation was imported before
+    OUTDATED = "outdated"  # nothing: what is known of the listing is newer
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,7 +77,7 @@ class ImportReport:
     path: Path
     manifest: Manifest
     dry_run: bool
-    fates: Counter[Fate] = field(default_factory=Counter)
+    outcomes: Counter[ImportOutcome] = field(default_factory=Counter)
     prices: int = 0
     """Lines added to price histories."""
     rejected: int = 0
@@ -101,7 +102,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """Whom an import tells: `progress` of each so many lines that are done, `reject` of each that is no listing."""
+    """Callbacks of an import: `progress` gets how many more lines are done, `reject` each line that is no listing."""
 
     progress: Callable[[int], None] = lambda _lines: None
     reject: Callable[[Rejected], None] = lambda _rejected: None
@@ -137,7 +138,7 @@ def _import_all(reports: Sequence[ImportReport], hooks: Hooks) -> None:
 
 
 class _Import:
-    """The import of one manifest."""
+    """Imports one manifest, and counts what it does in the report."""
 
     def __init__(self, report: ImportReport, hooks: Hooks) -> None:
         self._report = report
@@ -204,14 +205,14 @@ class _Import:
 
     def _store(self, session: Session, chunk: Sequence[dict[str, Any]]) -> None:
         """Write a chunk, in which every listing is at most once."""
-        session.execute(_TAKE_TURNS)
+        session.execute(_LOCK)
         known = _known(self._manifest.source, [row["item_id"] for row in chunk])
-        written, priced, fates = [], {}, Counter[Fate]()
+        written, priced, outcomes = [], {}, Counter[ImportOutcome]()
         for row in chunk:
             before = known.get(row["item_id"])
-            fate, is_news = _judge(row, before)
-            fates[fate] += 1
-            if is_news:
+            outcome, is_written = _merge(row, before)
+            outcomes[outcome] += 1
+            if is_written:
                 written.append(row)
                 if row["price"] not in (None, before and before.last_price):
                     priced[row["item_id"]] = {"seen_at": row["last_seen_at"], "price": row["price"]}
@@ -222,16 +223,16 @@ class _Import:
                 prices = [{"listing_id": ids[item_id], **price} for item_id, price in priced.items()]
                 session.execute(insert(_PRICES), prices)
         run = self._crawl_run(session)
-        run.created += fates[Fate.CREATED]
-        run.updated += fates[Fate.UPDATED]
-        self._report.fates += fates
+        run.created += outcomes[ImportOutcome.CREATED]
+        run.updated += outcomes[ImportOutcome.UPDATED]
+        self._report.outcomes += outcomes
         self._report.prices += len(priced)
 
     def _finish(self, session: Session) -> None:
-        session.execute(_TAKE_TURNS)
+        session.execute(_LOCK)
         run = self._crawl_run(session)
-        run.unchanged = self._report.fates[Fate.UNCHANGED]
-        run.outdated = self._report.fates[Fate.OUTDATED]
+        run.unchanged = self._report.outcomes[ImportOutcome.UNCHANGED]
+        run.outdated = self._report.outcomes[ImportOutcome.OUTDATED]
         run.rejected = self._report.rejected
         run.damaged = len(self._report.damaged)
         run.imported_at = utcnow()
@@ -244,7 +245,7 @@ class _Import:
             run = CrawlRun(run_id=manifest.run_id, created=0, updated=0, unchanged=0, outdated=0, rejected=0, damaged=0)
             session.add(run)
         elif manifest.is_running and run.outcome != manifest.outcome:
-            # A copy that was made before the run was over.
+            # A copy of the manifest that was made before the run was over: what is stored is newer.
             return run
         run.source, run.spider, run.detail = manifest.source, manifest.spider, manifest.detail
         run.started_at, run.finished_at = manifest.started_at, manifest.finished_at
@@ -253,7 +254,7 @@ class _Import:
 
 
 def _chunks(observations: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """`observations` in pieces; one that is about a listing again begins a new piece."""
+    """`observations` in chunks; a second one of the same listing begins a new chunk."""
     chunk: dict[str, dict[str, Any]] = {}
     for row in observations:
         if len(chunk) == _CHUNK or row["item_id"] in chunk:
@@ -264,7 +265,7 @@ def _chunks(observations: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, A
         yield list(chunk.values())
 
 
-# Of the tables, not of the classes: the ORM's inserts cost several times as much.
+# Tables instead of classes: the ORM's inserts cost several times as much.
 _LISTINGS: Final = Base.metadata.tables[Listing.__tablename__]
 _PRICES: Final = Base.metadata.tables[ListingPrice.__tablename__]
 
@@ -276,8 +277,8 @@ _LAST_PRICE: Final = (
     .scalar_subquery()
 )
 
-# One parameter: a statement with one for each value takes longer to parse than to execute.
-_COLUMNS: Final = ("source", "item_id", *_SAID, "first_seen_at", "last_seen_at", "run_id")
+# All rows are one JSON parameter: a statement with a parameter for each value takes longer to parse than to execute.
+_COLUMNS: Final = ("source", "item_id", *_OBSERVED, "first_seen_at", "last_seen_at", "run_id")
 _SEEN: Final = (
     func.json_to_recordset(cast(bindparam("seen", type_=Text), JSON))
     .table_valued(*(column(name, _LISTINGS.c[name].type) for name in _COLUMNS))
@@ -286,28 +287,29 @@ _SEEN: Final = (
 _INSERT: Final = upsert(_LISTINGS).from_select(_COLUMNS, select(*(_SEEN.c[name] for name in _COLUMNS)))
 _UPSERT: Final = _INSERT.on_conflict_do_update(
     index_elements=["source", "item_id"],
-    set_={name: _INSERT.excluded[name] for name in (*_SAID, "last_seen_at", "run_id")},
+    set_={name: _INSERT.excluded[name] for name in (*_OBSERVED, "last_seen_at", "run_id")},
 ).returning(_LISTINGS.c.id, _LISTINGS.c.item_id)
 
 
 def _known(source: str, item_ids: Sequence[str]) -> dict[str, Row[Any]]:
     """What is known of these listings, each with the `last_price` of its history."""
-    columns = (_LISTINGS.c[name] for name in ("item_id", "last_seen_at", "run_id", *_SAID))
+    columns = (_LISTINGS.c[name] for name in ("item_id", "last_seen_at", "run_id", *_OBSERVED))
     statement = select(*columns, _LAST_PRICE.label("last_price"))
     found = rows(statement.where(Listing.source == source, Listing.item_id.in_(item_ids)))
     return {row.item_id: row for row in found}
 
 
-def _judge(row: dict[str, Any], known: Row[Any] | None) -> tuple[Fate, bool]:
-    """What becomes of an observation, and whether anything is to be written; completes `row` from what is known."""
+def _merge(row: dict[str, Any], known: Row[Any] | None) -> tuple[ImportOutcome, bool]:
+    """What importing an observation does, and whether it has to be written; completes `row` by what is known."""
     if known is None:
-        return Fate.CREATED, True
+        return ImportOutcome.CREATED, True
     if row["last_seen_at"] < known.last_seen_at:
-        return Fate.OUTDATED, False
+        return ImportOutcome.OUTDATED, False
     before = known._mapping
-    row.update({name: before[name] for name in _LASTING if row[name] is None})
+    row.update({name: before[name] for name in _KEPT_IF_ABSENT if row[name] is None})
     if row["last_seen_at"] > known.last_seen_at:
-        return (Fate.UPDATED if any(row[name] != before[name] for name in _SAID) else Fate.UNCHANGED), True
+        has_changed = any(row[name] != before[name] for name in _OBSERVED)
+        return (ImportOutcome.UPDATED if has_changed else ImportOutcome.UNCHANGED), True
     is_known = all(row[name] == before[name] for name in ("run_id", "title", "price"))
-    judged_anew = is_known and any(row[name] != before[name] for name in _JUDGED)
-    return (Fate.UPDATED if judged_anew else Fate.UNCHANGED), judged_anew
+    derived_anew = is_known and any(row[name] != before[name] for name in _DERIVED)
+    return (ImportOutcome.UPDATED if derived_anew else ImportOutcome.UNCHANGED), derived_anew

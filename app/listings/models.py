@@ -1,4 +1,4 @@
-"""Listings seen elsewhere, what they cost when, and the crawl runs that brought them."""
+"""Listings seen on other sites, their asking prices over time, and the crawl runs that brought them."""
 
 from enum import StrEnum
 from typing import Any, Final
@@ -12,27 +12,27 @@ from app.db.columns import Base, fen, intpk, moment, not_negative, one_of, table
 
 
 class ListingFlag(StrEnum):
-    """What a listing is other than one thing for sale. `app.listings.flags` finds it out."""
+    """Why a listing is not one thing for sale at its price. `app.listings.flags` finds it out."""
 
     RENTAL = "rental"  # 出租: the price is of a day or a month
     AUCTION = "auction"  # 拍卖: the price is where the bids begin
     WANTED = "wanted"  # 求购: somebody who buys
-    ACCESSORY = "accessory"  # 手机壳, 空盒, 主板: a thing for the thing, or a part of it
+    ACCESSORY = "accessory"  # 手机壳, 空盒, 主板: made for the thing that the title names, or a part of it
     SERVICE = "service"  # 维修, 代购: work
-    BROKEN = "broken"  # 不开机, 尸体: for its parts
-    ADVERTISEMENT = "advertisement"  # a shop's, shown between listings
+    BROKEN = "broken"  # 不开机, 尸体: sold for its parts
+    ADVERTISEMENT = "advertisement"  # of a shop, shown between listings
     OFFLINE = "offline"  # 已下架
     SOLD = "sold"  # 卖掉了
 
 
 NOT_COMPARABLE: Final = frozenset(ListingFlag) - {ListingFlag.OFFLINE, ListingFlag.SOLD}
-"""Flags of listings whose price says nothing about the thing that their title names."""
+"""Flags of listings whose price is not that of the thing that their title names."""
 
 
 class Listing(Base):
     """One listing as it was last seen.
 
-    Neither who offers it nor its description is kept: the flags were found in the latter when it was imported.
+    Neither the seller nor the description is kept; the flags that a description tells were found at the import.
     """
 
     __tablename__ = "listings"
@@ -41,7 +41,7 @@ class Listing(Base):
         not_negative("price", "original_price", "want_count"),
         one_of("category", Category),
         CheckConstraint("first_seen_at <= last_seen_at", name="seen_in_order"),
-        # Without a list of what is still to be put in: whoever asks would have to read all of it (benchmarks.prices).
+        # Without GIN's list of pending entries: every search would have to read all of it (benchmarks.prices).
         Index("ix_listings_terms", "terms", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
     )
 
@@ -61,11 +61,11 @@ class Listing(Base):
     last_seen_at: Mapped[moment]
     flags: Mapped[list[str]] = mapped_column(ARRAY(String(20)))  # `ListingFlag` values, sorted
     terms: Mapped[list[str]] = mapped_column(ARRAY(Text))  # what it is found by (`app.listings.terms`)
-    run_id: Mapped[str] = mapped_column(String(80))  # the crawl run that brought what stands here
+    run_id: Mapped[str] = mapped_column(String(80))  # the crawl run of this observation
 
 
 class ListingPrice(Base):
-    """One asking price of a listing: the first, and each that was another than the one before."""
+    """One asking price of a listing: the first, and each that differed from the one before."""
 
     __tablename__ = "listing_prices"
     __table_args__ = table_args(not_negative("price"))
@@ -78,8 +78,8 @@ class ListingPrice(Base):
 class CrawlRun(Base):
     """One crawl run of which something was imported.
 
-    `created` and `updated` add up over all imports of the run, as they are counted where it happens; the counts after
-    them are of its last import that came to its end, at `imported_at`.
+    `created` and `updated` add up over all imports of the run, because each chunk counts them in its transaction; the
+    other counts are those of the last import that was completed, at `imported_at`.
     """
 
     __tablename__ = "crawl_runs"

@@ -1,12 +1,12 @@
 """The reference price of a title: a handful of reads, however many listings there are.
 
-Listings are found by their terms alone (`app.listings.wanted`), through one index. Of a name that too many have only
-as many of the 256 parts are read as make a sample; which parts says nothing about a price.
+Listings are found by their terms alone (`app.listings.relaxation`), through one index. Where too many have the terms,
+only as many of the 256 parts are read as make a sample; a listing's part says nothing about its price.
 """
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -31,17 +31,20 @@ from app.fen import format_yuan, format_yuan_or_none
 from app.language.service import analyser
 from app.listings.flags import flags_of
 from app.listings.models import NOT_COMPARABLE, Listing, ListingFlag, ListingPrice
+from app.listings.relaxation import MAX_STEPS, readable, relaxation_steps
 from app.listings.schemas import PriceReferenceOut, PricesOut
 from app.listings.statistics import Observation, Summary, summarise
 from app.listings.terms import PARTS, part_term
-from app.listings.wanted import STEPS, readable, wanted_terms
 from app.settings import settings
 
 _SAMPLE: Final = 512
-"""Listings of which a median is as good as of all: 95 % of the time within 5 of 100 places from the middle."""
+"""Listings whose median is as good as that of all: 95 % of the time within 5 of 100 places from the middle."""
+_WITHOUT_SAMPLING: Final = 2 * _SAMPLE
+"""Up to so many listings that count are read, all of them."""
 _MOST_READ: Final = 16 * _SAMPLE
+"""Rows with the terms that one statement may look at, most of which may not count."""
 _NAMED_BY_NOUNS: Final = frozenset({ListingFlag.ACCESSORY, ListingFlag.SERVICE})
-"""What is done or made for a model is not told by the model: a case, a battery."""
+"""What is made or done for a model is not identified by the model: a case, a battery, a repair."""
 
 
 def _terms(name: str) -> ColumnElement[Any]:
@@ -54,33 +57,35 @@ _COUNTS: Final = (
     & or_(_CATEGORY.is_(None), Listing.category == _CATEGORY, Listing.category.is_(None))
     & Listing.flags.contains(bindparam("flags", type_=Listing.flags.type))
 )
+"""Whether a listing that has the terms counts: seen lately, of the category, as broken or rented as the title says."""
 
-_SIZE: Final[Select[*tuple[Any, ...]]] = select(
-    func.count().label("all"), func.count().filter(_COUNTS).label("counting")
+_PART_SIZE: Final[Select[*tuple[Any, ...]]] = select(
+    func.count().label("matching"), func.count().filter(_COUNTS).label("counting")
 ).where(Listing.terms.contains(_terms("probe")))
-"""How many listings one part has with all terms of the last step, and how many of them count."""
+"""How many listings of one part have all terms of the most relaxed step, and how many of them count."""
 
-_LAST_PRICE: Final = (
+_LAST_PRICE_CHANGE: Final = (
     select(func.max(ListingPrice.seen_at)).where(ListingPrice.listing_id == Listing.id).scalar_subquery()
 )
 
 _FOUND: Final[Select[*tuple[Any, ...]]] = (
     select(
         Listing.price,
-        # What was first seen had been asked for since it was published.
+        # The price that a listing had when it was first seen stands since its publication.
         func.coalesce(
-            func.nullif(_LAST_PRICE, Listing.first_seen_at), Listing.published_at, Listing.first_seen_at
+            func.nullif(_LAST_PRICE_CHANGE, Listing.first_seen_at), Listing.published_at, Listing.first_seen_at
         ).label("asked_since"),
         Listing.last_seen_at,
         type_coerce(Listing.flags, NullType()).label("flags"),  # psycopg makes a list of it in C
         case(
-            *((Listing.terms.contains(_terms(f"step{number}")), number) for number in range(STEPS - 1)),
-            else_=STEPS - 1,
+            *((Listing.terms.contains(_terms(f"step{number}")), number) for number in range(MAX_STEPS - 1)),
+            else_=MAX_STEPS - 1,
         ).label("step"),
     )
     .where(Listing.terms.contains(_terms("last")), _COUNTS)
     .limit(_MOST_READ)
 )
+"""The listings with all terms of the most relaxed step, each with the number of the strictest one that finds it."""
 _FOUND_IN_PARTS: Final = _FOUND.where(Listing.terms.overlap(_terms("parts")))
 
 
@@ -88,7 +93,8 @@ _FOUND_IN_PARTS: Final = _FOUND.where(Listing.terms.overlap(_terms("parts")))
 class Reference:
     """What was found for a title. `summary` is None below `needed` comparable listings; `count` is how many there are.
 
-    `terms` are what they have in common, `ignored` what the title says beside it.
+    `terms` are what all of them have, `ignored` the title's terms that relaxation left out. `removed` counts what was
+    found and not compared, by `ListingFlag` and as `outlier`.
     """
 
     needed: int
@@ -102,32 +108,106 @@ class Reference:
     updated_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Comparison:
+    """What the listings say that one relaxation step finds. Step 0 has all of the title's terms."""
+
+    step: int
+    summary: Summary | None
+    removed: Counter[str]
+    updated_at: datetime | None
+    sampled: bool
+
+    @property
+    def count(self) -> int:
+        """How many prices are behind it."""
+        return 0 if self.summary is None else self.summary.count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """The rows of `_FOUND`, or a sample of them."""
+
+    rows: Sequence[Row[Any]]
+    sampled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Search:
-    """What is looked for, beside the terms."""
+    """What comparable listings have beside the terms: they are of `category`, if any, and have all of `flags`."""
 
     category: int | None
     flags: frozenset[ListingFlag]
-    since: datetime
+    now: datetime
+    days: int
+    needed: int
 
-    def find(self, steps: Sequence[frozenset[str]]) -> tuple[Sequence[Row[Any]], bool]:
-        """The listings with all terms of the last of `steps`, and whether they are a sample.
+    def strictest_comparison(self, steps: Sequence[frozenset[str]]) -> _Comparison:
+        """By the first of `steps`, which must not be empty, that finds `needed` prices; by the last if none does."""
+        found = self._find(steps)
+        comparison = self._first_sufficient(found, last=len(steps) - 1)
+        stricter = steps[: comparison.step]
+        if found.sampled and stricter:
+            # Of what is rare the sample may hold too few although there are enough: the stricter steps have their own.
+            by_stricter = self.strictest_comparison(stricter)
+            if by_stricter.count >= self.needed:
+                return by_stricter
+        return comparison
 
-        Each comes with the number of the first step that it fulfils.
-        """
+    def _find(self, steps: Sequence[frozenset[str]]) -> _Found:
+        """The listings with all terms of the last of `steps`; of very many a sample."""
         last = sorted(steps[-1])
-        padded = [sorted(step) for step in steps] + [last] * (STEPS - len(steps))
-        common = {
+        padded = [sorted(step) for step in steps] + [last] * (MAX_STEPS - len(steps))
+        conditions = {
             "category": self.category,
             "flags": sorted(flag.value for flag in self.flags),
-            "since": self.since,
+            "since": self.now - timedelta(days=self.days),
         }
-        size = rows(_SIZE, common | {"probe": [*last, part_term(0)]})[0]
-        common |= {"last": last} | {f"step{number}": terms for number, terms in enumerate(padded[:-1])}
-        if size.counting * PARTS <= 2 * _SAMPLE and size.all * PARTS <= _MOST_READ:
-            return rows(_FOUND, common), False
-        parts = max(1, min(-(-_SAMPLE // max(size.counting, 1)), _MOST_READ // size.all, PARTS))
-        return rows(_FOUND_IN_PARTS, common | {"parts": [part_term(part) for part in range(parts)]}), True
+        size = rows(_PART_SIZE, conditions | {"probe": [*last, part_term(0)]})[0]
+        parts = _parts_to_read(matching=size.matching, counting=size.counting)
+        parameters = conditions | {"last": last} | {f"step{number}": terms for number, terms in enumerate(padded[:-1])}
+        if parts == PARTS:
+            return _Found(rows=rows(_FOUND, parameters), sampled=False)
+        sample = {"parts": [part_term(part) for part in range(parts)]}
+        return _Found(rows=rows(_FOUND_IN_PARTS, parameters | sample), sampled=True)
+
+    def _first_sufficient(self, found: _Found, *, last: int) -> _Comparison:
+        """The comparison by the first step with `needed` prices, or by the step `last`."""
+        for step in range(last):
+            comparison = self._compare(found, step)
+            if comparison.count >= self.needed:
+                return comparison
+        return self._compare(found, last)
+
+    def _compare(self, found: _Found, step: int) -> _Comparison:
+        removed = Counter[str]()
+        comparable = []
+        for row in found.rows:
+            if row.step > step:
+                continue
+            others = [flag for flag in row.flags if flag in NOT_COMPARABLE and flag not in self.flags]
+            if others:
+                removed[others[0]] += 1
+            elif row.price:
+                comparable.append(row)
+        observations = [Observation(row.price, row.asked_since) for row in comparable]
+        summary = summarise(observations, now=self.now, relaxation=step)
+        return _Comparison(
+            step=step,
+            summary=summary,
+            removed=removed + Counter(outlier=summary.outliers if summary else 0),
+            updated_at=max((row.last_seen_at for row in comparable), default=None),
+            sampled=found.sampled,
+        )
+
+
+def _parts_to_read(*, matching: int, counting: int) -> int:
+    """How many of the `PARTS` to read where one has so many listings with the terms, of which so many count."""
+    if counting * PARTS <= _WITHOUT_SAMPLING and matching * PARTS <= _MOST_READ:
+        return PARTS
+    enough_for_a_sample = -(-_SAMPLE // max(counting, 1))
+    most = _MOST_READ // matching
+    return max(1, min(enough_for_a_sample, most))
 
 
 def find_reference(*, title: str, category: int | None, now: datetime | None = None) -> Reference:
@@ -136,60 +216,25 @@ def find_reference(*, title: str, category: int | None, now: datetime | None = N
     `category` leaves out listings of another one; those whose category nobody knows stay. A title that is itself an
     accessory or a rental is compared with such listings alone.
     """
-    days, needed = settings().price_reference_days, settings().price_reference_least
-    moment = now or utcnow()
     flags = flags_of(title, None, ()) & NOT_COMPARABLE
-    steps = wanted_terms(analyser(), title, nouns=not flags.isdisjoint(_NAMED_BY_NOUNS))
-    search = _Search(category, flags, moment - timedelta(days=days))
-    reference = Reference(needed=needed, days=days)
-    remaining = len(steps)
-    while remaining:
-        found, sampled = search.find(steps[:remaining])
-        for number in range(remaining):
-            reached = _Reached([row for row in found if row.step <= number], flags)
-            summary = summarise(reached.observations, now=moment, looseness=number)
-            enough = summary is not None and summary.count >= reference.needed
-            if enough or number == len(steps) - 1:
-                reference = replace(
-                    reference,
-                    summary=summary if enough else None,
-                    count=summary.count if summary else 0,
-                    terms=tuple(readable(steps[number])),
-                    ignored=tuple(readable(steps[0] - steps[number])),
-                    sampled=sampled,
-                    removed=reached.removed + Counter(outlier=summary.outliers if summary else 0),
-                    updated_at=reached.updated_at,
-                )
-            if enough:
-                break
-        # A sample of what the last step finds may hold too few of what an earlier one does.
-        remaining = number if sampled else 0
-    return reference
-
-
-class _Reached:
-    """The listings that fulfil a step, and those of them that count."""
-
-    def __init__(self, found: Sequence[Row[Any]], flags: frozenset[ListingFlag]) -> None:
-        self._used = []
-        self.removed = Counter[str]()
-        """How many are something else, by the first flag that says so."""
-        for row in found:
-            others = [flag for flag in row.flags if flag in NOT_COMPARABLE and flag not in flags]
-            if others:
-                self.removed[others[0]] += 1
-            elif row.price:
-                self._used.append(row)
-
-    @property
-    def observations(self) -> list[Observation]:
-        """Their prices."""
-        return [Observation(row.price, row.asked_since) for row in self._used]
-
-    @property
-    def updated_at(self) -> datetime | None:
-        """When the newest of those that count was seen."""
-        return max((row.last_seen_at for row in self._used), default=None)
+    days, needed = settings().price_reference_days, settings().price_reference_least
+    steps = relaxation_steps(analyser(), title, nouns=not flags.isdisjoint(_NAMED_BY_NOUNS))
+    if not steps:
+        return Reference(needed=needed, days=days)
+    search = _Search(category=category, flags=flags, now=now or utcnow(), days=days, needed=needed)
+    comparison = search.strictest_comparison(steps)
+    terms = steps[comparison.step]
+    return Reference(
+        needed=needed,
+        days=days,
+        summary=comparison.summary if comparison.count >= needed else None,
+        count=comparison.count,
+        terms=tuple(readable(terms)),
+        ignored=tuple(readable(steps[0] - terms)),
+        sampled=comparison.sampled,
+        removed=comparison.removed,
+        updated_at=comparison.updated_at,
+    )
 
 
 def price_reference(*, title: str, category: int | None, now: datetime | None = None) -> PriceReferenceOut:

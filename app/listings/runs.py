@@ -1,4 +1,4 @@
-"""What is known of crawl runs."""
+"""Reads of crawl runs."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,6 +1,6 @@
-"""What asking prices say together: the middle, the range, the course of the last weeks, and how sure that is.
+"""Statistics of asking prices: median, quartiles, histogram, weekly medians, trend, and how reliable they are.
 
-Pure: prices are fen and stay integers; logarithms of them only decide which are left out and how they change.
+Pure functions. Prices are fen and stay integers; their logarithms only decide which are outliers and what the trend is.
 """
 
 import math
@@ -17,25 +17,26 @@ from typing import Final
 from app.clock import SHANGHAI
 
 WEEKS: Final = 8
-MOST_BINS: Final = 15
+MAX_BINS: Final = 15
 
 _MAD_TO_DEVIATION: Final = 1.4826
 """Of a normal distribution, the standard deviation over the median absolute deviation."""
-_DEVIATIONS: Final = 3
+_MAX_DEVIATIONS: Final = 3
 _LEAST_DEVIATION: Final = 0.1
-"""In logarithms: where half of the sellers ask the same, a quarter less or a third more is no outlier."""
+"""Of the logarithms of prices. It keeps the deviation from 0 where half of the sellers ask the same: prices from a
+quarter below to a third above the median never are outliers."""
 
-_ENOUGH_OF_A_WEEK: Final = 3
+_LEAST_PER_WEEK: Final = 3
 _STEADY_PERCENT: Final = 3
-_MOST_SAID: Final = 999
-"""Percent; what is more is said as more than that."""
-_CERTAIN_ORDER: Final = MappingProxyType({5: 10, 6: 13, 7: 15, 8: 18})
-"""By the number of weeks, how many more pairs of them must rise than fall, or fall than rise, so that chance does it in
-one case of twenty at most: the two-sided test of Mann and Kendall."""
+_LARGEST_PERCENT: Final = 999
+"""A trend beyond it is written `超 999%`."""
+_CRITICAL_S: Final = MappingProxyType({5: 10, 6: 13, 7: 15, 8: 18})
+"""Critical values of the two-sided Mann–Kendall test at the level 0.05, by the number of weeks. The statistic S is how
+many more pairs of weeks rise than fall."""
 
 
 class Direction(StrEnum):
-    """Where prices go."""
+    """Which way prices move."""
 
     UP = "up"
     DOWN = "down"
@@ -44,7 +45,7 @@ class Direction(StrEnum):
 
 
 class Confidence(StrEnum):
-    """How far a reference can be relied on."""
+    """How reliable a reference price is."""
 
     HIGH = "high"
     MEDIUM = "medium"
@@ -60,7 +61,7 @@ _DIRECTION_TEXT: Final = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """An asking price in fen, above 0, and since when it stood."""
+    """An asking price in fen, above 0, and the time since which it has been asked."""
 
     price: int
     seen_at: datetime
@@ -86,7 +87,7 @@ class Week:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
-    """Where prices go, and by how many percent in four weeks; None where that is unknown."""
+    """Which way prices move, and by how many percent in four weeks; None where that is unknown."""
 
     direction: Direction
     percent: int | None
@@ -97,8 +98,8 @@ class Trend:
         text = _DIRECTION_TEXT[self.direction]
         if self.percent is None or not self.is_a_change:
             return text
-        most = min(abs(self.percent), _MOST_SAID)
-        return f"{text} {'' if most == abs(self.percent) else '超 '}{most}%/4周"
+        shown = min(abs(self.percent), _LARGEST_PERCENT)
+        return f"{text} {'' if shown == abs(self.percent) else '超 '}{shown}%/4周"
 
     @property
     def is_a_change(self) -> bool:
@@ -108,11 +109,11 @@ class Trend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What the prices say; all money in fen.
+    """The statistics of some prices; all money in fen.
 
-    `typical_low` to `typical_high` holds eight of ten prices, `margin_low` to `margin_high` the true median in 95 of
-    100 cases. `count` are the prices behind it all, `outliers` those that were left out. `weeks` are the last eight,
-    the oldest first.
+    `typical_low` and `typical_high` are the 10th and the 90th percentile, `margin_low` and `margin_high` the ends of a
+    95 % confidence interval of the median. `count` prices are summed up here, `outliers` more were left out. `weeks`
+    are the last eight, the oldest first.
     """
 
     count: int
@@ -141,28 +142,33 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class _Demand:
-    """What a confidence asks for. Percents: of the median that its margin is wide to one side, of the upper quartile
-    above the lower one, of all prices that were left out. `looseness` counts the steps of `app.listings.wanted`."""
+class _Requirement:
+    """What prices must fulfil to have a confidence: at least `count` of them, and at most the rest.
+
+    `margin` is how far the confidence interval of the median reaches to one side, in percent of the median; `spread`
+    how far the upper quartile is above the lower one, in percent of that; `outliers` how many percent of all prices
+    were left out; `relaxation` the step of `app.listings.relaxation` that found them, from 0.
+    """
 
     confidence: Confidence
     count: int
     margin: int
     spread: int
     outliers: int
-    looseness: int
+    relaxation: int
 
 
-_DEMANDS: Final = (
-    _Demand(Confidence.HIGH, count=30, margin=6, spread=50, outliers=25, looseness=0),
-    _Demand(Confidence.MEDIUM, count=12, margin=15, spread=100, outliers=40, looseness=1),
+_REQUIREMENTS: Final = (
+    _Requirement(Confidence.HIGH, count=30, margin=6, spread=50, outliers=25, relaxation=0),
+    _Requirement(Confidence.MEDIUM, count=12, margin=15, spread=100, outliers=40, relaxation=1),
 )
 
 
-def summarise(observations: Sequence[Observation], *, now: datetime, looseness: int = 0) -> Summary | None:
-    """What `observations` say at `now`; None where there are none. Their order does not matter.
+def summarise(observations: Sequence[Observation], *, now: datetime, relaxation: int = 0) -> Summary | None:
+    """The statistics of `observations` at `now`; None where there are none. Their order does not matter.
 
-    `looseness` is how many steps away from the title the comparables were looked for: it lowers the confidence.
+    `relaxation` is the step of `app.listings.relaxation` that found them, from 0: each further one lowers the
+    confidence.
     """
     if not observations:
         return None
@@ -191,13 +197,13 @@ def summarise(observations: Sequence[Observation], *, now: datetime, looseness: 
         trend=_trend(weeks),
         confidence=next(
             (
-                demand.confidence
-                for demand in _DEMANDS
-                if count >= demand.count
-                and margin <= demand.margin * median
-                and (upper_quartile - lower_quartile) * 100 <= demand.spread * lower_quartile
-                and outliers * 100 <= demand.outliers * (count + outliers)
-                and looseness <= demand.looseness
+                requirement.confidence
+                for requirement in _REQUIREMENTS
+                if count >= requirement.count
+                and margin <= requirement.margin * median
+                and (upper_quartile - lower_quartile) * 100 <= requirement.spread * lower_quartile
+                and outliers * 100 <= requirement.outliers * (count + outliers)
+                and relaxation <= requirement.relaxation
             ),
             Confidence.LOW,
         ),
@@ -205,7 +211,7 @@ def summarise(observations: Sequence[Observation], *, now: datetime, looseness: 
 
 
 def quantile(ordered: Sequence[int], percent: int) -> int:
-    """The price below which `percent` of `ordered` lie, between two of them in proportion, half a fen rounded up."""
+    """The `percent`-th percentile of `ordered`, interpolated between two prices, half a fen rounded up."""
     position, rest = divmod((len(ordered) - 1) * percent, 100)
     if rest == 0:
         return ordered[position]
@@ -214,40 +220,41 @@ def quantile(ordered: Sequence[int], percent: int) -> int:
 
 @lru_cache(maxsize=4096)
 def margin_rank(count: int) -> int:
-    """The rank from either end between which the median of what was drawn from lies in 95 of 100 cases.
+    """The rank r, from 1: the r-th lowest and the r-th highest of `count` prices enclose the median in 95 of 100 cases.
 
-    From the binomial distribution, without assuming how prices are spread. Below six prices all of them are needed.
+    By the binomial distribution, so however prices are distributed. Below six prices even all of them enclose it in
+    fewer cases; the rank is 1.
     """
-    most = 2**count  # forty times the chance of one side, in units of 2^-count
-    rank, chance, ways = 0, 0, 1
+    all_ways = 2**count  # the tail of one side may have a fortieth of them
+    rank, tail, ways = 0, 0, 1
     while True:
-        chance += ways
-        if chance * 40 > most:
+        tail += ways
+        if tail * 40 > all_ways:
             return max(rank, 1)
         ways = ways * (count - rank) // (rank + 1)
         rank += 1
 
 
 def _without_outliers(ordered: Sequence[int]) -> tuple[int, int]:
-    """The stretch of prices that are left once those far from the middle are taken off, until none is.
+    """The slice of prices that remains when outliers are removed again and again, until there is none.
 
-    Far is three deviations from the median in logarithms, the deviation by the median absolute deviation: up to half
-    of the prices may be anything without moving either far.
+    An outlier is more than three deviations from the median, of the logarithms. The deviation is estimated by the
+    median absolute deviation: both stay near where they are even if almost half of the prices are absurd.
     """
     logs = [math.log(price) for price in ordered]
     first, last = 0, len(logs)
     while True:
-        middle = _middle(logs[first:last])
-        spread = _middle(sorted(abs(log - middle) for log in logs[first:last]))
-        reach = _DEVIATIONS * max(_MAD_TO_DEVIATION * spread, _LEAST_DEVIATION)
-        next_first = bisect_left(logs, middle - reach, first, last)
-        next_last = bisect_right(logs, middle + reach, first, last)
+        median = _median(logs[first:last])
+        spread = _median(sorted(abs(log - median) for log in logs[first:last]))
+        reach = _MAX_DEVIATIONS * max(_MAD_TO_DEVIATION * spread, _LEAST_DEVIATION)
+        next_first = bisect_left(logs, median - reach, first, last)
+        next_last = bisect_right(logs, median + reach, first, last)
         if (next_first, next_last) == (first, last):
             return first, last
         first, last = next_first, next_last
 
 
-def _middle(ordered: Sequence[float]) -> float:
+def _median(ordered: Sequence[float]) -> float:
     half = len(ordered) // 2
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
@@ -255,14 +262,14 @@ def _middle(ordered: Sequence[float]) -> float:
 def _weeks(kept: Sequence[Observation], now: datetime) -> tuple[Week, ...]:
     today = now.astimezone(SHANGHAI).date()
     prices: list[list[int]] = [[] for _ in range(WEEKS)]
-    for observation in kept:  # in the order of prices
+    for observation in kept:  # in ascending order of prices, which each week keeps
         ago = (today - observation.seen_at.astimezone(SHANGHAI).date()).days // 7
         if 0 <= ago < WEEKS:
             prices[ago].append(observation.price)
     return tuple(
         Week(
             begins=today - timedelta(days=7 * ago + 6),
-            median=quantile(prices[ago], 50) if len(prices[ago]) >= _ENOUGH_OF_A_WEEK else None,
+            median=quantile(prices[ago], 50) if len(prices[ago]) >= _LEAST_PER_WEEK else None,
             count=len(prices[ago]),
         )
         for ago in reversed(range(WEEKS))
@@ -270,27 +277,27 @@ def _weeks(kept: Sequence[Observation], now: datetime) -> tuple[Week, ...]:
 
 
 def _trend(weeks: Sequence[Week]) -> Trend:
-    """The median of the slopes between all pairs of weeks (Theil and Sen), unless chance could make such an order."""
+    """The Theil–Sen slope of the weeks' medians, where the Mann–Kendall test finds it significant."""
     logs = [(number, math.log(week.median)) for number, week in enumerate(weeks) if week.median is not None]
-    certain = _CERTAIN_ORDER.get(len(logs))
-    if certain is None:
+    critical = _CRITICAL_S.get(len(logs))
+    if critical is None:
         return Trend(direction=Direction.UNKNOWN, percent=None)
     pairs = list(combinations(logs, 2))
-    slope = _middle(sorted((later[1] - sooner[1]) / (later[0] - sooner[0]) for sooner, later in pairs))
+    slope = _median(sorted((later[1] - sooner[1]) / (later[0] - sooner[0]) for sooner, later in pairs))
     percent = round(math.expm1(4 * slope) * 100)
-    order = sum((later[1] > sooner[1]) - (later[1] < sooner[1]) for sooner, later in pairs)
-    if abs(percent) < _STEADY_PERCENT or abs(order) < certain:
+    s = sum((later[1] > sooner[1]) - (later[1] < sooner[1]) for sooner, later in pairs)
+    if abs(percent) < _STEADY_PERCENT or abs(s) < critical:
         return Trend(direction=Direction.STEADY, percent=percent)
     return Trend(direction=Direction.UP if percent > 0 else Direction.DOWN, percent=percent)
 
 
 def _bins(ordered: Sequence[int]) -> tuple[Bin, ...]:
-    """At most `MOST_BINS` stretches of equal, round width from the lowest price to the highest."""
+    """A histogram of at most `MAX_BINS` bins of the same round width, from the lowest price to the highest."""
     width = next(
         width
         for power in range(20)
         for width in (10**power, 2 * 10**power, 5 * 10**power)
-        if ordered[-1] // width - ordered[0] // width < MOST_BINS
+        if ordered[-1] // width - ordered[0] // width < MAX_BINS
     )
     lows = range(ordered[0] // width * width, ordered[-1] + 1, width)
     edges = [bisect_left(ordered, low) for low in lows] + [len(ordered)]

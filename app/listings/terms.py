@@ -1,17 +1,17 @@
-"""What a listing is found by when prices are compared.
+"""The terms by which listings are found when prices are compared.
 
-Titles go through the search's own normal form, tokens and synonyms. Beside its words a title has terms that keep what
-merely looks alike apart; a sign tells their kinds from words:
+Titles go through the search's own normal form, tokens and synonyms. Beside its words a title has terms that tell things
+of similar names apart. The first character says which kind a term is of; words have no such sign:
 
     iphone13   a model: series or brand with its number, however it was written (iPhone 13, 苹果手机13)
-    ~3060      the number alone, where it is long enough to be told by it
-    ^max+pro   all that makes another model of it; `^` where nothing does
-    ^*         instead: several models of one series, and the price is of no single one
-    =256g      a measure in one unit (256GB, 8+256)
-    *bare      no model at all
-    #a3        one of 256 parts that each hold as many listings, by the listing's id: for fair samples
+    ~3060      the number alone, where it is long enough to identify the model
+    ^max+pro   the variant: all qualifiers, each of which makes another model; `^` where there is none
+    ^*         instead of a variant: several models of one series, so that the price belongs to no single one
+    =256g      a measure, converted to one unit (256GB, 8+256)
+    *bare      the title names no model
+    #a3        one of 256 parts of equal size, by a hash of the listing's id: what samples are made of
 
-`app.listings.wanted` tells which of them a seller's title looks for.
+`app.listings.relaxation` tells which of them comparable listings must have.
 """
 
 import re
@@ -25,26 +25,26 @@ from app.language.analysis import STOP_WORDS, Analyser, Token, is_han
 from app.language.normal_form import normalise
 from app.language.synonyms import SYNONYMS
 from app.listings.words import (
+    BRAND_OF_SERIES,
     BRANDS,
+    GENERIC_NOUNS,
     HAN_QUALIFIERS,
-    LETTERED,
-    LINES,
-    OTHER_THINGS,
+    LETTER_MODELS,
+    ONE_CHARACTER_NOUNS,
     QUALIFIERS,
     SALES_TALK,
-    SEE_THROUGH,
-    SHORT_NAMES,
+    SEARCH_ONLY_SYNONYMS,
 )
 
 PARTS: Final = 256
-BARE: Final = "*bare"
+NO_MODEL: Final = "*bare"
 
 _LONGEST: Final = 300
-"""Characters of a title that are looked at; of an endless one the rest says nothing new."""
+"""Characters of a title that are looked at; what comes after them repeats what was said."""
 
 
 class Measure(NamedTuple):
-    """How a measure is written, and its unit in the term."""
+    """How a measure is written (the first group is the number), and the unit that its term has."""
 
     pattern: re.Pattern[str]
     unit: str
@@ -81,20 +81,20 @@ _MEASURES: Final = (
 _MEMORY: Final = re.compile(
     r"(?<![\d.])(\d{1,2})\s*g?b?\s*\+\s*(16|32|64|128|256|512|1024|[12]\s*(?=t))\s*(gb?|tb?)?(?![a-z0-9])"
 )
-"""Working memory and storage in one: 12+256, 8G+128G."""
+"""Memory and storage together: 12+256, 8G+128G."""
 
 _TALK: Final = re.compile("|".join(sorted(map(re.escape, SALES_TALK), key=lambda word: (-len(word), word))))
 _CONDITION: Final = re.compile(
     r"(?<!荣耀)(?<!荣耀\s)(?:100|[6-9]\d(?:\.\d)?)\s*成?新|(?<!\d)[5-9](?:\.\d)?成(?!色)新?|[一二三四五六七八九]+成?新(?!疆)"
     r"|(?:电池)?(?:效率|健康度?|容量)?\s*\d{2,3}\s*%|电池(?:效率|健康度?)?\s*:?\s*\d{2,3}(?!\d|\s*[gt])"
 )
-"""How worn it is: 95新, 九成新, 电池88%. (荣耀 90 is a telephone.)"""
+"""The condition: 95新, 九成新, 电池88%. (荣耀 90 is a telephone.)"""
 _COUNT: Final = re.compile(
     r"[¥￥]\s*\d+(?:\.\d+)?|\d+(?:\.\d+)?(?:元(?!气)|块)|(?<!\d)[12]?\d年|(?<![a-z0-9])[45]g(?![a-z0-9+])"
     r"|\d+(?:个月|小时|周(?!年|边)|次(?!元)|期|折(?!叠)|月|岁|天(?!蓝|空|猫)|手(?!机|环|表|柄|办))"
     r"|\d+(?:个(?!人|性)|件|条(?!纹)|张|支(?!持|架|付)|瓶|台(?!版|湾|式|机))"
 )
-"""Amounts, durations, numbers of things, generations of networks."""
+"""Amounts, durations, quantities, generations of mobile networks: none identifies a model."""
 _GENERATION_OF_A_MODEL: Final = re.compile(r"(?<![a-z])([a-z]+)(\d{1,3}[a-z]?)\s*第?([二三四2-4])代")
 _GENERATION: Final = re.compile(r"第?([一二三四五六七八九]|\d)代")
 _DIGIT_OF: Final = {character: str(number) for number, character in enumerate("一二三四五六七八九", 1)}
@@ -103,7 +103,7 @@ _MARK: Final = re.compile(r"(?<=[a-z0-9])[\s-]*(?:mark|mk)[\s-]*(iii|ii|iv|vi|v|
 _MARK_OF_ROMAN: Final = re.compile(r"(?<=\d)([rsc]?)(?:[\s-]*(iii|ii|iv)|[\s-]+(vi|v))(?![a-z0-9])")
 _FUJI: Final = re.compile(r"(?<![a-z0-9])x-?([tseh])-?(?=\d{1,3}(?!\d|g))")
 _FUJI_XT: Final = "xt"
-"""No qualifier where a number follows at once: an X-T30 is no RX 7900 XT."""
+"""A qualifier of RX 7900 XT, but the prefix of a model where a number follows at once: X-T30."""
 _PLUS: Final = re.compile(r"(?<=[a-z0-9])\+(?![\d+])")
 
 _NICKNAMES: Final = (
@@ -115,30 +115,31 @@ _NICKNAMES: Final = (
     (re.compile(r"(a7[rsc])(\d)"), r"\1m\2", ()),
     (re.compile(r"(\D*[56]d)([234])"), r"\1m\2", ()),
 )
-"""Short names that owners have for models: 13pm, s23u, 1660s, a7r3, 5d4."""
+"""Abbreviations that owners use for models, what replaces them, and the qualifiers that they imply: 13pm, s23u, 1660s,
+a7r3, 5d4."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A series or brand with its number. `anchor` is empty where the number stands alone."""
+    """A series or brand (`prefix`) with its number. `prefix` is empty where the number stands alone."""
 
-    anchor: str
+    prefix: str
     number: str
 
     @property
     def name(self) -> str:
-        """`iphone13`; empty for a number that alone says nothing."""
-        return self.anchor + self.number if self.anchor else ""
+        """Its term, `iphone13`; empty where the number stands alone."""
+        return self.prefix + self.number if self.prefix else ""
 
     @property
-    def tail(self) -> str:
-        """`~3060`, where it has three digits or letters; else empty."""
+    def number_term(self) -> str:
+        """The term of its number, `~3060`, where that has three or more digits or letters; else empty."""
         return f"~{self.number}" if len(self.number) >= 3 else ""
 
 
 @dataclass(slots=True)
-class Title:
-    """What a title says. `brands` are also those that a series belongs to; `words` the rest, brands not among them."""
+class ParsedTitle:
+    """What a title says. `brands` includes the brands of its series; `words` are all words that are not brands."""
 
     models: list[Model] = field(default_factory=list)
     qualifiers: set[str] = field(default_factory=set)
@@ -147,23 +148,23 @@ class Title:
     words: list[str] = field(default_factory=list)
 
     @property
-    def kind(self) -> str:
-        """The term of all its qualifiers together, or that of several models."""
+    def variant(self) -> str:
+        """The term of all its qualifiers together, or `^*` where it names several models of one series."""
         numbers: dict[str, str] = {}
-        if any(numbers.setdefault(each.anchor, each.number) != each.number for each in self.models if each.anchor):
+        if any(numbers.setdefault(each.prefix, each.number) != each.number for each in self.models if each.prefix):
             return "^*"
         return "^" + "+".join(sorted(self.qualifiers))
 
 
 @dataclass(slots=True)
 class _Piece:
-    """A token of a title with the text before it."""
+    """A token of a title, and what stands between it and the token before."""
 
     text: str
     gap: str
 
     @property
-    def glued(self) -> bool:
+    def adjacent(self) -> bool:
         return self.gap == ""
 
     @property
@@ -172,28 +173,28 @@ class _Piece:
 
 
 def listing_terms(analyser: Analyser, title: str, *, item_id: str) -> list[str]:
-    """Everything that the listing `item_id` is found by, sorted, each once."""
-    read = read_title(analyser, title)
+    """All terms of the listing `item_id`, sorted, without duplicates."""
+    parsed = parse_title(analyser, title)
     terms = {part_term(part_of(item_id))}
-    for model in read.models:
-        terms |= {model.name, model.tail}
-        if is_series(model.anchor):
-            terms.add(model.anchor)
-    terms |= {read.kind, *map(measure_term, read.measures), *read.brands, *read.words}
-    for word in read.words:
+    for model in parsed.models:
+        terms |= {model.name, model.number_term}
+        if is_series(model.prefix):
+            terms.add(model.prefix)
+    terms |= {parsed.variant, *map(measure_term, parsed.measures), *parsed.brands, *parsed.words}
+    for word in parsed.words:
         terms.update(part for part in analyser.parts(word) if len(part) > 1)
-    if not read.models:
-        terms.add(BARE)
+    if not parsed.models:
+        terms.add(NO_MODEL)
     return sorted(terms - {""})
 
 
-def is_series(anchor: str) -> bool:
-    """Whether it is a word by itself; the a of a7m4 is none."""
-    return len(anchor) > 2 or anchor in LINES or is_han(anchor or "?")
+def is_series(prefix: str) -> bool:
+    """Whether a model's prefix is the name of a series, and not just letters like the a of a7m4."""
+    return len(prefix) > 2 or prefix in BRAND_OF_SERIES or is_han(prefix or "?")
 
 
 def part_of(item_id: str) -> int:
-    """Which of the `PARTS` a listing is in."""
+    """Which of the `PARTS` a listing is in, from 0."""
     return zlib.crc32(item_id.encode()) % PARTS
 
 
@@ -208,62 +209,65 @@ def measure_term(measure: tuple[str, str]) -> str:
     return f"={number}{unit}"
 
 
-def read_title(analyser: Analyser, title: str) -> Title:
-    """What `title` says once its sales talk is left out."""
-    read = Title()
+def parse_title(analyser: Analyser, title: str) -> ParsedTitle:
+    """What `title` says beside sales talk, condition and amounts, which are left out."""
+    parsed = ParsedTitle()
     text = _TALK.sub(" ", _COUNT.sub(" ", _CONDITION.sub(" ", normalise(title[:_LONGEST]))))
-    text = _FUJI.sub(r"x\1", _GENERATION_OF_A_MODEL.sub(_marked, text))
+    text = _FUJI.sub(r"x\1", _GENERATION_OF_A_MODEL.sub(_with_mark, text))
     text = _GENERATION.sub(lambda match: f" {_DIGIT_OF.get(match[1], match[1])} ", text)
     text = _MARK.sub(lambda match: f"m{_ROMAN.get(match[1], match[1])}", text)
     text = _MARK_OF_ROMAN.sub(lambda match: f"{match[1]}m{_ROMAN[match[2] or match[3]]}", text)
-    text = _without_measures(text, read)
+    text = _without_measures(text, parsed)
     for phrase, qualifier in HAN_QUALIFIERS.items():
         if phrase in text:
-            read.qualifiers.add(qualifier)
+            parsed.qualifiers.add(qualifier)
     text = _PLUS.sub(" plus ", text)
-    _read_pieces(_pieces(analyser, text), read)
-    for brand in [LINES[word] for word in (*read.words, *(model.anchor for model in read.models)) if word in LINES]:
-        if brand not in read.brands:
-            read.brands.append(brand)
-    return read
+    _read_pieces(_pieces(analyser, text), parsed)
+    for word in (*parsed.words, *(model.prefix for model in parsed.models)):
+        brand = BRAND_OF_SERIES.get(word)
+        if brand is not None and brand not in parsed.brands:
+            parsed.brands.append(brand)
+    return parsed
 
 
-def _marked(match: re.Match[str]) -> str:
-    """R6 二代 is an R6 Mark II; but not SE2 二代, iPad Pro11 二代, i5 四代."""
+def _with_mark(match: re.Match[str]) -> str:
+    """R6 二代 as R6m2, which is how R6 Mark II is written; SE2 二代, iPad Pro11 二代, i5 四代 stay as they are."""
     letters, number, generation = match[1], match[2], _DIGIT_OF.get(match[3], match[3])
-    is_another = letters == "i" or _qualifiers(letters) - {_FUJI_XT} or any(map(letters.startswith, LINES))
-    return match[0] if is_another or number == generation else f"{letters}{number}m{generation} "
+    has_no_marks = letters == "i" or _qualifiers(letters) - {_FUJI_XT} or any(map(letters.startswith, BRAND_OF_SERIES))
+    return match[0] if has_no_marks or number == generation else f"{letters}{number}m{generation} "
 
 
-def _without_measures(text: str, read: Title) -> str:
+def _without_measures(text: str, parsed: ParsedTitle) -> str:
+    """`text` without its measures, which go to `parsed`."""
+
     def memory(match: re.Match[str]) -> str:
         unit = (match[3] or "g")[0]
-        read.measures.append((match[1], "g"))
-        read.measures.append(_in_one_unit(match[2].strip(), unit))
+        parsed.measures.append((match[1], "g"))
+        parsed.measures.append(_in_one_unit(match[2].strip(), unit))
         return " "
 
     text = _MEMORY.sub(memory, text)
     for pattern, unit in _MEASURES:
 
         def other(match: re.Match[str], unit: str = unit) -> str:
-            read.measures.append(_in_one_unit(match[1], unit))
+            parsed.measures.append(_in_one_unit(match[1], unit))
             return " "
 
         text = pattern.sub(other, text)
-    read.measures = list(dict.fromkeys(read.measures))
+    parsed.measures = list(dict.fromkeys(parsed.measures))
     return text
 
 
 def _in_one_unit(number: str, unit: str) -> tuple[str, str]:
     if unit == "g" and number in ("1024", "2048"):
         return str(int(number) // 1024), "t"
-    if unit == "寸":  # 13.3 and 13, 15.6 and 15 are said of the same screen
+    if unit == "寸":  # sellers round inches: 13.3 and 13, 15.6 and 15 are the same screen
         return number.partition(".")[0], unit
     return number.removesuffix(".0"), unit
 
 
 def _pieces(analyser: Analyser, text: str) -> list[_Piece]:
-    """The tokens of `text`, synonyms by their first member."""
+    """The tokens of `text`; each synonym is replaced by the first one of its group."""
     tokens = analyser.query_tokens(text)
     canonical = _canonical(analyser)
     longest = max(map(len, canonical))
@@ -292,10 +296,10 @@ def _pieces(analyser: Analyser, text: str) -> list[_Piece]:
 
 
 def _names_apart(text: str) -> list[str]:
-    """A token, the names that it begins with taken off: redmik (of RedmiK60) is 红米 and k, 格力空调 格力 and 空调."""
+    """A token, split behind names that it begins with: redmik (of RedmiK60) is 红米 and k, 格力空调 格力 and 空调."""
     for length in range(len(text) - 1, 1 if is_han(text) else 3, -1):
         name, rest = text[:length], text[length:]
-        # A short name may as well be the beginning of any word.
+        # Any longer word may happen to begin with a short name.
         if name in _NAMES and (is_han(rest) or length > 4 or len(rest) <= 2 or rest in _NAMES or _qualifiers(rest)):
             return [_NAMES[name], *_names_apart(rest)]
     return [_NAMES.get(text, text)]
@@ -307,10 +311,10 @@ def _phrase(tokens: Sequence[Token], position: int, length: int) -> tuple[str, .
 
 @lru_cache(maxsize=4)
 def _canonical(analyser: Analyser) -> dict[tuple[str, ...], tuple[str, ...]]:
-    """By each synonym's tokens those of the first member that is the same thing at the same price."""
+    """By the tokens of each synonym those that replace it: of the first one that means a thing of the same price."""
     found: dict[tuple[str, ...], tuple[str, ...]] = {}
     for group in SYNONYMS:
-        members = [member for member in group if member not in OTHER_THINGS]
+        members = [member for member in group if member not in SEARCH_ONLY_SYNONYMS]
         if len(members) > 1:
             first, *others = (tuple(token.text for token in analyser.query_tokens(normalise(each))) for each in members)
             found.update(dict.fromkeys(others, first))
@@ -321,51 +325,52 @@ _FIRST_NAMES: Final = {
     normalise(member): normalise(group[0]) for group in SYNONYMS for member in group if group[0] in BRANDS
 }
 _NAMES: Final = {
-    **{name: name for name in (*BRANDS, *LINES)},
-    **{name: first for name, first in _FIRST_NAMES.items() if name not in OTHER_THINGS and " " not in name},
+    **{name: name for name in (*BRANDS, *BRAND_OF_SERIES)},
+    **{name: first for name, first in _FIRST_NAMES.items() if name not in SEARCH_ONLY_SYNONYMS and " " not in name},
 }
-"""Names of brands and series, by what they are called."""
+"""By each name of a brand or series the one name that terms have for it."""
 
 
-def _read_pieces(pieces: list[_Piece], read: Title) -> None:
+def _read_pieces(pieces: list[_Piece], parsed: ParsedTitle) -> None:
+    """Add the models, qualifiers, brands and words of `pieces` to `parsed`."""
     position = 0
-    anchor, taken = "", ""  # the word that a number would belong to, and the number that it has
-    lone = ""  # a short number before anything that it could belong to
+    prefix, taken = "", ""  # the word to which the next number belongs, and the number that it has already
+    lone = ""  # a short number without a prefix; the brand's, where no model is found
     while position < len(pieces):
         piece = pieces[position]
         position += 1
         if piece.text.isdigit():
             number, position = _number(pieces, position - 1)
             if taken and not (number.isdigit() and len(number) == len(taken)):
-                anchor = ""
-            _add_model(read, anchor, number)
-            lone = lone or ("" if anchor or len(number) > 2 else number)
+                prefix = ""
+            _add_model(parsed, prefix, number)
+            lone = lone or ("" if prefix or len(number) > 2 else number)
             taken = number
-        elif lettered := _lettered(anchor, piece.text):
+        elif lettered := _lettered(prefix, piece.text):
             number, qualifiers = lettered
-            _add_model(read, anchor, number)
-            read.qualifiers |= qualifiers
+            _add_model(parsed, prefix, number)
+            parsed.qualifiers |= qualifiers
         elif (qualifiers := _qualifiers(piece.text)) and not _is_fuji(piece, pieces[position : position + 1]):
-            read.qualifiers |= qualifiers
+            parsed.qualifiers |= qualifiers
         elif _takes_number(piece, pieces[position : position + 1]):
-            anchor = piece.text
+            prefix = piece.text
             number, position = _number(pieces, position)
-            _add_model(read, anchor, number)
-            anchor, taken = (anchor, number) if is_series(anchor) else ("", "")
-        elif piece.text in SEE_THROUGH:
-            _add_word(read, piece.text)
-        elif piece.text in SHORT_NAMES or not (
+            _add_model(parsed, prefix, number)
+            prefix, taken = (prefix, number) if is_series(prefix) else ("", "")
+        elif piece.text in GENERIC_NOUNS:
+            _add_word(parsed, piece.text)
+        elif piece.text in ONE_CHARACTER_NOUNS or not (
             piece.text in STOP_WORDS or (len(piece.text) == 1 and is_han(piece.text))
         ):
-            _add_word(read, piece.text)
-            anchor, taken = piece.text, ""
-    if lone and read.brands and not any(model.name for model in read.models):
-        _add_model(read, read.brands[0], lone)
+            _add_word(parsed, piece.text)
+            prefix, taken = piece.text, ""
+    if lone and parsed.brands and not any(model.name for model in parsed.models):
+        _add_model(parsed, parsed.brands[0], lone)
 
 
-def _lettered(anchor: str, text: str) -> tuple[str, set[str]] | None:
-    """The model that letters name behind `anchor`, and its qualifiers: xs of 苹果 xs, xs and max of iphonexsmax."""
-    for name in LETTERED.get(_series_of(anchor), ()):
+def _lettered(prefix: str, text: str) -> tuple[str, set[str]] | None:
+    """The model that letters name behind `prefix`, and its qualifiers: xs of 苹果 xs; xs and max of iphonexsmax."""
+    for name in LETTER_MODELS.get(_series_of(prefix), ()):
         rest = text.removeprefix(name)
         if rest != text and (not rest or _qualifiers(rest)):
             return name, _qualifiers(rest)
@@ -373,19 +378,19 @@ def _lettered(anchor: str, text: str) -> tuple[str, set[str]] | None:
 
 
 def _is_fuji(piece: _Piece, following: list[_Piece]) -> bool:
-    return piece.text == _FUJI_XT and bool(following) and following[0].glued and following[0].text.isdigit()
+    return piece.text == _FUJI_XT and bool(following) and following[0].adjacent and following[0].text.isdigit()
 
 
 def _takes_number(piece: _Piece, following: list[_Piece]) -> bool:
-    """Whether these are letters with a number behind them, as one word or nearly."""
+    """Whether these are letters with a number right behind them, or only spaces and hyphens between."""
     return not is_han(piece.text) and bool(following) and following[0].text.isdigit() and following[0].near
 
 
 def _number(pieces: list[_Piece], position: int) -> tuple[str, int]:
-    """The number at `position` with what is glued to it (7m4, 1000xm5, 12700h), and where reading goes on."""
+    """The number at `position` with what follows without a gap (7m4, 1000xm5, 12700h), and where reading goes on."""
     number = pieces[position].text
     position += 1
-    while position < len(pieces) and pieces[position].glued:
+    while position < len(pieces) and pieces[position].adjacent:
         text = pieces[position].text
         if is_han(text) or _qualifiers(text) or (not text.isdigit() and len(text) > 2):
             break
@@ -395,7 +400,7 @@ def _number(pieces: list[_Piece], position: int) -> tuple[str, int]:
 
 
 def _qualifiers(text: str) -> set[str]:
-    """The qualifiers that a token is made of; empty where it is anything else."""
+    """The qualifiers that a token consists of (promax: pro, max); empty where it has any other part."""
     found: set[str] = set()
     while text:
         longest = max((each for each in QUALIFIERS if text.startswith(each)), key=len, default="")
@@ -406,27 +411,27 @@ def _qualifiers(text: str) -> set[str]:
     return found
 
 
-def _series_of(anchor: str) -> str:
-    """What a number behind `anchor` is one of: the numbers of 苹果 are its telephones'."""
-    return "iphone" if anchor == "苹果" else anchor
+def _series_of(prefix: str) -> str:
+    """The series that a number behind `prefix` belongs to: behind the brand 苹果 it is an iPhone's."""
+    return "iphone" if prefix == "苹果" else prefix
 
 
-def _add_model(read: Title, anchor: str, number: str) -> None:
-    anchor = _series_of(anchor)
-    if anchor in BRANDS:
-        _add_word(read, anchor)
+def _add_model(parsed: ParsedTitle, prefix: str, number: str) -> None:
+    prefix = _series_of(prefix)
+    if prefix in BRANDS:
+        _add_word(parsed, prefix)
     for pattern, name, qualifiers in _NICKNAMES:
-        match = pattern.fullmatch(anchor + number)
+        match = pattern.fullmatch(prefix + number)
         if match is not None:
-            read.qualifiers.update(qualifiers)
-            number = match.expand(name)[len(anchor) :]
+            parsed.qualifiers.update(qualifiers)
+            number = match.expand(name)[len(prefix) :]
             break
-    model = Model(anchor, number)
-    if (model.name or model.tail) and model not in read.models:
-        read.models.append(model)
+    model = Model(prefix, number)
+    if (model.name or model.number_term) and model not in parsed.models:
+        parsed.models.append(model)
 
 
-def _add_word(read: Title, word: str) -> None:
-    found = read.brands if word in BRANDS else read.words
+def _add_word(parsed: ParsedTitle, word: str) -> None:
+    found = parsed.brands if word in BRANDS else parsed.words
     if word not in found:
         found.append(word)

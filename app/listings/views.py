@@ -36,7 +36,7 @@ def price_reference(*, query: PriceReferenceQuery) -> PriceReferenceOut:
 def chart(*, query: PriceReferenceQuery) -> Response:
     """The same as a picture; where there are too few prices it says so."""
     found = queries.find_reference(title=query.title, category=query.category)
-    drawn = price_chart(found.summary, title=query.title, found=found.count, least=found.needed)
+    drawn = price_chart(found.summary, title=query.title, found=found.count, needed=found.needed)
     response = Response(drawn, mimetype="image/svg+xml")
     response.headers["Cache-Control"] = "no-store"
     response.headers["Content-Disposition"] = "inline"

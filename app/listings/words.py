@@ -1,4 +1,4 @@
-"""What words mean in the title of a second-hand listing, as far as its price is concerned.
+"""Tables of words: what each means in the title of a second-hand listing, as far as the price is concerned.
 
 All are written as `app.language.normal_form.normalise` gives them: simplified characters, small letters.
 """
@@ -39,14 +39,14 @@ SALES_TALK: Final = (
     黑色 白色 红色 蓝色 绿色 粉色 紫色 黄色 灰色 银色 金色 橙色 棕色 米色 咖色 卡其色 深空灰 午夜色 星光色
     远峰蓝 石墨色 暗夜紫 原色 钛金属 曜石黑 雅川青 土豪金 玫瑰金 颜色
     """)
-    # to whom
+    # for whom, and fillers
     | _words("""
     学生 宿舍 公司 办公 家用 女生 男生 礼物 送礼 推荐 必备 入门 新手 备用 备用机 自己 朋友 本人 标准版 普通版
     基础款 标准款 大陆 智能 数码 好物 宝贝 商品 东西 真的 非常 特别 超级 已经 可以 没有 不是 就是 还有 一直 一起
     现在 需要 如图 看图 实拍
     """)
 )
-"""Says nothing of what the thing is; left out wherever it stands."""
+"""Words that do not say what is sold; left out wherever they stand."""
 
 DESCRIPTIVE: Final = _words("""
     实木 简约 北欧 北欧风 现代 复古 法式 日系 韩版 韩系 港风 欧美 小众 设计感 气质 显瘦 修身 收腰 宽松 碎花 格子
@@ -54,21 +54,23 @@ DESCRIPTIVE: Final = _words("""
     可爱 大容量 小型 大型 便携 折叠 可折叠 静音 多功能 全自动 自动 家庭 户外 专业 初学 初学者 成人
     桌面 无线 有线 蓝牙 高清 高端 顶配 高配 低配 满血 游戏 电竞 旗舰 套餐 套机 机身 单机身 单机 主机
 """)
-"""Tells kinds of the same thing apart; the first words to be left out where there are too few listings."""
+"""Words that tell kinds of the same thing apart; relaxation (`app.listings.relaxation`) leaves them out first."""
 
-SHORT_NAMES: Final = _words("壳 膜 盒 套 包 镜 屏 床 灯 鞋 表 琴 书 伞 锅 碗 刀 笔 车 箱 柜 桌 椅 帽 裙 裤 酒 茶")
-"""Things that one character names; any other alone is a part of something that was cut in two."""
+ONE_CHARACTER_NOUNS: Final = _words(
+    "壳 膜 盒 套 包 镜 屏 床 灯 鞋 表 琴 书 伞 锅 碗 刀 笔 车 箱 柜 桌 椅 帽 裙 裤 酒 茶"
+)
+"""Nouns of one character. Any other single character is left out: it is a part of a word that was split wrongly."""
 
-SEE_THROUGH: Final = _words("""
+GENERIC_NOUNS: Final = _words("""
     手机 智能手机 电脑 平板 平板电脑 显卡 相机 系列 型号 第
 """)
-"""Between a brand and its number: 小米手机 13 is 小米 13."""
+"""They may stand between a brand and its number without separating them: 小米手机 13 is 小米 13."""
 
 QUALIFIERS: Final = _words("""
     pro max plus mini ultra se air lite ti super oled xt xtx fe neo turbo carbon yoga nano fold flip edge slim
     xl gt prime evo digital sport classic absolute fluffy detect
 """)
-"""Beside a model these make another model of it. Joined ones are taken apart: promax is pro and max."""
+"""Each makes another model of the one that it stands beside. Joined ones are split: promax is pro and max."""
 
 HAN_QUALIFIERS: Final = MappingProxyType(
     {
@@ -98,7 +100,8 @@ HAN_QUALIFIERS: Final = MappingProxyType(
         "laptop": "笔记本",
     }
 )
-"""The same in Chinese; whole machines beside the name of a part are such as well."""
+"""Chinese qualifiers, each with its name in terms. 整机 and 笔记本 are among them because a computer that names its
+graphics card is no graphics card."""
 
 BRANDS: Final = _words("""
     苹果 华为 小米 红米 三星 荣耀 一加 oppo vivo iqoo realme 真我 魅族 努比亚 中兴 摩托罗拉 诺基亚 谷歌 联想
@@ -110,9 +113,9 @@ BRANDS: Final = _words("""
     乐高 万代 泡泡玛特 雅诗兰黛 兰蔻 迪奥 香奈儿 资生堂 欧莱雅 完美日记 宜家 无印良品 全友 林氏木业 顾家 牧田
     得力 技嘉 微星 七彩虹 影驰 蓝宝石 英特尔 金士顿 西部数据 希捷 gopro kindle 小天才 爱玛 雅迪 小牛 九号
 """)
-"""Brands by their first name in the search's synonyms. A title with one of them names its brand."""
+"""Brands, each by its first name in the search's synonyms."""
 
-LINES: Final = MappingProxyType(
+BRAND_OF_SERIES: Final = MappingProxyType(
     {
         "iphone": "苹果",
         "ipad": "苹果",
@@ -138,10 +141,10 @@ LINES: Final = MappingProxyType(
         "mavic": "大疆",
     }
 )
-"""Names of series that only one brand has. Like a brand's, a number behind them is a model."""
+"""Names of series that only one brand has, and that brand. A number behind such a name is a model."""
 
-LETTERED: Final = MappingProxyType({"iphone": _words("x xr xs")})
-"""Models of a series that have letters where the others have a number."""
+LETTER_MODELS: Final = MappingProxyType({"iphone": _words("x xr xs")})
+"""By series, its models that are named by letters instead of a number."""
 
-OTHER_THINGS: Final = frozenset(("iphone", "ipad", "主机", "游戏机", "模型", "手办", "化妆品", "护肤品"))
-"""Synonyms to somebody who looks for things, but of other prices: these words stay what they are."""
+SEARCH_ONLY_SYNONYMS: Final = frozenset(("iphone", "ipad", "主机", "游戏机", "模型", "手办", "化妆品", "护肤品"))
+"""Synonyms for the search, of other prices than the rest of their group: not replaced when prices are compared."""

@@ -16,7 +16,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from app.db.database import db
-from app.listings.importer import Fate, import_manifest
+from app.listings.importer import ImportOutcome, import_manifest
 from app.listings.models import Listing, ListingPrice
 from tests.crawler.crawls import Operator, Running, lines_of, seen
 from tests.crawler.goofish.market import Market
@@ -117,12 +117,12 @@ def test_whatever_is_killed_nothing_is_lost_or_repeated(operator: Operator, site
     assert {line["item_id"] for line in lines} == set(expected)
 
     manifests = [folder / "manifest.json" for folder in runs]
-    fates = sum((import_manifest(path).fates for path in manifests), Counter[Fate]())
-    assert fates[Fate.CREATED] == len(expected)
-    assert fates.total() == len(lines)
+    outcomes = sum((import_manifest(path).outcomes for path in manifests), Counter[ImportOutcome]())
+    assert outcomes[ImportOutcome.CREATED] == len(expected)
+    assert outcomes.total() == len(lines)
     _check_database(market, lines)
-    again = sum((import_manifest(path).fates for path in manifests), Counter[Fate]())
-    assert again[Fate.CREATED] == again[Fate.UPDATED] == 0
+    again = sum((import_manifest(path).outcomes for path in manifests), Counter[ImportOutcome]())
+    assert again[ImportOutcome.CREATED] == again[ImportOutcome.UPDATED] == 0
     _check_database(market, lines)
 
 

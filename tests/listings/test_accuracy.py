@@ -12,9 +12,9 @@ from app.language.analysis import Analyser
 from app.language.service import analyser
 from app.listings.importer import import_manifest
 from app.listings.queries import price_reference
+from app.listings.relaxation import relaxation_steps
 from app.listings.schemas import PriceReferenceOut
 from app.listings.terms import listing_terms
-from app.listings.wanted import wanted_terms
 from config import Settings
 from tests.applications import empty_stores
 from tests.listings.feeds import Feed
@@ -57,7 +57,7 @@ def test_medians_are_near_the_true_prices(app: Flask, market: list[Offer]) -> No
 
 
 def test_no_sibling_is_taken_for_the_thing(app: Flask, market: list[Offer]) -> None:
-    """Neither in the first step nor in those that say a little less; but a slip of a finger may make one of another."""
+    """Neither in the first step nor in the first relaxed one; but a slip of a finger may make one of another."""
     analyser = _analyser(app)
     found = [
         (offer.thing, frozenset(listing_terms(analyser, offer.line["title"], item_id="1")))
@@ -66,7 +66,7 @@ def test_no_sibling_is_taken_for_the_thing(app: Flask, market: list[Offer]) -> N
     ]
     taken, mistaken = 0, 0
     for number, thing in enumerate(THINGS):
-        for step in wanted_terms(analyser, thing.title)[:2]:
+        for step in relaxation_steps(analyser, thing.title)[:2]:
             owners = [owner for owner, terms in found if step <= terms]
             taken += len(owners)
             mistaken += sum(owner != number for owner in owners)
@@ -76,7 +76,7 @@ def test_no_sibling_is_taken_for_the_thing(app: Flask, market: list[Offer]) -> N
 
 def test_nearly_all_listings_of_a_thing_are_found(app: Flask, market: list[Offer]) -> None:
     analyser = _analyser(app)
-    last = [wanted_terms(analyser, thing.title)[-1] for thing in THINGS]
+    last = [relaxation_steps(analyser, thing.title)[-1] for thing in THINGS]
     hits = [
         last[offer.thing] <= frozenset(listing_terms(analyser, offer.line["title"], item_id="1"))
         for offer in market

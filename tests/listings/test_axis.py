@@ -31,18 +31,18 @@ def test_marks_are_round_and_few(low: int, high: int, unit: str, labels: list[st
 
 
 def test_an_axis_that_begins_and_ends_at_marks() -> None:
-    axis = axis_over(317000, 331000, (526, 432), ticks=4, least=331000 // 4, whole=True)
+    axis = axis_over(317000, 331000, (526, 432), ticks=4, min_span=331000 // 4, ends_at_ticks=True)
     assert (axis.low, axis.high, list(axis.ticks)) == (250000, 400000, [250000, 300000, 350000, 400000])
     assert [axis.at(tick) for tick in (250000, 325000, 400000)] == [526, 479, 432]
-    counts = axis_over(0, 22, (332, 214), ticks=4, whole=True)
+    counts = axis_over(0, 22, (332, 214), ticks=4, ends_at_ticks=True)
     assert list(counts.ticks) == [0, 10, 20, 30]
-    assert list(axis_over(0, 1, (332, 214), ticks=4, whole=True).ticks) == [0, 1, 2]
+    assert list(axis_over(0, 1, (332, 214), ticks=4, ends_at_ticks=True).ticks) == [0, 1, 2]
 
 
 @given(st.integers(0, MAX_FEN), st.integers(0, MAX_FEN), st.booleans())
-def test_any_axis(first: int, second: int, whole: bool) -> None:
+def test_any_axis(first: int, second: int, ends_at_ticks: bool) -> None:
     low, high = sorted((first, second))
-    axis = axis_over(low, high, ACROSS, whole=whole)
+    axis = axis_over(low, high, ACROSS, ends_at_ticks=ends_at_ticks)
     assert 0 <= axis.low <= low <= high <= axis.high
     assert axis.low < axis.high
     assert 64 <= axis.at(low) <= axis.at(high) <= 440

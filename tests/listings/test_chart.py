@@ -76,7 +76,7 @@ def one_price(fen: int) -> Summary:
 
 
 def drawn(summary: Summary | None, title: str = "iPhone 13 128G") -> ET.Element:
-    return ET.fromstring(price_chart(summary, title=title, found=3, least=8))  # noqa: S314 - our own text
+    return ET.fromstring(price_chart(summary, title=title, found=3, needed=8))  # noqa: S314 - our own text
 
 
 def texts(picture: ET.Element) -> list[str]:
@@ -286,7 +286,7 @@ def test_a_long_title_is_cut_by_its_width(title: str, shown: str) -> None:
 
 @given(st.text(alphabet=st.characters(), max_size=80))
 def test_any_title_makes_a_picture(title: str) -> None:
-    made = price_chart(TYPICAL, title=title, found=3, least=8)
+    made = price_chart(TYPICAL, title=title, found=3, needed=8)
     made.encode()  # no surrogate is left
     assert len(list(ET.fromstring(made).iter())) == len(list(drawn(TYPICAL).iter()))  # noqa: S314 - our own text
 
@@ -295,12 +295,12 @@ def test_any_title_makes_a_picture(title: str) -> None:
 
 
 def test_it_asks_for_nothing_and_is_the_same_everywhere() -> None:
-    made = price_chart(TYPICAL, title="iPhone 13", found=3, least=8)
+    made = price_chart(TYPICAL, title="iPhone 13", found=3, needed=8)
     assert re.findall(r"(?:href|src|url|@import|<script|\bon\w+=)", made) == []
     assert re.findall(r"https?://[^\"<]+", made) == ["http://www.w3.org/2000/svg"]
     code = (
         "from tests.listings.test_chart import TYPICAL; from app.listings.chart import price_chart; import sys;"
-        "sys.stdout.buffer.write(price_chart(TYPICAL, title='iPhone 13', found=3, least=8).encode())"
+        "sys.stdout.buffer.write(price_chart(TYPICAL, title='iPhone 13', found=3, needed=8).encode())"
     )
     again = subprocess.run(
         [sys.executable, "-c", code], cwd=PROJECT, env={"PYTHONHASHSEED": "7"}, capture_output=True, check=True
@@ -389,7 +389,7 @@ def _overlap(one: Area, other: Area) -> bool:
 
 def _assert_readable(tab: Tab, name: str) -> None:
     summary, title = CASES[name]
-    picture = price_chart(summary, title=title, found=3, least=8)
+    picture = price_chart(summary, title=title, found=3, needed=8)
     tab.page.goto(f"data:image/svg+xml,{quote(picture)}")
     seen = tab.page.evaluate(MEASURE)
     assert seen["root"] == "svg"

@@ -19,7 +19,7 @@ from sqlalchemy import select
 from app.answers import Answer
 from app.db.transactions import rows
 from app.listings.feed import read_manifest
-from app.listings.importer import Fate, Hooks, ImportReport, Rejected, import_manifest, import_manifests
+from app.listings.importer import Hooks, ImportOutcome, ImportReport, Rejected, import_manifest, import_manifests
 from app.listings.models import CrawlRun, Listing, ListingPrice
 from app.listings.runs import last_runs
 from app.outbox.models import OutboxMessage
@@ -64,8 +64,8 @@ def everything() -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def fates(report: ImportReport) -> dict[str, int]:
-    return {fate.value: count for fate, count in report.fates.items()}
+def outcomes(report: ImportReport) -> dict[str, int]:
+    return {outcome.value: count for outcome, count in report.outcomes.items()}
 
 
 def next_day(folder: Path, *lines: dict[str, Any]) -> Feed:
@@ -75,7 +75,7 @@ def next_day(folder: Path, *lines: dict[str, Any]) -> Feed:
 
 def test_every_field(tmp_path: Path) -> None:
     report = import_manifest(feed_of(tmp_path, [listing(1)]).manifest)
-    assert (fates(report), report.prices, report.rejected, report.damaged) == ({"created": 1}, 1, 0, [])
+    assert (outcomes(report), report.prices, report.rejected, report.damaged) == ({"created": 1}, 1, 0, [])
     row = stored()._asdict()
     assert {"128g", "=128g"} & set(row.pop("terms"))
     assert row == {
@@ -128,7 +128,7 @@ def test_a_second_import_changes_nothing(tmp_path: Path) -> None:
     import_manifest(feed.manifest)
     before = everything()
     report = import_manifest(feed.manifest)
-    assert (fates(report), report.prices) == ({"unchanged": 7}, 0)
+    assert (outcomes(report), report.prices) == ({"unchanged": 7}, 0)
     after = everything()
     assert after["runs"][0].pop("unchanged") == 7
     assert before["runs"][0].pop("unchanged") == 0
@@ -148,14 +148,14 @@ def test_prices_over_time(tmp_path: Path) -> None:
     ]
     feed = feed_of(tmp_path, [listing(1, fetched_at=at(minute), **price) for minute, price in seen])
     report = import_manifest(feed.manifest)
-    assert (fates(report), report.prices) == ({"created": 1, "unchanged": 1, "updated": 5}, 3)
+    assert (outcomes(report), report.prices) == ({"created": 1, "unchanged": 1, "updated": 5}, 3)
     assert [(price, (moment - BEGAN).seconds // 60) for price, moment in history()] == [
         (300000, 1),
         (280000, 3),
         (300000, 6),
     ]
     before = everything()["prices"]
-    assert fates(import_manifest(feed.manifest)) == {"outdated": 6, "unchanged": 1}
+    assert outcomes(import_manifest(feed.manifest)) == {"outdated": 6, "unchanged": 1}
     assert everything()["prices"] == before
     assert (stored().price, stored().first_seen_at) == (300000, BEGAN)
 
@@ -170,7 +170,7 @@ def test_an_older_observation_changes_nothing(tmp_path: Path) -> None:
     import_manifest(next_day(tmp_path / "2", listing(1, price_fen=280000, fetched_at=at(DAY))).manifest)
     before = stored()
     report = import_manifest(old.manifest)
-    assert fates(report) == {"outdated": 1, "created": 1}
+    assert outcomes(report) == {"outdated": 1, "created": 1}
     assert stored() == before
     assert history() == [(280000, LATER)]
 
@@ -180,7 +180,7 @@ def test_manifests_are_imported_in_the_order_of_their_runs(tmp_path: Path) -> No
     first = feed_of(tmp_path / "b", [listing(1, price_fen=300000)])
     reports = import_manifests([(feed.manifest, read_manifest(feed.manifest)) for feed in (second, first)])
     assert [report.manifest.run_id for report in reports] == ["run-1", "run-2"]
-    assert [fates(report) for report in reports] == [{"created": 1}, {"updated": 1}]
+    assert [outcomes(report) for report in reports] == [{"created": 1}, {"updated": 1}]
     assert history() == [(300000, BEGAN), (280000, LATER)]
 
 
@@ -189,7 +189,7 @@ def test_what_an_answer_leaves_out_stays_known(tmp_path: Path) -> None:
     silent = dict.fromkeys(("category", "category_id", "area", "published_at", "want_count", "orig_price_fen"))
     report = import_manifest(next_day(tmp_path / "2", listing(1, fetched_at=at(DAY), **silent)).manifest)
     row = stored()
-    assert fates(report) == {"updated": 1}
+    assert outcomes(report) == {"updated": 1}
     assert (row.category, row.source_category, row.area, row.published_at is None) == (1, "1512", "上海", False)
     assert (row.want_count, row.original_price) == (None, None)
     assert (row.run_id, row.first_seen_at, row.last_seen_at) == ("run-2", BEGAN, LATER)
@@ -198,14 +198,14 @@ def test_what_an_answer_leaves_out_stays_known(tmp_path: Path) -> None:
 def test_seen_again_as_it_was(tmp_path: Path) -> None:
     import_manifest(feed_of(tmp_path / "1", [listing(1)]).manifest)
     report = import_manifest(next_day(tmp_path / "2", listing(1, fetched_at=at(DAY))).manifest)
-    assert (fates(report), report.prices) == ({"unchanged": 1}, 0)
+    assert (outcomes(report), report.prices) == ({"unchanged": 1}, 0)
     assert (stored().last_seen_at, stored().run_id) == (LATER, "run-2")
 
 
 def test_of_two_sources_the_same_number_is_two_listings(tmp_path: Path) -> None:
     import_manifest(feed_of(tmp_path / "1", [listing(1)]).manifest)
     other = feed_of(tmp_path / "2", [listing(1, source="elsewhere")], run_id="run-2")
-    assert fates(import_manifest(other.write(source="elsewhere"))) == {"created": 1}
+    assert outcomes(import_manifest(other.write(source="elsewhere"))) == {"created": 1}
     assert {(row.source, row.item_id) for row in rows(select(Listing.__table__))} == {
         ("xianyu", "1"),
         ("elsewhere", "1"),
@@ -242,9 +242,9 @@ def test_tables_that_changed_since_judge_anew(tmp_path: Path, monkeypatch: pytes
         import_manifest(feed.manifest)
     assert stored().flags == []
     report = import_manifest(feed.manifest)
-    assert (fates(report), report.prices) == ({"updated": 1, "unchanged": 1}, 0)
+    assert (outcomes(report), report.prices) == ({"updated": 1, "unchanged": 1}, 0)
     assert stored().flags == ["accessory"]
-    assert fates(import_manifest(feed.manifest)) == {"unchanged": 2}
+    assert outcomes(import_manifest(feed.manifest)) == {"unchanged": 2}
 
 
 def test_broken_lines_are_rejected_and_the_rest_goes_on(tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_broken_lines_are_rejected_and_the_rest_goes_on(tmp_path: Path) -> None:
     feed.add([listing(1), b"{", listing(2, price_fen=-1), listing(3, title="a\x00b"), b"", listing(4)])
     rejected: list[Rejected] = []
     report = import_manifest(feed.manifest, hooks=Hooks(reject=rejected.append))
-    assert (fates(report), report.rejected) == ({"created": 2}, 4)
+    assert (outcomes(report), report.rejected) == ({"created": 2}, 4)
     assert [(each.file, each.line) for each in rejected] == [("items-00001.jsonl", line) for line in (2, 3, 4, 5)]
     assert [row.item_id for row in rows(select(Listing.item_id).order_by(Listing.id))] == ["1", "4"]
     assert last_runs(limit=1)[0].rejected == 4
@@ -270,7 +270,7 @@ def test_a_damaged_batch_is_refused_as_a_whole(tmp_path: Path) -> None:
         lines += more
 
     report = import_manifest(feed.manifest, hooks=Hooks(progress=count))
-    assert (fates(report), lines) == ({"created": 2}, 3)
+    assert (outcomes(report), lines) == ({"created": 2}, 3)
     assert report.damaged == ["items-00002.jsonl does not have the SHA-256 that the manifest says"]
     assert [row.item_id for row in rows(select(Listing.item_id).order_by(Listing.id))] == ["1", "3"]
     assert last_runs(limit=1)[0].damaged == 1
@@ -284,7 +284,7 @@ def test_a_run_that_is_still_going_on_is_imported_twice(tmp_path: Path) -> None:
     assert (last_runs(limit=1)[0].outcome, last_runs(limit=1)[0].finished_at) == ("running", None)
     feed.outcome = "finished"
     feed.add([listing(2)])
-    assert fates(import_manifest(feed.manifest)) == {"unchanged": 1, "created": 1}
+    assert outcomes(import_manifest(feed.manifest)) == {"unchanged": 1, "created": 1}
     (run,) = last_runs(limit=5)
     assert (run.outcome, run.created) == ("finished", 2)
     feed.manifest.write_bytes(stale)
@@ -303,7 +303,7 @@ def test_a_dry_run_counts_the_same_and_changes_nothing(tmp_path: Path, app: Flas
     assert whole_database(app) == before
     done = import_manifests(both)
     assert [replace(report, dry_run=False) for report in tried] == done
-    assert [fates(report) for report in done] == [
+    assert [outcomes(report) for report in done] == [
         {"unchanged": 1, "created": 1, "updated": 1},
         {"updated": 1, "created": 1},
     ]
@@ -352,8 +352,8 @@ def at_once(app: Flask, *imports: Callable[[Hooks], ImportReport]) -> list[Impor
 def test_two_imports_of_one_manifest(app: Flask, tmp_path: Path) -> None:
     manifest = many(tmp_path).manifest
     reports = at_once(app, *[lambda hooks: import_manifest(manifest, hooks=hooks)] * 2)
-    together = sum((report.fates for report in reports), Counter[Fate]())
-    assert together == {Fate.CREATED: 1200, Fate.UNCHANGED: 1200}
+    together = sum((report.outcomes for report in reports), Counter[ImportOutcome]())
+    assert together == {ImportOutcome.CREATED: 1200, ImportOutcome.UNCHANGED: 1200}
     assert sum(report.prices for report in reports) == 1200
     after = everything()
     assert [len(after[name]) for name in ("listings", "prices", "runs")] == [1200, 1200, 1]
@@ -412,7 +412,7 @@ def test_an_import_that_was_killed_is_repeated(
     assert [len(half[name]) for name in ("listings", "prices")] == [kept, kept]
     assert (half["runs"][0]["created"], last_runs(limit=1)[0].imported_at) == (kept, None)
     report = import_manifest(feed.manifest)
-    assert report.fates == Counter({Fate.CREATED: 1200 - kept, Fate.UNCHANGED: kept})
+    assert report.outcomes == Counter({ImportOutcome.CREATED: 1200 - kept, ImportOutcome.UNCHANGED: kept})
     after = everything()
     assert [len(after[name]) for name in ("listings", "prices", "runs")] == [1200, 1200, 1]
     assert (after["runs"][0]["created"], after["runs"][0]["updated"]) == (1200, 0)

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.listings.statistics import (
-    _CERTAIN_ORDER,
-    MOST_BINS,
+    _CRITICAL_S,
+    MAX_BINS,
     Bin,
     Confidence,
     Direction,
@@ -28,10 +28,10 @@ from app.listings.statistics import (
 NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)  # a Sunday, noon in Shanghai
 
 
-def summary_of(prices: list[int], *, days: int = 0, looseness: int = 0) -> Summary:
+def summary_of(prices: list[int], *, days: int = 0, relaxation: int = 0) -> Summary:
     """The summary of prices that are all asked for since so many days."""
     since = NOW - timedelta(days=days)
-    found = summarise([Observation(price, since) for price in prices], now=NOW, looseness=looseness)
+    found = summarise([Observation(price, since) for price in prices], now=NOW, relaxation=relaxation)
     assert found is not None
     return found
 
@@ -150,7 +150,7 @@ def test_any_prices(prices: list[int]) -> None:
     assert min(prices) <= found.typical_low <= found.lower_quartile <= found.median
     assert found.median <= found.upper_quartile <= found.typical_high <= max(prices)
     assert found.margin_low <= found.median <= found.margin_high
-    assert 1 <= len(found.bins) <= MOST_BINS
+    assert 1 <= len(found.bins) <= MAX_BINS
     assert sum(each.count for each in found.bins) == found.count
     assert found.bins[0].count > 0
     assert found.bins[-1].count > 0
@@ -213,9 +213,9 @@ def test_the_order_of_weeks_that_chance_seldom_makes(weeks: int) -> None:
     orders = [
         sum(1 if one < other else -1 for one, other in combinations(order, 2)) for order in permutations(range(weeks))
     ]
-    certain = _CERTAIN_ORDER[weeks]
-    assert sum(abs(order) >= certain for order in orders) * 20 <= len(orders)
-    assert sum(abs(order) >= certain - 2 for order in orders) * 20 > len(orders)
+    critical = _CRITICAL_S[weeks]
+    assert sum(abs(order) >= critical for order in orders) * 20 <= len(orders)
+    assert sum(abs(order) >= critical - 2 for order in orders) * 20 > len(orders)
 
 
 def test_the_order_of_eight_weeks_that_chance_seldom_makes() -> None:
@@ -228,10 +228,10 @@ def test_the_order_of_eight_weeks_that_chance_seldom_makes() -> None:
         ]
     assert sum(ways) == math.factorial(8)
 
-    def share(certain: int) -> float:
-        return sum(way for fall, way in enumerate(ways) if abs(28 - 2 * fall) >= certain) / sum(ways)
+    def share(critical: int) -> float:
+        return sum(way for fall, way in enumerate(ways) if abs(28 - 2 * fall) >= critical) / sum(ways)
 
-    assert share(_CERTAIN_ORDER[8]) <= 0.05 < share(_CERTAIN_ORDER[8] - 2)
+    assert share(_CRITICAL_S[8]) <= 0.05 < share(_CRITICAL_S[8] - 2)
 
 
 # --- confidence ---
@@ -241,7 +241,7 @@ WIDE = [40000 + 5000 * number for number in range(40)]
 
 
 @pytest.mark.parametrize(
-    ("prices", "looseness", "confidence", "said"),
+    ("prices", "relaxation", "confidence", "said"),
     [
         (NARROW, 0, Confidence.HIGH, "高"),
         (NARROW, 1, Confidence.MEDIUM, "中"),
@@ -258,6 +258,6 @@ WIDE = [40000 + 5000 * number for number in range(40)]
         ([80000] * 6 + [112000] * 6, 0, Confidence.LOW, "低"),
     ],
 )
-def test_confidence(prices: list[int], looseness: int, confidence: Confidence, said: str) -> None:
-    found = summary_of(prices, looseness=looseness)
+def test_confidence(prices: list[int], relaxation: int, confidence: Confidence, said: str) -> None:
+    found = summary_of(prices, relaxation=relaxation)
     assert (found.confidence, found.confidence_text) == (confidence, said)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.language.analysis import Analyser
+from app.listings.relaxation import MAX_STEPS, readable, relaxation_steps
 from app.listings.terms import PARTS, listing_terms, part_of, part_term
-from app.listings.wanted import STEPS, readable, wanted_terms
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ ONE_TITLE_IN_OTHER_WORDS = [
 @pytest.mark.parametrize("titles", ONE_TITLE_IN_OTHER_WORDS, ids=lambda titles: titles[0])
 def test_one_thing_in_other_words(analyser: Analyser, titles: list[str]) -> None:
     for wanted in titles:
-        first = wanted_terms(analyser, wanted)[0]
+        first = relaxation_steps(analyser, wanted)[0]
         for title in titles:
             terms = frozenset(listing_terms(analyser, title, item_id="1"))
             # A word of the brand is left out by some; everything else that the first one looks for is there.
@@ -114,7 +114,7 @@ SIBLINGS = [
 @pytest.mark.parametrize(("wanted", "other"), SIBLINGS)
 def test_siblings_are_found_by_no_step(analyser: Analyser, wanted: str, other: str) -> None:
     terms = frozenset(listing_terms(analyser, other, item_id="1"))
-    steps = wanted_terms(analyser, wanted)
+    steps = relaxation_steps(analyser, wanted)
     assert steps
     assert all(not step <= terms for step in steps)
 
@@ -157,15 +157,15 @@ STEPS_OF = {
 
 @pytest.mark.parametrize("title", STEPS_OF)
 def test_steps(analyser: Analyser, title: str) -> None:
-    assert [readable(step) for step in wanted_terms(analyser, title)] == STEPS_OF[title]
+    assert [readable(step) for step in relaxation_steps(analyser, title)] == STEPS_OF[title]
 
 
 def test_of_an_accessory_the_nouns_are_needed(analyser: Analyser) -> None:
-    film = [readable(step) for step in wanted_terms(analyser, "iPhone 13 防窥 钢化膜", nouns=True)]
+    film = [readable(step) for step in relaxation_steps(analyser, "iPhone 13 防窥 钢化膜", nouns=True)]
     assert film == [["iphone13", "膜", "苹果", "钢化", "防窥"], ["iphone13", "膜"]]
-    battery = [readable(step) for step in wanted_terms(analyser, "iPhone 13 电池 全新", nouns=True)]
+    battery = [readable(step) for step in relaxation_steps(analyser, "iPhone 13 电池 全新", nouns=True)]
     assert battery == [["iphone13", "电池", "苹果"], ["iphone13", "电池"]]
-    charger = [readable(step) for step in wanted_terms(analyser, "Switch 充电器", nouns=True)]
+    charger = [readable(step) for step in relaxation_steps(analyser, "Switch 充电器", nouns=True)]
     assert charger == [["switch", "任天堂", "充电器"]]
 
 
@@ -229,8 +229,8 @@ def test_any_text_has_terms(analyser: Analyser, title: str) -> None:
     assert part_term(part_of("1")) in terms
     assert "" not in terms
     assert sum(term.startswith("^") for term in terms) == 1
-    steps = wanted_terms(analyser, title)
-    assert len(steps) <= STEPS
+    steps = relaxation_steps(analyser, title)
+    assert len(steps) <= MAX_STEPS
     assert all(later < sooner for sooner, later in pairwise(steps))
     # Whoever offers the same finds it.
     assert all(step <= frozenset(terms) for step in steps)
