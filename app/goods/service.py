@@ -48,7 +48,7 @@ def release_good(*, owner_id: int, fields: GoodFields, uploads: Sequence[IO[byte
         good.phase = GOOD.start
         session.add(good)
         session.flush()
-        session.add_all(_rows(good, prepared, first=0, now=now))
+        session.add_all(_rows(good, prepared, now=now))
         _request_review(session, good)
         session.flush()
         return good_in(session, good.id)
@@ -79,13 +79,13 @@ def edit_good(
         for name, value in changes.items():
             setattr(good, name, value)
         _check_freight(good.trade_mode, good.freight, Answer.EDIT_MALFORMED)
-        kept = _kept_pictures(session, good, keep_pictures, new=len(prepared))
+        now = utcnow()
+        _arrange_pictures(session, good, keep=keep_pictures, new=_rows(good, prepared, now=now))
         _fire(session, good, GoodEvent.EDIT, Answer.EDIT_FAILED)
         _store(prepared)
         good.revision += 1
         good.published_at = None
-        good.updated_at = utcnow()
-        session.add_all(_rows(good, prepared, first=kept, now=good.updated_at))
+        good.updated_at = now
         _request_review(session, good)
         session.flush()
         return good_in(session, good.id)
@@ -166,23 +166,29 @@ def _refusal_details(good: Good, refusal: TransitionRefused) -> dict[str, Any]:
     }
 
 
-def _kept_pictures(session: Session, good: Good, keep: Sequence[int] | None, *, new: int) -> int:
-    """Put the pictures that stay in their places and take the others off; returns how many stay."""
+def _arrange_pictures(session: Session, good: Good, *, keep: Sequence[int] | None, new: Sequence[Picture]) -> None:
+    """Let the good have the pictures of `keep`, in that order, and then the `new` ones; the others are taken off.
+
+    None keeps all where there are no new ones, and none where there are. Raises EDIT_MALFORMED for a picture that is
+    not the good's, and for too many.
+    """
     attached = select(Picture).where(Picture.good_id == good.id, Picture.position.is_not(None))
     present = {picture.id: picture for picture in session.scalars(attached.order_by(Picture.position))}
     if keep is None:
         keep = [] if new else list(present)
-    strange = [picture_id for picture_id in keep if picture_id not in present]
-    if strange:
+    foreign = [picture_id for picture_id in keep if picture_id not in present]
+    if foreign:
         raise Refused(
-            Answer.EDIT_MALFORMED, data=field_errors(keep_pictures=[f"图片 {each} 不属于该商品" for each in strange])
+            Answer.EDIT_MALFORMED, data=field_errors(keep_pictures=[f"图片 {each} 不属于该商品" for each in foreign])
         )
-    if len(keep) + new > MAX_PICTURES:
+    if len(keep) + len(new) > MAX_PICTURES:
         raise Refused(Answer.EDIT_MALFORMED, data=field_errors(pictures=f"至多 {MAX_PICTURES} 张图片"))
-    places = {picture_id: place for place, picture_id in enumerate(keep)}
+    positions = {picture_id: position for position, picture_id in enumerate(keep)}
     for picture in present.values():
-        picture.position = places.get(picture.id)
-    return len(keep)
+        picture.position = positions.get(picture.id)
+    for position, picture in enumerate(new, start=len(keep)):
+        picture.position = position
+    session.add_all(new)
 
 
 def _store(prepared: Sequence[PreparedPicture]) -> None:
@@ -191,7 +197,8 @@ def _store(prepared: Sequence[PreparedPicture]) -> None:
         storage.put(picture.sha256, picture.data)
 
 
-def _rows(good: Good, prepared: Sequence[PreparedPicture], *, first: int, now: datetime) -> list[Picture]:
+def _rows(good: Good, prepared: Sequence[PreparedPicture], *, now: datetime) -> list[Picture]:
+    """New pictures of the good, numbered from 0."""
     return [
         Picture(
             good_id=good.id,
@@ -203,7 +210,7 @@ def _rows(good: Good, prepared: Sequence[PreparedPicture], *, first: int, now: d
             height=picture.height,
             created_at=now,
         )
-        for position, picture in enumerate(prepared, start=first)
+        for position, picture in enumerate(prepared)
     ]
 
 
