@@ -3,6 +3,7 @@
 import ast
 import importlib
 import re
+import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
@@ -19,7 +20,11 @@ from tests.contract import api_spec
 
 ROOT = Path(config.__file__).parent
 READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
-DOCUMENTS = (*READMES, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")))
+DOCUMENTS = (
+    *READMES,
+    *(ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+)
 API_MAP = ROOT / "docs" / "api-map.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 
@@ -84,11 +89,41 @@ def test_both_languages_have_the_same_parts() -> None:
 # Links and names
 
 
+@cache
+def anchors(document: Path) -> frozenset[str]:
+    """What a link to a heading of the document may name, as GitHub makes it of the heading."""
+    headings = re.findall(r"^#+ (.+)$", prose(document), re.MULTILINE)
+    return frozenset(re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings)
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
 def test_every_relative_link_leads_somewhere(document: Path) -> None:
-    links = [link for link in _LINK.findall(prose(document)) if "://" not in link and not link.startswith("#")]
-    broken = [link for link in links if not (document.parent / link.partition("#")[0]).exists()]
+    broken = []
+    for link in _LINK.findall(prose(document)):
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        target = (document.parent / path).resolve() if path else document
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
     assert broken == []
+
+
+def test_files_look_as_the_editor_is_told() -> None:
+    """`.editorconfig` is true: UTF-8, plain newlines, no blanks at the end of lines, tabs only in the Makefile."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    paths = [ROOT / name for name in listed.decode().split("\0") if name]
+    wrong = []
+    for path in paths:
+        as_it_came = path == ROOT / "tests/contract/api-notes.txt" or ROOT / "crawler/samples" in path.parents
+        if as_it_came or path.suffix in (".jpg", ".crt") or not path.exists():
+            continue
+        text = path.read_bytes().decode("utf-8")
+        lines = text.split("\n")
+        well = not lines[-1] and "\r" not in text and not any(line[-1:].isspace() for line in lines)
+        if not well or (path.name != "Makefile" and any(line.startswith("\t") for line in lines)):
+            wrong.append(relative(path))
+    assert wrong == []
 
 
 @cache
