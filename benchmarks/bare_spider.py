@@ -1,7 +1,7 @@
-"""What the crawler is measured beside: a spider that only decodes each page and makes a dict of each row.
+"""The spider that the crawler is compared with: it only decodes each page and makes a dict of each row.
 
 `python -m benchmarks.bare_spider URL PAGES FEED`: reads `URL/1` to `URL/<PAGES>`, one after the other, and writes JSON
-Lines with Scrapy's own feed. No protocol, no robots.txt, no memory, no checks: what is left is what any spider needs.
+Lines with Scrapy's own feed. No protocol, no robots.txt, no state, no checks: what is left is what any spider needs.
 """
 
 import sys

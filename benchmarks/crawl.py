@@ -1,10 +1,10 @@
 """`python -m benchmarks.crawl`: what a listing costs the crawler beside a bare spider, and how slow it is when polite.
 
-Both read the same pages of 30 rows and some 300 KB from the same stand-in of the site, one after the other, and write
-JSON Lines. Ours does all that it does for cron: robots.txt, signatures, judging answers, the day's budget, reading
-every field, hiding contacts, asking its memory, batches with a manifest. Rounds are interleaved, with a run over an
-empty market beside each run, whose CPU time is what starting costs and is taken off. Every run has to bring every
-listing. A polite run is then compared with pages × delay.
+Both read the same pages of 30 rows and some 300 KB from the same fake of the site, one after the other, and write
+JSON Lines. The crawler does all that a real run does: it fetches robots.txt, signs requests, judges answers, counts
+requests against the day's budget, reads every field, hides contacts, looks listings up in its state, and writes batches
+with a manifest. Rounds are interleaved. Beside each run there is one over an empty market; its CPU time is the cost of
+starting, and is subtracted. Every run has to bring every listing. A polite run is then compared with pages × delay.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from tests.crawler.goofish.market import PAGE_ROWS, Market
+from tests.crawler.goofish.generated_market import PAGE_ROWS, Market
 from tests.crawler.goofish.process import Site
 
 _PROJECT: Final = Path(__file__).resolve().parent.parent
@@ -55,7 +55,7 @@ class Pair:
 
 
 Subject = Callable[[str, int, Path], Cost]
-"""Crawls a keyword's pages, so many, in a folder of its own."""
+"""Called with a keyword, a number of pages and an empty folder; crawls these pages."""
 
 
 def _cost(command: list[str], env: Mapping[str, str], folder: Path) -> Cost:
@@ -70,7 +70,7 @@ def _cost(command: list[str], env: Mapping[str, str], folder: Path) -> Cost:
 
 
 def _crawler(site: Site, *, delay: float = 0.0) -> Subject:
-    """Ours, as cron starts it, with nothing known before."""
+    """The crawler, started as cron starts it, with an empty state."""
 
     def crawl(keyword: str, pages: int, folder: Path) -> Cost:
         targets = folder / "targets.txt"
@@ -122,7 +122,7 @@ def _measure(site: Site, *, rounds: int, pages: int) -> Table:
     subjects = {"bare spider": _bare(site), "crawler": _crawler(site)}
     results: dict[str, list[Pair]] = {name: [] for name in subjects}
     for subject in subjects.values():
-        _in_a_folder(subject, _EMPTY, pages)  # so that all their modules are compiled
+        _in_a_folder(subject, _EMPTY, pages)  # compiles their modules
     for _ in track(range(rounds), "crawling", console=Console(stderr=True), transient=True):
         for name, subject in subjects.items():
             full = _in_a_folder(subject, _FULL, pages)
@@ -177,7 +177,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measure, print, leave nothing behind."""
+    """Measure and print. Temporary files are removed."""
     arguments = _arguments()
     console = Console(width=None if sys.stdout.isatty() else 130)
     with tempfile.TemporaryDirectory(prefix="saltfish-bench-") as folder, Site.start(Path(folder)) as site:

@@ -1,4 +1,4 @@
-"""The one clock of the crawler, and how moments are written. Everything is aware UTC, to the second."""
+"""The crawler's one clock, and the form in which it writes times. Every time is aware, in UTC."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -12,11 +12,11 @@ def utcnow() -> datetime:
     return datetime.now(UTC)
 
 
-def written(moment: datetime) -> str:
-    """`2026-11-22T21:40:42Z`: UTC to the second, as manifests, items and messages have it."""
+def isoformat(moment: datetime) -> str:
+    """ISO 8601 in UTC, to the second: `2026-11-22T21:40:42Z`. The form of manifests, listings and messages."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def day_in_china(moment: datetime) -> str:
-    """`2026-11-23`: the day that a budget counts for, where the site is."""
+def date_in_china(moment: datetime) -> str:
+    """The date in China: `2026-11-23`. The request budget is counted by it, as that is where the site is."""
     return moment.astimezone(SHANGHAI).date().isoformat()

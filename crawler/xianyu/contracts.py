@@ -1,9 +1,9 @@
-"""Contracts for `scrapy check`: what callbacks make of the answers in `samples/`, without any network.
+"""Contracts for `scrapy check`: what the callbacks yield for the answers in `samples/`. No network is needed.
 
 @saved search.json      the response is this file
-@listings 9 9           at least and at most so many `Listing`s
-@rejects 2              exactly so many `Reject`s
-@fields title area      in each listing these fields say something
+@listings 8 9           the callback yields at least 8 and at most 9 `Listing` objects
+@rejects 2              it yields exactly 2 `Reject` objects
+@fields title area      in each listing these fields are not empty
 """
 
 from pathlib import Path
@@ -19,12 +19,12 @@ SAMPLES: Final = Path(__file__).resolve().parent.parent / "samples"
 
 
 class SavedContract(Contract):
-    """`@saved NAME`: the callback gets the sample of this name."""
+    """`@saved NAME`: the callback is given this file from `samples/`."""
 
     name = "saved"
 
     def adjust_request_args(self, args: dict[str, Any]) -> dict[str, Any]:
-        """The address of the file."""
+        """The arguments of the request, with the URL of the file."""
         (sample,) = self.args
         return {**args, "url": (SAMPLES / sample).as_uri()}
 
@@ -33,7 +33,7 @@ class _CountContract(Contract):
     kind: ClassVar[type]
 
     def post_process(self, output: list[Any]) -> None:
-        """Raise `ContractFail` unless as many came as the contract says."""
+        """Raise `ContractFail` unless the callback yielded as many as the contract says."""
         least, most = int(self.args[0]), int(self.args[-1])
         found = sum(isinstance(each, self.kind) for each in output)
         if not least <= found <= most:
@@ -61,7 +61,7 @@ class FieldsContract(Contract):
     name = "fields"
 
     def post_process(self, output: list[Any]) -> None:
-        """Raise `ContractFail` with the fields that are empty somewhere."""
+        """Raise `ContractFail` naming the fields that are empty in any listing."""
         listings = [each for each in output if isinstance(each, Listing)]
         empty = {name for name in self.args for listing in listings if getattr(listing, name) in (None, "", [])}
         if empty:

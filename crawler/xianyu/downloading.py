@@ -1,7 +1,7 @@
-"""What leaves for the network: requests of the API are signed here, and after a stop nothing leaves at all.
+"""Requests of the API, and the download handler that signs them. Once a crawl is stopping, it sends nothing.
 
-The signature is made as late as this, so that duplicate filter, retries, statistics and logs see one stable address
-without it, and so that a retry is signed anew with the token and the time that hold by then.
+A request is signed in the handler, the last step before the network, for two reasons: the duplicate filter, retries,
+statistics and logs see one stable URL without a signature, and a retry is signed again with the token and time of then.
 """
 
 import logging
@@ -15,21 +15,20 @@ from scrapy.exceptions import DownloadCancelledError, DownloadTimeoutError, Igno
 from scrapy.http import Response
 
 from . import mtop
-from .stopping import stopped
+from .stopping import is_stopping
 
 API: Final = "mtop_api"
-"""Key of `Request.meta`: the name of the API that is asked. Only such requests are signed and judged."""
+"""Key of `Request.meta`: the name of the API. Only requests that have it are signed, and their answers judged."""
 ANSWER: Final = "mtop_answer"
-"""Key of `Response.meta`: the `mtop.Answer` that was found to be usable."""
+"""Key of `Response.meta`: the parsed `mtop.Answer`, once it was found to be usable."""
 SITE: Final = "https://www.goofish.com"
-"""Whose page the API serves; it wants to be told so by Origin and Referer."""
+"""The website that the API belongs to. The API expects it in Origin and Referer."""
 
 
 def api_request(base: str, api: str, data: bytes, **more: Any) -> Request:
-    """A request of `api` at `base`, unsigned as yet, that posts `data`.
+    """A request that posts `data` to `api` at the base URL `base`, not signed yet.
 
-    Args:
-        more: Further arguments of `scrapy.Request`.
+    `more` are further arguments of `scrapy.Request`.
     """
     return Request(
         mtop.url(base, api),
@@ -40,71 +39,69 @@ def api_request(base: str, api: str, data: bytes, **more: Any) -> Request:
             "Origin": SITE,
             "Referer": f"{SITE}/",
         },
-        # A redirect is an answer here: the way to a login or to a puzzle. See `middlewares.AnswerMiddleware`.
+        # Not followed: from a redirect `middlewares.AnswerMiddleware` learns that the site wants a login or a puzzle.
         meta={API: api, "dont_redirect": True},
         **more,
     )
 
 
 def answer_of(response: Response) -> mtop.Answer:
-    """The answer that a response holds, read at most once: the middleware has done it, except under `scrapy check`.
+    """The answer in a response. `AnswerMiddleware` has parsed it already, except under `scrapy check`.
 
-    Raises:
-        mtop.NotJson: the body is no JSON.
+    Raises `mtop.NotJson` if the body is no JSON.
     """
     answer = response.meta.get(ANSWER)
     return answer if isinstance(answer, mtop.Answer) else mtop.read_answer(response.body)
 
 
-class Refused(IgnoreRequest):
-    """Nothing is sent any more: the crawl is ending."""
+class RequestRefused(IgnoreRequest):
+    """The request is not sent, because the crawl is stopping."""
 
 
-def refuse_if_stopped(crawler: Crawler) -> None:
-    """Raise `Refused` once the crawl was told to stop."""
-    if stopped(crawler):
-        raise Refused("the crawl is ending")
+def refuse_if_stopping(crawler: Crawler) -> None:
+    """Raise `RequestRefused` if the crawl is stopping."""
+    if is_stopping(crawler):
+        raise RequestRefused("the crawl is ending")
 
 
 class SigningHandler(http11.HTTP11DownloadHandler):
-    """Scrapy's own handler of HTTP, which signs requests of the API and refuses everything once the crawl is ending."""
+    """Scrapy's HTTP handler, which also signs requests of the API, and sends nothing once the crawl is stopping."""
 
     def __init__(self, crawler: Crawler) -> None:
         super().__init__(crawler)
-        if not any(isinstance(found, WithoutSignature) for found in http11.logger.filters):
-            http11.logger.addFilter(WithoutSignature())
+        if not any(isinstance(found, SignatureRemover) for found in http11.logger.filters):
+            http11.logger.addFilter(SignatureRemover())
 
     async def download_request(self, request: Request) -> Response:
-        """Send `request` and return the response, under the address that was asked for.
+        """Send `request` and return the response, whose URL is the one without a signature.
 
-        Raises:
-            Refused: the crawl is ending; nothing was sent.
+        Raises `RequestRefused` if the crawl is stopping; then nothing was sent.
         """
-        refuse_if_stopped(self.crawler)
+        refuse_if_stopping(self.crawler)
         if API not in request.meta:
             return await super().download_request(request)
         signed = request.replace(
-            url=mtop.signed(
+            url=mtop.signed_url(
                 request.url,
                 request.body,
                 token=mtop.token_of(request.headers.get(b"Cookie")),
-                moment=int(time.time() * 1000),
+                timestamp_ms=int(time.time() * 1000),
             )
         )
         try:
             response = await super().download_request(signed)
-        except (DownloadTimeoutError, DownloadCancelledError) as error:  # their messages hold the signed address
-            raise type(error)(mtop.unsigned(str(error))) from None
+        except (DownloadTimeoutError, DownloadCancelledError) as error:  # their messages hold the signed URL
+            raise type(error)(mtop.without_signatures(str(error))) from None
         finally:
-            # The handler notes it on the request that it was given; `politeness.PaceMiddleware` reads it from ours.
+            # Scrapy sets it on the signed request; `politeness.PaceMiddleware` reads it from the original one.
             request.meta["download_latency"] = signed.meta.get("download_latency")
         return response.replace(url=request.url)
 
 
-class WithoutSignature(logging.Filter):
-    """Takes signatures out of the handler's warnings, which hold the address that was asked."""
+class SignatureRemover(logging.Filter):
+    """Logging filter that removes signatures from the handler's warnings, which quote the signed URL."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record pass, changed where it has to be."""
-        record.msg, record.args = mtop.unsigned(record.getMessage()), ()
+        """Remove signatures from the record's message. Every record passes."""
+        record.msg, record.args = mtop.without_signatures(record.getMessage()), ()
         return True

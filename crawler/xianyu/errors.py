@@ -1,4 +1,4 @@
-"""What a person at the command line has to put right."""
+"""The error that the operator can correct."""
 
 
 class ConfigurationError(Exception):

@@ -1,7 +1,7 @@
-"""What an operator saved from their own browser: answers as JSON or JSONP, lists of answers, HAR archives.
+"""Reads what an operator saved from their own browser: an answer as JSON or JSONP, a list of answers, a HAR archive.
 
-A HAR (HTTP Archive 1.2, as the developer tools of browsers write it) also holds the operator's cookies and headers.
-Only addresses, the posted `data`, times and the bodies of answers are looked at.
+A HAR (HTTP Archive 1.2, which the developer tools of browsers write) also holds the operator's cookies and headers.
+Only URLs, the posted `data`, times and the bodies of answers are read.
 """
 
 import base64
@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
-from .mtop import DETAIL_API, SEARCH_API, Answer, NotJson, Verdict, answer_in, judge, read_answer
+from .mtop import DETAIL_API, SEARCH_API, Answer, NotJson, Verdict, answer_from_json, judge, read_answer
 
 APIS: Final = frozenset({SEARCH_API, DETAIL_API})
 _NO_DATA: Final = "the site did not answer with data: {}"
@@ -22,55 +22,58 @@ _WANTS_TOKEN: Final = _NO_DATA.format(Verdict.TOKEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Saved:
-    """One answer in a file, or what is in the way of reading it."""
+class SavedAnswer:
+    """One answer in a file, or the reason why it cannot be used."""
 
     place: str = ""
-    """Its path in the file; "" where the file is the answer."""
+    """Where it stands in the file, such as `log.entries[3]`; "" if the file is the answer."""
     answer: Answer | None = None
     problem: str = ""
-    """Why there is no answer; "" where there is one."""
+    """Why there is no answer; "" if there is one."""
     api: str = ""
-    """`SEARCH_API` or `DETAIL_API`; "" where there is no answer."""
+    """`SEARCH_API` or `DETAIL_API`; "" if there is no answer."""
     fetched_at: datetime | None = None
-    """What an archive tells beside the answer, as the next two."""
+    """When the browser sent the request. This and the next two are known only from an archive."""
     keyword: str | None = None
     item_id: str | None = None
-    """The item that a detail was asked for."""
+    """The item whose details were requested."""
 
 
-def saved_answers(body: bytes) -> list[Saved]:
-    """The answers of search and item detail in a file, in its order; never empty.
+def saved_answers(body: bytes) -> list[SavedAnswer]:
+    """The answers of search and item detail in a file, in the file's order; never empty.
 
-    Other requests in an archive are passed over, and so are answers that only wanted a new token: the browser asked
-    again.
+    Other entries of an archive are skipped, and so are answers that only asked for a new token: after those the browser
+    repeated its request.
     """
     try:
-        whole = read_answer(body)
+        answer = read_answer(body)
     except NotJson as error:
-        return [Saved(problem=str(error))]
-    match whole.value:
+        return [SavedAnswer(problem=str(error))]
+    match answer.value:
         case {"log": {"entries": list(entries)}}:
-            found = list(_of_archive(entries))
-            return found or [Saved(problem="an archive without answers of the search or the item detail")]
+            found = list(_archived_answers(entries))
+            return found or [SavedAnswer(problem="an archive without answers of the search or the item detail")]
         case []:
-            return [Saved(problem="an empty list")]
+            return [SavedAnswer(problem="an empty list")]
         case list(values):
-            return [_judged(answer_in(value), Saved(place=f"[{number}]")) for number, value in enumerate(values)]
+            return [
+                _with_answer(SavedAnswer(place=f"[{number}]"), answer_from_json(value))
+                for number, value in enumerate(values)
+            ]
         case _:
-            return [_judged(whole, Saved())]
+            return [_with_answer(SavedAnswer(), answer)]
 
 
-def _read(body: bytes, saved: Saved) -> Saved:
-    """`saved` with the answer in `body`, or what is wrong with it."""
+def _with_body(saved: SavedAnswer, body: bytes) -> SavedAnswer:
+    """`saved` with the answer in `body`, or with the problem of that."""
     try:
-        return _judged(read_answer(body), saved)
+        return _with_answer(saved, read_answer(body))
     except NotJson as error:
         return replace(saved, api="", problem=str(error))
 
 
-def _judged(answer: Answer, saved: Saved) -> Saved:
-    """`saved` with the answer, if it is a usable one of an API that we read. One that was saved without `ret` is."""
+def _with_answer(saved: SavedAnswer, answer: Answer) -> SavedAnswer:
+    """`saved` with the answer, or with the reason why it cannot be used. An answer saved without `ret` counts as OK."""
     verdict = judge(answer) if answer.ret else Verdict.OK
     if verdict not in (Verdict.OK, Verdict.GONE):
         return replace(saved, api="", problem=_NO_DATA.format(verdict))
@@ -92,7 +95,7 @@ def _api_of(answer: Answer) -> str:
             return ""
 
 
-def _of_archive(entries: list[object]) -> Iterator[Saved]:
+def _archived_answers(entries: list[object]) -> Iterator[SavedAnswer]:
     for number, entry in enumerate(entries):
         match entry:
             case {"request": {"method": str(method), "url": str(url)} as request, "response": dict(response), **rest}:
@@ -101,8 +104,8 @@ def _of_archive(entries: list[object]) -> Iterator[Saved]:
                 continue
         if not api or method == "OPTIONS":
             continue
-        data = _posted(request, url)
-        saved = Saved(
+        data = _posted_data(request, url)
+        saved = SavedAnswer(
             place=f"log.entries[{number}]",
             api=api,
             fetched_at=_moment(rest.get("startedDateTime")),
@@ -113,7 +116,7 @@ def _of_archive(entries: list[object]) -> Iterator[Saved]:
         if body is None:
             yield replace(saved, api="", problem="the archive does not hold the answer's content")
             continue
-        found = _read(body, saved)
+        found = _with_body(saved, body)
         if found.problem != _WANTS_TOKEN:
             yield found
 
@@ -121,12 +124,12 @@ def _of_archive(entries: list[object]) -> Iterator[Saved]:
 def _path(url: str) -> list[str]:
     try:
         return urlsplit(url).path.split("/")
-    except ValueError:  # no host's name
+    except ValueError:  # not a valid host
         return []
 
 
 def _content(response: dict[str, object]) -> bytes | None:
-    """The body of an answer: a text, or base64 where the browser took it for none."""
+    """The body of an answer. Browsers write it as text, or as base64 if they took it for binary."""
     match response.get("content"):
         case {"text": str(text), "encoding": "base64"}:
             try:
@@ -139,15 +142,15 @@ def _content(response: dict[str, object]) -> bytes | None:
             return None
 
 
-def _posted(request: dict[str, object], url: str) -> dict[str, object]:
-    """What was asked: the JSON in the form's `data`, or in the address's where it was no POST."""
+def _posted_data(request: dict[str, object], url: str) -> dict[str, object]:
+    """The JSON object in `data`: a field of the posted form, or else a parameter of the URL."""
     texts: list[str] = []
     match request.get("postData"):
         case {"text": str(text)} if text:
             texts = parse_qs(text).get("data", [])
         case {"params": list(params)}:
             values = [p["value"] for p in params if isinstance(p, dict) and p.get("name") == "data" and "value" in p]
-            # Some browsers write the value as it was sent.
+            # Some browsers write the value percent-encoded, as it was sent.
             texts = [
                 text
                 for value in values
@@ -171,7 +174,7 @@ def _text(value: object) -> str | None:
 
 
 def _moment(value: object) -> datetime | None:
-    """ISO 8601 with a zone, as the format demands; None for anything else."""
+    """A time in ISO 8601 with an offset, as the format requires, in UTC; None for anything else."""
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
         return moment.astimezone(UTC) if moment is not None and moment.tzinfo is not None else None

@@ -1,4 +1,4 @@
-"""One run at a time for one data folder."""
+"""The lock that keeps two runs from using one data folder at the same time."""
 
 import fcntl
 import os
@@ -12,14 +12,11 @@ class AlreadyRunningError(Exception):
 
 
 @contextmanager
-def only_one(path: Path, holder: str) -> Iterator[None]:
-    """Hold the lock at `path` for the length of the block; the system releases it when the process ends, however.
+def exclusive_lock(path: Path, holder: str) -> Iterator[None]:
+    """Hold the lock file at `path` during the block. The system releases it when the process ends, however it ends.
 
-    Args:
-        holder: Who holds it, for the message that another one gets.
-
-    Raises:
-        AlreadyRunningError: at once, if somebody holds it.
+    `holder` is written into the file: it names the holder in the message of an `AlreadyRunningError`, which is raised
+    at once if another process has the lock.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     with os.fdopen(descriptor, "r+", encoding="utf-8", errors="replace") as file:

@@ -1,4 +1,4 @@
-"""Downloader middlewares: robots.txt that fails closed, the day's budget, and what an answer means for the crawl."""
+"""Downloader middlewares: robots.txt, the day's request budget, and what the API's answers mean for the crawl."""
 
 import logging
 import re
@@ -25,22 +25,22 @@ from .mtop import NotJson, NotJsonKind, Verdict
 from .outcomes import Outcome
 from .politeness import PaceMiddleware
 from .state import STATES
-from .stopping import mark_fault, stop, stopped
+from .stopping import is_stopping, mark_fault, stop
 
 logger = logging.getLogger(__name__)
 
 
-class Unanswered(Exception):  # noqa: N818 -- a state of affairs, as HttpError's siblings are
-    """An answer could not be had, after all retries: the walk that needed it ends here."""
+class Unanswered(Exception):  # noqa: N818 -- names what happened, as `RequestRefused` does
+    """No usable answer came, after all retries."""
 
 
-def reason(crawler: Crawler, failure: Failure) -> str | None:
-    """Why a request of the API brought no answer, for people; None where the crawl is ending and said why already.
+def failure_reason(crawler: Crawler, failure: Failure) -> str | None:
+    """Why a request of the API brought no answer, as a text for people; None if the crawl is stopping anyway.
 
-    What is none of the network's failures is a fault of ours, and ends the crawl: nobody judged what came.
+    An error that is none of the network's is a fault of ours. It stops the crawl, because the answer was not judged.
     """
     error = failure.value
-    if stopped(crawler):
+    if is_stopping(crawler):
         return None
     if isinstance(error, HttpError):
         return f"HTTP {error.response.status}"
@@ -56,19 +56,16 @@ def reason(crawler: Crawler, failure: Failure) -> str | None:
 
 
 class RobotsMiddleware(RobotsTxtMiddleware):
-    """Scrapy's own, which allows everything where robots.txt cannot be had; this one then forbids everything.
+    """Scrapy's middleware, but a robots.txt that cannot be fetched forbids everything instead of allowing it.
 
-    After RFC 9309, 2.3.1: 4xx allows, 5xx and no answer forbid; redirects are followed, five at most. A 429, and a
-    body that is no robots.txt at all, such as a page that asks for a login, forbid too. Where it forbids a request of
-    the API the crawl ends; any other request, such as for a picture, is only dropped.
+    The rules are those of RFC 9309, 2.3.1: 4xx allows everything, 5xx and no answer forbid everything, up to five
+    redirects are followed. Beyond the RFC, a 429 and a body that is no robots.txt, such as a login page, forbid
+    everything too. If a request of the API is forbidden the crawl stops; any other request, such as for a picture, is
+    only dropped.
     """
 
     async def process_request(self, request: Request) -> None:  # type: ignore[override]  # its spider is deprecated
-        """Let a request pass if the robots.txt of its host could be read and allows it.
-
-        Raises:
-            IgnoreRequest: it may not be sent.
-        """
+        """Let a request pass if its host's robots.txt could be read and allows it, else raise `IgnoreRequest`."""
         address = urlparse_cached(request)
         if request.meta.get("dont_obey_robotstxt") or address.scheme not in ("http", "https"):
             return
@@ -83,19 +80,19 @@ class RobotsMiddleware(RobotsTxtMiddleware):
             and address.hostname
             and (pace := self.crawler.get_downloader_middleware(PaceMiddleware))
         ):
-            pace.at_least(address.hostname, delay)
+            pace.set_crawl_delay(address.hostname, delay)
 
     async def robot_parser(self, request: Request) -> RobotParser | None:
-        """The rules for a request's host; None where they could not be had.
+        """The rules for a request's host; None if they could not be fetched.
 
-        Of several requests that wait for the same robots.txt, Scrapy 2.19 gives the rules to the first only, and None
-        to the others, which it then lets pass (a Deferred hands each callback what the one before returned). Whoever
-        asks again gets what was found.
+        It asks twice because of a fault of Scrapy 2.19. If several requests wait for the same robots.txt, only the
+        first is given the rules. The others are given None, which Scrapy takes for "allowed" (each callback of a
+        Deferred receives what the one before it returned). A second call returns the rules.
         """
         return await super().robot_parser(request) or await super().robot_parser(request)
 
     def process_response(self, request: Request, response: Response) -> Response:
-        """Of a robots.txt: make it what Scrapy's parser may be given, or fail, which forbids."""
+        """Check the response to a request for robots.txt. If it is none, `IgnoreRequest` forbids everything."""
         if not request.meta.get("dont_obey_robotstxt"):
             return response
         if 400 <= response.status < 500 and response.status != 429:
@@ -108,7 +105,7 @@ class RobotsMiddleware(RobotsTxtMiddleware):
         return response
 
     def process_exception(self, request: Request, exception: Exception) -> None:
-        """Of a robots.txt that could not be fetched: one line in the log instead of a traceback."""
+        """Log one line for a robots.txt that could not be fetched, where Scrapy would log a traceback."""
         if request.meta.get("dont_obey_robotstxt") and not isinstance(exception, IgnoreRequest):
             logger.warning("%s could not be had: %s", request.url, type(exception).__name__)
             raise IgnoreRequest("no robots.txt") from exception
@@ -120,7 +117,7 @@ class RobotsMiddleware(RobotsTxtMiddleware):
 
 
 def is_robots_txt(body: bytes) -> bool:
-    """Whether a body may be taken for a robots.txt: it says nothing at all, or something that its parser knows."""
+    """Whether a body looks like a robots.txt: it is empty but for comments, or has a directive that parsers know."""
     text = body.decode("utf-8-sig", errors="replace")
     lines = [line for line in map(str.strip, text.splitlines()) if line and not line.startswith("#")]
     if any(line.startswith("<") or "\0" in line for line in lines):
@@ -134,7 +131,7 @@ _DIRECTIVES: Final = frozenset(
 
 
 class BudgetMiddleware:
-    """Innermost: counts each request of this run, retries and robots.txt too, before it leaves."""
+    """Counts every request against the day's budget, also retries and robots.txt. The last one before the network."""
 
     def __init__(self, crawler: Crawler) -> None:
         self._crawler = crawler
@@ -142,28 +139,24 @@ class BudgetMiddleware:
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
-        """As Scrapy makes middlewares."""
+        """Called by Scrapy."""
         return cls(crawler)
 
     def process_request(self, request: Request) -> None:
-        """Count a request.
-
-        Raises:
-            IgnoreRequest: the day's requests are used up, or nobody counts them; the crawl ends.
-        """
+        """Count a request. Stops the crawl and raises `IgnoreRequest` if the budget is used up or nothing counts."""
         if urlparse_cached(request).scheme not in ("http", "https"):
             return
-        memory = STATES.get(self._crawler)
-        if memory is None:
+        state = STATES.get(self._crawler)
+        if state is None:
             stop(self._crawler, Outcome.CONFIGURATION, "nobody counts requests; start it by python -m xianyu run")
-        elif not memory.spend_request(utcnow(), budget=self._budget):
+        elif not state.count_request(utcnow(), budget=self._budget):
             stop(self._crawler, Outcome.BUDGET, f"the day's {self._budget} requests are used up")
         else:
             return
         raise IgnoreRequest("not within the budget")
 
 
-OUTCOME_OF: Final = MappingProxyType(
+OUTCOME_BY_VERDICT: Final = MappingProxyType(
     {
         Verdict.BLOCKED: Outcome.BLOCKED,
         Verdict.LOGIN: Outcome.LOGIN,
@@ -171,23 +164,24 @@ OUTCOME_OF: Final = MappingProxyType(
         Verdict.UNKNOWN: Outcome.UNKNOWN_ANSWER,
     }
 )
-"""Verdicts that end a crawl."""
+"""The verdicts that stop a crawl, and the outcome of each."""
 
-OUTCOME_OF_STATUS: Final = MappingProxyType(
+OUTCOME_BY_STATUS: Final = MappingProxyType(
     {401: Outcome.LOGIN, 403: Outcome.BLOCKED, 420: Outcome.LIMITED, 429: Outcome.LIMITED}
 )
-"""HTTP statuses that end a crawl. Other 4xx are unknown answers, redirects lead to a login or a puzzle."""
+"""HTTP statuses that have an outcome of their own. Any other 4xx is an unknown answer."""
 
-RESIGNED: Final = "mtop_resigned"
-"""Key of `Request.meta`: it was signed a second time already."""
+SIGNED_AGAIN: Final = "mtop_signed_again"
+"""Key of `Request.meta`: the request was signed a second time, because its first token had expired."""
 
 
 class AnswerMiddleware:
-    """Judges each answer of the API before anything else sees it.
+    """Judges each answer of the API before the spider sees it.
 
-    A token that is missing or has expired is taken from the answer's cookie and the request signed again, once. Risk
-    control, a wanted login, a limit, a page instead of JSON, or a `ret` that nobody knows end the crawl. A body that
-    is cut off is asked for again, as Scrapy does with 5xx; both share RETRY_TIMES.
+    If the answer says that the token is missing or has expired, it also sets a new one in a cookie: the request is
+    signed with that and sent again, once. Risk control, a demand to log in, a rate limit, an HTML page, and a `ret`
+    that we do not know stop the crawl. A truncated body is requested again, as Scrapy does after a 5xx; both count
+    towards RETRY_TIMES.
     """
 
     def __init__(self, crawler: Crawler) -> None:
@@ -195,46 +189,44 @@ class AnswerMiddleware:
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
-        """As Scrapy makes middlewares."""
+        """Called by Scrapy."""
         return cls(crawler)
 
     def process_response(self, request: Request, response: Response) -> Request | Response:
-        """Hand on a usable answer, with `mtop.Answer` in its meta, or the request that may bring one.
+        """The response if its answer is usable, with the `mtop.Answer` in its meta; else the request to send again.
 
-        Raises:
-            IgnoreRequest: the crawl ends.
-            Unanswered: all retries were damaged.
+        Raises `IgnoreRequest` if the crawl stops, `Unanswered` if the answers to all retries were damaged.
         """
         if API not in request.meta:
             return response
         wait = retry_after(response)
         if (response.status >= 500 and wait is None) or response.status == 408:
-            return response  # the retries are Scrapy's
-        self._read_head(response, wait)
+            return response  # Scrapy retries it
+        self._check_head(response, wait)
         try:
             answer = mtop.read_answer(response.body)
         except NotJson as error:
             if error.kind is NotJsonKind.HTML:
                 self._stop(Outcome.BLOCKED, "a page instead of JSON")
-            return self._once_more(request, error)
+            return self._retry_damaged(request, error)
         verdict = mtop.judge(answer)
         if verdict is Verdict.TOKEN:
             return self._sign_again(request)
-        if verdict in OUTCOME_OF:
-            self._stop(OUTCOME_OF[verdict], f"the API answered {codes(answer)}")
+        if verdict in OUTCOME_BY_VERDICT:
+            self._stop(OUTCOME_BY_VERDICT[verdict], f"the API answered {ret_codes(answer)}")
         request.meta[ANSWER] = answer
         return response
 
-    def _read_head(self, response: Response, wait: float | None) -> None:
-        """End the crawl if the head of a response says so already; `wait` is its Retry-After."""
+    def _check_head(self, response: Response, wait: float | None) -> None:
+        """Stop the crawl if status or headers tell us to; `wait` is the Retry-After in seconds."""
         if 300 <= response.status < 400:
             location = (response.headers.get(b"Location") or b"").decode("latin-1")
-            login = "login" in location.lower() and not mtop.is_wall(location)
+            login = "login" in location.lower() and not mtop.is_punish_page(location)
             to = "a login" if login else "somewhere else"
             self._stop(Outcome.LOGIN if login else Outcome.BLOCKED, f"HTTP {response.status} to {to}")
         if response.status >= 400:
-            limited = response.status >= 500  # and a time to come back, which no fault of a server gives
-            outcome = Outcome.LIMITED if limited else OUTCOME_OF_STATUS.get(response.status, Outcome.UNKNOWN_ANSWER)
+            limited = response.status >= 500  # with a Retry-After, so it is no mere error of the server
+            outcome = Outcome.LIMITED if limited else OUTCOME_BY_STATUS.get(response.status, Outcome.UNKNOWN_ANSWER)
             self._stop(outcome, f"HTTP {response.status}", retry_after=wait)
         cookies = response.headers.getlist(b"Set-Cookie")
         if any(cookie.startswith(f"{mtop.CHALLENGE_COOKIE}=".encode()) for cookie in cookies):
@@ -245,20 +237,20 @@ class AnswerMiddleware:
         raise IgnoreRequest(detail)
 
     def _sign_again(self, request: Request) -> Request:
-        if RESIGNED in request.meta:
+        if SIGNED_AGAIN in request.meta:
             self._stop(Outcome.BLOCKED, "a fresh token was refused")
-        return request.replace(dont_filter=True, meta={**request.meta, RESIGNED: True})
+        return request.replace(dont_filter=True, meta={**request.meta, SIGNED_AGAIN: True})
 
-    def _once_more(self, request: Request, error: NotJson) -> Request:
-        assert self._crawler.spider is not None  # noqa: S101 -- it asked
+    def _retry_damaged(self, request: Request, error: NotJson) -> Request:
+        assert self._crawler.spider is not None  # noqa: S101 -- its request was answered
         again = get_retry_request(request, spider=self._crawler.spider, reason=f"mtop/{error.kind}")
         if again is None:
             raise Unanswered(f"the answer stayed {error.kind}")
         return again
 
 
-def codes(answer: mtop.Answer) -> str:
-    """The codes in `ret`, for people and logs: what stands before `::`, shortened; texts may hold anything."""
+def ret_codes(answer: mtop.Answer) -> str:
+    """The codes in `ret`, for messages: what stands before `::`, shortened. The text after it may hold anything."""
     found = (element.split("::", 1)[0].strip()[:60] for element in answer.ret[:5])
     return ", ".join(code if _CODE.fullmatch(code) else "no code" for code in found) or "no ret"
 
@@ -267,7 +259,7 @@ _CODE: Final = re.compile(r"[A-Za-z]\w*", re.ASCII)
 
 
 def retry_after(response: Response) -> float | None:
-    """Seconds that a Retry-After asks for, given as such or as a date (RFC 9110, 10.2.3); None where there is none."""
+    """The Retry-After in seconds, whether it is given as seconds or as a date (RFC 9110, 10.2.3); None without one."""
     value = (response.headers.get(b"Retry-After") or b"").decode("latin-1").strip()
     if value.isdecimal():
         return float(value)

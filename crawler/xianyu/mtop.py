@@ -1,6 +1,6 @@
-"""The mtop H5 protocol of h5api.m.goofish.com, as pure functions: what is sent, how it is signed, what `ret` means.
+"""The mtop H5 protocol of h5api.m.goofish.com as pure functions: bodies, signatures, and what `ret` means.
 
-Nothing here sends anything. The token is whatever the server set in a cookie; no cookie is ever made up.
+Nothing here sends anything. The token is always the one that the server set in a cookie; we never make one up.
 """
 
 import hashlib
@@ -22,14 +22,14 @@ VERSION: Final = "1.0"
 ROWS_PER_PAGE: Final = 30
 TOKEN_COOKIE: Final = "_m_h5_tk"  # noqa: S105 -- its name, not its value
 CHALLENGE_COOKIE: Final = "x5secdata"
-"""A server that sets this one wants a person to solve a puzzle."""
+"""A server that sets this cookie wants a person to solve a puzzle."""
 
-PAGE_OF: Final = MappingProxyType({SEARCH_API: "a21ybx.search.0.0", DETAIL_API: "a21ybx.item.0.0"})
-"""What the query calls `spm_cnt`: the page of the site that asks this API."""
+SPM_CNT_BY_API: Final = MappingProxyType({SEARCH_API: "a21ybx.search.0.0", DETAIL_API: "a21ybx.item.0.0"})
+"""The query parameter `spm_cnt`: which page of the website uses the API."""
 
 
 def search_data(keyword: str, page: int) -> bytes:
-    """The search's `data`, compact JSON in UTF-8: page `page` (from 1) of what is on sale, the newest first."""
+    """The `data` of a search, compact JSON in UTF-8: page `page` (from 1) of what is on sale, newest first."""
     return orjson.dumps(
         {
             "pageNumber": page,
@@ -50,20 +50,19 @@ def search_data(keyword: str, page: int) -> bytes:
 
 
 def detail_data(item_id: str) -> bytes:
-    """The item detail's `data`, compact JSON in UTF-8."""
+    """The `data` of a request for an item's details, compact JSON in UTF-8."""
     return orjson.dumps({"itemId": item_id})
 
 
 def form(data: bytes) -> bytes:
-    """The body that is posted: `data=<percent-encoded>`."""
+    """The body to post: `data=<percent-encoded>`."""
     return b"data=" + quote(data, safe="").encode("ascii")
 
 
 def data_of(body: bytes) -> bytes:
-    """The bytes of `data` in a posted body, as the server will read them.
+    """The bytes of `data` in a posted body, as the server decodes them.
 
-    Raises:
-        ValueError: the body has not exactly one `data`.
+    Raises `ValueError` if `data` is not the only field of the body.
     """
     if not body.startswith(b"data=") or b"&" in body:
         raise ValueError("a body to be signed has exactly one field, data")
@@ -71,7 +70,7 @@ def data_of(body: bytes) -> bytes:
 
 
 def url(base: str, api: str) -> str:
-    """Where an API is asked, without time and signature: the same for every request, so that filters see it so."""
+    """The URL of an API without time and signature, so that it is the same for every request."""
     query = {
         "jsv": "2.7.2",
         "appKey": APP_KEY,
@@ -82,15 +81,15 @@ def url(base: str, api: str) -> str:
         "timeout": "20000",
         "api": api,
         "sessionOption": "AutoLoginOnly",
-        "spm_cnt": PAGE_OF[api],
+        "spm_cnt": SPM_CNT_BY_API[api],
     }
     return f"{base.rstrip('/')}/h5/{api}/{VERSION}/?{urlencode(query)}"
 
 
 def token_of(cookies: bytes | None) -> str:
-    """The token in a Cookie header: what stands before `_` in `_m_h5_tk`; "" where there is none yet.
+    """The token in a Cookie header: what stands before `_` in `_m_h5_tk`; "" if there is none yet.
 
-    The server answers a request that was signed with "" by TOKEN_EMPTY and sets the cookie.
+    To a request signed with "" the server answers TOKEN_EMPTY, and sets the cookie.
     """
     for pair in (cookies or b"").split(b";"):
         name, _, value = pair.strip().partition(b"=")
@@ -99,38 +98,34 @@ def token_of(cookies: bytes | None) -> str:
     return ""
 
 
-def sign(token: str, moment: int, data: bytes, *, app_key: str = APP_KEY) -> str:
-    """Lower-case hex MD5 of `token&moment&appKey&data`; `moment` in milliseconds since 1970, UTC.
+def sign(token: str, timestamp_ms: int, data: bytes, *, app_key: str = APP_KEY) -> str:
+    """The signature: the MD5, in lower-case hex, of `token&timestamp_ms&appKey&data`.
 
-    MD5 is what the server checks; nothing of ours is kept safe by it.
+    `timestamp_ms` are milliseconds since 1970. The server demands MD5; it protects nothing of ours.
     """
-    return hashlib.md5(f"{token}&{moment}&{app_key}&".encode() + data, usedforsecurity=False).hexdigest()
+    return hashlib.md5(f"{token}&{timestamp_ms}&{app_key}&".encode() + data, usedforsecurity=False).hexdigest()
 
 
-def signed(address: str, body: bytes, *, token: str, moment: int) -> str:
-    """`address`, as `url` makes it, with `t` and `sign` for exactly the bytes in `body`."""
-    return f"{address}&t={moment}&sign={sign(token, moment, data_of(body))}"
+def signed_url(unsigned: str, body: bytes, *, token: str, timestamp_ms: int) -> str:
+    """The URL `unsigned`, which `url` made, with the parameters `t` and `sign` for exactly this body."""
+    return f"{unsigned}&t={timestamp_ms}&sign={sign(token, timestamp_ms, data_of(body))}"
 
 
-def unsigned(text: str) -> str:
-    """`text` without what `signed` added to an address in it."""
+def without_signatures(text: str) -> str:
+    """`text` with the parameters that `signed_url` adds removed from any URL in it."""
     return re.sub(r"&t=\d+&sign=[0-9a-f]{32}", "", text)
 
 
 class NotJsonKind(StrEnum):
-    """What came instead of an answer."""
+    """What a body is that is no JSON."""
 
     EMPTY = "empty"
     HTML = "html"  # a page, or any other text that does not begin as an answer does
     DAMAGED = "damaged"  # begins as an answer, and is cut off or broken
 
 
-class NotJson(ValueError):  # noqa: N818 -- its readers ask what it is, not what went wrong
-    """The body is no JSON.
-
-    Args:
-        kind: What it is instead.
-    """
+class NotJson(ValueError):  # noqa: N818 -- names what was found
+    """The body is no JSON; `kind` says what it is instead."""
 
     def __init__(self, kind: NotJsonKind) -> None:
         super().__init__(f"not JSON: {kind}")
@@ -142,13 +137,13 @@ class Answer:
     """One answer of mtop."""
 
     ret: tuple[str, ...]
-    """Every element of `ret`, in order; what is no text stands as its type, `(dict)`. Empty where there is no `ret`."""
+    """The elements of `ret`, in order; one that is no text is given as its type: `(dict)`. Empty without a `ret`."""
     value: object
-    """The whole answer as it was read."""
+    """The whole answer, parsed."""
 
     @property
     def data(self) -> object:
-        """`data` of the answer, or None."""
+        """The answer's `data`, or None."""
         return self.value.get("data") if isinstance(self.value, dict) else None
 
 
@@ -156,11 +151,7 @@ _CALLBACK: Final = re.compile(rb"\s*[A-Za-z_$][\w$.]*\s*\(")
 
 
 def read_answer(body: bytes) -> Answer:
-    """Read JSON, or JSONP such as `mtopjsonp1({…})`.
-
-    Raises:
-        NotJson: with the kind of what it is.
-    """
+    """Parse JSON, or JSONP such as `mtopjsonp1({…})`. Raises `NotJson`."""
     text = body.removeprefix(b"\xef\xbb\xbf").strip()
     if not text:
         raise NotJson(NotJsonKind.EMPTY)
@@ -171,18 +162,18 @@ def read_answer(body: bytes) -> Answer:
         text = text.removesuffix(b")").strip()
     elif text[:1] not in b"{[":
         raise NotJson(NotJsonKind.HTML)
-    return answer_in(_json(text))
+    return answer_from_json(_json(text))
 
 
-def answer_in(value: object) -> Answer:
-    """The answer that a value of JSON is."""
+def answer_from_json(value: object) -> Answer:
+    """The answer in a parsed JSON value."""
     ret = value.get("ret") if isinstance(value, dict) else None
     elements = ret if isinstance(ret, list) else [] if ret is None else [ret]
     return Answer(tuple(e if isinstance(e, str) else f"({type(e).__name__})" for e in elements), value)
 
 
 def _json(text: bytes) -> object:
-    """Read JSON; half an emoji (a lone surrogate, where a title was cut) is left out instead of failing it all."""
+    """Parse JSON. Lone surrogates, such as half an emoji where the site cut a title, are left out."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -199,7 +190,7 @@ class Verdict(StrEnum):
 
     OK = "ok"
     GONE = "gone"  # the item is deleted
-    TOKEN = "token"  # noqa: S105 -- a word, no secret: sign again with the token that came along
+    TOKEN = "token"  # noqa: S105 -- no secret; the request must be signed again with the new token
     UNKNOWN = "unknown"
     LIMITED = "limited"
     LOGIN = "login"
@@ -207,9 +198,9 @@ class Verdict(StrEnum):
 
 
 SEVERITY: Final = tuple(Verdict)
-"""From harmless to worst, in the order above."""
+"""All verdicts, from the most harmless to the worst."""
 
-MEANING: Final[Mapping[str, Verdict]] = MappingProxyType(
+VERDICT_BY_CODE: Final[Mapping[str, Verdict]] = MappingProxyType(
     {
         "SUCCESS": Verdict.OK,
         "FAIL_BIZ_ITEM_DEL_NOT_FOUND": Verdict.GONE,
@@ -225,21 +216,21 @@ MEANING: Final[Mapping[str, Verdict]] = MappingProxyType(
         "RRXVv_ERROR": Verdict.BLOCKED,
     }
 )
-"""The codes that were seen, each what stands before `::` in an element of `ret`. Any other one is unknown."""
+"""The verdict of each code that is known; the code is what stands before `::` in an element of `ret`."""
 
 
 def judge(answer: Answer) -> Verdict:
-    """The worst of what the elements of `ret` say, each of them read; UNKNOWN where there is none.
+    """The worst verdict of all elements of `ret`; UNKNOWN if there is none.
 
-    An answer that sends the reader to a punish page is BLOCKED, whatever `ret` says.
+    An answer whose `data.url` is a page of the risk control is BLOCKED, whatever `ret` says.
     """
     data = answer.data
-    if isinstance(data, dict) and isinstance(data.get("url"), str) and is_wall(data["url"]):
+    if isinstance(data, dict) and isinstance(data.get("url"), str) and is_punish_page(data["url"]):
         return Verdict.BLOCKED
-    verdicts = [MEANING.get(element.split("::", 1)[0].strip(), Verdict.UNKNOWN) for element in answer.ret]
+    verdicts = [VERDICT_BY_CODE.get(element.split("::", 1)[0].strip(), Verdict.UNKNOWN) for element in answer.ret]
     return max(verdicts, key=SEVERITY.index, default=Verdict.UNKNOWN)
 
 
-def is_wall(address: str) -> bool:
-    """Whether an address is that of the risk control: `…/_____tmd_____/punish?…`."""
-    return "_____tmd_____" in address or "/punish" in address
+def is_punish_page(url: str) -> bool:
+    """Whether a URL leads to a page of the risk control: `…/_____tmd_____/punish?…`."""
+    return "_____tmd_____" in url or "/punish" in url

@@ -6,24 +6,24 @@ from typing import Final
 
 
 class Outcome(StrEnum):
-    """Why a run ended. Stands in manifest, stats and summary; also the `finish_reason` given to Scrapy."""
+    """Why a run ended. It is written to manifest, statistics and summary, and is Scrapy's `finish_reason`."""
 
-    RUNNING = "running"  # in a manifest: not over yet
+    RUNNING = "running"  # in a manifest: the run is not over yet
     KILLED = "killed"  # kill -9, a crash, a power cut; the next run writes this, there is no exit code
-    FINISHED = "finished"  # everything asked for was seen
-    BUDGET = "budget"  # the day's requests are used up, as the operator wanted
+    FINISHED = "finished"  # everything was fetched
+    BUDGET = "budget"  # the day's request budget is used up
     CONFIGURATION = "configuration"  # the command line, a setting or a file is wrong
-    BLOCKED = "blocked"  # risk control, forbidden, a page instead of JSON
+    BLOCKED = "blocked"  # risk control, HTTP 403, an HTML page instead of JSON
     LOGIN = "login"  # the site wants a login
     LIMITED = "limited"  # the site asks for fewer requests
     UNKNOWN_ANSWER = "unknown_answer"  # a `ret` that we do not know
-    ROBOTS = "robots"  # robots.txt says no, or could not be read
-    COOLING = "cooling"  # still waiting after an earlier block; nothing was sent
-    PARTIAL = "partial"  # some pages could not be had
+    ROBOTS = "robots"  # robots.txt forbids it, or could not be read
+    COOLING = "cooling"  # the cool-down after an earlier block is not over; nothing was sent
+    PARTIAL = "partial"  # some pages could not be fetched
     STOPPED = "stopped"  # SIGTERM or SIGINT
-    TIMEOUT = "timeout"  # the run's own limit
-    SCHEMA_CHANGED = "schema_changed"  # the answer is not as this parser knows it
-    FAULT = "fault"  # a fault of ours
+    TIMEOUT = "timeout"  # the run reached `XIANYU_TIMEOUT`
+    SCHEMA_CHANGED = "schema_changed"  # an answer does not have the form that the parser knows
+    FAULT = "fault"  # an error of ours
     ALREADY_RUNNING = "already_running"  # another run holds the lock
 
 
@@ -46,7 +46,8 @@ EXIT_CODES: Final = MappingProxyType(
         Outcome.ALREADY_RUNNING: 75,  # sysexits.h: EX_TEMPFAIL
     }
 )
-"""Exit codes: 0 well, 1 our fault, 2 configuration, 3 not wanted, 4 partial, 5 another schema, 75 already running."""
+"""0 success, 1 an error of ours, 2 configuration, 3 not wanted by the site, 4 incomplete, 5 another schema, 75 already
+running."""
 
-COOLING_OUTCOMES: Final = frozenset({Outcome.BLOCKED, Outcome.LOGIN, Outcome.LIMITED, Outcome.UNKNOWN_ANSWER})
-"""After these, later runs wait."""
+COOLDOWN_OUTCOMES: Final = frozenset({Outcome.BLOCKED, Outcome.LOGIN, Outcome.LIMITED, Outcome.UNKNOWN_ANSWER})
+"""After these a cool-down begins, in which later runs send nothing."""

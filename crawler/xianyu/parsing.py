@@ -1,9 +1,9 @@
-"""Answers of the search and of the item detail → listings. Pure, and total: damage is said, never guessed around.
+"""Turns answers of the search and of the item detail into listings. Pure functions, which accept any JSON.
 
-Where each field stands is told in `xianyu.items`. A node that is absent, null or of another type than expected counts
-as absent: then a row without an id or a title becomes a `Reject`, any other field takes the next place that items.py
-names, or stays empty. What is said of the seller is never looked at, and contacts in texts are hidden
-(`xianyu.privacy`).
+`xianyu.items` tells where each field is read from. A node that is null or of an unexpected type counts as absent.
+Without an id or a title a row becomes a `Reject`. Any other field is read from the next place that `xianyu.items`
+names, or stays empty; nothing is guessed. What the answer says of the seller is never read, and contacts in texts are
+hidden (`xianyu.privacy`).
 """
 
 import re
@@ -14,19 +14,19 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from .clock import written
+from .clock import isoformat
 from .items import Flag, Listing, PriceStatus
-from .mtop import ROWS_PER_PAGE, Verdict, answer_in, judge
+from .mtop import ROWS_PER_PAGE, Verdict, answer_from_json, judge
 from .prices import read_price
 from .privacy import hide_contacts
 
 
-class SchemaChanged(Exception):  # noqa: N818 - an outcome of a run, named as such
-    """The answer as a whole is not what this parser knows: going on would lose everything silently."""
+class SchemaChanged(Exception):  # noqa: N818 -- named as the outcome of the run
+    """The answer as a whole does not have the form that the parser knows, so that going on would silently lose data."""
 
 
-class Reason(StrEnum):
-    """Why a row gave no listing."""
+class RejectReason(StrEnum):
+    """Why a row could not be read as a listing."""
 
     NO_ITEM = "no item"
     NO_ID = "no id"
@@ -36,7 +36,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What the answer itself does not say. `item_id` is the one that a detail was asked for."""
+    """What a listing needs to say beyond the answer. `item_id` is the item whose details were requested."""
 
     fetched_at: datetime
     keyword: str | None = None
@@ -47,7 +47,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A row that gave no listing: `reason` is a `Reason`, `place` its path in the answer. Holds none of its texts."""
+    """A row that could not be read: `reason` is a `RejectReason`, `place` its path in the answer. It holds no text."""
 
     item_id: str | None
     reason: str
@@ -56,11 +56,11 @@ class Reject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What one answer holds.
+    """The content of one answer.
 
-    `item_ids` are those of `listings`, in their order. `has_next` is what the answer says; where it does not, whether
-    the page is full. `picture_urls` are as they stand, by item id: they may lack the scheme, and hold the seller's
-    number, so nothing may keep them.
+    `item_ids` are those of `listings`, in the same order. `has_next` is what the answer says, or if it says nothing,
+    whether the page is full. `picture_urls` are those of the answer by item id: they may lack the scheme, and may hold
+    the seller's number, so they must not be stored.
     """
 
     listings: list[Listing]
@@ -70,27 +70,29 @@ class Page:
     picture_urls: dict[str, list[str]]
 
 
-_NOTHING: Final[dict[str, object]] = {}
+_EMPTY_NODE: Final[dict[str, object]] = {}
 _STATUS: Final = MappingProxyType(
     {"已下架": Flag.OFFLINE, "卖掉了": Flag.SOLD, "已售出": Flag.SOLD, "已卖出": Flag.SOLD}
 )
-_MOST: Final = 10**20
-_MOST_WANTING: Final = 2**31 - 1
+_NUMBER_LIMIT: Final = 10**20
+_MAX_WANT_COUNT: Final = 2**31 - 1
 _IDENTIFIER: Final = re.compile(r"(?!0+$)[0-9]{1,20}", re.ASCII)
-_MOMENTS_MS: Final = range(1_000_000_000_000, 4_102_444_800_000)  # 2001-09-09 to 2100: others are no moments of sales
+_MOMENTS_MS: Final = range(
+    1_000_000_000_000, 4_102_444_800_000
+)  # 2001-09-09 to 2100; anything else is no time of publication
 _WANTED: Final = re.compile(r"(?<![0-9.,])([0-9]{1,9})(?:\.([0-9]{1,4}))?(万?)\+?\s?人想要", re.ASCII)
-# All controls but those that end a line or are blanks; also halves of a character beyond U+FFFF, which no UTF-8 holds.
+# Control characters, except white space; and lone surrogates, which cannot be encoded in UTF-8.
 _CONTROLS: Final = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
 _LINE_END: Final = re.compile("\r\n|[\n\v\f\r\x85\u2028\u2029]")
-# Looks once at a row of blanks, not again from each of them.
+# The look-behind keeps the time linear: a run of blanks is tried from its start only.
 _BREAK: Final = re.compile("(?<![ \t\u3000])[ \t\u3000]*[\n\v\f\r\x85\u2028\u2029]\\s*")
 
 
 def parse_search(answer: object, *, context: Context) -> Page:
-    """The page that an answer of the search holds.
+    """The page in an answer of the search.
 
-    Raises `SchemaChanged` where there is no `data.resultList`, where it is empty though the answer does not say that
-    nothing was found, and where not one of its rows can be read.
+    Raises `SchemaChanged` if there is no `data.resultList`, if it is empty though the answer does not say that nothing
+    was found, or if none of its rows can be read.
     """
     data = _node(_as_node(answer), "data")
     rows = data.get("resultList")
@@ -99,7 +101,7 @@ def parse_search(answer: object, *, context: Context) -> Page:
     info = _node(data, "resultInfo")
     if not rows and _node(info, "searchResControlFields").get("hasItems") is not False:
         raise SchemaChanged("data.resultList is empty, but hasItems is not false")
-    fetched_at = written(context.fetched_at)
+    fetched_at = isoformat(context.fetched_at)
     listings: list[Listing] = []
     rejects: list[Reject] = []
     picture_urls: dict[str, list[str]] = {}
@@ -110,7 +112,7 @@ def parse_search(answer: object, *, context: Context) -> Page:
         item_id = _identifier(content.get("itemId")) or _identifier(args.get("item_id")) or _identifier(args.get("id"))
         title = _one_line(content.get("title"))
         if item_id is None or title is None:
-            rejects.append(Reject(item_id, _lack(content, item_id), f"data.resultList[{number}]"))
+            rejects.append(Reject(item_id, _missing_part(content, item_id), f"data.resultList[{number}]"))
             continue
         detail = _node(content, "detailParams")
         price_fen, price_status, price_raw = _price(
@@ -149,17 +151,17 @@ def parse_search(answer: object, *, context: Context) -> Page:
 
 
 def parse_detail(answer: object, *, context: Context) -> Page:
-    """The page of one item that an answer of the item detail holds; a deleted item is a `Reject` with `GONE`.
+    """The page in an answer of the item detail, with one listing; for a deleted item, with one `Reject` (`GONE`).
 
-    Raises `SchemaChanged` where there is no `data.itemDO`, or it has no id or title.
+    Raises `SchemaChanged` if there is no `data.itemDO`, or if it has no id or title.
     """
-    if judge(answer_in(answer)) is Verdict.GONE:
-        return _page([], [Reject(context.item_id, Reason.GONE, "ret")], {}, has_next=False)
+    if judge(answer_from_json(answer)) is Verdict.GONE:
+        return _page([], [Reject(context.item_id, RejectReason.GONE, "ret")], {}, has_next=False)
     data = _node(_as_node(answer), "data")
     item = _node(data, "itemDO")
     item_id, title = _identifier(item.get("itemId")), _one_line(item.get("title"))
     if item_id is None or title is None:
-        raise SchemaChanged(f"data.itemDO: {_lack(item, item_id)}")
+        raise SchemaChanged(f"data.itemDO: {_missing_part(item, item_id)}")
     seller = _node(data, "sellerDO")
     price_fen, price_status, price_raw = _price((_number_text(item.get("soldPrice")),))
     listing = Listing(
@@ -175,7 +177,7 @@ def parse_detail(answer: object, *, context: Context) -> Page:
         category_id=_identifier(item.get("categoryId")) or _identifier(_node(item, "itemCatDTO").get("tbCatId")),
         want_count=_count(item.get("wantCnt")),
         published_at=_moment(item.get("gmtCreate")),
-        fetched_at=written(context.fetched_at),
+        fetched_at=isoformat(context.fetched_at),
         keyword=context.keyword,
         category=context.category,
         flags=_detail_flags(item.get("itemStatusStr")),
@@ -198,11 +200,11 @@ def _page(
     )
 
 
-def _lack(node: dict[str, object], item_id: str | None) -> Reason:
-    """What a node without an id or a title lacks."""
+def _missing_part(node: dict[str, object], item_id: str | None) -> RejectReason:
+    """Why a node without an id or a title cannot be read."""
     if not node:
-        return Reason.NO_ITEM
-    return Reason.NO_ID if item_id is None else Reason.NO_TITLE
+        return RejectReason.NO_ITEM
+    return RejectReason.NO_ID if item_id is None else RejectReason.NO_TITLE
 
 
 def _url(item_id: str) -> str:
@@ -210,12 +212,12 @@ def _url(item_id: str) -> str:
 
 
 def _as_node(value: object) -> dict[str, object]:
-    return value if isinstance(value, dict) else _NOTHING
+    return value if isinstance(value, dict) else _EMPTY_NODE
 
 
 def _node(parent: dict[str, object], key: str) -> dict[str, object]:
     value = parent.get(key)
-    return value if isinstance(value, dict) else _NOTHING
+    return value if isinstance(value, dict) else _EMPTY_NODE
 
 
 def _rows(value: object) -> list[object]:
@@ -223,14 +225,14 @@ def _rows(value: object) -> list[object]:
 
 
 def _identifier(value: object) -> str | None:
-    """A number as the site gives it to items and categories, as its digits. 0 stands for none."""
-    if type(value) is int and 0 < value < _MOST:
+    """The digits of an item's or a category's number, which may be a text or an integer. 0 means that there is none."""
+    if type(value) is int and 0 < value < _NUMBER_LIMIT:
         value = str(value)
     return value if isinstance(value, str) and _IDENTIFIER.fullmatch(value) else None
 
 
 def _one_line(value: object) -> str | None:
-    """A text without controls; white space that holds a line end is one blank, a tab is a blank. None for no text."""
+    """A text on one line, without control characters; a line break and its white space are a blank. None if empty."""
     if not isinstance(value, str):
         return None
     if not value.isprintable():
@@ -239,7 +241,7 @@ def _one_line(value: object) -> str | None:
 
 
 def _description(value: object, title: str) -> str | None:
-    """The long text, its line ends as "\\n", contacts hidden; None where it is the title again, or its beginning."""
+    """The long text, with "\\n" as line breaks and contacts hidden; None if the title begins with it."""
     in_one_line = _one_line(value)
     if in_one_line is None or title.startswith(in_one_line) or not isinstance(value, str):
         return None
@@ -248,25 +250,25 @@ def _description(value: object, title: str) -> str | None:
 
 
 def _number_text(value: object) -> str | None:
-    """A number's text, whether the answer has it as a text or as a number."""
+    """The text of a number, which may be a text or a number."""
     if isinstance(value, str):
         return value
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -_MOST < value < _MOST:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -_NUMBER_LIMIT < value < _NUMBER_LIMIT:
         return None
-    # repr gives a JSON number back as it was written: 0.1 → "0.1". An exponent is unreadable as a price.
+    # repr writes a number as the JSON has it: 0.1 as "0.1". One with an exponent cannot be read as a price.
     return repr(value)
 
 
 def _joined(parts: object) -> str | None:
-    """The price that stands in parts; None if one of them is damaged: what is left would be another price."""
+    """The parts of a price joined; None if one is damaged, as the rest might be another price."""
     texts = [_as_node(part).get("text") for part in _rows(parts)]
-    whole = [text for text in texts if isinstance(text, str)]
-    return "".join(whole) if len(whole) == len(texts) else None
+    valid = [text for text in texts if isinstance(text, str)]
+    return "".join(valid) if len(valid) == len(texts) else None
 
 
 def _price(texts: Iterable[str | None]) -> tuple[int | None, PriceStatus, str]:
-    """What the first text says that says anything: fen, status, the text itself."""
-    seen = ""
+    """The first price text that is not empty, read: fen, status, and the text."""
+    empty_text = ""
     for found in texts:
         if found is None:
             continue
@@ -274,8 +276,8 @@ def _price(texts: Iterable[str | None]) -> tuple[int | None, PriceStatus, str]:
         fen, status = read_price(text)
         if status is not PriceStatus.MISSING:
             return fen, status, text
-        seen = seen or text
-    return None, PriceStatus.MISSING, seen
+        empty_text = empty_text or text
+    return None, PriceStatus.MISSING, empty_text
 
 
 def _fen(value: object) -> int | None:
@@ -284,20 +286,20 @@ def _fen(value: object) -> int | None:
 
 
 def _moment(value: object) -> str | None:
-    """Milliseconds since 1970 as UTC in ISO 8601."""
+    """A time given in milliseconds since 1970, in ISO 8601 in UTC."""
     if isinstance(value, str) and len(value) == len("1789989232000") and value.isascii() and value.isdigit():
         value = int(value)
     if not isinstance(value, int) or value not in _MOMENTS_MS:
         return None
-    return written(datetime.fromtimestamp(value // 1000, UTC))
+    return isoformat(datetime.fromtimestamp(value // 1000, UTC))
 
 
 def _count(value: object) -> int | None:
-    return value if type(value) is int and 0 <= value <= _MOST_WANTING else None
+    return value if type(value) is int and 0 <= value <= _MAX_WANT_COUNT else None
 
 
 def _wanted(rows: object) -> int | None:
-    """The number in the first text like `12人想要`, `1.2万人想要`, whichever row of tags it stands in."""
+    """The number in the first tag like `12人想要` or `1.2万人想要`, in any row of tags."""
     for row in _as_node(rows).values():
         for tag in _rows(_as_node(row).get("tagList")):
             text = _node(_as_node(tag), "data").get("content")

@@ -1,6 +1,7 @@
-"""The pictures of listings, only where the operator wants them: `XIANYU_PICTURES=yes`.
+"""Fetches the pictures of listings, if the operator sets `XIANYU_PICTURES=yes`.
 
-Not Scrapy's ImagesPipeline: it logs the address of each picture that fails, and those hold the seller's number.
+Scrapy's ImagesPipeline is not used because it logs the URL of each picture that fails, which may hold the seller's
+number.
 """
 
 import asyncio
@@ -16,48 +17,48 @@ from scrapy import Request
 from scrapy.crawler import Crawler
 from scrapy.http.request import NO_CALLBACK
 
-from .batches import write_whole
 from .items import Listing
 from .middlewares import retry_after
-from .options import LEAST_DELAY, is_this_machine
+from .options import MIN_DELAY, is_loopback
 from .outcomes import Outcome
+from .run_folder import write_atomically
 from .stopping import stop
 
 logger = logging.getLogger(__name__)
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF")
-MOST_PIXELS: Final = 50_000_000
+MAX_PIXELS: Final = 50_000_000
 QUALITY: Final = 85
-"""Of the JPEG files that are kept."""
+"""Quality of the JPEG files that are stored."""
 
 
 class Pictures:
-    """Item pipeline: puts the pictures of a listing into the run's `pictures/`, their names into the listing.
+    """Item pipeline that stores the pictures of a listing in the run's `pictures/`, and their names in the listing.
 
-    They are asked for as everything is: after robots.txt, with the delay, within the day's budget; never signed, and
-    no second time. Whatever cannot be had, or is no picture, is counted, and the listing goes on without it. A host
-    that asks for fewer requests ends the crawl, as the API does.
+    The same rules hold as for the API: robots.txt, the delay, the day's budget. Pictures are not signed and not
+    retried. One that cannot be fetched, or is no picture, is only counted as missing. A host that asks for fewer
+    requests stops the crawl.
     """
 
     def __init__(self, crawler: Crawler) -> None:
         self._crawler = crawler
         self._folder = Path(crawler.settings["XIANYU_RUN_DIR"]) / "pictures"
-        self._polite = crawler.settings.getfloat("XIANYU_DELAY") >= LEAST_DELAY
-        self._addresses: dict[str, list[str]] = {}
+        self._polite = crawler.settings.getfloat("XIANYU_DELAY") >= MIN_DELAY
+        self._urls: dict[str, list[str]] = {}
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> "Pictures":
-        """As Scrapy makes it."""
+        """Called by Scrapy."""
         return cls(crawler)
 
-    def remember(self, addresses: Mapping[str, list[str]]) -> None:
-        """Where the pictures of listings are, by item id; called before the listings are yielded."""
-        self._addresses.update(addresses)
+    def remember_urls(self, urls: Mapping[str, list[str]]) -> None:
+        """Keep the picture URLs of listings, by item id, until the pipeline processes the listings."""
+        self._urls.update(urls)
 
     async def process_item(self, item: Listing) -> Listing:
-        """The listing, with the names of its pictures."""
-        for address in self._addresses.pop(item.item_id, []):
-            name = await self._fetch(address)
+        """The listing, with the names of its stored pictures."""
+        for url in self._urls.pop(item.item_id, []):
+            name = await self._fetch(url)
             if name is None:
                 self._crawler.stats.inc_value("xianyu/pictures_missing")
             elif name not in item.pictures:
@@ -65,14 +66,14 @@ class Pictures:
                 item.pictures.append(name)
         return item
 
-    async def _fetch(self, address: str) -> str | None:
-        url = absolute(address)
-        if url is None or not (self._polite or is_this_machine(url)):
+    async def _fetch(self, relative_url: str) -> str | None:
+        url = absolute_url(relative_url)
+        if url is None or not (self._polite or is_loopback(url)):
             return None
         request = Request(url, callback=NO_CALLBACK, meta={"handle_httpstatus_all": True, "dont_retry": True})
         try:
             response = await self._crawler.engine.download_async(request)
-        except Exception as error:  # noqa: BLE001 -- refused, unreachable, too long: no picture is worth a listing
+        except Exception as error:  # noqa: BLE001 -- whatever fails, the listing is more important than its picture
             logger.info("A picture could not be had: %s", type(error).__name__)
             return None
         if response.status in (420, 429):
@@ -82,7 +83,7 @@ class Pictures:
         if response.status != 200:
             logger.info("A picture could not be had: HTTP %d", response.status)
             return None
-        content = await asyncio.to_thread(clean, response.body)
+        content = await asyncio.to_thread(clean_jpeg, response.body)
         if content is None:
             return None
         name = f"{sha256(content).hexdigest()[:40]}.jpg"
@@ -91,37 +92,37 @@ class Pictures:
 
     def _store(self, name: str, content: bytes) -> None:
         self._folder.mkdir(exist_ok=True)
-        write_whole(self._folder / name, content)
+        write_atomically(self._folder / name, content)
 
 
-def remember(crawler: Crawler, addresses: Mapping[str, list[str]]) -> None:
-    """Tell the pipeline, if there is one, where the pictures of a page's listings are."""
+def remember_picture_urls(crawler: Crawler, urls: Mapping[str, list[str]]) -> None:
+    """Give the pipeline, if it is enabled, the picture URLs of a page. To be called before its listings are yielded."""
     pipeline = crawler.get_item_pipeline(Pictures)
     if pipeline is not None:
-        pipeline.remember(addresses)
+        pipeline.remember_urls(urls)
 
 
-def absolute(address: str) -> str | None:
-    """The address with a scheme, `https:` where it had none; None if nothing can be fetched from it."""
-    url = f"https:{address}" if address.startswith("//") else address
+def absolute_url(url: str) -> str | None:
+    """The URL with a scheme, which is `https:` if it had none; None if it is no HTTP URL."""
+    absolute = f"https:{url}" if url.startswith("//") else url
     try:
-        parts = urlsplit(url)
-    except ValueError:  # no host's name
+        parts = urlsplit(absolute)
+    except ValueError:  # not a valid host
         return None
-    return url if parts.scheme in ("http", "https") and parts.hostname else None
+    return absolute if parts.scheme in ("http", "https") and parts.hostname else None
 
 
-def clean(body: bytes) -> bytes | None:
-    """The picture as a JPEG, upright, without what cameras write beside it, such as the place; None if it is none."""
-    from PIL import Image, ImageOps  # here, as most runs want no pictures and need not carry it
+def clean_jpeg(body: bytes) -> bytes | None:
+    """The picture as an upright JPEG without metadata, such as where it was taken; None if `body` is no picture."""
+    from PIL import Image, ImageOps  # imported here, as most runs fetch no pictures
 
     try:
         with Image.open(BytesIO(body), formats=FORMATS) as picture:
-            if picture.width * picture.height > MOST_PIXELS:
+            if picture.width * picture.height > MAX_PIXELS:
                 return None
             upright = ImageOps.exif_transpose(picture).convert("RGB")
         stored = BytesIO()
-        upright.save(stored, "JPEG", quality=QUALITY)  # which has no more than 65,500 pixels on a side
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # all that Pillow says of what is none
+        upright.save(stored, "JPEG", quality=QUALITY)  # fails above 65,500 pixels a side
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what Pillow raises for invalid files
         return None
     return stored.getvalue()

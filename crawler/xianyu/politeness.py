@@ -1,4 +1,4 @@
-"""How fast, and under which name: Scrapy's settings that follow from ours, and the pause before each request."""
+"""Being polite to the site: a pause before each request, and a User-Agent that says who is asking."""
 
 import asyncio
 import random
@@ -14,18 +14,18 @@ from scrapy.settings import BaseSettings
 from scrapy.utils.httpobj import urlparse_cached
 
 from . import __version__
-from .downloading import refuse_if_stopped
-from .stopping import ending
+from .downloading import refuse_if_stopping
+from .stopping import result_of
 
 
 def user_agent(name: str, contact: str) -> str:
-    """An honest one: `SaltfishCrawler/1.0.0 (+mailto:ops@example.org)`."""
+    """Name, version and contact: `SaltfishCrawler/1.0.0 (+mailto:ops@example.org)`."""
     who = f"mailto:{contact}" if "@" in contact and "://" not in contact else contact
     return f"{name}/{__version__}" + (f" (+{who})" if who else "")
 
 
-class Politeness:
-    """Scrapy add-on: what the operator chose as XIANYU_ settings becomes Scrapy's own."""
+class PolitenessAddon:
+    """Scrapy add-on that derives Scrapy's settings from the operator's `XIANYU_` settings."""
 
     def update_settings(self, settings: BaseSettings) -> None:
         """Called by Scrapy once the settings of a crawl are complete."""
@@ -35,13 +35,16 @@ class Politeness:
 
 
 class PaceMiddleware:
-    """One pause before each request to a host, drawn once, and never shorter than the host's Crawl-delay.
+    """Makes each request wait until some seconds after the last one to the same host.
 
-    Instead of Scrapy's DOWNLOAD_DELAY, jitter and AutoThrottle, which together fall short in four ways: a pause is
-    drawn again each time that somebody looks whether it is over, so that 5 s ± 50 % last 6.1 s on average; jitter may
-    undercut a Crawl-delay; AutoThrottle lowers a delay that robots.txt raised; and a request that waits for its turn
-    holds up a crawl that was told to stop. What AutoThrottle is for is kept: a server that needs longer to answer than
-    our delay is asked no faster than it answers. A retry waits twice as long, the next one four times.
+    The pause is drawn at random around `XIANYU_DELAY`, and is never shorter than the Crawl-delay of the host's
+    robots.txt. A server that takes longer to answer than our delay is asked no faster than it answers. The pause before
+    a first retry is twice as long, before a second one four times.
+
+    Scrapy's own DOWNLOAD_DELAY, RANDOMIZE_DOWNLOAD_DELAY and AutoThrottle are not used, for four reasons. The random
+    delay is drawn again at each check whether it is over, so that 5 s ± 50 % last 6.1 s on average. It may be shorter
+    than a Crawl-delay. AutoThrottle lowers a delay that robots.txt has raised. A request that waits for its turn keeps
+    a crawl from stopping.
     """
 
     def __init__(self, crawler: Crawler) -> None:
@@ -49,45 +52,41 @@ class PaceMiddleware:
         self._delay = crawler.settings.getfloat("XIANYU_DELAY")
         self._jitter = crawler.settings.getfloat("XIANYU_JITTER")
         self._latency: dict[str, float] = {}
-        self._least: dict[str, float] = {}
-        self._last: dict[str, float] = {}
-        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._crawl_delays: dict[str, float] = {}
+        self._last_start: dict[str, float] = {}
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
-        """As Scrapy makes middlewares."""
+        """Called by Scrapy."""
         return cls(crawler)
 
-    def at_least(self, host: str, seconds: float) -> None:
-        """A host's robots.txt wants this Crawl-delay."""
-        self._least[host] = seconds
+    def set_crawl_delay(self, host: str, seconds: float) -> None:
+        """Keep the Crawl-delay that a host's robots.txt asks for."""
+        self._crawl_delays[host] = seconds
 
-    def pause(self, host: str, *, retries: int = 0) -> float:
-        """Draw the seconds between the start of the last request to a host and the start of the next one."""
+    def draw_pause(self, host: str, *, retries: int = 0) -> float:
+        """Draw the seconds from the start of the last request to a host until the start of the next one."""
         mean = max(self._delay, self._latency.get(host, 0.0)) * float(2**retries)
         drawn = mean * random.uniform(1 - self._jitter, 1 + self._jitter)  # noqa: S311 -- not for secrets
-        return max(drawn, self._least.get(host, 0.0))
+        return max(drawn, self._crawl_delays.get(host, 0.0))
 
     async def process_request(self, request: Request) -> None:
-        """Wait for this request's turn.
-
-        Raises:
-            Refused: the crawl was told to stop, before or while it waited.
-        """
+        """Wait for this request's turn. Raises `RequestRefused` if the crawl is stopped before or while it waits."""
         host = urlparse_cached(request).hostname
         if host is None:  # a file, under `scrapy check`
             return
-        pause = self.pause(host, retries=request.meta.get("retry_times", 0))
-        async with self._turns[host]:
-            if host in self._last:
+        pause = self.draw_pause(host, retries=request.meta.get("retry_times", 0))
+        async with self._locks[host]:
+            if host in self._last_start:
                 with suppress(TimeoutError):
-                    wait = self._last[host] + pause - time.monotonic()
-                    await asyncio.wait_for(ending(self._crawler).told.wait(), max(wait, 0.0))
-            refuse_if_stopped(self._crawler)
-            self._last[host] = time.monotonic()
+                    wait = self._last_start[host] + pause - time.monotonic()
+                    await asyncio.wait_for(result_of(self._crawler).stop_requested.wait(), max(wait, 0.0))
+            refuse_if_stopping(self._crawler)
+            self._last_start[host] = time.monotonic()
 
     def process_response(self, request: Request, response: Response) -> Response:
-        """Learn how long a server takes: half of what was known, half of what was seen, as AutoThrottle does."""
+        """Learn how long the server takes, as AutoThrottle does: the average of what was known and the new latency."""
         host, latency = urlparse_cached(request).hostname, request.meta.get("download_latency")
         if host is not None and latency is not None:
             self._latency[host] = (self._latency.get(host, latency) + latency) / 2

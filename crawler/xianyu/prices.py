@@ -1,4 +1,4 @@
-"""Price texts as the site writes them, read exactly into integer fen, never a float."""
+"""Reads the site's price texts exactly, as integer fen; floats are never used."""
 
 import re
 from itertools import pairwise
@@ -6,8 +6,8 @@ from typing import Final
 
 from .items import PriceStatus
 
-MOST_FEN: Final = 99_999_999_999
-"""999,999,999.99 yuan. What is more is no price but a way to say that there is none."""
+MAX_FEN: Final = 99_999_999_999
+"""999,999,999.99 yuan. Sellers write larger numbers to say that there is no price."""
 
 _FULL_WIDTH: Final = str.maketrans("０１２３４５６７８９．，：￥", "0123456789.,:¥")
 _PRICE: Final = re.compile(
@@ -20,16 +20,16 @@ _NEGOTIABLE: Final = re.compile(r"¥?(?:价格|私聊)?面议")
 _NOTHING: Final = frozenset({"", "¥", "元"})
 _PLACES: Final = 2
 _WAN_PLACES: Final = 6
-"""To the fen: 万 is four places more than 元."""
+"""Decimal places of 万 (10,000 yuan) down to the fen: four more than of 元."""
 
 
 def read_price(text: str) -> tuple[int | None, PriceStatus]:
     """The price in fen with `OK`, or None with the status that says why there is none.
 
     `"¥5642.50"` → 564250, `"当前价¥2,999"` → 299900, `"1.2万"` → 1200000. Blanks and full-width forms do not matter.
-    Nothing, or a sign alone, is `MISSING`; 面议 is `NEGOTIABLE`; "0" and "0.00" are `ZERO`. `UNREADABLE` is whatever
-    could only be guessed: more places than fen have, thousands that do not stand in threes, ranges, "50/天", "100起",
-    two numbers, negative ones, more than `MOST_FEN`.
+    An empty text or a currency sign alone is `MISSING`; 面议 is `NEGOTIABLE`; "0" and "0.00" are `ZERO`. Whatever would
+    have to be guessed is `UNREADABLE`: fractions of a fen, commas not between groups of three digits, ranges, "50/天",
+    "100起", two numbers, negative numbers, more than `MAX_FEN`.
     """
     words = text.translate(_FULL_WIDTH).split()
     plain = "".join(words)
@@ -41,7 +41,7 @@ def read_price(text: str) -> tuple[int | None, PriceStatus]:
     whole, places, wan_places, wan = match.group("whole", "places", "wan_places", "wan")
     digits = (wan_places or "").ljust(_WAN_PLACES, "0") if wan else (places or "").ljust(_PLACES, "0")
     fen = int(whole.replace(",", "") + digits)
-    if fen > MOST_FEN:
+    if fen > MAX_FEN:
         return None, PriceStatus.UNREADABLE
     return (fen, PriceStatus.OK) if fen else (None, PriceStatus.ZERO)
 

@@ -1,17 +1,17 @@
-"""Hides how to reach a person in what sellers write: mobile numbers, WeChat and QQ ids, e-mail addresses.
+"""Hides contacts in what sellers write: mobile numbers, WeChat and QQ ids, e-mail addresses.
 
-Only the number, id or address becomes `HIDDEN`; the words around it stay. Who reads a feed must not learn it (PIPL
-Art. 6: no more data than the purpose needs), and what things are worth does not depend on it. So in doubt a number of
-eleven digits that a mobile may have is hidden, while names of models, sizes, EANs and prices stay as they are:
+Only the number, id or address is replaced by `HIDDEN`; the words around it stay. A feed does not need contacts to tell
+what things cost, so it must not hold them (PIPL Art. 6: no more data than the purpose needs). In case of doubt a
+possible mobile number is hidden. Names of models, sizes, EANs and prices stay:
 
-- A mobile number has eleven digits, the first two 13 to 19, perhaps after 86 or 0086. Digits may be full-width,
-  circled, keycaps or Chinese (一三八…), and apart by blanks, dashes, dots or symbols: in groups of which the first has
-  three digits at least (138 1234 5678), or one by one (1 3 8 …). So `13 128 256 512` are sizes of an iPhone 13, and
-  the thirteen digits of an EAN are none.
-- An id of WeChat or QQ stands behind the name of the messenger (微信, vx, V信, wx, 加v, ➕v, QQ, 扣扣 …). After a colon
-  or 号 anything that can be an id is one; without, it needs a digit or `_` and must not begin like a product.
+- A mobile number has eleven digits and begins with 13 to 19, perhaps after 86 or 0086. Its digits may be full-width,
+  circled, keycaps or Chinese (一三八…). Blanks, dashes, dots or symbols may separate them: into groups, the first of at
+  least three digits (138 1234 5678), or one by one (1 3 8 …). So `13 128 256 512` stays, as the sizes of an iPhone 13,
+  and so do the thirteen digits of an EAN.
+- A WeChat or QQ id follows the name of the messenger (微信, vx, V信, wx, 加v, ➕v, QQ, 扣扣 …). After a colon or 号 any
+  text in the form of an id counts. Otherwise it must have a digit or `_`, and must not begin like a product's name.
 
-Landline numbers, addresses and names are not looked for.
+Landline numbers, postal addresses and names are not looked for.
 """
 
 import re
@@ -19,7 +19,7 @@ from typing import Final
 
 HIDDEN: Final = "[已隐去]"
 
-# Each digit's forms that stand for it alone; styled letters of mathematics have all ten in a row.
+# Other characters for each digit. The styled digits of mathematics (`_STYLED`) are ten in a row, from each zero on.
 _FORMS: Final = (
     "０⓪⓿",
     "１①➀❶➊⓵",
@@ -37,7 +37,7 @@ _STYLED: Final = "𝟎𝟘𝟢𝟬𝟶"
 
 
 def _digits(first: int, last: int, *, chinese: bool) -> str:
-    """A character class of all ways to write the digits from `first` to `last`."""
+    """A character class with every form of the digits from `first` to `last`."""
     found = "".join(
         str(digit) + _FORMS[digit] + "".join(chr(ord(zero) + digit) for zero in _STYLED) + _CHINESE[digit] * chinese
         for digit in range(first, last + 1)
@@ -45,7 +45,7 @@ def _digits(first: int, last: int, *, chinese: bool) -> str:
     return f"[{found}]"
 
 
-# What divides the groups of one number. Commas, signs of arithmetic and of money divide numbers.
+# What may separate the digits of one number. Commas, arithmetic and currency signs separate different numbers.
 _GAP: Final = r"(?:[^\w,，;；:：/／!！?？、。*×+＋~～%=<>|¥￥$]|_){1,3}"
 
 
@@ -59,14 +59,14 @@ def _mobile(*, chinese: bool) -> re.Pattern[str]:
 
 _MOBILES: Final = (_mobile(chinese=False), _mobile(chinese=True))
 _ANY_DIGIT: Final = _digits(0, 9, chinese=True)
-# Starts with a class of characters, for which `re` looks much faster than for `_MOBILES`.
+# A cheap first search: it starts with a character class, which `re` finds much faster than `_MOBILES`.
 _MANY_DIGITS: Final = re.compile(rf"{_ANY_DIGIT}(?:(?:{_GAP})?{_ANY_DIGIT}){{10,}}[\ufe0f\u20e3]*")
 _EMAIL: Final = re.compile(
     r"[A-Za-z0-9._%+-]{1,64}\s?[@＠]\s?(?:[A-Za-z0-9-]{1,63}[.．]){1,4}[A-Za-z]{2,24}(?![A-Za-z0-9])", re.ASCII
 )
 
 _LATIN: Final = "A-Za-zＡ-Ｚａ-ｚ0-9０-９"
-# Also this starts with a class: each branch first looks back at which of its characters it was.
+# This starts with a character class too, for speed; each branch then looks back at the character that was found.
 _MESSENGER: Final = (
     r"[微薇威徽维绿扣企🐧加+＋➕vVｖＶwWｗＷqQｑＱ]"
     r"(?:(?<=[微薇威徽维])信|(?<=微)\s?[xX]|(?<=绿)泡泡|(?<=扣)扣|(?<=企)鹅号?|(?<=🐧)"
@@ -74,21 +74,25 @@ _MESSENGER: Final = (
     rf"|(?<![{_LATIN}].)(?:(?<=[vVｖＶ])(?:信|[xXｘＸ]|(?=\s?[:：]))|(?<=[wWｗＷ])(?:[xXｘＸ]|(?i:echat|eixin))"
     r"|(?<=[qQｑＱ])[qQｑＱ]群?))"
 )
-# What may stand between the name and the id. A clause's end ends the search: what follows is about something else.
-_APART: Final = r"(?:[^\w,，;；。.!！?？、/／\n]|_){0,3}"
-_LINKS: Final = rf"{_APART}(?:(?:号码?|[iI][dD]|账号|帐号|是|为|我|联系|搜索?){_APART}){{0,3}}"
-_PRODUCTS: Final = (
+# What may stand between the messenger's name and the id. Not the end of a clause: what follows is about something else.
+_SEPARATOR: Final = r"(?:[^\w,，;；。.!！?？、/／\n]|_){0,3}"
+_CONNECTION: Final = rf"{_SEPARATOR}(?:(?:号码?|[iI][dD]|账号|帐号|是|为|我|联系|搜索?){_SEPARATOR}){{0,3}}"
+_PRODUCT: Final = (
     r"(?i:iphone|ipad|ipod|imac|macbook|airpods|apple|huawei|xiaomi|redmi|oppo|vivo|oneplus|honor|samsung|galaxy|nokia"
     r"|sony|canon|nikon|fuji|leica|dji|gopro|switch|xbox|steam|kindle|thinkpad|intel|core|ryzen|amd|nvidia|rtx|gtx|ddr"
     r"|ssd|nvme|usb|type|win|android|ios)"
 )
-# An account's name as WeChat allows it: a letter, then 5 to 19 letters, digits, `_` and `-`.
+# A WeChat id: a letter, then 5 to 19 letters, digits, `_` and `-`.
 _ACCOUNT: Final = rf"[A-Za-zＡ-Ｚａ-ｚ][{_LATIN}_-]{{5,19}}(?![{_LATIN}])"
-_TOLD_ACCOUNT: Final = rf"(?:(?<=[:：号是为_])|(?<=[:：号是为_]\s)){_ACCOUNT}|(?<=id_)[A-Za-z0-9]{{4,}}"
-_LIKELY_ACCOUNT: Final = rf"(?<![{_LATIN}])(?!{_PRODUCTS})(?=[A-Za-zＡ-Ｚａ-ｚ-]*[0-9０-９_]){_ACCOUNT}"
+_ANNOUNCED_ACCOUNT: Final = rf"(?:(?<=[:：号是为_])|(?<=[:：号是为_]\s)){_ACCOUNT}|(?<=id_)[A-Za-z0-9]{{4,}}"
+_LIKELY_ACCOUNT: Final = rf"(?<![{_LATIN}])(?!{_PRODUCT})(?=[A-Za-zＡ-Ｚａ-ｚ-]*[0-9０-９_]){_ACCOUNT}"
 _PLAIN_DIGIT: Final = _digits(0, 9, chinese=False)
-_NUMBER: Final = rf"{_PLAIN_DIGIT}(?:[ -]?{_PLAIN_DIGIT}){{4,10}}(?![{_LATIN}])(?!\s?(?:元|块|万|公里|千米|币|年|毫安))"
-_ID: Final = re.compile(rf"(?P<kept>{_MESSENGER}{_LINKS})(?:{_NUMBER}|{_TOLD_ACCOUNT}|{_LIKELY_ACCOUNT})")
+_NUMERIC_ID: Final = (
+    rf"{_PLAIN_DIGIT}(?:[ -]?{_PLAIN_DIGIT}){{4,10}}(?![{_LATIN}])(?!\s?(?:元|块|万|公里|千米|币|年|毫安))"
+)
+_ID: Final = re.compile(
+    rf"(?P<before>{_MESSENGER}{_CONNECTION})(?:{_NUMERIC_ID}|{_ANNOUNCED_ACCOUNT}|{_LIKELY_ACCOUNT})"
+)
 
 
 def hide_contacts(text: str) -> str:
@@ -102,7 +106,7 @@ def hide_contacts(text: str) -> str:
 
 
 def _hide_id(match: re.Match[str]) -> str:
-    return match["kept"] + HIDDEN
+    return match["before"] + HIDDEN
 
 
 def _hide_mobiles(match: re.Match[str]) -> str:

@@ -1,6 +1,6 @@
-"""The command line: `run` crawls once, as cron would have it; `status` shows how things stand; `forgive` ends a wait.
+"""The command line: `run` crawls once; `status` lists the last runs; `forgive` ends a cool-down.
 
-Scrapy itself exits with 0 whatever happened. Here the exit code says how a run ended (`outcomes.EXIT_CODES`).
+Made for cron: Scrapy itself always exits with 0, but here the exit code says how the run ended (`outcomes.EXIT_CODES`).
 """
 
 import argparse
@@ -29,21 +29,22 @@ from scrapy.settings import Settings
 from twisted.python.failure import Failure
 
 from . import __version__
-from .batches import BATCH_URI, BATCHES, MANIFEST, RUN_ID, Batches, Counts, close_killed_runs, write_whole
-from .clock import utcnow, written
+from .clock import isoformat, utcnow
 from .errors import ConfigurationError
-from .lock import AlreadyRunningError, only_one
+from .exporters import BATCH_URI
+from .lock import AlreadyRunningError, exclusive_lock
 from .options import Options, read_options
 from .outcomes import EXIT_CODES, Outcome
 from .pictures import Pictures
+from .run_folder import MANIFEST, RUN_FOLDERS, RUN_ID, Counts, RunFolder, close_killed_runs, write_atomically
 from .state import STATES, State
-from .stopping import Ending, ending, mark_fault, stop
+from .stopping import CrawlResult, mark_fault, result_of, stop
 
 LIVE_SPIDERS: Final = frozenset({"xianyu_search", "xianyu_detail"})
-ENDINGS_OF_OTHERS: Final = frozenset(
+OUTCOMES_ABOVE_FAULT: Final = frozenset(
     {Outcome.BLOCKED, Outcome.LOGIN, Outcome.LIMITED, Outcome.UNKNOWN_ANSWER, Outcome.ROBOTS, Outcome.CONFIGURATION}
 )
-"""A fault of ours beside these is in the log; what the site or the operator has to be asked about comes first."""
+"""Outcomes that are reported even if there was an error of ours too (see the log), as somebody has to act on them."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,11 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = read_options(os.environ, data=parsed.data, page_limit=getattr(parsed, "pages", None))
         return int(parsed.command(parsed, options))
     except ConfigurationError as error:
-        return _refuse(Outcome.CONFIGURATION, str(error))
+        return _print_refusal(Outcome.CONFIGURATION, str(error))
     except AlreadyRunningError as error:
-        return _refuse(Outcome.ALREADY_RUNNING, str(error))
-    except (OSError, sqlite3.Error) as error:  # no room or no right to write, and so no manifest that could say it
-        return _refuse(Outcome.FAULT, str(error))
+        return _print_refusal(Outcome.ALREADY_RUNNING, str(error))
+    except (OSError, sqlite3.Error) as error:  # such as a full disk: no manifest could be written
+        return _print_refusal(Outcome.FAULT, str(error))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -123,30 +124,30 @@ def _run(parsed: argparse.Namespace, options: Options) -> int:
     spider = str(parsed.spider)
     live = spider in LIVE_SPIDERS or options.pictures
     if live:
-        options.refuse_live()
+        options.check_live_allowed()
     now = utcnow()
     run_id = f"{now:%Y%m%dT%H%M%SZ}-{spider}-{secrets.token_hex(2)}"
     _make_folder(options.data)
-    with only_one(options.data / "lock", f"{run_id}, process {os.getpid()}"):
-        memory = State(options.data / "state.sqlite3")
+    with exclusive_lock(options.data / "lock", f"{run_id}, process {os.getpid()}"):
+        state = State(options.data / "state.sqlite3")
         try:
-            killed = close_killed_runs(options.data / "runs", memory)
-            cooldown = memory.cooldown(now) if live else None
+            killed = close_killed_runs(options.data / "runs", state)
+            cooldown = state.active_cooldown(now) if live else None
             if cooldown is not None:
-                return _refuse(
+                return _print_refusal(
                     Outcome.COOLING,
-                    f"cooling until {written(cooldown.until)} after {cooldown.outcome} ({cooldown.detail});"
+                    f"cooling until {isoformat(cooldown.until)} after {cooldown.outcome} ({cooldown.detail});"
                     " nothing was sent",
                 )
-            run = Batches(options.data / "runs", run_id=run_id, spider=spider, now=now, state=memory)
+            run_folder = RunFolder(options.data / "runs", run_id=run_id, spider=spider, now=now, state=state)
             with logging_to(options.data / "logs" / f"{run_id}.log", days=options.log_days):
                 logger = logging.getLogger("xianyu")
                 logger.info("Run %s begins: crawler %s, process %d", run_id, __version__, os.getpid())
                 for other in killed:
                     logger.warning("Run %s had been killed; its manifest says so now", other)
-                return Run(options, memory, run).crawl(_spider_arguments(parsed))
+                return Run(options, state, run_folder).crawl(_spider_arguments(parsed))
         finally:
-            memory.close()
+            state.close()
 
 
 def _spider_arguments(parsed: argparse.Namespace) -> dict[str, Any]:
@@ -155,41 +156,41 @@ def _spider_arguments(parsed: argparse.Namespace) -> dict[str, Any]:
 
 
 class Run:
-    """One crawl: Scrapy inside, and around it what ends it in time and says how it ended."""
+    """One crawl with Scrapy: stops it on signals and at the time limit, and reports how it ended."""
 
-    def __init__(self, options: Options, memory: State, run: Batches) -> None:
+    def __init__(self, options: Options, state: State, run_folder: RunFolder) -> None:
         self._options = options
-        self._memory = memory
-        self._batches = run
+        self._state = state
+        self._folder = run_folder
         self._began = time.monotonic()
         self._crawler: Crawler | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._told: tuple[Outcome, str] | None = None
+        self._stop_request: tuple[Outcome, str] | None = None
         self._timers: list[threading.Timer] = []
 
     def crawl(self, arguments: dict[str, Any]) -> int:
-        """Crawl to the end, write manifest and stats, print the summary; the exit code."""
+        """Crawl, write manifest and statistics, print the summary, and return the exit code."""
         settings = Settings()
         settings.setmodule("xianyu.settings", priority="project")
         settings.setdict(self._settings(), priority="cmdline")
         if self._options.pictures:
             settings.set_in_component_priority_dict("ITEM_PIPELINES", Pictures, 300)
-        with self._ended_from_outside():
+        with self._stopped_by_signals_and_timeout():
             process = AsyncCrawlerProcess(settings)
-            for name in (None, "scrapy"):  # Scrapy has just set its own to DEBUG, which costs time and prints items
+            for name in (None, "scrapy"):  # Scrapy has just set it to DEBUG, which is slow and logs items
                 logging.getLogger(name).setLevel(settings["LOG_LEVEL"])
-            crawler = self._crawler = process.create_crawler(self._batches.manifest.spider)
-            STATES[crawler] = self._memory
-            BATCHES[crawler] = self._batches
-            self._batches.counts = self.counts
-            crawler.signals.connect(self._opened, signal=signals.spider_opened)
-            crawler.signals.connect(self._erred, signal=signals.spider_error)
-            crawler.signals.connect(self._item_erred, signal=signals.item_error)
+            crawler = self._crawler = process.create_crawler(self._folder.manifest.spider)
+            STATES[crawler] = self._state
+            RUN_FOLDERS[crawler] = self._folder
+            self._folder.counts = self.counts
+            crawler.signals.connect(self._on_spider_opened, signal=signals.spider_opened)
+            crawler.signals.connect(self._on_spider_error, signal=signals.spider_error)
+            crawler.signals.connect(self._on_item_error, signal=signals.item_error)
             task = process.crawl(crawler, **arguments)
             process.start(install_signal_handlers=False)
-            self._loop = None  # nobody listens there any more
+            self._loop = None  # it is closed
             failure = task.exception() if task.done() and not task.cancelled() else None
-            outcome, detail = self._conclude(failure)
+            outcome, detail = self._final_outcome(failure)
             if failure is not None and outcome is Outcome.FAULT:
                 logging.getLogger("xianyu").error("The crawl broke", exc_info=failure)
             return self._finish(outcome, detail)
@@ -197,19 +198,19 @@ class Run:
     def _settings(self) -> dict[str, Any]:
         return {
             **self._options.settings(),
-            "XIANYU_RUN_ID": self._batches.manifest.run_id,
-            "XIANYU_RUN_DIR": str(self._batches.folder),
+            "XIANYU_RUN_ID": self._folder.manifest.run_id,
+            "XIANYU_RUN_DIR": str(self._folder.path),
             "FEEDS": {BATCH_URI: {"format": "listings", "store_empty": False, "batch_item_count": self._options.batch}},
-            "FEED_STORAGES": {"batch": "xianyu.batches.BatchStorage"},
-            "FEED_EXPORTERS": {"listings": "xianyu.batches.ListingExporter"},
+            "FEED_STORAGES": {"batch": "xianyu.exporters.BatchStorage"},
+            "FEED_EXPORTERS": {"listings": "xianyu.exporters.ListingExporter"},
             "LOG_INSTALL_ROOT_HANDLER": False,
         }
 
     def counts(self) -> Counts:
-        """What was done so far."""
+        """The counts up to now."""
         stats = self._stats()
         return Counts(
-            requests=self._memory.spent,
+            requests=self._state.requests_counted,
             pages=stats.get("xianyu/pages", 0),
             unchanged=stats.get("xianyu/unchanged", 0),
             duplicates=stats.get("xianyu/duplicates", 0),
@@ -217,19 +218,21 @@ class Run:
         )
 
     def _stats(self) -> dict[str, Any]:
-        # The attribute without the underscore raises until the crawl begins, which it may never come to.
+        # `Crawler.stats` raises an error as long as the crawl has not begun, and it may never begin.
         collector = None if self._crawler is None else self._crawler._stats
         return {} if collector is None else collector.get_stats()
 
-    # What ends it from outside
+    # Signals and the time limit
 
     @contextmanager
-    def _ended_from_outside(self) -> Iterator[None]:
-        """SIGTERM, SIGINT and the time limit end the crawl cleanly; a second signal, or the grace's end, hard.
+    def _stopped_by_signals_and_timeout(self) -> Iterator[None]:
+        """SIGTERM, SIGINT and the time limit stop the crawl in good order; a second signal, or `XIANYU_GRACE`, at once.
 
-        After the block signals are ignored: all is said and done, and what is left is the end of the process.
+        After the block these signals are ignored: everything is written, and the process is about to exit.
         """
-        self._after(self._options.timeout, self._end, Outcome.TIMEOUT, f"{self._options.timeout:g} s are over")
+        self._start_timer(
+            self._options.timeout, self._request_stop, Outcome.TIMEOUT, f"{self._options.timeout:g} s are over"
+        )
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         try:
@@ -241,71 +244,72 @@ class Run:
                 signal.signal(number, signal.SIG_IGN)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
-        if self._told is not None:
-            self._end_hard()
-        self._end(Outcome.STOPPED, signal.Signals(number).name)
+        if self._stop_request is not None:
+            self._exit_now()
+        self._request_stop(Outcome.STOPPED, signal.Signals(number).name)
 
-    def _end(self, outcome: Outcome, detail: str) -> None:
-        """From a signal's handler or a timer's thread."""
-        if self._told is not None:
+    def _request_stop(self, outcome: Outcome, detail: str) -> None:
+        """Stop the crawl. Called from a signal handler or a timer's thread, so it hands over to the event loop."""
+        if self._stop_request is not None:
             return
-        self._told = (outcome, detail)
-        self._after(self._options.grace, self._end_hard)
+        self._stop_request = (outcome, detail)
+        self._start_timer(self._options.grace, self._exit_now)
         if self._loop is not None and self._crawler is not None:
             self._loop.call_soon_threadsafe(stop, self._crawler, outcome, detail)
 
-    def _after(self, seconds: float, function: Callable[..., None], *arguments: object) -> None:
-        """In a thread, so that it works even while something blocks the event loop."""
+    def _start_timer(self, seconds: float, function: Callable[..., None], *arguments: object) -> None:
+        """Call `function` in a thread after some seconds, even if something blocks the event loop then."""
         timer = threading.Timer(seconds, function, arguments)
         timer.daemon = True
         timer.start()
         self._timers.append(timer)
 
-    def _end_hard(self) -> None:
-        """What was finished stays; the next run marks this one as killed."""
-        outcome, detail = self._told or (Outcome.STOPPED, "")
+    def _exit_now(self) -> None:
+        """Exit at once. Finished batches stay, and the next run marks this one as killed."""
+        outcome, detail = self._stop_request or (Outcome.STOPPED, "")
         line = f"{self._summary(outcome, f'{detail}; did not close in time, ended hard')}\n"
         os.write(sys.stdout.fileno(), line.encode())
         os._exit(EXIT_CODES[outcome])
 
-    def _opened(self, spider: Spider) -> None:
+    def _on_spider_opened(self, spider: Spider) -> None:
         del spider
         self._loop = asyncio.get_running_loop()
-        if self._told is not None and self._crawler is not None:
-            stop(self._crawler, *self._told)
-            raise CloseSpider(self._told[0])
+        if self._stop_request is not None and self._crawler is not None:
+            stop(self._crawler, *self._stop_request)
+            raise CloseSpider(self._stop_request[0])
 
-    # How it ended
+    # The result
 
-    def _erred(self, failure: Failure) -> None:
-        assert self._crawler is not None  # noqa: S101 -- it is what calls us
+    def _on_spider_error(self, failure: Failure) -> None:
+        assert self._crawler is not None  # noqa: S101 -- it sends the signal
         if isinstance(failure.value, ConfigurationError):
             stop(self._crawler, Outcome.CONFIGURATION, str(failure.value))
         else:
             mark_fault(self._crawler, type(failure.value).__name__)
 
-    def _item_erred(self, failure: Failure) -> None:
-        assert self._crawler is not None  # noqa: S101 -- it is what calls us
+    def _on_item_error(self, failure: Failure) -> None:
+        assert self._crawler is not None  # noqa: S101 -- it sends the signal
         mark_fault(self._crawler, type(failure.value).__name__)
 
-    def _conclude(self, failure: BaseException | None) -> tuple[Outcome, str]:
-        assert self._crawler is not None  # noqa: S101 -- made before
+    def _final_outcome(self, failure: BaseException | None) -> tuple[Outcome, str]:
+        assert self._crawler is not None  # noqa: S101 -- set by `crawl`, which calls this
         if isinstance(failure, ConfigurationError):
             return Outcome.CONFIGURATION, str(failure)
-        found = ending(self._crawler)
+        result = result_of(self._crawler)
         if failure is not None:
-            found.faults.append(type(failure).__name__)
-        return conclude(found, finish_reason=self._stats().get("finish_reason"), pages=self.counts().pages)
+            result.faults.append(type(failure).__name__)
+        return final_outcome(result, finish_reason=self._stats().get("finish_reason"), pages=self.counts().pages)
 
     def _finish(self, outcome: Outcome, detail: str) -> int:
         logger = logging.getLogger("xianyu")
-        asked = self._batches.manifest.spider in LIVE_SPIDERS  # pages of files say nothing of what the site wants
-        if asked and outcome in (Outcome.FINISHED, Outcome.BUDGET) and self.counts().pages:
-            self._memory.forget_blocks()
+        # Pages that were read from files do not show that the site answers us again.
+        live = self._folder.manifest.spider in LIVE_SPIDERS
+        if live and outcome in (Outcome.FINISHED, Outcome.BUDGET) and self.counts().pages:
+            self._state.clear_cooldown()
         code = EXIT_CODES[outcome]
         stats = self._stats()
-        write_whole(
-            self._batches.folder / "stats.json",
+        write_atomically(
+            self._folder.path / "stats.json",
             orjson.dumps(
                 {key: stats[key] for key in sorted(stats)},
                 default=str,
@@ -315,8 +319,8 @@ class Run:
                 | orjson.OPT_OMIT_MICROSECONDS,
             ),
         )
-        # Last, as it says that nothing more will come; a run killed before this is cleared up by the next one.
-        self._batches.close(outcome=outcome, exit_code=code, detail=detail, now=utcnow())
+        # Last, as it says that the folder is complete. If this run is killed before, the next one closes the folder.
+        self._folder.close(outcome=outcome, exit_code=code, detail=detail, now=utcnow())
         summary = self._summary(outcome, detail)
         logger.info("Run ends: %s", summary)
         print(summary, flush=True)
@@ -325,11 +329,11 @@ class Run:
         return code
 
     def _summary(self, outcome: Outcome, detail: str) -> str:
-        counts = self._batches.manifest.counts
-        return _line(
+        counts = self._folder.manifest.counts
+        return _key_value_line(
             {
-                "run_id": self._batches.manifest.run_id,
-                "spider": self._batches.manifest.spider,
+                "run_id": self._folder.manifest.run_id,
+                "spider": self._folder.manifest.spider,
                 "outcome": outcome,
                 "exit_code": EXIT_CODES[outcome],
                 "requests": counts.requests,
@@ -339,60 +343,58 @@ class Run:
                 "duplicates": counts.duplicates,
                 "rejected": counts.rejected,
                 "seconds": round(time.monotonic() - self._began, 1),
-                "manifest": self._batches.path,
+                "manifest": self._folder.manifest_path,
                 "detail": detail,
             }
         )
 
 
-def conclude(found: Ending, *, finish_reason: str | None, pages: int) -> tuple[Outcome, str]:
-    """How a crawl ended, from what really happened, and its detail.
+def final_outcome(result: CrawlResult, *, finish_reason: str | None, pages: int) -> tuple[Outcome, str]:
+    """How a crawl ended, and the detail of that.
 
-    Args:
-        found: Who stopped it, what could not be had, what went wrong.
-        finish_reason: Scrapy's own word; None if it did not come to one.
-        pages: How many answers were read. A crawl that read none, and nothing says why, did not succeed.
+    `finish_reason` is Scrapy's; None if the crawl did not begin. `pages` is how many answers were parsed: a crawl
+    without any did not succeed, even if nothing says why.
     """
-    if found.outcome in ENDINGS_OF_OTHERS:
-        assert found.outcome is not None  # noqa: S101 -- None is not among them
-        return found.outcome, found.detail
-    if found.faults:
-        return Outcome.FAULT, _counted(found.faults)
-    if found.outcome is not None:
-        return found.outcome, found.detail
+    if result.outcome in OUTCOMES_ABOVE_FAULT:
+        assert result.outcome is not None  # noqa: S101 -- None is not among them, as mypy does not see
+        return result.outcome, result.detail
+    if result.faults:
+        return Outcome.FAULT, _first_and_count(result.faults)
+    if result.outcome is not None:
+        return result.outcome, result.detail
     if finish_reason != "finished":
         return Outcome.FAULT, f"Scrapy ended the crawl: {finish_reason}"
-    if found.partial:
-        return Outcome.PARTIAL, _counted(found.partial)
+    if result.missing:
+        return Outcome.PARTIAL, _first_and_count(result.missing)
     if not pages:
         return Outcome.FAULT, "not one page was read, and nothing says why"
     return Outcome.FINISHED, ""
 
 
-def _counted(said: Sequence[str]) -> str:
+def _first_and_count(said: Sequence[str]) -> str:
     details = list(dict.fromkeys(said))
     return details[0] if len(details) == 1 else f"{details[0]} (and {len(details) - 1} more; see the log)"
 
 
-def _line(values: Mapping[str, object]) -> str:
-    """`key=value key="two words"`, on one line."""
-    return " ".join(f"{key}={_value(str(value))}" for key, value in values.items())
+def _key_value_line(values: Mapping[str, object]) -> str:
+    """`key=value key="two words"` on one line."""
+    return " ".join(f"{key}={_quoted(str(value))}" for key, value in values.items())
 
 
-def _value(text: str) -> str:
+def _quoted(text: str) -> str:
     plain = text and text.isprintable() and not any(character in ' "=' for character in text)
     return text if plain else orjson.dumps(text).decode()
 
 
-def _refuse(outcome: Outcome, detail: str) -> int:
-    """A run that did not begin: the same one line, without a manifest."""
-    print(_line({"outcome": outcome, "exit_code": EXIT_CODES[outcome], "detail": detail}), flush=True)
+def _print_refusal(outcome: Outcome, detail: str) -> int:
+    """Print the line of a run that could not begin, which has no manifest, and return its exit code."""
+    print(_key_value_line({"outcome": outcome, "exit_code": EXIT_CODES[outcome], "detail": detail}), flush=True)
     print(f"crawler: {detail}", file=sys.stderr)
     return EXIT_CODES[outcome]
 
 
 def _make_folder(path: Path) -> None:
-    """Make the data folder with `logs/` and `runs/` in it."""
+    """Create the data folder with `logs/` and `runs/` in it."""
     try:
         for name in ("logs", "runs"):
             (path / name).mkdir(parents=True, exist_ok=True)
@@ -405,13 +407,13 @@ def _make_folder(path: Path) -> None:
 
 @contextmanager
 def logging_to(path: Path, *, days: int) -> Iterator[None]:
-    """Everything that is logged goes to this file; logs older than `days` are removed."""
+    """Log to this file during the block. Deletes logs beside it that are older than `days`."""
     oldest = time.time() - timedelta(days=days).total_seconds()
     for old in path.parent.glob("*.log"):
         if RUN_ID.fullmatch(old.stem) and old.stat().st_mtime < oldest:
             old.unlink()
     handler = logging.FileHandler(path, encoding="utf-8")
-    formatter = _Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter = _UrlHidingFormatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     handler.setLevel(logging.INFO)
@@ -424,15 +426,15 @@ def logging_to(path: Path, *, days: int) -> Iterator[None]:
         handler.close()
 
 
-class _Formatter(logging.Formatter):
-    """Of addresses, but those of the API and of robots.txt, tells only the host: see `Listing.pictures`."""
+class _UrlHidingFormatter(logging.Formatter):
+    """Shortens URLs to their host, except those of the API and robots.txt: see `Listing.pictures` for the reason."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Its lines, those of a traceback too."""
-        return _ELSEWHERE.sub(r"\1/…", super().format(record))
+        """The lines of a record, including its traceback."""
+        return _OTHER_URL.sub(r"\1/…", super().format(record))
 
 
-_ELSEWHERE: Final = re.compile(r"(https?://[^/\s<>\"']+)/(?!h5/|robots\.txt\b)[^\s<>\"']+")
+_OTHER_URL: Final = re.compile(r"(https?://[^/\s<>\"']+)/(?!h5/|robots\.txt\b)[^\s<>\"']+")
 
 
 # status, forgive
@@ -444,27 +446,27 @@ def _status(parsed: argparse.Namespace, options: Options) -> int:
         print(f"{options.data}: no run yet")
         return 0
     now = utcnow()
-    memory = State(path)
+    state = State(path)
     try:
-        cooldown, spent = memory.cooldown(now), memory.requests_of_day(now)
+        cooldown, spent = state.active_cooldown(now), state.requests_of_day(now)
     finally:
-        memory.close()
+        state.close()
     print(f"data      {options.data}")
     print(f"requests  {spent} of {options.daily_budget} today in China; {max(options.daily_budget - spent, 0)} left")
     if cooldown is None:
         print("cooling   no")
     else:
-        print(f"cooling   until {written(cooldown.until)}: {cooldown.outcome}, {cooldown.detail}")
+        print(f"cooling   until {isoformat(cooldown.until)}: {cooldown.outcome}, {cooldown.detail}")
     folders = sorted((options.data / "runs").glob(f"*/{MANIFEST}"), reverse=True)
     for folder in (path.parent for path in folders[: max(parsed.last, 0)]):
         try:
-            print(_in_short(orjson.loads((folder / MANIFEST).read_bytes())))
+            print(_status_line(orjson.loads((folder / MANIFEST).read_bytes())))
         except (ValueError, KeyError, TypeError) as error:
             print(f"{folder.name:<40} is damaged ({error}): move it elsewhere")
     return 0
 
 
-def _in_short(manifest: Mapping[str, Any]) -> str:
+def _status_line(manifest: Mapping[str, Any]) -> str:
     counts = manifest["counts"]
     return (
         f"{manifest['run_id']:<40} {manifest['outcome']:<15} {counts['listings']:>6} listings"
@@ -478,10 +480,10 @@ def _forgive(parsed: argparse.Namespace, options: Options) -> int:
     if not path.exists():
         print(f"{options.data}: no run yet")
         return 0
-    with only_one(options.data / "lock", f"forgive, process {os.getpid()}"):
-        memory = State(path)
+    with exclusive_lock(options.data / "lock", f"forgive, process {os.getpid()}"):
+        state = State(path)
         try:
-            print("the wait is over, by your word" if memory.forget_blocks() else "there is no wait")
+            print("the wait is over, by your word" if state.clear_cooldown() else "there is no wait")
         finally:
-            memory.close()
+            state.close()
     return 0

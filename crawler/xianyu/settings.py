@@ -1,26 +1,26 @@
-"""Scrapy's settings for all spiders. What an operator may choose are the XIANYU_ ones: see `xianyu.options`.
+"""Scrapy's settings for all spiders. The operator's settings, named `XIANYU_…`, are described in `xianyu.options`.
 
-`xianyu.politeness.Politeness` derives Scrapy's own (timeout, user agent) from them.
+`xianyu.politeness.PolitenessAddon` derives Scrapy's timeout and User-Agent from them.
 """
 
 import os
 
 from .options import Options
 
-# Scrapy's cookies ask tldextract, which would fetch the list of public suffixes with the first cookie. Its own
-# snapshot does; both variables are read when Scrapy's module is loaded, which is after this.
+# Scrapy's cookie middleware uses tldextract, which would download the public suffix list at the first cookie. With
+# these variables it uses the snapshot in its package. They are read when Scrapy's module is imported, which is later.
 os.environ["TLDEXTRACT_PUBLIC_SUFFIX_LIST_URLS"] = ""
 os.environ["TLDEXTRACT_CACHE"] = ""
 
 BOT_NAME = "SaltfishCrawler"
 SPIDER_MODULES = ["xianyu.spiders"]
 NEWSPIDER_MODULE = "xianyu.spiders"
-ADDONS = {"xianyu.politeness.Politeness": 0}
+ADDONS = {"xianyu.politeness.PolitenessAddon": 0}
 
-# Those of the runner come before these, which let `scrapy list` and `scrapy check` do without it.
+# The defaults, for `scrapy list` and `scrapy check`. Under the runner, its settings override them.
 globals().update(Options().settings())
 
-# One request at a time, the pauses between them by PaceMiddleware.
+# One request at a time; PaceMiddleware makes the pauses between them.
 CONCURRENT_REQUESTS = 1
 CONCURRENT_REQUESTS_PER_DOMAIN = 1
 DOWNLOAD_DELAY = 0
@@ -29,7 +29,7 @@ DOWNLOAD_MAXSIZE = 8 * 1024 * 1024
 DOWNLOAD_WARNSIZE = 2 * 1024 * 1024
 DOWNLOAD_VERIFY_CERTIFICATES = True
 RETRY_TIMES = 2
-RETRY_HTTP_CODES = [408, 500, 502, 503, 504, 522, 524]  # 429 asks us to stop, not to try again
+RETRY_HTTP_CODES = [408, 500, 502, 503, 504, 522, 524]  # not 429: it asks us to stop
 RETRY_PRIORITY_ADJUST = 0
 RETRY_GIVE_UP_LOG_LEVEL = "WARNING"
 
@@ -44,9 +44,9 @@ DOWNLOAD_HANDLERS: dict[str, str | None] = {
 DOWNLOADER_MIDDLEWARES: dict[str, int | None] = {
     "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
     "xianyu.middlewares.RobotsMiddleware": 100,
-    "xianyu.middlewares.AnswerMiddleware": 560,  # sees each answer before the retries (550), after it was unpacked
-    "xianyu.politeness.PaceMiddleware": 690,  # before the cookies (700): a token may come while a request waits
-    "xianyu.middlewares.BudgetMiddleware": 990,  # innermost: counts what leaves now
+    "xianyu.middlewares.AnswerMiddleware": 560,  # sees an answer before the retries (550) do
+    "xianyu.politeness.PaceMiddleware": 690,  # before the cookies (700), as a token may arrive while a request waits
+    "xianyu.middlewares.BudgetMiddleware": 990,  # last: counts what is really sent
 }
 SPIDER_CONTRACTS = {
     "xianyu.contracts.SavedContract": 10,
@@ -54,28 +54,28 @@ SPIDER_CONTRACTS = {
     "xianyu.contracts.RejectsContract": 20,
     "xianyu.contracts.FieldsContract": 20,
 }
-SPIDER_MIDDLEWARES = {"xianyu.sieve.Sieve": 950}  # beside the spider
-REDIRECT_ENABLED = True  # for robots.txt; where else a redirect leads is not asked
+SPIDER_MIDDLEWARES = {"xianyu.changed_listings.ChangedListingsFilter": 950}  # next to the spider
+REDIRECT_ENABLED = True  # for robots.txt; requests of the API set dont_redirect
 REDIRECT_MAX_TIMES = 5
 METAREFRESH_ENABLED = False
 REFERRER_POLICY = "no-referrer"
 HTTPPROXY_ENABLED = False
-COOKIES_ENABLED = True  # in memory, for one run: the token is a cookie
-HTTPCACHE_ENABLED = False  # a stored TOKEN_EMPTY would be replayed for ever
+COOKIES_ENABLED = True  # the token is a cookie; kept in memory, for one run
+HTTPCACHE_ENABLED = False  # it would replay a stored TOKEN_EMPTY for ever
 DEFAULT_REQUEST_HEADERS = {
     "Accept": "application/json, */*;q=0.1",
     "Accept-Language": "zh-CN,zh;q=0.9",
 }
 
-# No doors into the running process.
+# No remote access to the running process.
 TELNETCONSOLE_ENABLED = False
 REMOTE_CONTROL_ENABLED = False
 MEMUSAGE_ENABLED = False
 
-# Scrapy would read and parse the source of `self.parse` again at every answer, to warn of a `return` with a value in a
-# generator: its cache forgets bound methods at once. That cost a tenth of a page's CPU time, and mypy finds the same.
+# To warn of generators that return a value, Scrapy would parse the source of `self.parse` at every answer, as its cache
+# cannot keep bound methods. That took a tenth of a page's CPU time, and mypy finds such generators too.
 WARN_ON_GENERATOR_RETURN_VALUE = False
 
-LOG_LEVEL = "INFO"  # DEBUG prints each item
+LOG_LEVEL = "INFO"  # DEBUG logs each item
 LOG_VERSIONS: list[str] = []
-STATS_DUMP = False  # stats.json has them
+STATS_DUMP = False  # the runner writes them to stats.json

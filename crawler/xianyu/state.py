@@ -1,6 +1,9 @@
-"""What the crawler remembers between runs, in one SQLite file: listings, walks, the day's requests, a cool-down.
+"""The crawler's state between runs, in a SQLite file: known listings, walks, requests of the day, the cool-down.
 
-Nothing of a listing stays here but its number, a digest of what was said of it, and when.
+Of a listing it keeps only the id, a digest, and when it was last written: none of its texts.
+
+A *walk* goes through the result pages of one keyword, newest listings first. The next run walks on only until it meets
+a page that the last complete walk has covered, and so requests only what is new.
 """
 
 import sqlite3
@@ -16,14 +19,16 @@ from weakref import WeakKeyDictionary
 import orjson
 from scrapy.crawler import Crawler
 
-from .clock import day_in_china
+from .clock import date_in_china
 from .errors import ConfigurationError
 from .outcomes import Outcome
 
-APPLICATION_ID: Final = 0x53465859  # "SFXY", in the file's header: tells our file from any other SQLite file
-BUSY_SECONDS: Final = 10.0
-SPENDING_DAYS: Final = 30
-"""How long the counts of earlier days are kept."""
+APPLICATION_ID: Final = 0x53465859
+"""SQLite's `application_id`, "SFXY": distinguishes our files from other SQLite files."""
+LOCK_TIMEOUT_SECONDS: Final = 10.0
+"""How long to wait while another process has the database locked."""
+SPENDING_KEPT_DAYS: Final = 30
+"""Days for which the counts of requests are kept."""
 
 MIGRATIONS: Final = (
     """
@@ -53,7 +58,7 @@ MIGRATIONS: Final = (
     ) STRICT;
     """,
 )
-"""What brings an empty file to each `user_version`, one after the other."""
+"""The scripts that raise the schema to `user_version` 1, 2 and so on."""
 
 FIRST_COOLDOWN: Final = MappingProxyType(
     {
@@ -63,14 +68,14 @@ FIRST_COOLDOWN: Final = MappingProxyType(
         Outcome.LIMITED: timedelta(hours=1),
     }
 )
-"""How long the first wait is; each further block without a good run in between doubles it."""
+"""The first cool-down after each outcome. Each further block, without a successful run in between, doubles it."""
 LONGEST_COOLDOWN: Final = timedelta(days=7)
-"""More is waited only where the site itself asked for more."""
+"""The longest cool-down, unless the site itself asked for a longer one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """A listing that stands in a finished batch."""
+class KnownListing:
+    """A listing in a finished batch of this run or an earlier one."""
 
     fingerprint: bytes
     emitted_at: datetime
@@ -78,8 +83,8 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A listing of a batch that was just finished."""
+class ListingRecord:
+    """What the state is to keep of a listing, when its batch is finished."""
 
     item_id: str
     fingerprint: bytes
@@ -88,18 +93,18 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Cooldown:
-    """Until when nothing is sent, and why."""
+    """Until when no live run may send anything, and why."""
 
     until: datetime
     outcome: Outcome
     detail: str
     blocks: int
-    """How many blocks there were since the last good run."""
+    """How many blocks there were since the last successful run."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Walk:
-    """A walk that came to its end, while items of it may still be in the open batch."""
+class _EndedWalk:
+    """A walk at its end, of which listings may still be in the open batch."""
 
     keyword: str
     watermark: str | None
@@ -108,13 +113,14 @@ class _Walk:
 
 
 class State:
-    """The open file. One process at a time may hold it: the runner's lock sees to that.
+    """The open database. Only one process may have it open; the runner holds a lock for that.
 
-    Every listing gets a *place* when it is handed on, counted upwards over all runs, and every walk one when it
-    ends; so what was seen before the end of a walk is told without a clock.
+    To order events without relying on a clock, they are given a *place*: a number that counts upwards over all runs.
+    A listing gets one when it goes to the feed, a walk when it ends. So a listing was seen before the end of a walk if
+    its place is smaller.
 
-    Raises:
-        ConfigurationError: the file is damaged, is something else, or was made by a newer crawler. It is left as it is.
+    Raises `ConfigurationError` if the file is damaged, is something else, or is of a newer crawler. The file is left
+    unchanged then.
     """
 
     def __init__(self, path: Path) -> None:
@@ -127,15 +133,15 @@ class State:
         except sqlite3.Error as error:
             raise ConfigurationError(f"the state {path} cannot be used ({error}); it was left as it is") from error
         self._next_place = int(row[0]) + 1
-        self._looked_up: dict[str, Known | None] = {}
-        self._unfinished: dict[str, int] = {}
-        self._ended: list[_Walk] = []
-        self._ends: dict[str, int | None] = {}
-        self.spent = 0
-        """Requests that this run was allowed."""
+        self._looked_up: dict[str, KnownListing | None] = {}
+        self._pending: dict[str, int] = {}
+        self._ended_walks: list[_EndedWalk] = []
+        self._last_walk_ends: dict[str, int | None] = {}
+        self.requests_counted = 0
+        """Requests counted by this run."""
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the database."""
         self._database.close()
 
     @contextmanager
@@ -148,48 +154,48 @@ class State:
             raise
         self._database.execute("COMMIT")
 
-    # The day's requests
+    # Requests of the day
 
-    def spend_request(self, now: datetime, *, budget: int) -> bool:
-        """Count one request of the day in China, before it leaves. False: `budget` is used up, so do not send it."""
+    def count_request(self, now: datetime, *, budget: int) -> bool:
+        """Count a request before it is sent. False if the day's `budget` is used up: then it must not be sent."""
         with self._transaction() as database:
             granted = database.execute(
                 "INSERT INTO spending (day, requests) SELECT :day, 1 WHERE :budget > 0"
                 " ON CONFLICT (day) DO UPDATE SET requests = requests + 1 WHERE requests < :budget",
-                {"day": day_in_china(now), "budget": budget},
+                {"day": date_in_china(now), "budget": budget},
             ).rowcount
-            oldest = day_in_china(now - timedelta(days=SPENDING_DAYS))
+            oldest = date_in_china(now - timedelta(days=SPENDING_KEPT_DAYS))
             database.execute("DELETE FROM spending WHERE day < ?", (oldest,))
-        self.spent += granted
+        self.requests_counted += granted
         return granted == 1
 
     def requests_of_day(self, now: datetime) -> int:
-        """How many requests were counted on the day of `now` in China."""
-        row = self._database.execute("SELECT requests FROM spending WHERE day = ?", (day_in_china(now),)).fetchone()
+        """How many requests were counted on the day of `now`, by the date in China."""
+        row = self._database.execute("SELECT requests FROM spending WHERE day = ?", (date_in_china(now),)).fetchone()
         return 0 if row is None else int(row[0])
 
     # Cool-down
 
-    def cooldown(self, now: datetime) -> Cooldown | None:
-        """The cool-down that still holds at `now`."""
-        found = self._cooldown()
+    def active_cooldown(self, now: datetime) -> Cooldown | None:
+        """The cool-down, if it is not over at `now`."""
+        found = self._last_cooldown()
         return found if found is not None and found.until > now else None
 
-    def _cooldown(self) -> Cooldown | None:
+    def _last_cooldown(self) -> Cooldown | None:
         row = self._database.execute("SELECT until, outcome, detail, blocks FROM cooldowns").fetchone()
         if row is None:
             return None
         until, outcome, detail, blocks = row
         return Cooldown(datetime.fromtimestamp(until, UTC), Outcome(outcome), detail, blocks)
 
-    def cool_down(self, now: datetime, outcome: Outcome, detail: str, *, at_least: timedelta = timedelta()) -> Cooldown:
-        """Wait from `now` on: 6 hours (1 where the site only asked for fewer requests), doubled by each further block.
+    def start_cooldown(
+        self, now: datetime, outcome: Outcome, detail: str, *, at_least: timedelta = timedelta()
+    ) -> Cooldown:
+        """Record a block, and begin a cool-down at `now` as long as `FIRST_COOLDOWN` says, or prolong the present one.
 
-        Args:
-            outcome: One of `COOLING_OUTCOMES`.
-            at_least: What the site asked for.
+        `outcome` is one of `COOLDOWN_OUTCOMES`; `at_least` is how long the site asked us to wait.
         """
-        before = self._cooldown()
+        before = self._last_cooldown()
         blocks = 1 if before is None else before.blocks + 1
         doublings = min(blocks - 1, 16)
         wait = max(min(FIRST_COOLDOWN[outcome] * 2**doublings, LONGEST_COOLDOWN), at_least)
@@ -199,48 +205,48 @@ class State:
                 "INSERT OR REPLACE INTO cooldowns (one, until, outcome, detail, blocks) VALUES (1, ?, ?, ?, ?)",
                 (_seconds(until + timedelta(seconds=1)), outcome, detail, blocks),  # rounded up, never down
             )
-        found = self._cooldown()
+        found = self._last_cooldown()
         assert found is not None  # noqa: S101 -- just written
         return found
 
-    def forget_blocks(self) -> bool:
-        """After a good run, or by the operator's word: the next block is a first one. Tells if there was any."""
+    def clear_cooldown(self) -> bool:
+        """Delete the record of blocks: the next one counts as the first again. Returns whether there was a record."""
         with self._transaction() as database:
             return database.execute("DELETE FROM cooldowns").rowcount > 0
 
     # Listings
 
-    def known(self, item_ids: Collection[str]) -> dict[str, Known]:
-        """Those of these listings that stand in finished batches; one statement for a whole page."""
+    def known_listings(self, item_ids: Collection[str]) -> dict[str, KnownListing]:
+        """Those of these listings that are in finished batches, in one query. `known_listing` reuses the result."""
         rows = self._database.execute(
             "SELECT item_id, fingerprint, emitted_at, first_place FROM listings"
             " WHERE item_id IN (SELECT value FROM json_each(?))",
             (orjson.dumps(list(item_ids)).decode(),),
         )
-        found = {row[0]: Known(row[1], datetime.fromtimestamp(row[2], UTC), row[3]) for row in rows}
+        found = {row[0]: KnownListing(row[1], datetime.fromtimestamp(row[2], UTC), row[3]) for row in rows}
         self._looked_up = {item_id: found.get(item_id) for item_id in item_ids}
         return found
 
-    def known_listing(self, item_id: str) -> Known | None:
-        """As `known`, for one; without a statement if the last page looked up had it."""
+    def known_listing(self, item_id: str) -> KnownListing | None:
+        """This listing, if it is in a finished batch. Needs no query if it was among the last `known_listings`."""
         if item_id not in self._looked_up:
-            self.known((item_id,))
+            self.known_listings((item_id,))
         return self._looked_up[item_id]
 
-    def hand_on(self, item_id: str) -> None:
-        """This listing goes to the feed now. It becomes known when its batch is finished, and not before."""
-        self._unfinished[item_id] = self._next_place
+    def add_pending(self, item_id: str) -> None:
+        """Record that a listing goes to the feed. It is known only when its batch is finished (`commit_batch`)."""
+        self._pending[item_id] = self._next_place
         self._next_place += 1
 
-    def commit_batch(self, entries: Iterable[Entry]) -> None:
-        """A batch file is finished and named in the manifest: its listings are known from now on.
+    def commit_batch(self, entries: Iterable[ListingRecord]) -> None:
+        """Record the listings of a batch that is finished and named in the manifest. From now on they are known.
 
-        In the same transaction the walks are recorded that had ended and wait for no listing any more.
+        In the same transaction, walks that have ended become complete if none of their listings is pending any more.
         """
         rows = []
         for entry in entries:
-            place = self._unfinished.pop(entry.item_id, None)
-            if place is None:  # from the batch of a run that was killed
+            place = self._pending.pop(entry.item_id, None)
+            if place is None:  # in a batch of a run that was killed
                 place, self._next_place = self._next_place, self._next_place + 1
             rows.append((entry.item_id, entry.fingerprint, _seconds(entry.emitted_at), place))
         with self._transaction() as database:
@@ -254,12 +260,11 @@ class State:
 
     # Walks
 
-    def begin_keyword(self, keyword: str) -> bool:
-        """A walk through the pages of `keyword` begins; it counts as unfinished until `end_keyword`.
+    def begin_walk(self, keyword: str) -> bool:
+        """Begin a walk through the pages of `keyword`. It is incomplete until `end_walk`.
 
-        Returns:
-            True if the walk before this one did not come to its end, or there was none. Then this walk must not stop
-            at a page that `covers` knows: what an unfinished walk left out lies behind such pages.
+        Returns True if the last walk is incomplete, or there was none. Then `covers_page` is always False, so that this
+        walk goes through all pages: those that the last one has not reached come after pages that it has covered.
         """
         with self._transaction() as database:
             row = database.execute("SELECT complete, place FROM walks WHERE keyword = ?", (keyword,)).fetchone()
@@ -268,53 +273,52 @@ class State:
                 "INSERT INTO walks (keyword, complete) VALUES (?, 0) ON CONFLICT (keyword) DO UPDATE SET complete = 0",
                 (keyword,),
             )
-        self._ends[keyword] = place if complete else None
+        self._last_walk_ends[keyword] = place if complete else None
         return not complete
 
-    def covers(self, keyword: str, item_ids: Collection[str]) -> bool:
-        """Whether the last finished walk of `keyword` has been past this page (newest first): it may end here.
+    def covers_page(self, keyword: str, item_ids: Collection[str]) -> bool:
+        """Whether the last complete walk of `keyword` has covered this page, so that the present walk may end here.
 
-        That is so if every listing on it was known before that walk ended. To be known is not enough: another
-        keyword may have brought the listing since, while newer ones of this keyword stand behind it. A page without
-        listings is never covered; nor is one after `begin_keyword` answered True.
+        That is so if every listing of the page was known before that walk ended. It is not enough that they are known
+        now: a walk of another keyword may have found them since, and pages with new listings of this keyword may
+        follow. A page without listings is never covered.
         """
-        end = self._ends.get(keyword)
+        end = self._last_walk_ends.get(keyword)
         if end is None or not item_ids:
             return False
-        found = self.known(item_ids)
+        found = self.known_listings(item_ids)
         return all(item_id in found and found[item_id].first_place < end for item_id in item_ids)
 
-    def end_keyword(self, keyword: str, watermark: str | None, pages: int) -> None:
-        """The walk came to its end. Recorded once every listing handed on before now is in a finished batch.
+    def end_walk(self, keyword: str, watermark: str | None, pages: int) -> None:
+        """End a walk. It becomes complete once every listing that is pending now is in a finished batch.
 
-        Args:
-            watermark: When the newest listing was published, as `Listing.published_at`; for who opens the file.
-            pages: How many pages were read.
+        `watermark` is the newest `Listing.published_at` and `pages` the number of pages; both only inform people who
+        look into the database.
         """
-        self._ended.append(_Walk(keyword, watermark, pages, self._next_place))
+        self._ended_walks.append(_EndedWalk(keyword, watermark, pages, self._next_place))
         self._next_place += 1
-        if not self._unfinished:
+        if not self._pending:
             with self._transaction() as database:
                 self._record_walks(database)
 
     def _record_walks(self, database: sqlite3.Connection) -> None:
-        oldest = min(self._unfinished.values(), default=self._next_place)
-        settled = [walk for walk in self._ended if walk.place <= oldest]
+        oldest = min(self._pending.values(), default=self._next_place)
+        complete = [walk for walk in self._ended_walks if walk.place <= oldest]
         database.executemany(
             "UPDATE walks SET complete = 1, place = ?, watermark = ?, pages = ? WHERE keyword = ?",
-            [(walk.place, walk.watermark, walk.pages, walk.keyword) for walk in settled],
+            [(walk.place, walk.watermark, walk.pages, walk.keyword) for walk in complete],
         )
-        self._ended = [walk for walk in self._ended if walk.place > oldest]
+        self._ended_walks = [walk for walk in self._ended_walks if walk.place > oldest]
 
 
 def _open(path: Path) -> sqlite3.Connection:
     new = not path.exists() or path.stat().st_size == 0
-    database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    database = sqlite3.connect(path, timeout=LOCK_TIMEOUT_SECONDS, isolation_level=None)
     try:
         if not new:
-            _refuse_foreign(database)
+            _refuse_unusable(database)
         database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")  # the day's requests are on the disk before they leave
+        database.execute("PRAGMA synchronous = FULL")  # a request is counted on the disk before it is sent
         version = int(database.execute("PRAGMA user_version").fetchone()[0])
         for number, script in enumerate(MIGRATIONS[version:], version + 1):
             database.executescript(
@@ -327,13 +331,13 @@ def _open(path: Path) -> sqlite3.Connection:
     return database
 
 
-def _refuse_foreign(database: sqlite3.Connection) -> None:
-    """Raise `sqlite3.DatabaseError` before anything is written into a file that is not ours or not whole."""
-    mark = int(database.execute("PRAGMA application_id").fetchone()[0])
+def _refuse_unusable(database: sqlite3.Connection) -> None:
+    """Raise `sqlite3.DatabaseError` if the file is not ours or is damaged, before anything is written to it."""
+    application_id = int(database.execute("PRAGMA application_id").fetchone()[0])
     version = int(database.execute("PRAGMA user_version").fetchone()[0])
-    if not mark and database.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
-        return  # its maker was killed before the first table
-    if mark != APPLICATION_ID:
+    if not application_id and database.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
+        return  # the process that created it was killed before the first table
+    if application_id != APPLICATION_ID:
         raise sqlite3.DatabaseError("it is not a state of this crawler")
     if version > len(MIGRATIONS):
         raise sqlite3.DatabaseError(f"its version is {version}; this crawler knows up to {len(MIGRATIONS)}")
@@ -347,4 +351,5 @@ def _seconds(moment: datetime) -> int:
 
 
 STATES: Final[WeakKeyDictionary[Crawler, State]] = WeakKeyDictionary()
-"""That of each crawl under the runner: an open file is too alive for a crawl's settings, which Scrapy copies."""
+"""The state of each crawl that the runner started. Not among the crawl's settings, which Scrapy copies: an open
+database cannot be copied."""

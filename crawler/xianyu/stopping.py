@@ -1,4 +1,7 @@
-"""How a crawl is ended before its time: the first reason counts, and nothing is sent after it."""
+"""Stopping a crawl early, and what is recorded on the way about how it ends.
+
+The first reason to stop counts. Once there is one, no further request is sent.
+"""
 
 import asyncio
 import logging
@@ -9,93 +12,92 @@ from weakref import WeakKeyDictionary
 
 from scrapy.crawler import Crawler
 
-from .clock import utcnow, written
-from .outcomes import COOLING_OUTCOMES, Outcome
+from .clock import isoformat, utcnow
+from .outcomes import COOLDOWN_OUTCOMES, Outcome
 from .state import STATES
 
 logger = logging.getLogger(__name__)
 
-LONGEST_ASKED: Final = timedelta(days=30)
-"""A Retry-After beyond this is taken for this."""
-ITEM_SECONDS: Final = 0.01
-"""How often it is looked whether all items are through."""
+LONGEST_RETRY_AFTER: Final = timedelta(days=30)
+"""A longer Retry-After is shortened to this."""
+ITEM_POLL_SECONDS: Final = 0.01
+"""How often `_close` checks whether all items have been processed."""
 
 
 @dataclass(slots=True)
-class Ending:
-    """What is known so far of how a crawl ends."""
+class CrawlResult:
+    """What is known so far about how a crawl ends. `runner.final_outcome` draws the conclusion."""
 
     outcome: Outcome | None = None
-    """The first reason to stop, or None while nobody wanted that."""
+    """The first reason to stop; None as long as there is none."""
     detail: str = ""
-    partial: list[str] = field(default_factory=list)
-    """What could not be had, while the rest went on."""
+    missing: list[str] = field(default_factory=list)
+    """What could not be fetched, although the crawl went on."""
     faults: list[str] = field(default_factory=list)
-    """What went wrong on our side: kinds of exceptions, with no data in them."""
+    """Errors of ours, by the names of their exceptions: messages might hold data."""
     tasks: set["asyncio.Task[None]"] = field(default_factory=set)
-    told: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set with the outcome: wakes whoever pauses before a request that must not be sent any more."""
+    stop_requested: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set together with `outcome`. It wakes the requests that wait for their turn, so that they can give up."""
 
 
-_ENDINGS: Final[WeakKeyDictionary[Crawler, Ending]] = WeakKeyDictionary()
+_RESULTS: Final[WeakKeyDictionary[Crawler, CrawlResult]] = WeakKeyDictionary()
 
 
-def ending(crawler: Crawler) -> Ending:
-    """What is known so far of how this crawl ends."""
-    if (known := _ENDINGS.get(crawler)) is None:
-        known = _ENDINGS[crawler] = Ending()
-    return known
+def result_of(crawler: Crawler) -> CrawlResult:
+    """The result of this crawl, as far as it is known."""
+    if (result := _RESULTS.get(crawler)) is None:
+        result = _RESULTS[crawler] = CrawlResult()
+    return result
 
 
-def stopped(crawler: Crawler) -> bool:
-    """Whether this crawl was told to stop: then nothing may be sent any more."""
-    return ending(crawler).outcome is not None
+def is_stopping(crawler: Crawler) -> bool:
+    """Whether there is a reason to stop this crawl. Then no further request may be sent."""
+    return result_of(crawler).outcome is not None
 
 
 def stop(crawler: Crawler, outcome: Outcome, detail: str, *, retry_after: float | None = None) -> None:
-    """Remember why, if it is the first reason, and close the spider; pages under way may come to their end.
+    """Record the reason, if it is the first one, and close the spider. Pages that are under way may be completed.
 
-    A block is written down as a cool-down at once, so that even kill -9 does not make the next run forget it.
+    `outcome` also becomes Scrapy's `finish_reason`. `detail` tells people what happened; it must not hold cookies,
+    tokens or personal data. `retry_after` is how many seconds the site asked us to wait, if it did.
 
-    Args:
-        outcome: The reason; also Scrapy's `finish_reason`.
-        detail: What happened, for people; no cookies, tokens or personal data.
-        retry_after: How many seconds the site asked us to wait, if it did.
+    If the site blocked us, the cool-down is written to the state at once, so that it holds even if the run is killed.
     """
-    found = ending(crawler)
-    if found.outcome is not None:
-        logger.info("Already stopping (%s); also: %s (%s)", found.outcome, outcome, detail)
+    result = result_of(crawler)
+    if result.outcome is not None:
+        logger.info("Already stopping (%s); also: %s (%s)", result.outcome, outcome, detail)
         return
-    found.outcome, found.detail = outcome, detail
-    found.told.set()
+    result.outcome, result.detail = outcome, detail
+    result.stop_requested.set()
     logger.warning("Stopping: %s (%s)", outcome, detail)
-    memory = STATES.get(crawler)
-    if memory is not None and outcome in COOLING_OUTCOMES:
-        at_least = timedelta(seconds=min(retry_after or 0, LONGEST_ASKED.total_seconds()))
-        cooldown = memory.cool_down(utcnow(), outcome, detail, at_least=at_least)
-        logger.warning("No live run before %s", written(cooldown.until))
+    state = STATES.get(crawler)
+    if state is not None and outcome in COOLDOWN_OUTCOMES:
+        at_least = timedelta(seconds=min(retry_after or 0, LONGEST_RETRY_AFTER.total_seconds()))
+        cooldown = state.start_cooldown(utcnow(), outcome, detail, at_least=at_least)
+        logger.warning("No live run before %s", isoformat(cooldown.until))
     if crawler.spider is not None and crawler.crawling:
-        # Kept until it is done: the event loop itself holds its tasks weakly.
+        # The result keeps the task until it is done: the event loop alone holds only a weak reference to it.
         task = asyncio.ensure_future(_close(crawler, outcome))
-        found.tasks.add(task)
-        task.add_done_callback(found.tasks.discard)
+        result.tasks.add(task)
+        task.add_done_callback(result.tasks.discard)
 
 
 async def _close(crawler: Crawler, outcome: Outcome) -> None:
-    # Scrapy 2.19 waits for ever if it closes while an item of `start()` is under way: only responses wake it again.
+    # Scrapy 2.19 never finishes if it is closed while an item from `start()` is being processed: only a response would
+    # make it look again. So wait for the items first.
     while (slot := crawler.engine.scraper.slot) is not None and slot.itemproc_size:
-        await asyncio.sleep(ITEM_SECONDS)
-    if crawler.engine.spider is not None:  # else it closed by itself in between
+        await asyncio.sleep(ITEM_POLL_SECONDS)
+    if crawler.engine.spider is not None:  # None if the spider finished in the meantime
         await crawler.engine.close_spider_async(reason=outcome)
 
 
 def mark_partial(crawler: Crawler, detail: str) -> None:
-    """Remember that something could not be had. The crawl goes on; its outcome is `partial` at best."""
+    """Record that something could not be fetched. The crawl goes on; its outcome is `partial` at best."""
     logger.warning("Not complete: %s", detail)
-    ending(crawler).partial.append(detail)
+    result_of(crawler).missing.append(detail)
 
 
 def mark_fault(crawler: Crawler, detail: str) -> None:
-    """Remember a fault of ours. The crawl goes on; its outcome is `fault`, unless the site stopped it."""
+    """Record an error of ours. The crawl goes on; its outcome is `fault`, unless the site or the operator ended it."""
     logger.error("Fault: %s", detail)
-    ending(crawler).faults.append(detail)
+    result_of(crawler).faults.append(detail)

@@ -1,13 +1,13 @@
-"""What to search for: a text file with one search on a line.
+"""Reads the file of searches: a text file with one search per line.
 
     # used phones and cameras
     iPhone 15	手机
     富士 X100V
     category: 乐器
 
-A search is a keyword and, after a tab, the operator's label of the category, which the listings found will carry.
-`category: 乐器` searches for a category by its name, and labels what it finds with it. Empty lines, and lines that
-begin with #, are for people.
+A search is a keyword and, after a tab, the operator's label for its category, which is written into the listings found.
+`category: 乐器` searches for the name of a category and uses it as the label too. Empty lines are ignored, and so are
+comments: lines that begin with #.
 """
 
 import re
@@ -18,9 +18,9 @@ from typing import Final
 
 from .errors import ConfigurationError
 
-LONGEST_KEYWORD: Final = 100
+MAX_KEYWORD_LENGTH: Final = 100
 """Characters."""
-LONGEST_LABEL: Final = 50
+MAX_LABEL_LENGTH: Final = 50
 """Characters."""
 _CATEGORY: Final = re.compile(r"category\s*[:：]\s*", re.IGNORECASE)
 
@@ -37,9 +37,8 @@ class Target:
 def read_targets(path: Path) -> list[Target]:
     """The searches in a file, each once, in the file's order.
 
-    Raises:
-        ConfigurationError: the file cannot be read, is not UTF-8, has no search in it, or has lines that are none; the
-            message names every such line by its number.
+    Raises `ConfigurationError` if the file cannot be read, is not UTF-8, has no search in it, or has invalid lines; the
+    message gives the numbers of all these lines.
     """
     try:
         content = path.read_bytes()
@@ -49,29 +48,29 @@ def read_targets(path: Path) -> list[Target]:
 
 
 def parse_targets(content: bytes, *, name: str) -> list[Target]:
-    """As `read_targets`, from the bytes of the file called `name`."""
+    """As `read_targets`, from the content of the file called `name`."""
     found: dict[str, tuple[int, Target]] = {}
-    wrong: list[str] = []
+    problems: list[str] = []
     lines = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
     for number, line in enumerate(lines, 1):
         try:
-            target = _target(line)
+            target = _parse_line(line)
         except ValueError as error:
-            wrong.append(f"line {number} {error}")
+            problems.append(f"line {number} {error}")
             continue
         if target is not None:
             first, same = found.setdefault(target.keyword, (number, target))
             if same != target:
-                wrong.append(f"line {number} searches for the keyword of line {first} under another category")
-    if wrong:
-        raise ConfigurationError(f"{name}: " + "; ".join(wrong))
+                problems.append(f"line {number} searches for the keyword of line {first} under another category")
+    if problems:
+        raise ConfigurationError(f"{name}: " + "; ".join(problems))
     if not found:
         raise ConfigurationError(f"{name}: no search in it; write one keyword on a line")
     return [target for _, target in found.values()]
 
 
-def _target(line: bytes) -> Target | None:
-    """One line's search; None where it is for people."""
+def _parse_line(line: bytes) -> Target | None:
+    """The search in a line; None for a comment or an empty line. Raises `ValueError` if the line is invalid."""
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -87,7 +86,7 @@ def _target(line: bytes) -> Target | None:
         if label is not None:
             raise ValueError("has a label after its category, which is one itself")
         label = keyword
-    for what, value, longest in (("keyword", keyword, LONGEST_KEYWORD), ("category", label or "", LONGEST_LABEL)):
+    for what, value, longest in (("keyword", keyword, MAX_KEYWORD_LENGTH), ("category", label or "", MAX_LABEL_LENGTH)):
         if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
             raise ValueError(f"has a control character in its {what}")
         if len(value) > longest:

@@ -16,7 +16,7 @@ from typing import Any
 
 from ahocorasick_rs import BytesAhoCorasick
 
-from tests.crawler.goofish.market import Market
+from tests.crawler.goofish.generated_market import Market
 from tests.crawler.goofish.process import Site
 from tests.live import PROJECT
 from tests.money.sandbox_server import eventually

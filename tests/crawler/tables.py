@@ -11,8 +11,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
-from xianyu import batches, items, options, outcomes
-from xianyu.options import Options, variable
+from xianyu import items, options, outcomes, run_folder
+from xianyu.options import Options, variable_name
 from xianyu.outcomes import EXIT_CODES, Outcome
 
 from tests.live import PROJECT
@@ -37,7 +37,7 @@ def settings_table() -> str:
     """One row for each variable of the environment."""
     rows = []
     for field, (_, said) in zip(fields(Options), documented(options.Options).values(), strict=True):
-        rows.append((f"`{variable(field.name)}`", _default(field.default), said))
+        rows.append((f"`{variable_name(field.name)}`", _default(field.default), said))
     return _table(("Variable", "Default", "Meaning"), rows)
 
 
@@ -57,7 +57,7 @@ def fields_table() -> str:
 
 def counts_table() -> str:
     """One row for each key of `counts` in a manifest."""
-    rows = [(f"`{name}`", said) for name, (_, said) in documented(batches.Counts).items()]
+    rows = [(f"`{name}`", said) for name, (_, said) in documented(run_folder.Counts).items()]
     return _table(("Count", "Meaning"), rows)
 
 

@@ -1,7 +1,7 @@
 """Three thousand listings, each field of each of them."""
 
 from tests.crawler.crawls import Operator, seen, traces, truth
-from tests.crawler.goofish.market import Market
+from tests.crawler.goofish.generated_market import Market
 from tests.crawler.goofish.process import Site
 
 ITEMS = 3000

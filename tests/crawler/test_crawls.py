@@ -12,7 +12,7 @@ from xianyu.state import State
 
 from tests.crawler.crawls import Operator, seen, traces, truth
 from tests.crawler.goofish.faults import SPOILT_AND_KEPT, SPOILT_AND_LOST, Fault, FaultKind, Robots
-from tests.crawler.goofish.market import PAGE_ROWS, Market
+from tests.crawler.goofish.generated_market import PAGE_ROWS, Market
 from tests.crawler.goofish.process import Site
 from tests.live import free_port
 
@@ -262,9 +262,9 @@ def test_the_days_budget_holds_over_runs(operator: Operator, site: Site) -> None
 def _blocks(data: Path) -> int:
     """Enter a block of long ago; how many there were since the last good run."""
     data.mkdir(exist_ok=True)
-    memory = State(data / "state.sqlite3")
-    blocks = memory.cool_down(datetime(2026, 1, 1, tzinfo=UTC), Outcome.BLOCKED, "RGV587_ERROR").blocks
-    memory.close()
+    state = State(data / "state.sqlite3")
+    blocks = state.start_cooldown(datetime(2026, 1, 1, tzinfo=UTC), Outcome.BLOCKED, "RGV587_ERROR").blocks
+    state.close()
     return blocks
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 from xianyu.errors import ConfigurationError
 from xianyu.spiders.xianyu_detail import read_items
-from xianyu.spiders.xianyu_file import existing
+from xianyu.spiders.xianyu_file import existing_files
 
 from tests.live import PROJECT
 
@@ -134,7 +134,7 @@ def test_names_are_paths_patterns_or_several_with_commas(tmp_path: Path, monkeyp
         (tmp_path / name).touch()
 
     def names(*given: str) -> list[str]:
-        return [path.relative_to(tmp_path).as_posix() for path in existing(given)]
+        return [path.relative_to(tmp_path).as_posix() for path in existing_files(given)]
 
     assert names("b.json,a.json") == ["b.json", "a.json"]
     assert names("c,d.json", "a.json") == ["c,d.json", "a.json"]
@@ -145,7 +145,7 @@ def test_names_are_paths_patterns_or_several_with_commas(tmp_path: Path, monkeyp
     assert names("a.json", "x" * 300) == ["a.json", "x" * 300]
     for nothing in ([], [""], [","], ["*.har"], ["x" * 300]):
         with pytest.raises(ConfigurationError):
-            existing(nothing)
+            existing_files(nothing)
 
 
 def test_the_file_of_single_items(tmp_path: Path) -> None:

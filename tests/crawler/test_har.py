@@ -10,7 +10,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from xianyu.har import Saved, saved_answers
+from xianyu.har import SavedAnswer, saved_answers
 from xianyu.mtop import DETAIL_API, SEARCH_API
 
 from tests.live import PROJECT
@@ -123,7 +123,7 @@ def test_a_value_that_is_too_deep_to_be_written_hides_no_answer() -> None:
     ],
 )
 def test_what_cannot_be_read_is_said(body: bytes, problem: str) -> None:
-    assert saved_answers(body) == [Saved(problem=problem)]
+    assert saved_answers(body) == [SavedAnswer(problem=problem)]
 
 
 def test_an_item_that_is_gone_is_an_answer() -> None:

@@ -19,7 +19,7 @@ from app.db.database import db
 from app.listings.importer import ImportOutcome, import_manifest
 from app.listings.models import Listing, ListingPrice
 from tests.crawler.crawls import Operator, Running, lines_of, seen
-from tests.crawler.goofish.market import Market
+from tests.crawler.goofish.generated_market import Market
 from tests.crawler.goofish.process import Site
 from tests.money.sandbox_server import eventually
 

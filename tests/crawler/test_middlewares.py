@@ -22,24 +22,24 @@ from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 from xianyu import mtop, settings
 from xianyu.clock import utcnow
-from xianyu.downloading import ANSWER, API, Refused, answer_of, api_request
+from xianyu.downloading import ANSWER, API, RequestRefused, answer_of, api_request
 from xianyu.middlewares import (
-    RESIGNED,
+    SIGNED_AGAIN,
     AnswerMiddleware,
     BudgetMiddleware,
     RobotsMiddleware,
     Unanswered,
+    failure_reason,
     is_robots_txt,
-    reason,
     retry_after,
 )
 from xianyu.outcomes import Outcome
-from xianyu.politeness import PaceMiddleware, Politeness, user_agent
+from xianyu.politeness import PaceMiddleware, PolitenessAddon, user_agent
 from xianyu.state import STATES, State
-from xianyu.stopping import ending, stop
+from xianyu.stopping import result_of, stop
 
 from tests.crawler.goofish.faults import Fault, FaultKind
-from tests.crawler.goofish.market import Market
+from tests.crawler.goofish.generated_market import Market
 from tests.live import PROJECT
 
 BASE = "https://h5api.m.goofish.com"
@@ -70,7 +70,7 @@ def ends(crawler, request, response):
     with pytest.raises(IgnoreRequest):
         AnswerMiddleware(crawler).process_response(request, response)
     assert ANSWER not in request.meta
-    return ending(crawler).outcome, ending(crawler).detail
+    return result_of(crawler).outcome, result_of(crawler).detail
 
 
 # Answers
@@ -82,7 +82,7 @@ def test_a_good_answer_is_handed_on_and_read_once():
     assert AnswerMiddleware(crawler).process_response(request, response) is response
     assert answer_of(response) is request.meta[ANSWER]
     assert answer_of(response).value == GOOD
-    assert ending(crawler).outcome is None
+    assert result_of(crawler).outcome is None
 
 
 def test_an_answer_of_a_file_is_read_where_it_is_asked_for():
@@ -96,8 +96,8 @@ def test_a_spent_token_is_replaced_once_for_each_request():
     again = AnswerMiddleware(crawler).process_response(request, answered(request, TOKEN))
     assert isinstance(again, Request)
     assert (again.url, again.body, again.cb_kwargs, again.dont_filter) == (request.url, request.body, {"walk": 1}, True)
-    assert again.meta == {**request.meta, RESIGNED: True}
-    assert RESIGNED not in request.meta
+    assert again.meta == {**request.meta, SIGNED_AGAIN: True}
+    assert SIGNED_AGAIN not in request.meta
     assert ends(crawler, again, answered(again, TOKEN)) == (Outcome.BLOCKED, "a fresh token was refused")
 
 
@@ -105,8 +105,8 @@ def test_another_request_may_replace_its_token_too():
     crawler = crawler_of()
     for page in (1, 2, 3):
         request = search(page)
-        assert AnswerMiddleware(crawler).process_response(request, answered(request, TOKEN)).meta[RESIGNED]
-    assert ending(crawler).outcome is None
+        assert AnswerMiddleware(crawler).process_response(request, answered(request, TOKEN)).meta[SIGNED_AGAIN]
+    assert result_of(crawler).outcome is None
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_a_server_in_trouble_is_for_the_retries(status):
     crawler, request = crawler_of(), search()
     response = answered(request, b"<html>", status=status)
     assert AnswerMiddleware(crawler).process_response(request, response) is response
-    assert ending(crawler).outcome is None
+    assert result_of(crawler).outcome is None
 
 
 @pytest.mark.parametrize("body", [b"", b'{"ret":["SUCC', b"mtopjsonp1({"])
@@ -185,36 +185,43 @@ def test_a_damaged_answer_is_asked_for_three_times_at_most(body):
         assert (request.meta["retry_times"], request.dont_filter) == (retry, True)
     with pytest.raises(Unanswered):
         middleware.process_response(request, answered(request, body))
-    assert ending(crawler).outcome is None
+    assert result_of(crawler).outcome is None
 
 
 def test_why_a_request_brought_no_answer():
     crawler, response = crawler_of(), answered(search(), b"", status=503)
-    assert reason(crawler, Failure(HttpError(response))) == "HTTP 503"
-    assert reason(crawler, Failure(Unanswered("the answer stayed damaged"))) == "the answer stayed damaged"
-    assert reason(crawler, Failure(DownloadTimeoutError("Getting https://… took longer"))) == "DownloadTimeoutError"
-    assert reason(crawler, Failure(DownloadCancelledError("too large"))) == "DownloadCancelledError"
-    assert reason(crawler, Failure(ConnectionLost())) == "ConnectionLost"
+    assert failure_reason(crawler, Failure(HttpError(response))) == "HTTP 503"
+    assert failure_reason(crawler, Failure(Unanswered("the answer stayed damaged"))) == "the answer stayed damaged"
+    assert (
+        failure_reason(crawler, Failure(DownloadTimeoutError("Getting https://… took longer")))
+        == "DownloadTimeoutError"
+    )
+    assert failure_reason(crawler, Failure(DownloadCancelledError("too large"))) == "DownloadCancelledError"
+    assert failure_reason(crawler, Failure(ConnectionLost())) == "ConnectionLost"
     # Said by Scrapy of an answer that is too large once it is unpacked.
-    assert reason(crawler, Failure(IgnoreRequest("Ignored response"))) == "IgnoreRequest"
-    assert (ending(crawler).outcome, ending(crawler).faults) == (None, [])
+    assert failure_reason(crawler, Failure(IgnoreRequest("Ignored response"))) == "IgnoreRequest"
+    assert (result_of(crawler).outcome, result_of(crawler).faults) == (None, [])
     stop(crawler, Outcome.BUDGET, "500")
-    assert reason(crawler, Failure(Refused("the crawl is ending"))) is None
+    assert failure_reason(crawler, Failure(RequestRefused("the crawl is ending"))) is None
 
 
 @pytest.mark.parametrize("error", [KeyError("data"), sqlite3.OperationalError("database or disk is full")])
 def test_a_fault_of_ours_on_the_way_asks_nothing_more(error):
     crawler = crawler_of()
-    assert reason(crawler, Failure(error)) is None
+    assert failure_reason(crawler, Failure(error)) is None
     name = type(error).__name__
-    assert (ending(crawler).outcome, ending(crawler).detail, ending(crawler).faults) == (Outcome.FAULT, name, [name])
+    assert (result_of(crawler).outcome, result_of(crawler).detail, result_of(crawler).faults) == (
+        Outcome.FAULT,
+        name,
+        [name],
+    )
 
 
 def test_what_is_no_api_is_not_judged():
     crawler, request = crawler_of(), Request("https://img.alicdn.com/1.jpg")
     response = HtmlResponse(request.url, status=403, body=b"<html>", request=request)
     assert AnswerMiddleware(crawler).process_response(request, response) is response
-    assert ending(crawler).outcome is None
+    assert result_of(crawler).outcome is None
 
 
 @pytest.mark.parametrize(
@@ -244,15 +251,15 @@ def test_retry_after_as_a_date():
 
 
 def test_a_limit_waits_as_long_as_the_site_asks(tmp_path):
-    memory = State(tmp_path / "state.sqlite3")
+    state = State(tmp_path / "state.sqlite3")
     crawler, request = crawler_of(), search()
-    STATES[crawler] = memory
+    STATES[crawler] = state
     before = datetime.now(UTC)
     ends(crawler, request, answered(request, b"", status=429, headers={"Retry-After": "90000"}))
-    cooldown = memory.cooldown(before)
+    cooldown = state.active_cooldown(before)
     assert cooldown is not None
     assert timedelta(seconds=90000) <= cooldown.until - before <= timedelta(seconds=90010)
-    memory.close()
+    state.close()
 
 
 # robots.txt
@@ -307,15 +314,15 @@ def test_a_robots_txt_that_cannot_be_had_forbids_everything(status, body):
 
 
 def test_a_limit_holds_for_robots_txt_too(tmp_path):
-    memory = State(tmp_path / "state.sqlite3")
+    state = State(tmp_path / "state.sqlite3")
     crawler = crawler_of()
-    STATES[crawler] = memory
+    STATES[crawler] = state
     page = Response(ROBOTS.url, status=429, headers={"Retry-After": "90000"})
     with pytest.raises(IgnoreRequest):
         RobotsMiddleware(crawler).process_response(ROBOTS, page)
-    found = memory.cooldown(utcnow())
-    memory.close()
-    assert (ending(crawler).outcome, ending(crawler).detail) == (Outcome.LIMITED, "robots.txt: HTTP 429")
+    found = state.active_cooldown(utcnow())
+    state.close()
+    assert (result_of(crawler).outcome, result_of(crawler).detail) == (Outcome.LIMITED, "robots.txt: HTTP 429")
     assert found.until - utcnow() > timedelta(hours=24)
 
 
@@ -341,10 +348,10 @@ def test_a_forbidden_api_ends_the_crawl_and_a_forbidden_picture_does_not(rules, 
     middleware._parsers = {"h5api.m.goofish.com": rules, "img.alicdn.com": rules}
     with pytest.raises(IgnoreRequest):
         asyncio.run(middleware.process_request(Request("https://img.alicdn.com/1.jpg")))
-    assert ending(crawler).outcome is None
+    assert result_of(crawler).outcome is None
     with pytest.raises(IgnoreRequest):
         asyncio.run(middleware.process_request(search()))
-    assert (ending(crawler).outcome, ending(crawler).detail) == (Outcome.ROBOTS, detail)
+    assert (result_of(crawler).outcome, result_of(crawler).detail) == (Outcome.ROBOTS, detail)
 
 
 @pytest.mark.parametrize("url", ["file:///page.json", "data:,x"])
@@ -356,26 +363,26 @@ def test_files_have_no_robots_txt(url):
 
 
 def test_the_budget_is_spent_and_ends_the_crawl(tmp_path):
-    memory = State(tmp_path / "state.sqlite3")
+    state = State(tmp_path / "state.sqlite3")
     crawler = crawler_of(XIANYU_DAILY_BUDGET=3)
-    STATES[crawler] = memory
+    STATES[crawler] = state
     middleware = BudgetMiddleware(crawler)
     for page in (1, 2, 3):
         middleware.process_request(search(page))
     middleware.process_request(Request("file:///page.json"))
-    assert (memory.spent, ending(crawler).outcome) == (3, None)
+    assert (state.requests_counted, result_of(crawler).outcome) == (3, None)
     with pytest.raises(IgnoreRequest):
         middleware.process_request(search(4))
-    assert (memory.spent, ending(crawler).outcome) == (3, Outcome.BUDGET)
-    assert ending(crawler).detail == "the day's 3 requests are used up"
-    memory.close()
+    assert (state.requests_counted, result_of(crawler).outcome) == (3, Outcome.BUDGET)
+    assert result_of(crawler).detail == "the day's 3 requests are used up"
+    state.close()
 
 
 def test_nothing_is_sent_where_nobody_counts():
     crawler = crawler_of()
     with pytest.raises(IgnoreRequest):
         BudgetMiddleware(crawler).process_request(search())
-    assert ending(crawler).outcome is Outcome.CONFIGURATION
+    assert result_of(crawler).outcome is Outcome.CONFIGURATION
 
 
 # Pace
@@ -383,7 +390,7 @@ def test_nothing_is_sent_where_nobody_counts():
 
 def test_pauses_are_spread_evenly_around_the_delay():
     pace = PaceMiddleware(crawler_of(XIANYU_DELAY=5.0, XIANYU_JITTER=0.5))
-    drawn = [pace.pause("a") for _ in range(4000)]
+    drawn = [pace.draw_pause("a") for _ in range(4000)]
     assert 2.5 <= min(drawn) < 2.6
     assert 7.4 < max(drawn) <= 7.5
     assert sum(drawn) / len(drawn) == pytest.approx(5, rel=0.03)
@@ -391,16 +398,16 @@ def test_pauses_are_spread_evenly_around_the_delay():
 
 def test_a_retry_waits_longer():
     pace = PaceMiddleware(crawler_of(XIANYU_DELAY=5.0, XIANYU_JITTER=0.0))
-    assert [pace.pause("a", retries=retries) for retries in (0, 1, 2)] == [5, 10, 20]
+    assert [pace.draw_pause("a", retries=retries) for retries in (0, 1, 2)] == [5, 10, 20]
 
 
 def test_no_pause_is_shorter_than_the_crawl_delay_of_its_host():
     pace = PaceMiddleware(crawler_of(XIANYU_DELAY=5.0, XIANYU_JITTER=1.0))
-    pace.at_least("a", 8.0)
-    drawn = [pace.pause("a") for _ in range(500)]
+    pace.set_crawl_delay("a", 8.0)
+    drawn = [pace.draw_pause("a") for _ in range(500)]
     assert min(drawn) == 8.0
     assert max(drawn) > 8.0
-    assert min(pace.pause("b") for _ in range(500)) < 1.0
+    assert min(pace.draw_pause("b") for _ in range(500)) < 1.0
 
 
 def test_a_slow_server_is_asked_more_slowly():
@@ -410,8 +417,8 @@ def test_a_slow_server_is_asked_more_slowly():
     for latency, pause in ((2.0, 5.0), (18.0, 10.0), (18.0, 14.0), (0.0, 7.0), (0.0, 5.0)):
         request.meta["download_latency"] = latency
         assert pace.process_response(request, response) is response
-        assert pace.pause("h5api.m.goofish.com") == pause
-    assert pace.pause("img.alicdn.com") == 5.0
+        assert pace.draw_pause("h5api.m.goofish.com") == pause
+    assert pace.draw_pause("img.alicdn.com") == 5.0
 
 
 def test_requests_start_one_pause_after_the_other():
@@ -422,7 +429,7 @@ def test_requests_start_one_pause_after_the_other():
         await pace.process_request(Request(f"https://a/{number}"))
         if number == 1:
             time.sleep(0.12)  # so the third has long had its time when it wakes, and the fourth too
-        started.append((number, pace._last["a"]))
+        started.append((number, pace._last_start["a"]))
 
     async def send_all():
         await asyncio.gather(*map(send, range(4)))
@@ -443,7 +450,7 @@ def test_who_waits_when_the_crawl_is_told_to_stop_is_refused_at_once():
         await asyncio.sleep(0)
         assert not waiting.done()
         stop(crawler, Outcome.STOPPED, "SIGTERM")
-        with pytest.raises(Refused):
+        with pytest.raises(RequestRefused):
             await asyncio.wait_for(waiting, 5)
 
     asyncio.run(wait())
@@ -484,7 +491,7 @@ crawler = process.create_crawler(Burst)
 STATES[crawler] = State(Path(sys.argv[3]) / "state.sqlite3")
 process.crawl(crawler)
 process.start()
-print("ended", stopping.ending(crawler).outcome)
+print("ended", stopping.result_of(crawler).outcome)
 """
 """A spider that asks for five pages at once, which ours never does."""
 
@@ -504,7 +511,7 @@ def pages(site, keyword):
 def test_requests_that_wait_are_refused_after_a_block(site, tmp_path):
     site.open(Market(keyword="风暴", items=200), Fault(kind=FaultKind.RISK))
     printed, log = burst(site, "风暴", tmp_path, delay=0.8)
-    assert printed == [*["failed IgnoreRequest"], *["failed Refused"] * 4, "ended blocked"]
+    assert printed == [*["failed IgnoreRequest"], *["failed RequestRefused"] * 4, "ended blocked"]
     assert pages(site, "风暴") == [(1, "FAIL_SYS_TOKEN_EMPTY"), (2, "risk")]
     assert "Traceback" not in log
 
@@ -553,7 +560,7 @@ def test_scrapys_settings_follow_from_ours():
             "BOT_NAME": "SaltfishCrawler",
             "XIANYU_CONTACT": "https://example.org",
             "XIANYU_ANSWER_TIMEOUT": 7.5,
-            "ADDONS": {Politeness: 0},
+            "ADDONS": {PolitenessAddon: 0},
         },
     )
     assert crawler.settings["USER_AGENT"] == "SaltfishCrawler/1.0.0 (+https://example.org)"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from xianyu import mtop
-from xianyu.mtop import MEANING, SEVERITY, Answer, NotJson, NotJsonKind, Verdict, judge, read_answer
+from xianyu.mtop import SEVERITY, VERDICT_BY_CODE, Answer, NotJson, NotJsonKind, Verdict, judge, read_answer
 
 BASE = "https://h5api.m.goofish.com"
 KEYWORDS = ["相机", "iPhone 15 & 壳", "a+b=c%20d", '"引号"\\', "Ünïcode 😀", "#;?/:@", "两  格\t表"]
@@ -36,7 +36,7 @@ def test_the_signed_bytes_are_those_that_the_server_reads(keyword):
     read_by_server = parse_qs(body.decode("ascii"), strict_parsing=True)
     assert read_by_server == {"data": [data.decode()]}
     assert mtop.data_of(body) == data
-    address = mtop.signed(mtop.url(BASE, mtop.SEARCH_API), body, token="t0ken", moment=1700000000123)
+    address = mtop.signed_url(mtop.url(BASE, mtop.SEARCH_API), body, token="t0ken", timestamp_ms=1700000000123)
     query = parse_qs(urlsplit(address).query, strict_parsing=True)
     text = f"t0ken&1700000000123&34839810&{read_by_server['data'][0]}"
     assert query["sign"] == [hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()]
@@ -50,7 +50,7 @@ def test_a_blank_that_is_written_as_plus_is_signed_as_a_blank():
 @pytest.mark.parametrize("body", [b"", b"data", b"date=%7B%7D", b"data=%7B%7D&more=1", b"more=1&data=%7B%7D"])
 def test_a_body_without_exactly_one_data_is_not_signed(body):
     with pytest.raises(ValueError, match="a body to be signed has exactly one field, data"):
-        mtop.signed(mtop.url(BASE, mtop.SEARCH_API), body, token="", moment=0)
+        mtop.signed_url(mtop.url(BASE, mtop.SEARCH_API), body, token="", timestamp_ms=0)
 
 
 def test_what_the_search_posts():
@@ -73,9 +73,9 @@ def test_the_address_before_it_is_signed(base):
 
 def test_a_message_is_freed_of_signatures():
     plain = mtop.url(BASE, mtop.DETAIL_API)
-    address = mtop.signed(plain, mtop.form(mtop.detail_data("1")), token="t", moment=5)
+    address = mtop.signed_url(plain, mtop.form(mtop.detail_data("1")), token="t", timestamp_ms=5)
     assert address != plain
-    assert mtop.unsigned(f"Getting {address} took too long; <POST {address}>") == (
+    assert mtop.without_signatures(f"Getting {address} took too long; <POST {address}>") == (
         f"Getting {plain} took too long; <POST {plain}>"
     )
 
@@ -221,8 +221,8 @@ def test_an_element_of_ret_that_is_deeper_than_python_goes_is_unknown():
 
 
 def test_the_worst_element_wins_wherever_it_stands():
-    for pair in itertools.product([*MEANING, "FAIL_NOBODY_KNOWS"], repeat=2):
-        verdicts = [MEANING.get(code, Verdict.UNKNOWN) for code in pair]
+    for pair in itertools.product([*VERDICT_BY_CODE, "FAIL_NOBODY_KNOWS"], repeat=2):
+        verdicts = [VERDICT_BY_CODE.get(code, Verdict.UNKNOWN) for code in pair]
         assert judge(Answer(pair, {})) is max(verdicts, key=SEVERITY.index)
         assert judge(Answer(("SUCCESS::x", *pair), {})) is max(verdicts, key=SEVERITY.index)
 

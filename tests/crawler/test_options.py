@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from xianyu.errors import ConfigurationError
-from xianyu.options import NUMBERS, PROJECT, WHOLE_NUMBERS, Options, is_this_machine, read_options, variable
+from xianyu.options import FLOAT_RANGES, INTEGER_RANGES, PROJECT, Options, is_loopback, read_options, variable_name
 
 LIVE = {"XIANYU_LIVE": "yes", "XIANYU_CONTACT": "ops@example.org"}
 
@@ -51,8 +51,10 @@ def test_everything_can_be_said() -> None:
         log_days=1,
     )
     assert read_options(said) == expected
-    assert set(said) == {variable(field.name) for field in fields(Options)}
-    assert expected.settings() == {variable(field.name): getattr(expected, field.name) for field in fields(Options)}
+    assert set(said) == {variable_name(field.name) for field in fields(Options)}
+    assert expected.settings() == {
+        variable_name(field.name): getattr(expected, field.name) for field in fields(Options)
+    }
 
 
 def test_the_command_line_comes_before_the_environment(tmp_path: Path) -> None:
@@ -94,16 +96,16 @@ def test_what_cannot_be_meant_is_refused(name: str, text: str, why: str) -> None
     assert name in str(caught.value)
 
 
-@pytest.mark.parametrize("name", [*WHOLE_NUMBERS, *NUMBERS])
+@pytest.mark.parametrize("name", [*INTEGER_RANGES, *FLOAT_RANGES])
 def test_the_ends_of_each_range_are_in_it(name: str) -> None:
-    for end in {**WHOLE_NUMBERS, **NUMBERS}[name]:
-        assert getattr(read_options({variable(name): f"{end:g}" if end < 1e5 else str(int(end))}), name) == end
+    for end in {**INTEGER_RANGES, **FLOAT_RANGES}[name]:
+        assert getattr(read_options({variable_name(name): f"{end:g}" if end < 1e5 else str(int(end))}), name) == end
 
 
 def test_live_runs_need_the_word_a_contact_and_patience() -> None:
-    read_options(LIVE).refuse_live()
-    read_options({**LIVE, "XIANYU_DELAY": "1"}).refuse_live()
-    read_options({**LIVE, "XIANYU_DELAY": "0", "XIANYU_BASE_URL": "http://127.0.0.1:9"}).refuse_live()
+    read_options(LIVE).check_live_allowed()
+    read_options({**LIVE, "XIANYU_DELAY": "1"}).check_live_allowed()
+    read_options({**LIVE, "XIANYU_DELAY": "0", "XIANYU_BASE_URL": "http://127.0.0.1:9"}).check_live_allowed()
     for environ, why in (
         ({}, "XIANYU_LIVE=yes"),
         ({**LIVE, "XIANYU_LIVE": "no"}, "XIANYU_LIVE=yes"),
@@ -111,7 +113,7 @@ def test_live_runs_need_the_word_a_contact_and_patience() -> None:
         ({**LIVE, "XIANYU_DELAY": "0.9"}, "XIANYU_DELAY must be at least 1 s; it is 0.9"),
     ):
         with pytest.raises(ConfigurationError, match=why):
-            read_options(environ).refuse_live()
+            read_options(environ).check_live_allowed()
 
 
 @pytest.mark.parametrize(
@@ -128,4 +130,4 @@ def test_live_runs_need_the_word_a_contact_and_patience() -> None:
     ],
 )
 def test_only_the_loopback_is_this_machine(url: str, expected: bool) -> None:
-    assert is_this_machine(url) is expected
+    assert is_loopback(url) is expected

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from xianyu.items import Flag, Listing, PriceStatus
-from xianyu.parsing import Context, Page, Reason, Reject, SchemaChanged, parse_detail, parse_search
+from xianyu.parsing import Context, Page, Reject, RejectReason, SchemaChanged, parse_detail, parse_search
 from xianyu.prices import read_price
 
 from tests.live import PROJECT
@@ -55,8 +55,8 @@ def test_the_sample_of_a_search() -> None:
     assert page.item_ids == tuple(f"900000000000{number}" for number in range(1, 9))
     assert page.has_next
     assert page.rejects == [
-        Reject("9000000000009", Reason.NO_TITLE, "data.resultList[8]"),
-        Reject(None, Reason.NO_ITEM, "data.resultList[9]"),
+        Reject("9000000000009", RejectReason.NO_TITLE, "data.resultList[8]"),
+        Reject(None, RejectReason.NO_ITEM, "data.resultList[9]"),
     ]
     assert asdict(page.listings[0]) == {
         "source": "xianyu",
@@ -295,7 +295,7 @@ def test_a_row_without_an_id_is_rejected() -> None:
 
     page = parse_search(answer, context=CONTEXT)
 
-    assert page.rejects[0] == Reject(None, Reason.NO_ID, "data.resultList[0]")
+    assert page.rejects[0] == Reject(None, RejectReason.NO_ID, "data.resultList[0]")
     assert len(page.listings) == 7
 
 
@@ -326,7 +326,7 @@ def test_nothing_stands_for_none_in_a_detail() -> None:
 def test_an_item_that_is_gone_is_a_reject() -> None:
     page = parse_detail(GONE, context=Context(fetched_at=CONTEXT.fetched_at, run_id="r", item_id="77"))
 
-    assert (page.listings, page.rejects) == ([], [Reject("77", Reason.GONE, "ret")])
+    assert (page.listings, page.rejects) == ([], [Reject("77", RejectReason.GONE, "ret")])
 
 
 @pytest.mark.parametrize(
@@ -575,7 +575,7 @@ def assert_is_total(parse: Callable[[], Page]) -> None:
         assert listing.title == listing.title.strip() != ""
         assert not re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", listing.title)
         assert read_price(listing.price_raw) == (listing.price_fen, listing.price_status)
-    assert all(reject.reason in set(Reason) for reject in page.rejects)
+    assert all(reject.reason in set(RejectReason) for reject in page.rejects)
 
 
 # Personal data

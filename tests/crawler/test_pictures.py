@@ -5,7 +5,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 from xianyu import pictures
-from xianyu.pictures import absolute, clean
+from xianyu.pictures import absolute_url, clean_jpeg
 
 
 def encoded(form: str, *, mode: str = "RGB", size: tuple[int, int] = (40, 30), **more: object) -> bytes:
@@ -38,12 +38,12 @@ def with_place() -> bytes:
     ],
 )
 def test_only_what_has_a_host_is_asked_for(address: str, expected: str | None) -> None:
-    assert absolute(address) == expected
+    assert absolute_url(address) == expected
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF"])
 def test_known_forms_become_jpeg(form: str) -> None:
-    found = clean(encoded(form))
+    found = clean_jpeg(encoded(form))
     assert found is not None
     with Image.open(BytesIO(found)) as picture:
         assert (picture.format, picture.size, picture.mode) == ("JPEG", (40, 30), "RGB")
@@ -52,7 +52,7 @@ def test_known_forms_become_jpeg(form: str) -> None:
 def test_the_place_is_gone_and_the_picture_upright() -> None:
     with Image.open(BytesIO(with_place())) as before:
         assert before.getexif().get_ifd(0x8825) == {1: "N"}
-    found = clean(with_place())
+    found = clean_jpeg(with_place())
     assert found is not None
     with Image.open(BytesIO(found)) as picture:
         assert dict(picture.getexif()) == {}
@@ -73,11 +73,11 @@ def test_the_place_is_gone_and_the_picture_upright() -> None:
     ids=["nothing", "page", "HEIC", "half a JPEG", "half a PNG", "another form", "wider than a JPEG may be"],
 )
 def test_what_is_no_picture_is_none(body: bytes) -> None:
-    assert clean(body) is None
+    assert clean_jpeg(body) is None
 
 
 def test_a_picture_that_would_fill_the_memory_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "MOST_PIXELS", 1199)
-    assert clean(encoded("PNG")) is None
-    monkeypatch.setattr(pictures, "MOST_PIXELS", 1200)
-    assert clean(encoded("PNG")) is not None
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 1199)
+    assert clean_jpeg(encoded("PNG")) is None
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 1200)
+    assert clean_jpeg(encoded("PNG")) is not None

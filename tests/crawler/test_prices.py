@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from xianyu.items import PriceStatus
-from xianyu.prices import MOST_FEN, read_price
+from xianyu.prices import MAX_FEN, read_price
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from xianyu.prices import MOST_FEN, read_price
         ("0.000001万", 1),
         ("3万元", 3_000_000),
         ("88元", 8_800),
-        ("999999999.99", MOST_FEN),
+        ("999999999.99", MAX_FEN),
     ],
 )
 def test_a_price(text: str, fen: int) -> None:
@@ -71,7 +71,7 @@ def test_no_price(text: str, status: PriceStatus) -> None:
     assert read_price(text) == (None, status)
 
 
-@given(fen=st.integers(1, MOST_FEN), sign=st.sampled_from(["", "¥", "￥", "当前价¥"]), commas=st.booleans())
+@given(fen=st.integers(1, MAX_FEN), sign=st.sampled_from(["", "¥", "￥", "当前价¥"]), commas=st.booleans())
 def test_every_amount_comes_back(fen: int, sign: str, commas: bool) -> None:
     yuan = f"{fen // 100:,}" if commas else str(fen // 100)
 
@@ -85,4 +85,4 @@ def test_any_text_is_a_whole_number_of_fen_or_says_why_not(text: str) -> None:
     assert (status is PriceStatus.OK) == (fen is not None)
     if fen is not None:
         assert type(fen) is int
-        assert 0 < fen <= MOST_FEN
+        assert 0 < fen <= MAX_FEN

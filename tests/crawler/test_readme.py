@@ -6,10 +6,10 @@ import shlex
 from dataclasses import asdict
 
 import pytest
-from xianyu.batches import Batch, Counts, Manifest, RejectsFile
 from xianyu.errors import ConfigurationError
 from xianyu.items import Flag, PriceStatus
 from xianyu.options import Options, read_options
+from xianyu.run_folder import Batch, Counts, Manifest, RejectsFile
 from xianyu.runner import _parser
 
 from tests.crawler.tables import README, with_tables
@@ -49,14 +49,14 @@ def test_there_are_commands_of_every_kind() -> None:
 
 def test_the_settings_of_the_examples_are_accepted() -> None:
     said = dict(re.findall(r"\b(XIANYU_(?:LIVE|CONTACT))=([^\s`]+)", "\n".join([*blocks("crontab"), *blocks("ini")])))
-    read_options(said).refuse_live()
+    read_options(said).check_live_allowed()
     (stop,) = re.findall(r"^TimeoutStopSec=(\d+)$", TEXT, re.MULTILINE)
     assert int(stop) > Options().grace
 
 
 def test_what_the_refusal_points_to_is_there() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        Options().refuse_live()
+        Options().check_live_allowed()
     (section,) = re.findall(r"read “([^”]+)” in crawler/README\.md", str(caught.value))
     assert f"\n## {section}\n" in TEXT
 

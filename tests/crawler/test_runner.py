@@ -22,14 +22,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import xianyu.state
 from scrapy.utils.test import get_crawler
-from xianyu import state
-from xianyu.clock import utcnow, written
-from xianyu.lock import AlreadyRunningError, only_one
-from xianyu.outcomes import COOLING_OUTCOMES, EXIT_CODES, Outcome
-from xianyu.runner import conclude, logging_to, main
-from xianyu.state import State
-from xianyu.stopping import Ending, ending, mark_fault, mark_partial, stop, stopped
+from xianyu.clock import isoformat, utcnow
+from xianyu.lock import AlreadyRunningError, exclusive_lock
+from xianyu.outcomes import COOLDOWN_OUTCOMES, EXIT_CODES, Outcome
+from xianyu.runner import final_outcome, logging_to, main
+from xianyu.state import STATES, State
+from xianyu.stopping import CrawlResult, is_stopping, mark_fault, mark_partial, result_of, stop
 
 from tests.live import PROJECT
 from tests.money.sandbox_server import eventually
@@ -103,46 +103,51 @@ def test_every_outcome_has_an_exit_code_but_those_nobody_sees() -> None:
 @pytest.mark.parametrize(
     ("found", "reason", "pages", "expected"),
     [
-        (Ending(), "finished", 3, (Outcome.FINISHED, "")),
-        (Ending(), "finished", 0, (Outcome.FAULT, "not one page was read, and nothing says why")),
-        (Ending(), "shutdown", 3, (Outcome.FAULT, "Scrapy ended the crawl: shutdown")),
-        (Ending(), "start_error", 0, (Outcome.FAULT, "Scrapy ended the crawl: start_error")),
-        (Ending(), None, 0, (Outcome.FAULT, "Scrapy ended the crawl: None")),
-        (Ending(partial=["相机, page 2"]), "finished", 3, (Outcome.PARTIAL, "相机, page 2")),
+        (CrawlResult(), "finished", 3, (Outcome.FINISHED, "")),
+        (CrawlResult(), "finished", 0, (Outcome.FAULT, "not one page was read, and nothing says why")),
+        (CrawlResult(), "shutdown", 3, (Outcome.FAULT, "Scrapy ended the crawl: shutdown")),
+        (CrawlResult(), "start_error", 0, (Outcome.FAULT, "Scrapy ended the crawl: start_error")),
+        (CrawlResult(), None, 0, (Outcome.FAULT, "Scrapy ended the crawl: None")),
+        (CrawlResult(missing=["相机, page 2"]), "finished", 3, (Outcome.PARTIAL, "相机, page 2")),
         (
-            Ending(partial=["one", "two", "three"]),
+            CrawlResult(missing=["one", "two", "three"]),
             "finished",
             0,
             (Outcome.PARTIAL, "one (and 2 more; see the log)"),
         ),
-        (Ending(Outcome.BUDGET, "500"), "budget", 9, (Outcome.BUDGET, "500")),
-        (Ending(Outcome.BUDGET, "500", partial=["one"]), "budget", 9, (Outcome.BUDGET, "500")),
-        (Ending(Outcome.STOPPED, "SIGTERM"), "stopped", 0, (Outcome.STOPPED, "SIGTERM")),
-        (Ending(Outcome.BLOCKED, "RGV587"), "blocked", 1, (Outcome.BLOCKED, "RGV587")),
-        (Ending(faults=["KeyError"]), "finished", 3, (Outcome.FAULT, "KeyError")),
-        (Ending(faults=["KeyError"], partial=["one"]), "finished", 3, (Outcome.FAULT, "KeyError")),
-        (Ending(Outcome.BUDGET, "500", faults=["KeyError"]), "budget", 3, (Outcome.FAULT, "KeyError")),
-        (Ending(Outcome.TIMEOUT, "", faults=["KeyError"]), "timeout", 3, (Outcome.FAULT, "KeyError")),
-        (Ending(Outcome.BLOCKED, "RGV587", faults=["KeyError"]), "blocked", 3, (Outcome.BLOCKED, "RGV587")),
-        (Ending(Outcome.CONFIGURATION, "no file", faults=["KeyError"]), "x", 0, (Outcome.CONFIGURATION, "no file")),
+        (CrawlResult(Outcome.BUDGET, "500"), "budget", 9, (Outcome.BUDGET, "500")),
+        (CrawlResult(Outcome.BUDGET, "500", missing=["one"]), "budget", 9, (Outcome.BUDGET, "500")),
+        (CrawlResult(Outcome.STOPPED, "SIGTERM"), "stopped", 0, (Outcome.STOPPED, "SIGTERM")),
+        (CrawlResult(Outcome.BLOCKED, "RGV587"), "blocked", 1, (Outcome.BLOCKED, "RGV587")),
+        (CrawlResult(faults=["KeyError"]), "finished", 3, (Outcome.FAULT, "KeyError")),
+        (CrawlResult(faults=["KeyError"], missing=["one"]), "finished", 3, (Outcome.FAULT, "KeyError")),
+        (CrawlResult(Outcome.BUDGET, "500", faults=["KeyError"]), "budget", 3, (Outcome.FAULT, "KeyError")),
+        (CrawlResult(Outcome.TIMEOUT, "", faults=["KeyError"]), "timeout", 3, (Outcome.FAULT, "KeyError")),
+        (CrawlResult(Outcome.BLOCKED, "RGV587", faults=["KeyError"]), "blocked", 3, (Outcome.BLOCKED, "RGV587")),
+        (
+            CrawlResult(Outcome.CONFIGURATION, "no file", faults=["KeyError"]),
+            "x",
+            0,
+            (Outcome.CONFIGURATION, "no file"),
+        ),
     ],
 )
 def test_the_outcome_is_what_really_happened(
-    found: Ending, reason: str | None, pages: int, expected: tuple[Outcome, str]
+    found: CrawlResult, reason: str | None, pages: int, expected: tuple[Outcome, str]
 ) -> None:
-    assert conclude(found, finish_reason=reason, pages=pages) == expected
+    assert final_outcome(found, finish_reason=reason, pages=pages) == expected
 
 
 def test_the_first_reason_to_stop_counts() -> None:
     crawler = get_crawler()
-    assert stopped(crawler) is False
+    assert is_stopping(crawler) is False
     stop(crawler, Outcome.BLOCKED, "first")
     stop(crawler, Outcome.BUDGET, "second")
     mark_partial(crawler, "a page")
     mark_fault(crawler, "KeyError")
-    found = ending(crawler)
-    assert stopped(crawler) is True
-    assert (found.outcome, found.detail, found.partial, found.faults) == (
+    found = result_of(crawler)
+    assert is_stopping(crawler) is True
+    assert (found.outcome, found.detail, found.missing, found.faults) == (
         Outcome.BLOCKED,
         "first",
         ["a page"],
@@ -152,13 +157,13 @@ def test_the_first_reason_to_stop_counts() -> None:
 
 @pytest.mark.parametrize("outcome", sorted(EXIT_CODES))
 def test_a_block_is_remembered_as_it_happens(tmp_path: Path, outcome: Outcome) -> None:
-    memory = State(tmp_path / "state.sqlite3")
+    state = State(tmp_path / "state.sqlite3")
     crawler = get_crawler()
-    state.STATES[crawler] = memory
+    STATES[crawler] = state
     stop(crawler, outcome, "why", retry_after=86400.0)
-    found = memory.cooldown(utcnow())
-    memory.close()
-    if outcome in COOLING_OUTCOMES:
+    found = state.active_cooldown(utcnow())
+    state.close()
+    if outcome in COOLDOWN_OUTCOMES:
         assert found is not None
         assert (found.outcome, found.detail, found.blocks) == (outcome, "why", 1)
         assert timedelta(hours=23, minutes=59) < found.until - utcnow() < timedelta(hours=24, seconds=2)
@@ -167,12 +172,12 @@ def test_a_block_is_remembered_as_it_happens(tmp_path: Path, outcome: Outcome) -
 
 
 def test_a_wait_of_years_is_not_believed(tmp_path: Path) -> None:
-    memory = State(tmp_path / "state.sqlite3")
+    state = State(tmp_path / "state.sqlite3")
     crawler = get_crawler()
-    state.STATES[crawler] = memory
+    STATES[crawler] = state
     stop(crawler, Outcome.LIMITED, "HTTP 429", retry_after=float("inf"))
-    found = memory.cooldown(utcnow())
-    memory.close()
+    found = state.active_cooldown(utcnow())
+    state.close()
     assert found is not None
     assert timedelta(days=29, hours=23) < found.until - utcnow() < timedelta(days=30, seconds=2)
 
@@ -200,10 +205,10 @@ def test_a_run_while_the_site_is_left_alone_sends_nothing(
     targets = data.parent / "targets.txt"
     targets.write_text("相机\n", "utf-8")
     data.mkdir()
-    memory = State(data / "state.sqlite3")
-    until = memory.cool_down(datetime.now(UTC), Outcome.BLOCKED, "RGV587_ERROR").until
-    memory.close()
-    said = f"cooling until {written(until)} after blocked (RGV587_ERROR); nothing was sent"
+    state = State(data / "state.sqlite3")
+    until = state.start_cooldown(datetime.now(UTC), Outcome.BLOCKED, "RGV587_ERROR").until
+    state.close()
+    said = f"cooling until {isoformat(until)} after blocked (RGV587_ERROR); nothing was sent"
     monkeypatch.setenv("XIANYU_PICTURES", "yes")  # with which files too make us ask
     for words in (["xianyu_search", str(targets)], ["xianyu_detail", str(targets)], ["xianyu_file", str(SAMPLE)]):
         assert main(["run", *words]) == 3
@@ -213,7 +218,7 @@ def test_a_run_while_the_site_is_left_alone_sends_nothing(
     assert list((data / "runs").iterdir()) == []
 
     assert main(["status"]) == 0
-    assert f"cooling   until {written(until)}: blocked, RGV587_ERROR\n" in capsys.readouterr().out
+    assert f"cooling   until {isoformat(until)}: blocked, RGV587_ERROR\n" in capsys.readouterr().out
     assert main(["forgive"]) == 0
     assert capsys.readouterr().out == "the wait is over, by your word\n"
     assert main(["forgive"]) == 0
@@ -272,7 +277,7 @@ def test_a_data_folder_that_is_a_file_is_left_alone(data: Path, capsys: pytest.C
 
 def test_a_second_run_is_refused_at_once(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data.mkdir()
-    with only_one(data / "lock", "20261122T000000Z-xianyu_search-0a1b, process 42"):
+    with exclusive_lock(data / "lock", "20261122T000000Z-xianyu_search-0a1b, process 42"):
         for words in (["run", "xianyu_file", str(SAMPLE)], ["run", "xianyu_file", str(SAMPLE)]):
             assert main([*words, "--data", str(data)]) == 75
             printed, complaints = capsys.readouterr()
@@ -284,10 +289,10 @@ def test_a_second_run_is_refused_at_once(data: Path, capsys: pytest.CaptureFixtu
 
 def test_the_lock_is_free_after_its_holder_and_names_the_new_one(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    with only_one(path, "a rather long name of a holder"):
+    with exclusive_lock(path, "a rather long name of a holder"):
         pass
-    again = only_one(path, "third")
-    with only_one(path, "short"), pytest.raises(AlreadyRunningError, match=r"^already running: short$"):
+    again = exclusive_lock(path, "third")
+    with exclusive_lock(path, "short"), pytest.raises(AlreadyRunningError, match=r"^already running: short$"):
         again.__enter__()
     with path.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -296,7 +301,7 @@ def test_the_lock_is_free_after_its_holder_and_names_the_new_one(tmp_path: Path)
 def test_a_lock_that_holds_no_text_is_one_as_well(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     path.write_bytes(b"\xff")
-    again = only_one(path, "second")
+    again = exclusive_lock(path, "second")
     with path.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(AlreadyRunningError, match=r"^already running: \uFFFD$"):
@@ -330,7 +335,7 @@ def test_a_damaged_manifest_hides_no_other_run(data: Path, capsys: pytest.Captur
 def test_a_state_that_somebody_holds_is_a_fault(
     data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(state, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(xianyu.state, "LOCK_TIMEOUT_SECONDS", 0.1)
     State(_made(data) / "state.sqlite3").close()
     holder = sqlite3.connect(data / "state.sqlite3", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
@@ -412,18 +417,18 @@ def test_batches_are_as_long_as_asked_for(data: Path, tmp_path: Path) -> None:
 def test_saved_answers_with_pictures_prove_no_good_will(data: Path, tmp_path: Path) -> None:
     """Two blocks, and the wait is over: reading files does not make the next block a first one."""
     data.mkdir()
-    memory = State(data / "state.sqlite3")
+    state = State(data / "state.sqlite3")
     long_ago = utcnow() - timedelta(days=3)
     for _ in range(2):
-        memory.cool_down(long_ago, Outcome.BLOCKED, "RGV587_ERROR")
-    memory.close()
+        state.start_cooldown(long_ago, Outcome.BLOCKED, "RGV587_ERROR")
+    state.close()
     # With no delay nothing but this machine is asked for pictures.
     environ = {**LIVE, "XIANYU_BASE_URL": "http://127.0.0.1:9", "XIANYU_PICTURES": "yes"}
     found = run(data, "run", "xianyu_file", copied(tmp_path), environ=environ)
     assert (found.code, found.summary["requests"], found.summary["listings"]) == (0, "0", "8")
-    memory = State(data / "state.sqlite3")
-    assert memory.cool_down(utcnow(), Outcome.BLOCKED, "RGV587_ERROR").blocks == 3
-    memory.close()
+    state = State(data / "state.sqlite3")
+    assert state.start_cooldown(utcnow(), Outcome.BLOCKED, "RGV587_ERROR").blocks == 3
+    state.close()
 
 
 def test_a_host_of_pictures_that_asks_for_fewer_requests_ends_the_run(data: Path, tmp_path: Path) -> None:
@@ -453,9 +458,9 @@ def test_a_host_of_pictures_that_asks_for_fewer_requests_ends_the_run(data: Path
     assert (found.code, found.summary["outcome"], found.summary["listings"]) == (3, "limited", "8")
     assert found.summary["detail"] == "a picture: HTTP 429"
     assert asked == ["/robots.txt", "/1.jpg"]
-    memory = State(data / "state.sqlite3")
-    cooldown = memory.cooldown(utcnow() + timedelta(hours=24))
-    memory.close()
+    state = State(data / "state.sqlite3")
+    cooldown = state.active_cooldown(utcnow() + timedelta(hours=24))
+    state.close()
     assert cooldown is not None
 
 
@@ -514,9 +519,9 @@ def test_a_full_disk_is_a_fault_and_touches_nothing_finished(data: Path, tmp_pat
     left = sorted(path.name for path in Path(found.summary["manifest"]).parent.iterdir())
     assert left == ["manifest.json", "stats.json"]
     assert {path: path.read_bytes() for path in folder.iterdir()} == contents
-    memory = State(data / "state.sqlite3")
-    assert memory.known([str(9_100_000_000_000 + number) for number in range(400)]) == {}
-    memory.close()
+    state = State(data / "state.sqlite3")
+    assert state.known_listings([str(9_100_000_000_000 + number) for number in range(400)]) == {}
+    state.close()
 
 
 # Runs that do not close
@@ -622,6 +627,6 @@ def test_a_signal_ends_the_reading_of_files(data: Path, tmp_path: Path) -> None:
     assert 200 <= listings == int(found.summary["listings"])
     assert int(found.summary["pages"]) < len(names)
     lines = [line for path in data.glob("runs/*/items-*.jsonl") for line in path.read_bytes().splitlines()]
-    memory = State(data / "state.sqlite3")
-    assert len(memory.known([json.loads(line)["item_id"] for line in lines])) == len(lines) == listings
-    memory.close()
+    state = State(data / "state.sqlite3")
+    assert len(state.known_listings([json.loads(line)["item_id"] for line in lines])) == len(lines) == listings
+    state.close()

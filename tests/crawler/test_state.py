@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from xianyu.errors import ConfigurationError
 from xianyu.outcomes import Outcome
-from xianyu.state import APPLICATION_ID, LONGEST_COOLDOWN, Entry, Known, State
+from xianyu.state import APPLICATION_ID, LONGEST_COOLDOWN, KnownListing, ListingRecord, State
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -25,8 +25,8 @@ def state(path: Path) -> Iterator[State]:
     found.close()
 
 
-def entry(item_id: str, fingerprint: bytes = b"12345678", emitted_at: datetime = NOW) -> Entry:
-    return Entry(item_id, fingerprint, emitted_at)
+def entry(item_id: str, fingerprint: bytes = b"12345678", emitted_at: datetime = NOW) -> ListingRecord:
+    return ListingRecord(item_id, fingerprint, emitted_at)
 
 
 def reopened(path: Path, closed: State) -> State:
@@ -36,28 +36,28 @@ def reopened(path: Path, closed: State) -> State:
 
 def test_the_budget_is_counted_by_days_of_china_and_over_runs(path: Path, state: State) -> None:
     evening = datetime(2026, 11, 22, 15, 59, 59, tzinfo=UTC)  # 23:59:59 there
-    assert [state.spend_request(evening, budget=2) for _ in range(3)] == [True, True, False]
-    assert (state.requests_of_day(evening), state.spent) == (2, 2)
+    assert [state.count_request(evening, budget=2) for _ in range(3)] == [True, True, False]
+    assert (state.requests_of_day(evening), state.requests_counted) == (2, 2)
     again = reopened(path, state)
-    assert again.spend_request(evening, budget=2) is False
-    assert again.spent == 0
+    assert again.count_request(evening, budget=2) is False
+    assert again.requests_counted == 0
     midnight = evening + timedelta(seconds=1)
-    assert again.spend_request(midnight, budget=2) is True
+    assert again.count_request(midnight, budget=2) is True
     assert (again.requests_of_day(evening), again.requests_of_day(midnight)) == (2, 1)
-    assert again.spend_request(evening + timedelta(days=40), budget=1) is True
+    assert again.count_request(evening + timedelta(days=40), budget=1) is True
     assert again.requests_of_day(midnight) == 0  # forgotten
     again.close()
 
 
 def test_a_budget_of_nothing_lets_nothing_out(state: State) -> None:
-    assert state.spend_request(NOW, budget=0) is False
+    assert state.count_request(NOW, budget=0) is False
     assert state.requests_of_day(NOW) == 0
 
 
 def test_what_one_connection_spends_another_sees_at_once(path: Path, state: State) -> None:
     other = State(path)
-    assert state.spend_request(NOW, budget=1) is True
-    assert other.spend_request(NOW, budget=1) is False
+    assert state.count_request(NOW, budget=1) is True
+    assert other.count_request(NOW, budget=1) is False
     other.close()
 
 
@@ -66,126 +66,126 @@ def test_what_one_connection_spends_another_sees_at_once(path: Path, state: Stat
     [(Outcome.BLOCKED, 6), (Outcome.LOGIN, 6), (Outcome.UNKNOWN_ANSWER, 6), (Outcome.LIMITED, 1)],
 )
 def test_each_further_block_doubles_the_wait(path: Path, state: State, outcome: Outcome, hours: int) -> None:
-    assert state.cooldown(NOW) is None
+    assert state.active_cooldown(NOW) is None
     now = NOW
     waits = []
     for _ in range(9):
-        found = state.cool_down(now, outcome, "why")
+        found = state.start_cooldown(now, outcome, "why")
         waits.append(found.until - now)
         now = found.until
     second = timedelta(seconds=1)  # rounded up, never down
     expected = [min(timedelta(hours=hours * 2**n), LONGEST_COOLDOWN) + second for n in range(9)]
     assert waits == expected
-    assert state.cooldown(now) is None
+    assert state.active_cooldown(now) is None
     state = reopened(path, state)
-    last = state.cooldown(now - second)
+    last = state.active_cooldown(now - second)
     assert last is not None
     assert (last.until, last.outcome, last.detail, last.blocks) == (now, outcome, "why", 9)
-    assert state.forget_blocks() is True
-    assert state.cooldown(now - second) is None
-    assert state.forget_blocks() is False
-    assert state.cool_down(now, outcome, "why").until == now + timedelta(hours=hours) + second
+    assert state.clear_cooldown() is True
+    assert state.active_cooldown(now - second) is None
+    assert state.clear_cooldown() is False
+    assert state.start_cooldown(now, outcome, "why").until == now + timedelta(hours=hours) + second
     state.close()
 
 
 def test_the_site_may_ask_for_more_and_nothing_shortens_a_wait(state: State) -> None:
     asked = timedelta(days=10)
-    first = state.cool_down(NOW, Outcome.LIMITED, "HTTP 429", at_least=asked)
+    first = state.start_cooldown(NOW, Outcome.LIMITED, "HTTP 429", at_least=asked)
     assert first.until == NOW + asked + timedelta(seconds=1)
-    second = state.cool_down(NOW, Outcome.LIMITED, "HTTP 429", at_least=timedelta(seconds=5))
+    second = state.start_cooldown(NOW, Outcome.LIMITED, "HTTP 429", at_least=timedelta(seconds=5))
     assert second.until >= first.until
 
 
 def test_a_listing_is_known_once_its_batch_is_finished(path: Path, state: State) -> None:
-    state.hand_on("1")
-    state.hand_on("2")
-    assert state.known(["1", "2"]) == {}
+    state.add_pending("1")
+    state.add_pending("2")
+    assert state.known_listings(["1", "2"]) == {}
     state.commit_batch([entry("1"), entry("2", b"abcdefgh")])
-    expected = {"1": Known(b"12345678", NOW, 1), "2": Known(b"abcdefgh", NOW, 2)}
-    assert state.known(["1", "2", "3"]) == expected
+    expected = {"1": KnownListing(b"12345678", NOW, 1), "2": KnownListing(b"abcdefgh", NOW, 2)}
+    assert state.known_listings(["1", "2", "3"]) == expected
     assert state.known_listing("3") is None
     state = reopened(path, state)
-    assert state.known(("1", "2", "3")) == expected
-    assert state.known([]) == {}
+    assert state.known_listings(("1", "2", "3")) == expected
+    assert state.known_listings([]) == {}
     assert state.known_listing("2") == expected["2"]
     state.close()
 
 
 def test_a_newer_sight_replaces_an_older_one_and_keeps_the_first_place(state: State) -> None:
-    state.hand_on("1")
+    state.add_pending("1")
     state.commit_batch([entry("1")])
     later = NOW + timedelta(days=1)
-    state.hand_on("1")
+    state.add_pending("1")
     state.commit_batch([entry("1", b"new.....", later)])
-    assert state.known(["1"]) == {"1": Known(b"new.....", later, 1)}
+    assert state.known_listings(["1"]) == {"1": KnownListing(b"new.....", later, 1)}
     state.commit_batch([entry("1", b"old.....", NOW)])
-    assert state.known(["1"]) == {"1": Known(b"new.....", later, 1)}
+    assert state.known_listings(["1"]) == {"1": KnownListing(b"new.....", later, 1)}
 
 
 def test_a_walk_ends_when_all_that_was_handed_on_before_is_in_a_finished_batch(path: Path, state: State) -> None:
-    assert state.begin_keyword("相机") is True
-    state.hand_on("1")
-    state.hand_on("2")
-    state.end_keyword("相机", "2026-11-22T10:00:00Z", 3)
-    state.hand_on("3")  # of the next keyword
+    assert state.begin_walk("相机") is True
+    state.add_pending("1")
+    state.add_pending("2")
+    state.end_walk("相机", "2026-11-22T10:00:00Z", 3)
+    state.add_pending("3")  # of the next keyword
     state.commit_batch([entry("1")])
     other = State(path)
-    assert other.begin_keyword("相机") is True  # item 2 would be lost otherwise
+    assert other.begin_walk("相机") is True  # item 2 would be lost otherwise
     other.close()
     state.commit_batch([entry("2")])
     state = reopened(path, state)
-    assert state.begin_keyword("相机") is False
-    assert state.covers("相机", ["1", "2"]) is True
-    assert state.covers("相机", ["1", "2", "3"]) is False
+    assert state.begin_walk("相机") is False
+    assert state.covers_page("相机", ["1", "2"]) is True
+    assert state.covers_page("相机", ["1", "2", "3"]) is False
     state.close()
 
 
 def test_a_walk_without_news_ends_at_once(path: Path, state: State) -> None:
-    state.begin_keyword("相机")
-    state.end_keyword("相机", None, 1)
+    state.begin_walk("相机")
+    state.end_walk("相机", None, 1)
     state = reopened(path, state)
-    assert state.begin_keyword("相机") is False
-    assert state.covers("相机", []) is False
+    assert state.begin_walk("相机") is False
+    assert state.covers_page("相机", []) is False
     state.close()
 
 
 def test_a_walk_that_was_cut_off_makes_the_next_one_whole(path: Path, state: State) -> None:
-    state.begin_keyword("相机")
-    state.hand_on("1")
-    state.end_keyword("相机", None, 1)
+    state.begin_walk("相机")
+    state.add_pending("1")
+    state.end_walk("相机", None, 1)
     state.commit_batch([entry("1")])
-    assert state.begin_keyword("相机") is False
-    assert state.covers("相机", ["1"]) is True
+    assert state.begin_walk("相机") is False
+    assert state.covers_page("相机", ["1"]) is True
     state = reopened(path, state)  # it never ended
-    assert state.begin_keyword("相机") is True
-    assert state.covers("相机", ["1"]) is False
+    assert state.begin_walk("相机") is True
+    assert state.covers_page("相机", ["1"]) is False
     state.close()
 
 
 def test_what_another_keyword_brought_since_does_not_end_a_walk(path: Path, state: State) -> None:
     """手机 brings 9 after 苹果 was walked. A page with 9 alone may hide newer ones of 苹果 behind it."""
     for keyword, item_id in (("苹果", "1"), ("手机", "9")):
-        state.begin_keyword(keyword)
-        state.hand_on(item_id)
-        state.end_keyword(keyword, None, 1)
+        state.begin_walk(keyword)
+        state.add_pending(item_id)
+        state.end_walk(keyword, None, 1)
     state.commit_batch([entry("1"), entry("9")])
     state = reopened(path, state)
-    state.begin_keyword("苹果")
-    state.begin_keyword("手机")
-    assert [state.covers("苹果", [item_id]) for item_id in "19"] == [True, False]
-    assert [state.covers("手机", [item_id]) for item_id in "19"] == [True, True]
-    state.hand_on("5")  # a later run's place is behind all of these
+    state.begin_walk("苹果")
+    state.begin_walk("手机")
+    assert [state.covers_page("苹果", [item_id]) for item_id in "19"] == [True, False]
+    assert [state.covers_page("手机", [item_id]) for item_id in "19"] == [True, True]
+    state.add_pending("5")  # a later run's place is behind all of these
     state.commit_batch([entry("5")])
-    assert state.covers("手机", ["5"]) is False
+    assert state.covers_page("手机", ["5"]) is False
     state.close()
 
 
 def test_the_listings_of_a_killed_run_get_places_of_their_own(path: Path, state: State) -> None:
     state.commit_batch([entry("1"), entry("2")])
-    assert [known.first_place for known in state.known(["1", "2"]).values()] == [1, 2]
-    state.hand_on("3")
+    assert [known.first_place for known in state.known_listings(["1", "2"]).values()] == [1, 2]
+    state.add_pending("3")
     state.commit_batch([entry("3")])
-    assert state.known(["3"])["3"].first_place == 3
+    assert state.known_listings(["3"])["3"].first_place == 3
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_a_file_whose_maker_was_killed_before_its_first_table_becomes_a_state(pa
     assert path.stat().st_size > 0
     found = State(path)
     found.commit_batch([entry("1")])
-    assert list(found.known(["1"])) == ["1"]
+    assert list(found.known_listings(["1"])) == ["1"]
     found.close()
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 from xianyu.errors import ConfigurationError
-from xianyu.targets import LONGEST_KEYWORD, LONGEST_LABEL, Target, parse_targets, read_targets
+from xianyu.targets import MAX_KEYWORD_LENGTH, MAX_LABEL_LENGTH, Target, parse_targets, read_targets
 
 
 def targets(text: str) -> list[Target]:
@@ -50,8 +50,8 @@ def test_ways_to_write_a_category(line):
         ("category", Target("category", None)),
         ("索尼: A7", Target("索尼: A7", None)),
         ("emoji 😀", Target("emoji 😀", None)),
-        ("字" * LONGEST_KEYWORD, Target("字" * LONGEST_KEYWORD, None)),
-        ("k\t" + "字" * LONGEST_LABEL, Target("k", "字" * LONGEST_LABEL)),
+        ("字" * MAX_KEYWORD_LENGTH, Target("字" * MAX_KEYWORD_LENGTH, None)),
+        ("k\t" + "字" * MAX_LABEL_LENGTH, Target("k", "字" * MAX_LABEL_LENGTH)),
     ],
 )
 def test_blanks_do_not_matter_and_the_rest_stays(line, target):
@@ -82,11 +82,11 @@ def test_a_search_that_is_there_twice_is_one():
         (b"category:", "searches.txt: line 1 names no category"),
         (b"category: a\tb", "searches.txt: line 1 has a label after its category, which is one itself"),
         (
-            b"x\n" + b"k" * (LONGEST_KEYWORD + 1),
+            b"x\n" + b"k" * (MAX_KEYWORD_LENGTH + 1),
             "searches.txt: line 2 has a keyword of 101 characters; 100 are allowed",
         ),
         (
-            b"x\t" + b"k" * (LONGEST_LABEL + 1),
+            b"x\t" + b"k" * (MAX_LABEL_LENGTH + 1),
             "searches.txt: line 1 has a category of 51 characters; 50 are allowed",
         ),
         (

@@ -1,1 +1,1 @@
-"""The spiders: `xianyu_search` asks the site, `xianyu_file` reads what an operator saved, `xianyu_detail` one item."""
+"""The spiders: `xianyu_file` reads saved answers, `xianyu_search` searches the site, `xianyu_detail` fetches items."""

@@ -1,4 +1,4 @@
-"""Reads answers that an operator saved from their own browser. Sends nothing, unless pictures are wanted."""
+"""Reads answers that the operator saved from their own browser. Sends nothing, unless pictures are to be fetched."""
 
 import glob
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -13,58 +13,55 @@ from w3lib.url import file_uri_to_path
 
 from ..clock import utcnow
 from ..errors import ConfigurationError
-from ..har import Saved, saved_answers
+from ..har import SavedAnswer, saved_answers
 from ..items import Listing
 from ..mtop import SEARCH_API
 from ..outcomes import Outcome
 from ..parsing import Context, Page, Reject, SchemaChanged, parse_detail, parse_search
-from ..pictures import remember
+from ..pictures import remember_picture_urls
 from ..stopping import mark_partial, stop
 
 
 class XianyuFile(scrapy.Spider):
-    """Takes the files one after the other; see `xianyu.har` for what may be in them.
+    """Reads one file after the other; see `xianyu.har` for what they may hold.
 
-    A file, or an answer in it, that cannot be read is named in the log and counted, and the others are read; the run's
-    outcome is `partial` then. Where all answers are of another schema it is `schema_changed`.
+    A file or an answer that cannot be read is logged and counted, and the run goes on; its outcome is `partial` then.
+    If every answer has an unknown schema the outcome is `schema_changed`.
 
-    `fetched_at` is when the browser asked, if the file tells, else when the file was last written.
+    `fetched_at` is when the browser sent the request, if the file tells, else when the file was last written.
     """
 
     name = "xianyu_file"
 
     def __init__(self, files: str | Iterable[str] = (), category: str | None = None, **more: Any) -> None:
-        """`files` are paths or patterns (`saved/*.har`); in one text they are divided by commas.
+        """`files` are paths or patterns (`saved/*.har`); in a single string they are separated by commas.
 
-        `category` is the operator's label for all that is in them.
+        `category` is the operator's label for all listings in the files.
         """
         super().__init__(**more)
         self._names = [files] if isinstance(files, str) else list(files)
         self._category = category or None
         self._pages = 0
-        self._changed = ""
+        self._schema_error = ""
 
     async def start(self) -> AsyncIterator[Listing | Reject]:
-        """What the files hold.
+        """The listings and rejects in the files. Raises `ConfigurationError` if none of the files exists.
 
-        They are read here and not by way of Scrapy's downloader, as its pauses and limits are made for servers.
-
-        Raises:
-            ConfigurationError: not one of the files exists.
+        They are not read through Scrapy's downloader, as its pauses and limits are meant for servers.
         """
-        for path in existing(self._names):
+        for path in existing_files(self._names):
             try:
                 body = path.read_bytes()
             except OSError as error:
-                self._pass_over(path.name, error.strerror or type(error).__name__)
+                self._skip(path.name, error.strerror or type(error).__name__)
                 continue
             for found in self.parse(Response(path.as_uri(), body=body)):
                 yield found
-        if self._changed and not self._pages:
-            stop(self.crawler, Outcome.SCHEMA_CHANGED, self._changed)
+        if self._schema_error and not self._pages:
+            stop(self.crawler, Outcome.SCHEMA_CHANGED, self._schema_error)
 
     def parse(self, response: Response) -> Iterator[Listing | Reject]:
-        """What one file holds.
+        """The listings and rejects in one file.
 
         @saved search.har
         @listings 3
@@ -78,24 +75,24 @@ class XianyuFile(scrapy.Spider):
             try:
                 page = self._page(saved, written_at)
             except SchemaChanged as error:
-                self._changed = self._changed or f"{name}: {error}"
-                self._pass_over(name, str(error))
+                self._schema_error = self._schema_error or f"{name}: {error}"
+                self._skip(name, str(error))
                 continue
             if page is None:
-                self._pass_over(name, saved.problem)
+                self._skip(name, saved.problem)
                 continue
             self._pages += 1
             self.crawler.stats.inc_value("xianyu/pages")
-            remember(self.crawler, page.picture_urls)
+            remember_picture_urls(self.crawler, page.picture_urls)
             yield from page.listings
             for reject in page.rejects:
                 yield replace(reject, place=f"{name} {reject.place}")
 
-    def _page(self, saved: Saved, written_at: datetime) -> Page | None:
+    def _page(self, saved: SavedAnswer, written_at: datetime) -> Page | None:
         if saved.answer is None:
             return None
         context = Context(
-            # A browser's clock may be fast; what was seen in the future would never be outdated.
+            # The browser's clock may be fast. A listing from the future would never be outdated by a later one.
             fetched_at=min(saved.fetched_at or written_at, utcnow()),
             keyword=saved.keyword,
             category=self._category,
@@ -105,16 +102,15 @@ class XianyuFile(scrapy.Spider):
         parse = parse_search if saved.api == SEARCH_API else parse_detail
         return parse(saved.answer.value, context=context)
 
-    def _pass_over(self, name: str, why: str) -> None:
+    def _skip(self, name: str, why: str) -> None:
         self.crawler.stats.inc_value("xianyu/broken")
         mark_partial(self.crawler, f"{name}: {why}")
 
 
-def existing(names: Sequence[str]) -> list[Path]:
-    """The files that paths and patterns mean, each once, in their order. A name that means none is taken as a path.
+def existing_files(names: Sequence[str]) -> list[Path]:
+    """The files that paths and patterns stand for, each once, in order. A pattern without a match is kept as a path.
 
-    Raises:
-        ConfigurationError: there is not one.
+    Raises `ConfigurationError` if none of them exists.
     """
     found: dict[Path, None] = {}
     for name in names:

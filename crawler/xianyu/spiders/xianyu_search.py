@@ -1,4 +1,4 @@
-"""Searches the live site, one keyword after the other, page by page, the newest listings first."""
+"""Searches the site, one keyword after the other, page by page, newest listings first."""
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -10,53 +10,54 @@ from scrapy import Request
 from scrapy.http import Response
 from twisted.python.failure import Failure
 
-from .. import mtop, pictures
+from .. import mtop
 from ..clock import utcnow
 from ..downloading import answer_of, api_request
 from ..items import Listing
-from ..middlewares import reason
+from ..middlewares import failure_reason
 from ..outcomes import Outcome
 from ..parsing import Context, Page, Reject, SchemaChanged, parse_search
+from ..pictures import remember_picture_urls
 from ..state import STATES
-from ..stopping import mark_partial, stop, stopped
+from ..stopping import is_stopping, mark_partial, stop
 from ..targets import Target, read_targets
 
-GIVE_UP: Final = 3
-"""Searches in a row without an answer after which the site is left alone until the next run."""
+MAX_UNANSWERED: Final = 3
+"""The crawl stops when so many searches in a row brought no answer."""
 
 
 @dataclass(slots=True)
 class Walk:
-    """The way through the pages of one search."""
+    """A walk through the result pages of one search."""
 
     target: Target
     page: int = 1
-    """The page that is asked for, from 1."""
-    last: tuple[str, ...] = ()
-    """The listings of the page before."""
+    """The page to request, from 1."""
+    last_item_ids: tuple[str, ...] = ()
+    """The listings of the previous page."""
     watermark: str | None = None
     """When the newest listing was published, as `Listing.published_at`."""
 
 
 class XianyuSearch(scrapy.Spider):
-    """Asks for one page at a time: the next one, or the next keyword, when a page was read.
+    """Requests one page at a time: after each page the next one, or the first one of the next keyword.
 
-    A keyword ends with the last page, with the page limit, with a page that repeats the one before, or with a page
-    that an earlier, finished walk has been past (`State.covers`). Where a page cannot be had its walk stays unfinished,
-    which the next run makes good, and the other keywords go on.
+    A walk ends at the last page, at the page limit, at a page that repeats the previous one, or at a page that the last
+    complete walk of the keyword has covered (`State.covers_page`). If a page cannot be fetched the walk stays
+    incomplete, so that the next run repeats it in full, and the crawl goes on with the next keyword.
     """
 
     name = "xianyu_search"
 
     def __init__(self, targets: str = "", **more: Any) -> None:
-        """`targets` is the path of the file that `xianyu.targets` describes."""
+        """`targets` is the path of a file as `xianyu.targets` describes it."""
         super().__init__(**more)
         self._file = targets
         self._targets: Iterator[Target] = iter(())
         self._unanswered = 0
 
     async def start(self) -> AsyncIterator[Request]:
-        """The first page of the first search."""
+        """The request for the first page of the first search."""
         if not self.settings.getbool("XIANYU_LIVE"):
             stop(self.crawler, Outcome.CONFIGURATION, "XIANYU_LIVE is not yes")
             return
@@ -65,9 +66,9 @@ class XianyuSearch(scrapy.Spider):
             yield request
 
     def parse(self, response: Response, walk: Walk | None = None) -> Iterator[Listing | Reject | Request]:
-        """What one page of a search holds, and the request of what comes after it.
+        """The listings and rejects of one page, and the next request.
 
-        `walk` is None under `scrapy check`, where a page stands alone.
+        `walk` is None under `scrapy check`, which checks a single page.
 
         @saved search.json
         @listings 8
@@ -87,42 +88,42 @@ class XianyuSearch(scrapy.Spider):
             return
         self._unanswered = 0
         self.crawler.stats.inc_value("xianyu/pages")
-        if memory := STATES.get(self.crawler):
-            memory.known(page.item_ids)  # one statement for all of them
-        pictures.remember(self.crawler, page.picture_urls)
+        if state := STATES.get(self.crawler):
+            state.known_listings(page.item_ids)  # one query; `known_listing` then finds each of them in the result
+        remember_picture_urls(self.crawler, page.picture_urls)
         yield from page.listings
         yield from page.rejects
         if walk is not None:
-            yield from self._go_on(walk, page)
+            yield from self._next_page_or_walk(walk, page)
 
-    def _go_on(self, walk: Walk, page: Page) -> Iterator[Request]:
-        """The next page of a walk, or what comes after its end."""
+    def _next_page_or_walk(self, walk: Walk, page: Page) -> Iterator[Request]:
+        """The request for the next page of the walk, or at its end, for the first page of the next walk."""
         if walk.page == 1:
             walk.watermark = max((each.published_at for each in page.listings if each.published_at), default=None)
-        memory = STATES.get(self.crawler)
+        state = STATES.get(self.crawler)
         if (
             page.has_next
             and walk.page < self.settings.getint("XIANYU_PAGE_LIMIT")
-            and page.item_ids != walk.last
-            and not (memory and memory.covers(walk.target.keyword, page.item_ids))
+            and page.item_ids != walk.last_item_ids
+            and not (state and state.covers_page(walk.target.keyword, page.item_ids))
         ):
-            walk.last, walk.page = page.item_ids, walk.page + 1
-            yield self._ask(walk)
+            walk.last_item_ids, walk.page = page.item_ids, walk.page + 1
+            yield self._page_request(walk)
             return
         self.logger.info("%s: end after %d pages", walk.target.keyword, walk.page)
-        if memory:
-            memory.end_keyword(walk.target.keyword, walk.watermark, walk.page)
+        if state:
+            state.end_walk(walk.target.keyword, walk.watermark, walk.page)
         yield from self._next_walk()
 
     def _next_walk(self) -> Iterator[Request]:
-        """The first page of the next search, if there is one and nobody wants to stop."""
-        if stopped(self.crawler) or (target := next(self._targets, None)) is None:
+        """The request for the first page of the next search; none after the last one, or if the crawl is stopping."""
+        if is_stopping(self.crawler) or (target := next(self._targets, None)) is None:
             return
-        if memory := STATES.get(self.crawler):
-            memory.begin_keyword(target.keyword)
-        yield self._ask(Walk(target))
+        if state := STATES.get(self.crawler):
+            state.begin_walk(target.keyword)
+        yield self._page_request(Walk(target))
 
-    def _ask(self, walk: Walk) -> Request:
+    def _page_request(self, walk: Walk) -> Request:
         return api_request(
             self.settings["XIANYU_BASE_URL"],
             mtop.SEARCH_API,
@@ -133,12 +134,14 @@ class XianyuSearch(scrapy.Spider):
         )
 
     def unanswered(self, failure: Failure) -> Iterator[Request]:
-        """A page could not be had. Its walk stays unfinished; the next search goes on, unless the crawl is ending."""
-        if (why := reason(self.crawler, failure)) is None:
+        """Errback: record that a page could not be fetched, and begin the next search unless the crawl is stopping."""
+        if (why := failure_reason(self.crawler, failure)) is None:
             return
         walk: Walk = failure.request.cb_kwargs["walk"]  # type: ignore[attr-defined]  # Scrapy put it there
         mark_partial(self.crawler, f"{walk.target.keyword}, page {walk.page}: {why}")
         self._unanswered += 1
-        if self._unanswered == GIVE_UP:
-            stop(self.crawler, Outcome.PARTIAL, f"{GIVE_UP} searches in a row brought no answer; the last: {why}")
+        if self._unanswered == MAX_UNANSWERED:
+            stop(
+                self.crawler, Outcome.PARTIAL, f"{MAX_UNANSWERED} searches in a row brought no answer; the last: {why}"
+            )
         yield from self._next_walk()

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from random import Random
 from typing import Any, Final
 
-from tests.crawler.goofish.market import DETAIL_API, SEARCH_API, SUCCESS, Good, Market
+from tests.crawler.goofish.generated_market import DETAIL_API, SEARCH_API, SUCCESS, Good, Market
 
 _NOISE: Final = base64.b64encode(Random(20261122).randbytes(60_000)).decode()
 _BORING: Final = ("包邮", "卖家信用极好", "3小时前发布", "降价200元", "验货宝", "12人小刀", "回头客超99%的卖家")

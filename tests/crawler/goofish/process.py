@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.crawler.goofish.faults import Fault, Robots
-from tests.crawler.goofish.market import Market
+from tests.crawler.goofish.generated_market import Market
 
 _PROJECT = Path(__file__).resolve().parents[3]
 

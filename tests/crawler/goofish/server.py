@@ -27,7 +27,7 @@ from PIL import Image
 
 from tests.crawler.goofish.answers import detail_answer, envelope, search_answer
 from tests.crawler.goofish.faults import HALF, RETS, Fault, FaultKind, Robots, spoil
-from tests.crawler.goofish.market import DETAIL_API, PAGE_ROWS, SEARCH_API, Market
+from tests.crawler.goofish.generated_market import DETAIL_API, PAGE_ROWS, SEARCH_API, Market
 
 APP_KEY: Final = "34839810"
 _FRESH_MS: Final = 5 * 60 * 1000

@@ -1,0 +1,255 @@
+"""The folder of a run: batches, manifest, rejects, and how the folder of a killed run is completed."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from xianyu.errors import ConfigurationError
+from xianyu.items import Listing
+from xianyu.outcomes import Outcome
+from xianyu.parsing import Reject
+from xianyu.run_folder import Counts, RunFolder, close_killed_runs, fingerprint
+from xianyu.state import State
+
+from tests.crawler.factories import NOW, RUN_ID, make_listing
+
+
+def write_batch(run_folder: RunFolder, name: str, *listings: Listing) -> None:
+    batch = run_folder.open_batch(name)
+    for each in listings:
+        batch.add(each)
+    run_folder.finish_batch(batch)
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "manifest.json").read_bytes())
+    return found
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_run_has_a_manifest_from_its_beginning(run_folder: RunFolder) -> None:
+    assert names(run_folder.path) == ["manifest.json"]
+    assert manifest(run_folder.path) == {
+        "format": "saltfish-listings",
+        "version": 1,
+        "source": "xianyu",
+        "crawler": "1.0.0",
+        "run_id": RUN_ID,
+        "spider": "xianyu_file",
+        "started_at": "2026-11-22T12:00:30Z",
+        "finished_at": None,
+        "outcome": "running",
+        "exit_code": None,
+        "detail": "",
+        "counts": {"requests": 0, "pages": 0, "listings": 0, "unchanged": 0, "duplicates": 0, "rejected": 0},
+        "batches": [],
+        "rejects": None,
+    }
+
+
+def test_an_open_batch_is_neither_in_the_manifest_nor_in_the_state(run_folder: RunFolder, state: State) -> None:
+    batch = run_folder.open_batch("items-00001.jsonl")
+    batch.add(make_listing())
+    batch.flush()
+    assert names(run_folder.path) == ["items-00001.jsonl.part", "manifest.json"]
+    assert manifest(run_folder.path)["batches"] == []
+    assert state.known_listings(["1"]) == {}
+    batch.close()
+
+
+def test_a_finished_batch_is_named_and_known(run_folder: RunFolder, state: State) -> None:
+    run_folder.counts = lambda: Counts(requests=7, pages=2, unchanged=3, duplicates=4, rejected=1)
+    first, second = make_listing("1"), make_listing("2", description="两行\n文字", flags=["auction"])
+    write_batch(run_folder, "items-00001.jsonl", first, second)
+    assert names(run_folder.path) == ["items-00001.jsonl", "manifest.json"]
+    content = (run_folder.path / "items-00001.jsonl").read_bytes()
+    assert [json.loads(line) for line in content.splitlines()] == [
+        {
+            "source": "xianyu",
+            "item_id": "1",
+            "url": "https://www.goofish.com/item?id=1",
+            "title": "富士 X100V 😀",
+            "description": None,
+            "price_fen": 564250,
+            "price_raw": "¥5642.50",
+            "price_status": "ok",
+            "orig_price_fen": None,
+            "area": None,
+            "category_id": None,
+            "want_count": None,
+            "published_at": None,
+            "fetched_at": "2026-11-22T12:00:00Z",
+            "keyword": None,
+            "category": None,
+            "flags": [],
+            "pictures": [],
+            "run_id": RUN_ID,
+        },
+        json.loads(content.splitlines()[0])
+        | {
+            "item_id": "2",
+            "url": "https://www.goofish.com/item?id=2",
+            "description": "两行\n文字",
+            "flags": ["auction"],
+        },
+    ]
+    found = manifest(run_folder.path)
+    assert found["batches"] == [
+        {
+            "file": "items-00001.jsonl",
+            "listings": 2,
+            "bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+    ]
+    assert found["counts"] == {
+        "requests": 7,
+        "pages": 2,
+        "listings": 2,
+        "unchanged": 3,
+        "duplicates": 4,
+        "rejected": 1,
+    }
+    assert {key: known.fingerprint for key, known in state.known_listings(["1", "2"]).items()} == {
+        "1": fingerprint(first),
+        "2": fingerprint(second),
+    }
+
+
+def test_a_batch_in_which_a_line_was_cut_off_is_not_finished(run_folder: RunFolder, state: State) -> None:
+    batch = run_folder.open_batch("items-00001.jsonl")
+    batch.add(make_listing())
+    batch.write(b'{"source":"xianyu","item_id":"2","ti')  # the disk was full here, and later was not
+    with pytest.raises(OSError, match=r"^items-00001.jsonl holds more than its listings$"):
+        run_folder.finish_batch(batch)
+    batch.close()
+    run_folder.close(outcome=Outcome.FAULT, exit_code=1, detail="", now=NOW)
+    assert (names(run_folder.path), manifest(run_folder.path)["batches"]) == (["manifest.json"], [])
+    assert state.known_listings(["1"]) == {}
+
+
+def test_logs_name_a_listing_by_its_number(run_folder: RunFolder) -> None:
+    assert repr(make_listing("42", description="两行\n文字")) == "<Listing 42>"
+
+
+def test_rejects_say_reason_place_and_number_and_nothing_else(run_folder: RunFolder) -> None:
+    run_folder.add_reject(Reject("5", "no title", "data.resultList[3]"))
+    run_folder.add_reject(Reject(None, "no id", "data.resultList[4]"))
+    run_folder.close(outcome=Outcome.FINISHED, exit_code=0, detail="", now=NOW)
+    assert manifest(run_folder.path)["rejects"] == {"file": "rejects.jsonl", "rows": 2}
+    lines = (run_folder.path / "rejects.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"reason": "no title", "place": "data.resultList[3]", "item_id": "5"},
+        {"reason": "no id", "place": "data.resultList[4]", "item_id": None},
+    ]
+
+
+def test_the_end_of_a_run_is_in_its_manifest(run_folder: RunFolder) -> None:
+    half = run_folder.open_batch("items-00001.jsonl")  # a fault kept it from being finished
+    half.close()
+    run_folder.close(outcome=Outcome.BLOCKED, exit_code=3, detail="RGV587_ERROR", now=NOW)
+    found = manifest(run_folder.path)
+    ends = ("outcome", "exit_code", "detail", "finished_at", "batches", "rejects")
+    assert [found[key] for key in ends] == ["blocked", 3, "RGV587_ERROR", "2026-11-22T12:00:30Z", [], None]
+    assert names(run_folder.path) == ["manifest.json"]
+
+
+# Killed runs
+
+
+def test_a_killed_run_keeps_what_was_finished(run_folder: RunFolder, runs: Path, state: State) -> None:
+    write_batch(run_folder, "items-00001.jsonl", make_listing("1"))
+    run_folder.open_batch("items-00002.jsonl").close()
+    (run_folder.path / "manifest.json.part").write_bytes(b"{")
+    (run_folder.path / "pictures").mkdir()
+    (run_folder.path / "pictures" / "a.jpg.part").touch()
+    before = manifest(run_folder.path)
+    assert close_killed_runs(runs, state) == [RUN_ID]
+    assert names(run_folder.path) == ["items-00001.jsonl", "manifest.json", "pictures"]
+    assert names(run_folder.path / "pictures") == []
+    assert manifest(run_folder.path) == before | {
+        "outcome": "killed",
+        "detail": "ended without a word: kill -9, a crash or a power cut",
+    }
+    assert close_killed_runs(runs, state) == []
+
+
+def test_killed_between_file_and_manifest(run_folder: RunFolder, runs: Path, state: State) -> None:
+    write_batch(run_folder, "items-00001.jsonl", make_listing("1"))
+    batch = run_folder.open_batch("items-00002.jsonl")
+    batch.add(make_listing("2"))
+    batch.finish()
+    first = manifest(run_folder.path)["batches"]
+    close_killed_runs(runs, state)
+    content = (run_folder.path / "items-00002.jsonl").read_bytes()
+    second = {
+        "file": "items-00002.jsonl",
+        "listings": 1,
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    found = manifest(run_folder.path)
+    assert (found["batches"], found["counts"]["listings"]) == ([*first, second], 2)
+    assert sorted(state.known_listings(["1", "2"])) == ["1", "2"]
+
+
+def test_killed_between_manifest_and_state(runs: Path, tmp_path: Path, state: State) -> None:
+    other = State(tmp_path / "other.sqlite3")
+    run_folder = RunFolder(runs, run_id=RUN_ID, spider="xianyu_file", now=NOW, state=other)
+    write_batch(run_folder, "items-00001.jsonl", make_listing("1"))
+    other.close()
+    assert state.known_listings(["1"]) == {}
+    close_killed_runs(runs, state)
+    assert state.known_listings(["1"])["1"].fingerprint == fingerprint(make_listing("1"))
+    assert manifest(run_folder.path)["counts"]["listings"] == 1
+
+
+def test_killed_before_the_first_manifest(runs: Path, state: State) -> None:
+    folder = runs / RUN_ID
+    folder.mkdir()
+    (folder / "manifest.json.part").touch()
+    assert close_killed_runs(runs, state) == [RUN_ID]
+    assert list(runs.iterdir()) == []
+
+
+def test_other_runs_and_other_folders_are_left_alone(run_folder: RunFolder, runs: Path, state: State) -> None:
+    run_folder.close(outcome=Outcome.PARTIAL, exit_code=4, detail="", now=NOW)
+    ours = (run_folder.path / "manifest.json").read_bytes()
+    theirs = runs / "backup"
+    theirs.mkdir()
+    (theirs / "items-00001.jsonl.part").touch()
+    (runs / "notes.txt").touch()
+    assert close_killed_runs(runs, state) == []
+    assert (run_folder.path / "manifest.json").read_bytes() == ours
+    assert names(runs) == [RUN_ID, "backup", "notes.txt"]
+    assert names(theirs) == ["items-00001.jsonl.part"]
+
+
+def test_the_batches_of_another_version_are_not_parsed(run_folder: RunFolder, runs: Path, state: State) -> None:
+    write_batch(run_folder, "items-00001.jsonl", make_listing("1"))
+    (run_folder.path / "items-00001.jsonl").write_bytes(b'{"other": 1}\n')
+    content = manifest(run_folder.path) | {"crawler": "0.9.0"}
+    (run_folder.path / "manifest.json").write_text(json.dumps(content))
+    assert close_killed_runs(runs, state) == [RUN_ID]
+    assert manifest(run_folder.path)["outcome"] == "killed"
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "items-00001.jsonl"])
+def test_a_damaged_run_is_left_for_the_operator(run_folder: RunFolder, runs: Path, state: State, name: str) -> None:
+    write_batch(run_folder, "items-00001.jsonl", make_listing("1"))
+    (run_folder.path / name).write_bytes(b'{"format": "salt')
+    with pytest.raises(ConfigurationError, match=rf"{RUN_ID} is damaged \(.*\): move it elsewhere"):
+        close_killed_runs(runs, state)
+    assert (run_folder.path / name).read_bytes() == b'{"format": "salt'
+
+
+def test_a_listing_is_read_back_unchanged(run_folder: RunFolder) -> None:
+    found = make_listing("1", description="一\n二", flags=["auction"], want_count=3)
+    write_batch(run_folder, "items-00001.jsonl", found)
+    line = json.loads((run_folder.path / "items-00001.jsonl").read_bytes())
+    assert Listing(**line) == found
