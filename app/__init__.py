@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 def create_app(settings: Settings | None = None) -> Flask:
     """The application for `settings` (default: read from the environment).
 
-    Imports stay inside: `app.money.sandbox` and the supervisor import this package without needing Flask's world.
+    The imports are inside the function so that `app.money.sandbox` and the supervisor can import modules of this
+    package without loading Flask and its extensions.
     """
     from app.factory import build_app
     from config import load_settings

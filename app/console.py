@@ -11,7 +11,7 @@ _PIPE_WIDTH: Final = 260
 
 
 def print_table(table: Table) -> None:
-    """Print `table` to standard output. Into a pipe, lines are not wrapped: whoever reads them counts columns."""
+    """Print `table` to standard output. Into a pipe, lines are not wrapped: programs read them one row per line."""
     console = Console()
     (console if console.is_terminal else Console(width=_PIPE_WIDTH)).print(table)
 
@@ -19,7 +19,7 @@ def print_table(table: Table) -> None:
 def progress_bar(*, quiet_in_pipes: bool = False) -> Progress:
     """A progress bar on standard error, for a `with` block: `add_task(title, total=…)`, `update`, `advance`.
 
-    Into a pipe goes only how it stood at the end, or nothing with `quiet_in_pipes`: cron mails whatever is printed.
+    Into a pipe only the final state is printed, or nothing with `quiet_in_pipes`: cron mails whatever is printed.
     """
     columns = (
         TextColumn("{task.description}"),
@@ -33,10 +33,10 @@ def progress_bar(*, quiet_in_pipes: bool = False) -> Progress:
 
 
 def table_cell(value: object) -> str:
-    """`value`, perhaps a stranger's, as text that neither a table nor a terminal takes for a command; None is empty."""
+    """`value` (possibly user input) as text without rich markup or terminal control codes; None becomes empty."""
     return escape(printable("" if value is None else str(value)))
 
 
 def printable(text: str) -> str:
-    """`text` with U+FFFD for each character that a terminal may take for a command."""
+    """`text` with U+FFFD for each unprintable character: a terminal might obey it."""
     return "".join(character if character.isprintable() else "\ufffd" for character in text)

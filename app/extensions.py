@@ -1,4 +1,4 @@
-"""Flask extensions and the Valkey client, unbound; `create_app` binds them."""
+"""Flask extensions, not yet bound to an application (`create_app` does that), and access to the Valkey client."""
 
 import redis
 from flask import current_app, request
@@ -15,6 +15,6 @@ limiter = Limiter(key_func=lambda: network_of(request.remote_addr), headers_enab
 
 
 def valkey() -> "redis.Redis":
-    """The application's Valkey client (thread-safe, pooled); answers are `str`."""
+    """The application's Valkey client (thread-safe, pooled); it decodes replies to `str`."""
     client: redis.Redis = current_app.extensions["valkey"]
     return client

@@ -63,11 +63,11 @@ def build_app(settings: Settings) -> Flask:
     app.json = OrjsonProvider(app)
     bind_settings(app, settings)
     app.config.update(_flask_config(settings))
-    # The note is not consistent about trailing slashes, and no client of it follows redirects.
+    # The API spec (`api-notes.txt`) is not consistent about trailing slashes, and its clients follow no redirects.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.url_map.converters["id"] = IdConverter
-    # First, so that a request has its id before an extension's hook can fail.
+    # Registered first, so that a request has its id before an extension's hook can fail.
     register_request_hooks(app)
     _bind_extensions(app, settings)
     register_error_handlers(app)
@@ -96,11 +96,11 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
         "SQLALCHEMY_ENGINE_OPTIONS": {
             "poolclass": QueuePool,
-            # The one that was used last: its statements are prepared, its process on the server is warm.
+            # Prefer the connection used last: its statements are prepared and its server process is warm.
             "pool_use_lifo": True,
             "pool_size": settings.database_pool_size,
             "max_overflow": settings.database_pool_size,
-            # Parameters of a failing statement may be an address, a mobile number or a hash: they stay out of the log.
+            # A failing statement's parameters may be an address, a mobile number or a hash: keep them out of the log.
             "hide_parameters": True,
             "connect_args": {
                 "options": f"-c statement_timeout={settings.database_statement_timeout}s"
@@ -125,13 +125,13 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
     jwt.init_app(app)
     limiter.init_app(app)
     if settings.rate_limits_enabled:
-        # Its hook looks at every request for limits of the whole application. We have none, ours stand at their routes
-        # and are checked there; without the hook reading a good costs a seventh less.
+        # Its hook checks application-wide limits at every request. We have none: ours are declared at their routes and
+        # checked there. Without the hook, reading a good costs a seventh less.
         app.before_request_funcs[None].remove(limiter._check_request_limit)
     app.extensions["valkey"] = redis.Redis.from_url(settings.redis_url, decode_responses=True)
     app.extensions["saltfish.pictures"] = LocalPictureStorage(settings.instance_path / "pictures")
     if settings.is_production:
-        # A missing or broken key stops the start here; elsewhere keys are read at first use.
+        # In production a missing or broken key fails the start; elsewhere keys are read at first use.
         app.extensions["saltfish.gateway"] = AlipayGateway.from_settings(settings)
     if settings.cors_origins:
         CORS(app, origins=list(settings.cors_origins), expose_headers=["X-Request-Id", "Retry-After", REPLAYED_HEADER])

@@ -26,29 +26,30 @@ def format_yuan_or_none(fen: int | None) -> str | None:
     return None if fen is None else format_yuan(fen)
 
 
-def parse_yuan(value: object, *, most: int = MAX_FEN) -> int:
+def parse_yuan(value: object, *, maximum: int = MAX_FEN) -> int:
     """A yuan amount from a client (string, integer or JSON number, at most two decimal places) as fen.
 
-    Raises ValueError for anything else: more places, signs, exponents, NaN, booleans, other types, more than `most`.
+    Raises ValueError for anything else: more places, signs, exponents, NaN, booleans, other types, more than `maximum`
+    (fen).
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError("金额格式不正确")  # noqa: TRY004 - pydantic turns ValueError into an answer
-    # repr gives a JSON number back as it was written: 0.1 → "0.1". An exponent or NaN fails the pattern.
+    # repr() of a float is the shortest text that reads back to it: 0.1 → "0.1". An exponent or NaN fails the pattern.
     text = value if isinstance(value, str) else repr(value)
     if not _YUAN.fullmatch(text):
         raise ValueError("金额须为不超过两位小数的数字")
     whole, _, fraction = text.partition(".")
     fen = int(whole) * 100 + int(fraction.ljust(2, "0"))
-    if fen > most:
-        raise ValueError(f"金额不能超过 {format_yuan(most)} 元")
+    if fen > maximum:
+        raise ValueError(f"金额不能超过 {format_yuan(maximum)} 元")
     return fen
 
 
 def _parse_price(value: object) -> int:
-    """As `parse_yuan`; nothing costs nothing."""
+    """As `parse_yuan`, but zero is refused."""
     fen = parse_yuan(value)
     if fen == 0:
-        raise ValueError("金额须大于 0")  # pydantic's own words would count in fen
+        raise ValueError("金额须大于 0")  # not pydantic's `gt`, whose message would speak of fen
     return fen
 
 

@@ -1,6 +1,6 @@
 """Types of request fields that every domain needs: text that is safe to store and show, and strict integers.
 
-A model uses them so:
+A model uses them like this:
 
     class ReleaseIn(BaseModel):
         title: Annotated[str, CleanText(1, 60)]
@@ -21,14 +21,14 @@ from pydantic_core import PydanticKnownError
 
 MAX_BIGINT = 2**63 - 1
 
-# PostgreSQL cannot store NUL and UTF-8 has no lone surrogates; other controls hide text from people, and bidirectional
-# overrides and isolates let it read otherwise than it is. Tab and line ends are judged by field.
+# PostgreSQL cannot store NUL and UTF-8 has no lone surrogates; other control characters hide text, and bidirectional
+# overrides and isolates make it display differently from what it says. Tabs and line ends are a matter of the field.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _LINE_END = re.compile("\r\n?|[\u2028\u2029]")
 _BREAKS = re.compile("[\t\n\r\u2028\u2029]")
 # Blank to the eye although Unicode counts them as letters or symbols: Hangul fillers, the empty Braille pattern.
 _BLANK_LETTERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
-# Cf: zero-width and other format characters. Zs: spaces. Mn, Me: marks with nothing to stand on.
+# Cf: zero-width and other format characters. Zs: spaces. Mn, Me: combining marks, blank without a base character.
 _BLANK_CATEGORIES = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp", "Mn", "Me"})
 _INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 
@@ -51,16 +51,16 @@ class CleanText(GroupedMetadata):
     multiline: bool = False
 
     def __iter__(self) -> Iterator[Any]:  # pydantic's own metadata has no common type
-        """Pydantic's view of the rule: clean first, then measure."""
+        """The rule as pydantic metadata: the text is cleaned before its length is checked."""
         yield MinLen(self.minimum)
         yield MaxLen(self.maximum)
         yield BeforeValidator(self.clean)
 
     def clean(self, value: object) -> str:
-        """The text as it is stored. Raises ValueError with the reason that the client reads."""
+        """The text as it will be stored. Raises ValueError with the reason shown to the client."""
         if not isinstance(value, str):
             raise PydanticKnownError("string_type")
-        # Before anything else looks at it: normalising is quadratic in the worst case. NFC at most triples a text.
+        # Checked first: normalising is quadratic in the worst case. NFC at most triples a text's length.
         if len(value) > 4 * self.maximum + 64:
             raise PydanticKnownError("string_too_long", {"max_length": self.maximum})
         if _FORBIDDEN.search(value):
@@ -77,16 +77,16 @@ class CleanText(GroupedMetadata):
 
 @dataclass(frozen=True, slots=True)
 class Whole(GroupedMetadata):
-    """`Annotated[int, Whole(1, 9)]`: a JSON integer, or its digits as text because forms have nothing else.
+    """`Annotated[int, Whole(1, 9)]`: a JSON integer, or its digits as text, because form fields are always text.
 
-    Booleans and floats are no integers. The default range is that of a BigInteger.
+    Booleans and floats are refused. The default range is that of a BigInteger.
     """
 
     minimum: int = -MAX_BIGINT
     maximum: int = MAX_BIGINT
 
     def __iter__(self) -> Iterator[Any]:  # pydantic's own metadata has no common type
-        """Pydantic's view of the rule: parse first, then compare."""
+        """The rule as pydantic metadata: the value is parsed before its range is checked."""
         yield Ge(self.minimum)
         yield Le(self.maximum)
         yield BeforeValidator(self.parse)

@@ -1,4 +1,4 @@
-"""Prometheus gauges of what waits: outbox, queues, reviews, open orders."""
+"""Prometheus gauges of work that waits: outbox messages, queued jobs, goods in review, open orders."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -26,10 +26,10 @@ log = structlog.get_logger(__name__)
 
 
 class WaitingWork(Collector):
-    """What waits in the database and in Valkey, read when Prometheus asks. Needs an application context."""
+    """Counts what waits in the database and in Valkey whenever Prometheus scrapes. Needs an application context."""
 
     def collect(self) -> Iterator[Metric]:
-        """The gauges. A store that is down takes away its own gauges only: that is when the others are needed."""
+        """The gauges. If PostgreSQL or Valkey is down, only its own are missing: that is when the others are needed."""
         for read in (_in_database, _in_valkey):
             try:
                 yield from read()
@@ -62,7 +62,7 @@ def _outbox() -> list[Metric]:
 
 
 def _seconds_since(moment: datetime | None, now: datetime) -> float:
-    """0 where there is none, or it is still to come."""
+    """Seconds from `moment` to `now`; 0 where there is none, or it is still to come."""
     return 0 if moment is None else max((now - moment).total_seconds(), 0)
 
 

@@ -1,7 +1,7 @@
-"""Answers kept under the keys that clients give their requests, so that sending one again changes nothing more.
+"""Idempotency keys: answers kept under keys that clients send, so that repeating a request changes nothing more.
 
-All three steps belong to the one transaction of the request: `claim` the key, do what was asked, `keep` the answer.
-A process that dies takes effect and answer along; what was committed is answered again.
+Three steps share the request's one transaction: `claim_key`, do what was asked, `keep_answer`. A process that dies
+leaves neither the effect nor the answer; once both are committed, the kept answer is sent again.
 """
 
 import hashlib
@@ -23,13 +23,13 @@ ANONYMOUS: Final = 0
 """The scope of callers without a token."""
 
 RETENTION: Final = timedelta(hours=24)
-"""How long a key is its first request's."""
+"""How long a key stays bound to its first request."""
 
 _PURGE_BATCH: Final = 5000
 
 
 class IdempotencyKey(Base):
-    """One key with the answer to its request. `scope` is the user's id or ANONYMOUS: keys of others are other keys."""
+    """One key with the answer to its request. `scope` is the user's id or ANONYMOUS: users do not share keys."""
 
     __tablename__ = "idempotency_keys"
 
@@ -44,7 +44,7 @@ class IdempotencyKey(Base):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptAnswer:
-    """What is answered again: the HTTP status, the headers worth it, the bytes."""
+    """A kept response: its HTTP status, the headers to send again, the bytes of its body."""
 
     http_status: int
     headers: dict[str, str]
@@ -61,15 +61,15 @@ _KEPT = select(
 )
 
 
-def claim(session: Session, *, scope: int, key: str, request_hash: bytes) -> KeptAnswer | None:
-    """Take the key for this transaction; returns the answer it already has, if any. Two statements.
+def claim_key(session: Session, *, scope: int, key: str, request_hash: bytes) -> KeptAnswer | None:
+    """Lock the key until this transaction ends; returns the answer kept under it, if any. Two statements.
 
     `request_hash` stands for the whole request. Raises Refused with REQUEST_RUNNING (and the seconds to wait) while
-    another transaction has the key, and with KEY_REUSED where the answer is to another request.
+    another transaction holds the key, and with KEY_REUSED where the kept answer is to a different request.
     """
     if not session.scalars(_LOCK, {"lock": _lock_of(scope, key)}).one():
         raise Refused(Answer.REQUEST_RUNNING, retry_after=1)
-    # A statement of its own: it has to see what the key's last holder committed before letting go.
+    # A separate statement, so that its snapshot includes what the key's last holder committed before unlocking it.
     kept = session.execute(_KEPT, {"scope": scope, "key": key, "since": utcnow() - RETENTION}).one_or_none()
     if kept is None:
         return None
@@ -78,8 +78,8 @@ def claim(session: Session, *, scope: int, key: str, request_hash: bytes) -> Kep
     return KeptAnswer(http_status=kept.http_status, headers=kept.headers, body=kept.body)
 
 
-def keep(session: Session, *, scope: int, key: str, request_hash: bytes, answer: KeptAnswer) -> None:
-    """Keep the answer under a key that this transaction has claimed; one that outlived RETENTION gives way."""
+def keep_answer(session: Session, *, scope: int, key: str, request_hash: bytes, answer: KeptAnswer) -> None:
+    """Keep the answer under a key that this transaction has claimed; overwrites one that is older than RETENTION."""
     values = {
         "request_hash": request_hash,
         "http_status": answer.http_status,
@@ -92,7 +92,7 @@ def keep(session: Session, *, scope: int, key: str, request_hash: bytes, answer:
 
 
 def purge(*, before: datetime) -> int:
-    """Delete the keys from before that moment (UTC), some at a time; returns how many. Several may run at once."""
+    """Delete the keys created before that moment (UTC), in batches; returns how many. May run concurrently."""
     primary_key = (IdempotencyKey.scope, IdempotencyKey.key)
     oldest = (
         select(*primary_key)
@@ -112,6 +112,6 @@ def purge(*, before: datetime) -> int:
 
 
 def _lock_of(scope: int, key: str) -> int:
-    """The key as a number for PostgreSQL's advisory locks, which all of the database's users share."""
+    """The key as a number for PostgreSQL's advisory locks. Their numbers are shared by the whole database."""
     digest = hashlib.blake2b(f"{scope}:{key}".encode(), digest_size=8, person=b"idempotency-key").digest()
     return int.from_bytes(digest, signed=True)

@@ -1,4 +1,4 @@
-"""Structured log lines: one JSON object each, with the request id of the request they belong to."""
+"""Structured logging: one JSON object per line, with the id of the request that it belongs to."""
 
 import logging
 import re
@@ -15,8 +15,8 @@ _SECRET_FIELDS = frozenset(
 )
 
 
-# PostgreSQL quotes the whole row that breaks a constraint: addresses, mobile numbers, password hashes. What people
-# wrote may have several lines, so it ends where the next part of the exception begins.
+# PostgreSQL's error quotes the whole row that breaks a constraint: addresses, mobile numbers, password hashes. A value
+# may have several lines, so the match extends to where the next part of the exception begins.
 _QUOTED_ROW = re.compile(r"(Failing row contains|Key) \(.*?(?=\n\[SQL: |\n\nThe above exception|\Z)", re.DOTALL)
 
 

@@ -1,4 +1,4 @@
-"""Where requests come from, as everything counts it that limits or slows by address of origin."""
+"""The network a request comes from: what rate limits and login throttling count by."""
 
 import ipaddress
 import re
@@ -11,10 +11,10 @@ UNKNOWN = "unknown"
 
 
 def network_of(address: str | None) -> str:
-    """The network that a caller at `address` is counted by; all that are no addresses count as one, `UNKNOWN`.
+    """The network that a caller at `address` is counted by; whatever is no IP address counts as one, `UNKNOWN`.
 
-    An IPv4 address counts by itself, also in IPv6's spelling (`::ffff:192.0.2.1`), an IPv6 address by its /64: at
-    least as many a customer has to take addresses from.
+    An IPv4 address counts by itself, also in IPv6's spelling (`::ffff:192.0.2.1`), an IPv6 address by its /64: the
+    smallest block that providers assign, within which a customer can change addresses at will.
     """
     written = _WITH_PORT.fullmatch(address or "")
     try:

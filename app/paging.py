@@ -37,7 +37,7 @@ class Page(TypedDict, Generic[Item]):
 
 
 def page_of(items: Sequence[Item], *, total: int, query: PageQuery) -> Page[Item]:
-    """`items`, already cut to the page, with its numbers."""
+    """The answer for one page: its `items` (the page's only) with the page's numbers and the `total` of all items."""
     return {
         "items": list(items),
         "page": query.page,

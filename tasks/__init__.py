@@ -1,1 +1,1 @@
-"""RQ: job functions (ids in, service calls, nothing else), the worker, the relay and the schedule."""
+"""Background work with RQ: job functions (they take ids and call services, nothing else), worker, relay, scheduler."""

@@ -1,11 +1,11 @@
-"""The clock: due deadlines, reminders, and payments of which the gateway has not told us."""
+"""Periodic jobs about time: due deadlines, due reminders, payments whose outcome the gateway has not sent in time."""
 
 from typing import Final
 
 from app.notifications import reminders
 from app.orders import deadlines, payments
 
-_ORDERS_PER_RUN: Final = 2000  # a job ends now and then, so that a stopped worker ends soon
+_ORDERS_PER_RUN: Final = 2000  # bounds a job's run time, so that a worker told to stop ends soon
 
 
 def sweep_deadlines() -> None:
@@ -15,5 +15,5 @@ def sweep_deadlines() -> None:
 
 
 def query_payments() -> None:
-    """Periodic: ask the gateway about payments that it has not told us of in time."""
+    """Periodic: ask the gateway about payments whose outcome it has not sent in time."""
     payments.query_due_payments()

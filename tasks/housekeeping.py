@@ -1,4 +1,4 @@
-"""What is only kept for a while goes."""
+"""Periodic jobs that delete rows kept for a limited time."""
 
 from app import idempotency
 from app.clock import utcnow
@@ -6,10 +6,10 @@ from app.orders import payments
 
 
 def purge_idempotency_keys() -> None:
-    """Periodic: delete kept answers that nobody gets any more."""
+    """Periodic: delete the answers kept under idempotency keys that have expired."""
     idempotency.purge(before=utcnow() - idempotency.RETENTION)
 
 
 def purge_refused_notifications() -> None:
-    """Periodic: delete what the gateway did not send."""
+    """Periodic: delete old notifications that were refused, because the gateway had not sent them."""
     payments.purge_refused_notifications()

@@ -1,4 +1,4 @@
-"""Messages of the outbox that are worked by a job each: what does the work, and how often it is tried."""
+"""Outbox messages that are done by one RQ job each: which function does the work, and how often it is tried."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import structlog
 
 from app.db.transactions import transaction
 from app.outbox.models import OutboxMessage, Topic
-from app.outbox.service import PermanentFailure, begin, done, failed
+from app.outbox.service import PermanentFailure, begin_attempt, complete, record_failure
 from app.settings import settings
 from app.webhooks.service import send_webhook
 from tasks.payments import send_payout, send_refund
@@ -19,11 +19,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """How messages of one topic are worked.
+    """How the messages of one topic are done.
 
-    `run(subject_id)` does the work, outside any transaction; it may be run twice. It is tried `max_attempts` times,
-    `first_wait` seconds after the first failure, twice as long after each further one, at most `longest_wait`. At most
-    `in_flight` are given out at a time, so that one slow receiver cannot fill the queue.
+    `run(subject_id)` does the work, outside any transaction; it may be run twice. It is tried at most `max_attempts`
+    times, again `first_wait` seconds after the first failure and twice as long after each further one, at most
+    `longest_wait`. At most `in_flight` messages are leased at a time, so that one slow receiver cannot fill the queue.
     """
 
     run: Callable[[int], None]
@@ -49,17 +49,17 @@ WORK: Final[dict[Topic, Work]] = {
 
 
 def lease_seconds() -> int:
-    """How long a message is given out for: it comes again then, if whoever was given it never reported back."""
+    """Length of a lease in seconds: the message is delivered again then, unless its worker has reported back."""
     return settings().outbox_lease
 
 
 def job_timeout() -> int:
-    """Seconds the job may run; what it then writes still falls into the lease."""
+    """Seconds the job may run: less than the lease, so that the worker reports back before that ends."""
     return lease_seconds() * 3 // 4
 
 
 def enqueue_message(message_id: int, attempts: int) -> None:
-    """Queue the work of a leased message that has so many attempts behind it."""
+    """Queue the job that does the work of a leased message; `attempts` is how many were made before."""
     enqueue_attempt(
         QueueName.DEFAULT,
         work_message,
@@ -71,9 +71,9 @@ def enqueue_message(message_id: int, attempts: int) -> None:
 
 
 def work_message(message_id: int, attempts: int) -> None:
-    """Do the work of a leased message and delete it, or note the failure and when it comes again.
+    """Job: do the work of a leased message and delete it, or record the failure and when it is due again.
 
-    `attempts` is how many it had when it was given out: of several jobs for the same lease only the first works.
+    `attempts` is how many it had when it was leased: of several jobs for the same lease only the first does the work.
     """
     begun = _begin(message_id, attempts)
     if begun is None:
@@ -81,17 +81,17 @@ def work_message(message_id: int, attempts: int) -> None:
     topic, subject_id = begun
     try:
         WORK[topic].run(subject_id)
-    except Exception as error:  # noqa: BLE001 - whatever went wrong: the message keeps it and comes again
-        _note_failure(message_id, error, attempt=attempts + 1)
+    except Exception as error:  # noqa: BLE001 - whatever went wrong: the message records it and is tried again
+        _record_failure(message_id, error, attempt=attempts + 1)
         return
     with transaction() as session:
         message = session.get(OutboxMessage, message_id, with_for_update=True)
-        if message is not None:  # else another attempt was done first: this one outlived its lease
-            done(session, [message])
+        if message is not None:  # otherwise this attempt outlived its lease, and a later one has completed the message
+            complete(session, [message])
 
 
 def _begin(message_id: int, attempts: int) -> tuple[Topic, int] | None:
-    """`(topic, subject_id)` of the message if its work is ours to do."""
+    """Start the attempt; `(topic, subject_id)` of the message, or None if this job should not do its work."""
     with transaction() as session:
         message = session.get(OutboxMessage, message_id, with_for_update=True)
         if message is None:
@@ -99,21 +99,22 @@ def _begin(message_id: int, attempts: int) -> tuple[Topic, int] | None:
         topic = Topic(message.topic)
         work = WORK[topic]
         if attempts >= work.max_attempts and message.attempts == attempts and message.dead_at is None:
-            # Who notes a last failure lets the message die; whoever worked on this one was killed.
-            failed(session, message, error="the last attempt never reported back", retry_in=None)
+            # A worker that fails the last attempt marks the message as dead; this one was killed before it could.
+            record_failure(session, message, error="the last attempt never reported back", retry_in=None)
             log.error("outbox_message_dead", message_id=message_id, topic=topic.value, error=message.last_error)
             return None
-        return (topic, message.subject_id) if begin(message, attempt=attempts, seconds=lease_seconds()) else None
+        started = begin_attempt(message, earlier_attempts=attempts, seconds=lease_seconds())
+        return (topic, message.subject_id) if started else None
 
 
-def _note_failure(message_id: int, error: Exception, *, attempt: int) -> None:
+def _record_failure(message_id: int, error: Exception, *, attempt: int) -> None:
     with transaction() as session:
         message = session.get(OutboxMessage, message_id, with_for_update=True)
         if message is None or message.attempts != attempt:  # this attempt outlived its lease, and another began
             return
         topic = Topic(message.topic)
         wait = None if isinstance(error, PermanentFailure) else WORK[topic].wait_after(attempt)
-        failed(session, message, error=f"{type(error).__name__}: {error}", retry_in=wait)
+        record_failure(session, message, error=f"{type(error).__name__}: {error}", retry_in=wait)
     about = {"message_id": message_id, "topic": topic.value, "attempt": attempt, "error": type(error).__name__}
     if wait is None:
         log.error("outbox_message_dead", **about, exc_info=error)

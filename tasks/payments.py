@@ -1,11 +1,11 @@
-"""Money on its way out: the gateway is asked outside any request. The outbox tries again (`tasks.outbox`)."""
+"""Refunds and payouts: jobs that ask the gateway, outside any request. The outbox retries them (`tasks.outbox`)."""
 
 from app.money import refunds
 from app.wallet import service as wallet
 
 
 def send_refund(refund_id: int) -> None:
-    """Ask the gateway to pay a refund back; asking again for the same one is harmless."""
+    """Ask the gateway to pay a refund; asking again for the same one is harmless."""
     refunds.send_refund(refund_id=refund_id)
 
 

@@ -1,9 +1,14 @@
-"""Brings committed outbox messages to those who do the work: `python -m tasks.relay`.
+"""The relay delivers committed outbox messages: `python -m tasks.relay`.
 
-How depends on the topic. The search worker drains its own where it lies. A good's review is queued and its message
-deleted; the sweep finds reviews whose jobs got lost. Steps of orders are told right here, in the transaction that
-deletes the message. All else is leased and queued as a job (`tasks.outbox`) that deletes the message when its work is
-done: killing the relay or a worker, or emptying Valkey, only lets it come again. Any number of relays may run.
+How it does so depends on the topic:
+
+- SEARCH_INDEX: the search worker reads and deletes these messages itself; the relay only queues its job.
+- GOOD_VERIFICATION: the review is queued as jobs and the message deleted; a sweep finds reviews whose jobs were lost.
+- ORDER_STEP: the relay writes notifications and webhook messages in the transaction that deletes the message.
+- All others: the message is leased and a job queued (`tasks.outbox`) that deletes it when its work is done. If the
+  relay or a worker is killed, or Valkey is emptied, the message is delivered again when the lease ends.
+
+Any number of relays may run.
 """
 
 import signal
@@ -25,7 +30,15 @@ from app.db.transactions import rows, transaction
 from app.extensions import valkey
 from app.notifications.service import notify_of_steps
 from app.outbox.models import OutboxMessage, Topic
-from app.outbox.service import RELAY_HEARTBEAT_KEY, done, failed, lease, leased, take, take_heads
+from app.outbox.service import (
+    RELAY_HEARTBEAT_KEY,
+    complete,
+    count_leased,
+    lease,
+    lock_due,
+    lock_due_heads,
+    record_failure,
+)
 from app.webhooks.service import add_webhooks
 from tasks.outbox import WORK, Work, enqueue_message, lease_seconds
 from tasks.queues import QueueName, enqueue_singleton
@@ -40,23 +53,23 @@ _HEARTBEAT_SECONDS: Final = 5
 _HEARTBEAT_EXPIRY: Final = 30
 _LONGEST_BACKOFF: Final = 5.0
 
-# Seconds before each further attempt at what is handled here: faults of ours or the database's, so not many.
+# Seconds before each further attempt at work done by the relay itself. Few, as only bugs and the database can fail it.
 _INLINE_WAITS: Final = (5, 30, 180, 1200)
 
 
 def announce_steps(session: Session, event_ids: Sequence[int]) -> None:
-    """Tell both sides of these steps, and add their webhooks."""
+    """Notify both parties of these steps of orders, and add webhook messages for them."""
     notify_of_steps(session, event_ids=event_ids)
     add_webhooks(session, event_ids=event_ids)
 
 
-# Topics that become jobs at once; `deliver` takes the subject's id.
-_DELIVER: Final[dict[Topic, Callable[[int], object]]] = {Topic.GOOD_VERIFICATION: add_good_verify_task}
+# Topics whose messages are deleted as soon as jobs are queued for them; the function takes the subject's id.
+_ENQUEUE: Final[dict[Topic, Callable[[int], object]]] = {Topic.GOOD_VERIFICATION: add_good_verify_task}
 # Topics whose work is done by the relay; the function takes the subjects' ids.
 _INLINE: Final[dict[Topic, Callable[[Session, Sequence[int]], None]]] = {Topic.ORDER_STEP: announce_steps}
-# Worked by jobs are the topics of `tasks.outbox.WORK`. The last one, SEARCH_INDEX, is drained where it lies.
+# The topics in `tasks.outbox.WORK` are leased. The only one left, SEARCH_INDEX, is read by the search worker itself.
 
-# One look at all topics: most rounds find nothing.
+# One query for all topics, because most rounds find nothing due.
 _ANY_DUE: Final = select(
     *(
         exists()
@@ -72,59 +85,59 @@ _ANY_DUE: Final = select(
 
 
 def relay_once() -> int:
-    """Handle at most one batch of each topic; returns how much there was to do (0: nothing). Wants an app context."""
+    """Deliver at most one batch of each topic; returns how much there was to do (0: nothing). Needs an app context."""
     (found,) = rows(_ANY_DUE, {"now": utcnow()})
     due = found._mapping
-    carried = sum(_carry(topic, deliver) for topic, deliver in _DELIVER.items() if due[topic.value])
-    carried += sum(_handle(topic, handle) for topic, handle in _INLINE.items() if due[topic.value])
-    carried += sum(_give_out(topic, work) for topic, work in WORK.items() if due[topic.value])
-    # The index's one writer deletes the rows that it has written.
-    return carried + int(due[Topic.SEARCH_INDEX.value] and enqueue_singleton(QueueName.SEARCH, drain_search_outbox))
+    delivered = sum(_enqueue_batch(topic, enqueue) for topic, enqueue in _ENQUEUE.items() if due[topic.value])
+    delivered += sum(_handle_batch(topic, handle) for topic, handle in _INLINE.items() if due[topic.value])
+    delivered += sum(_lease_batch(topic, work) for topic, work in WORK.items() if due[topic.value])
+    # The search worker, the index's only writer, deletes the messages that it has dealt with.
+    return delivered + int(due[Topic.SEARCH_INDEX.value] and enqueue_singleton(QueueName.SEARCH, drain_search_outbox))
 
 
-def _carry(topic: Topic, deliver: Callable[[int], object]) -> int:
-    """Turn messages into jobs and delete them after Valkey has taken the jobs."""
+def _enqueue_batch(topic: Topic, enqueue: Callable[[int], object]) -> int:
+    """Queue jobs for messages and delete the messages, after Valkey has accepted the jobs."""
     with transaction() as session:
-        messages = take(session, topic, limit=_BATCH)
+        messages = lock_due(session, topic, limit=_BATCH)
         if not messages:
             return 0
-        # Several messages about one subject ask for the same: each job looks at the subject as it is.
+        # One job is enough for several messages about one subject: it looks at the subject as it is now.
         for subject_id in dict.fromkeys(message.subject_id for message in messages):
-            deliver(subject_id)
-        done(session, messages)
+            enqueue(subject_id)
+        complete(session, messages)
     log.info("outbox_relayed", topic=topic.value, messages=len(messages))
     return len(messages)
 
 
-def _handle(topic: Topic, handle: Callable[[Session, Sequence[int]], None]) -> int:
-    """Do the work of messages right here, in the transaction that deletes them."""
+def _handle_batch(topic: Topic, handle: Callable[[Session, Sequence[int]], None]) -> int:
+    """Do the work of messages in the relay itself, in the transaction that deletes them."""
     ids: list[int] = []
     try:
         with transaction() as session:
-            messages = take_heads(session, topic, limit=_BATCH)
+            messages = lock_due_heads(session, topic, limit=_BATCH)
             ids = [message.id for message in messages]
             if ids:
                 handle(session, [message.subject_id for message in messages])
-                done(session, messages)
-    except OperationalError:  # the database, not a message
+                complete(session, messages)
+    except OperationalError:  # the database is at fault, no message
         raise
     except Exception:
         log.exception("outbox_batch_failed", topic=topic.value, messages=len(ids))
-        return sum(_handle_alone(message_id, handle) for message_id in ids)
+        return sum(_handle_one(message_id, handle) for message_id in ids)
     if ids:
         log.info("outbox_handled", topic=topic.value, messages=len(ids))
     return len(ids)
 
 
-def _handle_alone(message_id: int, handle: Callable[[Session, Sequence[int]], None]) -> int:
-    """As `_handle` for one message of a batch that failed, so that the one at fault does not hold up the others."""
+def _handle_one(message_id: int, handle: Callable[[Session, Sequence[int]], None]) -> int:
+    """As `_handle_batch` for one message of a batch that failed, so that the one at fault does not block the others."""
     try:
         with transaction() as session:
             message = _locked(session, message_id)
             if message is None:
                 return 0
             handle(session, [message.subject_id])
-            done(session, [message])
+            complete(session, [message])
     except OperationalError:
         raise
     except Exception as error:
@@ -135,34 +148,34 @@ def _handle_alone(message_id: int, handle: Callable[[Session, Sequence[int]], No
                 return 0
             wait = _INLINE_WAITS[message.attempts] if message.attempts < len(_INLINE_WAITS) else None
             message.attempts += 1
-            failed(session, message, error=f"{type(error).__name__}: {error}", retry_in=wait)
+            record_failure(session, message, error=f"{type(error).__name__}: {error}", retry_in=wait)
     return 1
 
 
 def _locked(session: Session, message_id: int) -> OutboxMessage | None:
-    """The message, unless another relay has it or dealt with it meanwhile."""
+    """The message, locked, unless another relay has locked or completed it meanwhile."""
     message = session.get(OutboxMessage, message_id, with_for_update={"skip_locked": True})
     return None if message is None or message.dead_at is not None or message.due_at > utcnow() else message
 
 
-def _give_out(topic: Topic, work: Work) -> int:
-    """Lease messages, then queue a job for each. A crash in between, or an emptied Valkey: they come again."""
+def _lease_batch(topic: Topic, work: Work) -> int:
+    """Lease messages, then queue a job for each. After a crash in between they are delivered again."""
     with transaction() as session:
-        limit = work.in_flight - leased(session, topic)
+        limit = work.in_flight - count_leased(session, topic)
         if limit <= 0:
             return 0
-        messages = take_heads(session, topic, limit=limit)
+        messages = lock_due_heads(session, topic, limit=limit)
         lease(messages, seconds=lease_seconds())
-        given = [(message.id, message.attempts) for message in messages]
-    for message_id, attempts in given:
+        leased = [(message.id, message.attempts) for message in messages]
+    for message_id, attempts in leased:
         enqueue_message(message_id, attempts)
-    if given:
-        log.info("outbox_given_out", topic=topic.value, messages=len(given))
-    return len(given)
+    if leased:
+        log.info("outbox_given_out", topic=topic.value, messages=len(leased))
+    return len(leased)
 
 
 def run(app: Flask, stop: threading.Event) -> None:
-    """Relay until `stop` is set. While PostgreSQL or Valkey are away it logs, waits and tries again."""
+    """Relay until `stop` is set. While PostgreSQL or Valkey cannot be reached it logs, waits and tries again."""
     backoff = _IDLE_SECONDS
     heartbeat_due = 0.0
     log.info("relay_started")
@@ -172,14 +185,14 @@ def run(app: Flask, stop: threading.Event) -> None:
                 if time.monotonic() >= heartbeat_due:
                     valkey().set(RELAY_HEARTBEAT_KEY, utcnow().isoformat(), ex=_HEARTBEAT_EXPIRY)
                     heartbeat_due = time.monotonic() + _HEARTBEAT_SECONDS
-                carried = relay_once()
+                delivered = relay_once()
         except (DBAPIError, redis.exceptions.RedisError) as error:
             log.warning("relay_hindered", error=type(error).__name__, retry_in=backoff)
             stop.wait(backoff)
             backoff = min(2 * backoff, _LONGEST_BACKOFF)
             continue
         backoff = _IDLE_SECONDS
-        if not carried:
+        if not delivered:
             stop.wait(_IDLE_SECONDS)
     log.info("relay_stopped")
 
@@ -188,11 +201,11 @@ def main() -> None:
     """Relay until SIGTERM or SIGINT."""
     stop = threading.Event()
 
-    def end(_signal: int, _frame: Any) -> None:  # Any: types.FrameType | None, which nobody looks at
+    def request_stop(_signal: int, _frame: Any) -> None:  # Any: types.FrameType | None, which is not used
         stop.set()
 
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGTERM, request_stop)
+    signal.signal(signal.SIGINT, request_stop)
     run(create_app(), stop)
 
 

@@ -1,4 +1,4 @@
-"""What happens periodically, as data."""
+"""The periodic jobs and how often each runs, as data; `tasks.scheduler` queues them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from tasks.verification import sweep_stale_reviews
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Periodic:
-    """A job that is queued `every` so many seconds, unless the one before is still waiting or running."""
+    """A job that is queued every `every` seconds, unless the one before is still waiting or running."""
 
     job: Callable[[], None]
     queue: QueueName
@@ -26,6 +26,6 @@ SCHEDULE: Final = (
     Periodic(job=purge_refused_notifications, queue=QueueName.DEFAULT, every=3600),
     Periodic(job=sweep_stale_reviews, queue=QueueName.DEFAULT, every=30),
     Periodic(job=purge_idempotency_keys, queue=QueueName.DEFAULT, every=600),
-    # The relay asks for this much sooner; this is for the time without one.
+    # The relay queues this one as soon as there is work; this entry is for when no relay runs.
     Periodic(job=drain_search_outbox, queue=QueueName.SEARCH, every=10),
 )

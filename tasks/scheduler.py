@@ -1,7 +1,7 @@
-"""Queues the periodic jobs of `tasks.schedule`: `python -m tasks.scheduler`.
+"""The scheduler queues the periodic jobs of `tasks.schedule`: `python -m tasks.scheduler`.
 
-Any number of schedulers may run: the one that holds a lock in Valkey queues, the others stand by and take over when
-it ends (within a second) or dies (after the lock's lifetime).
+Any number of schedulers may run: the one that holds a lock in Valkey queues jobs, the others stand by and take over
+when it ends (within a second) or is killed (after the lock's lifetime).
 """
 
 import signal
@@ -25,7 +25,7 @@ from tasks.schedule import SCHEDULE, Periodic
 log = structlog.get_logger(__name__)
 
 LOCK_KEY: Final = "scheduler-lock"
-"""Valkey key whose value is the name of the scheduler that queues."""
+"""Valkey key whose value is the name of the scheduler that holds the lock."""
 
 _LOCK_SECONDS: Final = 15
 _LONGEST_WAIT: Final = 5.0
@@ -34,9 +34,9 @@ _SHORTEST_WAIT: Final = 0.1
 
 
 class PeriodicJob(CronJob):
-    """A `Periodic` as RQ's scheduler knows it.
+    """A `Periodic` in the form that RQ's scheduler works with.
 
-    RQ's own would queue pickles, and pile them up while no worker runs.
+    RQ's own CronJob would queue pickles, and one more at every interval while no worker runs.
     """
 
     def __init__(self, periodic: Periodic) -> None:
@@ -50,7 +50,7 @@ class PeriodicJob(CronJob):
 
 
 class Scheduler(CronScheduler):
-    """RQ's scheduler, of which only one queues at a time, and which outlives Valkey."""
+    """RQ's scheduler, limited to one active instance at a time, and able to go on after Valkey was away or emptied."""
 
     def __init__(self, connection: redis.Redis) -> None:
         super().__init__(connection)
@@ -58,11 +58,11 @@ class Scheduler(CronScheduler):
         self._cron_jobs = [PeriodicJob(periodic) for periodic in SCHEDULE]
 
     def leads(self) -> bool:
-        """Take or keep the lock; returns whether it is ours."""
+        """Acquire or refresh the lock; returns whether this scheduler holds it."""
         return acquire_or_refresh_lock(self.connection, LOCK_KEY, self.name, _LOCK_SECONDS) != "taken"
 
     def step(self) -> float:
-        """Queue what is due, if we lead, and give a sign of life; returns the seconds until the next step."""
+        """Queue what is due if this scheduler leads, and send a heartbeat; returns the seconds until the next step."""
         if not self.leads():
             self.heartbeat()
             return _STANDBY_WAIT
@@ -72,24 +72,24 @@ class Scheduler(CronScheduler):
         return min(max(self.calculate_sleep_interval(), _SHORTEST_WAIT), _LONGEST_WAIT)
 
     def retire(self) -> None:
-        """Let another one take over at once."""
+        """Release the lock, so that another scheduler takes over at once, and leave RQ's registry."""
         release_lock(self.connection, LOCK_KEY, self.name)
-        with suppress(SchedulerNotFound):  # Valkey was emptied since the last sign of life
+        with suppress(SchedulerNotFound):  # Valkey was emptied since the last heartbeat
             self.register_death()
 
 
 def run(app: Flask, stop: threading.Event) -> None:
-    """Schedule until `stop` is set. While Valkey is away it logs, waits and tries again."""
+    """Schedule until `stop` is set. While Valkey cannot be reached it logs, waits and tries again."""
     with app.app_context():
         scheduler = Scheduler(connect())
-        born = False
+        registered = False
         while not stop.is_set():
             try:
-                if not born:
-                    # Schedulers that were killed stay in RQ's registry until somebody looks.
+                if not registered:
+                    # Schedulers that were killed stay in RQ's registry until somebody cleans it up.
                     cron_scheduler_registry.cleanup(scheduler.connection)
                     scheduler.register_birth()
-                    born = True
+                    registered = True
                 wait = scheduler.step()
             except redis.exceptions.RedisError as error:
                 log.warning("scheduler_hindered", error=type(error).__name__)
@@ -106,11 +106,11 @@ def main() -> None:
     """Schedule until SIGTERM or SIGINT."""
     stop = threading.Event()
 
-    def end(_signal: int, _frame: Any) -> None:  # Any: types.FrameType | None, which nobody looks at
+    def request_stop(_signal: int, _frame: Any) -> None:  # Any: types.FrameType | None, which is not used
         stop.set()
 
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGTERM, request_stop)
+    signal.signal(signal.SIGINT, request_stop)
     run(create_app(), stop)
 
 

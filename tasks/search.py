@@ -1,8 +1,8 @@
-"""The search index follows the outbox."""
+"""The job that keeps the search index up to date with the outbox."""
 
 from app.search import service as search
 
 
 def drain_search_outbox() -> None:
-    """Bring every good that the outbox names up to date in the index. Runs in the one search worker only."""
+    """Update the index for every good that has a SEARCH_INDEX message. Runs in the one search worker only."""
     search.drain_outbox()

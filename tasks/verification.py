@@ -1,11 +1,11 @@
-"""The review of a good in two jobs: the first checks, the second looks at what the first found and decides."""
+"""The review of a good, as two jobs: the first checks it and records verdicts, the second decides by the verdicts."""
 
 from app.moderation import service as moderation
 from tasks.queues import QueueName, enqueue
 
 
 def add_good_verify_task(good_id: int) -> bool:
-    """Queue the review of the good as it is now; returns False if it does not wait for one (any more)."""
+    """Queue the review of the good's present revision; returns False if it is not (or no longer) in review."""
     revision = moderation.revision_in_review(good_id)
     if revision is None:
         return False
@@ -25,5 +25,5 @@ def conclude_good_job(good_id: int, revision: int) -> None:
 
 
 def sweep_stale_reviews() -> None:
-    """Periodic: ask again for reviews that got lost."""
+    """Periodic: request reviews again whose jobs were lost."""
     moderation.request_stale_reviews()

@@ -1,8 +1,8 @@
-"""The processes that run jobs: `python -m tasks.worker default` and `python -m tasks.worker search`.
+"""The RQ workers: `python -m tasks.worker default` and `python -m tasks.worker search`.
 
 Each has one Flask application, made before the first job, and runs every job in a context of it. `default` forks a
-process per job, so a job can take no more than itself down; any number of them may run. `search` keeps the index open
-between jobs and therefore runs them in its own process; it is the only writer of the index and alone on its folder.
+process per job, so that a crashing job takes nothing else down; any number of them may run. `search` keeps the index
+open between jobs and therefore runs them in its own process; it is the only writer of the index and locks its folder.
 """
 
 import argparse
@@ -32,31 +32,31 @@ from tasks.search import drain_search_outbox
 
 log = structlog.get_logger(__name__)
 
-# An idle worker gives its sign of life this often (seconds), well below the setting WORKER_HEARTBEAT_LIMIT.
+# Seconds between the heartbeats of an idle worker, well below the setting WORKER_HEARTBEAT_LIMIT.
 _HEARTBEAT_SECONDS = 30
 
 
 class _AppWorker(BaseWorker):
-    """What both kinds of workers share: the application around each job, and outliving a Valkey that forgot us."""
+    """What both kinds of workers share: an application context around each job, and surviving an emptied Valkey."""
 
     flask_app: Flask
     max_connection_wait_time = 5.0
 
     @property
     def was_asked_to_stop(self) -> bool:
-        """Whether SIGTERM or SIGINT came."""
+        """Whether SIGTERM or SIGINT was received."""
         return self._shutdown_requested_date is not None
 
     def perform_job(self, job: Job, queue: Queue, execution: Execution) -> bool:
         """As RQ's, in a context of the application; its log lines name the job."""
         with self.flask_app.app_context(), structlog.contextvars.bound_contextvars(job_id=job.id):
             if self._is_horse:
-                # Connections that came along in the fork still belong to the parent.
+                # The connections inherited through the fork belong to the parent: forget them without closing them.
                 db.engine.dispose(close=False)
             return super().perform_job(job, queue, execution)
 
     def heartbeat(self, timeout: int | None = None, pipeline: "redis.client.Pipeline | None" = None) -> None:
-        """As RQ's. After Valkey was emptied it also registers anew; RQ would work on unseen."""
+        """As RQ's, but registers again after Valkey was emptied; RQ's worker would go on without being listed."""
         super().heartbeat(timeout, pipeline)
         if pipeline is None and not self.connection.sismember(self.redis_workers_keys, self.key):
             with self.connection.pipeline() as registration:
@@ -82,15 +82,15 @@ _WORKERS: dict[QueueName, type[ForkingWorker | InProcessWorker]] = {
 
 
 def make_worker(app: Flask, name: QueueName) -> ForkingWorker | InProcessWorker:
-    """A worker on the queue `name`, not yet working. Wants an app context."""
+    """A worker for the queue `name`, not started yet. Needs an app context."""
     worker = _WORKERS[name](
         [name.value],
         name=f"{name}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}",
         connection=connect(),
         serializer=SERIALIZER,
-        # RQ blocks for 15 seconds less than this and then gives its sign of life.
+        # RQ waits for jobs for 15 seconds less than this and then sends a heartbeat.
         worker_ttl=_HEARTBEAT_SECONDS + 15,
-        # How soon jobs of a killed worker, and a retry scheduler that died, are noticed.
+        # Seconds within which jobs of a killed worker, or a dead retry scheduler, are noticed.
         maintenance_interval=60,
         log_job_description=False,
     )
@@ -99,10 +99,10 @@ def make_worker(app: Flask, name: QueueName) -> ForkingWorker | InProcessWorker:
 
 
 @contextmanager
-def alone_on(folder: Path) -> Iterator[bool]:
-    """Yields whether no other process is alone on `folder`; it stays ours for the block.
+def exclusive_lock(folder: Path) -> Iterator[bool]:
+    """Try to lock `folder` for this process during the block; yields whether that succeeded.
 
-    The lock is the operating system's: it ends with the process, however that ends.
+    It is a file lock of the operating system: it is released when the process ends, however that happens.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "worker.lock").open("a") as lock:
@@ -115,14 +115,16 @@ def alone_on(folder: Path) -> Iterator[bool]:
 
 
 def forget_unfinished_drain() -> None:
-    """Forget the drain job that a killed search worker left behind: while it counts as running, no other is queued.
+    """Delete the drain job of a search worker that was killed: while it counts as running, no other is queued.
 
-    Only for whoever is alone on the index. The messages it did not get to still lie in the outbox.
+    The caller must hold the lock on the index. The messages that the job did not get to are still in the outbox.
     """
     jobs = queue(QueueName.SEARCH)
-    left = jobs.fetch_job(job_id_of(drain_search_outbox))
-    if left is not None and (left.get_status() == JobStatus.STARTED or jobs.get_job_position(left) is None):
-        left.delete()
+    unfinished = jobs.fetch_job(job_id_of(drain_search_outbox))
+    if unfinished is not None and (
+        unfinished.get_status() == JobStatus.STARTED or jobs.get_job_position(unfinished) is None
+    ):
+        unfinished.delete()
 
 
 def work(app: Flask, name: QueueName, *, burst: bool = False) -> int:
@@ -135,25 +137,25 @@ def work(app: Flask, name: QueueName, *, burst: bool = False) -> int:
         worker.work(burst=burst, with_scheduler=True)
     finally:
         worker.connection.close()
-    # Without having been asked to, RQ's loop ends only when something is wrong; whoever supervises should know.
+    # Unless it was asked to stop, RQ's loop ends only when something is wrong: tell the supervisor by the exit status.
     return 0 if burst or worker.was_asked_to_stop else 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line."""
+    """Run the worker that the command line asks for; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tasks.worker", description="Run jobs of one queue.")
     parser.add_argument("queue", type=QueueName, choices=list(QueueName), help="the queue")
     parser.add_argument("--burst", action="store_true", help="end when the queue is empty")
     options = parser.parse_args(arguments)
     app = create_app()
-    # RQ colours its lines for terminals; ours are JSON.
+    # RQ colours its log lines for terminals; ours are JSON.
     colorizer.notty = True
     if options.queue is not QueueName.SEARCH:
         return work(app, options.queue, burst=options.burst)
     with app.app_context():
         folder = settings().search_index_path
-    with alone_on(folder) as alone:
-        if not alone:
+    with exclusive_lock(folder) as locked:
+        if not locked:
             log.error(
                 "search_worker_refused", reason="another search worker is at work on this index", folder=str(folder)
             )

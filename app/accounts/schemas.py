@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from app.accounts.passwords import KnownPasswordIn, NewPasswordIn, resembles
 from app.accounts.usernames import UsernameIn
-from app.clock import shown
+from app.clock import format_moment
 from app.fields import CleanText
 
 
@@ -170,7 +170,7 @@ def own_profile_out(row: Row[Any]) -> OwnProfileOut:
         "username": row.username,
         "bio": row.bio,
         "is_staff": row.is_staff,
-        "created_at": shown(row.created_at),
+        "created_at": format_moment(row.created_at),
     }
 
 
@@ -180,7 +180,7 @@ def public_profile_out(row: Row[Any]) -> PublicProfileOut:
         "id": row.id,
         "username": row.username,
         "bio": row.bio,
-        "created_at": shown(row.created_at),
+        "created_at": format_moment(row.created_at),
         "goods_on_sale": row.goods_on_sale,
     }
 
@@ -196,6 +196,6 @@ def address_out(row: Row[Any]) -> AddressOut:
         "district": row.district,
         "detail": row.detail,
         "is_default": row.is_default,
-        "created_at": shown(row.created_at),
-        "updated_at": shown(row.updated_at),
+        "created_at": format_moment(row.created_at),
+        "updated_at": format_moment(row.updated_at),
     }

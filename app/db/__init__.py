@@ -1,1 +1,1 @@
-"""What the domains share of the database: transactions and reads, column types, tables that only grow."""
+"""Database helpers that the domains share: transactions and reads, column types, append-only tables."""

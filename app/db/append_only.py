@@ -1,6 +1,6 @@
-"""Tables that only grow: the database itself refuses to change, delete or truncate their rows.
+"""Append-only tables: triggers in the database refuse to change, delete or truncate their rows.
 
-Whoever owns the database can drop the triggers; hash chains and `flask ledger audit` are for that.
+The owner of the database can drop the triggers; hash chains and `flask ledger audit` reveal what is changed that way.
 """
 
 from typing import Final
@@ -14,14 +14,14 @@ BEGIN
 END
 $$
 """
-"""The function behind every such trigger; its error is SQLSTATE 23001."""
+"""The SQL of the function that every such trigger calls; its error is SQLSTATE 23001."""
 
 
 def append_only(table: FromClause) -> None:
-    """Let `create_all` make the triggers of a model's `__table__`; migrations say the same in their own words."""
+    """Let `create_all` make the triggers of a model's `__table__`; migrations create them with SQL of their own."""
     assert isinstance(table, Table)  # noqa: S101 - SQLAlchemy's types cannot tell a model's table from a query
     for statement in (FUNCTION, *statements(table.name)):
-        ddl = DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call] # SQLAlchemy's own gap
+        ddl = DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call] # SQLAlchemy leaves DDL untyped
         event.listen(table, "after_create", ddl)
 
 

@@ -11,7 +11,7 @@ from app.clock import utcnow
 
 
 class Base(DeclarativeBase):
-    """Base of all models. Constraints get predictable names, so migrations can speak of them."""
+    """Base of all models. Constraints get predictable names, so that migrations can refer to them."""
 
     metadata = MetaData(
         naming_convention={

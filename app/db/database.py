@@ -1,4 +1,4 @@
-"""The Flask-SQLAlchemy extension, unbound; `create_app` binds it."""
+"""The Flask-SQLAlchemy extension, not yet bound to an application; `create_app` does that."""
 
 from flask_sqlalchemy import SQLAlchemy
 

@@ -1,9 +1,11 @@
-"""Transactions and reads.
+"""Database transactions and reads.
 
-Leaving a `transaction()` block cleanly commits, raising rolls back. A block inside another one joins it, so a
-service may call a service; only the outermost block commits. A request with an `Idempotency-Key` is such an outermost
-block around everything its view does (`app.web.idempotency`). So whoever catches the error of a joined block, or of
-a statement inside one, must have wrapped it in `session.begin_nested()`: what came before it would be committed.
+A `transaction()` block commits when it ends normally and rolls back when it raises. A block inside another one joins
+it, so that a service may call a service; only the outermost block commits. For a request with an `Idempotency-Key`,
+the outermost block surrounds everything the view does (`app.web.idempotency`).
+
+Code that catches an error raised by a joined block, or by a statement inside one, must wrap that part in
+`session.begin_nested()`: otherwise the outer block commits what the failed part had done before the error.
 """
 
 from collections.abc import Iterator, Sequence
@@ -43,8 +45,8 @@ def transaction() -> Iterator[Session]:
 def reading() -> Iterator[Connection]:
     """A connection for reads: each statement sees what is committed when it starts.
 
-    Inside a `transaction()` block it is the block's own and sees also what the block wrote; elsewhere it is in no
-    transaction, which saves the round trips of BEGIN and ROLLBACK: they cost more than a primary-key read.
+    Inside a `transaction()` block it is the block's own connection and also sees what the block wrote. Elsewhere it is
+    in autocommit mode, which saves the round trips of BEGIN and ROLLBACK: they cost more than a primary-key read.
     """
     session = _open_session()
     if session is None:
@@ -57,9 +59,11 @@ def reading() -> Iterator[Connection]:
 
 @contextmanager
 def autocommit_connection() -> Iterator[Connection]:
-    """A connection that commits each statement at once and never joins: for counters that must outlive a rollback.
+    """A connection that commits each statement at once, whatever block is around it: for counters that must survive
+    a rollback.
 
-    It takes a second connection of the pool, and waits in vain for rows that the block around it has locked.
+    It takes a second connection from the pool, so it must not touch rows that the block around it has locked: it would
+    wait for them until the lock timeout.
     """
     engine: Engine = current_app.extensions["saltfish.read_engine"]
     with engine.connect() as connection:
@@ -68,19 +72,19 @@ def autocommit_connection() -> Iterator[Connection]:
 
 @contextmanager
 def independent_transaction() -> Iterator[None]:
-    """Transactions in the block join none around it: for facts that must outlive its rollback.
+    """Transactions inside this block do not join one around it: for facts that must survive the outer rollback.
 
-    What the gateway did stays done, for instance, though the request that asked for it is refused. As
-    `autocommit_connection`, it takes a second connection and must not want rows that the block around it has locked.
+    What the payment gateway has done, for instance, must be recorded even if the request that asked for it is refused.
+    Like `autocommit_connection`, it takes a second connection and must not touch rows that the outer block has locked.
     """
-    # A session belongs to its application context (Flask-SQLAlchemy).
+    # Flask-SQLAlchemy keeps one session per application context: a new context has a new session.
     with current_app.app_context():
         yield
 
 
 def _open_session() -> Session | None:
     """The session of the `transaction()` block around the caller."""
-    # Most reads have no session yet, and making one costs more than to ask.
+    # Most reads have no session yet, and checking for one is cheaper than making one.
     if not db.session.registry.has():
         return None
     session = db.session()
@@ -100,5 +104,5 @@ def row_or_none(statement: Executable, parameters: dict[str, Any] | None = None)
 
 
 def read_engine(engine: Engine) -> Engine:
-    """`engine` in autocommit, sharing its pool."""
+    """`engine` in autocommit mode, with the same connection pool."""
     return engine.execution_options(isolation_level="AUTOCOMMIT")

@@ -30,7 +30,7 @@ from app.accounts.models import User
 from app.accounts.queries import is_staff
 from app.answers import Answer, Refused
 from app.categories import CATEGORY_TEXT
-from app.clock import shown, shown_or_none
+from app.clock import format_moment, format_moment_or_none
 from app.db.transactions import row_or_none, rows
 from app.fen import format_yuan, format_yuan_or_none
 from app.goods.models import Good, Picture, Verdict
@@ -170,8 +170,8 @@ def good_out(row: Row[Any]) -> GoodOut:
             {"id": picture_id, "url": picture_url(picture_id), "width": width, "height": height}
             for picture_id, width, height in row.pictures or ()
         ],
-        "published_at": shown_or_none(row.published_at),
-        "updated_at": shown(row.updated_at),
+        "published_at": format_moment_or_none(row.published_at),
+        "updated_at": format_moment(row.updated_at),
     }
 
 

@@ -13,7 +13,7 @@ import orjson
 from flask.cli import AppGroup
 from rich.table import Table
 
-from app.clock import shown, shown_or_none
+from app.clock import format_moment, format_moment_or_none
 from app.console import print_table, printable, progress_bar, table_cell
 from app.listings.feed import BadManifest, Manifest, read_manifest
 from app.listings.importer import Hooks, ImportOutcome, ImportReport, Rejected, import_manifests
@@ -107,8 +107,9 @@ def runs(last: int) -> None:
     )
     for run in last_runs(limit=last):
         cells = (
-            *(run.run_id, run.spider, shown(run.started_at), shown_or_none(run.finished_at), run.outcome),
-            *(run.exit_code, run.counts.get("requests"), run.counts.get("listings"), shown_or_none(run.imported_at)),
+            *(run.run_id, run.spider, format_moment(run.started_at), format_moment_or_none(run.finished_at)),
+            *(run.outcome, run.exit_code, run.counts.get("requests"), run.counts.get("listings")),
+            format_moment_or_none(run.imported_at),
             *(run.created, run.updated, run.unchanged, run.outdated, run.rejected, run.damaged, run.detail),
         )
         table.add_row(*map(table_cell, cells))

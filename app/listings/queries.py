@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import NullType
 
-from app.clock import shown_or_none, utcnow
+from app.clock import format_moment_or_none, utcnow
 from app.db.transactions import rows
 from app.fen import format_yuan, format_yuan_or_none
 from app.language.service import analyser
@@ -265,7 +265,7 @@ def reference_out(reference: Reference) -> PriceReferenceOut:
                 "advertisement": removed["advertisement"],
                 "outlier": removed["outlier"],
             },
-            "updated_at": shown_or_none(reference.updated_at),
+            "updated_at": format_moment_or_none(reference.updated_at),
         },
     }
 

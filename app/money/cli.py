@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from flask.cli import AppGroup
 
-from app.clock import SHANGHAI, shown
+from app.clock import SHANGHAI, format_moment
 from app.fen import format_signed_yuan, format_yuan
 from app.money.queries import BookedMovement, booked_movements
 from app.money.reconcile import Bill, Difference, DifferenceKind, MovementKind, compare, read_bill
@@ -46,7 +46,7 @@ def reconcile(path: Path, day: datetime | None) -> None:
     for line in [*found, *elsewhere]:
         click.echo(line)
     within = [each.movement for each in booked if bill.since <= each.movement.at < bill.until]
-    click.echo(f"{shown(bill.since)} to {shown(bill.until)}")
+    click.echo(f"{format_moment(bill.since)} to {format_moment(bill.until)}")
     for kind in MovementKind:
         theirs = _total(row.amount_fen for row in bill.rows if row.kind is kind)
         ours = _total(movement.amount_fen for movement in within if movement.kind is kind)
@@ -63,7 +63,7 @@ def _of_day(bill: Bill, day: datetime | None) -> Bill:
     if bill.since is None:
         return replace(bill, since=since, until=since + timedelta(days=1))
     if bill.since != since:
-        raise ValueError(f"it begins at {shown(bill.since)}, not on {day:{_DAY}}")
+        raise ValueError(f"it begins at {format_moment(bill.since)}, not on {day:{_DAY}}")
     return bill
 
 
@@ -89,7 +89,7 @@ def _against_the_ledger(booked: Iterable[BookedMovement]) -> Iterator[str]:
         if each.ledger_fen == movement.amount_fen:
             continue
         number = "" if movement.request_no is None else f" {movement.request_no}"
-        about = f"{movement.kind}{number} of trade {movement.out_trade_no} at {shown(movement.at)}"
+        about = f"{movement.kind}{number} of trade {movement.out_trade_no} at {format_moment(movement.at)}"
         ours = format_yuan(movement.amount_fen)
         if each.ledger_fen is None:
             yield f"{about} over {ours} yuan is not in the ledger"

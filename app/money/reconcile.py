@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from app.clock import SHANGHAI, shown
+from app.clock import SHANGHAI, format_moment
 from app.fen import format_yuan, format_yuan_or_none
 from app.money.gateways.base import MAX_TRADE_FEN
 
@@ -116,7 +116,7 @@ class Difference:
             ours=format_yuan_or_none(self.our_fen),
             where="in our books" if self.line is None else "in the bill",
         )
-        return f"{place}{self.movement}{number} of trade {self.out_trade_no} at {shown(self.at)} {sentence}"
+        return f"{place}{self.movement}{number} of trade {self.out_trade_no} at {format_moment(self.at)} {sentence}"
 
 
 _TRADE_NO, _OUT_TRADE_NO, _KIND = "支付宝交易号", "商户订单号", "业务类型"

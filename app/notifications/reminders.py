@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import select
 
-from app.clock import shown, utcnow
+from app.clock import format_moment, utcnow
 from app.db.transactions import transaction
 from app.notifications.models import NotificationKind
 from app.notifications.service import notify
@@ -66,7 +66,7 @@ def _remind_batch(size: int) -> tuple[int, int]:
 
 def _minute(moment: datetime) -> str:
     """`11月22日 20:15` in Shanghai."""
-    text = shown(moment)
+    text = format_moment(moment)
     return f"{int(text[5:7])}月{int(text[8:10])}日 {text[11:16]}"
 
 

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import Row
 from typing_extensions import TypedDict
 
-from app.clock import shown
+from app.clock import format_moment
 from app.fields import IdIn
 from app.paging import PageQuery
 
@@ -72,5 +72,5 @@ def notification_out(row: Row[Any]) -> NotificationOut:
         "order_id": row.order_id,
         "event": row.event,
         "read": row.read_at is not None,
-        "created_at": shown(row.created_at),
+        "created_at": format_moment(row.created_at),
     }

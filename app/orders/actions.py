@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from app.clock import shown, utcnow
+from app.clock import format_moment, utcnow
 from app.orders.schemas import ActionOut, DeadlineOut, StateOut
 from statemachine import ORDER, BillStatus, OrderEvent, OrderFacts, OrderPhase, OrderStatus, Role, order_flow
 from statemachine.order import BILL_TEXT, ORDER_TEXT
@@ -92,4 +92,4 @@ def deadline(*, phase: OrderPhase, deadline_at: datetime | None, facts: OrderFac
     due = order_flow.deadline(phase, facts)
     if due is None or deadline_at is None:
         return None
-    return {"at": shown(deadline_at), "what": due.event.value, "text": due.text.zh}
+    return {"at": format_moment(deadline_at), "what": due.event.value, "text": due.text.zh}

@@ -9,7 +9,7 @@ import orjson
 from flask.cli import AppGroup
 from rich.table import Table
 
-from app.clock import shown, shown_or_none
+from app.clock import format_moment, format_moment_or_none
 from app.console import print_table, table_cell
 from app.fen import format_yuan, format_yuan_or_none
 from app.money.cli import payments_commands
@@ -79,8 +79,8 @@ def show(order_no: str) -> None:
                 each.trade_no,
                 format_yuan(each.amount),
                 each.state,
-                shown_or_none(each.paid_at),
-                shown_or_none(each.query_at),
+                format_moment_or_none(each.paid_at),
+                format_moment_or_none(each.query_at),
             )
             for each in file.payments
         ),
@@ -95,7 +95,7 @@ def show(order_no: str) -> None:
                 each.reason,
                 each.state,
                 each.attempts,
-                shown_or_none(each.confirmed_at),
+                format_moment_or_none(each.confirmed_at),
                 each.last_error,
             )
             for each in file.refunds
@@ -106,7 +106,7 @@ def show(order_no: str) -> None:
         ("received at", "number", "status", "believed"),
         (
             (
-                shown(each.received_at),
+                format_moment(each.received_at),
                 each.out_trade_no,
                 each.fields.get("trade_status"),
                 "yes" if each.refusal is None else f"no: {each.refusal}",
@@ -120,7 +120,7 @@ def show(order_no: str) -> None:
         (
             (
                 each.key,
-                shown(each.at),
+                format_moment(each.at),
                 each.account_kind,
                 each.user_id,
                 format_yuan_or_none(each.amount if each.amount > 0 else None),

@@ -22,7 +22,7 @@ from sqlalchemy.orm import aliased
 
 from app.accounts.models import User
 from app.answers import Answer, Refused
-from app.clock import shown, shown_or_none
+from app.clock import format_moment, format_moment_or_none
 from app.db.transactions import reading, row_or_none, rows
 from app.fen import format_yuan
 from app.goods.queries import picture_url
@@ -212,10 +212,10 @@ def detail_out(row: Row[Any], *, role: Role) -> OrderDetailOut:
                 "trade_no": each.trade_no,
                 "amount": format_yuan(each.amount),
                 "state": each.state,
-                "paid_at": shown_or_none(each.paid_at),
+                "paid_at": format_moment_or_none(each.paid_at),
                 "refund_state": each.refund_state,
                 "refund_reason": each.refund_reason,
-                "created_at": shown(each.created_at),
+                "created_at": format_moment(each.created_at),
             }
             for each in payments
         ],
@@ -228,7 +228,7 @@ def request_out(request: Row[Any], pictures: Iterable[Row[Any]]) -> RefundReques
         "reason": request.reason,
         "description": request.description,
         "pictures": _evidence(picture for picture in pictures if picture.refund_request_id == request.id),
-        "created_at": shown(request.created_at),
+        "created_at": format_moment(request.created_at),
         **_outcome(request),
     }
 
@@ -247,11 +247,11 @@ def dispute_out(dispute: Row[Any], pictures: Iterable[Row[Any]]) -> DisputeOut:
                 "role": each["role"],
                 "role_text": ORDER.roles[each["role"]].zh,
                 "text": each["text"],
-                "created_at": shown(datetime.fromisoformat(each["at"])),
+                "created_at": format_moment(datetime.fromisoformat(each["at"])),
             }
             for each in dispute.statements
         ],
-        "created_at": shown(dispute.created_at),
+        "created_at": format_moment(dispute.created_at),
         **_outcome(dispute),
     }
 
@@ -268,7 +268,7 @@ def _outcome(ended: Row[Any]) -> _Outcome:
         "outcome": ended.outcome,
         "outcome_text": None if ended.outcome is None else _EVENT_TEXT[ended.outcome],
         "outcome_note": ended.outcome_note,
-        "ended_at": shown_or_none(ended.ended_at),
+        "ended_at": format_moment_or_none(ended.ended_at),
     }
 
 
@@ -326,8 +326,8 @@ def order_out(row: Row[Any], *, role: Role) -> OrderOut:
         "delivery": _waybill(row, "delivery"),
         "return_delivery": _waybill(row, "return"),
         "refund": _refund(row),
-        "created_at": shown(row.created_at),
-        "updated_at": shown(row.updated_at),
+        "created_at": format_moment(row.created_at),
+        "updated_at": format_moment(row.updated_at),
     }
 
 
@@ -341,7 +341,7 @@ def _waybill(row: Row[Any], prefix: str) -> WaybillOut | None:
         "freight": format_yuan(values[f"{prefix}_freight"]),
         "sender": values[f"{prefix}_sender"],
         "recipient": values[f"{prefix}_recipient"],
-        "created_at": shown(values[f"{prefix}_created_at"]),
+        "created_at": format_moment(values[f"{prefix}_created_at"]),
     }
 
 
@@ -351,7 +351,7 @@ def _refund(row: Row[Any]) -> RefundOut | None:
     return {
         "reason": row.refund_reason,
         "description": row.refund_description,
-        "requested_at": shown_or_none(row.refund_requested_at),
+        "requested_at": format_moment_or_none(row.refund_requested_at),
         "requests": row.refund_count,
         "outcome": row.refund_outcome,
         "outcome_note": row.refund_outcome_note,
@@ -382,7 +382,7 @@ def _history(records: Sequence[Row[Any]], *, reader: Role) -> list[HistoryOut]:
             "to_order_status": record.to_order,
             "closed": record.closed,
             "note": record.note,
-            "at": shown(record.at),
+            "at": format_moment(record.at),
         }
         for record in records
     ]

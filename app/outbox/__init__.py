@@ -1,1 +1,1 @@
-"""After-commit work that survives a crash: messages added in the transaction of a change, given out by the relay."""
+"""The transactional outbox: work to do after a commit, as messages written in that commit; the relay delivers them."""

@@ -1,4 +1,4 @@
-"""`flask outbox …`: what waits, what failed, what was given up."""
+"""`flask outbox …`: lists, shows and replays outbox messages, dead ones included."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from flask.cli import AppGroup
 from rich.table import Table
 from sqlalchemy import select
 
-from app.clock import shown, utcnow
+from app.clock import format_moment, utcnow
 from app.console import print_table
 from app.db.database import db
 from app.db.transactions import transaction
@@ -40,7 +40,7 @@ def list_messages(dead: bool, topic: str | None, limit: int) -> None:  # noqa: F
             message.stream or "",
             state_of(message),
             str(message.attempts),
-            "" if message.dead_at else shown(message.due_at),
+            "" if message.dead_at else format_moment(message.due_at),
             (message.last_error or "").partition("\n")[0][:_ERROR_SHOWN],
         )
     print_table(table)
@@ -62,9 +62,9 @@ def show(message_id: int) -> None:
         ("stream", message.stream or ""),
         ("state", state_of(message)),
         ("attempts", str(message.attempts)),
-        ("left at", shown(message.created_at)),
-        ("due at", shown(message.due_at)),
-        ("dead since", shown(message.dead_at) if message.dead_at else ""),
+        ("left at", format_moment(message.created_at)),
+        ("due at", format_moment(message.due_at)),
+        ("dead since", format_moment(message.dead_at) if message.dead_at else ""),
         ("last error", message.last_error or ""),
     ):
         click.echo(f"{name:<12}{value}".rstrip())
@@ -90,7 +90,7 @@ def replay_messages(message_ids: Sequence[int], all_dead: bool) -> None:  # noqa
 
 
 def state_of(message: OutboxMessage) -> str:
-    """In a word: `dead`, `at work` (given out and not back), `due`, or `waits` for its time."""
+    """The message's state as one of `dead`, `at work` (leased), `due` and `waits` (until it is due)."""
     if message.dead_at is not None:
         return "dead"
     if message.due_at <= utcnow():

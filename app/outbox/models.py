@@ -1,4 +1,4 @@
-"""The outbox table: after-commit work that survives a crash."""
+"""The outbox table: one row per message whose work is not done yet."""
 
 from enum import StrEnum
 from typing import Final
@@ -9,11 +9,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.db.columns import Base, created_moment, intpk, moment
 
 ERROR_LENGTH: Final = 500
-"""Characters kept of what went wrong with a message."""
+"""Characters kept of a message's last error."""
 
 
 class Topic(StrEnum):
-    """What a message asks for; `tasks.relay` knows who does it."""
+    """What a message asks for; `tasks.relay` maps it to the code that does it."""
 
     GOOD_VERIFICATION = "good_verification"  # subject: the good
     SEARCH_INDEX = "search_index"  # subject: the good
@@ -24,11 +24,11 @@ class Topic(StrEnum):
 
 
 class OutboxMessage(Base):
-    """One message that waits for its work.
+    """One message whose work is not done yet.
 
-    `due_at` is when it may be given out: at first when it was left, then the end of a lease or of the wait after a
-    failure. `leased` says that somebody was given it and has not reported back. `attempts` counts the times its work
-    was begun, so one that kills every worker dies too.
+    `due_at` is when it may next be delivered: at first when it was added, later when its lease or the wait after a
+    failure ends. `leased` means that it was delivered and its worker has not reported back. `attempts` counts the times
+    its work was started (not the failures), so that a message which kills every worker is given up in the end, too.
     """
 
     __tablename__ = "outbox"

@@ -1,11 +1,12 @@
-"""After-commit work that survives a crash.
+"""The transactional outbox: work to do after a commit that survives a crash.
 
-A transaction that wants something done afterwards adds a message here, in the same commit. The table is the queue:
-the relay (`tasks.relay`) gives messages out, and one is deleted only in the transaction that did its work, or after
-its work was done. Delivery is at least once, so whoever does the work tolerates doing it twice.
+A transaction that wants something done afterwards adds a message in the same commit. The table is the queue: the relay
+(`tasks.relay`) delivers its messages, and a message is deleted only in the transaction that did its work, or after the
+work was done. Delivery is at least once, so the work must tolerate being done twice.
 
-Messages of one stream are given out one after the other, in the order in which they were added. One that fails comes
-again later and holds its stream up meanwhile; one that is dead (given up, for an operator to look at) does not.
+Messages of one stream are delivered one after the other, in the order in which they were added; the first one is the
+stream's head. A message that fails is delivered again later and blocks its stream meanwhile; one that is dead (given
+up, for an operator to look at) does not.
 """
 
 from collections.abc import Collection, Sequence
@@ -21,15 +22,15 @@ from app.db.columns import Base
 from app.outbox.models import ERROR_LENGTH, OutboxMessage, Topic
 
 RELAY_HEARTBEAT_KEY: Final = "relay-heartbeat"
-"""Valkey key that the relay sets with a lifetime; its value is when (ISO 8601, UTC). `/readyz` looks for it."""
+"""Valkey key that the relay sets with an expiry; its value is when (ISO 8601, UTC). `/readyz` looks for it."""
 
-# Where all that is found waits for others: how many are looked at together then, and how often in one transaction.
-_LOOK: Final = 1000
-_LOOKS: Final = 10
+# Where every message found is blocked by its stream's head, the search goes on with more messages per scan.
+_WIDE_SCAN: Final = 1000
+_MAX_SCANS: Final = 10
 
 
 class PermanentFailure(Exception):  # noqa: N818 - it says what happened
-    """Doing a message's work failed for good: trying again would not help. The message is dead at once."""
+    """A message's work failed in a way that trying again cannot help. The message is dead at once."""
 
 
 _earlier = aliased(OutboxMessage)
@@ -39,51 +40,52 @@ _HEAD: Final = (
     .correlate(OutboxMessage)
     .scalar_subquery()
 )
-"""The first living message of a message's stream; NULL where it has none."""
+"""The id of the head of a message's stream: its first message that is not dead. NULL for a message without stream."""
 
 
-# Of the table, not of the class: the ORM's insert costs several times as much, and every step adds messages.
+# An insert into the table, not the class: the ORM's costs several times as much, and every order step adds messages.
 _ADD: Final = insert(Base.metadata.tables[OutboxMessage.__tablename__])
 
 
 def add_message(session: Session, topic: Topic, subject_id: int, *, stream: str | None = None) -> None:
     """Add a message about the row `subject_id` in `session`'s transaction.
 
-    Messages of a `stream` are worked in the order of their ids: who adds them holds a lock (the order's row) that
-    lets nobody else add one meanwhile.
+    Messages of one `stream` are delivered in the order of their ids, so the caller must hold a lock (for an order's
+    stream, on the order's row) that keeps other transactions from adding to the stream meanwhile.
     """
     now = utcnow()
     values = {"topic": topic.value, "subject_id": subject_id, "stream": stream, "due_at": now, "created_at": now}
     session.execute(_ADD, values)
 
 
-def take(session: Session, topic: Topic, *, limit: int) -> list[OutboxMessage]:
-    """The first due messages of `topic`, locked for this transaction; those another process holds are passed over.
+def lock_due(session: Session, topic: Topic, *, limit: int) -> list[OutboxMessage]:
+    """The first due messages of `topic`, locked for this transaction; skips those that another process has locked.
 
-    For topics without streams, whose messages are done in the transaction that takes them.
+    For topics without streams, whose messages are completed in the transaction that locks them.
     """
     return list(session.scalars(_due(topic, limit)))
 
 
-def take_heads(session: Session, topic: Topic, *, limit: int) -> list[OutboxMessage]:
-    """As `take`, of each stream only the first message, however long it is not due yet."""
-    look = limit
-    for _ in range(_LOOKS):
-        found = session.execute(_due(topic, look).add_columns(_HEAD.label("head"))).all()
+def lock_due_heads(session: Session, topic: Topic, *, limit: int) -> list[OutboxMessage]:
+    """As `lock_due`, but of each stream only its head: while that is not due, nothing of the stream is."""
+    scan = limit
+    for _ in range(_MAX_SCANS):
+        found = session.execute(_due(topic, scan).add_columns(_HEAD.label("head"))).all()
         heads = [message for message, head in found if head in (None, message.id)]
         blocked = [message.id for message, head in found if head not in (None, message.id)]
-        put_off = _put_off(session, blocked) if blocked else 0
-        if heads or not put_off:
+        postponed = _postpone_until_head(session, blocked) if blocked else 0
+        if heads or not postponed:
             break
-        look = max(limit, _LOOK)
+        scan = max(limit, _WIDE_SCAN)
     return heads[:limit]
 
 
-def _put_off(session: Session, message_ids: Sequence[int]) -> int:
-    """Let locked messages become due with what they wait for; returns how many had to be put off.
+def _postpone_until_head(session: Session, message_ids: Sequence[int]) -> int:
+    """Make locked messages due when their stream's head is; returns how many were due before it.
 
-    Else those of a stalled stream would be looked at again and again, and crowd out all others. A statement of its
-    own: what was done since the messages were locked has made the next one due (`_wake`), and that stays so.
+    Otherwise those of a stalled stream would be found at every scan and crowd out all others. It is a separate
+    statement, so that it sees what was completed since the messages were locked: then `_make_heads_due` has made the
+    next message due, and it must stay so.
     """
     ahead = aliased(OutboxMessage)
     statement = (
@@ -105,17 +107,17 @@ def _due(topic: Topic, limit: int) -> Select[OutboxMessage]:
     )
 
 
-def done(session: Session, messages: Sequence[OutboxMessage]) -> None:
-    """Delete `messages`, whose work is done, and let what waited for them in their streams be given out."""
+def complete(session: Session, messages: Sequence[OutboxMessage]) -> None:
+    """Delete `messages`, whose work is done; the next messages of their streams become due."""
     session.execute(delete(OutboxMessage).where(OutboxMessage.id.in_([message.id for message in messages])))
-    _wake(session, {message.stream for message in messages if message.stream is not None})
+    _make_heads_due(session, {message.stream for message in messages if message.stream is not None})
 
 
-def _wake(session: Session, streams: Collection[str]) -> None:
-    """Make the first messages of `streams` due.
+def _make_heads_due(session: Session, streams: Collection[str]) -> None:
+    """Make the heads of `streams` due.
 
-    Also those that are due already: one that the relay is about to put off (`take_heads`) is waited for and then
-    changed back.
+    Heads that are due already are updated, too: a relay may be about to postpone one (`_postpone_until_head`); the
+    update then waits for the relay's row lock and makes the message due again.
     """
     if not streams:
         return
@@ -133,34 +135,35 @@ def _wake(session: Session, streams: Collection[str]) -> None:
 
 
 def lease(messages: Sequence[OutboxMessage], *, seconds: int) -> None:
-    """Give `messages` away: they come again after so many seconds unless whoever got them reports back."""
+    """Lease `messages` for so many seconds; they are delivered again unless their worker reports back by then."""
     until = utcnow() + timedelta(seconds=seconds)
     for message in messages:
         message.leased, message.due_at = True, until
 
 
-def leased(session: Session, topic: Topic) -> int:
-    """How many messages of `topic` are given away just now."""
+def count_leased(session: Session, topic: Topic) -> int:
+    """How many messages of `topic` are leased at the moment."""
     statement = select(func.count()).where(
         OutboxMessage.topic == topic.value, OutboxMessage.leased, OutboxMessage.due_at > utcnow()
     )
     return session.execute(statement).scalar_one()
 
 
-def begin(message: OutboxMessage, *, attempt: int, seconds: int) -> bool:
-    """Begin the work of a locked message, which then lasts at most `seconds`; returns whether it is ours to do.
+def begin_attempt(message: OutboxMessage, *, earlier_attempts: int, seconds: int) -> bool:
+    """Start an attempt at a locked message, leased for `seconds`; returns whether the caller should do the work.
 
-    Not where it is dead, or somebody else began since it was given out with `attempt` attempts behind it.
+    It should not where the message is dead, or another attempt was started since it was delivered with
+    `earlier_attempts`.
     """
-    if message.dead_at is not None or message.attempts != attempt:
+    if message.dead_at is not None or message.attempts != earlier_attempts:
         return False
     message.attempts += 1
     lease([message], seconds=seconds)
     return True
 
 
-def failed(session: Session, message: OutboxMessage, *, error: str, retry_in: int | None) -> None:
-    """Note that the work of a locked message failed. It comes again in `retry_in` seconds; with None it is dead."""
+def record_failure(session: Session, message: OutboxMessage, *, error: str, retry_in: int | None) -> None:
+    """Record that the work of a locked message failed. It is due again in `retry_in` seconds; with None it is dead."""
     message.leased = False
     message.last_error = error.replace("\x00", "")[:ERROR_LENGTH]
     if retry_in is not None:
@@ -169,11 +172,11 @@ def failed(session: Session, message: OutboxMessage, *, error: str, retry_in: in
     message.dead_at = utcnow()
     session.flush()
     if message.stream is not None:
-        _wake(session, [message.stream])
+        _make_heads_due(session, [message.stream])
 
 
 def replay(session: Session, message_ids: Collection[int]) -> list[int]:
-    """Make these messages due now; dead ones begin anew with all their attempts. Returns the ids that do not exist."""
+    """Make these messages due now; dead ones start over with no attempts counted. Returns the ids that do not exist."""
     messages = list(
         session.scalars(
             select(OutboxMessage).where(OutboxMessage.id.in_(message_ids)).order_by(OutboxMessage.id).with_for_update()
@@ -188,7 +191,7 @@ def replay(session: Session, message_ids: Collection[int]) -> list[int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """What lies in the outbox of one topic. The moments are None where nothing waits."""
+    """The outbox messages of one topic in numbers. The moments (UTC) are None where no message waits."""
 
     topic: str
     waiting: int

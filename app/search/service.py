@@ -14,7 +14,7 @@ from app.goods.queries import goods_by_ids
 from app.goods.schemas import GoodOut
 from app.language.service import analyser
 from app.outbox.models import OutboxMessage, Topic
-from app.outbox.service import done, take
+from app.outbox.service import complete, lock_due
 from app.search import engine
 from app.search.engine import Found, Match
 from app.search.errors import IndexBusy, IndexDamaged, IndexMissing
@@ -120,11 +120,11 @@ def drain_outbox(*, limit: int = 200) -> int:
 
 def _drain_batch(index: SearchIndex, *, limit: int) -> int:
     with transaction() as session:
-        messages = take(session, Topic.SEARCH_INDEX, limit=limit)
+        messages = lock_due(session, Topic.SEARCH_INDEX, limit=limit)
         if messages:
             with index.writing() as change:
                 change(_changes({message.subject_id for message in messages}))
-            done(session, messages)
+            complete(session, messages)
     if messages:
         log.info("search_index_drained", messages=len(messages))
     return len(messages)

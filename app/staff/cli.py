@@ -5,7 +5,7 @@ from flask.cli import AppGroup
 from pydantic import TypeAdapter, ValidationError
 from rich.table import Table
 
-from app.clock import shown
+from app.clock import format_moment
 from app.console import print_table
 from app.staff.queries import members
 from app.staff.schemas import ReasonIn
@@ -52,6 +52,6 @@ def list_members() -> None:
     """List who is of staff, since when, and why."""
     table = Table("id", "username", "since", "reason", box=None)
     for member in members():
-        since = shown(member.at) if member.at else ""
+        since = format_moment(member.at) if member.at else ""
         table.add_row(str(member.id), member.username, since, member.reason or "")
     print_table(table)

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from app.accounts.models import User
-from app.clock import SHANGHAI, shown, shown_or_none, utcnow
+from app.clock import SHANGHAI, format_moment, format_moment_or_none, utcnow
 from app.db.transactions import reading, rows
 from app.fen import format_signed_yuan, format_yuan
 from app.ledger.models import DEBIT_NORMAL, AccountKind, LedgerAccount, LedgerEntry, LedgerTransaction
@@ -191,7 +191,7 @@ def _notification_out(row: Row[Any]) -> GatewayNotificationOut:
         "trade_no": row.trade_no,
         "fields": row.fields,
         "refusal": row.refusal,
-        "received_at": shown(row.received_at),
+        "received_at": format_moment(row.received_at),
     }
 
 
@@ -236,11 +236,11 @@ def _payment_out(row: Row[Any], refund: Row[Any] | None) -> StaffPaymentOut:
         "trade_no": row.trade_no,
         "amount": format_yuan(row.amount),
         "state": row.state,
-        "paid_at": shown_or_none(row.paid_at),
+        "paid_at": format_moment_or_none(row.paid_at),
         "queries": row.queries,
-        "query_at": shown_or_none(row.query_at),
+        "query_at": format_moment_or_none(row.query_at),
         "refund": None if refund is None else _refund_out(refund),
-        "created_at": shown(row.created_at),
+        "created_at": format_moment(row.created_at),
     }
 
 
@@ -255,8 +255,8 @@ def _refund_out(row: Row[Any]) -> StaffRefundOut:
         "state": row.state,
         "attempts": row.attempts,
         "last_error": row.last_error,
-        "confirmed_at": shown_or_none(row.confirmed_at),
-        "created_at": shown(row.created_at),
+        "confirmed_at": format_moment_or_none(row.confirmed_at),
+        "created_at": format_moment(row.created_at),
     }
 
 
@@ -343,7 +343,7 @@ def _transaction_out(entries: Sequence[Row[Any]]) -> LedgerTransactionOut:
         "kind": first.posting_kind,
         "kind_text": POSTING_TEXT[first.posting_kind],
         "order_id": first.order_id,
-        "at": shown(first.at),
+        "at": format_moment(first.at),
         "entries": [
             {
                 "account_id": each.account_id,
@@ -392,7 +392,7 @@ def _action_out(row: Row[Any]) -> StaffActionOut:
         "subject_id": row.subject_id,
         "reason": row.reason,
         "details": row.details,
-        "at": shown(row.at),
+        "at": format_moment(row.at),
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Integer, Row, bindparam, func, select
 
 from app.answers import Answer, Refused
-from app.clock import shown, shown_or_none
+from app.clock import format_moment, format_moment_or_none
 from app.db.transactions import reading, row_or_none
 from app.fen import format_signed_yuan, format_yuan
 from app.ledger.models import AccountKind, LedgerAccount, LedgerEntry, LedgerTransaction
@@ -82,7 +82,7 @@ def wallet_of(*, user_id: int, query: PageQuery) -> WalletOut:
 def _entry_out(row: Row[Any]) -> EntryOut:
     return {
         "id": row.id,
-        "at": shown(row.at),
+        "at": format_moment(row.at),
         "kind": row.kind,
         "kind_text": KIND_TEXT[row.kind],
         "account": _ACCOUNT_NAMES[row.account_kind],
@@ -120,8 +120,8 @@ def _payout_out(row: Row[Any]) -> PayoutOut:
         "state": row.state,
         "state_text": STATE_TEXT[PayoutState(row.state)],
         "reason": row.reason,
-        "created_at": shown(row.created_at),
-        "finished_at": shown_or_none(row.finished_at),
+        "created_at": format_moment(row.created_at),
+        "finished_at": format_moment_or_none(row.finished_at),
     }
 
 

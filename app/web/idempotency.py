@@ -20,7 +20,7 @@ from werkzeug.datastructures import FileStorage
 
 from app.answers import Answer, Refused
 from app.db.transactions import transaction
-from app.idempotency import KeptAnswer, claim, keep
+from app.idempotency import KeptAnswer, claim_key, keep_answer
 from app.settings import settings
 from app.web.errors import refusal_response
 
@@ -60,24 +60,24 @@ def hash_request(
 def answer_once(view: Callable[[], Response], *, scope: int, key: str, request_hash: bytes) -> Response:
     """The response of `view()`, or the kept one to this request under this key; `scope` is whose key it is.
 
-    Raises what `claim` and `view` raise; after that nothing has changed.
+    Raises what `claim_key` and `view` raise; after that nothing has changed.
     """
     try:
         with transaction() as session:
-            kept = claim(session, scope=scope, key=key, request_hash=request_hash)
+            kept = claim_key(session, scope=scope, key=key, request_hash=request_hash)
             if kept is None:
                 response = view()
-                keep(session, scope=scope, key=key, request_hash=request_hash, answer=_kept(response))
+                keep_answer(session, scope=scope, key=key, request_hash=request_hash, answer=_kept(response))
                 return response
     except Refused as refusal:
         if refusal.answer in _NOT_KEPT or not is_kept(refusal.answer.http):
             raise
         with transaction() as session:
             # Since the rollback the key was free: what somebody else made of the request then is its answer.
-            kept = claim(session, scope=scope, key=key, request_hash=request_hash)
+            kept = claim_key(session, scope=scope, key=key, request_hash=request_hash)
             if kept is None:
                 response = refusal_response(refusal)
-                keep(session, scope=scope, key=key, request_hash=request_hash, answer=_kept(response))
+                keep_answer(session, scope=scope, key=key, request_hash=request_hash, answer=_kept(response))
                 return response
     return _replayed(kept)
 

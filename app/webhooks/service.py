@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Row, delete, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.clock import shown, utcnow
+from app.clock import format_moment, utcnow
 from app.db.transactions import row_or_none, transaction
 from app.fen import format_yuan
 from app.orders.models import Order, OrderEventRecord
@@ -155,7 +155,7 @@ def _pool() -> urllib3.PoolManager:
 
 def payload(step: Row[Any]) -> dict[str, Any]:
     """The body for one step, a row of `_STEP`: where the order went, and nothing about people."""
-    at = shown(step.at)
+    at = format_moment(step.at)
     came_from = None
     if step.from_bill is not None:
         came_from = {"bill_status": step.from_bill, "order_status": step.from_order}

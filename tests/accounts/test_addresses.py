@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from app.accounts.models import Address
 from app.accounts.service import MAX_ADDRESSES, address_snapshot
 from app.answers import Answer, Refused
-from app.clock import shown
+from app.clock import format_moment
 from app.db.database import db
 from tests.accounts.steps import all_rows, at_once
 from tests.factories import Made, assert_envelope, auth_headers, make_address, make_user
@@ -66,8 +66,8 @@ def test_an_address_is_added(client: FlaskClient, app: Flask, alice: Made, heade
         "id": row["id"],
         **HOME,
         "is_default": True,
-        "created_at": shown(row["created_at"]),
-        "updated_at": shown(row["created_at"]),
+        "created_at": format_moment(row["created_at"]),
+        "updated_at": format_moment(row["created_at"]),
     }
     assert assert_envelope(client.get(f"/api/address/{row['id']}/", headers=headers), Answer.ADDRESS_FOUND) == data
 

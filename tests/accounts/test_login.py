@@ -17,7 +17,7 @@ from app.accounts import passwords
 from app.accounts.models import User
 from app.accounts.throttle import LONGEST_WAIT, admit, forgive
 from app.answers import Answer
-from app.clock import shown
+from app.clock import format_moment
 from app.db.database import db
 from app.extensions import valkey
 from config import Settings
@@ -56,7 +56,7 @@ def test_a_login_answers_tokens_and_the_user(client: FlaskClient, app: Flask, se
         "username": "Alice",
         "bio": "",
         "is_staff": False,
-        "created_at": shown(alice.created_at),
+        "created_at": format_moment(alice.created_at),
     }
     with app.app_context():
         access, refresh = decode_token(data["access_token"]), decode_token(data["refresh_token"])

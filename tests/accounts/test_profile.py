@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from app.accounts import queries
 from app.accounts.models import User
 from app.answers import Answer
-from app.clock import shown
+from app.clock import format_moment
 from app.extensions import valkey
 from statemachine import GoodStatus
 from tests.accounts.steps import all_rows, at_once, bearer, log_in, register, session_of
@@ -30,7 +30,7 @@ def test_the_own_profile(client: FlaskClient, app: Flask) -> None:
         "username": "Alice",
         "bio": "",
         "is_staff": False,
-        "created_at": shown(row["created_at"]),
+        "created_at": format_moment(row["created_at"]),
     }
     assert datetime.fromisoformat(data["created_at"]).utcoffset() is not None
 
@@ -87,7 +87,7 @@ def test_the_public_profile_counts_the_goods_on_sale(client: FlaskClient, app: F
         "id": alice.id,
         "username": "alice",
         "bio": "",
-        "created_at": shown(alice.created_at),
+        "created_at": format_moment(alice.created_at),
         "goods_on_sale": 2,
     }
 

@@ -6,7 +6,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import insert
 
 from app.answers import Answer
-from app.clock import shown, utcnow
+from app.clock import format_moment, utcnow
 from app.db.database import db
 from app.goods import queries
 from app.goods.models import Verdict
@@ -27,8 +27,8 @@ def test_the_good(app: Flask, client: FlaskClient) -> None:
     assert data == released | {
         "good_status": 2,
         "good_status_text": "已发布",
-        "published_at": shown(now),
-        "updated_at": shown(now),
+        "published_at": format_moment(now),
+        "updated_at": format_moment(now),
     }
     first, second = (picture["id"] for picture in released["pictures"])
     assert data["pictures"] == [

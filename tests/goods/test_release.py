@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from app.answers import Answer
 from app.categories import CATEGORY_TEXT
-from app.clock import shown
+from app.clock import format_moment
 from app.db.database import db
 from config import Settings
 from statemachine import GoodStatus
@@ -75,7 +75,7 @@ def test_release_from_json(app: Flask, client: FlaskClient) -> None:
         "owner": {"id": owner.id, "username": "老王"},
         "pictures": [],
         "published_at": None,
-        "updated_at": shown(row["updated_at"]),
+        "updated_at": format_moment(row["updated_at"]),
     }
     assert {name: row[name] for name in WRITTEN} == WRITTEN
     assert (row["owner_id"], row["status"], row["deleted"], row["revision"]) == (owner.id, 1, False, 1)

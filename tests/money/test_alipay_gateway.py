@@ -249,7 +249,7 @@ def test_a_doubled_field_is_refused(gateway: AlipayGateway, alipay_key: RSAPriva
 @given(st.integers(min_value=1, max_value=MAX_TRADE_FEN))
 def test_both_sides_of_the_protocol_write_and_read_the_same_money(fen: int) -> None:
     assert protocol.fen(format_yuan(fen)) == fen
-    assert parse_yuan(protocol.yuan(fen), most=MAX_TRADE_FEN) == fen
+    assert parse_yuan(protocol.yuan(fen), maximum=MAX_TRADE_FEN) == fen
     assert protocol.yuan(fen) == format_yuan(fen)
 
 
@@ -260,7 +260,7 @@ def test_what_the_sandbox_takes_for_money_the_application_reads_the_same(text: s
     except ValueError:
         return
     assert 1 <= fen <= MAX_TRADE_FEN
-    assert parse_yuan(text, most=MAX_TRADE_FEN) == fen
+    assert parse_yuan(text, maximum=MAX_TRADE_FEN) == fen
     whole, _, fraction = text.partition(".")
     assert fen == int(whole + (fraction + "00")[:2])
 

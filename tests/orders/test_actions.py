@@ -8,7 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.answers import Answer
-from app.clock import shown, utcnow
+from app.clock import format_moment, utcnow
 from statemachine import GoodStatus, OrderPhase, Role, TradeMode
 from tests.factories import Made, assert_envelope, auth_headers, lead_order, make_good, make_order, make_user
 from tests.orders.table import (
@@ -65,7 +65,7 @@ def test_every_phase(app: Flask, client: FlaskClient, people: dict[str, Made], p
             assert seen["deadline"] is None
         else:
             ends = order.updated_at + clock.after
-            assert seen["deadline"] == {"at": shown(ends), "what": clock.what, "text": clock.text}
+            assert seen["deadline"] == {"at": format_moment(ends), "what": clock.what, "text": clock.text}
 
 
 @pytest.mark.parametrize("by", [Role.BUYER, Role.SELLER])

@@ -14,7 +14,7 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from app.answers import Answer
-from app.clock import shown, utcnow
+from app.clock import format_moment, utcnow
 from app.db.database import db
 from app.db.transactions import transaction
 from app.fen import format_yuan
@@ -116,7 +116,7 @@ def signed_notification(
     folder: Path, *, out_trade_no: str, amount: int, notify_id: str = "n1", trade_no: str | None = None
 ) -> bytes:
     """The form that the gateway sends for a paid trade, signed by its key in `folder`."""
-    now = shown(utcnow()).replace("T", " ")[:19]
+    now = format_moment(utcnow()).replace("T", " ")[:19]
     fields = {
         "notify_type": "trade_status_sync",
         "notify_id": notify_id,

@@ -106,7 +106,7 @@ _KILLED_DRAIN = """
 import os, signal
 from app import create_app
 from app.search import service
-service.done = lambda session, messages: os.kill(os.getpid(), signal.SIGKILL)
+service.complete = lambda session, messages: os.kill(os.getpid(), signal.SIGKILL)
 with create_app().app_context():
     service.drain_outbox()
 """

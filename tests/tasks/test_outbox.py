@@ -339,7 +339,9 @@ def test_a_worker_killed_between_the_work_and_its_note(app: Flask, environment: 
     event_id = webhook(app)
     with receiving(app) as receiver:
         relay(app)
-        kill_at(webhook_environment(environment, receiver), "tasks.outbox.done = die; tasks.outbox.work_message(1, 0)")
+        kill_at(
+            webhook_environment(environment, receiver), "tasks.outbox.complete = die; tasks.outbox.work_message(1, 0)"
+        )
         assert len(outbox(app)) == 1
         time_passes(app)
         relay(app)
@@ -356,7 +358,9 @@ def test_what_kills_every_worker_dies_too(app: Flask, environment: dict[str, str
     with receiving(app) as receiver:
         relay(app)
         receiver.on_request = lambda: None
-        kill_at(webhook_environment(environment, receiver), "tasks.outbox.done = die; tasks.outbox.work_message(1, 14)")
+        kill_at(
+            webhook_environment(environment, receiver), "tasks.outbox.complete = die; tasks.outbox.work_message(1, 14)"
+        )
         time_passes(app)
         assert relay(app) == 1
         work(app, 1, 15)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.answers import Answer
-from app.clock import shown
+from app.clock import format_moment
 from app.money.gateway import gateway
 from app.money.gateways.base import GatewayRefused, GatewayUnavailable
 from app.outbox.service import PermanentFailure
@@ -38,7 +38,7 @@ def test_paid_once_however_often_it_runs(bank: Bank) -> None:
     assert row.gateway_order_no == transfer["order_id"]
     assert bank.transfers() == 1
     data = bank.client.get(f"/api/withdraw/{payout_id}/", headers=auth_headers(bank.app, seller)).get_json()["data"]
-    assert (data["state_text"], data["finished_at"]) == ("已到账", shown(row.finished_at))  # type: ignore[arg-type] # it is finished
+    assert (data["state_text"], data["finished_at"]) == ("已到账", format_moment(row.finished_at))  # type: ignore[arg-type] # it is finished
 
 
 def test_a_payee_that_does_not_exist(bank: Bank) -> None:

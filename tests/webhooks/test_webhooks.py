@@ -9,7 +9,7 @@ import pytest
 import urllib3
 from flask import Flask
 
-from app.clock import shown, utcnow
+from app.clock import format_moment, utcnow
 from app.db.database import db
 from app.orders.models import OrderEventRecord
 from app.outbox.models import Topic
@@ -77,7 +77,7 @@ def test_a_step_reaches_the_operator(app: Flask) -> None:
     assert abs(delivery.timestamp - time.time()) < 60
     assert delivery.content_type == "application/json"
     assert delivery.signed == (True, False)
-    at = shown(at_of(app, event_id))
+    at = format_moment(at_of(app, event_id))
     assert delivery.body == {
         "type": "order.pay",
         "timestamp": at,

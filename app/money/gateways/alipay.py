@@ -87,7 +87,7 @@ def _moment(text: str) -> datetime:
 
 def _fen(text: str) -> int:
     """An amount of the gateway's, in yuan, as fen; ValueError otherwise."""
-    return parse_yuan(text, most=MAX_TRADE_FEN)
+    return parse_yuan(text, maximum=MAX_TRADE_FEN)
 
 
 def _subject(text: str, *, length: int, otherwise: str) -> str:
