@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
     from config import Settings
-    from tests.live import LiveServer
+    from tests.live import LiveServer, SharedServer
 
 # A property that takes long on a busy machine is no failure.
 hypothesis_settings.register_profile("saltfish", deadline=None)
@@ -136,13 +136,20 @@ def context(app: Flask, clean: None) -> Iterator[Flask]:
         yield app
 
 
-@pytest.fixture
-def live_server(app: Flask, environment: dict[str, str], clean: None) -> Iterator[LiveServer]:
-    """The application as granian serves it, in processes of its own, on empty stores."""
-    from tests.live import LiveServer
+@pytest.fixture(scope="session")
+def shared_server(environment: dict[str, str]) -> Iterator[SharedServer]:
+    """Where `live_server` comes from."""
+    from tests.live import SharedServer
 
-    with LiveServer.start(environment) as server:
-        yield server
+    shared = SharedServer(environment)
+    yield shared
+    shared.end()
+
+
+@pytest.fixture
+def live_server(app: Flask, shared_server: SharedServer, clean: None) -> LiveServer:
+    """The application as granian serves it, in processes that tests share, on empty stores."""
+    return shared_server.running()
 
 
 MakeApp = Callable[..., "Flask"]

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.parse
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,26 @@ class LiveServer:
             except OSError:
                 time.sleep(0.05)
         raise AssertionError("the server does not answer")
+
+
+class SharedServer:
+    """One `LiveServer` for all tests that empty its stores before they begin; started when the first one asks."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._stack = ExitStack()
+        self._server: LiveServer | None = None
+
+    def running(self) -> LiveServer:
+        """The server, started if it is not running."""
+        if self._server is None:
+            self._server = self._stack.enter_context(LiveServer.start(self._environment))
+        return self._server
+
+    def end(self) -> None:
+        """End it, so that the next test gets a new one: for tests that cut the connections of its stores."""
+        self._stack.close()
+        self._server = None
 
 
 def call(port: int, method: str, path: str, *, body: Any = None, headers: Mapping[str, str] | None = None) -> Reply:

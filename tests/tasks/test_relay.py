@@ -20,6 +20,7 @@ from supervisor.engines import EmbeddedValkey
 from tasks.queues import QueueName
 from tasks.relay import relay_once, run
 from tests.factories import make_good, make_user
+from tests.live import SharedServer
 from tests.moderation.steps import add_message, good_in_review, messages, status_of
 from tests.notifications.steps import an_order, make_step, outbox, told
 from tests.settings import settings_with
@@ -254,7 +255,10 @@ def database_closed(app: Flask, database_url: str) -> Iterator[None]:
         db.engine.dispose()
 
 
-def test_the_process_outlives_postgresql(app: Flask, environment: dict[str, str], tmp_path: Path) -> None:
+def test_the_process_outlives_postgresql(
+    app: Flask, environment: dict[str, str], shared_server: SharedServer, tmp_path: Path
+) -> None:
+    shared_server.end()
     with running(environment, tmp_path, "tasks.relay") as process:
         wait_until(lambda: process.said("relay_started"), "start")
         with database_closed(app, environment["DATABASE_URL"]):
