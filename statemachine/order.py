@@ -5,7 +5,7 @@ its texts, byte for byte; `closed` says that nothing can happen to it any more. 
 stops the clocks of the refund and leaves the decision to staff. Until they decide, either side may only give in.
 
 Decided here, because the table leaves it open: an order of 当面交易 has no address, so it cannot be shipped; it is
-handed over (`receive` from (2, 6)) or, when the time for shipping has passed, paid back like any other.
+handed over (`receive` from `PAID`) or, when the time for shipping has passed, paid back like any other.
 """
 
 from collections.abc import Mapping
@@ -84,11 +84,32 @@ class Pot(StrEnum):
 
 
 class OrderPhase(NamedTuple):
-    """Where an order stands."""
+    """Where an order stands: its `BillStatus`, its `OrderStatus`, and whether it is closed.
+
+    Fifteen combinations are legal. They have names, below; what each means is in `ORDER`.
+    """
 
     bill: int
     goods: int
     closed: bool = False
+
+
+AWAITING_PAYMENT: Final = OrderPhase(1, 6)
+CANCELLED: Final = OrderPhase(1, 6, closed=True)
+PAID: Final = OrderPhase(2, 6)
+SHIPPED: Final = OrderPhase(2, 7)
+RECEIVED: Final = OrderPhase(3, 8)
+SETTLED: Final = OrderPhase(3, 8, closed=True)
+# The last word is where the goods were when the buyer asked for his money, or was given it.
+REFUND_REQUESTED_UNSHIPPED: Final = OrderPhase(4, 6)
+REFUND_REQUESTED_SHIPPED: Final = OrderPhase(4, 7)
+REFUND_REQUESTED_RECEIVED: Final = OrderPhase(4, 8)
+RETURN_SENT: Final = OrderPhase(4, 9)
+REFUNDED_UNSHIPPED: Final = OrderPhase(5, 6, closed=True)
+REFUNDED_SHIPPED: Final = OrderPhase(5, 7, closed=True)
+REFUNDED_RECEIVED: Final = OrderPhase(5, 8, closed=True)
+REFUNDED_RETURNED: Final = OrderPhase(5, 10, closed=True)
+AWARDED_TO_SELLER: Final = OrderPhase(3, 9, closed=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,86 +309,88 @@ def _state(phase: OrderPhase, zh: str, en: str) -> State[OrderPhase]:
 
 
 def _rules() -> tuple[OrderRule, ...]:
-    at, on, good, timers = OrderPhase, OrderEvent, GoodEvent, TimerEffect
+    on, good, timers = OrderEvent, GoodEvent, TimerEffect
     return (
         # Payment
-        Rule(on.PAY, (Role.GATEWAY,), at(1, 6), at(2, 6), _PAYMENT),
-        Rule(on.CANCEL, _PARTIES, at(1, 6), at(1, 6, closed=True), good_event=good.RELEASE),
-        Rule(on.EXPIRE, _SYSTEM, at(1, 6), at(1, 6, closed=True), deadline=EXPIRE_AFTER, good_event=good.RELEASE),
+        Rule(on.PAY, (Role.GATEWAY,), AWAITING_PAYMENT, PAID, _PAYMENT),
+        Rule(on.CANCEL, _PARTIES, AWAITING_PAYMENT, CANCELLED, good_event=good.RELEASE),
+        Rule(on.EXPIRE, _SYSTEM, AWAITING_PAYMENT, CANCELLED, deadline=EXPIRE_AFTER, good_event=good.RELEASE),
         # Delivery
-        Rule(on.SHIP, _SELLER, at(2, 6), at(2, 7), guards=(BY_COURIER,)),
+        Rule(on.SHIP, _SELLER, PAID, SHIPPED, guards=(BY_COURIER,)),
         Rule(
             on.REFUND_UNSHIPPED,
             _SYSTEM,
-            at(2, 6),
-            at(5, 6, closed=True),
+            PAID,
+            REFUNDED_UNSHIPPED,
             _REFUND,
             deadline=REFUND_UNSHIPPED_AFTER,
             good_event=good.RELEASE,
         ),
-        Rule(on.RECEIVE, _BUYER, at(2, 7), at(3, 8), _PROCEEDS, good_event=good.FINISH),
-        Rule(on.RECEIVE, _SYSTEM, at(2, 7), at(3, 8), _PROCEEDS, deadline=RECEIVE_AFTER, good_event=good.FINISH),
-        Rule(on.RECEIVE, _BUYER, at(2, 6), at(3, 8), _PROCEEDS, guards=(FACE_TO_FACE,), good_event=good.FINISH),
+        Rule(on.RECEIVE, _BUYER, SHIPPED, RECEIVED, _PROCEEDS, good_event=good.FINISH),
+        Rule(on.RECEIVE, _SYSTEM, SHIPPED, RECEIVED, _PROCEEDS, deadline=RECEIVE_AFTER, good_event=good.FINISH),
+        Rule(on.RECEIVE, _BUYER, PAID, RECEIVED, _PROCEEDS, guards=(FACE_TO_FACE,), good_event=good.FINISH),
         Rule(
             on.RECEIVE,
             _SELLER,
-            at(2, 6),
-            at(3, 8),
+            PAID,
+            RECEIVED,
             _PROCEEDS,
             guards=(FACE_TO_FACE, HANDOVER_CODE),
             good_event=good.FINISH,
         ),
-        Rule(on.EXTEND_RECEIPT, _BUYER, at(2, 7), at(2, 7), guards=(NOT_EXTENDED,), timers=timers.EXTEND),
-        Rule(on.SETTLE, _SYSTEM, at(3, 8), at(3, 8, closed=True), _SETTLEMENT, deadline=SETTLE_AFTER),
+        Rule(on.EXTEND_RECEIPT, _BUYER, SHIPPED, SHIPPED, guards=(NOT_EXTENDED,), timers=timers.EXTEND),
+        Rule(on.SETTLE, _SYSTEM, RECEIVED, SETTLED, _SETTLEMENT, deadline=SETTLE_AFTER),
         # Asking for a refund. Where it was asked can be told from the state, so the way back needs no memory.
-        Rule(on.REQUEST_REFUND, _BUYER, at(2, 6), at(4, 6), guards=(REFUNDS_LEFT,), timers=timers.PAUSE),
-        Rule(on.REQUEST_REFUND, _BUYER, at(2, 7), at(4, 7), guards=(REFUNDS_LEFT,), timers=timers.PAUSE),
+        Rule(on.REQUEST_REFUND, _BUYER, PAID, REFUND_REQUESTED_UNSHIPPED, guards=(REFUNDS_LEFT,), timers=timers.PAUSE),
+        Rule(on.REQUEST_REFUND, _BUYER, SHIPPED, REFUND_REQUESTED_SHIPPED, guards=(REFUNDS_LEFT,), timers=timers.PAUSE),
         Rule(
             on.REQUEST_REFUND,
             _BUYER,
-            at(3, 8),
-            at(4, 8),
+            RECEIVED,
+            REFUND_REQUESTED_RECEIVED,
             _PROCEEDS_BACK,
             guards=(REFUNDS_LEFT,),
             timers=timers.PAUSE,
         ),
-        Rule(on.WITHDRAW_REFUND, _BUYER, at(4, 6), at(2, 6), timers=timers.RESUME),
-        Rule(on.WITHDRAW_REFUND, _BUYER, at(4, 7), at(2, 7), timers=timers.RESUME),
-        Rule(on.WITHDRAW_REFUND, _BUYER, at(4, 8), at(3, 8), _PROCEEDS, timers=timers.RESUME),
+        Rule(on.WITHDRAW_REFUND, _BUYER, REFUND_REQUESTED_UNSHIPPED, PAID, timers=timers.RESUME),
+        Rule(on.WITHDRAW_REFUND, _BUYER, REFUND_REQUESTED_SHIPPED, SHIPPED, timers=timers.RESUME),
+        Rule(on.WITHDRAW_REFUND, _BUYER, REFUND_REQUESTED_RECEIVED, RECEIVED, _PROCEEDS, timers=timers.RESUME),
         Rule(
             on.REJECT_REFUND,
             _SELLER,
-            at(4, 6),
-            at(2, 6),
+            REFUND_REQUESTED_UNSHIPPED,
+            PAID,
             guards=(UNDISPUTED, REASON_GIVEN),
             timers=timers.RESUME,
         ),
         Rule(
             on.REJECT_REFUND,
             _SELLER,
-            at(4, 7),
-            at(2, 7),
+            REFUND_REQUESTED_SHIPPED,
+            SHIPPED,
             guards=(UNDISPUTED, REASON_GIVEN),
             timers=timers.RESUME,
         ),
         Rule(
             on.REJECT_REFUND,
             _SELLER,
-            at(4, 8),
-            at(3, 8),
+            REFUND_REQUESTED_RECEIVED,
+            RECEIVED,
             _PROCEEDS,
             guards=(UNDISPUTED, REASON_GIVEN),
             timers=timers.RESUME,
         ),
         # Granting it without a return
-        Rule(on.APPROVE_REFUND, _SELLER, at(4, 6), at(5, 6, closed=True), _REFUND, good_event=good.RELEASE),
-        Rule(on.APPROVE_REFUND, _SELLER, at(4, 7), at(5, 7, closed=True), _REFUND, good_event=good.FINISH),
-        Rule(on.APPROVE_REFUND, _SELLER, at(4, 8), at(5, 8, closed=True), _REFUND),
+        Rule(
+            on.APPROVE_REFUND, _SELLER, REFUND_REQUESTED_UNSHIPPED, REFUNDED_UNSHIPPED, _REFUND, good_event=good.RELEASE
+        ),
+        Rule(on.APPROVE_REFUND, _SELLER, REFUND_REQUESTED_SHIPPED, REFUNDED_SHIPPED, _REFUND, good_event=good.FINISH),
+        Rule(on.APPROVE_REFUND, _SELLER, REFUND_REQUESTED_RECEIVED, REFUNDED_RECEIVED, _REFUND),
         Rule(
             on.APPROVE_REFUND,
             _SYSTEM,
-            at(4, 6),
-            at(5, 6, closed=True),
+            REFUND_REQUESTED_UNSHIPPED,
+            REFUNDED_UNSHIPPED,
             _REFUND,
             guards=(UNDISPUTED,),
             deadline=APPROVE_UNSHIPPED_AFTER,
@@ -376,75 +399,103 @@ def _rules() -> tuple[OrderRule, ...]:
         Rule(
             on.APPROVE_REFUND,
             _SYSTEM,
-            at(4, 7),
-            at(5, 7, closed=True),
+            REFUND_REQUESTED_SHIPPED,
+            REFUNDED_SHIPPED,
             _REFUND,
             guards=(UNDISPUTED,),
             deadline=APPROVE_SHIPPED_AFTER,
             good_event=good.FINISH,
         ),
         # Returning the goods
-        Rule(on.SEND_BACK, _BUYER, at(4, 8), at(4, 9), guards=(UNDISPUTED,)),
+        Rule(on.SEND_BACK, _BUYER, REFUND_REQUESTED_RECEIVED, RETURN_SENT, guards=(UNDISPUTED,)),
         Rule(
             on.LAPSE,
             _SYSTEM,
-            at(4, 8),
-            at(3, 8),
+            REFUND_REQUESTED_RECEIVED,
+            RECEIVED,
             _PROCEEDS,
             guards=(UNDISPUTED,),
             deadline=LAPSE_AFTER,
             timers=timers.RESUME,
         ),
-        Rule(on.ACCEPT_RETURN, _SELLER, at(4, 9), at(5, 10, closed=True), _REFUND),
+        Rule(on.ACCEPT_RETURN, _SELLER, RETURN_SENT, REFUNDED_RETURNED, _REFUND),
         Rule(
             on.ACCEPT_RETURN,
             _SYSTEM,
-            at(4, 9),
-            at(5, 10, closed=True),
+            RETURN_SENT,
+            REFUNDED_RETURNED,
             _REFUND,
             guards=(UNDISPUTED,),
             deadline=ACCEPT_RETURN_AFTER,
         ),
         # Calling staff: a fact, no state. The returned parcel is the seller's to contest. No deadline runs from here
         # on, because the system's rules want an undisputed order; the step that ends the dispute starts or resumes one.
-        Rule(on.DISPUTE, _PARTIES, at(4, 6), at(4, 6), guards=(UNDISPUTED,), timers=timers.START),
-        Rule(on.DISPUTE, _PARTIES, at(4, 7), at(4, 7), guards=(UNDISPUTED,), timers=timers.START),
-        Rule(on.DISPUTE, _PARTIES, at(4, 8), at(4, 8), guards=(UNDISPUTED,), timers=timers.START),
-        Rule(on.DISPUTE, _BUYER, at(4, 9), at(4, 9), guards=(UNDISPUTED,), timers=timers.START),
-        Rule(on.CONTEST_RETURN, _SELLER, at(4, 9), at(4, 9), guards=(UNDISPUTED,), timers=timers.START),
+        Rule(
+            on.DISPUTE,
+            _PARTIES,
+            REFUND_REQUESTED_UNSHIPPED,
+            REFUND_REQUESTED_UNSHIPPED,
+            guards=(UNDISPUTED,),
+            timers=timers.START,
+        ),
+        Rule(
+            on.DISPUTE,
+            _PARTIES,
+            REFUND_REQUESTED_SHIPPED,
+            REFUND_REQUESTED_SHIPPED,
+            guards=(UNDISPUTED,),
+            timers=timers.START,
+        ),
+        Rule(
+            on.DISPUTE,
+            _PARTIES,
+            REFUND_REQUESTED_RECEIVED,
+            REFUND_REQUESTED_RECEIVED,
+            guards=(UNDISPUTED,),
+            timers=timers.START,
+        ),
+        Rule(on.DISPUTE, _BUYER, RETURN_SENT, RETURN_SENT, guards=(UNDISPUTED,), timers=timers.START),
+        Rule(on.CONTEST_RETURN, _SELLER, RETURN_SENT, RETURN_SENT, guards=(UNDISPUTED,), timers=timers.START),
         # Staff decide
-        Rule(on.RESOLVE_FOR_BUYER, _STAFF, at(4, 6), at(5, 6, closed=True), _REFUND, good_event=good.RELEASE),
-        Rule(on.RESOLVE_FOR_BUYER, _STAFF, at(4, 7), at(5, 7, closed=True), _REFUND, good_event=good.FINISH),
-        Rule(on.RESOLVE_FOR_BUYER, _STAFF, at(4, 8), at(5, 8, closed=True), _REFUND),
-        Rule(on.RESOLVE_FOR_BUYER, _STAFF, at(4, 9), at(5, 10, closed=True), _REFUND),
-        Rule(on.RESOLVE_FOR_SELLER, _STAFF, at(4, 6), at(2, 6), timers=timers.RESUME),
-        Rule(on.RESOLVE_FOR_SELLER, _STAFF, at(4, 7), at(2, 7), timers=timers.RESUME),
-        Rule(on.RESOLVE_FOR_SELLER, _STAFF, at(4, 8), at(3, 8), _PROCEEDS, timers=timers.RESUME),
-        Rule(on.RESOLVE_FOR_SELLER, _STAFF, at(4, 9), at(3, 9, closed=True), _AWARD),
+        Rule(
+            on.RESOLVE_FOR_BUYER,
+            _STAFF,
+            REFUND_REQUESTED_UNSHIPPED,
+            REFUNDED_UNSHIPPED,
+            _REFUND,
+            good_event=good.RELEASE,
+        ),
+        Rule(on.RESOLVE_FOR_BUYER, _STAFF, REFUND_REQUESTED_SHIPPED, REFUNDED_SHIPPED, _REFUND, good_event=good.FINISH),
+        Rule(on.RESOLVE_FOR_BUYER, _STAFF, REFUND_REQUESTED_RECEIVED, REFUNDED_RECEIVED, _REFUND),
+        Rule(on.RESOLVE_FOR_BUYER, _STAFF, RETURN_SENT, REFUNDED_RETURNED, _REFUND),
+        Rule(on.RESOLVE_FOR_SELLER, _STAFF, REFUND_REQUESTED_UNSHIPPED, PAID, timers=timers.RESUME),
+        Rule(on.RESOLVE_FOR_SELLER, _STAFF, REFUND_REQUESTED_SHIPPED, SHIPPED, timers=timers.RESUME),
+        Rule(on.RESOLVE_FOR_SELLER, _STAFF, REFUND_REQUESTED_RECEIVED, RECEIVED, _PROCEEDS, timers=timers.RESUME),
+        Rule(on.RESOLVE_FOR_SELLER, _STAFF, RETURN_SENT, AWARDED_TO_SELLER, _AWARD),
     )
 
 
 ORDER: Final = Spec[OrderPhase, OrderEvent, OrderFacts](
     name="order",
     noun=Text("订单", "order"),
-    start=OrderPhase(1, 6),
+    start=AWAITING_PAYMENT,
     creation=Creation("buy", Role.BUYER, Text("下单", "buy"), good_event=GoodEvent.HOLD),
     states=(
-        _state(OrderPhase(1, 6), "待买家付款", "awaiting payment"),
-        _state(OrderPhase(1, 6, closed=True), "未付款,已取消", "cancelled or not paid in time"),
-        _state(OrderPhase(2, 6), "已付款", "paid, money in escrow"),
-        _state(OrderPhase(2, 7), "已发货", "shipped"),
-        _state(OrderPhase(3, 8), "已收货,售后期内", "received, in the after-sale window"),
-        _state(OrderPhase(3, 8, closed=True), "交易完成", "settled"),
-        _state(OrderPhase(4, 6), "发货前申请退款", "refund requested before shipping"),
-        _state(OrderPhase(4, 7), "运输中申请退款", "refund requested in transit"),
-        _state(OrderPhase(4, 8), "收货后申请退款", "refund requested after receipt"),
-        _state(OrderPhase(4, 9), "退货途中", "the return is on its way"),
-        _state(OrderPhase(5, 6, closed=True), "未发货退款", "refunded before shipping"),
-        _state(OrderPhase(5, 7, closed=True), "运输中退款", "refunded in transit"),
-        _state(OrderPhase(5, 8, closed=True), "仅退款", "refunded without a return"),
-        _state(OrderPhase(5, 10, closed=True), "退货退款", "returned and refunded"),
-        _state(OrderPhase(3, 9, closed=True), "退货后裁决归卖家", "decided for the seller after a return"),
+        _state(AWAITING_PAYMENT, "待买家付款", "awaiting payment"),
+        _state(CANCELLED, "未付款,已取消", "cancelled or not paid in time"),
+        _state(PAID, "已付款", "paid, money in escrow"),
+        _state(SHIPPED, "已发货", "shipped"),
+        _state(RECEIVED, "已收货,售后期内", "received, in the after-sale window"),
+        _state(SETTLED, "交易完成", "settled"),
+        _state(REFUND_REQUESTED_UNSHIPPED, "发货前申请退款", "refund requested before shipping"),
+        _state(REFUND_REQUESTED_SHIPPED, "运输中申请退款", "refund requested in transit"),
+        _state(REFUND_REQUESTED_RECEIVED, "收货后申请退款", "refund requested after receipt"),
+        _state(RETURN_SENT, "退货途中", "the return is on its way"),
+        _state(REFUNDED_UNSHIPPED, "未发货退款", "refunded before shipping"),
+        _state(REFUNDED_SHIPPED, "运输中退款", "refunded in transit"),
+        _state(REFUNDED_RECEIVED, "仅退款", "refunded without a return"),
+        _state(REFUNDED_RETURNED, "退货退款", "returned and refunded"),
+        _state(AWARDED_TO_SELLER, "退货后裁决归卖家", "decided for the seller after a return"),
     ),
     events={
         OrderEvent.PAY: Text("付款", "pay"),

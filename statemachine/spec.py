@@ -17,7 +17,7 @@ from statemachine.errors import SpecError, UnknownTerm
 from statemachine.texts import Reason, Text
 
 P = TypeVar("P", bound=Hashable)
-"""A phase: where a subject stands, for example `OrderPhase(2, 6, False)`."""
+"""A phase: where a subject stands, for example `order.PAID`."""
 E = TypeVar("E", bound=StrEnum)
 """The machine's events."""
 F = TypeVar("F")

@@ -40,6 +40,23 @@ from statemachine import (
     TradeMode,
     order_flow,
 )
+from statemachine.order import (
+    AWAITING_PAYMENT,
+    AWARDED_TO_SELLER,
+    CANCELLED,
+    PAID,
+    RECEIVED,
+    REFUND_REQUESTED_RECEIVED,
+    REFUND_REQUESTED_SHIPPED,
+    REFUND_REQUESTED_UNSHIPPED,
+    REFUNDED_RECEIVED,
+    REFUNDED_RETURNED,
+    REFUNDED_SHIPPED,
+    REFUNDED_UNSHIPPED,
+    RETURN_SENT,
+    SETTLED,
+    SHIPPED,
+)
 
 PASSWORD = "correct-horse-1"
 
@@ -183,30 +200,30 @@ def make_order(app: Flask, good: Made, buyer: Made, *, phase: OrderPhase = ORDER
 
 
 WAYS: dict[OrderPhase, tuple[OrderEvent, ...]] = {
-    OrderPhase(1, 6): (),
-    OrderPhase(1, 6, True): (OrderEvent.CANCEL,),
-    OrderPhase(2, 6): (OrderEvent.PAY,),
-    OrderPhase(2, 7): (OrderEvent.PAY, OrderEvent.SHIP),
-    OrderPhase(3, 8): (OrderEvent.PAY, OrderEvent.SHIP, OrderEvent.RECEIVE),
-    OrderPhase(3, 8, True): (OrderEvent.PAY, OrderEvent.SHIP, OrderEvent.RECEIVE, OrderEvent.SETTLE),
-    OrderPhase(4, 6): (OrderEvent.PAY, OrderEvent.REQUEST_REFUND),
-    OrderPhase(4, 7): (OrderEvent.PAY, OrderEvent.SHIP, OrderEvent.REQUEST_REFUND),
-    OrderPhase(4, 8): (OrderEvent.PAY, OrderEvent.SHIP, OrderEvent.RECEIVE, OrderEvent.REQUEST_REFUND),
-    OrderPhase(4, 9): (
+    AWAITING_PAYMENT: (),
+    CANCELLED: (OrderEvent.CANCEL,),
+    PAID: (OrderEvent.PAY,),
+    SHIPPED: (OrderEvent.PAY, OrderEvent.SHIP),
+    RECEIVED: (OrderEvent.PAY, OrderEvent.SHIP, OrderEvent.RECEIVE),
+    SETTLED: (OrderEvent.PAY, OrderEvent.SHIP, OrderEvent.RECEIVE, OrderEvent.SETTLE),
+    REFUND_REQUESTED_UNSHIPPED: (OrderEvent.PAY, OrderEvent.REQUEST_REFUND),
+    REFUND_REQUESTED_SHIPPED: (OrderEvent.PAY, OrderEvent.SHIP, OrderEvent.REQUEST_REFUND),
+    REFUND_REQUESTED_RECEIVED: (OrderEvent.PAY, OrderEvent.SHIP, OrderEvent.RECEIVE, OrderEvent.REQUEST_REFUND),
+    RETURN_SENT: (
         *(OrderEvent.PAY, OrderEvent.SHIP, OrderEvent.RECEIVE),
         *(OrderEvent.REQUEST_REFUND, OrderEvent.SEND_BACK),
     ),
-    OrderPhase(5, 6, True): (OrderEvent.PAY, OrderEvent.REQUEST_REFUND, OrderEvent.APPROVE_REFUND),
-    OrderPhase(5, 7, True): (OrderEvent.PAY, OrderEvent.SHIP, OrderEvent.REQUEST_REFUND, OrderEvent.APPROVE_REFUND),
-    OrderPhase(5, 8, True): (
+    REFUNDED_UNSHIPPED: (OrderEvent.PAY, OrderEvent.REQUEST_REFUND, OrderEvent.APPROVE_REFUND),
+    REFUNDED_SHIPPED: (OrderEvent.PAY, OrderEvent.SHIP, OrderEvent.REQUEST_REFUND, OrderEvent.APPROVE_REFUND),
+    REFUNDED_RECEIVED: (
         *(OrderEvent.PAY, OrderEvent.SHIP, OrderEvent.RECEIVE),
         *(OrderEvent.REQUEST_REFUND, OrderEvent.APPROVE_REFUND),
     ),
-    OrderPhase(5, 10, True): (
+    REFUNDED_RETURNED: (
         *(OrderEvent.PAY, OrderEvent.SHIP, OrderEvent.RECEIVE),
         *(OrderEvent.REQUEST_REFUND, OrderEvent.SEND_BACK, OrderEvent.ACCEPT_RETURN),
     ),
-    OrderPhase(3, 9, True): (
+    AWARDED_TO_SELLER: (
         *(OrderEvent.PAY, OrderEvent.SHIP, OrderEvent.RECEIVE, OrderEvent.REQUEST_REFUND),
         *(OrderEvent.SEND_BACK, OrderEvent.CONTEST_RETURN, OrderEvent.RESOLVE_FOR_SELLER),
     ),

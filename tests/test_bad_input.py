@@ -25,6 +25,7 @@ from app.orders.models import Order
 from app.web.api import Operation
 from app.web.auth import Auth, deny_token
 from statemachine import GoodStatus, OrderPhase, TradeMode
+from statemachine.order import PAID, RECEIVED, REFUND_REQUESTED_RECEIVED, REFUND_REQUESTED_SHIPPED, RETURN_SENT
 from tests.factories import (
     Made,
     assert_envelope,
@@ -189,7 +190,7 @@ def test_ids_in_bodies_that_are_none(
     seller, buyer, _ = market
     with app.app_context(), db.engine.begin() as connection:
         connection.execute(update(Good).where(Good.id == 1).values(status=GoodStatus.PUBLISHED))
-    at(app, OrderPhase(2, 6))
+    at(app, PAID)
     before = whole_database(app)
     ship = {"address_id": value, **PARCEL}
     for name, who, body in (
@@ -226,7 +227,7 @@ def test_what_belongs_to_others_does_not_exist(
 
 def test_somebody_elses_address_ships_nothing(app: Flask, client: FlaskClient, market: tuple[Made, Made, Made]) -> None:
     seller, buyer, stranger = market
-    at(app, OrderPhase(2, 6))
+    at(app, PAID)
     others = [make_address(app, buyer).id, make_address(app, stranger).id, 404]
     before = whole_database(app)
     for address_id in others:
@@ -386,13 +387,13 @@ ORDER_BODIES: list[tuple[str, str, Any, str]] = [
 ]
 
 STEPS = {
-    "ship": ("POST /api/seller_send_delivery/<id:order_id>/", OrderPhase(2, 6), "seller"),
-    "return": ("POST /api/buyer_send_drawback/<id:order_id>/", OrderPhase(4, 8), "buyer"),
-    "refund": ("POST /api/buyer_motion_drawback/<id:order_id>", OrderPhase(3, 8), "buyer"),
-    "reject": ("POST /api/seller_reject_drawback/<id:order_id>/", OrderPhase(4, 8), "seller"),
-    "dispute": ("POST /api/dispute_order/<id:order_id>/", OrderPhase(4, 7), "buyer"),
-    "contest": ("POST /api/seller_contest_drawback/<id:order_id>/", OrderPhase(4, 9), "seller"),
-    "hand_over": ("POST /api/seller_hand_over/<id:order_id>/", OrderPhase(2, 6), "seller"),
+    "ship": ("POST /api/seller_send_delivery/<id:order_id>/", PAID, "seller"),
+    "return": ("POST /api/buyer_send_drawback/<id:order_id>/", REFUND_REQUESTED_RECEIVED, "buyer"),
+    "refund": ("POST /api/buyer_motion_drawback/<id:order_id>", RECEIVED, "buyer"),
+    "reject": ("POST /api/seller_reject_drawback/<id:order_id>/", REFUND_REQUESTED_RECEIVED, "seller"),
+    "dispute": ("POST /api/dispute_order/<id:order_id>/", REFUND_REQUESTED_SHIPPED, "buyer"),
+    "contest": ("POST /api/seller_contest_drawback/<id:order_id>/", RETURN_SENT, "seller"),
+    "hand_over": ("POST /api/seller_hand_over/<id:order_id>/", PAID, "seller"),
 }
 
 
@@ -419,7 +420,7 @@ def test_bad_fields_of_orders(app: Flask, client: FlaskClient, step: str, field:
 
 def test_emoji_and_other_scripts_are_text(app: Flask, client: FlaskClient) -> None:
     buyer = make_user(app)
-    order = lead_order(app, make_good(app, make_user(app)), buyer, phase=OrderPhase(3, 8))
+    order = lead_order(app, make_good(app, make_user(app)), buyer, phase=RECEIVED)
     body = {"reason": "破了 💔👨‍👩‍👧", "description": "שבור\nمكسور\r\n𠮷"}
     name = "POST /api/buyer_motion_drawback/<id:order_id>"
     response = send(client, name, value=order.id, headers=auth_headers(app, buyer), json=body)

@@ -6,7 +6,7 @@ from typing import Final
 from app.clock import format_moment, utcnow
 from app.orders.schemas import ActionOut, DeadlineOut, StateOut
 from statemachine import ORDER, BillStatus, OrderEvent, OrderFacts, OrderPhase, OrderStatus, Role, order_flow
-from statemachine.order import BILL_TEXT, ORDER_TEXT
+from statemachine.order import BILL_TEXT, ORDER_TEXT, REFUND_REQUESTED_RECEIVED
 
 PARTIES: Final = (Role.BUYER, Role.SELLER)
 
@@ -32,7 +32,7 @@ EVENT_URLS: Final[dict[OrderEvent, dict[Role, str]]] = {
 }
 
 # Where a button needs more than its event's name: a seller who has the goods in mind must not give both away.
-_BUTTONS: Final = {(OrderEvent.APPROVE_REFUND, OrderPhase(4, 8)): "同意退款(无需退货)"}
+_BUTTONS: Final = {(OrderEvent.APPROVE_REFUND, REFUND_REQUESTED_RECEIVED): "同意退款(无需退货)"}
 
 _URLS: Final = {(event, role): url for event, urls in EVENT_URLS.items() for role, url in urls.items()}
 

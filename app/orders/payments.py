@@ -155,7 +155,7 @@ def _new_attempt(session: Session, order: Order) -> Payment:
 def take_notification(*, form: Mapping[str, str]) -> bool:
     """Take the gateway's notification; True once it needs no repetition.
 
-    A believed payment moves its order to (2, 6). One for an order that was closed or paid meanwhile is paid back. A
+    A believed payment makes its order `PAID`. One for an order that was closed or paid meanwhile is paid back. A
     forged or contradicting one is recorded with the reason and changes nothing else (False).
     """
     try:

@@ -32,11 +32,11 @@ from app.orders.transitions import (
 )
 from app.settings import settings
 from statemachine import GoodStatus, OrderEvent, OrderPhase, Role, TradeMode, order_flow
+from statemachine.order import PAID
 
 MAX_STATEMENTS: Final = 5
 """How often each side may say something in one dispute."""
 
-_PAID: Final = OrderPhase(2, 6)
 _CLOSING_TRIES: Final = 3
 
 # What every purchase needs, built once: to build such a statement costs more than to run it.
@@ -51,7 +51,7 @@ _FIRST_PICTURE: Final = (
 
 
 def buy_good(*, buyer_id: int, good_id: int, address_id: int | None, trade_mode: int | None) -> int:
-    """Buy a good: one order at (1, 6), the good in trade. Returns the order's id.
+    """Buy a good: one order that awaits payment, the good in trade. Returns the order's id.
 
     `address_id` is required unless the trade is 当面交易; `trade_mode` only matters where the good leaves it open.
     Price, freight and seller are the good's. Raises NO_SUCH_USER, TOO_MANY_UNPAID, TOO_MANY_EXPIRED, NO_SUCH_GOOD,
@@ -176,7 +176,7 @@ def hand_over(*, actor_id: int, order_id: int, code: str) -> None:
         # The buyer has an event of the same name, without a code: not by this verb.
         raise Refused(Answer.FORBIDDEN)
     phase = OrderPhase(order.bill_status, order.order_status, order.closed)
-    asked = phase == _PAID and order.handover_code is not None
+    asked = phase == PAID and order.handover_code is not None
     is_right = asked and _try_handover_code(order_id, code)
     with transaction() as session:
         advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.RECEIVE, handover_code_ok=is_right)
@@ -211,7 +211,7 @@ def renew_handover_code(*, actor_id: int, order_id: int) -> None:
         role = role_of(order, actor_id)
         if role is not Role.BUYER:
             raise Refused(Answer.FORBIDDEN)
-        if order.handover_code is None or order.phase != _PAID:
+        if order.handover_code is None or order.phase != PAID:
             reasons = ["订单没有待使用的交货码"]
             raise Refused(
                 Answer.WRONG_STATE, data=refusal_details(order, event="renew_handover_code", role=role, reasons=reasons)

@@ -46,13 +46,13 @@ from statemachine import (
     good_flow,
     order_flow,
 )
-from statemachine.order import facts_after
+from statemachine.order import PAID, REFUND_REQUESTED_UNSHIPPED, facts_after
 from statemachine.timers import Timers, first_timers, next_timers
 
 OrderStep = Step[OrderPhase, OrderEvent, OrderFacts]
 
 # A buyer who asks for a refund and takes it back still has the goods to come.
-_BEFORE_HANDOVER: Final = frozenset({OrderPhase(2, 6), OrderPhase(4, 6)})
+_BEFORE_HANDOVER: Final = frozenset({PAID, REFUND_REQUESTED_UNSHIPPED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,7 @@ class Street:
     sandbox: SandboxServer
 
     def buy(self, *pictures: bytes) -> "Bought":
-        """A new order for 540.00 yuan, at (1, 6)."""
+        """A new order for 540.00 yuan, not paid yet."""
         seller, buyer = make_user(self.app), make_user(self.app)
         fields = {"title": TITLE, "price": "520.00", "freight": "20"}
         good = release(self.app, self.app.test_client(), seller, *pictures, **fields)

@@ -9,7 +9,8 @@ from flask.testing import FlaskClient
 from app.answers import Answer
 from app.clock import utcnow
 from config import Settings
-from statemachine import GoodStatus, OrderPhase
+from statemachine import GoodStatus
+from statemachine.order import RECEIVED, SETTLED
 from tests.factories import (
     Made,
     assert_envelope,
@@ -234,7 +235,7 @@ def test_not_while_in_trade(app: Flask, client: FlaskClient, settings: Settings)
 def test_not_while_an_order_is_open(app: Flask, client: FlaskClient, settings: Settings) -> None:
     owner = make_user(app)
     good = make_good(app, owner, status=GoodStatus.SOLD)
-    make_order(app, good, make_user(app), phase=OrderPhase(3, 8))
+    make_order(app, good, make_user(app), phase=RECEIVED)
     before = everything(app, settings)
     for response, answer, event in _refusals(client, good, auth_headers(app, owner)):
         assert assert_envelope(response, answer) == {
@@ -267,7 +268,7 @@ def test_a_sold_good_is_free_once_its_order_is_closed(app: Flask, client: FlaskC
     headers = auth_headers(app, owner)
     for edit in (True, False):
         good = make_good(app, owner, status=GoodStatus.SOLD)
-        make_order(app, good, make_user(app), phase=OrderPhase(3, 8, closed=True))
+        make_order(app, good, make_user(app), phase=SETTLED)
         if edit:
             assert_envelope(client.patch(_url(good), json={"title": "再卖"}, headers=headers), Answer.GOOD_EDITED)
             assert row_of(app, good.id)["status"] == GoodStatus.IN_REVIEW

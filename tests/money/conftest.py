@@ -25,17 +25,17 @@ from app.orders.models import Order, OrderEventRecord
 from app.outbox.models import OutboxMessage, Topic
 from config import load_settings
 from statemachine import GoodStatus
+from statemachine.order import AWAITING_PAYMENT, PAID
 from tests.conftest import MakeApp
 from tests.factories import Made, auth_headers, make_address, make_good, make_user
 from tests.money.sandbox_server import NotifyReceiver, SandboxServer, eventually, start_sandbox
 
 PRICE, FREIGHT, AMOUNT = 258800, 1200, 260000
-UNPAID, PAID, CANCELLED = (1, 6, False), (2, 6, False), (1, 6, True)
 
 
 @dataclass(frozen=True)
 class Purchase:
-    """An order that somebody has just made, at (1, 6)."""
+    """An order that somebody has just made; it awaits payment."""
 
     order_id: int
     order_no: str
@@ -54,7 +54,7 @@ class Purchase:
 class PurchaseState:
     """All that a payment may change, of one order."""
 
-    phase: tuple[int, int, bool] = UNPAID
+    phase: tuple[int, int, bool] = AWAITING_PAYMENT
     good_status: int = GoodStatus.IN_TRADE
     events: list[str] = field(default_factory=lambda: ["buy"])
     attempts: list[tuple[int, str, str | None]] = field(default_factory=list)

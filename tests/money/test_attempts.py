@@ -19,13 +19,12 @@ from app.orders.deadlines import fire_due
 from app.orders.models import Order
 from app.orders.payments import query_due_payments
 from statemachine import GoodStatus
+from statemachine.order import CANCELLED, PAID
 from tasks.relay import relay_once
 from tests.factories import assert_envelope
 from tests.money.conftest import (
     AMOUNT,
-    CANCELLED,
     FRESH,
-    PAID,
     STARTED,
     Purchase,
     PurchaseState,

@@ -3,8 +3,9 @@
 from app.fen import MAX_FEN
 from app.orders.payments import query_due_payments
 from app.orders.service import cancel_order
+from statemachine.order import CANCELLED, PAID
 from tests.factories import auth_headers, make_address, make_good, make_user
-from tests.money.conftest import CANCELLED, PAID, Purchase, Shop
+from tests.money.conftest import Purchase, Shop
 from tests.money.test_attempts import refund_everything
 
 AMOUNT = 2 * MAX_FEN

@@ -14,7 +14,8 @@ from app.money.models import Payment
 from app.orders.deadlines import fire_due
 from app.orders.models import Order
 from app.orders.payments import query_due_payments
-from tests.money.conftest import CANCELLED, PAID, STARTED, Purchase, Shop
+from statemachine.order import AWAITING_PAYMENT, CANCELLED, PAID, REFUNDED_UNSHIPPED
+from tests.money.conftest import STARTED, Purchase, Shop
 from tests.money.test_attempts import cancelled, open_at_gateway
 
 DAY = timedelta(days=1)
@@ -84,7 +85,7 @@ def test_a_gateway_that_is_away_is_not_asked_about_all(shop: Shop, monkeypatch: 
     with shop.app.app_context():
         monkeypatch.setattr(gateway(), "close", close)
     assert sweep(shop) == 0
-    assert (len(asked), {shop.state_of(purchase).phase for purchase in purchases}) == (3, {(1, 6, False)})
+    assert (len(asked), {shop.state_of(purchase).phase for purchase in purchases}) == (3, {AWAITING_PAYMENT})
 
 
 @pytest.mark.parametrize("error", [GatewayUnavailable("20000"), GatewayRefused("40004", "ACQ.NO", "no")])
@@ -126,7 +127,7 @@ def test_a_second_trade_that_is_open_stops_no_clock_of_a_paid_order(
     overdue(shop, purchase)
     assert sweep(shop) == 1
     found = shop.state_of(purchase)
-    assert (found.phase, found.events[-1]) == ((5, 6, True), "refund_unshipped")
+    assert (found.phase, found.events[-1]) == (REFUNDED_UNSHIPPED, "refund_unshipped")
     assert [(attempt, reason) for attempt, _, reason, _ in found.refunds] == [(1, "refund_unshipped")]
     # The second one is closed by the question about it.
     monkeypatch.undo()

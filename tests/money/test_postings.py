@@ -20,8 +20,8 @@ from app.money.models import Refund
 from app.orders.deadlines import fire_due
 from app.orders.models import Order
 from app.orders.transitions import OrderCommand, fire, lock_order, platform_fee
-from statemachine import ORDER, OrderEvent, OrderPhase, Role, TradeMode
-from statemachine.order import FACE_TO_FACE, OrderRule
+from statemachine import ORDER, OrderEvent, Role, TradeMode
+from statemachine.order import FACE_TO_FACE, PAID, RECEIVED, RETURN_SENT, OrderRule
 from statemachine.spec import Move
 from tests.conftest import MakeApp
 from tests.factories import Made, auth_headers, lead_order, make_good, make_user
@@ -175,7 +175,7 @@ def test_any_way_through_the_machine_adds_up(
     """After any steps the order's money lies in one place, whole, and the books are what happened."""
     app = shared(hundredths)
     good = make_good(app, make_user(app), price=price, freight=0)
-    order = lead_order(app, good, make_user(app), phase=OrderPhase(2, 6))
+    order = lead_order(app, good, make_user(app), phase=PAID)
     for choice in choices:
         with app.app_context():
             row = db.session.get_one(Order, order.id)
@@ -248,7 +248,7 @@ def test_what_is_split_is_never_dearer(shared: Callable[[int], Flask], one: int,
 def test_a_settled_sale_pays_its_fee(make_app: MakeApp, price: int, hundredths: int, fee: int) -> None:
     app = make_app(PLATFORM_FEE_BASIS_POINTS=str(hundredths))
     good = make_good(app, make_user(app), price=price, freight=0)
-    order = lead_order(app, good, make_user(app), phase=OrderPhase(3, 8))
+    order = lead_order(app, good, make_user(app), phase=RECEIVED)
     headers = auth_headers(app, Made(order.seller_id, {}))
     client = app.test_client()
 
@@ -280,7 +280,7 @@ def test_an_award_pays_its_fee_and_a_refund_none(make_app: MakeApp) -> None:
     app = make_app(PLATFORM_FEE_BASIS_POINTS="250")
     for decision in (OrderEvent.RESOLVE_FOR_SELLER, OrderEvent.RESOLVE_FOR_BUYER):
         good = make_good(app, make_user(app), price=10_039, freight=0)
-        step(app, lead_order(app, good, make_user(app), phase=OrderPhase(4, 9)), decision, Role.STAFF)
+        step(app, lead_order(app, good, make_user(app), phase=RETURN_SENT), decision, Role.STAFF)
     sums = {kind: amount for (kind, _), amount in balances(app).items()}
     assert sums == {
         "gateway_clearing": 20_078,

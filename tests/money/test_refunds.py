@@ -16,6 +16,7 @@ from app.money.gateway import gateway
 from app.money.gateways.base import GatewayUnavailable
 from app.money.models import Payment, Refund
 from app.outbox.service import PermanentFailure
+from statemachine.order import REFUNDED_RETURNED
 from tasks.relay import relay_once
 from tests.conftest import MakeApp
 from tests.factories import auth_headers, make_address
@@ -52,7 +53,7 @@ def owed(shop: Shop) -> Purchase:
         response = shop.client.post(url.format(purchase.order_id), json=body, headers=who)
         assert response.status_code == 200, response.get_json()
     found = shop.state_of(purchase)
-    assert (found.phase, found.refunds) == ((5, 10, True), [(1, AMOUNT, "accept_return", "pending")])
+    assert (found.phase, found.refunds) == (REFUNDED_RETURNED, [(1, AMOUNT, "accept_return", "pending")])
     assert (found.refunds_left, found.money) == (1, OWED)
     return purchase
 

@@ -13,13 +13,12 @@ from app.orders.models import OrderEventRecord
 from app.outbox.models import OutboxMessage, Topic
 from app.outbox.service import add_message
 from statemachine import GoodStatus, OrderPhase, Role
+from statemachine.order import AWAITING_PAYMENT, PAID
 from tests.factories import Made, make_good, make_order, make_user
-
-UNPAID, PAID = OrderPhase(1, 6), OrderPhase(2, 6)
 
 
 def an_order(app: Flask, **columns: Any) -> Made:
-    """An order that stands at (2, 6), of a buyer and a seller of its own."""
+    """An order that was paid, of a buyer and a seller of its own."""
     good = make_good(app, make_user(app), status=GoodStatus.IN_TRADE)
     return make_order(app, good, make_user(app), phase=PAID, **columns)
 
@@ -31,7 +30,7 @@ def make_step(
     *,
     event: str = "pay",
     role: str = Role.GATEWAY,
-    source: OrderPhase | None = UNPAID,
+    source: OrderPhase | None = AWAITING_PAYMENT,
     target: OrderPhase = PAID,
     note: str = "",
     topic: Topic | None = Topic.ORDER_STEP,

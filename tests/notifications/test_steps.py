@@ -8,7 +8,8 @@ from flask import Flask
 from app.db.transactions import transaction
 from app.notifications.models import NotificationKind
 from app.notifications.service import notify, notify_of_steps
-from statemachine import OrderPhase, Role, TradeMode
+from statemachine import Role, TradeMode
+from statemachine.order import AWAITING_PAYMENT
 from tasks.relay import relay_once
 from tests.factories import make_user
 from tests.notifications.steps import an_order, make_step, outbox, told
@@ -46,7 +47,7 @@ def test_a_payment_is_told_to_both_sides(app: Flask) -> None:
 
 def test_who_bought_is_not_told_of_it(app: Flask) -> None:
     order = an_order(app)
-    make_step(app, order, event="buy", role=Role.BUYER, source=None, target=OrderPhase(1, 6))
+    make_step(app, order, event="buy", role=Role.BUYER, source=None, target=AWAITING_PAYMENT)
     relay(app)
     (line,) = told(app)
     assert (line.user_id, line.event, line.text) == (

@@ -5,13 +5,14 @@ from typing import Any
 
 from app.orders.history import GENESIS
 from statemachine import OrderPhase
+from statemachine.order import REFUND_REQUESTED_RECEIVED, REFUND_REQUESTED_SHIPPED, REFUND_REQUESTED_UNSHIPPED
 from tests.orders.table import CLOCKS, GOOD_AT, Effect
 
 Database = dict[str, list[dict[str, Any]]]
 
 LEFT = timedelta(days=3, hours=5, seconds=7, microseconds=11)
 """What a stopped clock had left, where a test wants to see it again."""
-RESUMABLE = [OrderPhase(4, 6), OrderPhase(4, 7), OrderPhase(4, 8)]
+RESUMABLE = [REFUND_REQUESTED_UNSHIPPED, REFUND_REQUESTED_SHIPPED, REFUND_REQUESTED_RECEIVED]
 STEP_TABLES = {"orders", "order_events", "outbox"}
 MONEY_TABLES = {"ledger_accounts", "ledger_transactions", "ledger_entries"}
 

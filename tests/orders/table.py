@@ -7,33 +7,51 @@ from typing import Any, Literal, NamedTuple
 
 from app.answers import Answer
 from statemachine import GoodStatus, OrderPhase
+from statemachine.order import (
+    AWAITING_PAYMENT,
+    AWARDED_TO_SELLER,
+    CANCELLED,
+    PAID,
+    RECEIVED,
+    REFUND_REQUESTED_RECEIVED,
+    REFUND_REQUESTED_SHIPPED,
+    REFUND_REQUESTED_UNSHIPPED,
+    REFUNDED_RECEIVED,
+    REFUNDED_RETURNED,
+    REFUNDED_SHIPPED,
+    REFUNDED_UNSHIPPED,
+    RETURN_SENT,
+    SETTLED,
+    SHIPPED,
+)
 
-at = OrderPhase
 BUYER, SELLER, STRANGER = ROLES = ("buyer", "seller", "stranger")
 
 PHASES = [
-    at(1, 6),
-    at(1, 6, True),
-    at(2, 6),
-    at(2, 7),
-    at(3, 8),
-    at(3, 8, True),
-    at(4, 6),
-    at(4, 7),
-    at(4, 8),
-    at(4, 9),
-    at(5, 6, True),
-    at(5, 7, True),
-    at(5, 8, True),
-    at(5, 10, True),
-    at(3, 9, True),
+    AWAITING_PAYMENT,
+    CANCELLED,
+    PAID,
+    SHIPPED,
+    RECEIVED,
+    SETTLED,
+    REFUND_REQUESTED_UNSHIPPED,
+    REFUND_REQUESTED_SHIPPED,
+    REFUND_REQUESTED_RECEIVED,
+    RETURN_SENT,
+    REFUNDED_UNSHIPPED,
+    REFUNDED_SHIPPED,
+    REFUNDED_RECEIVED,
+    REFUNDED_RETURNED,
+    AWARDED_TO_SELLER,
 ]
-REFUND_PHASES = [at(4, 6), at(4, 7), at(4, 8), at(4, 9)]
+REFUND_PHASES = [REFUND_REQUESTED_UNSHIPPED, REFUND_REQUESTED_SHIPPED, REFUND_REQUESTED_RECEIVED, RETURN_SENT]
 
 # Where the good stands while its order stands there; everywhere else it is sold.
 GOOD_AT = {
-    **dict.fromkeys([at(1, 6, True), at(5, 6, True)], GoodStatus.PUBLISHED),
-    **dict.fromkeys([at(1, 6), at(2, 6), at(2, 7), at(4, 6), at(4, 7)], GoodStatus.IN_TRADE),
+    **dict.fromkeys([CANCELLED, REFUNDED_UNSHIPPED], GoodStatus.PUBLISHED),
+    **dict.fromkeys(
+        [AWAITING_PAYMENT, PAID, SHIPPED, REFUND_REQUESTED_UNSHIPPED, REFUND_REQUESTED_SHIPPED], GoodStatus.IN_TRADE
+    ),
 }
 
 
@@ -49,14 +67,14 @@ class Clock(NamedTuple):
 
 _DAY = timedelta(days=1)
 CLOCKS = {
-    at(1, 6): Clock(timedelta(minutes=30), timedelta(minutes=10), BUYER, "expire", "买家付款截止"),
-    at(2, 6): Clock(7 * _DAY, _DAY, SELLER, "refund_unshipped", "卖家交货截止"),
-    at(2, 7): Clock(10 * _DAY, _DAY, BUYER, "receive", "自动确认收货"),
-    at(3, 8): Clock(7 * _DAY, _DAY, BUYER, "settle", "售后期截止"),
-    at(4, 6): Clock(2 * _DAY, _DAY / 2, SELLER, "approve_refund", "卖家处理退款截止"),
-    at(4, 7): Clock(5 * _DAY, _DAY, SELLER, "approve_refund", "卖家处理退款截止"),
-    at(4, 8): Clock(7 * _DAY, _DAY, BUYER, "lapse", "买家寄回截止"),
-    at(4, 9): Clock(10 * _DAY, _DAY, SELLER, "accept_return", "卖家确认收到退货截止"),
+    AWAITING_PAYMENT: Clock(timedelta(minutes=30), timedelta(minutes=10), BUYER, "expire", "买家付款截止"),
+    PAID: Clock(7 * _DAY, _DAY, SELLER, "refund_unshipped", "卖家交货截止"),
+    SHIPPED: Clock(10 * _DAY, _DAY, BUYER, "receive", "自动确认收货"),
+    RECEIVED: Clock(7 * _DAY, _DAY, BUYER, "settle", "售后期截止"),
+    REFUND_REQUESTED_UNSHIPPED: Clock(2 * _DAY, _DAY / 2, SELLER, "approve_refund", "卖家处理退款截止"),
+    REFUND_REQUESTED_SHIPPED: Clock(5 * _DAY, _DAY, SELLER, "approve_refund", "卖家处理退款截止"),
+    REFUND_REQUESTED_RECEIVED: Clock(7 * _DAY, _DAY, BUYER, "lapse", "买家寄回截止"),
+    RETURN_SENT: Clock(10 * _DAY, _DAY, SELLER, "accept_return", "卖家确认收到退货截止"),
 }
 
 
@@ -116,47 +134,51 @@ _PARTIES = (BUYER, SELLER)
 _ASKED, _CALLED = ("refund_requests",), ("disputes",)
 
 EFFECTS = {
-    ("cancel", at(1, 6)): Effect(_PARTIES, at(1, 6, True), "none", good=GoodStatus.PUBLISHED),
-    ("ship", at(2, 6)): Effect((SELLER,), at(2, 7), "begins", writes=("waybills",)),
-    ("receive", at(2, 7)): Effect((BUYER,), at(3, 8), "begins", PROCEEDS, GoodStatus.SOLD),
-    ("extend", at(2, 7)): Effect((BUYER,), at(2, 7), "longer"),
-    ("request", at(2, 6)): Effect((BUYER,), at(4, 6), "begins", writes=_ASKED),
-    ("request", at(2, 7)): Effect((BUYER,), at(4, 7), "begins", writes=_ASKED),
-    ("request", at(3, 8)): Effect((BUYER,), at(4, 8), "begins", PROCEEDS_BACK, writes=_ASKED),
-    ("withdraw", at(4, 6)): Effect((BUYER,), at(2, 6), "goes on", writes=_ASKED),
-    ("withdraw", at(4, 7)): Effect((BUYER,), at(2, 7), "goes on", writes=_ASKED),
-    ("withdraw", at(4, 8)): Effect((BUYER,), at(3, 8), "goes on", PROCEEDS, writes=_ASKED),
-    ("reject", at(4, 6)): Effect((SELLER,), at(2, 6), "goes on", writes=_ASKED),
-    ("reject", at(4, 7)): Effect((SELLER,), at(2, 7), "goes on", writes=_ASKED),
-    ("reject", at(4, 8)): Effect((SELLER,), at(3, 8), "goes on", PROCEEDS, writes=_ASKED),
-    ("approve", at(4, 6)): Effect((SELLER,), at(5, 6, True), "none", REFUND, GoodStatus.PUBLISHED, writes=_ASKED),
-    ("approve", at(4, 7)): Effect((SELLER,), at(5, 7, True), "none", REFUND, GoodStatus.SOLD, writes=_ASKED),
-    ("approve", at(4, 8)): Effect((SELLER,), at(5, 8, True), "none", REFUND, writes=_ASKED),
-    ("send_back", at(4, 8)): Effect((BUYER,), at(4, 9), "begins", writes=("waybills",)),
-    ("accept", at(4, 9)): Effect((SELLER,), at(5, 10, True), "none", REFUND, writes=_ASKED),
-    ("dispute", at(4, 6)): Effect(_PARTIES, at(4, 6), "none", writes=_CALLED),
-    ("dispute", at(4, 7)): Effect(_PARTIES, at(4, 7), "none", writes=_CALLED),
-    ("dispute", at(4, 8)): Effect(_PARTIES, at(4, 8), "none", writes=_CALLED),
-    ("dispute", at(4, 9)): Effect((BUYER,), at(4, 9), "none", writes=_CALLED),
-    ("contest", at(4, 9)): Effect((SELLER,), at(4, 9), "none", writes=_CALLED),
+    ("cancel", AWAITING_PAYMENT): Effect(_PARTIES, CANCELLED, "none", good=GoodStatus.PUBLISHED),
+    ("ship", PAID): Effect((SELLER,), SHIPPED, "begins", writes=("waybills",)),
+    ("receive", SHIPPED): Effect((BUYER,), RECEIVED, "begins", PROCEEDS, GoodStatus.SOLD),
+    ("extend", SHIPPED): Effect((BUYER,), SHIPPED, "longer"),
+    ("request", PAID): Effect((BUYER,), REFUND_REQUESTED_UNSHIPPED, "begins", writes=_ASKED),
+    ("request", SHIPPED): Effect((BUYER,), REFUND_REQUESTED_SHIPPED, "begins", writes=_ASKED),
+    ("request", RECEIVED): Effect((BUYER,), REFUND_REQUESTED_RECEIVED, "begins", PROCEEDS_BACK, writes=_ASKED),
+    ("withdraw", REFUND_REQUESTED_UNSHIPPED): Effect((BUYER,), PAID, "goes on", writes=_ASKED),
+    ("withdraw", REFUND_REQUESTED_SHIPPED): Effect((BUYER,), SHIPPED, "goes on", writes=_ASKED),
+    ("withdraw", REFUND_REQUESTED_RECEIVED): Effect((BUYER,), RECEIVED, "goes on", PROCEEDS, writes=_ASKED),
+    ("reject", REFUND_REQUESTED_UNSHIPPED): Effect((SELLER,), PAID, "goes on", writes=_ASKED),
+    ("reject", REFUND_REQUESTED_SHIPPED): Effect((SELLER,), SHIPPED, "goes on", writes=_ASKED),
+    ("reject", REFUND_REQUESTED_RECEIVED): Effect((SELLER,), RECEIVED, "goes on", PROCEEDS, writes=_ASKED),
+    ("approve", REFUND_REQUESTED_UNSHIPPED): Effect(
+        (SELLER,), REFUNDED_UNSHIPPED, "none", REFUND, GoodStatus.PUBLISHED, writes=_ASKED
+    ),
+    ("approve", REFUND_REQUESTED_SHIPPED): Effect(
+        (SELLER,), REFUNDED_SHIPPED, "none", REFUND, GoodStatus.SOLD, writes=_ASKED
+    ),
+    ("approve", REFUND_REQUESTED_RECEIVED): Effect((SELLER,), REFUNDED_RECEIVED, "none", REFUND, writes=_ASKED),
+    ("send_back", REFUND_REQUESTED_RECEIVED): Effect((BUYER,), RETURN_SENT, "begins", writes=("waybills",)),
+    ("accept", RETURN_SENT): Effect((SELLER,), REFUNDED_RETURNED, "none", REFUND, writes=_ASKED),
+    ("dispute", REFUND_REQUESTED_UNSHIPPED): Effect(_PARTIES, REFUND_REQUESTED_UNSHIPPED, "none", writes=_CALLED),
+    ("dispute", REFUND_REQUESTED_SHIPPED): Effect(_PARTIES, REFUND_REQUESTED_SHIPPED, "none", writes=_CALLED),
+    ("dispute", REFUND_REQUESTED_RECEIVED): Effect(_PARTIES, REFUND_REQUESTED_RECEIVED, "none", writes=_CALLED),
+    ("dispute", RETURN_SENT): Effect((BUYER,), RETURN_SENT, "none", writes=_CALLED),
+    ("contest", RETURN_SENT): Effect((SELLER,), RETURN_SENT, "none", writes=_CALLED),
 }
 """Of an order that is shipped and not disputed. Whatever is not here is refused."""
 
 FACE_TO_FACE = {
-    ("receive", at(2, 6)): Effect((BUYER,), at(3, 8), "begins", PROCEEDS, GoodStatus.SOLD),
-    ("hand_over", at(2, 6)): Effect((SELLER,), at(3, 8), "begins", PROCEEDS, GoodStatus.SOLD),
+    ("receive", PAID): Effect((BUYER,), RECEIVED, "begins", PROCEEDS, GoodStatus.SOLD),
+    ("hand_over", PAID): Effect((SELLER,), RECEIVED, "begins", PROCEEDS, GoodStatus.SOLD),
 }
 """What 当面交易 adds; for it there is no shipping."""
 
 BY_THE_CLOCK = {
-    at(1, 6): Effect((), at(1, 6, True), "none", good=GoodStatus.PUBLISHED),
-    at(2, 6): Effect((), at(5, 6, True), "none", REFUND, GoodStatus.PUBLISHED),
-    at(2, 7): Effect((), at(3, 8), "begins", PROCEEDS, GoodStatus.SOLD),
-    at(3, 8): Effect((), at(3, 8, True), "none", {"seller_held": -1, "seller_available": 1}),
-    at(4, 6): Effect((), at(5, 6, True), "none", REFUND, GoodStatus.PUBLISHED, writes=_ASKED),
-    at(4, 7): Effect((), at(5, 7, True), "none", REFUND, GoodStatus.SOLD, writes=_ASKED),
-    at(4, 8): Effect((), at(3, 8), "goes on", PROCEEDS, writes=_ASKED),
-    at(4, 9): Effect((), at(5, 10, True), "none", REFUND, writes=_ASKED),
+    AWAITING_PAYMENT: Effect((), CANCELLED, "none", good=GoodStatus.PUBLISHED),
+    PAID: Effect((), REFUNDED_UNSHIPPED, "none", REFUND, GoodStatus.PUBLISHED),
+    SHIPPED: Effect((), RECEIVED, "begins", PROCEEDS, GoodStatus.SOLD),
+    RECEIVED: Effect((), SETTLED, "none", {"seller_held": -1, "seller_available": 1}),
+    REFUND_REQUESTED_UNSHIPPED: Effect((), REFUNDED_UNSHIPPED, "none", REFUND, GoodStatus.PUBLISHED, writes=_ASKED),
+    REFUND_REQUESTED_SHIPPED: Effect((), REFUNDED_SHIPPED, "none", REFUND, GoodStatus.SOLD, writes=_ASKED),
+    REFUND_REQUESTED_RECEIVED: Effect((), RECEIVED, "goes on", PROCEEDS, writes=_ASKED),
+    RETURN_SENT: Effect((), REFUNDED_RETURNED, "none", REFUND, writes=_ASKED),
 }
 """What the system does once the clock of `CLOCKS` has run out."""
 
@@ -164,29 +186,32 @@ CONCESSIONS = {("withdraw", BUYER), ("approve", SELLER), ("accept", SELLER)}
 """What is left to the sides of a disputed order, where it is allowed without the dispute."""
 
 OFFERED = {
-    at(1, 6): (["pay", "cancel"], ["cancel"]),
-    at(1, 6, True): (["hide"], ["hide"]),
-    at(2, 6): (["request_refund"], ["ship"]),
-    at(2, 7): (["receive", "extend_receipt", "request_refund"], []),
-    at(3, 8): (["request_refund", "hide"], ["hide"]),
-    at(3, 8, True): (["hide"], ["hide"]),
-    at(4, 6): (["withdraw_refund", "dispute"], ["reject_refund", "approve_refund", "dispute"]),
-    at(4, 7): (["withdraw_refund", "dispute"], ["reject_refund", "approve_refund", "dispute"]),
-    at(4, 8): (["withdraw_refund", "send_back", "dispute"], ["reject_refund", "approve_refund", "dispute"]),
-    at(4, 9): (["dispute"], ["accept_return", "contest_return"]),
-    at(5, 6, True): (["hide"], ["hide"]),
-    at(5, 7, True): (["hide"], ["hide"]),
-    at(5, 8, True): (["hide"], ["hide"]),
-    at(5, 10, True): (["hide"], ["hide"]),
-    at(3, 9, True): (["hide"], ["hide"]),
+    AWAITING_PAYMENT: (["pay", "cancel"], ["cancel"]),
+    CANCELLED: (["hide"], ["hide"]),
+    PAID: (["request_refund"], ["ship"]),
+    SHIPPED: (["receive", "extend_receipt", "request_refund"], []),
+    RECEIVED: (["request_refund", "hide"], ["hide"]),
+    SETTLED: (["hide"], ["hide"]),
+    REFUND_REQUESTED_UNSHIPPED: (["withdraw_refund", "dispute"], ["reject_refund", "approve_refund", "dispute"]),
+    REFUND_REQUESTED_SHIPPED: (["withdraw_refund", "dispute"], ["reject_refund", "approve_refund", "dispute"]),
+    REFUND_REQUESTED_RECEIVED: (
+        ["withdraw_refund", "send_back", "dispute"],
+        ["reject_refund", "approve_refund", "dispute"],
+    ),
+    RETURN_SENT: (["dispute"], ["accept_return", "contest_return"]),
+    REFUNDED_UNSHIPPED: (["hide"], ["hide"]),
+    REFUNDED_SHIPPED: (["hide"], ["hide"]),
+    REFUNDED_RECEIVED: (["hide"], ["hide"]),
+    REFUNDED_RETURNED: (["hide"], ["hide"]),
+    AWARDED_TO_SELLER: (["hide"], ["hide"]),
 }
 """The buttons of an order that is shipped: the buyer's and the seller's."""
 
 OFFERED_DISPUTED = {
-    at(4, 6): (["withdraw_refund", "state_case"], ["approve_refund", "state_case"]),
-    at(4, 7): (["withdraw_refund", "state_case"], ["approve_refund", "state_case"]),
-    at(4, 8): (["withdraw_refund", "state_case"], ["approve_refund", "state_case"]),
-    at(4, 9): (["state_case"], ["accept_return", "state_case"]),
+    REFUND_REQUESTED_UNSHIPPED: (["withdraw_refund", "state_case"], ["approve_refund", "state_case"]),
+    REFUND_REQUESTED_SHIPPED: (["withdraw_refund", "state_case"], ["approve_refund", "state_case"]),
+    REFUND_REQUESTED_RECEIVED: (["withdraw_refund", "state_case"], ["approve_refund", "state_case"]),
+    RETURN_SENT: (["state_case"], ["accept_return", "state_case"]),
 }
 
 BUTTONS = {

@@ -10,6 +10,14 @@ from flask.testing import FlaskClient
 from app.answers import Answer
 from app.clock import format_moment, utcnow
 from statemachine import GoodStatus, OrderPhase, Role, TradeMode
+from statemachine.order import (
+    AWAITING_PAYMENT,
+    PAID,
+    RECEIVED,
+    REFUND_REQUESTED_RECEIVED,
+    REFUND_REQUESTED_UNSHIPPED,
+    SHIPPED,
+)
 from tests.factories import Made, assert_envelope, auth_headers, lead_order, make_good, make_order, make_user
 from tests.orders.table import (
     BUTTONS,
@@ -39,7 +47,7 @@ def _seen(app: Flask, client: FlaskClient, order: Made, people: dict[str, Made])
 
 def _buttons(names: list[str], role: str, order: Made) -> list[dict[str, str]]:
     buttons = {**BUTTONS, "receive": ("确认收货", "POST", RECEIVE_URLS[role])}
-    if (order.bill_status, order.order_status) == (4, 8):
+    if OrderPhase(order.bill_status, order.order_status) == REFUND_REQUESTED_RECEIVED:
         # The seller keeps neither goods nor money.
         buttons["approve_refund"] = ("同意退款(无需退货)", *BUTTONS["approve_refund"][1:])
     return [
@@ -80,10 +88,10 @@ def test_while_disputed(app: Flask, client: FlaskClient, people: dict[str, Made]
 @pytest.mark.parametrize(
     ("phase", "names"),
     [
-        (OrderPhase(1, 6), (["pay", "cancel"], ["cancel"])),
-        (OrderPhase(2, 6), (["receive", "request_refund"], ["receive"])),
-        (OrderPhase(3, 8), (["request_refund", "hide"], ["hide"])),
-        (OrderPhase(4, 6), (["withdraw_refund", "dispute"], ["reject_refund", "approve_refund", "dispute"])),
+        (AWAITING_PAYMENT, (["pay", "cancel"], ["cancel"])),
+        (PAID, (["receive", "request_refund"], ["receive"])),
+        (RECEIVED, (["request_refund", "hide"], ["hide"])),
+        (REFUND_REQUESTED_UNSHIPPED, (["withdraw_refund", "dispute"], ["reject_refund", "approve_refund", "dispute"])),
     ],
     ids=lambda value: name_of(value) if isinstance(value, OrderPhase) else "",
 )
@@ -99,12 +107,12 @@ def test_face_to_face(
 @pytest.mark.parametrize(
     ("phase", "columns", "gone"),
     [
-        (OrderPhase(2, 7), {"extended": True}, "extend_receipt"),
-        (OrderPhase(2, 6), {"refund_count": 3}, "request_refund"),
-        (OrderPhase(2, 7), {"refund_count": 3}, "request_refund"),
-        (OrderPhase(3, 8), {"refund_count": 3}, "request_refund"),
-        (OrderPhase(3, 8), {"hidden_by_buyer": True}, "hide"),
-        (OrderPhase(1, 6), {"deadline_at": utcnow() - timedelta(seconds=1), "remind_at": None}, "pay"),
+        (SHIPPED, {"extended": True}, "extend_receipt"),
+        (PAID, {"refund_count": 3}, "request_refund"),
+        (SHIPPED, {"refund_count": 3}, "request_refund"),
+        (RECEIVED, {"refund_count": 3}, "request_refund"),
+        (RECEIVED, {"hidden_by_buyer": True}, "hide"),
+        (AWAITING_PAYMENT, {"deadline_at": utcnow() - timedelta(seconds=1), "remind_at": None}, "pay"),
     ],
 )
 def test_what_is_used_up_is_not_offered(

@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 from app.answers import Answer
 from app.ledger.audit import audit
 from statemachine import OrderPhase, Role, TradeMode
+from statemachine.order import PAID, RECEIVED, REFUND_REQUESTED_SHIPPED, RETURN_SENT, SHIPPED
 from tests.factories import (
     SNAPSHOT,
     Made,
@@ -145,7 +146,7 @@ def assert_standing(data: Any, deed: str, role: str, phase: OrderPhase, offered:
 @pytest.mark.parametrize("phase", REFUND_PHASES, ids=name_of)
 def test_disputed(world: World, phase: OrderPhase, deed: str) -> None:
     """While staff are called a side may only give in; that ends the dispute."""
-    disputer = Role.SELLER if phase == OrderPhase(4, 9) else Role.BUYER
+    disputer = Role.SELLER if phase == RETURN_SENT else Role.BUYER
     order = world.order_at(phase, disputed_by=disputer)
     effect = EFFECTS.get((deed, phase))
     assert (order.deadline_at, order.disputed) == (None, True)
@@ -200,14 +201,14 @@ def test_face_to_face(world: World, deed: str, role: str, phase: OrderPhase) -> 
     ],
 )
 def test_face_to_face_refused(world: World, deed: str, role: str, answer: Answer, reasons: list[str]) -> None:
-    order = world.order_at(OrderPhase(2, 6), TradeMode.FACE_TO_FACE)
+    order = world.order_at(PAID, TradeMode.FACE_TO_FACE)
     before = whole_database(world.app)
     assert assert_envelope(world.do(deed, role, order), answer)["reasons"] == reasons
     assert whole_database(world.app) == before
 
 
 def test_a_courier_order_is_not_handed_over(world: World) -> None:
-    order = world.order_at(OrderPhase(2, 6))
+    order = world.order_at(PAID)
     before = whole_database(world.app)
     for deed, role, reasons in (
         ("receive", BUYER, ["卖家发货后才能确认收货"]),
@@ -235,7 +236,7 @@ def test_renewing_the_handover_code(world: World, mode: TradeMode, phase: OrderP
             assert assert_envelope(answer, Answer.NO_SUCH_ORDER) is None
         elif role == SELLER:
             assert assert_envelope(answer, Answer.FORBIDDEN) is None
-        elif (mode, phase) == (TradeMode.FACE_TO_FACE, OrderPhase(2, 6)):
+        elif (mode, phase) == (TradeMode.FACE_TO_FACE, PAID):
             # The one who may, where it may be: see test_handover.py.
             assert_envelope(answer, Answer.HANDOVER_CODE_MADE)
             break
@@ -245,7 +246,7 @@ def test_renewing_the_handover_code(world: World, mode: TradeMode, phase: OrderP
 
 
 def test_at_most_three_requests(world: World) -> None:
-    order = world.order_at(OrderPhase(3, 8))
+    order = world.order_at(RECEIVED)
     for _ in range(3):
         assert_envelope(world.do("request", BUYER, order), Answer.REFUND_REQUESTED)
         assert_envelope(world.do("reject", SELLER, order), Answer.REFUND_REJECTED)
@@ -259,7 +260,7 @@ def test_at_most_three_requests(world: World) -> None:
 
 
 def test_the_receipt_is_extended_once(world: World) -> None:
-    order = world.order_at(OrderPhase(2, 7))
+    order = world.order_at(SHIPPED)
     assert_envelope(world.do("extend", BUYER, order), Answer.RECEIPT_EXTENDED)
     before = whole_database(world.app)
     data = assert_envelope(world.do("extend", BUYER, order), Answer.WRONG_STATE)
@@ -270,7 +271,7 @@ def test_the_receipt_is_extended_once(world: World) -> None:
 
 def test_two_disputes_one_after_the_other(world: World) -> None:
     """A dispute that ended is over; the next request can be disputed again, by the other side too."""
-    order = world.order_at(OrderPhase(4, 7))
+    order = world.order_at(REFUND_REQUESTED_SHIPPED)
     assert_envelope(world.do("dispute", BUYER, order), Answer.DISPUTE_RAISED)
     assert_envelope(world.do("withdraw", BUYER, order), Answer.REFUND_WITHDRAWN)
     assert_envelope(world.do("request", BUYER, order), Answer.REFUND_REQUESTED)
@@ -285,7 +286,7 @@ def test_two_disputes_one_after_the_other(world: World) -> None:
 
 
 def test_snapshot_is_the_waybills_recipient(world: World) -> None:
-    order = world.order_at(OrderPhase(2, 6))
+    order = world.order_at(PAID)
     headers = auth_headers(world.app, world.people[SELLER])
     data = assert_envelope(world.do("ship", SELLER, order), Answer.ORDER_SHIPPED)
     assert data["delivery"]["recipient"] == SNAPSHOT
@@ -301,7 +302,7 @@ def test_snapshot_is_the_waybills_recipient(world: World) -> None:
 @pytest.mark.parametrize("phase", PHASES, ids=name_of)
 def test_hiding(world: World, phase: OrderPhase) -> None:
     order = world.order_at(phase)
-    finished = phase.closed or phase == OrderPhase(3, 8)
+    finished = phase.closed or phase == RECEIVED
     for role in (STRANGER, BUYER, SELLER):
         before = whole_database(world.app)
         response = world.client.delete(

@@ -31,7 +31,19 @@ from app.orders import deadlines, service, transitions
 from app.orders.deadlines import fire_due
 from app.orders.models import Order, OrderEventRecord
 from app.orders.transitions import OrderCommand, fire, lock_order
-from statemachine import GoodStatus, OrderEvent, OrderPhase, Role, TradeMode
+from statemachine import BillStatus, GoodStatus, OrderEvent, OrderPhase, Role, TradeMode
+from statemachine.order import (
+    AWAITING_PAYMENT,
+    CANCELLED,
+    PAID,
+    RECEIVED,
+    REFUND_REQUESTED_RECEIVED,
+    REFUND_REQUESTED_SHIPPED,
+    REFUND_REQUESTED_UNSHIPPED,
+    REFUNDED_UNSHIPPED,
+    RETURN_SENT,
+    SHIPPED,
+)
 from tasks.deadlines import sweep_deadlines
 from tasks.queues import QueueName, enqueue_singleton
 from tasks.relay import relay_once
@@ -117,17 +129,17 @@ def test_it_fires_at_its_time_and_not_before(context: Flask, hands: Hands, phase
 
 
 def test_one_that_is_handed_over(context: Flask, hands: Hands) -> None:
-    order = bring(context, OrderPhase(2, 6), mode=TradeMode.FACE_TO_FACE)
+    order = bring(context, PAID, mode=TradeMode.FACE_TO_FACE)
     hands.now = order.deadline_at
     assert fire_due(limit=10) == 1
-    assert phase_of(context, order) == (5, 6, True)
+    assert phase_of(context, order) == REFUNDED_UNSHIPPED
     assert row(context, order).handover_code is None
 
 
 def test_settings_make_the_clocks(make_app: MakeApp) -> None:
     app = make_app(EXPIRE_AFTER="7", EXPIRE_REMINDER="3", RECEIVE_AFTER="11", RECEIVE_REMINDER="0")
     unpaid = lead_order(app, make_good(app, make_user(app)), make_user(app))
-    shipped = lead_order(app, make_good(app, make_user(app)), make_user(app), phase=OrderPhase(2, 7))
+    shipped = lead_order(app, make_good(app, make_user(app)), make_user(app), phase=SHIPPED)
     assert unpaid.deadline_at - unpaid.created_at == timedelta(seconds=7)
     assert unpaid.remind_at - unpaid.created_at == timedelta(seconds=4)
     assert shipped.deadline_at - shipped.updated_at == timedelta(seconds=11)
@@ -165,7 +177,7 @@ def _dispute(order: Made) -> None:
     # While disputed the seller cannot reject.
     [(_withdraw, False), (_withdraw, True), (_reject, False), (_resolve, False), (_resolve, True)],
 )
-@pytest.mark.parametrize("phase", [OrderPhase(2, 6), OrderPhase(2, 7), OrderPhase(3, 8)], ids=name_of)
+@pytest.mark.parametrize("phase", [PAID, SHIPPED, RECEIVED], ids=name_of)
 def test_what_was_left_runs_on(
     context: Flask, hands: Hands, phase: OrderPhase, end: Callable[[Made], None], disputed: bool
 ) -> None:
@@ -174,7 +186,7 @@ def test_what_was_left_runs_on(
     hands.now = order.deadline_at - left
     _request(order)
     stopped = row(context, order)
-    asked = OrderPhase(4, phase.goods)
+    asked = OrderPhase(BillStatus.REFUND_REQUESTED, phase.goods)
     assert (stopped.clock_left, stopped.deadline_at) == (left, hands.now + CLOCKS[asked].after)
     if disputed:
         hands.now += timedelta(minutes=17)
@@ -194,13 +206,13 @@ def test_what_was_left_runs_on(
 
 
 def test_what_was_left_runs_on_after_a_lapse(context: Flask, hands: Hands) -> None:
-    order = bring(context, OrderPhase(3, 8))
+    order = bring(context, RECEIVED)
     hands.now = order.deadline_at - 2 * DAY
     _request(order)
     hands.now = row(context, order).deadline_at
     assert fire_due(limit=10) == 1
     going = row(context, order)
-    assert (phase_of(context, order), going.deadline_at) == ((3, 8, False), hands.now + 2 * DAY)
+    assert (phase_of(context, order), going.deadline_at) == (RECEIVED, hands.now + 2 * DAY)
     assert going.remind_at == hands.now + DAY
     # And once more: what is left is again what was left.
     hands.now += DAY + TICK
@@ -212,7 +224,7 @@ def test_what_was_left_runs_on_after_a_lapse(context: Flask, hands: Hands) -> No
 
 def test_a_request_after_the_deadline_but_before_the_sweep(context: Flask, hands: Hands) -> None:
     """The buyer was in time as long as nobody acted; nothing is left then, and less than nothing never."""
-    order = bring(context, OrderPhase(2, 7))
+    order = bring(context, SHIPPED)
     hands.now = order.deadline_at + timedelta(seconds=2)
     _request(order)
     assert row(context, order).clock_left == timedelta(0)
@@ -220,12 +232,12 @@ def test_a_request_after_the_deadline_but_before_the_sweep(context: Flask, hands
     _withdraw(order)
     assert row(context, order).deadline_at == hands.now
     assert fire_due(limit=10) == 1
-    assert phase_of(context, order) == (3, 8, False)
+    assert phase_of(context, order) == RECEIVED
 
 
 @pytest.mark.parametrize("phase", REFUND_PHASES, ids=name_of)
 def test_a_dispute_waits_for_staff_alone(context: Flask, hands: Hands, phase: OrderPhase) -> None:
-    by = Role.SELLER if phase == OrderPhase(4, 9) else Role.BUYER
+    by = Role.SELLER if phase == RETURN_SENT else Role.BUYER
     bring(context, phase, disputed_by=by)
     before = whole_database(context)
     hands.now += timedelta(days=365)
@@ -234,7 +246,7 @@ def test_a_dispute_waits_for_staff_alone(context: Flask, hands: Hands, phase: Or
 
 
 def test_an_extended_receipt(context: Flask, hands: Hands) -> None:
-    order = bring(context, OrderPhase(2, 7))
+    order = bring(context, SHIPPED)
     hands.now = order.deadline_at - timedelta(hours=1)
     assert remind_due(limit=10) == 1
     service.extend_receipt(actor_id=order.buyer_id, order_id=order.id)
@@ -246,7 +258,7 @@ def test_an_extended_receipt(context: Flask, hands: Hands) -> None:
     assert remind_due(limit=10) == 1
     hands.now += TICK
     assert fire_due(limit=10) == 1
-    assert phase_of(context, order) == (3, 8, False)
+    assert phase_of(context, order) == RECEIVED
 
 
 # --- whatever else goes on ---
@@ -285,9 +297,7 @@ def test_after_a_week_without_any_process(context: Flask) -> None:
 
 def test_two_sweeps_at_once_fire_each_order_once(context: Flask) -> None:
     seller = make_user(context)
-    received = [
-        lead_order(context, make_good(context, seller), make_user(context), phase=OrderPhase(3, 8)) for _ in range(30)
-    ]
+    received = [lead_order(context, make_good(context, seller), make_user(context), phase=RECEIVED) for _ in range(30)]
     unpaid = [
         make_order(context, make_good(context, seller, status=GoodStatus.IN_TRADE), make_user(context))
         for _ in range(40)
@@ -327,17 +337,17 @@ def locked(app: Flask, model: Any, row_id: int) -> Iterator[Connection]:
 
 @pytest.mark.parametrize("held", ["order", "good"])
 def test_a_sweep_passes_over_what_others_hold(context: Flask, held: str) -> None:
-    first, second = bring(context, OrderPhase(1, 6)), bring(context, OrderPhase(1, 6))
+    first, second = bring(context, AWAITING_PAYMENT), bring(context, AWAITING_PAYMENT)
     set_columns(context, first, second, deadline_at=utcnow() - DAY, remind_at=None)
     with locked(context, *((Order, first.id) if held == "order" else (Good, first.good_id))):
         assert fire_due(limit=10) == 1
-        assert [phase_of(context, order) for order in (first, second)] == [(1, 6, False), (1, 6, True)]
+        assert [phase_of(context, order) for order in (first, second)] == [AWAITING_PAYMENT, CANCELLED]
     assert fire_due(limit=10) == 1
-    assert phase_of(context, first) == (1, 6, True)
+    assert phase_of(context, first) == CANCELLED
 
 
 def test_a_reminder_passes_over_what_others_hold(context: Flask) -> None:
-    first, second = bring(context, OrderPhase(1, 6)), bring(context, OrderPhase(1, 6))
+    first, second = bring(context, AWAITING_PAYMENT), bring(context, AWAITING_PAYMENT)
     set_columns(context, first, second, remind_at=utcnow())
     with locked(context, Order, first.id):
         assert remind_due(limit=10) == 1
@@ -346,24 +356,22 @@ def test_a_reminder_passes_over_what_others_hold(context: Flask) -> None:
 
 
 def _without_money(app: Flask) -> Made:
-    return make_order(
-        app, make_good(app, make_user(app), status=GoodStatus.SOLD), make_user(app), phase=OrderPhase(3, 8)
-    )
+    return make_order(app, make_good(app, make_user(app), status=GoodStatus.SOLD), make_user(app), phase=RECEIVED)
 
 
 def _without_payment(app: Flask) -> Made:
-    order = bring(app, OrderPhase(4, 9))
+    order = bring(app, RETURN_SENT)
     with app.app_context(), db.engine.begin() as connection:
         connection.execute(update(Payment).where(Payment.order_id == order.id).values(state="closed", paid_at=None))
     return order
 
 
 def _with_a_history_too_short(app: Flask) -> Made:
-    return bring(app, OrderPhase(2, 7), history_length=2)
+    return bring(app, SHIPPED, history_length=2)
 
 
 def _with_the_good_elsewhere(app: Flask) -> Made:
-    order = bring(app, OrderPhase(1, 6))
+    order = bring(app, AWAITING_PAYMENT)
     with app.app_context(), db.engine.begin() as connection:
         connection.execute(update(Good).where(Good.id == order.good_id).values(status=GoodStatus.SOLD))
     return order
@@ -374,14 +382,14 @@ def _with_the_good_elsewhere(app: Flask) -> Made:
 )
 def test_an_order_that_cannot_take_its_step_holds_up_no_other(context: Flask, spoil: Callable[[Flask], Made]) -> None:
     spoilt = spoil(context)
-    others = [bring(context, OrderPhase(2, 7)) for _ in range(3)]
+    others = [bring(context, SHIPPED) for _ in range(3)]
     # The spoilt one is the first in line.
     set_columns(context, spoilt, deadline_at=utcnow() - 2 * DAY, remind_at=None)
     set_columns(context, *others, deadline_at=utcnow() - DAY, remind_at=None)
     before = row(context, spoilt)
     now = utcnow()
     assert fire_due(limit=10) == 3
-    assert {phase_of(context, order) for order in others} == {(3, 8, False)}
+    assert {phase_of(context, order) for order in others} == {RECEIVED}
     # It is left as it was, and comes again in ten minutes.
     after = row(context, spoilt)
     assert after._asdict() == {**before._asdict(), "deadline_at": after.deadline_at}
@@ -391,31 +399,31 @@ def test_an_order_that_cannot_take_its_step_holds_up_no_other(context: Flask, sp
 
 def test_an_overdue_row_without_a_clock(context: Flask) -> None:
     """The database refuses it for disputed and for closed orders; the sweep has nothing else to fear."""
-    for phase, columns in ((OrderPhase(4, 8), {"disputed": True}), (OrderPhase(1, 6, True), {})):
+    for phase, columns in ((REFUND_REQUESTED_RECEIVED, {"disputed": True}), (CANCELLED, {})):
         order = bring(context, phase)
         with pytest.raises(IntegrityError, match=r"dispute_stops_the_clock|closed_has_no_clock"):
             set_columns(context, order, deadline_at=utcnow(), **columns)
 
 
 def test_the_limit_and_the_order(context: Flask) -> None:
-    orders = [bring(context, OrderPhase(1, 6)) for _ in range(3)]
+    orders = [bring(context, AWAITING_PAYMENT) for _ in range(3)]
     for days, order in enumerate(orders, start=1):
         set_columns(context, order, deadline_at=utcnow() - days * DAY, remind_at=None)
     assert fire_due(limit=2) == 2
-    assert [phase_of(context, order) for order in orders] == [(1, 6, False), (1, 6, True), (1, 6, True)]
+    assert [phase_of(context, order) for order in orders] == [AWAITING_PAYMENT, CANCELLED, CANCELLED]
 
 
 # --- reminders ---
 
 REMINDED = {
-    OrderPhase(1, 6): "“{title}”请在 {at} 前付款,逾期订单将自动取消。",
-    OrderPhase(2, 6): "买家已付款的“{title}”请在 {at} 前发货或交货,逾期将自动退款给买家。",
-    OrderPhase(2, 7): "“{title}”将于 {at} 自动确认收货,如未收到或有问题请及时延长收货或申请退款。",
-    OrderPhase(3, 8): "“{title}”的售后期将于 {at} 结束,之后不能再申请退款。",
-    OrderPhase(4, 6): "买家申请退款的“{title}”请在 {at} 前处理,逾期将自动退款给买家。",
-    OrderPhase(4, 7): "买家申请退款的“{title}”请在 {at} 前处理,逾期将自动退款给买家。",
-    OrderPhase(4, 8): "“{title}”请在 {at} 前寄回并填写运单,逾期退款申请将自动关闭。",
-    OrderPhase(4, 9): "买家已寄回“{title}”,请在 {at} 前确认收货或提出异议,逾期将自动退款给买家。",
+    AWAITING_PAYMENT: "“{title}”请在 {at} 前付款,逾期订单将自动取消。",
+    PAID: "买家已付款的“{title}”请在 {at} 前发货或交货,逾期将自动退款给买家。",
+    SHIPPED: "“{title}”将于 {at} 自动确认收货,如未收到或有问题请及时延长收货或申请退款。",
+    RECEIVED: "“{title}”的售后期将于 {at} 结束,之后不能再申请退款。",
+    REFUND_REQUESTED_UNSHIPPED: "买家申请退款的“{title}”请在 {at} 前处理,逾期将自动退款给买家。",
+    REFUND_REQUESTED_SHIPPED: "买家申请退款的“{title}”请在 {at} 前处理,逾期将自动退款给买家。",
+    REFUND_REQUESTED_RECEIVED: "“{title}”请在 {at} 前寄回并填写运单,逾期退款申请将自动关闭。",
+    RETURN_SENT: "买家已寄回“{title}”,请在 {at} 前确认收货或提出异议,逾期将自动退款给买家。",
 }
 
 
@@ -449,7 +457,7 @@ def test_a_reminder_comes_once_to_whom_it_concerns(
 
 
 def test_nobody_is_reminded_of_what_is_over(context: Flask, hands: Hands) -> None:
-    order = bring(context, OrderPhase(2, 7))
+    order = bring(context, SHIPPED)
     hands.now = order.deadline_at
     assert remind_due(limit=10) == 0
     assert row(context, order).remind_at is None

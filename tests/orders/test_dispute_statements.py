@@ -9,7 +9,8 @@ from werkzeug.test import TestResponse
 
 from app.answers import Answer
 from app.ledger.audit import audit
-from statemachine import OrderPhase, Role
+from statemachine import Role
+from statemachine.order import RETURN_SENT
 from tests.factories import (
     Made,
     assert_envelope,
@@ -30,7 +31,7 @@ class Case:
         self.app, self.client = app, client
         self.people = {role: make_user(app, staff=role == "staff") for role in ("buyer", "seller", "stranger", "staff")}
         good = make_good(app, self.people["seller"])
-        phase = OrderPhase(4, 9)
+        phase = RETURN_SENT
         self.order: Made = lead_order(app, good, self.people["buyer"], phase=phase, disputed_by=disputed_by)
 
     def say(self, role: str, text: str, *pictures: bytes) -> TestResponse:

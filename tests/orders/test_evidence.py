@@ -11,6 +11,14 @@ from werkzeug.test import TestResponse
 from app.answers import Answer
 from config import Settings
 from statemachine import OrderPhase
+from statemachine.order import (
+    RECEIVED,
+    REFUND_REQUESTED_RECEIVED,
+    REFUND_REQUESTED_SHIPPED,
+    REFUND_REQUESTED_UNSHIPPED,
+    RETURN_SENT,
+    SHIPPED,
+)
 from tests.conftest import MakeApp
 from tests.factories import (
     assert_envelope,
@@ -27,9 +35,9 @@ from tests.orders.table import BUYER, DEEDS, ROLES, SELLER, STRANGER
 
 # Which deeds take pictures: who sends them, from where.
 TAKING = {
-    "request": (BUYER, OrderPhase(3, 8)),
-    "dispute": (BUYER, OrderPhase(4, 7)),
-    "contest": (SELLER, OrderPhase(4, 9)),
+    "request": (BUYER, RECEIVED),
+    "dispute": (BUYER, REFUND_REQUESTED_SHIPPED),
+    "contest": (SELLER, RETURN_SENT),
 }
 
 
@@ -96,7 +104,7 @@ def test_both_sides_and_staff_see_them(app: Flask, client: FlaskClient, deed: st
 
 
 def test_each_request_has_its_own(app: Flask, client: FlaskClient) -> None:
-    case = Case(app, OrderPhase(2, 7))
+    case = Case(app, SHIPPED)
     assert_envelope(case.send("request", BUYER, picture_bytes(10, 20)), Answer.REFUND_REQUESTED)
     assert_envelope(case.send("dispute", SELLER, picture_bytes(30, 40)), Answer.DISPUTE_RAISED)
     withdrawn = client.post(f"/api/buyer_withdraw_drawback/{case.order.id}/", headers=case.headers(BUYER))
@@ -109,7 +117,7 @@ def test_each_request_has_its_own(app: Flask, client: FlaskClient) -> None:
 
 
 def test_nothing_but_the_pixels_is_kept(app: Flask, client: FlaskClient) -> None:
-    case = Case(app, OrderPhase(3, 8))
+    case = Case(app, RECEIVED)
     marked = picture_bytes(64, 48, comment=b"shot at my home address") + b"and something behind the end"
     assert b"home address" in marked
     assert_envelope(case.send("request", BUYER, marked), Answer.REFUND_REQUESTED)
@@ -146,7 +154,7 @@ def test_bad_pictures(
 
 def test_the_limits_are_settings(make_app: MakeApp, settings: Settings) -> None:
     app = make_app(PICTURE_BYTES_LIMIT="1048576", PICTURE_PIXELS_LIMIT="10000")
-    case = Case(app, OrderPhase(3, 8))
+    case = Case(app, RECEIVED)
     before, files = whole_database(app), stored(settings)
     for picture, reason in (
         (picture_bytes(200, 100, "PNG"), "第 1 张图片超过 1 万像素"),
@@ -160,14 +168,14 @@ def test_the_limits_are_settings(make_app: MakeApp, settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("deed", "role", "phase", "answer"),
     [
-        ("request", SELLER, OrderPhase(3, 8), Answer.FORBIDDEN),
-        ("request", STRANGER, OrderPhase(3, 8), Answer.NO_SUCH_ORDER),
-        ("request", BUYER, OrderPhase(4, 8), Answer.WRONG_STATE),
-        ("dispute", STRANGER, OrderPhase(4, 8), Answer.NO_SUCH_ORDER),
-        ("dispute", BUYER, OrderPhase(3, 8), Answer.WRONG_STATE),
-        ("dispute", SELLER, OrderPhase(4, 9), Answer.FORBIDDEN),
-        ("contest", BUYER, OrderPhase(4, 9), Answer.FORBIDDEN),
-        ("contest", SELLER, OrderPhase(4, 8), Answer.WRONG_STATE),
+        ("request", SELLER, RECEIVED, Answer.FORBIDDEN),
+        ("request", STRANGER, RECEIVED, Answer.NO_SUCH_ORDER),
+        ("request", BUYER, REFUND_REQUESTED_RECEIVED, Answer.WRONG_STATE),
+        ("dispute", STRANGER, REFUND_REQUESTED_RECEIVED, Answer.NO_SUCH_ORDER),
+        ("dispute", BUYER, RECEIVED, Answer.WRONG_STATE),
+        ("dispute", SELLER, RETURN_SENT, Answer.FORBIDDEN),
+        ("contest", BUYER, RETURN_SENT, Answer.FORBIDDEN),
+        ("contest", SELLER, REFUND_REQUESTED_RECEIVED, Answer.WRONG_STATE),
     ],
 )
 def test_what_is_refused_stores_nothing(
@@ -181,7 +189,7 @@ def test_what_is_refused_stores_nothing(
 
 
 def test_a_fourth_request_stores_nothing(app: Flask, client: FlaskClient, settings: Settings) -> None:
-    case = Case(app, OrderPhase(3, 8))
+    case = Case(app, RECEIVED)
     for _ in range(3):
         assert_envelope(case.send("request", BUYER), Answer.REFUND_REQUESTED)
         rejected = client.post(
@@ -198,7 +206,7 @@ def test_a_fourth_request_stores_nothing(app: Flask, client: FlaskClient, settin
 def test_disputed_evidence_after_another_dispute_is_refused(
     app: Flask, client: FlaskClient, settings: Settings
 ) -> None:
-    case = Case(app, OrderPhase(4, 6))
+    case = Case(app, REFUND_REQUESTED_UNSHIPPED)
     assert_envelope(case.send("dispute", BUYER, picture_bytes(9, 9)), Answer.DISPUTE_RAISED)
     before, files = whole_database(app), stored(settings)
     assert_envelope(case.send("dispute", SELLER, picture_bytes(125, 45)), Answer.WRONG_STATE)

@@ -14,6 +14,14 @@ from app.answers import Answer
 from app.db.database import db
 from app.orders.models import Order
 from statemachine import OrderPhase, TradeMode
+from statemachine.order import (
+    AWAITING_PAYMENT,
+    CANCELLED,
+    PAID,
+    RECEIVED,
+    REFUND_REQUESTED_UNSHIPPED,
+    REFUNDED_UNSHIPPED,
+)
 from tests.conftest import MakeApp
 from tests.factories import (
     Made,
@@ -28,7 +36,6 @@ from tests.live import LiveServer, Reply
 from tests.orders.steps import only
 
 TRIES = 5
-PAID = OrderPhase(2, 6)
 
 
 class Meeting:
@@ -101,12 +108,12 @@ def test_the_code_is_the_buyers_alone(meeting: Meeting, client: FlaskClient) -> 
 @pytest.mark.parametrize(
     ("phase", "has_code"),
     [
-        (OrderPhase(1, 6), False),
-        (OrderPhase(1, 6, True), False),
-        (OrderPhase(2, 6), True),
-        (OrderPhase(3, 8), False),
-        (OrderPhase(4, 6), True),  # the request may be withdrawn
-        (OrderPhase(5, 6, True), False),
+        (AWAITING_PAYMENT, False),
+        (CANCELLED, False),
+        (PAID, True),
+        (RECEIVED, False),
+        (REFUND_REQUESTED_UNSHIPPED, True),  # the request may be withdrawn
+        (REFUNDED_UNSHIPPED, False),
     ],
 )
 def test_when_there_is_a_code(app: Flask, client: FlaskClient, phase: OrderPhase, has_code: bool) -> None:
@@ -198,7 +205,7 @@ def test_others_cannot_guess(meeting: Meeting) -> None:
 
 
 def test_a_code_is_not_tried_where_nothing_can_be_handed_over(app: Flask, client: FlaskClient) -> None:
-    meeting = Meeting(app, OrderPhase(4, 6))
+    meeting = Meeting(app, REFUND_REQUESTED_UNSHIPPED)
     before = whole_database(app)
     for code in (meeting.code, meeting.wrong):
         data = assert_envelope(meeting.hand_over(code), Answer.WRONG_STATE)

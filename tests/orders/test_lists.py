@@ -10,6 +10,7 @@ from app.answers import Answer
 from app.clock import utcnow
 from app.db.database import db
 from statemachine import GoodStatus, OrderPhase
+from statemachine.order import AWAITING_PAYMENT, PAID, RECEIVED, REFUND_REQUESTED_RECEIVED, RETURN_SENT, SHIPPED
 from tests.factories import (
     Made,
     StatementCounter,
@@ -28,10 +29,8 @@ def _sold_orders(app: Flask, seller: Made, buyer: Made, phases: list[OrderPhase]
 
 def test_lists_filters_and_pages(app: Flask, client: FlaskClient) -> None:
     seller, buyer, other = make_user(app), make_user(app), make_user(app)
-    orders = _sold_orders(
-        app, seller, buyer, [OrderPhase(1, 6), OrderPhase(2, 6), OrderPhase(2, 7), OrderPhase(3, 8), OrderPhase(4, 8)]
-    )
-    _sold_orders(app, seller, other, [OrderPhase(2, 7)])
+    orders = _sold_orders(app, seller, buyer, [AWAITING_PAYMENT, PAID, SHIPPED, RECEIVED, REFUND_REQUESTED_RECEIVED])
+    _sold_orders(app, seller, other, [SHIPPED])
     headers = auth_headers(app, buyer)
 
     def ids(query: str, url: str = "/api/buy_order/", as_headers: dict[str, str] = headers) -> list[int]:
@@ -74,7 +73,7 @@ def test_no_query_per_row(app: Flask, client: FlaskClient) -> None:
     headers = auth_headers(app, buyer)
     counts = []
     for _ in range(2):
-        _sold_orders(app, seller, buyer, [OrderPhase(2, 7)] * 5)
+        _sold_orders(app, seller, buyer, [SHIPPED] * 5)
         counter = StatementCounter()
         with app.app_context():
             event.listen(db.engine, "before_cursor_execute", counter.on_execute)
@@ -88,7 +87,7 @@ def test_no_query_per_row(app: Flask, client: FlaskClient) -> None:
 
 def test_hiding_is_per_side(app: Flask, client: FlaskClient) -> None:
     seller, buyer = make_user(app), make_user(app)
-    order = lead_order(app, make_good(app, seller), buyer, phase=OrderPhase(3, 8))
+    order = lead_order(app, make_good(app, seller), buyer, phase=RECEIVED)
     as_buyer, as_seller = auth_headers(app, buyer), auth_headers(app, seller)
     url = f"/api/edit_order/{order.id}/"
     assert assert_envelope(client.delete(url, headers=as_buyer), Answer.ORDER_HIDDEN) is None
@@ -105,7 +104,7 @@ def test_hiding_is_per_side(app: Flask, client: FlaskClient) -> None:
 
 def test_an_order_under_way_cannot_be_hidden(app: Flask, client: FlaskClient) -> None:
     seller, buyer = make_user(app), make_user(app)
-    (order,) = _sold_orders(app, seller, buyer, [OrderPhase(2, 7)])
+    (order,) = _sold_orders(app, seller, buyer, [SHIPPED])
     data = assert_envelope(
         client.delete(f"/api/edit_order/{order.id}/", headers=auth_headers(app, buyer)), Answer.WRONG_STATE
     )
@@ -139,9 +138,9 @@ def test_a_refusal_names_only_what_can_be_done_here(app: Flask, client: FlaskCli
     seller, buyer = make_user(app), make_user(app)
     headers = auth_headers(app, seller)
     for phase, disputed, allowed in (
-        (OrderPhase(4, 9), False, ["accept_return", "contest_return"]),
-        (OrderPhase(4, 9), True, ["accept_return"]),
-        (OrderPhase(2, 7), False, []),
+        (RETURN_SENT, False, ["accept_return", "contest_return"]),
+        (RETURN_SENT, True, ["accept_return"]),
+        (SHIPPED, False, []),
     ):
         good = make_good(app, seller, status=GoodStatus.IN_TRADE)
         order = make_order(app, good, buyer, phase=phase, disputed=disputed)
@@ -152,7 +151,7 @@ def test_a_refusal_names_only_what_can_be_done_here(app: Flask, client: FlaskCli
 def test_three_refund_requests(app: Flask, client: FlaskClient) -> None:
     seller, buyer = make_user(app), make_user(app)
     good = make_good(app, seller, status=GoodStatus.SOLD)
-    order = make_order(app, good, buyer, phase=OrderPhase(3, 8), refund_count=3)
+    order = make_order(app, good, buyer, phase=RECEIVED, refund_count=3)
     data = assert_envelope(
         client.post(
             f"/api/buyer_motion_drawback/{order.id}", json={"reason": "不想要了"}, headers=auth_headers(app, buyer)

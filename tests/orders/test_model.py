@@ -45,15 +45,23 @@ from app.orders.transitions import OrderCommand, fire, lock_order
 from app.outbox.models import OutboxMessage, Topic
 from app.wallet.service import request_payout
 from config import Settings, load_settings
-from statemachine import OrderEvent, Role
+from statemachine import BillStatus, OrderEvent, OrderPhase, Role
+from statemachine.order import (
+    AWAITING_PAYMENT,
+    PAID,
+    RECEIVED,
+    REFUND_REQUESTED_RECEIVED,
+    REFUND_REQUESTED_SHIPPED,
+    REFUND_REQUESTED_UNSHIPPED,
+    RETURN_SENT,
+    SHIPPED,
+)
 from tasks.outbox import WORK, work_message
 from tasks.relay import relay_once
 from tests.applications import empty_stores
 from tests.factories import Made, make_address, make_good, make_user
 from tests.money.sandbox_server import SandboxServer, fetch, form_action, start_sandbox
 from tests.races.steps import signed_notification
-
-Place = tuple[int, int, bool]
 
 HOUR = 60
 DAY = 24 * HOUR
@@ -62,7 +70,8 @@ LEAST_STEPS = 2000
 UNPAID_LIMIT = 3
 QUERY_AFTER = 10  # minutes
 
-# event, by whom, from where to where ("x": closed), the pots that money moves between, what becomes of the good, guards
+# event, by whom, from where to where (the two numbers of the API spec, "x" for closed), the pots that money moves
+# between, what becomes of the good, guards
 TABLE = """
     pay                 gateway         1,6 2,6     gateway>escrow    -        -
     cancel              buyer,seller    1,6 1,6x    -                 release  -
@@ -109,14 +118,14 @@ TABLE = """
 
 # Where the system acts after so many minutes, and how.
 CLOCKS = {
-    (1, 6): ("expire", HOUR // 2),
-    (2, 6): ("refund_unshipped", 7 * DAY),
-    (2, 7): ("receive", 10 * DAY),
-    (3, 8): ("settle", 7 * DAY),
-    (4, 6): ("approve_refund", 2 * DAY),
-    (4, 7): ("approve_refund", 5 * DAY),
-    (4, 8): ("lapse", 7 * DAY),
-    (4, 9): ("accept_return", 10 * DAY),
+    AWAITING_PAYMENT: ("expire", HOUR // 2),
+    PAID: ("refund_unshipped", 7 * DAY),
+    SHIPPED: ("receive", 10 * DAY),
+    RECEIVED: ("settle", 7 * DAY),
+    REFUND_REQUESTED_UNSHIPPED: ("approve_refund", 2 * DAY),
+    REFUND_REQUESTED_SHIPPED: ("approve_refund", 5 * DAY),
+    REFUND_REQUESTED_RECEIVED: ("lapse", 7 * DAY),
+    RETURN_SENT: ("accept_return", 10 * DAY),
 }
 JUMPS = (20, 20, 5 * HOUR, 50 * HOUR)
 
@@ -127,16 +136,16 @@ class Row:
 
     event: str
     by: tuple[str, ...]
-    source: Place
-    target: Place
+    source: OrderPhase
+    target: OrderPhase
     money: str
     good: str
     guards: frozenset[str]
 
 
-def _place(word: str) -> Place:
+def _phase(word: str) -> OrderPhase:
     bill, goods = word.removesuffix("x").split(",")
-    return int(bill), int(goods), word.endswith("x")
+    return OrderPhase(int(bill), int(goods), word.endswith("x"))
 
 
 def _rows() -> Iterator[Row]:
@@ -145,8 +154,8 @@ def _rows() -> Iterator[Row]:
         yield Row(
             event,
             tuple(by.split(",")),
-            _place(source),
-            _place(target),
+            _phase(source),
+            _phase(target),
             money,
             good,
             frozenset(guards.split(",")) - {"-"},
@@ -180,7 +189,7 @@ class Purchase:
     amount: int
     mode: int
     deadline: int | None
-    at: Place = (1, 6, False)
+    at: OrderPhase = AWAITING_PAYMENT
     left: int | None = None
     disputed: bool = False
     extended: bool = False
@@ -218,7 +227,7 @@ class Money:
 def _goes_on(function: Any) -> Any:
     """A rule for orders that are not closed, with several choices of what to do next."""
     taken = rule(which=st.integers(0, 50), choices=st.lists(st.integers(0, 1000), min_size=2, max_size=6))
-    return precondition(lambda self: any(not order.at[2] for order in self.orders))(taken(function))
+    return precondition(lambda self: any(not order.at.closed for order in self.orders))(taken(function))
 
 
 class Shop(RuleBasedStateMachine):
@@ -297,7 +306,7 @@ class Shop(RuleBasedStateMachine):
         self._buy(self.people[buyer], self.wares[-1 - which % len(self.wares)], mode)
 
     def _buy(self, person: int, ware: Ware, mode: int) -> None:
-        unpaid = sum(each.buyer == person and each.at == (1, 6, False) for each in self.orders)
+        unpaid = sum(each.buyer == person and each.at == AWAITING_PAYMENT for each in self.orders)
         wanted = (
             Answer.OWN_GOOD
             if ware.owner == person
@@ -317,7 +326,7 @@ class Shop(RuleBasedStateMachine):
         )
         if wanted is None:
             ware.status = 3
-            deadline = self.now + CLOCKS[1, 6][1]
+            deadline = self.now + CLOCKS[AWAITING_PAYMENT][1]
             self.orders.append(Purchase(made[0], ware, person, ware.owner, ware.price, mode, deadline))
 
     @precondition(lambda self: self.orders)
@@ -331,7 +340,7 @@ class Shop(RuleBasedStateMachine):
             Answer.NO_SUCH_ORDER
             if person != order.buyer
             else Answer.WRONG_STATE
-            if order.at != (1, 6, False)
+            if order.at != AWAITING_PAYMENT
             else Answer.PAYMENT_LATE
             if order.deadline is not None and order.deadline <= self.now
             else None
@@ -399,7 +408,7 @@ class Shop(RuleBasedStateMachine):
         for order, attempt in due:
             attempt.query_at = self.now + min(QUERY_AFTER * 2**attempt.queries, HOUR)
             attempt.queries += 1
-            if attempt.there == "waiting" and order.at != (1, 6, False):
+            if attempt.there == "waiting" and order.at != AWAITING_PAYMENT:
                 attempt.there = "closed"
             if attempt.there == "paid":
                 self._take_payment(order, attempt)
@@ -432,7 +441,7 @@ class Shop(RuleBasedStateMachine):
         self._go_on(which, choices)
 
     def _go_on(self, which: int, choices: list[int]) -> None:
-        living = [order for order in self.orders if not order.at[2]]
+        living = [order for order in self.orders if not order.at.closed]
         if not living:
             return
         order = living[-1 - which % len(living)]
@@ -484,7 +493,7 @@ class Shop(RuleBasedStateMachine):
         actor = {"buyer": order.buyer, "seller": order.seller}.get(who)
         if actor is None:
             actor = next(each for each in self.people if each not in (order.buyer, order.seller))
-        if event == "cancel" and who != "other" and order.at == (1, 6, False):
+        if event == "cancel" and who != "other" and order.at == AWAITING_PAYMENT:
             self._close_trade(order)
         wanted = self._answer(order, event, who)
         self._expect(wanted, lambda: _VERBS[event](self, order, actor))
@@ -499,8 +508,10 @@ class Shop(RuleBasedStateMachine):
 
     def _hand_over(self, order: Purchase, *, right: bool) -> None:
         code = self._column(order, "handover_code")
-        asked = order.at == (2, 6, False) and order.mode == 6
-        assert (code is not None) == (order.mode == 6 and order.at[0] in (2, 4))
+        asked = order.at == PAID and order.mode == 6
+        assert (code is not None) == (
+            order.mode == 6 and order.at.bill in (BillStatus.PAID, BillStatus.REFUND_REQUESTED)
+        )
         given = code if right and code else f"{(int(code or 0) + 1) % 10**6:06d}"
         wanted = self._answer(order, "receive", "seller", code=asked)
         if asked:
@@ -519,7 +530,7 @@ class Shop(RuleBasedStateMachine):
             Answer.FORBIDDEN
             if who == "seller"
             else None
-            if order.at == (2, 6, False) and order.mode == 6
+            if order.at == PAID and order.mode == 6
             else Answer.WRONG_STATE
         )
         actor = order.buyer if who == "buyer" else order.seller
@@ -583,14 +594,14 @@ class Shop(RuleBasedStateMachine):
 
     def _sweep(self) -> None:
         due = [order for order in self.orders if order.deadline is not None and order.deadline <= self.now]
-        expiring = [order for order in due if order.at == (1, 6, False)]
+        expiring = [order for order in due if order.at == AWAITING_PAYMENT]
         for order in expiring:
             self._close_trade(order)
-        fired = [order for order in due if order not in expiring or order.at == (1, 6, False)]
+        fired = [order for order in due if order not in expiring or order.at == AWAITING_PAYMENT]
         assert fire_due(limit=1000) == len(fired)
         remind_due(limit=1000)
         for order in fired:
-            self._apply(order, CLOCKS[order.at[:2]][0], "system")
+            self._apply(order, CLOCKS[order.at][0], "system")
 
     @rule()
     def work(self) -> None:
@@ -658,7 +669,7 @@ class Shop(RuleBasedStateMachine):
         if self.orders or hasattr(self, "wares"):
             assert [tuple(row) for row in goods] == [(each.id, each.status) for each in self.wares]
         assert {(kind, user): fen for kind, user, fen in accounts if fen} == self._balances()
-        open_goods = [each.good.id for each in self.orders if not each.at[2]]
+        open_goods = [each.good.id for each in self.orders if not each.at.closed]
         assert len(open_goods) == len(set(open_goods))
 
     def _balances(self) -> dict[tuple[str, int | None], int]:
@@ -742,22 +753,22 @@ class Shop(RuleBasedStateMachine):
             order.left = max(order.deadline - self.now, 0)
         before, order.at = order.deadline, row.target
         back = event in ("withdraw_refund", "reject_refund", "lapse", "resolve_for_seller")
-        if order.at[2] or order.disputed:
+        if order.at.closed or order.disputed:
             order.deadline = None
         elif event == "extend_receipt":
             assert before is not None
-            order.deadline = max(before, self.now) + CLOCKS[2, 7][1]
+            order.deadline = max(before, self.now) + CLOCKS[SHIPPED][1]
         elif back and order.left is not None:
             order.deadline = self.now + order.left
         else:
-            order.deadline = self.now + CLOCKS[order.at[:2]][1]
+            order.deadline = self.now + CLOCKS[order.at][1]
 
     def _take_payment(self, order: Purchase, attempt: Attempt) -> None:
         """We learn that an attempt was paid: the order's money, or on its way back at once."""
         if attempt.here == "paid":
             return
         attempt.here, attempt.query_at = "paid", None
-        if order.at == (1, 6, False):
+        if order.at == AWAITING_PAYMENT:
             self._apply(order, "pay", "gateway")
         else:
             self.money.received += order.amount
@@ -849,7 +860,7 @@ def shop(app: Flask, environment: dict[str, str], model_gateway: SandboxServer) 
 def _way_to(goal: Row, mode: int) -> list[tuple[Row, str]]:
     """The shortest way by the table from a new order to where the line can be gone; staff come only to disputes."""
     wants_dispute = goal.by == ("staff",)
-    ways: dict[tuple[Place, bool], list[tuple[Row, str]]] = {((1, 6, False), False): []}
+    ways: dict[tuple[OrderPhase, bool], list[tuple[Row, str]]] = {(AWAITING_PAYMENT, False): []}
     for at, disputed in (reached := list(ways)):
         if (at, disputed) == (goal.source, wants_dispute):
             return ways[at, disputed]

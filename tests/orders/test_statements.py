@@ -18,6 +18,18 @@ from app.orders.deadlines import fire_due
 from app.orders.models import Order
 from config import Settings
 from statemachine import OrderPhase
+from statemachine.order import (
+    AWAITING_PAYMENT,
+    RECEIVED,
+    REFUND_REQUESTED_RECEIVED,
+    REFUND_REQUESTED_SHIPPED,
+    REFUND_REQUESTED_UNSHIPPED,
+    REFUNDED_RETURNED,
+    REFUNDED_UNSHIPPED,
+    RETURN_SENT,
+    SETTLED,
+    SHIPPED,
+)
 from tests.factories import (
     Made,
     StatementCounter,
@@ -85,17 +97,17 @@ SPINE = {
 
 OTHERS = {
     # Looks first whether a trade has to be closed, and once more under the lock.
-    ("cancel", BUYER, OrderPhase(1, 6)): [
+    ("cancel", BUYER, AWAITING_PAYMENT): [
         *("SELECT orders", "SELECT payments", "SAVEPOINT", LOCK, "SELECT payments", *STEP, *GOOD, "RELEASE"),
     ],
-    ("extend", BUYER, OrderPhase(2, 7)): [LOCK, *STEP],
-    ("withdraw", BUYER, OrderPhase(4, 6)): [LOCK, *STEP, *ENDED],
-    ("withdraw", BUYER, OrderPhase(4, 8)): [LOCK, *STEP, *ENDED, *BOOK],
-    ("reject", SELLER, OrderPhase(4, 7)): [LOCK, *STEP, *ENDED],
-    ("approve", SELLER, OrderPhase(4, 6)): [LOCK, *STEP, *ENDED, *REFUND, *GOOD, *BOOK],
-    ("approve", SELLER, OrderPhase(4, 8)): [LOCK, *STEP, *ENDED, *REFUND, *BOOK],
-    ("dispute", SELLER, OrderPhase(4, 6)): [LOCK, *STEP, "INSERT disputes"],
-    ("contest", SELLER, OrderPhase(4, 9)): [LOCK, *STEP, "INSERT disputes"],
+    ("extend", BUYER, SHIPPED): [LOCK, *STEP],
+    ("withdraw", BUYER, REFUND_REQUESTED_UNSHIPPED): [LOCK, *STEP, *ENDED],
+    ("withdraw", BUYER, REFUND_REQUESTED_RECEIVED): [LOCK, *STEP, *ENDED, *BOOK],
+    ("reject", SELLER, REFUND_REQUESTED_SHIPPED): [LOCK, *STEP, *ENDED],
+    ("approve", SELLER, REFUND_REQUESTED_UNSHIPPED): [LOCK, *STEP, *ENDED, *REFUND, *GOOD, *BOOK],
+    ("approve", SELLER, REFUND_REQUESTED_RECEIVED): [LOCK, *STEP, *ENDED, *REFUND, *BOOK],
+    ("dispute", SELLER, REFUND_REQUESTED_UNSHIPPED): [LOCK, *STEP, "INSERT disputes"],
+    ("contest", SELLER, RETURN_SENT): [LOCK, *STEP, "INSERT disputes"],
 }
 """The other steps, without the read that answers. What is refused costs the lock alone."""
 
@@ -107,7 +119,7 @@ class Street:
         self.app, self.client, self.keys = app, client, keys
         self.people = {SELLER: make_user(app), BUYER: make_user(app)}
         self.addresses = {role: make_address(app, user).id for role, user in self.people.items()}
-        for phase in (OrderPhase(3, 8, True), OrderPhase(5, 10, True), OrderPhase(5, 6, True)):
+        for phase in (SETTLED, REFUNDED_RETURNED, REFUNDED_UNSHIPPED):
             self.next_order()
             self.lead(phase)
         self.next_order()
@@ -185,7 +197,7 @@ def test_the_other_steps(street: Street, deed: str, role: str, phase: OrderPhase
 
 
 def test_a_refusal(street: Street) -> None:
-    order = street.lead(OrderPhase(2, 7))
+    order = street.lead(SHIPPED)
     headers = auth_headers(street.app, street.people[BUYER])
     with counted(street.app) as heads:
         assert street.client.post(DEEDS["withdraw"].url.format(id=order.id), headers=headers).status_code == 409
@@ -193,7 +205,7 @@ def test_a_refusal(street: Street) -> None:
 
 
 def test_an_idempotency_key(street: Street) -> None:
-    order = street.lead(OrderPhase(2, 7))
+    order = street.lead(SHIPPED)
     heads = street.post(DEEDS["receive"].url.format(id=order.id), BUYER, {}, **{"Idempotency-Key": "receive-1"})
     assert heads == [
         "pg_try_advisory_xact_lock",
@@ -206,8 +218,8 @@ def test_an_idempotency_key(street: Street) -> None:
 @pytest.mark.parametrize(
     ("phase", "further"),
     [
-        (OrderPhase(2, 7), []),
-        (OrderPhase(4, 8), ["SELECT evidence_pictures", "SELECT refund_requests", "SELECT disputes"]),
+        (SHIPPED, []),
+        (REFUND_REQUESTED_RECEIVED, ["SELECT evidence_pictures", "SELECT refund_requests", "SELECT disputes"]),
     ],
     ids=["without a request", "with one"],
 )
@@ -221,7 +233,7 @@ def test_reading_an_order(street: Street, phase: OrderPhase, further: list[str])
 def test_a_sweep_books_once_for_all(street: Street) -> None:
     """A step of the clock costs its own rows; the look and the booking are the batch's."""
     for count in (1, 4):
-        orders = [street.lead(OrderPhase(3, 8)) for _ in range(count)]
+        orders = [street.lead(RECEIVED) for _ in range(count)]
         with street.app.app_context(), db.engine.begin() as connection:
             due = update(Order).where(Order.id.in_([order.id for order in orders]))
             connection.execute(due.values(deadline_at=utcnow(), remind_at=None))

@@ -20,6 +20,15 @@ from app.orders.deadlines import fire_due
 from app.orders.models import Order
 from app.orders.service import cancel_order
 from statemachine import GoodStatus, OrderEvent, Role
+from statemachine.order import (
+    AWAITING_PAYMENT,
+    CANCELLED,
+    PAID,
+    REFUND_REQUESTED_RECEIVED,
+    REFUND_REQUESTED_SHIPPED,
+    REFUNDED_SHIPPED,
+    SHIPPED,
+)
 from tests.factories import assert_envelope, auth_headers, make_address, make_good, make_user
 from tests.races.steps import BELIEVED, ROUNDS, Arena, PurchaseState, at_once
 
@@ -27,9 +36,9 @@ PAY = (OrderEvent.PAY, Role.GATEWAY)
 SHIP = (OrderEvent.SHIP, Role.SELLER)
 ASK = (OrderEvent.REQUEST_REFUND, Role.BUYER)
 
-PAID = PurchaseState((2, 6, False), GoodStatus.IN_TRADE, ["buy", "pay"], "paid", [])
-CANCELLED = PurchaseState((1, 6, True), GoodStatus.PUBLISHED, ["buy", "cancel"], "paid", ["payment_late"])
-EXPIRED = PurchaseState((1, 6, True), GoodStatus.PUBLISHED, ["buy", "expire"], "paid", ["payment_late"])
+AFTER_PAYMENT = PurchaseState(PAID, GoodStatus.IN_TRADE, ["buy", "pay"], "paid", [])
+AFTER_CANCELLING = PurchaseState(CANCELLED, GoodStatus.PUBLISHED, ["buy", "cancel"], "paid", ["payment_late"])
+AFTER_EXPIRY = PurchaseState(CANCELLED, GoodStatus.PUBLISHED, ["buy", "expire"], "paid", ["payment_late"])
 
 
 def test_a_notification_against_cancelling(arena: Arena, pool: ThreadPoolExecutor) -> None:
@@ -39,7 +48,7 @@ def test_a_notification_against_cancelling(arena: Arena, pool: ThreadPoolExecuto
         heard, answer = at_once(pool, arena.notify(order), arena.post(f"/api/cancel_order/{order.id}/", side))
         # What was paid is either the order's, or goes back.
         assert heard == BELIEVED
-        wanted = {Answer.ORDER_CANCELLED: CANCELLED, Answer.WRONG_STATE: PAID}
+        wanted = {Answer.ORDER_CANCELLED: AFTER_CANCELLING, Answer.WRONG_STATE: AFTER_PAYMENT}
         assert arena.state_of(order) == wanted[answer]
     arena.assert_clean()
 
@@ -55,9 +64,9 @@ def test_a_notification_against_expiry(arena: Arena, pool: ThreadPoolExecutor) -
         heard, fired = at_once(pool, arena.notify(order), sweep)
         assert heard == BELIEVED
         # The sweep passes over rows that somebody holds; the next one finds them.
-        if fired == 0 and arena.state_of(order).phase == (1, 6, False):
+        if fired == 0 and arena.state_of(order).phase == AWAITING_PAYMENT:
             fired = sweep()
-        assert arena.state_of(order) == {1: EXPIRED, 0: PAID}[fired]
+        assert arena.state_of(order) == {1: AFTER_EXPIRY, 0: AFTER_PAYMENT}[fired]
     arena.assert_clean()
 
 
@@ -66,7 +75,7 @@ def test_two_notifications(arena: Arena, pool: ThreadPoolExecutor) -> None:
         order = arena.opened(arena.order())
         other = "n1" if round_number % 2 else "n2"  # the same once more, or the gateway's next one
         assert at_once(pool, arena.notify(order), arena.notify(order, notify_id=other)) == [BELIEVED] * 2
-        assert arena.state_of(order) == PAID
+        assert arena.state_of(order) == AFTER_PAYMENT
     with arena.app.app_context():
         counts = [
             db.session.execute(select(func.count()).select_from(table)).scalar_one()
@@ -92,10 +101,10 @@ def test_receiving_against_asking_for_a_refund(arena: Arena, pool: ThreadPoolExe
             arena.state_of(order)
             == {
                 Answer.ORDER_RECEIVED: PurchaseState(
-                    (4, 8, False), GoodStatus.SOLD, [*steps, "receive", "request_refund"], "paid", []
+                    REFUND_REQUESTED_RECEIVED, GoodStatus.SOLD, [*steps, "receive", "request_refund"], "paid", []
                 ),
                 Answer.WRONG_STATE: PurchaseState(
-                    (4, 7, False), GoodStatus.IN_TRADE, [*steps, "request_refund"], "paid", []
+                    REFUND_REQUESTED_SHIPPED, GoodStatus.IN_TRADE, [*steps, "request_refund"], "paid", []
                 ),
             }[received]
         )
@@ -115,10 +124,10 @@ def test_approving_against_withdrawing_a_refund(arena: Arena, pool: ThreadPoolEx
             arena.state_of(order)
             == {
                 (Answer.REFUND_APPROVED, Answer.WRONG_STATE): PurchaseState(
-                    (5, 7, True), GoodStatus.SOLD, [*steps, "approve_refund"], "paid", ["approve_refund"]
+                    REFUNDED_SHIPPED, GoodStatus.SOLD, [*steps, "approve_refund"], "paid", ["approve_refund"]
                 ),
                 (Answer.WRONG_STATE, Answer.REFUND_WITHDRAWN): PurchaseState(
-                    (2, 7, False), GoodStatus.IN_TRADE, [*steps, "withdraw_refund"], "paid", []
+                    SHIPPED, GoodStatus.IN_TRADE, [*steps, "withdraw_refund"], "paid", []
                 ),
             }[tuple(answers)]
         )
@@ -143,7 +152,7 @@ def test_editing_a_good_against_its_purchase(arena: Arena, pool: ThreadPoolExecu
                 cancel_order(actor_id=buyer.id, order_id=order.id)
         assert ((edited, bought), bought_at) in (
             ((Answer.GOOD_EDITED, Answer.NO_SUCH_GOOD), None),
-            ((Answer.EDIT_FAILED, Answer.ORDER_CREATED), (1000, (1, 6, False))),
+            ((Answer.EDIT_FAILED, Answer.ORDER_CREATED), (1000, AWAITING_PAYMENT)),
         )
     arena.assert_clean()
 
@@ -164,7 +173,7 @@ def test_opening_the_cashier_against_cancelling(arena: Arena, pool: ThreadPoolEx
         if answer is Answer.BUSY:
             answer = arena.post(f"/api/cancel_order/{order.id}/", order.buyer_id, key=key and f"{key}-{order.id}")()
         assert answer is Answer.ORDER_CANCELLED
-        assert arena.state_of(order).phase == (1, 6, True)
+        assert arena.state_of(order).phase == CANCELLED
         with arena.app.app_context(), transaction() as session:
             open_ones = select(func.count()).where(Payment.order_id == order.id, Payment.state == "open")
             assert session.execute(open_ones).scalar_one() == 0
@@ -197,5 +206,5 @@ def test_the_buyer_is_back_at_the_cashier_between_the_halves_of_cancelling(arena
     assert time.monotonic() - began < 5
     with arena.app.app_context(), transaction() as session:
         states = session.scalars(select(Payment.state).order_by(Payment.attempt)).all()
-    assert (arena.state_of(order).phase, states) == ((1, 6, True), ["closed", "closed"])
+    assert (arena.state_of(order).phase, states) == (CANCELLED, ["closed", "closed"])
     arena.assert_clean()

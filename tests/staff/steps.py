@@ -11,10 +11,16 @@ from app.db.database import db
 from app.orders import service
 from app.orders.models import Order
 from statemachine import OrderEvent, OrderPhase, Role
+from statemachine.order import (
+    REFUND_REQUESTED_RECEIVED,
+    REFUND_REQUESTED_SHIPPED,
+    REFUND_REQUESTED_UNSHIPPED,
+    RETURN_SENT,
+)
 from tests.factories import Made, auth_headers, make_address, picture_bytes
 from tests.ledger.steps import walk
 
-REQUESTED = [OrderPhase(4, 6), OrderPhase(4, 7), OrderPhase(4, 8), OrderPhase(4, 9)]
+REQUESTED = [REFUND_REQUESTED_UNSHIPPED, REFUND_REQUESTED_SHIPPED, REFUND_REQUESTED_RECEIVED, RETURN_SENT]
 REASON = "凭证属实\n支持退款"
 
 

@@ -15,7 +15,7 @@ from app.staff.views import api
 from app.web.api import Operation
 from app.web.auth import Auth
 from app.web.openapi import OpenApiDocument
-from statemachine import OrderPhase
+from statemachine.order import REFUND_REQUESTED_RECEIVED
 from tests.factories import SNAPSHOT, assert_envelope, auth_headers, make_user, whole_database
 from tests.staff.steps import order_at
 
@@ -45,7 +45,7 @@ def test_every_url_is_for_staff() -> None:
 @pytest.mark.parametrize("operation", api.operations, ids=lambda operation: operation.name)
 def test_who_may(app: Flask, client: FlaskClient, operation: Operation) -> None:
     user, staff, removed = make_user(app), make_user(app, staff=True), make_user(app, staff=True)
-    order = order_at(app, OrderPhase(4, 8))
+    order = order_at(app, REFUND_REQUESTED_RECEIVED)
     assert order.id == 1
     token_of_staff = auth_headers(app, removed)
     with app.app_context():
@@ -93,7 +93,7 @@ def test_the_document_says_so(app: Flask) -> None:
 
 def test_what_staff_saw_is_logged(app: Flask, client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
     staff = make_user(app, staff=True)
-    order = order_at(app, OrderPhase(4, 8), pictures=1)
+    order = order_at(app, REFUND_REQUESTED_RECEIVED, pictures=1)
     headers = auth_headers(app, staff)
     caplog.set_level(logging.INFO)
     assert client.get(f"/api/staff/order/{order.id}/", headers=headers).status_code == 200

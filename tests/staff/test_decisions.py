@@ -27,6 +27,20 @@ from app.outbox.models import OutboxMessage, Topic
 from app.staff.models import StaffAction
 from app.staff.service import remove_staff
 from statemachine import GoodStatus, OrderPhase
+from statemachine.order import (
+    AWARDED_TO_SELLER,
+    PAID,
+    RECEIVED,
+    REFUND_REQUESTED_RECEIVED,
+    REFUND_REQUESTED_SHIPPED,
+    REFUND_REQUESTED_UNSHIPPED,
+    REFUNDED_RECEIVED,
+    REFUNDED_RETURNED,
+    REFUNDED_SHIPPED,
+    REFUNDED_UNSHIPPED,
+    RETURN_SENT,
+    SHIPPED,
+)
 from tests.accounts.steps import at_once
 from tests.factories import WAYS, assert_envelope, auth_headers, lead_order, make_good, make_user, whole_database
 from tests.ledger.steps import balances
@@ -50,20 +64,22 @@ class Decided(NamedTuple):
 
 # Written by hand from the design, not read from the machine.
 DECISIONS = {
-    ("resolve_for_buyer", OrderPhase(4, 6)): Decided(
-        OrderPhase(5, 6, True), GoodStatus.PUBLISHED, "refund_clearing", None
+    ("resolve_for_buyer", REFUND_REQUESTED_UNSHIPPED): Decided(
+        REFUNDED_UNSHIPPED, GoodStatus.PUBLISHED, "refund_clearing", None
     ),
-    ("resolve_for_buyer", OrderPhase(4, 7)): Decided(OrderPhase(5, 7, True), GoodStatus.SOLD, "refund_clearing", None),
-    ("resolve_for_buyer", OrderPhase(4, 8)): Decided(OrderPhase(5, 8, True), GoodStatus.SOLD, "refund_clearing", None),
-    ("resolve_for_buyer", OrderPhase(4, 9)): Decided(OrderPhase(5, 10, True), GoodStatus.SOLD, "refund_clearing", None),
-    ("resolve_for_seller", OrderPhase(4, 6)): Decided(
-        OrderPhase(2, 6), GoodStatus.IN_TRADE, "escrow", "refund_unshipped"
+    ("resolve_for_buyer", REFUND_REQUESTED_SHIPPED): Decided(
+        REFUNDED_SHIPPED, GoodStatus.SOLD, "refund_clearing", None
     ),
-    ("resolve_for_seller", OrderPhase(4, 7)): Decided(OrderPhase(2, 7), GoodStatus.IN_TRADE, "escrow", "receive"),
-    ("resolve_for_seller", OrderPhase(4, 8)): Decided(OrderPhase(3, 8), GoodStatus.SOLD, "seller_held", "settle"),
-    ("resolve_for_seller", OrderPhase(4, 9)): Decided(
-        OrderPhase(3, 9, True), GoodStatus.SOLD, "seller_available", None
+    ("resolve_for_buyer", REFUND_REQUESTED_RECEIVED): Decided(
+        REFUNDED_RECEIVED, GoodStatus.SOLD, "refund_clearing", None
     ),
+    ("resolve_for_buyer", RETURN_SENT): Decided(REFUNDED_RETURNED, GoodStatus.SOLD, "refund_clearing", None),
+    ("resolve_for_seller", REFUND_REQUESTED_UNSHIPPED): Decided(
+        PAID, GoodStatus.IN_TRADE, "escrow", "refund_unshipped"
+    ),
+    ("resolve_for_seller", REFUND_REQUESTED_SHIPPED): Decided(SHIPPED, GoodStatus.IN_TRADE, "escrow", "receive"),
+    ("resolve_for_seller", REFUND_REQUESTED_RECEIVED): Decided(RECEIVED, GoodStatus.SOLD, "seller_held", "settle"),
+    ("resolve_for_seller", RETURN_SENT): Decided(AWARDED_TO_SELLER, GoodStatus.SOLD, "seller_available", None),
 }
 TITLES = {"resolve_for_buyer": "平台裁决:退款给买家", "resolve_for_seller": "平台裁决:支持卖家"}
 
@@ -140,8 +156,8 @@ def test_a_decision(app: Flask, client: FlaskClient, event: str, phase: OrderPha
         assert list(asked) == [each.id for each in refunds]
         keys = db.session.scalars(select(LedgerTransaction.key).order_by(LedgerTransaction.id.desc())).all()
         moved = (event, phase) not in {
-            ("resolve_for_seller", OrderPhase(4, 6)),
-            ("resolve_for_seller", OrderPhase(4, 7)),
+            ("resolve_for_seller", REFUND_REQUESTED_UNSHIPPED),
+            ("resolve_for_seller", REFUND_REQUESTED_SHIPPED),
         }
         assert (keys[0] == f"order:{order.id}:{step.sequence}:{event}") == moved
 
@@ -179,7 +195,7 @@ def test_nothing_to_decide(app: Flask, client: FlaskClient, phase: OrderPhase, e
 @pytest.mark.parametrize("event", EVENTS)
 @pytest.mark.parametrize("side", ["buyer", "seller"])
 def test_nobody_decides_about_themselves(app: Flask, client: FlaskClient, side: str, event: str) -> None:
-    order = order_at(app, OrderPhase(4, 8))
+    order = order_at(app, REFUND_REQUESTED_RECEIVED)
     party = order.values[side]
     with app.app_context(), db.engine.begin() as connection:
         connection.execute(text("UPDATE users SET is_staff = true WHERE id = :id"), {"id": party.id})
@@ -206,7 +222,7 @@ def test_nobody_decides_about_themselves(app: Flask, client: FlaskClient, side: 
 )
 def test_a_decision_has_a_reason(app: Flask, client: FlaskClient, body: dict[str, object], reason: str) -> None:
     headers = auth_headers(app, make_user(app, staff=True))
-    order = order_at(app, OrderPhase(4, 6))
+    order = order_at(app, REFUND_REQUESTED_UNSHIPPED)
     before = whole_database(app)
     for event in EVENTS:
         response = client.post(f"/api/staff/{event}/{order.id}/", json=body, headers=headers)
@@ -216,7 +232,7 @@ def test_a_decision_has_a_reason(app: Flask, client: FlaskClient, body: dict[str
 
 def test_the_sides_are_not_told_who_decided(app: Flask, client: FlaskClient) -> None:
     staff = make_user(app, staff=True)
-    order = order_at(app, OrderPhase(4, 8))
+    order = order_at(app, REFUND_REQUESTED_RECEIVED)
     assert_envelope(decide(app, client, staff, "resolve_for_buyer", order), Answer.DISPUTE_DECIDED)
     seen = client.get(f"/api/staff/order/{order.id}/", headers=auth_headers(app, staff)).get_json()["data"]
     assert (seen["history"][-1]["role"], seen["history"][-1]["actor_id"]) == ("staff", staff.id)
@@ -229,7 +245,7 @@ def test_the_sides_are_not_told_who_decided(app: Flask, client: FlaskClient) -> 
 
 def test_a_decision_that_is_sent_again(app: Flask, client: FlaskClient) -> None:
     staff = make_user(app, staff=True)
-    order = order_at(app, OrderPhase(4, 8))
+    order = order_at(app, REFUND_REQUESTED_RECEIVED)
     key = {"Idempotency-Key": "decision-1"}
     first = decide(app, client, staff, "resolve_for_buyer", order, **key)
     data = assert_envelope(first, Answer.DISPUTE_DECIDED)
@@ -249,7 +265,7 @@ def test_staff_against_a_buyer_who_withdraws(app: Flask, live_server: LiveServer
     staff = auth_headers(app, make_user(app, staff=True))
     decided = 0
     for _ in range(ROUNDS):
-        order = order_at(app, OrderPhase(4, 8))
+        order = order_at(app, REFUND_REQUESTED_RECEIVED)
         before = row_of(app, order)
         buyer = auth_headers(app, order.buyer)
         calls = [
@@ -269,7 +285,7 @@ def test_staff_against_a_buyer_who_withdraws(app: Flask, live_server: LiveServer
         decided += won[0]
         after = row_of(app, order)
         assert after.history_length == before.history_length + 1
-        assert after.phase == (DECISIONS[event, OrderPhase(4, 8)].phase if won[0] else OrderPhase(3, 8))
+        assert after.phase == (DECISIONS[event, REFUND_REQUESTED_RECEIVED].phase if won[0] else RECEIVED)
         with app.app_context():
             actions = db.session.scalars(select(StaffAction).where(StaffAction.subject_id == order.id)).all()
             assert len(actions) == won[0]
@@ -283,7 +299,7 @@ def test_staff_against_a_buyer_who_withdraws(app: Flask, live_server: LiveServer
 def test_whoever_is_being_removed_decides_nothing(app: Flask, client: FlaskClient) -> None:
     """The removal is not committed when the request begins: it waits, then it is refused."""
     staff = make_user(app, staff=True)
-    order = order_at(app, OrderPhase(4, 6))
+    order = order_at(app, REFUND_REQUESTED_UNSHIPPED)
 
     def act(number: int) -> TestResponse | None:
         if number == 0:
@@ -304,7 +320,7 @@ def test_whoever_is_being_removed_decides_nothing(app: Flask, client: FlaskClien
     _, response = at_once(2, act)
     assert response is not None
     assert_envelope(response, Answer.FORBIDDEN)
-    assert row_of(app, order).phase == OrderPhase(4, 6)
+    assert row_of(app, order).phase == REFUND_REQUESTED_UNSHIPPED
 
 
 @pytest.mark.parametrize(
@@ -317,7 +333,7 @@ def test_whoever_is_being_removed_decides_nothing(app: Flask, client: FlaskClien
 )
 def test_what_staff_did_stays(app: Flask, client: FlaskClient, statement: str) -> None:
     assert_envelope(
-        decide(app, client, make_user(app, staff=True), "resolve_for_seller", order_at(app, OrderPhase(4, 9))),
+        decide(app, client, make_user(app, staff=True), "resolve_for_seller", order_at(app, RETURN_SENT)),
         Answer.DISPUTE_DECIDED,
     )
     before = whole_database(app)

@@ -20,7 +20,13 @@ from app.staff.models import ActionKind
 from app.staff.service import add_staff, remove_staff, resolve_for_seller
 from app.staff.texts import ACCOUNT_TEXT, ACTION_TEXT, POSTING_TEXT
 from app.wallet.models import PayoutPosting
-from statemachine import ORDER, OrderEvent, OrderPhase, Role
+from statemachine import ORDER, OrderEvent, Role
+from statemachine.order import (
+    REFUND_REQUESTED_RECEIVED,
+    REFUND_REQUESTED_SHIPPED,
+    REFUND_REQUESTED_UNSHIPPED,
+    RETURN_SENT,
+)
 from tests.factories import Made, StatementCounter, assert_envelope, auth_headers, make_user
 from tests.ledger.steps import give, walk
 from tests.staff.steps import REASON, REQUESTED, decide, order_at, row_of
@@ -47,7 +53,7 @@ def test_every_code_has_a_text() -> None:
 
 
 def test_a_dispute_with_all_that_is_needed(app: Flask, client: FlaskClient, staff: Made) -> None:
-    order = order_at(app, OrderPhase(4, 9), pictures=2)
+    order = order_at(app, RETURN_SENT, pictures=2)
     with app.app_context(), db.engine.begin() as connection:
         connection.execute(update(Dispute).values(created_at=utcnow() - timedelta(hours=3)))
         connection.execute(text("UPDATE refund_requests SET created_at = created_at - interval '4 hours'"))
@@ -103,7 +109,7 @@ def test_a_dispute_with_all_that_is_needed(app: Flask, client: FlaskClient, staf
 def test_open_and_ended_disputes(app: Flask, client: FlaskClient, staff: Made) -> None:
     get(app, client, staff, "disputes/", Answer.NO_DISPUTES)
     orders = [order_at(app, phase) for phase in REQUESTED]
-    order_at(app, OrderPhase(4, 8), disputed=False)
+    order_at(app, REFUND_REQUESTED_RECEIVED, disputed=False)
     open_ones = get(app, client, staff, "disputes/", Answer.DISPUTES_FOUND)["items"]
     assert [each["order"]["id"] for each in open_ones] == [each.id for each in orders]
     second = get(app, client, staff, "disputes/?page=2&size=3", Answer.DISPUTES_FOUND)
@@ -149,7 +155,7 @@ def test_open_and_ended_disputes(app: Flask, client: FlaskClient, staff: Made) -
 def test_orders_and_their_filters(app: Flask, client: FlaskClient, staff: Made) -> None:
     get(app, client, staff, "orders/", Answer.NO_ORDERS)
     unpaid = walk(app)
-    disputed = order_at(app, OrderPhase(4, 8))
+    disputed = order_at(app, REFUND_REQUESTED_RECEIVED)
     closed = walk(app, (OrderEvent.CANCEL, Role.BUYER))
     with app.app_context():
         service.hide_order(actor_id=closed.buyer.id, order_id=closed.id)
@@ -206,7 +212,7 @@ def entries(transaction: Any) -> list[tuple[str, str, str]]:
 
 
 def test_one_order_with_everything(app: Flask, client: FlaskClient, staff: Made) -> None:
-    order = order_at(app, OrderPhase(4, 8))
+    order = order_at(app, REFUND_REQUESTED_RECEIVED)
     forged = {"out_trade_no": order.order_no, "trade_status": "TRADE_SUCCESS", "total_amount": "0.01"}
     with app.app_context(), db.engine.begin() as connection:
         connection.execute(
@@ -295,7 +301,7 @@ def test_one_order_with_everything(app: Flask, client: FlaskClient, staff: Made)
 
 def test_payments_and_their_filters(app: Flask, client: FlaskClient, staff: Made) -> None:
     get(app, client, staff, "payments/", Answer.NO_PAYMENTS)
-    orders = [order_at(app, OrderPhase(4, 6)), order_at(app, OrderPhase(4, 6)), walk(app)]
+    orders = [order_at(app, REFUND_REQUESTED_UNSHIPPED), order_at(app, REFUND_REQUESTED_UNSHIPPED), walk(app)]
     # The last moments of a day in Shanghai, and the first of the next.
     moments = [datetime(2026, 11, 22, 15, 59, 59, tzinfo=UTC), datetime(2026, 11, 22, 16, tzinfo=UTC)]
     with app.app_context(), db.engine.begin() as connection:
@@ -345,7 +351,7 @@ def test_payments_and_their_filters(app: Flask, client: FlaskClient, staff: Made
 def test_the_ledger(app: Flask, client: FlaskClient, staff: Made) -> None:
     empty = get(app, client, staff, "ledger/", Answer.LEDGER_FOUND)
     assert (empty["accounts"], empty["items"], empty["total"]) == ([], [], 0)
-    order = order_at(app, OrderPhase(4, 9))
+    order = order_at(app, RETURN_SENT)
     with app.app_context():
         resolve_for_seller(actor_id=staff.id, order_id=order.id, reason=REASON)
     other = make_user(app)
@@ -390,7 +396,7 @@ def test_the_ledger(app: Flask, client: FlaskClient, staff: Made) -> None:
 
 def test_actions_and_their_filters(app: Flask, client: FlaskClient, staff: Made) -> None:
     get(app, client, staff, "actions/", Answer.NO_STAFF_ACTIONS)
-    order, user = order_at(app, OrderPhase(4, 7)), make_user(app)
+    order, user = order_at(app, REFUND_REQUESTED_SHIPPED), make_user(app)
     with app.app_context():
         add_staff(username=user.username, reason="入职")
         remove_staff(username=user.username, reason="离职")
@@ -440,7 +446,7 @@ def test_actions_and_their_filters(app: Flask, client: FlaskClient, staff: Made)
 def test_no_query_per_row(app: Flask, client: FlaskClient, staff: Made, path: str, statements: int) -> None:
     headers = auth_headers(app, staff)
     for _ in range(2):
-        for phase in (OrderPhase(4, 6), OrderPhase(4, 8)):
+        for phase in (REFUND_REQUESTED_UNSHIPPED, REFUND_REQUESTED_RECEIVED):
             order_at(app, phase, pictures=1)
             assert_envelope(
                 decide(app, client, staff, "resolve_for_buyer", order_at(app, phase)), Answer.DISPUTE_DECIDED

@@ -23,7 +23,24 @@ from statemachine import (
     UnknownTerm,
 )
 from statemachine.analysis import Balances, Exploration, explore, reachable, traps, waits_on
-from statemachine.order import OrderRule
+from statemachine.order import (
+    AWAITING_PAYMENT,
+    AWARDED_TO_SELLER,
+    CANCELLED,
+    PAID,
+    RECEIVED,
+    REFUND_REQUESTED_RECEIVED,
+    REFUND_REQUESTED_SHIPPED,
+    REFUND_REQUESTED_UNSHIPPED,
+    REFUNDED_RECEIVED,
+    REFUNDED_RETURNED,
+    REFUNDED_SHIPPED,
+    REFUNDED_UNSHIPPED,
+    RETURN_SENT,
+    SETTLED,
+    SHIPPED,
+    OrderRule,
+)
 from statemachine.order_exploration import LINKED_GOOD, ORDER_FACTS, ORDER_INVARIANTS, WITHDRAWN, withdraw_all
 from statemachine.spec import STAFF, SYSTEM
 
@@ -52,7 +69,11 @@ def test_the_order_is_sound_in_every_state() -> None:
     assert found.fires == len(ORDER.rules) + 17 == 59
     assert {sum(amount for _, amount in state.money) for state in found.states} == {1}
     paused = {state.phase: state.paused for state in found.states if state.paused}
-    assert paused == {(4, 6, False): (2, 6, False), (4, 7, False): (2, 7, False), (4, 8, False): (3, 8, False)}
+    assert paused == {
+        REFUND_REQUESTED_UNSHIPPED: PAID,
+        REFUND_REQUESTED_SHIPPED: SHIPPED,
+        REFUND_REQUESTED_RECEIVED: RECEIVED,
+    }
 
 
 def test_the_order_is_sound_under_all_its_facts() -> None:
@@ -90,28 +111,28 @@ def test_money_lies_where_the_design_says() -> None:
     for state in explore(ORDER, external_actions=SELLER).states:
         where.setdefault(state.phase, set()).update(pot for pot, amount in state.money if amount)
     assert where == {
-        (1, 6, False): {"gateway"},
-        (1, 6, True): {"gateway"},
-        (2, 6, False): {"escrow"},
-        (2, 7, False): {"escrow"},
-        (3, 8, False): {"seller_held"},
-        (3, 8, True): {"seller_available", WITHDRAWN},
-        (4, 6, False): {"escrow"},
-        (4, 7, False): {"escrow"},
-        (4, 8, False): {"escrow"},
-        (4, 9, False): {"escrow"},
-        (5, 6, True): {"gateway"},
-        (5, 7, True): {"gateway"},
-        (5, 8, True): {"gateway"},
-        (5, 10, True): {"gateway"},
-        (3, 9, True): {"seller_available", WITHDRAWN},
+        AWAITING_PAYMENT: {"gateway"},
+        CANCELLED: {"gateway"},
+        PAID: {"escrow"},
+        SHIPPED: {"escrow"},
+        RECEIVED: {"seller_held"},
+        SETTLED: {"seller_available", WITHDRAWN},
+        REFUND_REQUESTED_UNSHIPPED: {"escrow"},
+        REFUND_REQUESTED_SHIPPED: {"escrow"},
+        REFUND_REQUESTED_RECEIVED: {"escrow"},
+        RETURN_SENT: {"escrow"},
+        REFUNDED_UNSHIPPED: {"gateway"},
+        REFUNDED_SHIPPED: {"gateway"},
+        REFUNDED_RECEIVED: {"gateway"},
+        REFUNDED_RETURNED: {"gateway"},
+        AWARDED_TO_SELLER: {"seller_available", WITHDRAWN},
     }
 
 
 def test_the_good_goes_along() -> None:
     status = {state.phase: state.linked for state in explore(ORDER, linked=LINKED_GOOD).states}
-    on_sale = [(1, 6, True), (5, 6, True)]
-    in_trade = [(1, 6, False), (2, 6, False), (2, 7, False), (4, 6, False), (4, 7, False)]
+    on_sale = [CANCELLED, REFUNDED_UNSHIPPED]
+    in_trade = [AWAITING_PAYMENT, PAID, SHIPPED, REFUND_REQUESTED_UNSHIPPED, REFUND_REQUESTED_SHIPPED]
     for phase, good in status.items():
         assert good == GoodPhase(2 if phase in on_sale else 3 if phase in in_trade else 4)
 
@@ -143,7 +164,7 @@ def test_proceeds_that_the_seller_may_spend_at_once_cannot_be_refunded() -> None
 
 def test_a_rule_that_forgets_its_money_is_named() -> None:
     def forgetful(rule: OrderRule) -> OrderRule:
-        return replace(rule, moves=()) if (rule.event, rule.source[:2]) == ("request_refund", (3, 8)) else rule
+        return replace(rule, moves=()) if (rule.event, rule.source) == ("request_refund", RECEIVED) else rule
 
     found = broken(forgetful)
     assert {"send_back", "approve_refund", "withdraw_refund"} & {violation.event for violation in found.violations}
@@ -191,43 +212,43 @@ def test_states_that_nobody_ends_are_named() -> None:
     kept = tuple(
         rule
         for rule in ORDER.rules
-        if not (rule.source[:2] == (4, 9) and "system" not in rule.by and rule.target != rule.source)
+        if not (rule.source == RETURN_SENT and "system" not in rule.by and rule.target != rule.source)
     )
-    states = tuple(state for state in ORDER.states if state.phase != (3, 9, True))
+    states = tuple(state for state in ORDER.states if state.phase != AWARDED_TO_SELLER)
     no_person = explore(replace(ORDER, rules=kept, states=states))
     assert named(no_person) == {("nobody", "(4, 9, open)", None), ("deadline_stops", "(4, 9, open)", "accept_return")}
 
 
-Break = tuple[str, tuple[int, int], dict[str, object], str]
+Break = tuple[str, OrderPhase, dict[str, object], str]
 
 # event, from where, what is changed, the code that names it.
 BREAKS: list[Break] = [
-    ("pay", (1, 6), {"moves": ()}, "unfunded"),
-    ("pay", (1, 6), {"moves": (Move(Pot.GATEWAY, Pot.SELLER_HELD),)}, "money_elsewhere"),
-    ("expire", (1, 6), {"deadline": None}, "spec"),
-    ("lapse", (4, 8), {"deadline": None}, "no_deadline"),
-    ("expire", (1, 6), {"good_event": None}, "linked_held"),
-    ("cancel", (1, 6), {"target": OrderPhase(5, 6, closed=True)}, "refund_unsaid"),
-    ("ship", (2, 6), {"target": OrderPhase(3, 8)}, "spec"),
-    ("ship", (2, 6), {"good_event": GoodEvent.FINISH}, "linked_refused"),
-    ("refund_unshipped", (2, 6), {"target": OrderPhase(1, 6, closed=True)}, "refund_unsaid"),
-    ("receive", (2, 7), {"moves": (Move(Pot.ESCROW, Pot.SELLER_AVAILABLE),)}, "unfunded"),
-    ("receive", (2, 7), {"good_event": None}, "good_elsewhere"),
-    ("settle", (3, 8), {"moves": ()}, "stranded"),
-    ("request_refund", (3, 8), {"moves": ()}, "unfunded"),
-    ("request_refund", (2, 6), {"target": OrderPhase(4, 7)}, "spec"),
-    ("request_refund", (2, 7), {"timers": TimerEffect.START}, "not_paused"),
-    ("request_refund", (2, 7), {"guards": ()}, "endless"),
-    ("withdraw_refund", (4, 8), {"timers": TimerEffect.START}, "time_lost"),
-    ("withdraw_refund", (4, 7), {"target": OrderPhase(2, 6)}, "goods_astray"),
-    ("reject_refund", (4, 7), {"guards": ()}, "dispute_ignored"),
-    ("approve_refund", (4, 7), {"target": OrderPhase(5, 8, closed=True)}, "goods_astray"),
-    ("approve_refund", (4, 6), {"moves": (Move(Pot.GATEWAY, Pot.ESCROW),)}, "unfunded"),
-    ("send_back", (4, 8), {"guards": ()}, "dispute_ignored"),
-    ("lapse", (4, 8), {"guards": ()}, "dispute_ignored"),
-    ("accept_return", (4, 9), {"moves": (Move(Pot.ESCROW, Pot.SELLER_AVAILABLE),)}, "money_elsewhere"),
-    ("dispute", (4, 7), {"target": OrderPhase(2, 7)}, "time_lost"),
-    ("resolve_for_seller", (4, 9), {"moves": (Move(Pot.ESCROW, Pot.SELLER_HELD),)}, "stranded"),
+    ("pay", AWAITING_PAYMENT, {"moves": ()}, "unfunded"),
+    ("pay", AWAITING_PAYMENT, {"moves": (Move(Pot.GATEWAY, Pot.SELLER_HELD),)}, "money_elsewhere"),
+    ("expire", AWAITING_PAYMENT, {"deadline": None}, "spec"),
+    ("lapse", REFUND_REQUESTED_RECEIVED, {"deadline": None}, "no_deadline"),
+    ("expire", AWAITING_PAYMENT, {"good_event": None}, "linked_held"),
+    ("cancel", AWAITING_PAYMENT, {"target": REFUNDED_UNSHIPPED}, "refund_unsaid"),
+    ("ship", PAID, {"target": RECEIVED}, "spec"),
+    ("ship", PAID, {"good_event": GoodEvent.FINISH}, "linked_refused"),
+    ("refund_unshipped", PAID, {"target": CANCELLED}, "refund_unsaid"),
+    ("receive", SHIPPED, {"moves": (Move(Pot.ESCROW, Pot.SELLER_AVAILABLE),)}, "unfunded"),
+    ("receive", SHIPPED, {"good_event": None}, "good_elsewhere"),
+    ("settle", RECEIVED, {"moves": ()}, "stranded"),
+    ("request_refund", RECEIVED, {"moves": ()}, "unfunded"),
+    ("request_refund", PAID, {"target": REFUND_REQUESTED_SHIPPED}, "spec"),
+    ("request_refund", SHIPPED, {"timers": TimerEffect.START}, "not_paused"),
+    ("request_refund", SHIPPED, {"guards": ()}, "endless"),
+    ("withdraw_refund", REFUND_REQUESTED_RECEIVED, {"timers": TimerEffect.START}, "time_lost"),
+    ("withdraw_refund", REFUND_REQUESTED_SHIPPED, {"target": PAID}, "goods_astray"),
+    ("reject_refund", REFUND_REQUESTED_SHIPPED, {"guards": ()}, "dispute_ignored"),
+    ("approve_refund", REFUND_REQUESTED_SHIPPED, {"target": REFUNDED_RECEIVED}, "goods_astray"),
+    ("approve_refund", REFUND_REQUESTED_UNSHIPPED, {"moves": (Move(Pot.GATEWAY, Pot.ESCROW),)}, "unfunded"),
+    ("send_back", REFUND_REQUESTED_RECEIVED, {"guards": ()}, "dispute_ignored"),
+    ("lapse", REFUND_REQUESTED_RECEIVED, {"guards": ()}, "dispute_ignored"),
+    ("accept_return", RETURN_SENT, {"moves": (Move(Pot.ESCROW, Pot.SELLER_AVAILABLE),)}, "money_elsewhere"),
+    ("dispute", REFUND_REQUESTED_SHIPPED, {"target": SHIPPED}, "time_lost"),
+    ("resolve_for_seller", RETURN_SENT, {"moves": (Move(Pot.ESCROW, Pot.SELLER_HELD),)}, "stranded"),
 ]
 
 
@@ -247,11 +268,9 @@ def codes(rules: tuple[OrderRule, ...]) -> set[str]:
 
 
 @pytest.mark.parametrize(("event", "source", "change", "code"), BREAKS)
-def test_a_rule_that_is_broken_is_named(
-    event: str, source: tuple[int, int], change: dict[str, object], code: str
-) -> None:
+def test_a_rule_that_is_broken_is_named(event: str, source: OrderPhase, change: dict[str, object], code: str) -> None:
     rules = tuple(
-        replace(rule, **change) if (rule.event, rule.source[:2]) == (event, source) else rule  # type: ignore[arg-type] # any field
+        replace(rule, **change) if (rule.event, rule.source) == (event, source) else rule  # type: ignore[arg-type] # any field
         for rule in ORDER.rules
     )
     assert rules != ORDER.rules
@@ -260,7 +279,7 @@ def test_a_rule_that_is_broken_is_named(
 
 def test_a_dispute_without_staff_is_named() -> None:
     """Every refund of a disputed order waits for staff: take them away from one state and the explorer says so."""
-    kept = tuple(rule for rule in ORDER.rules if not (STAFF in rule.by and rule.source[:2] == (4, 7)))
+    kept = tuple(rule for rule in ORDER.rules if not (STAFF in rule.by and rule.source == REFUND_REQUESTED_SHIPPED))
     assert len(ORDER.rules) - len(kept) == 2
     for facts in (None, ORDER_FACTS):
         found = explore(replace(ORDER, rules=kept), facts=facts, invariants=ORDER_INVARIANTS)
@@ -269,7 +288,7 @@ def test_a_dispute_without_staff_is_named() -> None:
 
 def test_a_state_that_guards_close_is_named() -> None:
     """Without facts there is a way out of every state; with them there may be none."""
-    shut = tuple(replace(rule, guards=(BARRED,)) if rule.source[:2] == (3, 8) else rule for rule in ORDER.rules)
+    shut = tuple(replace(rule, guards=(BARRED,)) if rule.source == RECEIVED else rule for rule in ORDER.rules)
     spec = replace(ORDER, rules=shut)
     assert "trap" not in {violation.code for violation in explore(spec).violations}
     traps_ = {(v.code, v.phase) for v in explore(spec, facts=ORDER_FACTS).violations}
@@ -372,22 +391,22 @@ def test_how_many_mistakes_those_are() -> None:
 
 def test_reachability_waiting_and_traps() -> None:
     assert reachable(ORDER) == tuple(state.phase for state in ORDER.states)
-    assert reachable(ORDER, OrderPhase(4, 9)) == ((4, 9, False), (5, 10, True), (3, 9, True))
-    assert reachable(ORDER, OrderPhase(3, 8, closed=True)) == ((3, 8, True),)
+    assert reachable(ORDER, RETURN_SENT) == (RETURN_SENT, REFUNDED_RETURNED, AWARDED_TO_SELLER)
+    assert reachable(ORDER, SETTLED) == (SETTLED,)
     assert traps(ORDER) == ()
     assert traps(GOOD) == ()
     waiting = {state.phase: waits_on(ORDER, state.phase) for state in ORDER.states if not state.closed}
     assert waiting == {
-        (1, 6, False): ("buyer", "seller", "gateway"),
-        (2, 6, False): ("buyer", "seller"),
-        (2, 7, False): ("buyer",),
-        (3, 8, False): ("buyer",),
-        (4, 6, False): ("buyer", "seller", "staff"),
-        (4, 7, False): ("buyer", "seller", "staff"),
-        (4, 8, False): ("buyer", "seller", "staff"),
-        (4, 9, False): ("seller", "staff"),
+        AWAITING_PAYMENT: ("buyer", "seller", "gateway"),
+        PAID: ("buyer", "seller"),
+        SHIPPED: ("buyer",),
+        RECEIVED: ("buyer",),
+        REFUND_REQUESTED_UNSHIPPED: ("buyer", "seller", "staff"),
+        REFUND_REQUESTED_SHIPPED: ("buyer", "seller", "staff"),
+        REFUND_REQUESTED_RECEIVED: ("buyer", "seller", "staff"),
+        RETURN_SENT: ("seller", "staff"),
     }
-    assert waits_on(ORDER, OrderPhase(5, 10, closed=True)) == ()
+    assert waits_on(ORDER, REFUNDED_RETURNED) == ()
     for ask in (reachable, waits_on):
         with pytest.raises(UnknownTerm):
             ask(ORDER, OrderPhase(1, 7))

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statemachine import GOOD, ORDER, OrderPhase, Spec
+from statemachine import GOOD, ORDER, Spec
 from statemachine.export import dot, json, mermaid, sql_check, svg, table
 from statemachine.export.edges import creation, edges, label
 from statemachine.export.layout import Arrow, Box, place
+from statemachine.order import PAID, SETTLED
 from statemachine.texts import LANGS, Lang
 
 SPECS: list[Spec[Any, Any, Any]] = [ORDER, GOOD]
@@ -59,8 +60,8 @@ def test_rules_between_two_states_share_an_arrow() -> None:
 
 
 def test_labels_have_the_note_s_two_lines_and_a_meaning_where_it_says_more() -> None:
-    assert label(ORDER.state(OrderPhase(2, 6)), "zh") == ("2 买家已付款", "6 卖家未发货")
-    assert label(ORDER.state(OrderPhase(3, 8, closed=True)), "zh") == ("3 卖家已收款", "8 买家已收货", "(交易完成)")
+    assert label(ORDER.state(PAID), "zh") == ("2 买家已付款", "6 卖家未发货")
+    assert label(ORDER.state(SETTLED), "zh") == ("3 卖家已收款", "8 买家已收货", "(交易完成)")
     assert label(GOOD.by_key["2,deleted"], "zh") == ("2 已发布", "已删除")
 
 

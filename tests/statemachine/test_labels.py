@@ -3,8 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
-from statemachine import GOOD, ORDER, GoodEvent, GoodPhase, Lang, OrderEvent, OrderPhase, Spec, TimerEffect, labels
-from statemachine.order import EXPIRE_AFTER
+from statemachine import GOOD, ORDER, GoodEvent, GoodPhase, Lang, OrderEvent, Spec, TimerEffect, labels
+from statemachine.order import CANCELLED, EXPIRE_AFTER, PAID, REFUNDED_RETURNED
 
 
 def test_buttons_roles_and_pots() -> None:
@@ -31,9 +31,9 @@ def test_states_have_two_lines_and_a_meaning() -> None:
     def lines(spec: Spec[Any, Any, Any], phase: object, lang: Lang) -> list[str]:
         return [line.to(lang) for line in spec.state(phase).lines]
 
-    assert lines(ORDER, OrderPhase(2, 6), "zh") == ["2 买家已付款", "6 卖家未发货"]
-    assert lines(ORDER, OrderPhase(5, 10, closed=True), "en") == ["5 refunded", "10 return received"]
-    assert ORDER.state(OrderPhase(1, 6, closed=True)).meaning.zh == "未付款,已取消"
+    assert lines(ORDER, PAID, "zh") == ["2 买家已付款", "6 卖家未发货"]
+    assert lines(ORDER, REFUNDED_RETURNED, "en") == ["5 refunded", "10 return received"]
+    assert ORDER.state(CANCELLED).meaning.zh == "未付款,已取消"
     assert lines(GOOD, GoodPhase(4, deleted=True), "zh") == ["4 交易完成", "已删除"]
     assert GOOD.state(GoodPhase(3)).meaning.en == "in trade"
 

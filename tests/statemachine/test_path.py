@@ -3,7 +3,6 @@
 import re
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -11,6 +10,16 @@ import pytest
 from statemachine import ORDER, OrderPhase, UnknownTerm
 from statemachine.export import mermaid, svg
 from statemachine.export.edges import Line, told
+from statemachine.order import (
+    AWAITING_PAYMENT,
+    PAID,
+    RECEIVED,
+    REFUND_REQUESTED_RECEIVED,
+    REFUND_REQUESTED_UNSHIPPED,
+    REFUNDED_RETURNED,
+    RETURN_SENT,
+    SHIPPED,
+)
 from statemachine.path import PastStep, trace
 from statemachine.texts import LANGS, Lang
 from tests.browser import open_tab
@@ -19,29 +28,29 @@ SVG = "{http://www.w3.org/2000/svg}"
 STRONG, FAINT = "#a61e4d", "#ced4da"
 
 
-def path_of(*steps: tuple[str, str, tuple[Any, ...]]) -> list[PastStep[OrderPhase]]:
+def path_of(*steps: tuple[str, str, OrderPhase]) -> list[PastStep[OrderPhase]]:
     """Steps as (event, role, target); each begins where the one before ended."""
     stands: OrderPhase | None = None
     made = []
     for event, role, target in steps:
-        made.append(PastStep(event, role, stands, OrderPhase(*target)))
-        stands = OrderPhase(*target)
+        made.append(PastStep(event, role, stands, target))
+        stands = target
     return made
 
 
-BUY = ("buy", "buyer", (1, 6))
+BUY = ("buy", "buyer", AWAITING_PAYMENT)
 LONG = path_of(
     BUY,
-    ("pay", "gateway", (2, 6)),
-    ("ship", "seller", (2, 7)),
-    ("extend_receipt", "buyer", (2, 7)),
-    ("receive", "system", (3, 8)),
-    ("request_refund", "buyer", (4, 8)),
-    ("reject_refund", "seller", (3, 8)),
-    ("request_refund", "buyer", (4, 8)),
-    ("send_back", "buyer", (4, 9)),
-    ("contest_return", "seller", (4, 9)),
-    ("resolve_for_buyer", "staff", (5, 10, True)),
+    ("pay", "gateway", PAID),
+    ("ship", "seller", SHIPPED),
+    ("extend_receipt", "buyer", SHIPPED),
+    ("receive", "system", RECEIVED),
+    ("request_refund", "buyer", REFUND_REQUESTED_RECEIVED),
+    ("reject_refund", "seller", RECEIVED),
+    ("request_refund", "buyer", REFUND_REQUESTED_RECEIVED),
+    ("send_back", "buyer", RETURN_SENT),
+    ("contest_return", "seller", RETURN_SENT),
+    ("resolve_for_buyer", "staff", REFUNDED_RETURNED),
 )
 
 
@@ -55,13 +64,13 @@ def words(element: ET.Element) -> str:
 
 def test_a_way_is_followed_step_by_step() -> None:
     found = trace(ORDER, LONG)
-    assert found.present == (5, 10, True)
-    assert found.visited == {(1, 6, False), (2, 6, False), (2, 7, False), (3, 8, False), (4, 8, False)} | {
-        (4, 9, False),
-        (5, 10, True),
+    assert found.present == REFUNDED_RETURNED
+    assert found.visited == {AWAITING_PAYMENT, PAID, SHIPPED, RECEIVED, REFUND_REQUESTED_RECEIVED} | {
+        RETURN_SENT,
+        REFUNDED_RETURNED,
     }
-    assert found.ordinals[(3, 8, False), "request_refund", "buyer", (4, 8, False)] == (6, 8)
-    assert found.ordinals[None, "buy", "buyer", (1, 6, False)] == (1,)
+    assert found.ordinals[RECEIVED, "request_refund", "buyer", REFUND_REQUESTED_RECEIVED] == (6, 8)
+    assert found.ordinals[None, "buy", "buyer", AWAITING_PAYMENT] == (1,)
     assert sorted(i for steps in found.ordinals.values() for i in steps) == list(range(1, 12))
 
 
@@ -77,22 +86,22 @@ def test_a_way_is_followed_step_by_step() -> None:
         ),
         (LONG[:1] * 2, ValueError, "step 2 (buy) does not go on where the order stands at (1, 6, open)"),
         (
-            [*LONG[:1], PastStep("fly", "buyer", OrderPhase(1, 6), OrderPhase(2, 6))],
+            [*LONG[:1], PastStep("fly", "buyer", AWAITING_PAYMENT, PAID)],
             UnknownTerm,
             "order has no fly by buyer from (1, 6, open) to (2, 6, open)",
         ),
         (
-            [*LONG[:1], PastStep("pay", "buyer", OrderPhase(1, 6), OrderPhase(2, 6))],
+            [*LONG[:1], PastStep("pay", "buyer", AWAITING_PAYMENT, PAID)],
             UnknownTerm,
             "order has no pay by buyer from (1, 6, open) to (2, 6, open)",
         ),
         (
-            [*LONG[:1], PastStep("pay", "gateway", OrderPhase(1, 6), OrderPhase(2, 7))],
+            [*LONG[:1], PastStep("pay", "gateway", AWAITING_PAYMENT, SHIPPED)],
             UnknownTerm,
             "order has no pay by gateway from (1, 6, open) to (2, 7, open)",
         ),
         (
-            [PastStep("buy", "seller", None, OrderPhase(1, 6))],
+            [PastStep("buy", "seller", None, AWAITING_PAYMENT)],
             UnknownTerm,
             "order has no buy by seller from nowhere to (1, 6, open)",
         ),
@@ -208,8 +217,8 @@ def test_without_a_way_nothing_is_marked() -> None:
 
 
 def test_more_steps_than_there_are_circled_numbers() -> None:
-    events = [("request_refund", "buyer", (4, 6)), ("withdraw_refund", "buyer", (2, 6))]
-    made = path_of(BUY, ("pay", "gateway", (2, 6)), *events * 10)
+    events = [("request_refund", "buyer", REFUND_REQUESTED_UNSHIPPED), ("withdraw_refund", "buyer", PAID)]
+    made = path_of(BUY, ("pay", "gateway", PAID), *events * 10)
     assert "⑲(21) 申请退款<br/>· 买家\n" in mermaid.render(ORDER, "zh", path=made)
     assert Line("x", ()).marks == ""
 

@@ -23,6 +23,7 @@ from statemachine import (
     TimerEffect,
     UnknownTerm,
 )
+from statemachine.order import REFUNDED_RETURNED
 
 
 class Verb(StrEnum):
@@ -263,7 +264,7 @@ def test_one_wrong_digit_in_the_order_is_found() -> None:
 
 def test_states_are_found_by_phase_and_key() -> None:
     assert ORDER.state(ORDER.start).key == "1,6"
-    assert ORDER.by_key["5,10,closed"].phase == (5, 10, True)
+    assert ORDER.by_key["5,10,closed"].phase == REFUNDED_RETURNED
     assert GOOD.by_key["4,deleted"].phase == (4, True)
     with pytest.raises(UnknownTerm, match=r"^good has no state \(3, closed\)$"):
         GOOD.state(GOOD.start._replace(status=3, deleted=True))

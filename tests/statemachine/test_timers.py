@@ -7,7 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statemachine import Flow, OrderEvent, OrderFacts, OrderPhase, Role, TimerEffect, TradeMode, order_flow
-from statemachine.order import ORDER, facts_after
+from statemachine.order import (
+    ORDER,
+    PAID,
+    RECEIVED,
+    REFUND_REQUESTED_RECEIVED,
+    REFUND_REQUESTED_SHIPPED,
+    REFUND_REQUESTED_UNSHIPPED,
+    SHIPPED,
+    facts_after,
+)
 from statemachine.timers import Timers, first_timers, next_timers
 from tests.statemachine.subjects import facts
 
@@ -41,7 +50,7 @@ class Life:
 
 
 def shipped() -> Life:
-    life = Life(OrderPhase(2, 6))
+    life = Life(PAID)
     assert life.do(OrderEvent.SHIP, Role.SELLER, NOON) == Timers(NOON + 10 * DAY, NOON + 9 * DAY, None)
     return life
 
@@ -92,13 +101,13 @@ def test_a_clock_that_had_run_out_unseen_has_nothing_left() -> None:
 
 
 def test_without_anything_kept_a_resumed_clock_gets_its_whole_time() -> None:
-    life = Life(OrderPhase(2, 7))
+    life = Life(SHIPPED)
     assert life.do(OrderEvent.REQUEST_REFUND, Role.BUYER, NOON).remaining is None
     assert life.do(OrderEvent.WITHDRAW_REFUND, Role.BUYER, NOON + DAY) == Timers(NOON + 11 * DAY, NOON + 10 * DAY, None)
 
 
 def test_a_longer_receipt_counts_on_from_the_deadline_or_from_now_where_that_has_passed() -> None:
-    early, late, unknown = shipped(), shipped(), Life(OrderPhase(2, 7))
+    early, late, unknown = shipped(), shipped(), Life(SHIPPED)
     assert early.do(OrderEvent.EXTEND_RECEIPT, Role.BUYER, NOON + DAY) == Timers(NOON + 20 * DAY, NOON + 19 * DAY, None)
     now = NOON + 12 * DAY
     for life in (late, unknown):
@@ -107,7 +116,7 @@ def test_a_longer_receipt_counts_on_from_the_deadline_or_from_now_where_that_has
 
 
 def test_a_reminder_that_would_be_late_is_left_out() -> None:
-    life = Life(OrderPhase(2, 6), durations={"receive_after": DAY, "receive_reminder": DAY})
+    life = Life(PAID, durations={"receive_after": DAY, "receive_reminder": DAY})
     assert life.do(OrderEvent.SHIP, Role.SELLER, NOON) == Timers(NOON + DAY, None, None)
 
 
@@ -116,7 +125,7 @@ def test_a_step_that_keeps_the_timers_leaves_deadline_and_reminder_as_they_are()
     rules = (
         replace(rule, timers=TimerEffect.KEEP) if rule.timers is TimerEffect.EXTEND else rule for rule in ORDER.rules
     )
-    life = Life(OrderPhase(2, 6), flow=Flow(replace(ORDER, rules=tuple(rules))))
+    life = Life(PAID, flow=Flow(replace(ORDER, rules=tuple(rules))))
     shipped_at = life.do(OrderEvent.SHIP, Role.SELLER, NOON)
     assert life.do(OrderEvent.EXTEND_RECEIPT, Role.BUYER, NOON + DAY) == shipped_at
     life.facts = replace(life.facts, extended=False)
@@ -129,7 +138,7 @@ def test_a_step_that_keeps_the_timers_leaves_deadline_and_reminder_as_they_are()
 
 
 EVERYTHING = [(event, role) for event in OrderEvent for role in Role]
-PAUSED = {OrderPhase(4, 6): OrderPhase(2, 6), OrderPhase(4, 7): OrderPhase(2, 7), OrderPhase(4, 8): OrderPhase(3, 8)}
+PAUSED = {REFUND_REQUESTED_UNSHIPPED: PAID, REFUND_REQUESTED_SHIPPED: SHIPPED, REFUND_REQUESTED_RECEIVED: RECEIVED}
 
 
 @settings(deadline=None)

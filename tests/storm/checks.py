@@ -15,18 +15,35 @@ from sqlalchemy import text
 
 from app.db.transactions import rows
 from app.orders.history import export, verify
+from statemachine.order import (
+    AWAITING_PAYMENT,
+    AWARDED_TO_SELLER,
+    CANCELLED,
+    PAID,
+    RECEIVED,
+    REFUND_REQUESTED_RECEIVED,
+    REFUND_REQUESTED_SHIPPED,
+    REFUND_REQUESTED_UNSHIPPED,
+    REFUNDED_RECEIVED,
+    REFUNDED_RETURNED,
+    REFUNDED_SHIPPED,
+    REFUNDED_UNSHIPPED,
+    RETURN_SENT,
+    SETTLED,
+    SHIPPED,
+)
 from tasks.queues import QueueName, queue
 from tests.money.sandbox_server import fetch
 from tests.storm.clients import Diary
 from tests.storm.processes import Market
 
 _LEGAL = {
-    *((1, 6, False), (1, 6, True), (2, 6, False), (2, 7, False), (3, 8, False), (3, 8, True)),
-    *((4, 6, False), (4, 7, False), (4, 8, False), (4, 9, False)),
-    *((5, 6, True), (5, 7, True), (5, 8, True), (5, 10, True), (3, 9, True)),
+    *(AWAITING_PAYMENT, CANCELLED, PAID, SHIPPED, RECEIVED, SETTLED),
+    *(REFUND_REQUESTED_UNSHIPPED, REFUND_REQUESTED_SHIPPED, REFUND_REQUESTED_RECEIVED, RETURN_SENT),
+    *(REFUNDED_UNSHIPPED, REFUNDED_SHIPPED, REFUNDED_RECEIVED, REFUNDED_RETURNED, AWARDED_TO_SELLER),
 }
 # Where the good was not sold after all.
-_UNSOLD = {(1, 6, True), (5, 6, True)}
+_UNSOLD = {CANCELLED, REFUNDED_UNSHIPPED}
 
 _HANGING_SECONDS = 60.0
 

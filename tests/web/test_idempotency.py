@@ -34,7 +34,8 @@ from app.idempotency import IdempotencyKey
 from app.orders.models import Order
 from app.web.api import Api
 from app.web.auth import Actor, Auth, deny_token
-from statemachine import GoodStatus, OrderPhase
+from statemachine import GoodStatus
+from statemachine.order import PAID
 from tasks.housekeeping import purge_idempotency_keys
 from tests.conftest import MakeApp
 from tests.factories import (
@@ -337,7 +338,7 @@ def test_a_body_that_cannot_be_read_leaves_the_key_free(app: Flask, client: Flas
 def test_of_what_is_refused_half_way_only_the_refusal_stays(app: Flask, client: FlaskClient) -> None:
     seller, buyer = make_user(app), make_user(app)
     foreign = make_address(app, buyer)
-    order = make_order(app, make_good(app, seller, status=GoodStatus.IN_TRADE), buyer, phase=OrderPhase(2, 6))
+    order = make_order(app, make_good(app, seller, status=GoodStatus.IN_TRADE), buyer, phase=PAID)
     parcel = {"address_id": foreign.id, "company": "顺丰速运", "tracking_no": "SF1234567890"}
     before = whole_database(app)
     url = f"/api/seller_send_delivery/{order.id}/"

@@ -19,7 +19,8 @@ from app.db.database import db
 from app.extensions import valkey
 from app.outbox.models import OutboxMessage, Topic
 from app.web.metrics import observe_request
-from statemachine import GoodStatus, OrderPhase
+from statemachine import GoodStatus
+from statemachine.order import AWAITING_PAYMENT, REFUNDED_RETURNED, SHIPPED
 from tests.conftest import MakeApp
 from tests.factories import make_good, make_order, make_user
 from tests.live import LiveServer
@@ -80,7 +81,7 @@ def test_what_waits_in_the_database(app: Flask, client: FlaskClient) -> None:
     make_good(app, seller, status=GoodStatus.IN_REVIEW)
     make_good(app, seller, status=GoodStatus.IN_REVIEW)
     make_good(app, seller, status=GoodStatus.IN_REVIEW, deleted=True)
-    for phase in (OrderPhase(1, 6), OrderPhase(2, 7), OrderPhase(2, 7), OrderPhase(5, 10, True)):
+    for phase in (AWAITING_PAYMENT, SHIPPED, SHIPPED, REFUNDED_RETURNED):
         make_order(app, make_good(app, seller, status=GoodStatus.IN_TRADE), buyer, phase=phase)
     with app.app_context(), db.engine.begin() as connection:
         for age in (90, 10):

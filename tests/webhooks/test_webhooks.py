@@ -16,7 +16,8 @@ from app.outbox.models import Topic
 from app.outbox.service import PermanentFailure
 from app.webhooks.service import WebhookRefused, send_webhook
 from app.webhooks.signing import signed_headers
-from statemachine import OrderPhase, Role
+from statemachine import Role
+from statemachine.order import AWAITING_PAYMENT
 from tasks.relay import relay_once
 from tests.live import free_port
 from tests.notifications.steps import an_order, make_step, outbox
@@ -96,7 +97,7 @@ def test_a_step_reaches_the_operator(app: Flask) -> None:
 
 def test_the_first_step_comes_from_nowhere(app: Flask) -> None:
     event_id = make_step(
-        app, an_order(app), event="buy", role=Role.BUYER, source=None, target=OrderPhase(1, 6), topic=None
+        app, an_order(app), event="buy", role=Role.BUYER, source=None, target=AWAITING_PAYMENT, topic=None
     )
     with receiving(app) as receiver:
         send(app, event_id)
