@@ -101,7 +101,7 @@ def _rate_limit(raw: str) -> str:
 
 
 def _http_url(raw: str) -> str:
-    """Something to put a path or a query behind, and a Location header. Anything else would fail at the first payer."""
+    """A URL that paths are appended to and browsers are redirected to. A bad one would fail only when somebody pays."""
     url = raw.strip()
     try:
         parts = urlsplit(url)
@@ -114,7 +114,7 @@ def _http_url(raw: str) -> str:
 
 
 def _webhook_url(raw: str) -> str:
-    """Somebody else's address: it may have a query, and is called exactly as it was given."""
+    """A URL of the operator's receiver: it may have a query, and is called exactly as it is given."""
     url = raw.strip()
     try:
         parts = urlsplit(url)
@@ -127,7 +127,7 @@ def _webhook_url(raw: str) -> str:
 
 
 def _webhook_secret(raw: str) -> str:
-    """A secret as Standard Webhooks writes them, of at least 24 bytes: 32 characters of base64."""
+    """A secret in the format of Standard Webhooks, of at least 24 bytes: 32 characters of base64."""
     try:
         key = base64.b64decode(raw.strip().removeprefix("whsec_"), validate=True)
     except ValueError:
@@ -257,7 +257,7 @@ class Settings:
     sensitive_words_path: Path = _setting(
         PROJECT_ROOT / "app" / "moderation" / "words", "folder of word lists, one file per category", _path
     )
-    # Orders: the clocks of the order's machine, by the names of its deadlines
+    # Orders: the deadlines of the order's state machine and the reminders before them, by their names there
     expire_after: int = _setting(1800, "seconds a buyer has to pay", _positive)
     refund_unshipped_after: int = _setting(
         7 * 86400, "seconds a seller has to ship or hand over; then the buyer gets the money back", _positive
@@ -376,7 +376,7 @@ class Settings:
 
     @property
     def is_production(self) -> bool:
-        """Whether development's comforts are off."""
+        """Whether secrets are required and development's conveniences refused."""
         return self.environment is Environment.PRODUCTION
 
 
@@ -385,9 +385,9 @@ RATE_LIMITS: Final = tuple(each.name for each in fields(Settings) if each.metada
 
 
 def reachable(host: str) -> str:
-    """The address `host` that something listens on, as a URL on this machine has it.
+    """How a URL on this machine names the address `host` that a server listens on.
 
-    0.0.0.0 and :: are no destinations, and IPv6 goes into brackets.
+    0.0.0.0 and :: are replaced by the loopback address, and IPv6 addresses are put into brackets.
     """
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - translated away, not bound
     return f"[{host}]" if ":" in host else host
@@ -397,7 +397,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read settings from `environ` (default: the process's environment).
 
     Empty variables count as unset. Raises `SettingsError` listing every problem at once: values that do not
-    parse, and in production each secret that is missing and each development comfort that is switched on.
+    parse, and in production each secret that is missing and each development convenience that is switched on.
     """
     source = os.environ if environ is None else environ
     values: dict[str, Any] = {}
@@ -446,10 +446,11 @@ def _inconsistencies(settings: Settings, *, given: set[str]) -> list[str]:
     if settings.webhook_url and not settings.webhook_secret:
         problems.append("WEBHOOK_SECRET: is required where WEBHOOK_URL is set")
     if settings.outbox_lease < 4 * settings.alipay_timeout:
-        # A job asks the gateway twice at most and ends with three quarters of its lease: no two work on one message.
+        # A job calls the gateway at most twice and is ended after three quarters of its lease. So it is over before the
+        # message is given to another job.
         problems.append("OUTBOX_LEASE: must be at least four times ALIPAY_TIMEOUT")
     if settings.outbox_lease < 2 * settings.webhook_timeout:
-        # Or a job would be ended while its receiver still may answer.
+        # Or a job would be ended before its receiver must have answered.
         problems.append("OUTBOX_LEASE: must be at least twice WEBHOOK_TIMEOUT")
     if len(settings.jwt_secret_key) < 32:
         problems.append("JWT_SECRET_KEY: must have at least 32 characters")

@@ -42,7 +42,7 @@ REQUIRED = {
     "ALIPAY_GATEWAY_URL": "ALIPAY_GATEWAY_URL: is required in production (the sandbox is for development)",
     "PUBLIC_URL": "PUBLIC_URL: is required in production (the gateway sends its notifications there)",
 }
-COMFORTS = {
+CONVENIENCES = {
     "SQL_COUNT_HEADER": "SQL_COUNT_HEADER: is refused in production",
     "CAPTCHA_REVEAL": "CAPTCHA_REVEAL: is refused in production",
 }
@@ -90,9 +90,9 @@ def test_production_names_everything_that_is_missing_at_once() -> None:
 
 
 @pytest.mark.parametrize("word", ["1", "true", "YES", " on "])
-@pytest.mark.parametrize("variable", COMFORTS)
-def test_production_refuses_the_comforts_of_development(variable: str, word: str) -> None:
-    assert problems(PRODUCTION | {variable: word}) == [COMFORTS[variable]]
+@pytest.mark.parametrize("variable", CONVENIENCES)
+def test_production_refuses_the_conveniences_of_development(variable: str, word: str) -> None:
+    assert problems(PRODUCTION | {variable: word}) == [CONVENIENCES[variable]]
     assert load_settings(PRODUCTION | {variable: "0"}).is_production
     assert not load_settings(STORES | {variable: word}).is_production
 
@@ -100,7 +100,7 @@ def test_production_refuses_the_comforts_of_development(variable: str, word: str
 def test_production_tells_all_its_reasons_at_once() -> None:
     environ = {"SALTFISH_ENV": "production", "JWT_SECRET_KEY": "short", "CAPTCHA_REVEAL": "1", "SQL_COUNT_HEADER": "1"}
     *secrets, gateway, public = (text for variable, text in REQUIRED.items() if variable != "JWT_SECRET_KEY")
-    expected = [*secrets, *COMFORTS.values(), gateway, public, "JWT_SECRET_KEY: must have at least 32 characters"]
+    expected = [*secrets, *CONVENIENCES.values(), gateway, public, "JWT_SECRET_KEY: must have at least 32 characters"]
     assert problems(environ) == expected
 
 

@@ -30,7 +30,7 @@ SCOPE: Final = (
     "app/listings/statistics.py",
     "app/money",
     "app/orders",
-    "app/seed/market.py",
+    "app/seed/demo_data.py",
     "app/seed/service.py",
     "app/staff",
     "app/wallet",

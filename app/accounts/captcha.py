@@ -1,4 +1,4 @@
-"""Image captchas, kept in Valkey: they live for the setting CAPTCHA_LIFETIME and work once."""
+"""Image captchas. Their answers are kept in Valkey for the setting CAPTCHA_LIFETIME, and each can be used once."""
 
 import base64
 import hmac
@@ -10,7 +10,7 @@ from captcha.image import ImageCaptcha, random_color
 
 from app.extensions import valkey
 
-# Without what looks alike once tilted and warped (0OQ 1IL 2Z 5S 6G 8B UV) and without the widest letters (M W).
+# Without characters that look alike when they are distorted (0OQ 1IL 2Z 5S 6G 8B UV) and the widest letters (M W).
 ALPHABET = "ACDEFHJKNPRTXY3479"
 LENGTH = 5
 
@@ -18,7 +18,7 @@ _KEY = "captcha:"
 
 
 class _Painter(ImageCaptcha):
-    word_offset_dx = 0.1  # the library's 0.25 pushes letters over each other until people cannot read them either
+    word_offset_dx = 0.1  # with the library's 0.25 letters overlap so much that people cannot read them either
 
 
 _painter = _Painter(width=180, height=64)
@@ -42,7 +42,7 @@ def make_captcha(*, lifetime: int) -> Captcha:
 
 
 def consume_captcha(*, captcha_id: str, code: str) -> bool:
-    """Whether `code` answers the captcha. A wrong guess uses it up as well, and of two simultaneous uses one counts."""
+    """Whether `code` is the captcha's answer. A wrong guess uses it up, too; of simultaneous ones only one counts."""
     right = valkey().getdel(_KEY + captcha_id)
     return right is not None and hmac.compare_digest(str(right).encode(), _comparable(code).encode())
 

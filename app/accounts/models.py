@@ -7,7 +7,7 @@ from app.db.columns import Base, created_moment, intpk, moment
 
 
 class User(Base):
-    """A person. `username_key` is the case-folded name that is unique."""
+    """A user. `username_key` is the normalised name (`app.accounts.usernames`), which is unique."""
 
     __tablename__ = "users"
 
@@ -21,7 +21,7 @@ class User(Base):
 
 
 class Address(Base):
-    """Where a user receives parcels. Orders copy it; they never point at it."""
+    """A delivery address. Orders copy it instead of referring to it, so that changing it changes no order."""
 
     __tablename__ = "addresses"
     __table_args__ = (

@@ -33,7 +33,7 @@ def public_profile(user_id: int) -> Row[Any]:
 
 
 def is_staff(user_id: int) -> bool:
-    """Whether the user is of our staff; somebody who does not exist is not."""
+    """Whether the user is platform staff; False for a user that does not exist."""
     return row_or_none(select(User.id).where(User.id == user_id, User.is_staff)) is not None
 
 

@@ -1,4 +1,4 @@
-"""What the accounts' URLs take and give."""
+"""Bodies and answers of the accounts' URLs."""
 
 from typing import Annotated, Any, NotRequired
 
@@ -58,7 +58,7 @@ class PasswordIn(BaseModel):
 
 _Place = Annotated[str, CleanText(1, 30)]
 _Detail = Annotated[str, CleanText(1, 200)]
-# Mainland mobile numbers, the only ones that couriers there take.
+# A mobile number of mainland China; couriers there accept no other.
 _Mobile = Annotated[str, Field(pattern=r"^1[3-9][0-9]{9}$", examples=["13800138000"]), CleanText(1, 11)]
 
 
@@ -85,7 +85,7 @@ class AddressPatchIn(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    # The defaults only mark the fields as optional: unset ones are never read.
+    # The defaults only make the fields optional: `changes` leaves fields out that were not sent.
     name: Annotated[str, CleanText(1, 30)] = Field(default_factory=str)
     mobile: _Mobile = Field(default_factory=str)
     province: _Place = Field(default_factory=str)

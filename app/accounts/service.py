@@ -1,4 +1,4 @@
-"""What people do with accounts and addresses, one function per verb."""
+"""Changes of accounts and addresses, one function per verb, each one transaction."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ _SNAPSHOT = select(
 
 
 def register(*, username: str, password: str, captcha_id: str, captcha_code: str) -> int:
-    """Make the account of somebody who answered a captcha. Returns the user's id.
+    """Create an account, after a captcha. Returns the user's id.
 
     Raises Refused(CAPTCHA_WRONG); Refused(REGISTRATION_FAILED) where the username is taken.
     """
@@ -41,9 +41,9 @@ def register(*, username: str, password: str, captcha_id: str, captcha_code: str
 
 
 def create_user(session: Session, *, username: str, password: str, is_staff: bool = False) -> User:
-    """Make an account in `session`'s transaction: of two at the same moment with one name, one is refused.
+    """Create an account in `session`'s transaction. Of two simultaneous ones with the same name one is refused.
 
-    Trusts that `username` and `password` keep the rules of `schemas.RegisterIn`.
+    `username` and `password` must keep the rules of `schemas.RegisterIn`, which are not checked here.
     Raises Refused(REGISTRATION_FAILED) where the username is taken.
     """
     values = {
@@ -61,10 +61,10 @@ def create_user(session: Session, *, username: str, password: str, is_staff: boo
 
 
 def login(*, username: str, password: str, origin: str | None) -> Row[Any]:
-    """The profile (`queries.own_profile`) of whoever proves to be `username`. `origin` is the caller's IP address.
+    """Verify a password; returns the user's profile (`queries.own_profile`). `origin` is the caller's IP address.
 
-    Raises Refused(LOGIN_FAILED) with the seconds to wait after too many failures, and Refused(WRONG_CREDENTIALS)
-    whether the name or the password is wrong, after the same work.
+    Raises Refused(LOGIN_FAILED) with the seconds to wait after too many failures, and Refused(WRONG_CREDENTIALS) for a
+    wrong name as well as a wrong password, after the same work in both cases.
     """
     wait = throttle.admit(username=username, origin=origin)
     if wait:
@@ -81,7 +81,7 @@ def login(*, username: str, password: str, origin: str | None) -> Row[Any]:
 
 
 def change_password(*, user_id: int, old_password: str, new_password: str, origin: str | None) -> None:
-    """Change the password of somebody who knows the old one. Guessing it is slowed as at the login.
+    """Change the password of a user who knows the old one. Guessing it is slowed down like at the login.
 
     Raises Refused with TOO_MANY_REQUESTS (and the seconds to wait), OLD_PASSWORD_WRONG, NO_SUCH_USER, or MALFORMED
     where the new password is the old one or the username.
@@ -100,7 +100,7 @@ def change_password(*, user_id: int, old_password: str, new_password: str, origi
         raise Refused(Answer.OLD_PASSWORD_WRONG)
     throttle.forgive(username=user.username, origin=origin)
     if not _replace_hash(user_id, old=user.password_hash, new=hash_password(new_password)):
-        # Somebody changed it since it was read: what was the old password then is not any more.
+        # Another request changed it meanwhile, so `old_password` is no longer the present one.
         raise Refused(Answer.OLD_PASSWORD_WRONG)
     log.info("password_changed", user_id=user_id)
 
@@ -112,7 +112,7 @@ def _replace_hash(user_id: int, *, old: str, new: str) -> bool:
 
 
 def edit_profile(*, user_id: int, bio: str) -> None:
-    """Change what the user says about themselves. Raises Refused(NO_SUCH_USER)."""
+    """Change the text that a user's profile shows. Raises Refused(NO_SUCH_USER)."""
     with transaction() as session:
         if session.execute(update(User).where(User.id == user_id).values(bio=bio).returning(User.id)).first() is None:
             raise Refused(Answer.NO_SUCH_USER)
@@ -136,7 +136,7 @@ def add_address(*, user_id: int, is_default: bool, **texts: str) -> Row[Any]:
 
 
 def edit_address(*, user_id: int, address_id: int, is_default: bool = False, **texts: str) -> Row[Any]:
-    """Change the given fields of an address. `is_default` makes it the default; False leaves that as it is.
+    """Change the given fields of an address. `is_default` makes it the default one; False does not take that away.
 
     Returns the row. Raises Refused(NO_SUCH_ADDRESS), Refused(NO_SUCH_USER).
     """
@@ -183,12 +183,12 @@ def address_snapshot(*, user_id: int, address_id: int) -> dict[str, str]:
 def _lock(session: Session, user_id: int) -> None:
     """Let only one transaction at a time work on the user's addresses. Raises Refused(NO_SUCH_USER).
 
-    FOR NO KEY UPDATE: orders and goods that refer to the user meanwhile do not wait.
+    It is FOR NO KEY UPDATE, so inserting orders and goods of the user meanwhile does not wait.
     """
     if session.scalar(select(User.id).where(User.id == user_id).with_for_update(key_share=True)) is None:
         raise Refused(Answer.NO_SUCH_USER)
 
 
 def _clear_default(session: Session, user_id: int) -> None:
-    # Before another row is set: the unique index that allows one default is checked row by row.
+    # Before another address becomes it: the unique index for one default per user is checked at each row.
     session.execute(update(Address).where(Address.user_id == user_id, Address.is_default).values(is_default=False))

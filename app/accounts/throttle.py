@@ -1,9 +1,9 @@
-"""Slows guessing of passwords, per account and per address of origin. Counters live in Valkey.
+"""Slows down guessing of passwords, per account and per IP address of the caller. Counters live in Valkey.
 
-An attempt counts as failed from the moment it is admitted, and is forgiven when it turns out right: so attempts made
-at the same moment cannot slip past the count together. Once an account has used up the allowed failures, each further
-one closes it for twice as long as the one before: 1, 2, 4 … seconds, at most 15 minutes. Accounts are counted by
-the name that was tried, whether or not it exists, so the answer tells nothing about it.
+An attempt counts as failed when it is admitted, and is subtracted again if the password was right: so many simultaneous
+attempts cannot all be admitted before the first one is counted. Once the allowed failures are used up, each further one
+locks the account for twice as long as the one before: 1, 2, 4 … seconds, at most 15 minutes. Accounts are counted by
+the name that was tried, whether or not it exists, so being locked does not tell whether it does.
 """
 
 from app.accounts.usernames import username_key
@@ -14,11 +14,11 @@ from app.settings import settings
 LONGEST_WAIT = 15 * 60
 """Seconds."""
 
-# Many people share one address: schools, offices, carriers.
 ADDRESS_FACTOR = 10
+"""How many times as many failures are allowed per IP address: schools, offices and mobile networks share one."""
 
-# KEYS: pairs of counter and closure. ARGV: window, longest wait, then the failures allowed for each pair.
-# Answers the milliseconds to wait; 0 admits.
+# KEYS: pairs of a counter and a lock. ARGV: window and longest wait in seconds, then for each pair the failures
+# allowed. Returns the milliseconds to wait; 0 admits the attempt.
 _ADMIT = """
 local wait = 0
 for pair = 1, #KEYS / 2 do
@@ -40,8 +40,8 @@ end
 return 0
 """
 
-# KEYS: the account's counter and closure, the address's counter and closure. A right password clears the account;
-# the address only gets this one attempt back, or an own account would wash away guesses at others.
+# KEYS: the account's counter and lock, the address's counter and lock. A right password resets the account. From the
+# address it subtracts this one attempt only: else logging in to an own account would reset the guesses at others.
 _FORGIVE = """
 redis.call('DEL', KEYS[1], KEYS[2], KEYS[4])
 if redis.call('EXISTS', KEYS[3]) == 1 then
@@ -51,7 +51,7 @@ end
 
 
 def admit(*, username: str, origin: str | None) -> int:
-    """Ask to try a password. 0: go on, and the attempt counts as failed until `forgive`; else seconds to wait."""
+    """Ask whether a password may be tried: 0, and the attempt counts as failed until `forgive`; or seconds to wait."""
     allowed = settings().login_failures_allowed
     milliseconds = valkey().eval(
         _ADMIT,
@@ -66,7 +66,7 @@ def admit(*, username: str, origin: str | None) -> int:
 
 
 def forgive(*, username: str, origin: str | None) -> None:
-    """The attempt just admitted had the right password."""
+    """Subtract the attempt that was admitted last: its password was right."""
     valkey().eval(_FORGIVE, 4, *_keys(username, origin))
 
 

@@ -1,8 +1,8 @@
 """Sessions of access and refresh tokens. Views call it; services know no tokens.
 
-A login starts a session: a random id that its refresh token and all tokens made with it carry as claim `session`.
-Refreshing rotates, as RFC 9700 (section 4.14.2) asks: each refresh token works once. When one comes a second time,
-either the thief or the victim has used it before, so the whole session ends.
+A login starts a session: a random id that all its tokens carry as the claim `session`. Refresh tokens are rotated as
+RFC 9700 (section 4.14.2) recommends: each works once. One that is used a second time may be stolen, and either the
+thief or the victim has used it before, so the whole session ends.
 """
 
 import secrets
@@ -21,7 +21,7 @@ from app.web.auth import deny_token
 log = structlog.get_logger(__name__)
 
 _USED = "used-refresh-token:"
-# Per user: the sessions that may be alive, scored by when their last refresh token expires.
+# A sorted set per user: the sessions that may be alive, by the time at which their last refresh token expires.
 _SESSIONS = "sessions:"
 
 
@@ -31,7 +31,7 @@ def start_session(user_id: int) -> TokensOut:
 
 
 def rotate(claims: dict[str, Any]) -> TokensOut:
-    """New tokens for a valid refresh token, by its claims. A token that was used before ends its session.
+    """New tokens for a valid refresh token with these claims. One that was used before ends its session.
 
     Raises Refused(TOKEN_REVOKED).
     """
@@ -45,7 +45,7 @@ def rotate(claims: dict[str, Any]) -> TokensOut:
 
 
 def end_session(user_id: int, session: str) -> None:
-    """Refuse all tokens of `session`, those included that a refresh makes at this very moment."""
+    """Refuse all tokens of `session` from now on, also those that a simultaneous refresh makes."""
     deny_token(jti=session, seconds=_refresh_lifetime())
     valkey().zrem(f"{_SESSIONS}{user_id}", session)
 

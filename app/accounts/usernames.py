@@ -1,4 +1,4 @@
-"""What may be a username, and which usernames count as the same."""
+"""Which usernames are accepted, and which count as the same."""
 
 import re
 import unicodedata
@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-# Letters and digits are ASCII; the rest are the Han blocks, extensions included because names use them (𠮷, 㐂).
+# Beside ASCII letters and digits all blocks of Chinese characters, with the extensions: names use them (𠮷, 㐂).
 _HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U000323af"
 _USERNAME = re.compile(f"[0-9A-Za-z_{_HAN}]+")
 _SHORTEST, _LONGEST = 3, 20
@@ -15,13 +15,13 @@ _SHORTEST, _LONGEST = 3, 20
 def parse_username(value: object) -> object:
     """The username in NFKC, trimmed: full-width letters become ASCII, compatibility ideographs the common ones.
 
-    Other types pass on, for pydantic to refuse. Raises ValueError, in the client's words, for any character but
-    Chinese ones, ASCII letters, digits and underscore. So nothing invisible, no emoji and no other script that looks
-    like these gets in.
+    Values of other types are returned, for pydantic to refuse. Raises ValueError, with the reason that the client
+    reads, for any character but Chinese ones, ASCII letters, digits and underscore. So there are no invisible
+    characters, no emoji and no letters of other scripts that look like ASCII ones.
     """
     if not isinstance(value, str):
         return value
-    # Nothing this long can become a username, and normalising is quadratic in the worst case.
+    # Normalising takes quadratic time in the worst case, and nothing this long can become a username.
     name = value if len(value) > 4 * _LONGEST else unicodedata.normalize("NFKC", value).strip()
     if not _SHORTEST <= len(name) <= _LONGEST:
         raise ValueError(f"须为 {_SHORTEST} 至 {_LONGEST} 个字符")
@@ -31,7 +31,7 @@ def parse_username(value: object) -> object:
 
 
 def username_key(username: str) -> str:
-    """What is unique about a username: `Alice` and `alice` are one."""
+    """The form in which usernames are compared: `Alice` and `alice` are the same."""
     return unicodedata.normalize("NFKC", username).casefold()
 
 

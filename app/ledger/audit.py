@@ -1,7 +1,7 @@
-"""The audit: recomputes the ledger from its entries, and its entries from what orders, refunds and payouts say.
+"""The audit: recomputes balances from entries, and the entries from what orders, refunds and payouts say.
 
-It reads one snapshot, so it may run beside everything else, and lets PostgreSQL do the work: only what differs
-comes here.
+It reads one snapshot, so it may run while everything else goes on. PostgreSQL does the work: each check is a query that
+returns only the differences.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,35 +17,35 @@ from statemachine import ORDER, Pot
 
 
 class DifferenceKind(StrEnum):
-    """What can be wrong."""
+    """The kinds of differences."""
 
     BALANCE = "balance"
-    """An account's balance is not what its entries come to."""
+    """An account's balance is not the sum of its entries."""
     CHAIN = "chain"
-    """An entry's balance does not follow from the one before it."""
+    """An entry's `balance_after` is not that of the account's entry before it, plus its amount."""
     UNBALANCED = "unbalanced"
-    """A transaction has less than two entries, or they do not sum to zero."""
+    """A transaction has fewer than two entries, or they do not sum to zero."""
     ORPHAN = "orphan"
     """An entry of a transaction or an account that does not exist."""
     TOTALS = "totals"
-    """All debit balances together are not all credit balances, or more was paid out than the gateway ever held."""
+    """The sum of debit balances is not that of credit balances, or more was paid out than was ever received."""
     MISSING = "missing"
-    """Something happened that moves money, and the ledger does not have it."""
+    """A step, refund or payout moved money, and the ledger has no transaction for it."""
     UNEXPECTED = "unexpected"
-    """The ledger has a transaction for something that did not happen."""
+    """The ledger has a transaction, and there is no step, refund or payout for it."""
     WRONG = "wrong"
-    """A transaction moved something else than what happened says."""
+    """A transaction moved other amounts, or between other accounts, than its step, refund or payout says."""
     HISTORY = "history"
-    """An order's history has a step that the machine does not know, a gap, or ends elsewhere than the order stands."""
+    """An order's history has a step that is no rule of the machine, or a gap, or does not end at the order's phase."""
     PAYMENTS = "payments"
-    """An order's payments and refunds do not answer to its history."""
+    """An order's payments and refunds do not match its history."""
     CLEARING = "clearing"
-    """Refunds or payouts under way are not what their clearing accounts hold."""
+    """The amounts of unfinished refunds or payouts are not the balance of their clearing accounts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that is wrong: which kind, about what (an account, a key, an order), and both sides of it."""
+    """One difference: its kind, what it is about (an account, a transaction's key, an order), and both values."""
 
     kind: DifferenceKind
     subject: str
@@ -57,14 +57,14 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """`sql` gives a row (kind, subject, text) for each difference."""
+    """One query; `sql` returns a row (kind, subject, text) for each difference."""
 
     title: str
     sql: str
 
 
 def audit(*, progress: Callable[[str, int, int], None] = lambda _title, _done, _of: None) -> list[Difference]:
-    """Every difference in the ledger as it is committed now; empty where all is well.
+    """All differences in what is committed now; empty where there are none.
 
     `progress(title, done, of)` is called before each check, and once after the last with the title empty.
     """
@@ -74,7 +74,7 @@ def audit(*, progress: Callable[[str, int, int], None] = lambda _title, _done, _
 def _differences(progress: Callable[[str, int, int], None]) -> Iterator[Difference]:
     options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     with db.engine.connect().execution_options(**options) as connection:
-        # A snapshot of everything may take longer than a request ever should.
+        # The checks read whole tables, so they may take longer than the limit for requests.
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         for done, check in enumerate(_CHECKS):
             progress(check.title, done, len(_CHECKS))
@@ -101,11 +101,11 @@ _ACCOUNTS: Final = {
 
 
 def _moves() -> dict[str, list[Any]]:
-    """Each rule's moves as columns, a row without accounts where it has none: the steps that histories may have."""
+    """The rules of the order's machine as columns: a row for each move of money, one without accounts where none is."""
     columns: dict[str, list[Any]] = {name: [] for name in _MOVE_COLUMNS}
     for rule in ORDER.rules:
         for role in rule.by:
-            # A refund waits until the gateway confirms it.
+            # Money goes back to the gateway by way of refund_clearing, until the gateway confirms the refund.
             moves: list[tuple[str | None, str | None]] = [
                 (
                     _ACCOUNTS[Pot(move.source)].value,
@@ -150,7 +150,7 @@ _RULES: Final = """
 _ACCOUNT_NAME: Final = """account.kind || CASE WHEN account.user_id IS NULL THEN ' slot ' || account.slot
     ELSE ' of user ' || account.user_id END"""
 
-# What each thing that happened must have moved: one row per transfer.
+# The transfers that there must be for the steps of orders, late payments, refunds and payouts.
 _HAPPENED: Final = f"""
     {_RULES.strip()}, happened AS (
         SELECT concat_ws(':', 'order', step.order_id, step.sequence, step.event) AS key, step.event::text AS kind,
@@ -178,7 +178,8 @@ _HAPPENED: Final = f"""
         ) AS move (word, state, source, target) ON move.state IS NULL OR move.state = payouts.state
     )"""  # noqa: S608 - put together from constants
 
-# Both sides as entries, and compared. The platform's fee is a part of what a seller would have got.
+# The entries of those transfers (due) are compared with the entries in the ledger (booked). The platform's fee counts
+# as the seller's entry, of which it was taken.
 _COMPARED: Final = f"""
     WITH {_HAPPENED.strip()}, due AS (
         SELECT key, kind, order_id, side.account_kind,

@@ -1,4 +1,4 @@
-"""`flask ledger …`: audit the books, look at an account."""
+"""`flask ledger …`: audit the ledger, show accounts."""
 
 import sys
 

@@ -1,7 +1,7 @@
 """Ledger accounts, transactions and entries. Amounts are fen.
 
-Debit is positive, credit negative: the entries of a transaction sum to zero, and so do all entries together. The
-database refuses whatever would break that, to anybody but its owner; `flask ledger audit` watches him.
+Debit is positive, credit negative: the entries of a transaction sum to zero, and so do all entries together. Triggers
+of the database refuse whatever would break that. Its owner can switch them off, so `flask ledger audit` checks it, too.
 """
 
 from enum import StrEnum
@@ -25,34 +25,35 @@ from app.db.columns import Base, fen, intpk, moment, not_negative, table_args
 
 
 class AccountKind(StrEnum):
-    """What the money in an account is."""
+    """What an account's money is."""
 
     GATEWAY_CLEARING = "gateway_clearing"
-    """Received at the payment gateway and not paid back."""
+    """Received by the payment gateway and not refunded."""
     ESCROW = "escrow"
-    """Paid by buyers, not decided yet."""
+    """Paid by buyers; it is not decided yet whether sellers get it."""
     SELLER_HELD = "seller_held"
     """A seller's proceeds until the after-sale window ends."""
     SELLER_AVAILABLE = "seller_available"
     """What a seller may withdraw."""
     REFUND_CLEARING = "refund_clearing"
-    """Promised to buyers; the gateway has not confirmed it yet."""
+    """To be refunded to buyers; the gateway has not confirmed it yet."""
     PAYOUT_CLEARING = "payout_clearing"
     """Withdrawn by sellers; the gateway has not confirmed it yet."""
     PAID_OUT = "paid_out"
-    """Withdrawn and confirmed. Apart from gateway_clearing, so that each row by itself stays at or above zero."""
+    """Withdrawn, and confirmed by the gateway. Not booked to gateway_clearing, each of whose rows must stay at or above
+    zero."""
     PLATFORM_FEE = "platform_fee"
-    """The platform's own share: 0 % for now."""
+    """The platform's share of settled orders (PLATFORM_FEE_BASIS_POINTS)."""
 
 
 DEBIT_NORMAL: Final = frozenset({AccountKind.GATEWAY_CLEARING})
-"""The kinds whose balance a debit raises (what others owe us); a credit raises all others (what we owe)."""
+"""The kinds whose balance a debit raises: assets. That of all others is raised by a credit."""
 
 USER_KINDS: Final = frozenset({AccountKind.SELLER_HELD, AccountKind.SELLER_AVAILABLE})
 """The kinds of which each user has one."""
 
 SLOTS: Final = 16
-"""How many rows each of the platform's own kinds is spread over, so that not every order waits for the same one."""
+"""How many rows each kind that is no user's is split into, so that not all orders wait for the lock of the same row."""
 
 BALANCE_CHECK: Final = "ck_ledger_accounts_balance_not_negative"
 BALANCE_AFTER_CHECK: Final = "ck_ledger_entries_balance_after_not_negative"
@@ -64,7 +65,7 @@ def _quoted(kinds: frozenset[AccountKind] | type[AccountKind]) -> str:
 
 
 class LedgerAccount(Base):
-    """One account's balance, in its kind's normal direction. Changed by `app.ledger.service.post` alone."""
+    """One account and its balance in fen, on its kind's normal side. Only `app.ledger.service.post` changes it."""
 
     __tablename__ = "ledger_accounts"
     __table_args__ = table_args(
@@ -87,7 +88,7 @@ class LedgerAccount(Base):
 
 
 class LedgerTransaction(Base):
-    """One movement of money. `key` names what moved it, so that it is written once; `kind` is that event."""
+    """One movement of money. `key` names its cause, so that it is written once; `kind` is the event that caused it."""
 
     __tablename__ = "ledger_transactions"
     __table_args__ = table_args(Index("ix_ledger_transactions_order_id", "order_id"))
@@ -95,13 +96,13 @@ class LedgerTransaction(Base):
     id: Mapped[intpk]
     key: Mapped[str] = mapped_column(String(80), unique=True)
     kind: Mapped[str] = mapped_column(String(30))
-    # No foreign key: checking it would wait for whoever has the order locked, while accounts are held. The audit looks.
+    # No foreign key: checking it would wait for a lock of the order while accounts are locked. The audit checks it.
     order_id: Mapped[int | None] = mapped_column(BigInteger)
     at: Mapped[moment]
 
 
 class LedgerEntry(Base):
-    """One account's part in a transaction: debit positive, credit negative, and the balance it left."""
+    """One account's part in a transaction: debit positive, credit negative; and the account's balance after it."""
 
     __tablename__ = "ledger_entries"
     __table_args__ = table_args(
@@ -146,7 +147,7 @@ END
 $$
 """
 
-# The check is deferred: a transaction is whole only when it is committed. refuse_change is append_only's function.
+# The check is deferred to the commit, when all entries are there. refuse_change is append_only's function.
 _STATEMENTS: Final = (
     (_TRANSACTIONS, _BALANCED),
     (
@@ -159,7 +160,7 @@ _STATEMENTS: Final = (
         "CREATE CONSTRAINT TRIGGER ledger_entries_balanced AFTER INSERT ON ledger_entries "
         "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse_unbalanced()",
     ),
-    # An account stays what it is; only its balance moves. Its table is made before that of the entries.
+    # Of an account only the balance may change. When the table of entries is created, that of accounts exists.
     (
         _ENTRIES,
         "CREATE TRIGGER ledger_accounts_fixed BEFORE DELETE OR UPDATE OF id, kind, user_id, slot ON ledger_accounts "

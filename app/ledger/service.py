@@ -1,4 +1,4 @@
-"""Moving money: the one function that writes the ledger, and the values that tell it what to move.
+"""The one function that writes the ledger, `post`, and the values that describe what to write.
 
     post(
         session,
@@ -19,8 +19,8 @@
         at=now,
     )
 
-Accounts are locked last, after goods and orders, and in the order of their ids: post everything that one transaction
-moves in one call.
+To exclude deadlocks, accounts are locked last, after goods and orders, and in the order of their ids. So everything
+that one database transaction moves has to be posted in one call.
 """
 
 from collections.abc import Sequence
@@ -46,16 +46,16 @@ from app.ledger.models import (
 
 
 class InsufficientFunds(Exception):  # noqa: N818 - says what happened
-    """An account would have gone below zero. The database transaction is broken: roll it back."""
+    """An account's balance would become negative. The database transaction is aborted and must be rolled back."""
 
 
 class AlreadyPosted(Exception):  # noqa: N818 - says what happened
-    """A posting's key is in the ledger already. The database transaction is broken: roll it back."""
+    """A posting's key is in the ledger already. The database transaction is aborted and must be rolled back."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccountRef:
-    """Which account: `order_account`, `payout_account` and `user_account` make them. It exists once it is used."""
+    """Names an account, which is created when it is first used; made by `order_account` and its like."""
 
     kind: AccountKind
     user_id: int | None
@@ -63,12 +63,12 @@ class AccountRef:
 
 
 def order_account(kind: AccountKind, order_id: int) -> AccountRef:
-    """The platform's account of `kind` that this order's money goes through."""
+    """The shared account of `kind` for this order's money."""
     return _shared_account(kind, order_id)
 
 
 def payout_account(kind: AccountKind, user_id: int) -> AccountRef:
-    """The platform's account of `kind` that this user's withdrawals go through."""
+    """The shared account of `kind` for this user's withdrawals."""
     return _shared_account(kind, user_id)
 
 
@@ -87,7 +87,7 @@ def _shared_account(kind: AccountKind, spread_by: int) -> AccountRef:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """`amount` fen (> 0) from `source` to `target`: debits the one, credits the other."""
+    """`amount` fen (> 0) from `source` to `target`: debits `source`, credits `target`."""
 
     source: AccountRef
     target: AccountRef
@@ -102,10 +102,11 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posting:
-    """One ledger transaction. `key` says what moved the money and can be used once:
+    """One ledger transaction. `key` names its cause and can be used once:
 
     `order:{order_id}:{history sequence}:{event}`, `refund:{refund_id}`, `payment:{payment_id}:late`,
-    `payout:{payout_id}:requested|confirmed|failed`. `kind` is the event's name; the wallet's texts go by it.
+    `payout:{payout_id}:requested|confirmed|failed`. `kind` is the name of the event that caused it, by which
+    `app.wallet.texts` finds the text of a user's entry.
     """
 
     key: str
@@ -118,7 +119,7 @@ class Posting:
             raise ValueError(f"the posting {self.key} moves nothing")
 
     def amounts(self) -> dict[AccountRef, int]:
-        """What becomes the entries: debit positive, credit negative, one sum per account that is changed at all."""
+        """The entries: for each account whose sum is not zero its amount, debit positive, credit negative."""
         sums: dict[AccountRef, int] = {}
         for transfer in self.transfers:
             sums[transfer.source] = sums.get(transfer.source, 0) + transfer.amount
@@ -126,8 +127,8 @@ class Posting:
         return {account: amount for account, amount in sums.items() if amount}
 
 
-# Locked by id before the first row is changed: two postings over the same accounts wait, they never deadlock. Nothing
-# is changed where an account is missing.
+# All rows are locked in the order of their ids before the first is changed: two postings over the same accounts wait
+# for each other, but never deadlock. Where an account does not exist yet nothing is changed.
 _CHANGE: Final = text("""
     WITH wanted AS (
         SELECT * FROM unnest(:kinds, :users, :slots, :changes) AS wanted (kind, user_id, slot, change)
@@ -189,9 +190,9 @@ _WRITE: Final = text("""
 def post(session: Session, postings: Sequence[Posting], *, at: datetime) -> None:
     """Write `postings`, in their order, and change the balances, in the caller's transaction.
 
-    Two SQL statements, however many postings; four when an account is used for the first time. Raises
-    InsufficientFunds where one of the postings would leave a balance below zero, AlreadyPosted where a key was
-    used before; either leaves the database transaction broken, so that nothing of it can be committed.
+    Executes two SQL statements, however many postings there are; four when an account is used for the first time.
+    Raises InsufficientFunds where a posting would make a balance negative, AlreadyPosted where a key was used before;
+    both leave the database transaction aborted, so that nothing of it can be committed.
     """
     if not postings:
         return
@@ -229,12 +230,12 @@ def post(session: Session, postings: Sequence[Posting], *, at: datetime) -> None
 
 
 def _change(account: AccountRef, amount: int) -> int:
-    """What an entry of `amount` (debit positive) does to the account's balance."""
+    """How an entry of `amount` (debit positive) changes the account's balance."""
     return amount if account.kind in DEBIT_NORMAL else -amount
 
 
 def _move(session: Session, changes: dict[AccountRef, int]) -> dict[AccountRef, tuple[int, int]]:
-    """Lock the accounts and change their balances; each one's id and new balance."""
+    """Lock the accounts and change their balances; returns each one's id and new balance."""
     parameters = {
         "kinds": [account.kind.value for account in changes],
         "users": [account.user_id for account in changes],

@@ -1,1 +1,1 @@
-"""What users are told in the application: steps of the other side, reminders, payouts, messages of staff."""
+"""Notifications in the application: steps of the other side, reminders, payouts, messages of staff."""

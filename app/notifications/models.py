@@ -1,4 +1,4 @@
-"""Notifications."""
+"""The table of notifications."""
 
 from enum import StrEnum
 
@@ -12,21 +12,21 @@ TEXT_LENGTH = 300
 
 
 class NotificationKind(StrEnum):
-    """What a notification is about, for clients to sort by."""
+    """What a notification is about, for clients to group by."""
 
-    ORDER = "order"  # a step that somebody else made
-    REMINDER = "reminder"  # a deadline comes near
+    ORDER = "order"  # a step of an order that somebody else made
+    REMINDER = "reminder"  # a deadline is near
     PAYOUT = "payout"
     STAFF = "staff"  # a message of staff
 
 
 class Notification(Base):
-    """One thing that a user is told. `event` is the order's event behind it, or empty."""
+    """One notification of a user. `event` is the name of the order's or the payout's event that caused it, or empty."""
 
     __tablename__ = "notifications"
     __table_args__ = (
         CheckConstraint("kind IN ('order', 'reminder', 'payout', 'staff')", name="kind_known"),
-        # However often the relay takes a step up, it is told once.
+        # The relay may process a step several times; each user is notified of it once.
         UniqueConstraint("order_event_id", "user_id"),
         Index("ix_notifications_user_id_id", "user_id", "id"),
         Index("ix_notifications_unread", "user_id", "id", postgresql_where=text("read_at IS NULL")),
@@ -35,7 +35,7 @@ class Notification(Base):
     id: Mapped[intpk]
     user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id"))
     kind: Mapped[str] = mapped_column(String(10))
-    # No foreign key: checking it would wait for whoever has the order locked, and let them wait.
+    # No foreign key: checking it would wait for a lock of the order, and make others wait for it.
     order_id: Mapped[int | None] = mapped_column(BigInteger)
     order_event_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("order_events.id"))
     event: Mapped[str] = mapped_column(String(30), default="")

@@ -1,7 +1,7 @@
-"""Reminders of deadlines that come near, one for each deadline.
+"""Reminders of orders' deadlines, one before each deadline.
 
-When to send one is a column of the order, so nothing is lost while every process is down. Sweeps may run at the same
-time: they pass over rows that somebody else holds.
+The time of the next one is a column of the order, so none is lost while no process runs. Several sweeps may run at the
+same time: each skips rows that another has locked.
 """
 
 from collections.abc import Sequence
@@ -23,21 +23,21 @@ _BATCH: Final = 50
 
 
 def remind_due(*, limit: int) -> int:
-    """Tell whom it concerns of deadlines that come near; returns how many were told. Once per deadline."""
-    told = taken = 0
+    """Notify buyers or sellers of the deadlines whose reminder is due, of at most `limit` orders; returns how many."""
+    reminded = taken = 0
     while taken < limit:
-        # In batches, too: as long as one lasts, nobody takes a step with its orders.
-        batch, of_them = _remind_batch(min(_BATCH, limit - taken))
-        if batch == 0:
+        # In batches, because no step can be taken with their orders while they are locked.
+        due, sent = _remind_batch(min(_BATCH, limit - taken))
+        if due == 0:
             break
-        taken += batch
-        told += of_them
-    return told
+        taken += due
+        reminded += sent
+    return reminded
 
 
 def _remind_batch(size: int) -> tuple[int, int]:
-    """How many reminders were due, and how many of them were told."""
-    told = 0
+    """Returns how many orders were due, and how many reminders were sent: the deadline may be over by now."""
+    sent = 0
     with transaction() as session:
         due: Sequence[Order] = session.scalars(
             select(Order)
@@ -60,8 +60,8 @@ def _remind_batch(size: int) -> tuple[int, int]:
                 order_id=order.id,
                 event=deadline.event.value,
             )
-            told += 1
-        return len(due), told
+            sent += 1
+        return len(due), sent
 
 
 def _minute(moment: datetime) -> str:

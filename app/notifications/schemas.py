@@ -1,4 +1,4 @@
-"""What the notifications' URLs take and give."""
+"""Bodies and answers of the notifications' URLs."""
 
 from typing import Annotated, Any, Self
 

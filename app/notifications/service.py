@@ -1,4 +1,4 @@
-"""Telling users: one line in their list, written in the transaction of what it tells."""
+"""Notifies users: a row in their list, written in the transaction of what it is about."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, Final
@@ -12,11 +12,11 @@ from app.clock import utcnow
 from app.db.transactions import transaction
 from app.fen import format_yuan
 from app.notifications.models import TEXT_LENGTH, TITLE_LENGTH, Notification, NotificationKind
-from app.notifications.texts import TELLINGS, told_sides
+from app.notifications.texts import NOTIFICATION_TEXTS, notified_sides
 from app.orders.models import Order, OrderEventRecord
 from statemachine import Role
 
-# A reason may be as long as the whole text.
+# Shorter than a text, because a reason that a user wrote may be as long as that.
 _NOTE_LENGTH: Final = 120
 
 _STEPS: Final = select(
@@ -44,13 +44,13 @@ def notify(
     order_id: int | None = None,
     event: str = "",
 ) -> None:
-    """Tell a user something, in the caller's transaction. What is longer than the list shows is cut with `…`."""
+    """Notify a user, in the caller's transaction. A title or text that is too long is cut with `…`."""
     session.execute(
         insert(Notification).values(
             user_id=user_id,
             kind=kind.value,
-            title=_cut(title, TITLE_LENGTH),
-            text=_cut(text, TEXT_LENGTH),
+            title=_truncated(title, TITLE_LENGTH),
+            text=_truncated(text, TEXT_LENGTH),
             order_id=order_id,
             event=event,
             created_at=utcnow(),
@@ -59,48 +59,48 @@ def notify(
 
 
 def notify_of_steps(session: Session, *, event_ids: Collection[int]) -> None:
-    """Tell of these lines of orders' histories whoever did not make the step, in the caller's transaction.
+    """Notify those who did not make these steps (ids of `order_events`), in the caller's transaction.
 
-    Telling of one again changes nothing. Raises KeyError for a step that has no text.
+    A step that was notified of before changes nothing. Raises KeyError for a step without a text.
     """
     steps = session.execute(_STEPS.where(OrderEventRecord.id.in_(event_ids)).order_by(OrderEventRecord.id)).all()
-    lines = [line for step in steps for line in _lines(step)]
-    if lines:
+    rows = [row for step in steps for row in _rows(step)]
+    if rows:
         session.execute(
             insert(Notification)
-            .values(lines)
+            .values(rows)
             .on_conflict_do_nothing(index_elements=[Notification.order_event_id, Notification.user_id])
         )
 
 
-def _lines(step: Any) -> list[dict[str, Any]]:  # a row of _STEPS, which has more columns than a type can name
+def _rows(step: Any) -> list[dict[str, Any]]:  # a row of _STEPS, which has more columns than a type can name
     role = Role(step.role)
     users = {Role.BUYER: step.buyer_id, Role.SELLER: step.seller_id}
-    words = {"good": step.good_title, "amount": format_yuan(step.amount), "note": _cut(step.note, _NOTE_LENGTH)}
-    lines = []
-    for side in told_sides(role):
-        telling = TELLINGS[step.event, role, side]
-        lines.append(
+    words = {"good": step.good_title, "amount": format_yuan(step.amount), "note": _truncated(step.note, _NOTE_LENGTH)}
+    rows = []
+    for side in notified_sides(role):
+        wording = NOTIFICATION_TEXTS[step.event, role, side]
+        rows.append(
             {
                 "user_id": users[side],
                 "kind": NotificationKind.ORDER.value,
                 "order_id": step.order_id,
                 "order_event_id": step.id,
                 "event": step.event,
-                "title": telling.title,
-                "text": _cut(telling.text_for(step.trade_mode).format(**words), TEXT_LENGTH),
+                "title": wording.title,
+                "text": _truncated(wording.text_for(step.trade_mode).format(**words), TEXT_LENGTH),
                 "created_at": step.at,
             }
         )
-    return lines
+    return rows
 
 
-def _cut(text: str, length: int) -> str:
+def _truncated(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def mark_read(*, user_id: int, ids: Sequence[int] | None) -> None:
-    """Mark the user's notifications `ids` as read; with None, all of them. What was read keeps its time.
+    """Mark the user's notifications `ids` as read; with None, all of them. Those read before keep their time.
 
     Raises NO_SUCH_NOTIFICATION, and marks none, where one of `ids` is not the user's.
     """

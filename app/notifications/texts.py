@@ -1,7 +1,7 @@
-"""What each side is told of an order's steps, by event, who acted, and who is told.
+"""Texts of the notifications of an order's steps, by the event, who made the step, and who is notified.
 
-`{good}` is the good's title, `{amount}` the order's amount in yuan, `{note}` what the actor wrote. Who acts is not told
-of it; steps of the system, the gateway and staff are told to both sides.
+`{good}` is the good's title, `{amount}` the order's amount in yuan, `{note}` what the actor wrote. Actors are not
+notified of their own steps; of steps of the system, the gateway and staff both sides are notified.
 """
 
 from collections.abc import Mapping
@@ -12,15 +12,15 @@ from statemachine import ORDER, OrderEvent, Role, TradeMode
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
-    """One notification to be. `face_to_face` is the text for 当面交易 where it differs."""
+class NotificationText:
+    """Title and text of a notification. `face_to_face` is the text for 当面交易 where that differs."""
 
     title: str
     text: str
     face_to_face: str | None = None
 
     def text_for(self, trade_mode: int) -> str:
-        """The text for an order of that mode."""
+        """The text for an order of this trade mode."""
         if trade_mode == TradeMode.FACE_TO_FACE and self.face_to_face is not None:
             return self.face_to_face
         return self.text
@@ -29,76 +29,80 @@ class Telling:
 _B, _S, _SYSTEM, _GATEWAY, _STAFF = Role.BUYER, Role.SELLER, Role.SYSTEM, Role.GATEWAY, Role.STAFF
 _ON = OrderEvent
 
-TELLINGS: Final[Mapping[tuple[str, Role, Role], Telling]] = {
-    (ORDER.creation.name, _B, _S): Telling("商品已被拍下", "买家拍下了「{good}」,等待付款"),
+NOTIFICATION_TEXTS: Final[Mapping[tuple[str, Role, Role], NotificationText]] = {
+    (ORDER.creation.name, _B, _S): NotificationText("商品已被拍下", "买家拍下了「{good}」,等待付款"),
     # Payment
-    (_ON.PAY, _GATEWAY, _S): Telling(
+    (_ON.PAY, _GATEWAY, _S): NotificationText(
         "买家已付款", "买家已付款:「{good}」,请尽快发货", face_to_face="买家已付款:「{good}」,请与买家约定当面交货"
     ),
-    (_ON.PAY, _GATEWAY, _B): Telling(
+    (_ON.PAY, _GATEWAY, _B): NotificationText(
         "付款成功",
         "「{good}」付款成功,{amount} 元由平台担保,等待卖家发货",
         face_to_face="「{good}」付款成功,{amount} 元由平台担保,请与卖家约定当面交货",
     ),
-    (_ON.CANCEL, _B, _S): Telling("订单已取消", "买家取消了订单:「{good}」,商品已重新上架"),
-    (_ON.CANCEL, _S, _B): Telling("订单已取消", "卖家取消了订单:「{good}」"),
-    (_ON.EXPIRE, _SYSTEM, _B): Telling("订单已关闭", "「{good}」超时未付款,订单已关闭"),
-    (_ON.EXPIRE, _SYSTEM, _S): Telling("订单已关闭", "买家超时未付款:「{good}」,订单已关闭,商品已重新上架"),
+    (_ON.CANCEL, _B, _S): NotificationText("订单已取消", "买家取消了订单:「{good}」,商品已重新上架"),
+    (_ON.CANCEL, _S, _B): NotificationText("订单已取消", "卖家取消了订单:「{good}」"),
+    (_ON.EXPIRE, _SYSTEM, _B): NotificationText("订单已关闭", "「{good}」超时未付款,订单已关闭"),
+    (_ON.EXPIRE, _SYSTEM, _S): NotificationText("订单已关闭", "买家超时未付款:「{good}」,订单已关闭,商品已重新上架"),
     # Delivery
-    (_ON.SHIP, _S, _B): Telling("卖家已发货", "卖家已发货:「{good}」,收到后请确认收货"),
-    (_ON.REFUND_UNSHIPPED, _SYSTEM, _B): Telling(
+    (_ON.SHIP, _S, _B): NotificationText("卖家已发货", "卖家已发货:「{good}」,收到后请确认收货"),
+    (_ON.REFUND_UNSHIPPED, _SYSTEM, _B): NotificationText(
         "超时未发货,已退款",
         "卖家超时未发货:「{good}」,{amount} 元将原路退回",
         face_to_face="超时未当面交货:「{good}」,{amount} 元将原路退回",
     ),
-    (_ON.REFUND_UNSHIPPED, _SYSTEM, _S): Telling(
+    (_ON.REFUND_UNSHIPPED, _SYSTEM, _S): NotificationText(
         "超时未发货,已退款",
         "「{good}」超时未发货,订单已关闭,货款已退给买家",
         face_to_face="「{good}」超时未当面交货,订单已关闭,货款已退给买家",
     ),
-    (_ON.EXTEND_RECEIPT, _B, _S): Telling("买家延长了收货时间", "买家延长了收货时间:「{good}」"),
-    (_ON.RECEIVE, _B, _S): Telling("买家已确认收货", "买家已确认收货:「{good}」,货款 {amount} 元将在售后期结束后到账"),
-    (_ON.RECEIVE, _S, _B): Telling("已当面交货", "卖家凭交货码确认了当面交货:「{good}」"),
-    (_ON.RECEIVE, _SYSTEM, _B): Telling("已自动确认收货", "「{good}」超时未确认,已自动确认收货"),
-    (_ON.RECEIVE, _SYSTEM, _S): Telling(
+    (_ON.EXTEND_RECEIPT, _B, _S): NotificationText("买家延长了收货时间", "买家延长了收货时间:「{good}」"),
+    (_ON.RECEIVE, _B, _S): NotificationText(
+        "买家已确认收货", "买家已确认收货:「{good}」,货款 {amount} 元将在售后期结束后到账"
+    ),
+    (_ON.RECEIVE, _S, _B): NotificationText("已当面交货", "卖家凭交货码确认了当面交货:「{good}」"),
+    (_ON.RECEIVE, _SYSTEM, _B): NotificationText("已自动确认收货", "「{good}」超时未确认,已自动确认收货"),
+    (_ON.RECEIVE, _SYSTEM, _S): NotificationText(
         "已自动确认收货", "买家超时未确认,已自动确认收货:「{good}」,货款 {amount} 元将在售后期结束后到账"
     ),
-    (_ON.SETTLE, _SYSTEM, _B): Telling("交易完成", "「{good}」售后期已结束,交易完成"),
-    (_ON.SETTLE, _SYSTEM, _S): Telling("货款已到账", "「{good}」交易完成,货款 {amount} 元已转入可用余额"),
+    (_ON.SETTLE, _SYSTEM, _B): NotificationText("交易完成", "「{good}」售后期已结束,交易完成"),
+    (_ON.SETTLE, _SYSTEM, _S): NotificationText("货款已到账", "「{good}」交易完成,货款 {amount} 元已转入可用余额"),
     # Asking for a refund
-    (_ON.REQUEST_REFUND, _B, _S): Telling("买家申请退款", "买家申请退款:「{good}」,请尽快处理"),
-    (_ON.WITHDRAW_REFUND, _B, _S): Telling("买家撤回了退款申请", "买家撤回了退款申请:「{good}」,订单继续"),
-    (_ON.REJECT_REFUND, _S, _B): Telling("卖家拒绝退款", "卖家拒绝了退款申请:「{good}」。理由:{note}"),
-    (_ON.APPROVE_REFUND, _S, _B): Telling("卖家同意退款", "卖家同意退款:「{good}」,{amount} 元将原路退回"),
-    (_ON.APPROVE_REFUND, _SYSTEM, _B): Telling(
+    (_ON.REQUEST_REFUND, _B, _S): NotificationText("买家申请退款", "买家申请退款:「{good}」,请尽快处理"),
+    (_ON.WITHDRAW_REFUND, _B, _S): NotificationText("买家撤回了退款申请", "买家撤回了退款申请:「{good}」,订单继续"),
+    (_ON.REJECT_REFUND, _S, _B): NotificationText("卖家拒绝退款", "卖家拒绝了退款申请:「{good}」。理由:{note}"),
+    (_ON.APPROVE_REFUND, _S, _B): NotificationText("卖家同意退款", "卖家同意退款:「{good}」,{amount} 元将原路退回"),
+    (_ON.APPROVE_REFUND, _SYSTEM, _B): NotificationText(
         "退款申请已自动同意", "卖家超时未处理退款申请:「{good}」,{amount} 元将原路退回"
     ),
-    (_ON.APPROVE_REFUND, _SYSTEM, _S): Telling(
+    (_ON.APPROVE_REFUND, _SYSTEM, _S): NotificationText(
         "退款申请已自动同意", "「{good}」的退款申请超时未处理,已自动同意,货款已退给买家"
     ),
     # Returning the goods
-    (_ON.SEND_BACK, _B, _S): Telling("买家已寄回退货", "买家已寄回退货:「{good}」,收到后请确认"),
-    (_ON.LAPSE, _SYSTEM, _B): Telling("退款申请已关闭", "「{good}」超时未寄回退货,退款申请已关闭"),
-    (_ON.LAPSE, _SYSTEM, _S): Telling("退款申请已关闭", "买家超时未寄回退货:「{good}」,退款申请已关闭"),
-    (_ON.ACCEPT_RETURN, _S, _B): Telling("卖家已收到退货", "卖家已收到退货:「{good}」,{amount} 元将原路退回"),
-    (_ON.ACCEPT_RETURN, _SYSTEM, _B): Telling(
+    (_ON.SEND_BACK, _B, _S): NotificationText("买家已寄回退货", "买家已寄回退货:「{good}」,收到后请确认"),
+    (_ON.LAPSE, _SYSTEM, _B): NotificationText("退款申请已关闭", "「{good}」超时未寄回退货,退款申请已关闭"),
+    (_ON.LAPSE, _SYSTEM, _S): NotificationText("退款申请已关闭", "买家超时未寄回退货:「{good}」,退款申请已关闭"),
+    (_ON.ACCEPT_RETURN, _S, _B): NotificationText("卖家已收到退货", "卖家已收到退货:「{good}」,{amount} 元将原路退回"),
+    (_ON.ACCEPT_RETURN, _SYSTEM, _B): NotificationText(
         "退货已自动确认", "卖家超时未确认收到退货:「{good}」,已自动确认,{amount} 元将原路退回"
     ),
-    (_ON.ACCEPT_RETURN, _SYSTEM, _S): Telling(
+    (_ON.ACCEPT_RETURN, _SYSTEM, _S): NotificationText(
         "退货已自动确认", "「{good}」的退货超时未确认,已自动确认收到,货款已退给买家"
     ),
-    (_ON.CONTEST_RETURN, _S, _B): Telling("卖家对退货有异议", "卖家对退货有异议:「{good}」,可提交陈述和凭证"),
+    (_ON.CONTEST_RETURN, _S, _B): NotificationText("卖家对退货有异议", "卖家对退货有异议:「{good}」,可提交陈述和凭证"),
     # Staff
-    (_ON.DISPUTE, _B, _S): Telling("买家申请平台介入", "买家申请平台客服介入:「{good}」,可提交陈述和凭证"),
-    (_ON.DISPUTE, _S, _B): Telling("卖家申请平台介入", "卖家申请平台客服介入:「{good}」,可提交陈述和凭证"),
-    (_ON.RESOLVE_FOR_BUYER, _STAFF, _B): Telling(
+    (_ON.DISPUTE, _B, _S): NotificationText("买家申请平台介入", "买家申请平台客服介入:「{good}」,可提交陈述和凭证"),
+    (_ON.DISPUTE, _S, _B): NotificationText("卖家申请平台介入", "卖家申请平台客服介入:「{good}」,可提交陈述和凭证"),
+    (_ON.RESOLVE_FOR_BUYER, _STAFF, _B): NotificationText(
         "平台裁决:退款给买家", "平台客服裁决退款:「{good}」,{amount} 元将原路退回"
     ),
-    (_ON.RESOLVE_FOR_BUYER, _STAFF, _S): Telling("平台裁决:退款给买家", "平台客服裁决退款给买家:「{good}」,订单已关闭"),
-    (_ON.RESOLVE_FOR_SELLER, _STAFF, _B): Telling(
+    (_ON.RESOLVE_FOR_BUYER, _STAFF, _S): NotificationText(
+        "平台裁决:退款给买家", "平台客服裁决退款给买家:「{good}」,订单已关闭"
+    ),
+    (_ON.RESOLVE_FOR_SELLER, _STAFF, _B): NotificationText(
         "平台裁决:支持卖家", "平台客服裁决支持卖家:「{good}」,退款申请未通过"
     ),
-    (_ON.RESOLVE_FOR_SELLER, _STAFF, _S): Telling(
+    (_ON.RESOLVE_FOR_SELLER, _STAFF, _S): NotificationText(
         "平台裁决:支持卖家", "平台客服裁决支持卖家:「{good}」,退款申请未通过"
     ),
 }
@@ -106,6 +110,6 @@ TELLINGS: Final[Mapping[tuple[str, Role, Role], Telling]] = {
 _SIDES: Final = (Role.BUYER, Role.SELLER)
 
 
-def told_sides(role: Role) -> tuple[Role, ...]:
-    """The sides that are told of a step made by `role`: those who did not act."""
+def notified_sides(role: Role) -> tuple[Role, ...]:
+    """The sides that are notified of a step made by `role`: those who did not make it."""
     return tuple(side for side in _SIDES if side is not role)

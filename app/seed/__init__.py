@@ -1,4 +1,4 @@
-"""The demo market that `flask seed` fills an empty development database with."""
+"""The demo market: people, goods, orders and listings that `flask seed` writes to a development database."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Pictures for the demo market, drawn on the spot: a thing of each category on a soft background. No fonts needed."""
+"""Pictures for the demo market, drawn with Pillow: one shape for each category on a gradient. No fonts needed."""
 
 import colorsys
 import io
@@ -15,12 +15,12 @@ Colour = tuple[int, int, int]
 
 def draw_picture(*, category: int, seed: str) -> bytes:
     """A JPEG of 800×800 for a good of `category`; the same `seed` gives the same picture."""
-    chance = random.Random(seed)  # noqa: S311 - it picks colours
-    hue = chance.random()
+    generator = random.Random(seed)  # noqa: S311 - it picks colours
+    hue = generator.random()
     image = _background(hue)
     draw = ImageDraw.Draw(image)
     draw.ellipse((180, 640, 620, 720), fill=_colour(hue, 0.25, 0.72))
-    _SHAPES[category](draw, _colour((hue + 0.45 + chance.random() * 0.1) % 1, 0.55, 0.85), _colour(hue, 0.35, 0.3))
+    _SHAPES[category](draw, _colour((hue + 0.45 + generator.random() * 0.1) % 1, 0.55, 0.85), _colour(hue, 0.35, 0.3))
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=85)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Listings for the demo market's reference prices: a feed made up here, imported as a crawl's would be."""
+"""Listings for the demo market's reference prices: a generated feed, imported like one of a crawler."""
 
 import hashlib
 import random
@@ -18,12 +18,13 @@ from app.listings.models import CrawlRun
 
 SOURCE: Final = "demo"
 _RUN_ID: Final = "demo-listings"
-_EACH: Final = 48
+_LISTINGS_OF_A_MODEL: Final = 48
 _WEEKS: Final = 8
+"""How far back listings were published."""
 
 
 class DemoModel(NamedTuple):
-    """What is offered again and again: titles that sellers give it, the usual price in fen, and how it moves."""
+    """A thing that many sellers offer: the titles that they give it, its price in fen, and the price's weekly trend."""
 
     category: str
     titles: tuple[str, ...]
@@ -50,7 +51,7 @@ MODELS: Final = (
     DemoModel("玩具乐器", ("雅马哈 F310 民谣吉他", "Yamaha f310 吉他 送琴包", "雅马哈F310 几乎全新"), 51000, 1),
 )
 
-NOISE: Final = (
+NOT_COMPARABLE: Final = (
     ("手机", "iPhone 13 手机壳 防摔", 1500),
     ("手机", "出租 iPhone 13 128G 日租 免押", 2500),
     ("手机", "求购 iPhone 13 128G 高价回收", 100),
@@ -58,6 +59,8 @@ NOISE: Final = (
     ("数码", "索尼 A7M3 电池 充电器", 12000),
     ("数码", "索尼 A7M3 租赁 一天起租", 9900),
 )
+"""Category, title and price in fen of listings that a reference price has to leave out: accessories, rentals, a buyer,
+an absurd price."""
 
 
 def seed_listings() -> None:
@@ -94,18 +97,18 @@ def _manifest(now: datetime, file: str, lines: bytes) -> dict[str, Any]:
 
 
 def _lines(now: datetime) -> Iterator[dict[str, Any]]:
-    chance = random.Random(20261122)  # noqa: S311 - the same demo for everybody
+    generator = random.Random(20261122)  # noqa: S311 - the same demo for everybody
     number = 0
     for model in MODELS:
-        for turn in range(_EACH):
+        for turn in range(_LISTINGS_OF_A_MODEL):
             number += 1
-            ago = chance.uniform(0, 7 * _WEEKS)
-            moved = 100 - round(model.percent_a_week * ago / 7)
-            price = model.price * moved * chance.randint(86, 112) // 10_000
-            yield _line(now, number, model.category, model.titles[turn % len(model.titles)], price, ago)
-    for category, title, price in NOISE:
+            days_ago = generator.uniform(0, 7 * _WEEKS)
+            percent_then = 100 - round(model.percent_a_week * days_ago / 7)
+            price = model.price * percent_then * generator.randint(86, 112) // 10_000
+            yield _line(now, number, model.category, model.titles[turn % len(model.titles)], price, days_ago)
+    for category, title, price in NOT_COMPARABLE:
         number += 1
-        yield _line(now, number, category, title, price, chance.uniform(0, 7 * _WEEKS))
+        yield _line(now, number, category, title, price, generator.uniform(0, 7 * _WEEKS))
 
 
 def _line(now: datetime, number: int, category: str, title: str, price: int, days_ago: float) -> dict[str, Any]:

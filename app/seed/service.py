@@ -1,4 +1,4 @@
-"""Fills an empty market with the demo data. Running it again adds only what is missing."""
+"""Writes the demo market. Running it again adds only what is missing."""
 
 import io
 import time
@@ -24,9 +24,9 @@ from app.orders import service as orders
 from app.orders.models import Order
 from app.orders.payments import take_paid_trade
 from app.seed import DEMO_PASSWORD
+from app.seed.demo_data import ADDRESSES, GOODS, ORDERS, PEOPLE, DemoGood, DemoOrder
 from app.seed.drawings import draw_picture
 from app.seed.listings import seed_listings
-from app.seed.market import ADDRESSES, GOODS, ORDERS, PEOPLE, DemoGood, DemoOrder
 from app.settings import settings
 from statemachine import GoodStatus, OrderEvent
 
@@ -36,8 +36,8 @@ Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 def seed_market(*, track: Progress) -> None:
     """Fill the market; `track(items, text)` yields `items` and shows progress.
 
-    Orders that were paid are paid in the sandbox gateway's books too (its settings come from the environment), so
-    that a refund finds its trade.
+    Paid orders are also recorded as paid trades in the sandbox gateway's store (whose settings come from the
+    environment), so that a refund finds its trade there.
     """
     people = {name: _person(name) for name in track(PEOPLE, "people")}
     for name, address in ADDRESSES.items():
@@ -45,11 +45,11 @@ def seed_market(*, track: Progress) -> None:
     goods = {good.title: _good(people[good.owner], good) for good in track(GOODS, "goods")}
     seed_listings()
     if settings().alipay_gateway_url:
-        return  # a gateway that is not ours: its books cannot be filled with payments that never were
+        return  # another gateway than the sandbox: payments that were never made cannot be recorded there
     sandbox = SandboxSettings.from_environment()
-    books = Store(sandbox.store, notification_fields_for(sandbox))
+    store = Store(sandbox.store, notification_fields_for(sandbox))
     for order in track(ORDERS, "orders"):
-        _order(people, order, goods[order.title], books)
+        _order(people, order, goods[order.title], store)
 
 
 def _person(username: str) -> int:
@@ -85,7 +85,7 @@ def _good(owner_id: int, wanted: DemoGood) -> int:
             },
             uploads=[io.BytesIO(picture) for picture in drawn],
         )["id"]
-    # The orders below need published goods now; the jobs that the release left find the review done.
+    # Orders need published goods at once. The review jobs that the release has queued then find nothing to do.
     revision = revision_in_review(good_id)
     if revision is not None:
         check_good(good_id=good_id, revision=revision)
@@ -93,7 +93,7 @@ def _good(owner_id: int, wanted: DemoGood) -> int:
     return good_id
 
 
-def _order(people: dict[str, int], wanted: DemoOrder, good_id: int, books: Store) -> None:
+def _order(people: dict[str, int], wanted: DemoOrder, good_id: int, store: Store) -> None:
     buyer_id = people[wanted.buyer]
     with transaction() as session:
         good = session.get_one(Good, good_id)
@@ -104,17 +104,17 @@ def _order(people: dict[str, int], wanted: DemoOrder, good_id: int, books: Store
             user_id: session.scalars(select(Address.id).where(Address.user_id == user_id)).first()
             for user_id in (buyer_id, seller_id)
         }
-        # One transaction around all steps: a seeder that dies leaves a whole order or none.
+        # One transaction around all steps: if the process is killed, there is a whole order or none.
         order_id = orders.buy_good(buyer_id=buyer_id, good_id=good_id, address_id=addresses[buyer_id], trade_mode=None)
         for event in wanted.steps:
-            _STEPS[event](order_id=order_id, buyer_id=buyer_id, seller_id=seller_id, addresses=addresses, books=books)
+            _STEPS[event](order_id=order_id, buyer_id=buyer_id, seller_id=seller_id, addresses=addresses, store=store)
 
 
-def _pay(*, order_id: int, books: Store, **_: Any) -> None:
+def _pay(*, order_id: int, store: Store, **_: Any) -> None:
     with transaction() as session:
         order = session.get_one(Order, order_id)
         now = utcnow()
-        trade = books.open_trade(
+        trade = store.open_trade(
             out_trade_no=order.order_no,
             subject=order.good_title,
             amount_fen=order.amount,
@@ -123,7 +123,7 @@ def _pay(*, order_id: int, books: Store, **_: Any) -> None:
             expires_at=(now + timedelta(minutes=30)).timestamp(),
             now=time.time(),
         )
-        paid = books.pay(trade.cashier_token, now=time.time())
+        paid = store.pay(trade.cashier_token, now=time.time())
         payment = Payment(
             order_id=order.id,
             state=PaymentState.OPEN.value,

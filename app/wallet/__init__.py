@@ -1,1 +1,1 @@
-"""What a user has: balances, their entries, and withdrawals to his own account."""
+"""A user's balances, their entries, and withdrawals to the user's Alipay account."""

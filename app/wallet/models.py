@@ -9,7 +9,7 @@ from app.db.columns import Base, created_moment, fen, intpk, moment, table_args
 
 
 class PayoutState(StrEnum):
-    """What became of a withdrawal at the gateway."""
+    """Whether the gateway has carried out a withdrawal."""
 
     PENDING = "pending"
     CONFIRMED = "confirmed"
@@ -25,9 +25,9 @@ class PayoutPosting(StrEnum):
 
 
 class Payout(Base):
-    """One withdrawal, in fen. `out_biz_no` is our number for it: it makes asking the gateway twice harmless.
+    """One withdrawal, in fen. `out_biz_no` is its number at the gateway, which makes one transfer for each number.
 
-    `account` and `name` are the payee's at the gateway: personal data, for the transfer alone.
+    `account` and `name` are the payee's Alipay account and real name: personal data, used for the transfer alone.
     """
 
     __tablename__ = "payouts"
@@ -47,7 +47,7 @@ class Payout(Base):
     account: Mapped[str] = mapped_column(String(100))
     name: Mapped[str] = mapped_column(String(30))
     state: Mapped[str] = mapped_column(String(10), default=PayoutState.PENDING)
-    reason: Mapped[str | None] = mapped_column(String(100))  # why it failed, as its user reads it
+    reason: Mapped[str | None] = mapped_column(String(100))  # why it failed, as the user reads it
     gateway_order_no: Mapped[str | None] = mapped_column(String(64))  # the gateway's number of the transfer
     attempts: Mapped[int] = mapped_column(default=0)
     last_error: Mapped[str | None] = mapped_column(String(200))

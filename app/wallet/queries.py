@@ -46,7 +46,7 @@ _SUMMARY: Final = select(
     select(func.count()).select_from(_entries.subquery()).scalar_subquery().label("total"),
 )
 
-# The page is cut before the rest is joined to it.
+# The page is selected first, so that only its rows are joined.
 _page = (
     select(LedgerEntry.__table__, LedgerAccount.kind.label("account_kind"))
     .join(LedgerAccount, LedgerAccount.id == LedgerEntry.account_id)
@@ -126,7 +126,7 @@ def _payout_out(row: Row[Any]) -> PayoutOut:
 
 
 def mask_account(account: str) -> str:
-    """`138****8000`, `wa***@example.com`: enough for its owner to know it again."""
+    """`138****8000`, `wa***@example.com`: enough for its owner to recognise it."""
     local, at, domain = account.partition("@")
     if at:
         return f"{local[:2] if len(local) > 2 else local[:1]}***@{domain}"
@@ -134,5 +134,5 @@ def mask_account(account: str) -> str:
 
 
 def mask_name(name: str) -> str:
-    """`王**`: the first character, and how many follow."""
+    """`王**`: the first character, and as many asterisks as characters follow."""
     return name[0] + "*" * (len(name) - 1)

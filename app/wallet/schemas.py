@@ -1,4 +1,4 @@
-"""What the wallet's URLs take and give."""
+"""Bodies and answers of the wallet's URLs."""
 
 from typing import Annotated
 
@@ -23,7 +23,7 @@ class WithdrawIn(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     amount: Annotated[PriceIn, AfterValidator(_at_least_a_transfer)]
-    # Alipay's logon id: an e-mail address or a mainland mobile number.
+    # Alipay's logon id: an e-mail address or a mobile number of mainland China.
     account: Annotated[
         str,
         Field(

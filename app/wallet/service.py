@@ -1,7 +1,7 @@
-"""Withdrawals: taking the money out of the wallet, sending it, and putting it back where the gateway says no.
+"""Withdrawals: money is taken out of the wallet, transferred by the gateway, and put back if the gateway refuses.
 
-The money waits in payout_clearing until the gateway's word is final. `send_payout` runs from the outbox, as often as
-it takes: the transfer's number is the payout's own, so the gateway moves the money once.
+It is in the account payout_clearing until the gateway's answer is final. The outbox runs `send_payout` until then:
+every attempt uses the payout's own number, so the gateway transfers the money once.
 """
 
 import secrets
@@ -30,29 +30,31 @@ from app.wallet.texts import REFUSAL_TEXT, REFUSED_TEXT
 
 log = structlog.get_logger(__name__)
 
-# What the payee sees beside the money.
+# The title of the transfer, which the payee sees.
 _TITLE = "咸鱼钱包提现"
 
-# Alipay's code for a refusal that is about this transfer; every other final one (permissions, keys, arguments) is
-# about us, and no reason to let the user's withdrawal fail.
-_ABOUT_THE_TRANSFER = "40004"
-# So are these: our account is not allowed to pay out, or another payout has our number.
-_ABOUT_US = frozenset(
+# Alipay's code for a refusal because of this transfer. All other final ones (permissions, keys, arguments) are because
+# of our own account or request: no reason to let the user's withdrawal fail.
+_TRANSFER_REFUSED = "40004"
+# Reasons of that code which are not the payee's fault either: our account may not make transfers, or the payout's
+# number belongs to another transfer.
+_MERCHANT_FAULTS = frozenset(
     {"PAYER_PERMLIMIT_CHECK_FAILURE", "PERMIT_CHECK_PERM_LIMITED", "PRODUCT_NOT_SIGN", "PAYMENT_INFO_INCONSISTENCY"}
 )
 
 
 class PayoutUnderWay(Exception):  # noqa: N818 - says what happened
-    """The gateway has taken the transfer and is still at it: ask again later."""
+    """The gateway has accepted the transfer but not carried it out yet: ask again later."""
 
 
 def request_payout(*, user_id: int, amount: int, account: str, name: str) -> int:
-    """Take `amount` fen out of the user's available balance, for `account` of `name`. Returns the payout's id.
+    """Take `amount` fen out of the user's available balance, for the Alipay account `account` of the person `name`.
 
-    Raises INSUFFICIENT_FUNDS, TOO_MANY_WITHDRAWALS once the day (Shanghai's) has seen its number of them, NO_SUCH_USER.
+    Returns the payout's id. Raises INSUFFICIENT_FUNDS, NO_SUCH_USER, and TOO_MANY_WITHDRAWALS where the user has made
+    WITHDRAW_DAILY_LIMIT of them on this day in Asia/Shanghai.
     """
     with transaction() as session:
-        # Before anything is counted: withdrawals of one user come one after the other.
+        # Locked before withdrawals are counted, so that simultaneous ones of one user cannot exceed the limit.
         if session.scalar(select(User.id).where(User.id == user_id).with_for_update(key_share=True)) is None:
             raise Refused(Answer.NO_SUCH_USER)
         now = utcnow()
@@ -91,11 +93,11 @@ def _refuse_too_many(session: Session, user_id: int, now: datetime) -> None:
 
 
 def send_payout(*, payout_id: int) -> None:
-    """Let the gateway pay out, and note what came of it. Safe to run twice, and to die at any line.
+    """Let the gateway transfer the money, and record its answer. Safe to run twice, and to be killed at any line.
 
-    A refusal that is about the payee puts the money back into the wallet; the user is told either way. Raises
-    GatewayUnavailable or PayoutUnderWay (try again later), PermanentFailure where the gateway refuses because of us
-    (an operator has to look; the payout stays pending).
+    A refusal because of the payee puts the money back into the wallet; the user is notified either way. Raises
+    GatewayUnavailable or PayoutUnderWay (try again later), PermanentFailure where the gateway refuses because of our
+    own account or request (the payout stays pending until an operator has mended that).
     """
     with transaction() as session:
         payout = session.get(Payout, payout_id, with_for_update=True)
@@ -107,48 +109,49 @@ def send_payout(*, payout_id: int) -> None:
         asked_before = payout.attempts > 1
         out_biz_no, amount, account, name = payout.out_biz_no, payout.amount, payout.account, payout.name
     try:
-        # An answer may have been lost: what the gateway knows comes before asking for it once more.
+        # The answer to an earlier attempt may have been lost, so the gateway is asked for its outcome first.
         result = _earlier_transfer(out_biz_no, amount) if asked_before else None
         if result is None:
             result = gateway().transfer(
                 out_biz_no=out_biz_no, amount_fen=amount, payee_account=account, payee_name=name, title=_TITLE
             )
     except GatewayUnavailable as error:
-        _note_error(payout_id, str(error))
+        _record_error(payout_id, str(error))
         raise
     except GatewayRefused as refusal:
-        # Without its words, which may quote the payee.
-        _note_error(payout_id, f"{refusal.code} {refusal.sub_code}")
-        if refusal.code != _ABOUT_THE_TRANSFER or refusal.sub_code in _ABOUT_US:
+        # Only the codes: the gateway's message may quote the payee.
+        _record_error(payout_id, f"{refusal.code} {refusal.sub_code}")
+        if refusal.code != _TRANSFER_REFUSED or refusal.sub_code in _MERCHANT_FAULTS:
             raise PermanentFailure(f"the gateway refused: {refusal.code} {refusal.sub_code}") from None
         _fail(payout_id, REFUSAL_TEXT.get(refusal.sub_code, REFUSED_TEXT))
         return
-    _finish(payout_id, result)
+    _record_result(payout_id, result)
 
 
 def _earlier_transfer(out_biz_no: str, amount: int) -> TransferResult | None:
-    """What came of earlier attempts; None where the gateway knows of none."""
+    """The outcome of earlier attempts; None where the gateway knows of none."""
     try:
         known = gateway().query_transfer(out_biz_no)
     except GatewayRefused as refusal:
-        # A no to the question is none to the transfer, which may have gone through: the money must not come back.
+        # The query was refused, not the transfer, which may have been carried out: the money must not be put back.
         raise GatewayUnavailable(f"it does not tell of earlier attempts: {refusal.code} {refusal.sub_code}") from None
     if known is not None and known.amount_fen not in (None, amount):
-        # As where it refuses the transfer for that: somebody else's has our number, and nobody knows of ours.
+        # Another transfer has the payout's number (PAYMENT_INFO_INCONSISTENCY above), and the outcome of ours is
+        # unknown.
         raise PermanentFailure("the gateway knows another amount under this number")
     return known
 
 
-def _finish(payout_id: int, result: TransferResult) -> None:
+def _record_result(payout_id: int, result: TransferResult) -> None:
     match result.status:
         case TransferStatus.SUCCESS:
             _confirm(payout_id, result.order_id)
         case TransferStatus.DEALING:
-            _note_error(payout_id, TransferStatus.DEALING.value)
+            _record_error(payout_id, TransferStatus.DEALING.value)
             raise PayoutUnderWay(f"the gateway is still at payout {payout_id}")
         case TransferStatus.FAIL | TransferStatus.REFUND:
             code = (result.failure or "").partition(" ")[0]
-            _note_error(payout_id, f"{result.status.value} {code}")
+            _record_error(payout_id, f"{result.status.value} {code}")
             _fail(payout_id, REFUSAL_TEXT.get(code, REFUSED_TEXT))
 
 
@@ -165,7 +168,7 @@ def _confirm(payout_id: int, gateway_order_no: str | None) -> None:
         transfer = Transfer(clearing, paid_out, payout.amount)
         post(session, [_posting(payout_id, PayoutPosting.CONFIRMED, transfer)], at=now)
         text = f"{format_yuan(payout.amount)} 元已转入你的支付宝账户。"
-        _tell(session, payout, title="提现已到账", text=text, event=PayoutPosting.CONFIRMED)
+        _notify(session, payout, title="提现已到账", text=text, event=PayoutPosting.CONFIRMED)
     log.info("payout_confirmed", payout_id=payout_id)
 
 
@@ -181,7 +184,7 @@ def _fail(payout_id: int, reason: str) -> None:
         transfer = Transfer(clearing, available, payout.amount)
         post(session, [_posting(payout_id, PayoutPosting.FAILED, transfer)], at=now)
         text = f"{reason}。{format_yuan(payout.amount)} 元已退回钱包可用余额。"
-        _tell(session, payout, title="提现失败", text=text, event=PayoutPosting.FAILED)
+        _notify(session, payout, title="提现失败", text=text, event=PayoutPosting.FAILED)
     log.warning("payout_failed", payout_id=payout_id)
 
 
@@ -191,14 +194,14 @@ def _pending(session: Session, payout_id: int) -> Payout | None:
     return payout if payout.state == PayoutState.PENDING.value else None
 
 
-def _note_error(payout_id: int, error: str) -> None:
+def _record_error(payout_id: int, error: str) -> None:
     with transaction() as session:
         payout = _pending(session, payout_id)
         if payout is not None:
             payout.last_error = error[:200]
 
 
-def _tell(session: Session, payout: Payout, *, title: str, text: str, event: PayoutPosting) -> None:
+def _notify(session: Session, payout: Payout, *, title: str, text: str, event: PayoutPosting) -> None:
     notify(session, user_id=payout.user_id, kind=NotificationKind.PAYOUT, title=title, text=text, event=event.value)
 
 
@@ -208,5 +211,5 @@ def _posting(payout_id: int, kind: PayoutPosting, transfer: Transfer) -> Posting
 
 
 def _new_out_biz_no(now: datetime) -> str:
-    """A number that nobody can guess, with the day in Shanghai before it."""
+    """The day in Asia/Shanghai, and digits that nobody can guess."""
     return f"W{now.astimezone(SHANGHAI):%Y%m%d}{secrets.randbelow(10**14):014d}"

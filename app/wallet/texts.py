@@ -1,4 +1,4 @@
-"""What a line of the wallet says: by what moved the money, whether an order's event or a withdrawal."""
+"""Texts of the wallet: of entries, by what moved the money (an order's event or a withdrawal), and of withdrawals."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -17,7 +17,7 @@ KIND_TEXT: Final[Mapping[str, str]] = {
     PayoutPosting.REQUESTED: "提现",
     PayoutPosting.FAILED: "提现退回",
 }
-"""Every kind of posting that reaches a user's accounts."""
+"""By the kind of a ledger transaction; all kinds that change a user's accounts."""
 
 STATE_TEXT: Final[Mapping[PayoutState, str]] = {
     PayoutState.PENDING: "处理中",
@@ -36,7 +36,7 @@ REFUSAL_TEXT: Final[Mapping[str, str]] = {
     "BLOCK_USER_FORBBIDEN_RECIEVE": "收款账号被冻结,无法收款",
     "EXCEED_LIMIT_SM_AMOUNT": "超出单笔转账限额",
 }
-"""Why the gateway pays nothing to somebody, by its sub_code (alipay.fund.trans.uni.transfer), as its user reads it."""
+"""Why a withdrawal failed, as the user reads it, by the gateway's sub_code (alipay.fund.trans.uni.transfer)."""
 
 REFUSED_TEXT: Final = "支付宝未能完成转账"
-"""As above, for a code that has no text of its own."""
+"""For all other codes."""

@@ -1,1 +1,1 @@
-"""Signed webhooks: each step of an order, sent to an operator's URL."""
+"""Signed webhooks: each step of an order is sent to the operator's URL (docs/webhooks.md)."""

@@ -11,12 +11,12 @@ webhooks_commands = AppGroup("webhooks", help="Signed webhooks to WEBHOOK_URL.")
 
 
 class _Moment(click.ParamType[datetime]):
-    """ISO 8601 with an offset: a moment without one would be another one on another machine."""
+    """A time in ISO 8601 with its offset from UTC; without one its meaning would depend on the machine."""
 
     name = "ISO 8601"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """The moment that `value` says."""
+        """The time that `value` says."""
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:

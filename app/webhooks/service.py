@@ -1,7 +1,7 @@
-"""Sending steps of orders to the operator's URL.
+"""Sends steps of orders to the operator's URL.
 
-A message `webhook` in the outbox is one step to be sent; the messages of an order are a stream, so its steps arrive in
-their order. Delivery is at least once: a receiver knows a repetition by `webhook-id`.
+A message of the topic `webhook` in the outbox is one step to be sent. The messages of an order are a stream, so its
+steps are delivered in their order. Delivery is at least once: a receiver recognises a repetition by its `webhook-id`.
 """
 
 import functools
@@ -47,25 +47,25 @@ _STEP: Final = select(
 
 
 class WebhookRefused(Exception):  # noqa: N818 - it says what happened
-    """The receiver answered, but not with 2xx: the delivery is tried again."""
+    """The receiver answered with another status than 2xx: the delivery is tried again."""
 
 
 def enabled() -> bool:
-    """Whether steps are sent anywhere."""
+    """Whether webhooks are sent: WEBHOOK_URL is set."""
     return bool(settings().webhook_url)
 
 
 def add_webhooks(session: Session, *, event_ids: Collection[int]) -> None:
-    """Add a message for each of these lines of orders' histories, in the caller's transaction; none while off."""
+    """Add a message for each of these rows of `order_events`, in the caller's transaction; none if not `enabled`."""
     if enabled():
         _add_messages(session, OrderEventRecord.id.in_(event_ids))
 
 
 def replay(*, order_no: str | None = None, since: datetime | None = None) -> int:
-    """Send steps again: those of one order, or all since a moment. Returns how many.
+    """Send steps again: those of one order, or all since a time. Returns how many.
 
-    What still waits to be sent is not doubled; what was given up is sent anew. The receiver gets the same `webhook-id`
-    as before. Raises LookupError where there is no such order.
+    Messages that still wait are not added twice; those that were given up are replaced. The receiver gets the same
+    `webhook-id` as before. Raises LookupError where there is no such order.
     """
     with transaction() as session:
         wanted: list[ColumnElement[bool]] = []
@@ -108,9 +108,9 @@ def _add_messages(session: Session, *wanted: ColumnElement[bool]) -> int:
 
 
 def send_webhook(event_id: int) -> None:
-    """Send one line of an order's history to the operator's URL, signed.
+    """Send the step with this id in `order_events` to the operator's URL, signed.
 
-    Raises `PermanentFailure` where the receiver answers 410 Gone or webhooks are off by now; `WebhookRefused` or
+    Raises `PermanentFailure` where the receiver answers 410 Gone or webhooks are disabled by now; `WebhookRefused` or
     urllib3's HTTPError where it is to be tried again.
     """
     if not settings().webhook_url:
@@ -127,7 +127,7 @@ def send_webhook(event_id: int) -> None:
 
 
 def _post(*, message_id: str, body: bytes) -> int:
-    """POST `body`; returns the HTTP status. The receiver's own words are not read."""
+    """POST `body`; returns the HTTP status. The body of the answer is not read."""
     secrets = [secret for secret in (settings().webhook_secret, settings().webhook_previous_secret) if secret]
     headers = {
         "content-type": "application/json",
@@ -154,7 +154,7 @@ def _pool() -> urllib3.PoolManager:
 
 
 def payload(step: Row[Any]) -> dict[str, Any]:
-    """The body for one step, a row of `_STEP`: where the order went, and nothing about people."""
+    """The body for one step, a row of `_STEP`: the order's change of state, and no personal data."""
     at = format_moment(step.at)
     came_from = None
     if step.from_bill is not None:

@@ -1,4 +1,4 @@
-"""Signatures as Standard Webhooks has them (https://www.standardwebhooks.com): HMAC-SHA256 over id, time and body."""
+"""Signatures by Standard Webhooks (https://www.standardwebhooks.com): HMAC-SHA256 over id, time and body."""
 
 import base64
 import hashlib
@@ -6,11 +6,11 @@ import hmac
 from collections.abc import Sequence
 from datetime import datetime
 
-SECRET_PREFIX = "whsec_"  # noqa: S105 - what every secret begins with is none
+SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix of all secrets is not secret
 
 
 def signed_headers(*, message_id: str, at: datetime, body: bytes, secrets: Sequence[str]) -> dict[str, str]:
-    """The headers of one delivery at `at`. Each of `secrets` signs, so that receivers may change theirs in between."""
+    """The headers of one delivery at `at`. Each of `secrets` signs, so that receivers can change to a new one later."""
     timestamp = str(int(at.timestamp()))
     content = b".".join((message_id.encode(), timestamp.encode(), body))
     return {

@@ -18,8 +18,8 @@ from app.money.sandbox.messages import notification_fields_for
 from app.money.sandbox.settings import SandboxSettings
 from app.money.sandbox.store import Store
 from app.seed import DEMO_LOGINS
+from app.seed.demo_data import GOODS
 from app.seed.listings import MODELS
-from app.seed.market import GOODS
 from config import Environment, Settings
 from statemachine import GoodStatus
 from statemachine.order import (

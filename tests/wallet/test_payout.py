@@ -135,7 +135,7 @@ def test_killed_between_the_transfer_and_its_confirmation(bank: Bank, monkeypatc
     def die(*_: Any) -> None:
         raise Killed
 
-    monkeypatch.setattr(service, "_finish", die)
+    monkeypatch.setattr(service, "_record_result", die)
     with pytest.raises(Killed):
         bank.send(payout_id)
     monkeypatch.undo()
@@ -153,7 +153,7 @@ def test_killed_inside_the_confirmation(bank: Bank, monkeypatch: pytest.MonkeyPa
     def die(*_: Any, **__: Any) -> None:
         raise Killed
 
-    monkeypatch.setattr(service, "_tell", die)
+    monkeypatch.setattr(service, "_notify", die)
     with pytest.raises(Killed):
         bank.send(payout_id)
     monkeypatch.undo()

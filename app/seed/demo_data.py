@@ -1,4 +1,4 @@
-"""What stands on the demo market: people, goods in all nine categories, orders in several states. Prices are fen."""
+"""The demo market's data: people, goods in all nine categories, orders in several states. Prices are fen."""
 
 from typing import Final, NamedTuple
 
