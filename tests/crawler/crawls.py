@@ -1,4 +1,4 @@
-"""Whole crawls as cron starts them: a process, hardly any environment, and what it left in its data folder."""
+"""Whole crawls as cron starts them, with hardly any environment, and what they write to the data folder."""
 
 import hashlib
 import json
@@ -18,42 +18,46 @@ from ahocorasick_rs import BytesAhoCorasick
 
 from tests.crawler.goofish.generated_market import Market
 from tests.crawler.goofish.process import Site
+from tests.crawler.processes import ForkedProcess
 from tests.live import PROJECT
 from tests.money.sandbox_server import eventually
 
-AGENT = "(+https://example.org/crawler)"
 _AT_MOST_S = 60
+
+Process = ForkedProcess | subprocess.Popen[str]
+"""A running crawler."""
 
 
 @dataclass(frozen=True)
 class Crawl:
-    """A run that ended."""
+    """A run that has ended."""
 
     code: int
     printed: str
     complaints: str
     folder: Path | None
-    """Of the run below `runs/`; None where it made none."""
+    """The folder of the run in `runs/`; None if it made none."""
     requests: list[dict[str, Any]]
-    """What the site recorded meanwhile."""
+    """What the site recorded during the run."""
     started: datetime
     ended: datetime
 
     @property
     def asked(self) -> list[tuple[str, int, str]]:
-        """Keyword or item, page and answer of each request of the API."""
-        return [(note["subject"], note["page"], note["answer"]) for note in self.requests if "subject" in note]
+        """Keyword or item id, page and answer of each request of the API."""
+        of_api = [request for request in self.requests if "subject" in request]
+        return [(request["subject"], request["page"], request["answer"]) for request in of_api]
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The manifest, parsed."""
         assert self.folder is not None, self.complaints
         found: dict[str, Any] = json.loads((self.folder / "manifest.json").read_bytes())
         return found
 
     @property
     def outcome(self) -> str:
-        """Of the manifest."""
+        """The outcome in the manifest."""
         return str(self.manifest["outcome"])
 
     @cached_property
@@ -64,7 +68,7 @@ class Crawl:
 
     @cached_property
     def rejects(self) -> list[dict[str, Any]]:
-        """All lines of its file of rejects."""
+        """All lines of the file of rejects."""
         named = self.manifest["rejects"]
         if named is None:
             return []
@@ -88,19 +92,21 @@ def lines_of(folder: Path) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Operator:
-    """Who runs the crawler: with one data folder, against one site."""
+    """Runs the crawler with one data folder and against one site."""
 
     site: Site
     data: Path
+    forked: bool = True
+    """Fork the runs from a process that has imported Scrapy, instead of starting `python -m crawler`."""
 
     def targets(self, *keywords: str) -> Path:
-        """A file of targets; a keyword's label follows it after a tab."""
+        """A file of targets. In a keyword, a tab may separate a label."""
         path = self.data.parent / f"{self.data.name}-targets.txt"
         path.write_text("".join(f"{keyword}\n" for keyword in keywords), "utf-8")
         return path
 
     def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
-        """What cron gives, and the XIANYU_ variables; `variables` are named without that."""
+        """What cron sets, and the `XIANYU_` variables; those in `variables` are named without that prefix."""
         chosen = {
             "LIVE": "yes",
             "CONTACT": "https://example.org/crawler",
@@ -116,25 +122,29 @@ class Operator:
             **{f"XIANYU_{name}": value for name, value in chosen.items()},
         }
 
-    def start(self, *keywords: str, spider: str = "xianyu_search", **variables: str) -> "subprocess.Popen[str]":
-        """Start a run and do not wait for it."""
+    def start(self, *keywords: str, spider: str = "xianyu_search", **variables: str) -> Process:
+        """Start a run, without waiting for its end."""
+        arguments = ["run", spider, str(self.targets(*keywords))]
+        environ = self.environment(variables)
+        if self.forked:
+            return ForkedProcess("xianyu.runner", arguments, environ=environ, folder=PROJECT)
         return subprocess.Popen(
-            [sys.executable, "-m", "crawler", "run", spider, str(self.targets(*keywords))],
+            [sys.executable, "-m", "crawler", *arguments],
             cwd=PROJECT,
-            env=self.environment(variables),
+            env=environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
     def crawl(self, *keywords: str, spider: str = "xianyu_search", **variables: str) -> Crawl:
-        """Run to the end."""
+        """Run the crawler to its end."""
         with self.running(*keywords, spider=spider, **variables) as run:
             return run.wait()
 
     @contextmanager
     def running(self, *keywords: str, spider: str = "xianyu_search", **variables: str) -> "Iterator[Running]":
-        """A run that is under way, and killed where the block is left before its end."""
+        """A run under way. It is killed if it has not ended at the end of the block."""
         before = self.runs()
         recorded = self.site.recorded()
         started = datetime.now(UTC)
@@ -145,7 +155,7 @@ class Operator:
                 process.kill()
 
     def runs(self) -> set[Path]:
-        """The folders of all runs."""
+        """The folders of all runs so far."""
         folder = self.data / "runs"
         return set(folder.iterdir()) if folder.exists() else set()
 
@@ -155,7 +165,7 @@ class Running:
     """A run under way."""
 
     operator: Operator
-    process: "subprocess.Popen[str]"
+    process: Process
     before: set[Path]
     recorded: int
     started: datetime
@@ -165,12 +175,12 @@ class Running:
         return self.operator.site.requests(self.recorded)
 
     def wait_for_pages(self, pages: int) -> None:
-        """Until so many whole pages were answered."""
+        """Wait until the site has answered so many complete pages."""
         eventually(lambda: self._running() and self.pages() >= pages, within_s=_AT_MOST_S, what=f"page {pages}")
 
     def pages(self) -> int:
-        """How many whole pages were answered."""
-        return sum(note["answer"] == "page" for note in self.requests())
+        """How many complete pages the site has answered."""
+        return sum(request["answer"] == "page" for request in self.requests())
 
     def folders(self) -> set[Path]:
         """Its folder, once it has one."""
@@ -186,7 +196,7 @@ class Running:
         return True
 
     def wait(self) -> Crawl:
-        """Its end."""
+        """Wait for its end."""
         printed, complaints = self.process.communicate(timeout=_AT_MOST_S)
         new = self.folders()
         assert len(new) <= 1, new
@@ -201,18 +211,18 @@ class Running:
         )
 
 
-def truth(*markets: Market, numbers: Iterable[int] | None = None) -> dict[str, dict[str, Any]]:
-    """What is true of these markets' goods, or of those with these numbers."""
+def expected_listings(*markets: Market, numbers: Iterable[int] | None = None) -> dict[str, dict[str, Any]]:
+    """The listings of these markets' goods by item id: of all goods, or of those with these numbers."""
     if numbers is None:
-        return {item_id: fields for market in markets for item_id, fields in market.truth().items()}
+        return {item_id: fields for market in markets for item_id, fields in market.listings().items()}
     wanted = list(numbers)
     return {
-        market.item_id(number): market.good(number).truth(market.keyword) for market in markets for number in wanted
+        market.item_id(number): market.good(number).listing(market.keyword) for market in markets for number in wanted
     }
 
 
-def seen(crawl: Crawl) -> dict[str, dict[str, Any]]:
-    """The fields of all listings by id, each id only once, without what only the run could know, which is checked."""
+def found_listings(crawl: Crawl) -> dict[str, dict[str, Any]]:
+    """All listings of a crawl by item id, each only once. The fields that depend on the run are checked and removed."""
     found = {}
     for line in crawl.listings:
         listing = dict(line)
@@ -228,10 +238,10 @@ def seen(crawl: Crawl) -> dict[str, dict[str, Any]]:
 _SECRETS = re.compile(rb"_m_h5_tk=|sign=[0-9a-f]")
 
 
-def traces(folder: Path, *markets: Market) -> list[str]:
-    """Personal data of the markets' sellers in any file below `folder`; also tokens and signatures."""
-    people = [trace for market in markets for good in market.goods() for trace in good.seller.traces]
-    automaton = BytesAhoCorasick([trace.encode() for trace in people])
+def personal_data(folder: Path, *markets: Market) -> list[str]:
+    """Personal data of the markets' sellers, tokens and signatures in any file below `folder`."""
+    people = [text for market in markets for good in market.goods() for text in good.seller.personal_data]
+    automaton = BytesAhoCorasick([text.encode() for text in people])
     found = set()
     for path in folder.rglob("*"):
         if path.is_file():

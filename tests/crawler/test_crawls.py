@@ -1,4 +1,4 @@
-"""Whole crawls against the stand-in: what is odd, what is partial, and what ends a crawl at once."""
+"""Whole crawls of the fake site: odd answers, missing pages, and answers that stop a crawl at once."""
 
 import signal
 from collections import Counter
@@ -10,7 +10,7 @@ import pytest
 from xianyu.outcomes import Outcome
 from xianyu.state import State
 
-from tests.crawler.crawls import Operator, seen, traces, truth
+from tests.crawler.crawls import Operator, expected_listings, found_listings, personal_data
 from tests.crawler.goofish.faults import SPOILT_AND_KEPT, SPOILT_AND_LOST, Fault, FaultKind, Robots
 from tests.crawler.goofish.generated_market import PAGE_ROWS, Market
 from tests.crawler.goofish.process import Site
@@ -32,17 +32,17 @@ HARMLESS = {
     "半个表情": Fault(kind=FaultKind.HALF_EMOJI, pages=(1,)),
     "空节点": Fault(kind=FaultKind.NULLS, pages=(1,)),
 }
-TRIES_MORE = {"过期令牌": 1, "非法令牌": 1, "暂停服务": 2, "破损": 1, "重置": 1, "截断": 1}
+EXTRA_TRIES = {"过期令牌": 1, "非法令牌": 1, "暂停服务": 2, "破损": 1, "重置": 1, "截断": 1}
 
 
 def _expected_of_harmless(markets: dict[str, Market]) -> dict[str, dict[str, Any]]:
-    """All goods, but for what the faults do to some of them. (Half an emoji is left out of its title.)"""
-    expected = truth(*markets.values())
+    """All listings, with the changes that some faults make. (Half an emoji is simply left out of its title.)"""
+    expected = expected_listings(*markets.values())
     repeated = markets["重复"]
     for number in range(1, ROWS - PAGE_ROWS + 1):  # the second page never comes
         del expected[repeated.item_id(number)]
-    spoilt = markets["空节点"]
-    rows = [spoilt.item_id(number) for number in spoilt.numbers(1)]
+    with_nulls = markets["空节点"]
+    rows = [with_nulls.item_id(number) for number in with_nulls.numbers(1)]
     for item_id in rows[: len(SPOILT_AND_LOST)]:
         del expected[item_id]
     for item_id, name in zip(rows[len(SPOILT_AND_LOST) :], SPOILT_AND_KEPT, strict=False):
@@ -50,7 +50,7 @@ def _expected_of_harmless(markets: dict[str, Market]) -> dict[str, dict[str, Any
     return expected
 
 
-def test_what_is_odd_is_no_failure_and_a_second_run_repeats_nothing(operator: Operator, site: Site) -> None:
+def test_odd_answers_are_no_failure_and_a_second_run_repeats_nothing(operator: Operator, site: Site) -> None:
     site.robots(Robots.MISSING)
     markets = {keyword: site.open(Market(keyword=keyword, items=ROWS), fault) for keyword, fault in HARMLESS.items()}
     keywords = (*markets, "没有这种东西")
@@ -58,10 +58,10 @@ def test_what_is_odd_is_no_failure_and_a_second_run_repeats_nothing(operator: Op
     first = operator.crawl(*keywords)
 
     assert (first.code, first.outcome) == (0, "finished"), first.complaints
-    assert seen(first) == _expected_of_harmless(markets)
+    assert found_listings(first) == _expected_of_harmless(markets)
     asked = Counter(keyword for keyword, _, _ in first.asked)
     assert asked == {
-        **{keyword: 2 + TRIES_MORE.get(keyword, 0) for keyword in markets},
+        **{keyword: 2 + EXTRA_TRIES.get(keyword, 0) for keyword in markets},
         "没有这种东西": 1,
         keywords[0]: 2 + 2,  # the first token has to be asked for
     }
@@ -81,10 +81,10 @@ def test_what_is_odd_is_no_failure_and_a_second_run_repeats_nothing(operator: Op
 
     assert (second.code, second.outcome, second.listings) == (0, "finished", [])
     assert [(keyword, page) for keyword, page, _ in second.asked[1:]] == [(keyword, 1) for keyword in keywords]
-    assert traces(operator.data, *markets.values()) == []
+    assert personal_data(operator.data, *markets.values()) == []
 
 
-def test_honest_about_who_asks(operator: Operator, site: Site) -> None:
+def test_requests_name_the_crawler_and_its_contact(operator: Operator, site: Site) -> None:
     site.open(Market(keyword="谁", items=1))
 
     run = operator.crawl("谁")
@@ -110,17 +110,17 @@ PARTIAL = {
 }
 
 
-def test_what_could_not_be_had_is_told_and_comes_with_the_next_run(operator: Operator, site: Site) -> None:
+def test_missing_pages_are_reported_and_fetched_by_the_next_run(operator: Operator, site: Site) -> None:
     markets = {keyword: site.open(Market(keyword=keyword, items=ROWS), fault) for keyword, fault in PARTIAL.items()}
-    whole = site.open(Market(keyword="好的", items=ROWS))
+    good = site.open(Market(keyword="好的", items=ROWS))
     keywords = (*markets, "好的")
 
     first = operator.crawl(*keywords, ANSWER_TIMEOUT="1")
 
     first_pages = [market for keyword, market in markets.items() if keyword != "总截断"]
-    had = truth(*first_pages, numbers=range(ROWS - PAGE_ROWS + 1, ROWS + 1)) | truth(whole)
+    found = expected_listings(*first_pages, numbers=range(ROWS - PAGE_ROWS + 1, ROWS + 1)) | expected_listings(good)
     assert (first.code, first.outcome) == (4, "partial"), first.complaints
-    assert seen(first) == had
+    assert found_listings(first) == found
     tries = Counter((keyword, page) for keyword, page, _ in first.asked)
     assert {keyword: tries[keyword, PARTIAL[keyword].pages[0]] for keyword in markets} == dict.fromkeys(markets, 3)
     assert tries["好的", 2] == 1
@@ -129,10 +129,10 @@ def test_what_could_not_be_had_is_told_and_comes_with_the_next_run(operator: Ope
         site.open(market)
     second = operator.crawl(*keywords)
 
-    everything = truth(*markets.values(), whole)
+    everything = expected_listings(*markets.values(), good)
     assert (second.code, second.outcome) == (0, "finished")
-    assert seen(second) == {item_id: fields for item_id, fields in everything.items() if item_id not in had}
-    assert traces(operator.data, *markets.values(), whole) == []
+    assert found_listings(second) == {item_id: fields for item_id, fields in everything.items() if item_id not in found}
+    assert personal_data(operator.data, *markets.values(), good) == []
 
 
 def test_a_site_that_is_down_is_left_alone(operator: Operator, site: Site) -> None:
@@ -144,7 +144,7 @@ def test_a_site_that_is_down_is_left_alone(operator: Operator, site: Site) -> No
     run = operator.crawl(*keywords)
 
     assert (run.code, run.outcome) == (4, "partial")
-    # The very first request only brings the token.
+    # The very first request only fetches the token.
     assert Counter(keyword for keyword, _, _ in run.asked) == {keywords[0]: 4, keywords[1]: 3, keywords[2]: 3}
 
 
@@ -164,7 +164,7 @@ ENDINGS = [
 
 
 @pytest.mark.parametrize(("fault", "outcome"), ENDINGS, ids=lambda value: getattr(value, "kind", value))
-def test_who_is_not_wanted_stops_at_once_and_stays_away(
+def test_a_refusal_stops_the_run_at_once_and_begins_a_cooldown(
     operator: Operator, site: Site, fault: Fault, outcome: str
 ) -> None:
     keyword = f"停止 {fault.kind} {fault.status}"
@@ -174,8 +174,8 @@ def test_who_is_not_wanted_stops_at_once_and_stays_away(
     run = operator.crawl(keyword, "此后")
 
     assert (run.code, run.outcome) == (3, outcome), run.complaints
-    assert seen(run) == truth(market, numbers=market.numbers(1))
-    # Signed once more where a new token came along; else nothing at all is asked after the answer that says no.
+    assert found_listings(run) == expected_listings(market, numbers=market.numbers(1))
+    # A request whose answer brings a new token is repeated once. Otherwise nothing is requested after the refusal.
     tries = 2 if fault.kind is FaultKind.TOKEN_EXPIRED else 1
     assert [(subject, page) for subject, page, _ in run.asked[1:]] == [(keyword, 1)] + [(keyword, 2)] * tries
     assert run.requests[0]["path"] == "/robots.txt"
@@ -186,22 +186,22 @@ def test_who_is_not_wanted_stops_at_once_and_stays_away(
 
     assert (again.code, again.requests, again.folder) == (3, [], None)
     assert again.printed.startswith("outcome=cooling exit_code=3 ")
-    assert traces(operator.data, market, other) == []
+    assert personal_data(operator.data, market, other) == []
 
 
 @pytest.mark.parametrize("kind", [FaultKind.EMPTY, FaultKind.SCHEMA])
-def test_an_answer_of_another_form_is_its_own_failure(operator: Operator, site: Site, kind: FaultKind) -> None:
+def test_an_answer_of_another_schema_ends_the_run(operator: Operator, site: Site, kind: FaultKind) -> None:
     market = site.open(Market(keyword=f"变化 {kind}", items=70), Fault(kind=kind, pages=(2,)))
 
     run = operator.crawl(market.keyword, "此后")
 
     assert (run.code, run.outcome) == (5, "schema_changed"), run.complaints
-    assert seen(run) == truth(market, numbers=market.numbers(1))
+    assert found_listings(run) == expected_listings(market, numbers=market.numbers(1))
     assert [(subject, page) for subject, page, _ in run.asked[1:]] == [(market.keyword, 1), (market.keyword, 2)]
 
 
 @pytest.mark.parametrize("robots", [Robots.DISALLOW, Robots.UNAVAILABLE, Robots.PAGE, Robots.HANG, Robots.RESET])
-def test_without_leave_of_robots_txt_nothing_is_asked(operator: Operator, site: Site, robots: Robots) -> None:
+def test_nothing_is_requested_unless_robots_txt_allows_it(operator: Operator, site: Site, robots: Robots) -> None:
     site.robots(robots, seconds=3)
     site.open(Market(keyword="机器人", items=5))
 
@@ -224,10 +224,10 @@ def test_a_token_that_expires_on_the_way_is_renewed(tmp_path: Path) -> None:
         run = Operator(site, tmp_path / "data").crawl("令牌")
 
     assert (run.code, run.outcome) == (0, "finished"), run.complaints
-    assert seen(run) == truth(market)
+    assert found_listings(run) == expected_listings(market)
     signed = Counter(note["signed"] for note in run.requests if "signed" in note)
     assert (signed["empty"], signed["right"]) == (1, 20)
-    assert 1 <= signed["exoired"] <= 20  # for no page twice; how often depends on how fast this machine is
+    assert 1 <= signed["exoired"] <= 20  # at most once a page; how often depends on how fast this machine is
     assert signed.total() == 1 + 20 + signed["exoired"]
 
 
@@ -237,7 +237,7 @@ def test_a_crawl_delay_is_kept(operator: Operator, site: Site) -> None:
 
     run = operator.crawl("慢一点")
 
-    assert (run.code, seen(run)) == (0, truth(market))
+    assert (run.code, found_listings(run)) == (0, expected_listings(market))
     moments = [note["at"] for note in run.requests if "subject" in note]
     assert len(moments) == 2
     # The pause begins when a request is sent, which is a little before it is recorded.
@@ -249,18 +249,18 @@ def test_the_days_budget_holds_over_runs(operator: Operator, site: Site) -> None
 
     assert [_blocks(operator.data), _blocks(operator.data)] == [1, 2]
     first = operator.crawl("预算", DAILY_BUDGET="4")
-    # A run that was answered makes the next block a first one; one that sent nothing does not.
+    # After a successful run the next block counts as the first one again; a run that sent nothing is none.
     assert _blocks(operator.data) == 1
     second = operator.crawl("预算", DAILY_BUDGET="4")
     assert _blocks(operator.data) == 2
 
     assert (first.code, first.outcome, len(first.requests)) == (0, "budget", 4)
-    assert seen(first) == truth(market, numbers=[*market.numbers(1), *market.numbers(2)])
+    assert found_listings(first) == expected_listings(market, numbers=[*market.numbers(1), *market.numbers(2)])
     assert (second.code, second.outcome, second.requests) == (0, "budget", [])
 
 
 def _blocks(data: Path) -> int:
-    """Enter a block of long ago; how many there were since the last good run."""
+    """Record a block of long ago. Returns how many there were since the last successful run."""
     data.mkdir(exist_ok=True)
     state = State(data / "state.sqlite3")
     blocks = state.start_cooldown(datetime(2026, 1, 1, tzinfo=UTC), Outcome.BLOCKED, "RGV587_ERROR").blocks
@@ -268,10 +268,11 @@ def _blocks(data: Path) -> int:
     return blocks
 
 
-def test_one_run_at_a_time_and_sigterm_keeps_what_came(operator: Operator, site: Site) -> None:
-    market = site.open(Market(keyword="中断", items=600), pause=0.1)
+def test_only_one_run_at_a_time_and_sigterm_keeps_what_was_fetched(operator: Operator, site: Site) -> None:
+    # Enough pages for the second run to begin and end while the first one goes on.
+    market = site.open(Market(keyword="中断", items=1500), pause=0.1)
 
-    with operator.running("中断", BATCH="50") as run:
+    with operator.running("中断", BATCH="50", PAGE_LIMIT="100") as run:
         run.wait_for_pages(4)
         overlapping = operator.crawl("中断")
         run.process.send_signal(signal.SIGTERM)
@@ -279,64 +280,64 @@ def test_one_run_at_a_time_and_sigterm_keeps_what_came(operator: Operator, site:
 
     assert (overlapping.code, overlapping.folder) == (75, None)
     assert (stopped.code, stopped.outcome) == (4, "stopped"), stopped.complaints
-    kept = seen(stopped)
-    everything = truth(market)
+    kept = found_listings(stopped)
+    everything = expected_listings(market)
     assert kept.items() <= everything.items()
-    # Pages are taken whole; the one that was under way may be the last, or dropped.
+    # Whole pages are kept; the one under way at the signal may be completed or dropped.
     assert len(kept) in range(4 * PAGE_ROWS - PAGE_ROWS, len(stopped.asked) * PAGE_ROWS, PAGE_ROWS)
     assert [path.name for path in _parts(operator.data)] == []
 
     site.open(market)
-    rest = operator.crawl("中断")
+    rest = operator.crawl("中断", PAGE_LIMIT="100")
 
     assert (rest.code, rest.outcome) == (0, "finished")
-    assert seen(rest) == {item_id: fields for item_id, fields in everything.items() if item_id not in kept}
+    assert found_listings(rest) == {item_id: fields for item_id, fields in everything.items() if item_id not in kept}
 
 
 def _parts(data: Path) -> list[Path]:
     return list(data.rglob("*.part"))
 
 
-def test_a_run_has_its_own_limit_of_time(operator: Operator, site: Site) -> None:
+def test_a_run_stops_at_its_time_limit(operator: Operator, site: Site) -> None:
     market = site.open(Market(keyword="超时", items=3000), pause=0.1)
 
     run = operator.crawl("超时", TIMEOUT="1.5", PAGE_LIMIT="100")
 
     assert (run.code, run.outcome) == (4, "timeout"), run.complaints
-    assert seen(run).items() <= truth(market).items()
+    assert found_listings(run).items() <= expected_listings(market).items()
     assert len(run.asked) < 40
     assert _parts(operator.data) == []
 
 
-def test_details_tell_of_goods_that_are_gone_or_sold(operator: Operator, site: Site) -> None:
+def test_details_of_goods_that_are_on_sale_offline_sold_or_deleted(operator: Operator, site: Site) -> None:
     market = site.open(Market(keyword="详情", items=12))
     missing = "799999999999"
 
     run = operator.crawl(*(market.item_id(number) for number in range(1, 13)), missing, spider="xianyu_detail")
 
     assert (run.code, run.outcome) == (0, "finished"), run.complaints
-    expected = {market.item_id(number): market.good(number).detail_truth() for number in range(1, 13)}
-    assert seen(run) == expected
+    expected = {market.item_id(number): market.good(number).detail_listing() for number in range(1, 13)}
+    assert found_listings(run) == expected
     assert {flag for listing in expected.values() for flag in listing["flags"]} == {"offline", "sold"}
     assert [(reject["item_id"], reject["reason"]) for reject in run.rejects] == [(missing, "gone")]
-    assert traces(operator.data, market) == []
+    assert personal_data(operator.data, market) == []
 
 
 @pytest.mark.parametrize("scheme", ["http:", ""])
-def test_a_picture_that_cannot_be_had_costs_no_listing(operator: Operator, site: Site, scheme: str) -> None:
+def test_a_missing_picture_costs_no_listing(operator: Operator, site: Site, scheme: str) -> None:
     pictures = f"{scheme}//127.0.0.1:{site.port}/pictures"
     market = site.open(Market(keyword=f"{scheme}图片", items=10, pictures=pictures))
 
     run = operator.crawl(market.keyword, PICTURES="yes")
 
     assert (run.code, run.outcome) == (0, "finished"), run.complaints
-    found = seen(run)
+    found = found_listings(run)
     named = {item_id: listing["pictures"] for item_id, listing in found.items()}
-    assert {item_id: {**listing, "pictures": []} for item_id, listing in found.items()} == truth(market)
-    # 1 is missing, 2 is an HEIC, 3 is half a JPEG; what has no scheme is meant to be https, which nothing answers here.
+    assert {item_id: {**listing, "pictures": []} for item_id, listing in found.items()} == expected_listings(market)
+    # 1 is missing, 2 is an HEIC, 3 is half a JPEG. Without a scheme the URL means https, which the fake does not speak.
     good = set(range(4, 11)) if scheme else set()
     assert {item_id for item_id, names in named.items() if names} == {market.item_id(number) for number in good}
     assert run.folder is not None
     stored = {path.name for path in (run.folder / "pictures").rglob("*.jpg")}
     assert stored == {Path(name).name for names in named.values() for name in names}
-    assert traces(operator.data, market) == []
+    assert personal_data(operator.data, market) == []

@@ -1,4 +1,4 @@
-"""Whole runs over saved answers, as an operator starts them, and single items as far as nothing is sent."""
+"""Whole runs over saved answers, and the file of items for `xianyu_detail`."""
 
 import json
 import os
@@ -13,22 +13,20 @@ from xianyu.errors import ConfigurationError
 from xianyu.spiders.xianyu_detail import read_items
 from xianyu.spiders.xianyu_file import existing_files
 
+from tests.crawler.processes import ForkedProcess
 from tests.live import PROJECT
 
 SAMPLES: Final = PROJECT / "crawler" / "samples"
 PERSONAL: Final = (b"SAMPLE-COOKIE", "示例卖家".encode(), b"2200000000000", b"U0FNUExF", b"sample_ricoh1", b"0013 8000")
 
 
-def run(data: Path, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "crawler", "run", "xianyu_file", *map(str, arguments)],
-        cwd=PROJECT,
-        env={"PATH": os.defpath, "XIANYU_DATA": str(data)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+def run(data: Path, *arguments: str | Path) -> tuple[int | None, str]:
+    """Run `xianyu_file`. Returns the exit code and what it wrote to standard error."""
+    words = ["run", "xianyu_file", *map(str, arguments)]
+    environ = {"PATH": os.defpath, "XIANYU_DATA": str(data)}
+    with ForkedProcess("xianyu.runner", words, environ=environ, folder=PROJECT) as process:
+        _, errors = process.communicate(timeout=60)
+        return process.returncode, errors
 
 
 def manifest_of(data: Path) -> tuple[Path, dict[str, Any]]:
@@ -41,7 +39,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
-def test_what_can_be_read_is_kept_and_what_is_broken_is_named(tmp_path: Path) -> None:
+def test_readable_answers_are_kept_and_broken_ones_named(tmp_path: Path) -> None:
     data, saved = tmp_path / "data", tmp_path / "saved"
     (saved / "folder.json").mkdir(parents=True)
     sample = (SAMPLES / "search.json").read_text("utf-8")
@@ -53,9 +51,9 @@ def test_what_can_be_read_is_kept_and_what_is_broken_is_named(tmp_path: Path) ->
     (saved / "e-page.json").write_text("<!doctype html>", "utf-8")
     missing = saved / "missing.har"
 
-    first = run(data, "--category", "数码", SAMPLES / "search.har", answers, f"{saved}/[c-z]*.json", missing)
+    code, errors = run(data, "--category", "数码", SAMPLES / "search.har", answers, f"{saved}/[c-z]*.json", missing)
 
-    assert first.returncode == 4, first.stderr
+    assert code == 4, errors
     folder, manifest = manifest_of(data)
     assert (manifest["outcome"], manifest["exit_code"]) == ("partial", 4)
     assert manifest["counts"] == {
@@ -90,45 +88,47 @@ def test_what_can_be_read_is_kept_and_what_is_broken_is_named(tmp_path: Path) ->
     assert [trace for trace in PERSONAL if trace in everything] == []
     assert all(any(trace in path.read_bytes() for path in SAMPLES.iterdir()) for trace in PERSONAL)
 
-    again = run(data, "--category", "数码", answers.parent / "b*.json", SAMPLES / "detail.json")
+    code, _ = run(data, "--category", "数码", answers.parent / "b*.json", SAMPLES / "detail.json")
 
-    assert again.returncode == 4  # the list still has its broken element
+    assert code == 4  # the list still has its broken element
     counts = manifest_of(data)[1]["counts"]
     assert (counts["listings"], counts["unchanged"], counts["duplicates"]) == (0, 8, 1)
 
 
-def test_a_clock_that_was_fast_makes_nothing_come_from_the_future(tmp_path: Path) -> None:
+def test_the_time_of_a_fast_clock_is_replaced_by_the_present(tmp_path: Path) -> None:
     answer = tmp_path / "search.json"
     answer.write_bytes((SAMPLES / "search.json").read_bytes())
     os.utime(answer, (4_000_000_000, 4_000_000_000))
 
-    assert run(tmp_path / "data", answer).returncode == 0
+    code, _ = run(tmp_path / "data", answer)
+
+    assert code == 0
     folder, manifest = manifest_of(tmp_path / "data")
     (batch,) = manifest["batches"]
     assert manifest["started_at"] <= lines(folder / batch["file"])[0]["fetched_at"] <= manifest["finished_at"]
 
 
-def test_answers_of_another_schema_alone_are_a_failure_of_their_own(tmp_path: Path) -> None:
+def test_only_answers_of_another_schema_end_as_schema_changed(tmp_path: Path) -> None:
     other = tmp_path / "other.json"
     other.write_text('{"ret": ["SUCCESS"], "data": {"resultList": [{}, {}]}}', "utf-8")
 
-    ended = run(tmp_path / "data", other)
+    code, _ = run(tmp_path / "data", other)
 
-    assert ended.returncode == 5
+    assert code == 5
     _, manifest = manifest_of(tmp_path / "data")
     assert (manifest["outcome"], manifest["batches"]) == ("schema_changed", [])
     assert manifest["detail"] == "other.json: not one of 2 rows can be read; the first: no item"
 
 
-def test_without_any_file_nothing_is_read(tmp_path: Path) -> None:
-    ended = run(tmp_path / "data", tmp_path / "a.json", f"{tmp_path}/*.har")
+def test_without_any_file_the_configuration_is_wrong(tmp_path: Path) -> None:
+    code, errors = run(tmp_path / "data", tmp_path / "a.json", f"{tmp_path}/*.har")
 
-    assert ended.returncode == 2
+    assert code == 2
     assert manifest_of(tmp_path / "data")[1]["outcome"] == "configuration"
-    assert f"no such file: {tmp_path}/a.json, {tmp_path}/*.har" in ended.stderr
+    assert f"no such file: {tmp_path}/a.json, {tmp_path}/*.har" in errors
 
 
-def test_names_are_paths_patterns_or_several_with_commas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_paths_patterns_or_a_list_with_commas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("a.json", "b.json", "c,d.json", "e[1].json"):
         (tmp_path / name).touch()
@@ -167,7 +167,7 @@ def test_the_file_of_single_items(tmp_path: Path) -> None:
         (None, "No such file or directory"),
     ],
 )
-def test_a_file_of_items_that_is_none(tmp_path: Path, content: bytes | None, complaint: str) -> None:
+def test_an_invalid_file_of_items(tmp_path: Path, content: bytes | None, complaint: str) -> None:
     path = tmp_path / "items.txt"
     if content is not None:
         path.write_bytes(content)
@@ -179,7 +179,7 @@ def test_a_file_of_items_that_is_none(tmp_path: Path, content: bytes | None, com
     assert str(path) in str(raised.value)
 
 
-def test_without_the_operators_word_no_item_is_asked_for(tmp_path: Path) -> None:
+def test_without_xianyu_live_no_item_is_requested(tmp_path: Path) -> None:
     items = tmp_path / "items.txt"
     items.write_text("900123\n", "utf-8")
 

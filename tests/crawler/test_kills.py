@@ -1,7 +1,7 @@
-"""kill -9 at twenty moments of twenty runs, while the market goes on; then a normal run, and the import of all of them.
+"""Twenty runs are killed by kill -9, each at another moment; then a normal run, and the import of all of them.
 
-The moments are spread over what a run does: its start, its pages, its end. Each is a random while after something
-that can be seen from outside. Between two runs goods are added, and some of the last ones get another price.
+The moments are spread over the start of a run, its pages, and its end. Each is a random time after an event that can
+be seen from outside. Between two runs goods are added, and some of the newest get another price.
 """
 
 import time
@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from app.db.database import db
 from app.listings.importer import ImportOutcome, import_manifest
 from app.listings.models import Listing, ListingPrice
-from tests.crawler.crawls import Operator, Running, lines_of, seen
+from tests.crawler.crawls import Operator, Running, found_listings, lines_of
 from tests.crawler.goofish.generated_market import Market
 from tests.crawler.goofish.process import Site
 from tests.money.sandbox_server import eventually
@@ -37,13 +37,13 @@ SETTINGS = {"BATCH": "25", "PAGE_LIMIT": "100"}
 
 @dataclass(frozen=True)
 class Moment:
-    """So many seconds after this is true of the run, or after its own end."""
+    """Some seconds after a condition became true, or after the run ended by itself."""
 
     reached: Callable[[Running], bool]
     seconds: float
 
     def wait(self, run: Running) -> None:
-        """Until then. It is looked for more often than elsewhere: what a run does at its end takes milliseconds."""
+        """Wait for the moment. The condition is checked often, as the end of a run takes only milliseconds."""
         deadline = time.monotonic() + 30
         while run.process.poll() is None and not self.reached(run):
             assert time.monotonic() < deadline
@@ -60,13 +60,13 @@ def _pages(number: int) -> Callable[[Running], bool]:
 
 
 def _last_page(run: Running) -> bool:
-    """The oldest goods were asked for; their answer is on its way."""
-    return any(note["answer"] == "page" and note["last"] for note in run.requests())
+    """The last page was requested; its answer is on the way."""
+    return any(request["answer"] == "page" and request["last"] for request in run.requests())
 
 
 def _moments(rng: Random) -> list[Moment]:
-    """Three of the start, eleven among the pages, six of the end; shuffled."""
-    start = [Moment(lambda _: True, rng.uniform(0.1, 0.5)), *(Moment(_begun, rng.uniform(0, 0.2)) for _ in range(2))]
+    """Three at the start, eleven among the pages, six at the end; shuffled."""
+    start = [Moment(lambda _: True, rng.uniform(0.02, 0.1)), *(Moment(_begun, rng.uniform(0, 0.2)) for _ in range(2))]
     pages = [Moment(_pages(number % 6 + 1), rng.uniform(0, 0.04)) for number in range(11)]
     end = [Moment(_last_page, rng.uniform(PAUSE, PAUSE + 0.04)) for _ in range(6)]
     moments = [*start, *pages, *end]
@@ -75,17 +75,17 @@ def _moments(rng: Random) -> list[Moment]:
 
 
 def _next_second() -> None:
-    """Moments of sights are whole seconds, so two prices of one good have to be seen in different ones."""
+    """Wait for it. Times of sightings are whole seconds, so two prices of a good must be seen in different ones."""
     second = int(time.time())
     eventually(lambda: int(time.time()) > second, what="the next second")
 
 
-def test_whatever_is_killed_nothing_is_lost_or_repeated(operator: Operator, site: Site, context: Flask) -> None:
+def test_kills_lose_nothing_and_repeat_nothing(operator: Operator, site: Site, context: Flask) -> None:
     rng = Random(20261122)
     items, revisions, killed = FIRST_ITEMS, dict[int, int](), 0
     moments = cycle(_moments(rng))
-    runs: list[Path] = []  # in the order in which they were; names of the same second have none
-    while killed < KILLS:  # some come too late, when the run is over: those runs count for nothing
+    runs: list[Path] = []  # in the order of time, which the names of the same second do not show
+    while killed < KILLS:  # a kill that comes too late, when the run has ended, does not count
         moment = next(moments)
         market = Market(keyword=KEYWORD, items=items, revisions=dict(revisions))
         site.open(market, pause=PAUSE)
@@ -104,15 +104,15 @@ def test_whatever_is_killed_nothing_is_lost_or_repeated(operator: Operator, site
     last = operator.crawl(KEYWORD, **SETTINGS)
 
     assert (last.code, last.outcome) == (0, "finished"), last.complaints
-    expected = market.truth()
-    assert seen(last).items() <= expected.items()
+    expected = market.listings()
+    assert found_listings(last).items() <= expected.items()
     assert list(operator.data.rglob("*.part")) == []
     runs = [folder for folder in runs if folder.exists()]  # without those that were killed before their manifest
     assert last.folder is not None
     runs.append(last.folder)
     assert set(runs) == operator.runs()
     lines = [line for run_folder in runs for line in lines_of(run_folder)]
-    # Nothing twice, in all the runs together: an item comes again only with another price.
+    # Nothing twice in all runs together: an item is written again only with another price.
     assert max(Counter((line["item_id"], line["price_fen"]) for line in lines).values()) == 1
     assert {line["item_id"] for line in lines} == set(expected)
 
@@ -127,7 +127,7 @@ def test_whatever_is_killed_nothing_is_lost_or_repeated(operator: Operator, site
 
 
 def _check_database(market: Market, lines: list[dict[str, object]]) -> None:
-    """Exactly what the market holds, each price once."""
+    """The database holds exactly what the market holds, and each price once."""
     names = {
         "url": "url",
         "title": "title",
@@ -146,7 +146,7 @@ def _check_database(market: Market, lines: list[dict[str, object]]) -> None:
     }
     wanted = (*names.values(), "published_at")
     assert stored == {
-        item_id: {name: fields_of[name] for name in wanted} for item_id, fields_of in market.truth().items()
+        item_id: {name: fields_of[name] for name in wanted} for item_id, fields_of in market.listings().items()
     }
     prices = db.session.scalar(select(func.count()).select_from(ListingPrice))
     assert prices == sum(line["price_fen"] is not None for line in lines)

@@ -1,4 +1,4 @@
-"""The command line: what ends a run before it began, whole runs over saved answers, and runs that do not close."""
+"""The command line: runs that cannot begin, whole runs over saved answers, and runs that are stopped."""
 
 import fcntl
 import json
@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from xianyu.runner import final_outcome, logging_to, main
 from xianyu.state import STATES, State
 from xianyu.stopping import CrawlResult, is_stopping, mark_fault, mark_partial, result_of, stop
 
+from tests.crawler.crawls import Process
+from tests.crawler.processes import ForkedProcess
 from tests.live import PROJECT
 from tests.money.sandbox_server import eventually
 
@@ -51,7 +54,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass(frozen=True)
 class Ended:
-    """What a command line left on the terminal."""
+    """Exit code and output of a command line."""
 
     code: int
     printed: str
@@ -59,14 +62,21 @@ class Ended:
 
     @property
     def summary(self) -> dict[str, str]:
-        """The one line."""
+        """The line on standard output, as a dict."""
         (line,) = self.printed.splitlines()
         pairs = re.findall(r'(\w+)=("(?:[^"\\]|\\.)*"|[^ ]*)', line)
         return {key: json.loads(value) if value.startswith('"') else value for key, value in pairs}
 
 
-def started(data: Path, *words: object, **more: Any) -> "subprocess.Popen[str]":
-    """The command line as a process, as cron starts it."""
+def start(data: Path, *words: object, environ: Mapping[str, str] | None = None) -> ForkedProcess:
+    """Start a command line, forked from a process that has imported Scrapy."""
+    arguments = [*map(str, words), "--data", str(data)]
+    variables = {"PATH": os.defpath, **(environ or {})}
+    return ForkedProcess("xianyu.runner", arguments, environ=variables, folder=PROJECT)
+
+
+def start_python(data: Path, *words: object, **more: Any) -> "subprocess.Popen[str]":
+    """Start a command line as cron does: `python -m crawler`."""
     environ: Mapping[str, str] = more.pop("environ", {})
     return subprocess.Popen(
         [sys.executable, "-m", "crawler", *map(str, words), "--data", str(data)],
@@ -79,13 +89,21 @@ def started(data: Path, *words: object, **more: Any) -> "subprocess.Popen[str]":
     )
 
 
-def ended(process: "subprocess.Popen[str]") -> Ended:
+def end(process: Process) -> Ended:
+    """Wait for the end of a command line."""
     printed, complaints = process.communicate(timeout=60)
+    assert process.returncode is not None
     return Ended(process.returncode, printed, complaints)
 
 
-def run(data: Path, *words: object, **more: Any) -> Ended:
-    return ended(started(data, *words, **more))
+def run(data: Path, *words: object, environ: Mapping[str, str] | None = None) -> Ended:
+    with start(data, *words, environ=environ) as process:
+        return end(process)
+
+
+def run_python(data: Path, *words: object, **more: Any) -> Ended:
+    with start_python(data, *words, **more) as process:
+        return end(process)
 
 
 def manifest_of(found: Ended) -> dict[str, Any]:
@@ -93,10 +111,10 @@ def manifest_of(found: Ended) -> dict[str, Any]:
     return manifest
 
 
-# How it ends
+# Outcomes
 
 
-def test_every_outcome_has_an_exit_code_but_those_nobody_sees() -> None:
+def test_every_outcome_has_an_exit_code_but_those_of_manifests() -> None:
     assert set(Outcome) - set(EXIT_CODES) == {Outcome.RUNNING, Outcome.KILLED}
 
 
@@ -132,9 +150,7 @@ def test_every_outcome_has_an_exit_code_but_those_nobody_sees() -> None:
         ),
     ],
 )
-def test_the_outcome_is_what_really_happened(
-    found: CrawlResult, reason: str | None, pages: int, expected: tuple[Outcome, str]
-) -> None:
+def test_the_final_outcome(found: CrawlResult, reason: str | None, pages: int, expected: tuple[Outcome, str]) -> None:
     assert final_outcome(found, finish_reason=reason, pages=pages) == expected
 
 
@@ -156,7 +172,7 @@ def test_the_first_reason_to_stop_counts() -> None:
 
 
 @pytest.mark.parametrize("outcome", sorted(EXIT_CODES))
-def test_a_block_is_remembered_as_it_happens(tmp_path: Path, outcome: Outcome) -> None:
+def test_a_block_begins_a_cooldown_at_once(tmp_path: Path, outcome: Outcome) -> None:
     state = State(tmp_path / "state.sqlite3")
     crawler = get_crawler()
     STATES[crawler] = state
@@ -171,7 +187,7 @@ def test_a_block_is_remembered_as_it_happens(tmp_path: Path, outcome: Outcome) -
         assert found is None
 
 
-def test_a_wait_of_years_is_not_believed(tmp_path: Path) -> None:
+def test_a_retry_after_of_years_is_shortened(tmp_path: Path) -> None:
     state = State(tmp_path / "state.sqlite3")
     crawler = get_crawler()
     STATES[crawler] = state
@@ -182,12 +198,12 @@ def test_a_wait_of_years_is_not_believed(tmp_path: Path) -> None:
     assert timedelta(days=29, hours=23) < found.until - utcnow() < timedelta(days=30, seconds=2)
 
 
-# What ends before it began; in this process, as Scrapy does not start
+# Runs that cannot begin. They run in this process, as Scrapy does not start.
 
 
 @pytest.fixture
 def listening() -> Iterator[socket.socket]:
-    """A site that takes note of nobody: whoever connects waits in its queue, and gets no answer."""
+    """A site that accepts no connections: they wait in its queue."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setblocking(False)
         yield server
@@ -197,7 +213,7 @@ def base_url(server: socket.socket) -> str:
     return f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-def test_a_run_while_the_site_is_left_alone_sends_nothing(
+def test_a_run_during_the_cooldown_sends_nothing(
     data: Path, listening: socket.socket, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, value in {**LIVE, "XIANYU_BASE_URL": base_url(listening), "XIANYU_DATA": str(data)}.items():
@@ -209,7 +225,7 @@ def test_a_run_while_the_site_is_left_alone_sends_nothing(
     until = state.start_cooldown(datetime.now(UTC), Outcome.BLOCKED, "RGV587_ERROR").until
     state.close()
     said = f"cooling until {isoformat(until)} after blocked (RGV587_ERROR); nothing was sent"
-    monkeypatch.setenv("XIANYU_PICTURES", "yes")  # with which files too make us ask
+    monkeypatch.setenv("XIANYU_PICTURES", "yes")  # with which `xianyu_file` is a live run too
     for words in (["xianyu_search", str(targets)], ["xianyu_detail", str(targets)], ["xianyu_file", str(SAMPLE)]):
         assert main(["run", *words]) == 3
         assert capsys.readouterr() == (f'outcome=cooling exit_code=3 detail="{said}"\n', f"crawler: {said}\n")
@@ -257,7 +273,7 @@ def test_a_wrong_configuration_starts_nothing(
     assert not data.exists()
 
 
-def test_a_state_that_is_none_is_left_alone(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_no_state_is_left_alone(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data.mkdir()
     content = b"somebody's notes " * 100
     (data / "state.sqlite3").write_bytes(content)
@@ -298,7 +314,7 @@ def test_the_lock_is_free_after_its_holder_and_names_the_new_one(tmp_path: Path)
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_a_lock_that_holds_no_text_is_one_as_well(tmp_path: Path) -> None:
+def test_a_lock_file_may_hold_anything(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     path.write_bytes(b"\xff")
     again = exclusive_lock(path, "second")
@@ -308,7 +324,7 @@ def test_a_lock_that_holds_no_text_is_one_as_well(tmp_path: Path) -> None:
             again.__enter__()
 
 
-def test_nothing_is_made_by_looking(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_and_forgive_create_nothing(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("status", "forgive"):
         assert main([command, "--data", str(data)]) == 0
         assert capsys.readouterr().out == f"{data}: no run yet\n"
@@ -332,7 +348,7 @@ def test_a_damaged_manifest_hides_no_other_run(data: Path, capsys: pytest.Captur
     ]
 
 
-def test_a_state_that_somebody_holds_is_a_fault(
+def test_a_locked_state_is_a_fault(
     data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(xianyu.state, "LOCK_TIMEOUT_SECONDS", 0.1)
@@ -353,7 +369,7 @@ def _made(folder: Path) -> Path:
 
 
 def copied(folder: Path, *, price: str = "5642") -> Path:
-    """The sample with another price of its first row, as if it was saved a minute later for each other price."""
+    """A copy of the sample with this price in its first row, saved at a second that depends on the price."""
     path = folder / "saved.json"
     shutil.copy(SAMPLE, path)
     path.write_text(path.read_text("utf-8").replace('"text": "5642"', f'"text": "{price}"'), "utf-8")
@@ -370,7 +386,7 @@ def test_saved_answers_become_a_feed_once(data: Path, tmp_path: Path) -> None:
         path.touch()
         os.utime(path, (0, 0))
 
-    first = run(data, "run", "xianyu_file", copied(tmp_path, price="5640"))
+    first = run_python(data, "run", "xianyu_file", copied(tmp_path, price="5640"))
     assert (first.code, first.complaints) == (0, "")
     counts = ("requests", "pages", "listings", "unchanged", "duplicates", "rejected")
     assert [first.summary[key] for key in counts] == ["0", "1", "8", "0", "0", "2"]
@@ -414,15 +430,15 @@ def test_batches_are_as_long_as_asked_for(data: Path, tmp_path: Path) -> None:
     ]
 
 
-def test_saved_answers_with_pictures_prove_no_good_will(data: Path, tmp_path: Path) -> None:
-    """Two blocks, and the wait is over: reading files does not make the next block a first one."""
+def test_reading_saved_answers_does_not_clear_the_record_of_blocks(data: Path, tmp_path: Path) -> None:
+    """After two blocks, whose cool-down is over, reading files does not make the next block count as the first."""
     data.mkdir()
     state = State(data / "state.sqlite3")
     long_ago = utcnow() - timedelta(days=3)
     for _ in range(2):
         state.start_cooldown(long_ago, Outcome.BLOCKED, "RGV587_ERROR")
     state.close()
-    # With no delay nothing but this machine is asked for pictures.
+    # Without a delay, pictures are fetched from this machine only, so nothing is sent here.
     environ = {**LIVE, "XIANYU_BASE_URL": "http://127.0.0.1:9", "XIANYU_PICTURES": "yes"}
     found = run(data, "run", "xianyu_file", copied(tmp_path), environ=environ)
     assert (found.code, found.summary["requests"], found.summary["listings"]) == (0, "0", "8")
@@ -450,7 +466,7 @@ def test_a_host_of_pictures_that_asks_for_fewer_requests_ends_the_run(data: Path
         pictures = re.sub(r'"(https?:)?//img.alicdn.com/[^"]*', f'"{base}/1.jpg', saved.read_text("utf-8"))
         saved.write_text(pictures, "utf-8")
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        # With a pause, as always outside of tests: without one the next picture is on its way by then.
+        # With a delay, as always outside of tests: without one, the next picture would be under way already.
         environ = {**LIVE, "XIANYU_BASE_URL": base, "XIANYU_PICTURES": "yes"}
         environ |= {"XIANYU_DELAY": "1", "XIANYU_JITTER": "0"}
         found = run(data, "run", "xianyu_file", saved, environ=environ)
@@ -465,7 +481,7 @@ def test_a_host_of_pictures_that_asks_for_fewer_requests_ends_the_run(data: Path
 
 
 def test_no_log_tells_where_a_picture_is(tmp_path: Path) -> None:
-    """What Scrapy says of one that is too large holds its address, and that the seller's number."""
+    """Scrapy's warning of a picture that is too large quotes its URL, which may hold the seller's number."""
     path = tmp_path / "logs" / "20261122T120000Z-xianyu_file-0a1b.log"
     path.parent.mkdir()
     with logging_to(path, days=1):
@@ -501,7 +517,7 @@ def many(folder: Path, rows: int) -> Path:
 
 
 def test_a_full_disk_is_a_fault_and_touches_nothing_finished(data: Path, tmp_path: Path) -> None:
-    """In the second run no file may grow beyond 60 kB; the batch does."""
+    """In the second run files cannot grow beyond 60 kB, but the batch is larger."""
 
     def limited() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
@@ -510,7 +526,8 @@ def test_a_full_disk_is_a_fault_and_touches_nothing_finished(data: Path, tmp_pat
     folder = Path(before.summary["manifest"]).parent
     contents = {path: path.read_bytes() for path in folder.iterdir()}
 
-    found = run(data, "run", "xianyu_file", many(tmp_path, 400), preexec_fn=limited, environ={"XIANYU_BATCH": "400"})
+    saved, environ = many(tmp_path, 400), {"XIANYU_BATCH": "400"}
+    found = run_python(data, "run", "xianyu_file", saved, preexec_fn=limited, environ=environ)
     why = "the batch cannot be written: [Errno 27] File too large"
     assert (found.code, found.complaints) == (1, f"crawler: fault: {why}\n")
     assert (found.summary["outcome"], found.summary["detail"]) == ("fault", why)
@@ -524,19 +541,17 @@ def test_a_full_disk_is_a_fault_and_touches_nothing_finished(data: Path, tmp_pat
     state.close()
 
 
-# Runs that do not close
+# Runs that are stopped
 
 
 @contextmanager
-def hanging(
-    data: Path, server: socket.socket, **variables: str
-) -> "Iterator[tuple[subprocess.Popen[str], socket.socket]]":
+def hanging(data: Path, server: socket.socket, **variables: str) -> Iterator[tuple[ForkedProcess, socket.socket]]:
     """A live run, and the connection on which its first request waits for an answer."""
     targets = data.parent / "targets.txt"
     targets.write_text("相机\n", "utf-8")
     environ = {**LIVE, "XIANYU_BASE_URL": base_url(server)}
     environ |= {f"XIANYU_{name}": value for name, value in variables.items()}
-    with started(data, "run", "xianyu_search", targets, environ=environ) as process:
+    with start(data, "run", "xianyu_search", targets, environ=environ) as process:
         server.settimeout(30)
         connection, _ = server.accept()
         with connection:
@@ -548,8 +563,8 @@ def hanging(
                 process.kill()
 
 
-def told(process: "subprocess.Popen[str]", data: Path, number: signal.Signals) -> None:
-    """Send a signal, and wait until it was heard."""
+def send_signal(process: ForkedProcess, data: Path, number: signal.Signals) -> None:
+    """Send a signal, and wait until the run begins to stop."""
     process.send_signal(number)
     (log,) = (data / "logs").iterdir()
     eventually(
@@ -557,14 +572,14 @@ def told(process: "subprocess.Popen[str]", data: Path, number: signal.Signals) -
     )
 
 
-def test_a_run_that_does_not_close_is_ended_hard_and_named_killed_by_the_next_one(
+def test_a_run_that_does_not_close_in_time_exits_and_the_next_one_marks_it_as_killed(
     data: Path, tmp_path: Path, listening: socket.socket
 ) -> None:
-    with hanging(data, listening, TIMEOUT="1", GRACE="1") as (process, _):
-        found = ended(process)
+    with hanging(data, listening, TIMEOUT="2", GRACE="1") as (process, _):
+        found = end(process)
     assert found.code == 4
     assert found.summary["outcome"] == "timeout"
-    assert found.summary["detail"] == "1 s are over; did not close in time, ended hard"
+    assert found.summary["detail"] == "2 s are over; did not close in time, ended hard"
     assert manifest_of(found)["outcome"] == "running"
     following = run(data, "run", "xianyu_file", copied(tmp_path))
     assert following.code == 0
@@ -574,22 +589,22 @@ def test_a_run_that_does_not_close_is_ended_hard_and_named_killed_by_the_next_on
     assert f"Run {found.summary['run_id']} had been killed; its manifest says so now" in log
 
 
-def test_a_second_signal_does_not_wait(data: Path, listening: socket.socket) -> None:
+def test_a_second_signal_exits_at_once(data: Path, listening: socket.socket) -> None:
     with hanging(data, listening) as (process, _):
-        told(process, data, signal.SIGTERM)
+        send_signal(process, data, signal.SIGTERM)
         process.send_signal(signal.SIGINT)
-        found = ended(process)
+        found = end(process)
     assert found.code == 4
     assert found.summary["detail"] == "SIGTERM; did not close in time, ended hard"
 
 
-def test_a_signal_closes_what_was_begun(data: Path, listening: socket.socket) -> None:
+def test_a_signal_stops_a_run_in_good_order(data: Path, listening: socket.socket) -> None:
     with hanging(data, listening) as (process, connection):
-        told(process, data, signal.SIGINT)
+        send_signal(process, data, signal.SIGINT)
         body = b"User-agent: *\nAllow: /\n"
         head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % len(body)
         connection.sendall(head + body)
-        found = ended(process)
+        found = end(process)
     assert found.code == 4
     assert (found.summary["outcome"], found.summary["detail"]) == ("stopped", "SIGINT")
     assert (found.summary["requests"], found.summary["pages"]) == ("1", "0")
@@ -601,25 +616,25 @@ def test_a_signal_closes_what_was_begun(data: Path, listening: socket.socket) ->
 
 
 def test_a_signal_after_the_end_changes_nothing(data: Path, tmp_path: Path) -> None:
-    """While Python itself ends; what was written down before holds."""
-    with started(data, "run", "xianyu_file", copied(tmp_path)) as process:
+    """It arrives while Python itself ends, so this needs a real `python -m crawler`."""
+    with start_python(data, "run", "xianyu_file", copied(tmp_path)) as process:
         while process.poll() is None and not any(b"Run ends" in log.read_bytes() for log in data.glob("logs/*")):
-            pass
+            time.sleep(0.001)  # no longer, as the process is about to end
         process.send_signal(signal.SIGTERM)
-        found = ended(process)
+        found = end(process)
     assert (found.code, found.summary["outcome"], manifest_of(found)["outcome"]) == (0, "finished", "finished")
 
 
-def test_a_signal_ends_the_reading_of_files(data: Path, tmp_path: Path) -> None:
-    """Scrapy alone would wait for ever here: see `stopping.stop`."""
+def test_a_signal_stops_the_reading_of_files(data: Path, tmp_path: Path) -> None:
+    """Scrapy alone would never finish here: see `stopping._close`."""
     names = [many(tmp_path, 2000)]
     for number in range(4):
         names.append(tmp_path / f"{number}.json")
         shutil.copy(names[0], names[-1])
-    with started(data, "run", "xianyu_file", *names, environ={"XIANYU_BATCH": "100"}) as process:
+    with start(data, "run", "xianyu_file", *names, environ={"XIANYU_BATCH": "100"}) as process:
         eventually(lambda: len(list(data.glob("runs/*/items-*.jsonl"))) >= 2, within_s=30, what="a second batch")
         process.send_signal(signal.SIGTERM)
-        found = ended(process)
+        found = end(process)
     assert found.code == 4
     assert (found.summary["outcome"], found.summary["detail"]) == ("stopped", "SIGTERM")
     manifest = manifest_of(found)

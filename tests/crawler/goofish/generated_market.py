@@ -71,7 +71,7 @@ class Seller:
         return base64.b64encode(f"seller-{self.number}".encode()).decode()
 
     @property
-    def traces(self) -> tuple[str, ...]:
+    def personal_data(self) -> tuple[str, ...]:
         """What to look for where no personal data may be."""
         return (self.nick, self.number, self.avatar, self.encoded, self.mobile, self.wechat)
 
@@ -97,7 +97,7 @@ class Good:
     status: str = "在线"
     """Of the item's details: 在线, 已下架 or 卖掉了."""
 
-    def truth(self, keyword: str) -> dict[str, Any]:
+    def listing(self, keyword: str) -> dict[str, Any]:
         """The listing of this good as a search finds it, without `fetched_at`, `run_id` and the operator's label."""
         return {
             "source": "xianyu",
@@ -127,10 +127,10 @@ class Good:
         yuan, cents = divmod(self.price.fen or 0, 100)
         return f"{yuan}.{cents:02}" if cents else str(yuan)
 
-    def detail_truth(self) -> dict[str, Any]:
+    def detail_listing(self) -> dict[str, Any]:
         """The listing of this good as its details tell it, without `fetched_at` and `run_id`."""
         said = {"已下架": ["offline"], "卖掉了": ["sold"]}
-        return self.truth("") | {
+        return self.listing("") | {
             "price_raw": self.detail_price,
             "price_status": "ok" if self.price.fen else "zero",
             "want_count": self.wanted[1] or 0,
@@ -290,6 +290,6 @@ class Market:
         """All of them, newest first."""
         return map(self.good, range(self.items, 0, -1))
 
-    def truth(self) -> dict[str, dict[str, Any]]:
+    def listings(self) -> dict[str, dict[str, Any]]:
         """What a whole crawl has to bring, by item id."""
-        return {good.item_id: good.truth(self.keyword) for good in self.goods()}
+        return {good.item_id: good.listing(self.keyword) for good in self.goods()}
