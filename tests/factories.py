@@ -27,7 +27,7 @@ from app.goods.models import Good
 from app.money.models import Payment
 from app.orders import service as orders
 from app.orders.models import Order
-from app.orders.payments import take_paid_trade
+from app.orders.payments import record_paid_trade
 from app.orders.transitions import OrderCommand, fire, lock_order
 from statemachine import (
     ORDER,
@@ -317,7 +317,7 @@ def make_payment(order_id: int) -> None:
         )
         session.add(payment)
         session.flush()
-        take_paid_trade(session, payment, trade_no=f"2026112222001{order.id:08d}", paid_at=now)
+        record_paid_trade(session, payment, trade_no=f"2026112222001{order.id:08d}", paid_at=now)
 
 
 def picture_bytes(width: int = 64, height: int = 48, format: str = "JPEG", **options: Any) -> bytes:  # noqa: A002 - Pillow's name

@@ -1,1 +1,1 @@
-"""The cashier: the page where a buyer pays, and where the gateway calls back."""
+"""The cashier: the page where a buyer pays, and the URL of the gateway's notifications."""

@@ -1,4 +1,4 @@
-"""The cashier: the one page that people see, and where the gateway calls back."""
+"""The cashier's URLs: the pages where a buyer pays (the only HTML for users), and the gateway's notifications."""
 
 import math
 import secrets
@@ -10,14 +10,14 @@ from app.answers import Answer, Refused
 from app.clock import utcnow
 from app.fen import format_yuan
 from app.orders import payments
-from app.orders.payments import Bill
+from app.orders.payments import CashierBill
 from app.settings import settings
 from app.web.api import Api
 from app.web.auth import Actor, Auth
 
 api = Api("cashier", __name__, tag="支付", template_folder="templates")
 
-# The pages load nothing from anywhere and run one small script of their own.
+# The pages load no other resource and run one small inline script.
 _POLICY = (
     "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; img-src 'self' data:; "
     "base-uri 'none'; frame-ancestors 'none'"
@@ -29,7 +29,7 @@ _POLICY = (
 )
 def show(*, actor: Actor, order_id: int) -> Response:
     """The cashier: amount, what is bought, countdown, pay button."""
-    bill = payments.bill_of(order_id=order_id, buyer_id=actor.id)
+    bill = payments.cashier_bill(order_id=order_id, buyer_id=actor.id)
     return _page("cashier.html", bill=bill, token=request.args.get("token", ""))
 
 
@@ -57,24 +57,24 @@ def result(*, ticket: str) -> Response:
         order_id = int(_tickets().loads(ticket))
     except BadSignature:
         raise Refused(Answer.NO_SUCH_ORDER) from None
-    return _page("result.html", bill=payments.bill_of(order_id=order_id))
+    return _page("result.html", bill=payments.cashier_bill(order_id=order_id))
 
 
 @api.post("/order/notify/", limit="rate_limit_notify", media=("text/plain; charset=utf-8",), idempotent=False)
 def notify() -> Response:
     """The gateway's asynchronous notification. Answers `success`, or `failure` when it was not believed."""
-    believed = payments.take_notification(form=request.form)
+    believed = payments.process_notification(form=request.form)
     return Response("success" if believed else "failure", content_type="text/plain; charset=utf-8")
 
 
 def _tickets() -> URLSafeSerializer:
-    """Signs the order id in the return URL, so that the payer comes back without a token in anybody's log."""
+    """Signs the order id in the return URL, so that the payer can come back without an access token in the URL."""
     return URLSafeSerializer(settings().jwt_secret_key, salt="payment-result")
 
 
-def _page(template: str, *, bill: Bill, token: str = "") -> Response:
+def _page(template: str, *, bill: CashierBill, token: str = "") -> Response:
     nonce = secrets.token_urlsafe(16)
-    # Upwards: when the page's clock is at zero, ours is past the end.
+    # Rounded up, so that when the page's countdown reaches zero the deadline has passed here, too.
     seconds_left = max(0, math.ceil((bill.expires_at - utcnow()).total_seconds()))
     page = render_template(
         template,

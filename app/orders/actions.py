@@ -1,4 +1,4 @@
-"""What the order machine means for one order: the caller's role, the buttons, the countdown, the ten states."""
+"""What the order machine allows on one order: the actions of a role with their URLs, the deadline, the texts."""
 
 from datetime import datetime
 from typing import Final
@@ -10,7 +10,7 @@ from statemachine.order import BILL_TEXT, ORDER_TEXT, REFUND_REQUESTED_RECEIVED
 
 PARTIES: Final = (Role.BUYER, Role.SELLER)
 
-# The URLs of the events that this API serves, by who fires them; all are POST. An event without one is not offered.
+# The URL of each event that this API serves, by the role that fires it; all are POST. Without a URL it is not offered.
 EVENT_URLS: Final[dict[OrderEvent, dict[Role, str]]] = {
     OrderEvent.CANCEL: dict.fromkeys(PARTIES, "/api/cancel_order/{id}/"),
     OrderEvent.SHIP: {Role.SELLER: "/api/seller_send_delivery/{id}/"},
@@ -31,7 +31,8 @@ EVENT_URLS: Final[dict[OrderEvent, dict[Role, str]]] = {
     OrderEvent.RESOLVE_FOR_SELLER: {Role.STAFF: "/api/staff/resolve_for_seller/{id}/"},
 }
 
-# Where a button needs more than its event's name: a seller who has the goods in mind must not give both away.
+# Texts that say more than the event's name. Here a seller must see that approving means no return: the buyer would keep
+# both the goods and the money.
 _BUTTONS: Final = {(OrderEvent.APPROVE_REFUND, REFUND_REQUESTED_RECEIVED): "同意退款(无需退货)"}
 
 _URLS: Final = {(event, role): url for event, urls in EVENT_URLS.items() for role, url in urls.items()}
@@ -54,11 +55,11 @@ REFUND_REASONS: Final[dict[OrderStatus, tuple[str, ...]]] = {
         "其他",
     ),
 }
-"""The reasons that a buyer is offered, by where the goods are; a client may send other words."""
+"""The reasons that a buyer is offered, by where the goods are; a client may send any other text."""
 
 
 def may_hide(phase: OrderPhase) -> bool:
-    """Whether a side may take the order off its lists: once the seller was paid, or nothing can happen any more."""
+    """Whether a party may remove the order from its lists: once the seller was paid, or the order is closed."""
     return phase.closed or phase.bill == BillStatus.SELLER_PAID
 
 
@@ -70,7 +71,7 @@ def available_events(phase: OrderPhase, role: Role, facts: OrderFacts) -> list[O
 def actions(
     *, order_id: int, phase: OrderPhase, deadline_at: datetime | None, role: Role, facts: OrderFacts, hidden: bool
 ) -> list[ActionOut]:
-    """The buttons `role` has on an order that the system acts on at `deadline_at`."""
+    """The actions that `role` may take now on an order whose deadline is `deadline_at` (UTC)."""
     offered: list[ActionOut] = []
     payable = OrderEvent.PAY in order_flow.allowed(phase, Role.GATEWAY) and deadline_at and utcnow() < deadline_at
     if role is Role.BUYER and payable:
@@ -88,7 +89,7 @@ def actions(
 
 
 def deadline(*, phase: OrderPhase, deadline_at: datetime | None, facts: OrderFacts) -> DeadlineOut | None:
-    """When the system acts on an order; None where no deadline runs."""
+    """When the system acts on an order, and what it does then; None where no deadline runs."""
     due = order_flow.deadline(phase, facts)
     if due is None or deadline_at is None:
         return None

@@ -1,4 +1,4 @@
-"""`flask order …`: an order's history as evidence, and the check of such a file. `flask payments show`: its money."""
+"""`flask order …` exports and verifies an order's history; `flask payments show` prints everything about its money."""
 
 import sys
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from app.console import print_table, table_cell
 from app.fen import format_yuan, format_yuan_or_none
 from app.money.cli import payments_commands
 from app.orders import history
-from app.orders.payment_file import payment_file
+from app.orders.payment_report import payment_report
 from statemachine.order import BILL_TEXT, ORDER_TEXT
 
 order_commands = AppGroup("order", help="Histories of orders as evidence.")
@@ -28,10 +28,10 @@ _BAD_FILE = 2
 def export(order_no: str, output: BinaryIO) -> None:
     """Write the history of ORDER_NO as JSON; `flask order verify` checks it."""
     try:
-        evidence = history.export(order_no)
+        exported = history.export(order_no)
     except history.NoSuchOrder as error:
         raise click.ClickException(f"there is no order {order_no}") from error
-    output.write(orjson.dumps(evidence, option=orjson.OPT_INDENT_2) + b"\n")
+    output.write(orjson.dumps(exported, option=orjson.OPT_INDENT_2) + b"\n")
 
 
 @order_commands.command()
@@ -43,29 +43,29 @@ def verify(file: BinaryIO, offline: bool) -> None:  # noqa: FBT001 - click passe
     The exit status is 0 where it is whole, 1 where it is not (each problem is printed), 2 for no such file.
     """
     try:
-        evidence = history.parse(file.read())
-        problems = history.verify(evidence)
+        exported = history.parse(file.read())
+        problems = history.verify(exported)
     except history.BadFile as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(_BAD_FILE)
     if not offline:
-        problems += history.compare(evidence)
+        problems += history.compare(exported)
     for problem in problems:
         click.echo(problem)
     if problems:
         click.echo(f"problems: {len(problems)}", err=True)
         sys.exit(1)
-    click.echo(f"the history of order {evidence['order_no']} is whole: {len(evidence['lines'])} lines")
+    click.echo(f"the history of order {exported['order_no']} is whole: {len(exported['lines'])} lines")
 
 
 @payments_commands.command()
 @click.argument("order_no")
 def show(order_no: str) -> None:
     """Show everything about the money of one order: attempts, refunds, notifications, ledger."""
-    file = payment_file(order_no)
-    if file is None:
+    report = payment_report(order_no)
+    if report is None:
         raise click.ClickException(f"there is no order {order_no}")
-    order = file.order
+    order = report.order
     state = f"{BILL_TEXT[order.bill_status]}, {ORDER_TEXT[order.order_status]}"
     click.echo(f"order {order.id} {order_no}: {state}{', closed' if order.closed else ''}")
     click.echo(f"amount {format_yuan(order.amount)} yuan")
@@ -82,7 +82,7 @@ def show(order_no: str) -> None:
                 format_moment_or_none(each.paid_at),
                 format_moment_or_none(each.query_at),
             )
-            for each in file.payments
+            for each in report.payments
         ),
     )
     _print(
@@ -98,7 +98,7 @@ def show(order_no: str) -> None:
                 format_moment_or_none(each.confirmed_at),
                 each.last_error,
             )
-            for each in file.refunds
+            for each in report.refunds
         ),
     )
     _print(
@@ -111,7 +111,7 @@ def show(order_no: str) -> None:
                 each.fields.get("trade_status"),
                 "yes" if each.refusal is None else f"no: {each.refusal}",
             )
-            for each in file.notifications
+            for each in report.notifications
         ),
     )
     _print(
@@ -126,7 +126,7 @@ def show(order_no: str) -> None:
                 format_yuan_or_none(each.amount if each.amount > 0 else None),
                 format_yuan_or_none(-each.amount if each.amount < 0 else None),
             )
-            for each in file.entries
+            for each in report.entries
         ),
     )
 

@@ -1,8 +1,7 @@
-"""What the clock does to orders: due deadlines fire as *system*.
+"""Fires the events of due deadlines, in the role *system*.
 
-The deadline is a column of the order, so nothing is lost while every process is down, and nothing waits in Valkey.
-Sweeps may run at the same time: they pass over rows that somebody else holds, and check clock and state under the
-lock.
+The deadline is a column of the order, so none is lost while every process is down, and nothing waits in Valkey. Several
+sweeps may run at the same time: they skip rows that are locked, and check time and state again under their own lock.
 """
 
 from collections.abc import Iterator
@@ -33,50 +32,51 @@ log = structlog.get_logger(__name__)
 BATCH: Final = 50
 """Orders in one database transaction."""
 
-_PUT_OFF_FOR: Final = timedelta(minutes=10)
+# When an order whose deadline could not be fired is tried again.
+_RETRY_AFTER: Final = timedelta(minutes=10)
 
-# The gateway is asked about each trade, and the next sweep waits meanwhile.
+# Trades closed in one sweep: the gateway is called for each, and the next sweep waits meanwhile.
 _TRADES_AT_ONCE: Final = 200
-# After so many trades without an answer the gateway is away.
-_UNANSWERED: Final = 3
-# The gateway takes no money for a trade after its order's deadline. One that cannot be closed holds the good no longer
-# than this; what was paid for it all the same is paid back like any late payment.
-_HOLD_FOR_THE_GATEWAY: Final = timedelta(days=1)
+# After so many calls without an answer the gateway counts as unavailable, and the sweep stops calling it.
+_MAX_UNANSWERED: Final = 3
+# The gateway accepts no money for a trade after its order's deadline. An order whose trade cannot be closed keeps its
+# good off the market no longer than this; a payment that arrives all the same is refunded like any late payment.
+_MAX_WAIT_FOR_GATEWAY: Final = timedelta(days=1)
 
 _CLOSES_A_TRADE: Final = and_(
     Order.bill_status == BillStatus.UNPAID,
     exists().where(Payment.order_id == Order.id, Payment.state == PaymentState.OPEN.value).correlate(Order),
 )
 
-_DATABASE_TROUBLE: Final = (OperationalError, InterfaceError)
-"""No order is to blame for these."""
+_DATABASE_ERRORS: Final = (OperationalError, InterfaceError)
+"""Errors of the database itself, for which no single order is to blame."""
 
 
 def fire_due(*, limit: int, batch_size: int = BATCH) -> int:
-    """Fire what is due on at most `limit` orders, the longest overdue first; returns on how many it did.
+    """Fire the due deadlines of at most `limit` orders, the longest overdue first; returns how many were fired.
 
-    Unpaid orders whose trade at the gateway is still open come one by one, after all others: the trade is closed
-    first, and while the gateway is away they wait, for a day at most.
+    Unpaid orders whose trade at the gateway is still open are handled one by one, after all others: their trade is
+    closed first. While the gateway is unavailable they wait, for a day at most.
     """
-    fired = taken = 0
-    while taken < limit:
-        size = min(batch_size, limit - taken)
+    fired = handled = 0
+    while handled < limit:
+        size = min(batch_size, limit - handled)
         try:
-            batch = done = _fire_batch(_due().limit(size))
-        except _DATABASE_TROUBLE:
+            found = succeeded = _fire_batch(_due().limit(size))
+        except _DATABASE_ERRORS:
             raise
-        except Exception:  # an order that cannot take its step must hold up no other, whatever is wrong with it
+        except Exception:  # an order whose step fails must not block the others, whatever is wrong with it
             log.exception("deadline_batch_failed")
-            batch, done = size, _fire_singly(size)
-        if batch == 0:
+            found, succeeded = size, _fire_one_by_one(size)
+        if found == 0:
             break
-        taken += batch
-        fired += done
-    return fired + _expire_with_open_trades(limit - taken)
+        handled += found
+        fired += succeeded
+    return fired + _expire_with_open_trades(limit - handled)
 
 
 def _due() -> Select[Order, Good]:
-    """Due orders with their goods, locked. Whoever holds either is about to change both; the next sweep looks again."""
+    """Due orders with their goods, locked. Skips those of which either row is locked; the next sweep finds them."""
     return (
         select(Order, Good)
         .join(Good, Good.id == Order.good_id)
@@ -93,44 +93,44 @@ def _fire_batch(locking: Select[Order, Good]) -> int:
         postings: list[Posting] = []
         for order, good in locked:
             postings += _fire_one(session, good, order)
-        # All bookings together: one batch locks its accounts once, in their order.
+        # Posted together, so that the whole batch locks its ledger accounts once, in their fixed order.
         post(session, postings, at=utcnow())
         return len(locked)
 
 
-def _fire_singly(size: int) -> int:
+def _fire_one_by_one(size: int) -> int:
     due = rows(
         select(Order.id).where(Order.deadline_at <= utcnow(), ~_CLOSES_A_TRADE).order_by(Order.deadline_at).limit(size)
     )
     fired = 0
     for row in due:
-        with _putting_off(row.id):
+        with _postponing_on_error(row.id):
             fired += _fire_batch(_due().where(Order.id == row.id))
     return fired
 
 
 @contextmanager
-def _putting_off(order_id: int) -> Iterator[None]:
-    """An order that cannot take its step is logged, and due again in a while."""
+def _postponing_on_error(order_id: int) -> Iterator[None]:
+    """Log an error in the block, and postpone the deadline of the order that caused it."""
     try:
         yield
-    except _DATABASE_TROUBLE:
+    except _DATABASE_ERRORS:
         raise
-    except Exception:  # whatever is wrong with it, it must hold up no other
+    except Exception:  # whatever is wrong with this order, it must not block the others
         log.exception("deadline_failed", order_id=order_id)
         with transaction() as session:
-            # What somebody did with it meanwhile has set another clock, which stays.
+            # Only if it is still overdue: a step made meanwhile has set a new deadline, which stays.
             overdue = update(Order).where(Order.id == order_id, Order.deadline_at <= utcnow())
-            session.execute(overdue.values(deadline_at=utcnow() + _PUT_OFF_FOR, remind_at=None))
+            session.execute(overdue.values(deadline_at=utcnow() + _RETRY_AFTER, remind_at=None))
 
 
 def _fire_one(session: Session, good: Good, order: Order) -> list[Posting]:
-    """Fire the clock of a locked order, if it is still due. Its bookings are the caller's to post."""
+    """Fire the deadline of a locked order, if it is still due. The caller has to post the returned postings."""
     if order.deadline_at is None or order.deadline_at > utcnow():
-        return []  # the computer's clock was put back since the order was found
+        return []  # the system clock was set back since the order was found
     deadline = order_flow.deadline(order.phase, facts_of(order))
     if deadline is None:
-        # Not what the machine says: without this the sweep would find it for ever.
+        # The machine has no deadline here, so the column is wrong: clear it, or every sweep would find the order again.
         log.error("deadline_without_clock", order_id=order.id, phase=tuple(order.phase))
         order.deadline_at = order.remind_at = None
         return []
@@ -143,21 +143,21 @@ def _expire_with_open_trades(limit: int) -> int:
     due = rows(
         select(Order.id)
         .where(Order.deadline_at <= utcnow(), _CLOSES_A_TRADE)
-        # In no order: those of which the gateway says nothing would always come first.
+        # In random order: sorted by deadline, trades the gateway does not answer about would come first every time.
         .order_by(func.random())
         .limit(max(min(limit, _TRADES_AT_ONCE), 0))
     )
     expired = unanswered = 0
     for row in due:
-        with _putting_off(row.id):
+        with _postponing_on_error(row.id):
             try:
                 close_open_trade(order_id=row.id)
             except Refused as refusal:
                 log.warning("expiry_waits_for_the_gateway", order_id=row.id, reason=refusal.answer.name)
-                if not isinstance(refusal.__cause__, GatewayRefused):  # which is about this trade alone
+                if not isinstance(refusal.__cause__, GatewayRefused):  # that one concerns this trade alone
                     unanswered += 1
             expired += _expire(row.id)
-        if unanswered == _UNANSWERED:
+        if unanswered == _MAX_UNANSWERED:
             break
     return expired
 
@@ -172,12 +172,12 @@ def _expire(order_id: int) -> int:
             .execution_options(populate_existing=True)
         )
         locked = session.execute(statement).one_or_none()
-        if locked is None:  # paid while we closed the trade
+        if locked is None:  # locked by somebody else, or paid while the trade was being closed
             return 0
         order, good = locked
         if open_attempt(session, order_id) is not None:
-            # Not closed, or the buyer opened another one in between: the next sweep looks again.
-            if order.deadline_at is None or order.deadline_at > utcnow() - _HOLD_FOR_THE_GATEWAY:
+            # The trade could not be closed, or the buyer has opened a new one: left to the next sweep.
+            if order.deadline_at is None or order.deadline_at > utcnow() - _MAX_WAIT_FOR_GATEWAY:
                 return 0
             log.error("expired_with_an_open_trade", order_id=order_id)
         post(session, _fire_one(session, good, order), at=utcnow())

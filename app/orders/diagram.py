@@ -1,4 +1,4 @@
-"""An order's own path through the machine, drawn from its history."""
+"""The diagram of one order: the state machine with the path that the order took, drawn from its history."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
@@ -24,7 +24,7 @@ _RENDER: Final[Mapping[DiagramForm, Callable[[Path[OrderPhase]], str]]] = {
 def order_diagram(*, user_id: int, order_id: int, form: DiagramForm) -> str:
     """The whole machine with this order's steps marked and numbered, as text in `form`.
 
-    For the buyer, the seller and our staff. Raises NO_SUCH_ORDER, for strangers too.
+    For the buyer, the seller and staff. Raises NO_SUCH_ORDER, also for everybody else.
     """
     order = row_or_none(select(Order.buyer_id, Order.seller_id).where(Order.id == order_id))
     if order is None or (user_id not in (order.buyer_id, order.seller_id) and not is_staff(user_id)):
@@ -38,7 +38,7 @@ def order_diagram(*, user_id: int, order_id: int, form: DiagramForm) -> str:
 
 
 def _past_step(record: Row[Any]) -> PastStep[OrderPhase]:
-    # Nothing happens to a closed order, so no step has a closed source.
+    # No event happens to a closed order, so a step's source is never closed.
     source = None if record.from_bill is None else OrderPhase(record.from_bill, record.from_order)
     target = OrderPhase(record.to_bill, record.to_order, record.closed)
     return PastStep(record.event, record.role, source, target)

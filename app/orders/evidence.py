@@ -1,4 +1,4 @@
-"""Pictures that go with a refund request or a dispute. Both sides and staff see them, nobody else."""
+"""Evidence: pictures attached to a refund request or a dispute, visible to both parties and staff only."""
 
 from collections.abc import Sequence
 from typing import IO
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 def prepare_evidence(uploads: Sequence[IO[bytes]]) -> list[PreparedPicture]:
-    """The pictures as they will be stored; raises MALFORMED with a reason per bad one."""
+    """The uploaded pictures as they will be stored; raises MALFORMED with a reason for each bad one."""
     try:
         return prepare_all(
             uploads, bytes_limit=settings().picture_bytes_limit, pixels_limit=settings().picture_pixels_limit
@@ -37,7 +37,7 @@ def add_evidence(
     refund_request_id: int | None = None,
     dispute_id: int | None = None,
 ) -> None:
-    """Keep `pictures` with the request or the dispute; their bytes are written before the rows are committed."""
+    """Attach `pictures` to the refund request or the dispute; their files are written before the rows are committed."""
     storage = current_app.extensions["saltfish.pictures"]
     for picture in pictures:
         storage.put(picture.sha256, picture.data)
@@ -58,7 +58,7 @@ def add_evidence(
 
 
 def evidence_rendition(*, picture_id: int, user_id: int) -> Rendition:
-    """What to read from the storage for a party of the order or staff. Raises NO_SUCH_PICTURE for everybody else."""
+    """What to read from picture storage, for a party of the order or staff. Raises NO_SUCH_PICTURE for all others."""
     row = row_or_none(
         select(EvidencePicture.sha256, EvidencePicture.content_type, Order.buyer_id, Order.seller_id)
         .join(Order, Order.id == EvidencePicture.order_id)

@@ -1,8 +1,8 @@
-"""An order's history as evidence: each line holds the hash of the one before, so a changed line breaks the chain.
+"""An order's history as a hash chain: each line holds the hash of the one before, so a changed line breaks the chain.
 
-The hash is SHA-256 over the canonical JSON (keys sorted, UTF-8, no spaces) of the fields that `content` lists, of
-which `previous_hash` is one. The first line follows `GENESIS`. `flask order export` writes the history of an order
-into a file, `flask order verify` checks such a file, and compares it with the database where there is one.
+The hash is SHA-256 over the canonical JSON (keys sorted, UTF-8, no spaces) of the fields in `_HASHED_FIELDS`, of which
+`previous_hash` is one; the first line's is `GENESIS`. `flask order export` writes the history of an order to a file;
+`flask order verify` checks such a file, by itself and against the database.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from statemachine import ORDER, OrderPhase, Role
 GENESIS: Final = "0" * 64
 FORMAT: Final = "saltfish-order-history/1"
 
-_CONTENT: Final = (
+_HASHED_FIELDS: Final = (
     "order_no",
     "sequence",
     "event",
@@ -40,8 +40,7 @@ _CONTENT: Final = (
     "previous_hash",
 )
 
-
-_NAMES: Final = {"format", "order_no", "exported_at", "lines", "last_hash"}
+_FILE_FIELDS: Final = {"format", "order_no", "exported_at", "lines", "last_hash"}
 
 
 class NoSuchOrder(Exception):  # noqa: N818 - it says what happened
@@ -49,10 +48,10 @@ class NoSuchOrder(Exception):  # noqa: N818 - it says what happened
 
 
 class BadFile(Exception):  # noqa: N818 - it says what happened
-    """The file is no exported history at all."""
+    """The file is not an exported history at all."""
 
 
-# Of the table, not of the class, and built once: every step appends a line, and needs nothing but its id.
+# An insert into the table, not the class, and built once: every step appends a line, and only needs its id.
 _LINES: Final = Base.metadata.tables[OrderEventRecord.__tablename__]
 _APPEND: Final = insert(_LINES).returning(_LINES.c.id)
 
@@ -67,9 +66,10 @@ def record_step(
     source: OrderPhase | None,
     note: str = "",
 ) -> int:
-    """Append a line about `order`, which stands where the step led, at `order.updated_at`; the line's id.
+    """Append the line of a step to the history of `order`; returns the line's id.
 
-    The order, which may be a new one, is flushed with the line's hash.
+    `order` must be in the step's target phase already, with the step's time in `updated_at`; `source` is the phase
+    before, None for the purchase. The order, which may be new, is flushed with the line's hash.
     """
     order.history_length += 1
     line: dict[str, Any] = {
@@ -94,10 +94,10 @@ def record_step(
 
 
 def content(line: Mapping[str, Any], order_no: str) -> dict[str, Any]:
-    """What the hash of a line is over; `at` is UTC to the microsecond."""
+    """The hashed fields of a line; `at` is text: UTC to the microsecond."""
     return {
         "order_no": order_no,
-        **{name: line[name] for name in _CONTENT if name not in ("order_no", "at")},
+        **{name: line[name] for name in _HASHED_FIELDS if name not in ("order_no", "at")},
         "at": _moment_text(line["at"]),
     }
 
@@ -108,7 +108,7 @@ def line_hash(line: Mapping[str, Any]) -> str:
 
 
 def export(order_no: str) -> dict[str, Any]:
-    """The history of an order as JSON evidence. Raises NoSuchOrder."""
+    """The history of an order as a JSON object, to be kept as evidence. Raises NoSuchOrder."""
     order = row_or_none(select(Order.id, Order.history_hash).where(Order.order_no == order_no))
     if order is None:
         raise NoSuchOrder(order_no)
@@ -127,20 +127,20 @@ def export(order_no: str) -> dict[str, Any]:
 
 
 def parse(text: bytes) -> Any:
-    """The JSON of an exported file. Raises BadFile for what is no JSON, or could be read in two ways."""
+    """The JSON of an exported file. Raises BadFile for what is no JSON, or JSON that readers interpret differently."""
     try:
-        return json.loads(text, object_pairs_hook=_without_doubles, parse_constant=_no_json)
+        return json.loads(text, object_pairs_hook=_refuse_duplicate_names, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise BadFile(f"not JSON: {error}") from error
 
 
-def verify(evidence: object) -> list[str]:
-    """What is wrong with an exported history, a line each; empty where it is whole.
+def verify(exported: object) -> list[str]:
+    """The problems of an exported history, one text each; empty where it is intact.
 
     Checks each hash and each link, that no line is missing, and that the machine allows every step. Needs no database.
-    Raises BadFile for what is no such file.
+    Raises BadFile for what is not an exported history.
     """
-    order_no, lines, last_hash = _parts(evidence)
+    order_no, lines, last_hash = _parts(exported)
     problems: list[str] = []
     previous, phase = GENESIS, None
     for number, line in enumerate(lines, start=1):
@@ -160,12 +160,12 @@ def verify(evidence: object) -> list[str]:
     return problems
 
 
-def compare(evidence: object) -> list[str]:
-    """What differs between an exported history and the database; the database may have more lines by now.
+def compare(exported: object) -> list[str]:
+    """The differences between an exported history and the database, which may have more lines by now.
 
-    Raises BadFile as `verify`.
+    Raises BadFile as `verify` does.
     """
-    order_no, lines, _ = _parts(evidence)
+    order_no, lines, _ = _parts(exported)
     try:
         ours = export(order_no)["lines"]
     except NoSuchOrder:
@@ -180,41 +180,43 @@ def compare(evidence: object) -> list[str]:
     return problems
 
 
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _refuse_duplicate_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        # Readers differ in which of the two they believe.
+        # JSON parsers differ in which of the two values they use.
         raise ValueError("a name stands twice in one object")
     return found
 
 
-def _no_json(constant: str) -> Any:
+def _refuse_constant(constant: str) -> Any:
+    # Python's parser accepts NaN and Infinity, which are not JSON.
     raise ValueError(f"{constant} is no JSON")
 
 
-def _parts(evidence: object) -> tuple[str, list[Mapping[str, Any]], str]:
-    if not isinstance(evidence, dict) or evidence.get("format") != FORMAT:
+def _parts(exported: object) -> tuple[str, list[Mapping[str, Any]], str]:
+    """`(order_no, lines, last_hash)` of an exported history. Raises BadFile where its form is wrong."""
+    if not isinstance(exported, dict) or exported.get("format") != FORMAT:
         raise BadFile(f"not a file of format {FORMAT}")
-    if set(evidence) != _NAMES:
-        raise BadFile(f"the file has not the names {', '.join(sorted(_NAMES))}")
-    order_no, lines, last_hash = (evidence[name] for name in ("order_no", "lines", "last_hash"))
+    if set(exported) != _FILE_FIELDS:
+        raise BadFile(f"the file has not the names {', '.join(sorted(_FILE_FIELDS))}")
+    order_no, lines, last_hash = (exported[name] for name in ("order_no", "lines", "last_hash"))
     if not (isinstance(order_no, str) and isinstance(lines, list) and isinstance(last_hash, str) and lines):
         raise BadFile("order_no and last_hash are no texts, or there are no lines")
     for number, line in enumerate(lines, start=1):
-        if not isinstance(line, dict) or set(line) != {*_CONTENT, "hash"}:
+        if not isinstance(line, dict) or set(line) != {*_HASHED_FIELDS, "hash"}:
             raise BadFile(f"line {number} has not the fields of a line")
     return order_no, lines, last_hash
 
 
 def _hash_fits(line: Mapping[str, Any]) -> bool:
     try:
-        return bool(line_hash({name: line[name] for name in _CONTENT}) == line["hash"])
-    except orjson.JSONEncodeError:  # a number or a text that no line can hold
+        return bool(line_hash({name: line[name] for name in _HASHED_FIELDS}) == line["hash"])
+    except orjson.JSONEncodeError:  # a number or text that orjson cannot encode, so no line of ours has it
         return False
 
 
 def _step_problems(line: Mapping[str, Any], phase: tuple[Any, ...] | None) -> Sequence[str]:
-    """Whether the machine knows this step from where the line before ended."""
+    """Problems of the step in `line`, which must be one that the machine allows from `phase` (None: no line before)."""
     to = (line["to_bill"], line["to_order"], line["closed"])
     if phase is None:
         begins = line["event"] == ORDER.creation.name and to == tuple(ORDER.start)

@@ -27,7 +27,7 @@ from statemachine.order import ORDER, OrderPhase
 
 
 class Order(Base):
-    """One purchase of one good. What it shows of the good is a copy made when it was bought; money is fen."""
+    """One purchase of one good. Title, picture and price are copied from the good at purchase; money is fen."""
 
     __tablename__ = "orders"
     __table_args__ = table_args(
@@ -35,12 +35,12 @@ class Order(Base):
         CheckConstraint("amount = price + freight", name="amount_is_sum"),
         CheckConstraint("buyer_id <> seller_id", name="two_parties"),
         CheckConstraint(sql_check(ORDER, ORDER.columns), name="phase_legal"),
-        # However many buyers at once: at most one open order per good.
+        # At most one open order per good, however many buyers try at once.
         Index("uq_orders_open_good", "good_id", unique=True, postgresql_where=text("NOT closed")),
         Index("ix_orders_good_id", "good_id"),
         Index("ix_orders_buyer_id_id", "buyer_id", "id"),
         Index("ix_orders_seller_id_id", "seller_id", "id"),
-        # What the sweeps of `app.orders.deadlines` look for.
+        # For the sweeps of `app.orders.deadlines` and `app.notifications.reminders`.
         Index("ix_orders_deadline_at", "deadline_at", postgresql_where=text("deadline_at IS NOT NULL")),
         Index("ix_orders_remind_at", "remind_at", postgresql_where=text("remind_at IS NOT NULL")),
         # A buyer's unpaid orders, the open ones and those that expired.
@@ -73,19 +73,19 @@ class Order(Base):
     hidden_by_buyer: Mapped[bool] = mapped_column(default=False)
     hidden_by_seller: Mapped[bool] = mapped_column(default=False)
     phase_since: Mapped[moment]  # when the present phase began
-    deadline_at: Mapped[moment | None]  # when the system acts; None where no clock runs
-    remind_at: Mapped[moment | None]  # when somebody is to be told of the deadline; None once that is done
-    clock_left: Mapped[timedelta | None] = mapped_column(Interval)  # what a refund request left of the clock it stopped
+    deadline_at: Mapped[moment | None]  # when the system acts; None where no deadline runs
+    remind_at: Mapped[moment | None]  # when to remind of the deadline; None once that is done
+    clock_left: Mapped[timedelta | None] = mapped_column(Interval)  # rest of the deadline that a refund request paused
     disputed: Mapped[bool] = mapped_column(default=False, server_default=false())  # waits for staff
-    extended: Mapped[bool] = mapped_column(default=False, server_default=false())  # the receipt, once
-    handover_code: Mapped[str | None] = mapped_column(String(6))  # 当面交易: the buyer tells it when they meet
+    extended: Mapped[bool] = mapped_column(default=False, server_default=false())  # the time for receipt; only once
+    handover_code: Mapped[str | None] = mapped_column(String(6))  # 当面交易: the buyer tells it to the seller
     handover_tries: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
     created_at: Mapped[created_moment]
     updated_at: Mapped[moment]
 
     @property
     def phase(self) -> OrderPhase:
-        """The state that the order's machine knows."""
+        """The order's state in the order machine: bill status, order status and closed."""
         return OrderPhase(self.bill_status, self.order_status, self.closed)
 
     @phase.setter
@@ -94,9 +94,9 @@ class Order(Base):
 
 
 class OrderEventRecord(Base):
-    """One line of an order's history: who did what when, from where to where. Never changed, never deleted.
+    """One line of an order's history: who did what and when, and the states before and after. Append-only.
 
-    `hash` is over the line and `previous_hash`, the hash of the line before: see `app.orders.history`.
+    `hash` covers the line, including `previous_hash`, the hash of the line before: see `app.orders.history`.
     """
 
     __tablename__ = "order_events"
@@ -130,7 +130,7 @@ class Direction(StrEnum):
 
 
 class Waybill(Base):
-    """A parcel. Both ends are copies of the addresses, so later edits change nothing that was shipped."""
+    """A parcel. Its two addresses are copies, so that later edits of an address do not change it."""
 
     __tablename__ = "waybills"
     __table_args__ = table_args(
@@ -142,7 +142,7 @@ class Waybill(Base):
     id: Mapped[intpk]
     order_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("orders.id"))
     direction: Mapped[str] = mapped_column(String(10))
-    # NULL where the ends met in person: the return of a 当面交易 order.
+    # NULL where the parties met in person: the return of a 当面交易 order.
     sender: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     recipient: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     company: Mapped[str] = mapped_column(String(30))
@@ -152,9 +152,9 @@ class Waybill(Base):
 
 
 class RefundRequest(Base):
-    """What the buyer said when asking for the money back, and what became of it.
+    """A buyer's request for the money back, and its outcome.
 
-    `outcome` is the event that ended the request, `outcome_note` what was said with it (a seller's or staff's reason).
+    `outcome` is the event that ended the request, `outcome_note` the reason given with it by the seller or staff.
     """
 
     __tablename__ = "refund_requests"
@@ -171,7 +171,7 @@ class RefundRequest(Base):
 
 
 class Dispute(Base):
-    """One side calls staff. Ended by staff's decision, or by a side that gives in; `outcome` is that event."""
+    """A dispute that one party raised. Staff's decision ends it, or a party that gives in; `outcome` is that event."""
 
     __tablename__ = "disputes"
     __table_args__ = (
@@ -186,7 +186,7 @@ class Dispute(Base):
     event: Mapped[str] = mapped_column(String(30))  # dispute or contest_return
     reason: Mapped[str] = mapped_column(String(100))
     description: Mapped[str] = mapped_column(String(500), default="")
-    # What either side has said since, oldest first: {role, text, at}.
+    # The parties' statements since, oldest first: {role, text, at}.
     statements: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, default=list, server_default="[]")
     created_at: Mapped[created_moment]
     outcome: Mapped[str | None] = mapped_column(String(30))
@@ -195,9 +195,9 @@ class Dispute(Base):
 
 
 class EvidencePicture(Base):
-    """A picture that goes with a refund request or a dispute; shown to both sides and to staff.
+    """A picture attached to a refund request or a dispute; visible to both parties and staff.
 
-    Its bytes lie in the storage of pictures under `sha256`.
+    Its bytes are in picture storage under `sha256`.
     """
 
     __tablename__ = "evidence_pictures"

@@ -1,7 +1,7 @@
-"""Payments: starting one, believing what the gateway says of it, closing it, asking about those it did not tell of.
+"""Payments of orders: start one, process what the gateway reports about it, close it, query the gateway.
 
-An order has a row per attempt to pay it. What the gateway says is believed only after signature, application, seller,
-number and amount were checked; every notification is recorded. Repeating any of these functions changes nothing more.
+An order has one row per attempt to pay it. A report of the gateway is believed only after its signature, application,
+seller, number and amount were checked; every notification is recorded. All functions here are idempotent.
 """
 
 from collections.abc import Mapping
@@ -35,18 +35,18 @@ from statemachine import BillStatus, OrderEvent, Role, order_flow
 
 log = structlog.get_logger(__name__)
 
-# A notification that is not believed may come from anybody and carry anything.
+# How much of a notification is recorded: it may come from anybody and contain anything.
 _RECORDED_FIELDS: Final = 60
 _RECORDED_LENGTH: Final = 512
 
 _QUERIES_AT_ONCE: Final = 50
-_LONGEST_QUERY_WAIT: Final = timedelta(hours=1)
-_MOST_DOUBLINGS: Final = 12  # of a second: more than the longest wait
-# The gateway closes a trade at its expiry; what it does not know of a day later was never opened.
-_FORGOTTEN_AFTER: Final = timedelta(days=1)
-_CLOSE_WAIT: Final = 5  # seconds after which a client may ask again
+_MAX_QUERY_WAIT: Final = timedelta(hours=1)
+_MAX_DOUBLINGS: Final = 12  # a second doubled so often is longer than the longest wait
+# The gateway closes a trade at its expiry; one that it does not know a day later was never opened.
+_NEVER_OPENED_AFTER: Final = timedelta(days=1)
+_GATEWAY_RETRY_AFTER: Final = 5  # seconds, for the client's Retry-After
 
-# What every payment needs, built once: to build such a statement costs more than to run it.
+# Statements that every payment needs, built once: building such a statement costs more than running it.
 _ORDER: Final = select(Order).where(Order.id == bindparam("order_id")).with_for_update()
 _OPEN_ATTEMPT: Final = select(Payment).where(
     Payment.order_id == bindparam("order_id"), Payment.state == PaymentState.OPEN.value
@@ -57,8 +57,8 @@ _RECORD: Final = insert(Base.metadata.tables[GatewayNotification.__tablename__])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bill:
-    """What the cashier shows: money in fen, moments in UTC."""
+class CashierBill:
+    """What the cashier page shows of an order: money in fen, moments in UTC."""
 
     order_id: int
     order_no: str
@@ -74,8 +74,8 @@ class Bill:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trade:
-    """What the gateway says of one attempt, in a notification or when asked."""
+class TradeReport:
+    """What the gateway reports about one attempt, in a notification or in answer to a query; `amount` is fen."""
 
     trade_no: str
     amount: int
@@ -83,14 +83,14 @@ class Trade:
     paid_at: datetime | None
 
 
-def bill_of(*, order_id: int, buyer_id: int | None = None) -> Bill:
-    """The bill of an order. With `buyer_id`, only for that buyer. Raises NO_SUCH_ORDER."""
+def cashier_bill(*, order_id: int, buyer_id: int | None = None) -> CashierBill:
+    """What the cashier shows of an order; with `buyer_id`, only to that buyer. Raises NO_SUCH_ORDER."""
     row = row_or_none(select(Order.__table__).where(Order.id == order_id))
     if row is None or (buyer_id is not None and row.buyer_id != buyer_id):
         raise Refused(Answer.NO_SUCH_ORDER)
     unpaid = row.bill_status == BillStatus.UNPAID
     expires_at = row.deadline_at if unpaid and row.deadline_at else row.phase_since
-    return Bill(
+    return CashierBill(
         order_id=row.id,
         order_no=row.order_no,
         title=row.good_title,
@@ -106,9 +106,9 @@ def bill_of(*, order_id: int, buyer_id: int | None = None) -> Bill:
 
 
 def start_payment(*, buyer_id: int, order_id: int, return_url: str) -> str:
-    """The gateway's cashier for an unpaid order, as a URL. Starting again continues the attempt that is still open.
+    """The URL of the gateway's payment page for an unpaid order. Starting again continues the attempt still open.
 
-    Raises NO_SUCH_ORDER, WRONG_STATE once it is paid or closed, PAYMENT_LATE after the time for paying.
+    Raises NO_SUCH_ORDER, WRONG_STATE once the order is paid or closed, PAYMENT_LATE after its deadline for payment.
     """
     with transaction() as session:
         order = session.scalar(_ORDER, {"order_id": order_id})
@@ -144,7 +144,7 @@ def _new_attempt(session: Session, order: Order) -> Payment:
         state=PaymentState.OPEN.value,
         out_trade_no=order.order_no if earlier == 0 else f"{order.order_no}_{earlier + 1}",
         amount=order.amount,
-        query_at=now + _query_after(),
+        query_at=now + _query_delay(),
         created_at=now,
     )
     session.add(payment)
@@ -152,20 +152,20 @@ def _new_attempt(session: Session, order: Order) -> Payment:
     return payment
 
 
-def take_notification(*, form: Mapping[str, str]) -> bool:
-    """Take the gateway's notification; True once it needs no repetition.
+def process_notification(*, form: Mapping[str, str]) -> bool:
+    """Process a notification of the gateway; True if it is genuine, so that the gateway need not repeat it.
 
-    A believed payment makes its order `PAID`. One for an order that was closed or paid meanwhile is paid back. A
-    forged or contradicting one is recorded with the reason and changes nothing else (False).
+    A payment makes its order `PAID`; one for an order that was closed or paid meanwhile is refunded. A notification
+    that is forged, or differs from our payment, is recorded with the reason and changes nothing else (False).
     """
     try:
         notification = gateway().read_notification(form)
     except NotificationRefused as refusal:
         with transaction() as session:
-            _record(session, form, refusal=str(refusal))
+            _record_notification(session, form, refusal=str(refusal))
         log.warning("notification_refused", reason=refusal.reason.value, field=refusal.code)
         return False
-    trade = Trade(
+    report = TradeReport(
         trade_no=notification.trade_no,
         amount=notification.amount_fen,
         status=notification.status,
@@ -173,21 +173,21 @@ def take_notification(*, form: Mapping[str, str]) -> bool:
     )
     with transaction() as session:
         payment = session.scalar(_BY_NUMBER, {"out_trade_no": notification.out_trade_no})
-        contradiction = _contradiction(payment, trade)
-        _record(session, form, refusal=contradiction)
-        if payment is None or contradiction is not None:
-            log.warning("notification_refused", reason=contradiction)
+        mismatch = _find_mismatch(payment, report)
+        _record_notification(session, form, refusal=mismatch)
+        if payment is None or mismatch is not None:
+            log.warning("notification_refused", reason=mismatch)
             return False
         if notification.refunded_fen == 0:
-            _settle(session, payment, trade)
+            _apply_report(session, payment, report)
     return True
 
 
 def close_open_trade(*, order_id: int) -> None:
     """Close the attempt that may still be paid, at the gateway first, so that its order can be closed.
 
-    Where the gateway has been paid meanwhile, the payment is taken instead. Raises GATEWAY_UNAVAILABLE; its cause is a
-    GatewayRefused where the gateway answers, but will not say anything about this trade.
+    If it was paid meanwhile, the payment is applied instead. Raises GATEWAY_UNAVAILABLE, with a GatewayRefused as its
+    cause where the gateway answers but refuses both to close this trade and to report on it.
     """
     payment = row_or_none(
         select(Payment.id, Payment.out_trade_no).where(
@@ -199,28 +199,28 @@ def close_open_trade(*, order_id: int) -> None:
     try:
         known = gateway().close(payment.out_trade_no)
     except GatewayRefused:
-        # It waits for no payer: mostly because it was paid a moment ago.
+        # The trade does not wait for payment, most likely because it was paid a moment ago.
         try:
-            _ask(payment.id, payment.out_trade_no)
+            _query_gateway(payment.id, payment.out_trade_no)
         except GatewayRefused as error:
-            log.error("payment_query_refused", payment_id=payment.id, reason=str(error))  # noqa: TRY400 - its no says all
-            raise Refused(Answer.GATEWAY_UNAVAILABLE, retry_after=_CLOSE_WAIT) from error
+            log.error("payment_query_refused", payment_id=payment.id, reason=str(error))  # noqa: TRY400 - no traceback needed
+            raise Refused(Answer.GATEWAY_UNAVAILABLE, retry_after=_GATEWAY_RETRY_AFTER) from error
         return
     except GatewayUnavailable as error:
         log.warning("gateway_unavailable", reason=str(error))
-        raise Refused(Answer.GATEWAY_UNAVAILABLE, retry_after=_CLOSE_WAIT) from error
+        raise Refused(Answer.GATEWAY_UNAVAILABLE, retry_after=_GATEWAY_RETRY_AFTER) from error
     with transaction() as session:
-        _, found = _locked(session, payment.id)
-        if found.state == PaymentState.OPEN:
-            found.state = PaymentState.CLOSED.value
-            # A trade that the gateway does not know yet can be opened, and paid, until its time is over.
-            found.query_at = None if known else found.query_at
+        _, locked = _lock_attempt(session, payment.id)
+        if locked.state == PaymentState.OPEN:
+            locked.state = PaymentState.CLOSED.value
+            # A trade that the gateway does not know yet can still be opened and paid until it expires: keep asking.
+            locked.query_at = None if known else locked.query_at
 
 
 def query_due_payments() -> int:
-    """Ask the gateway about attempts of which it has not told us in time; returns how many. For the periodic job.
+    """Query the gateway about attempts whose outcome it has not sent in time; returns how many. For the periodic job.
 
-    Those of which it has not heard a day after their time, and those that are closed or paid, are not asked for again.
+    Attempts are queried until they are paid or closed, or until the gateway does not know them a day after their start.
     """
     with transaction() as session:
         due = session.scalars(
@@ -231,18 +231,18 @@ def query_due_payments() -> int:
             .with_for_update(skip_locked=True)
         ).all()
         for payment in due:
-            # Claimed: another job leaves it alone meanwhile, and one that dies loses nothing.
-            wait = _query_after() * 2 ** min(payment.queries, _MOST_DOUBLINGS)
-            payment.query_at = utcnow() + min(wait, _LONGEST_QUERY_WAIT)
+            # Setting the next time first claims the attempt: other jobs skip it, and if this one dies it is due again.
+            wait = _query_delay() * 2 ** min(payment.queries, _MAX_DOUBLINGS)
+            payment.query_at = utcnow() + min(wait, _MAX_QUERY_WAIT)
             payment.queries += 1
         claimed = [(payment.id, payment.out_trade_no) for payment in due]
     for payment_id, out_trade_no in claimed:
         try:
-            _ask(payment_id, out_trade_no)
+            _query_gateway(payment_id, out_trade_no)
         except Refused:
-            break  # the gateway is away: all others wait for their next turn
+            break  # the gateway is unavailable: the others wait for their next turn
         except GatewayRefused as error:
-            log.error("payment_query_refused", payment_id=payment_id, reason=str(error))  # noqa: TRY400 - its no says all
+            log.error("payment_query_refused", payment_id=payment_id, reason=str(error))  # noqa: TRY400 - no traceback needed
     return len(claimed)
 
 
@@ -258,34 +258,37 @@ def purge_refused_notifications() -> int:
         return len(session.scalars(statement).all())
 
 
-def _query_after() -> timedelta:
+def _query_delay() -> timedelta:
+    """The time after which a new attempt is queried first; doubled after each query."""
     return timedelta(seconds=settings().payment_query_after)
 
 
-def _ask(payment_id: int, out_trade_no: str) -> None:
-    """Ask the gateway about an attempt and take what it says. Raises GATEWAY_UNAVAILABLE, GatewayRefused."""
+def _query_gateway(payment_id: int, out_trade_no: str) -> None:
+    """Query the gateway about an attempt and apply its report. Raises GATEWAY_UNAVAILABLE, GatewayRefused."""
     try:
         answer = gateway().query(out_trade_no)
-        if answer is not None and answer.status is TradeStatus.WAIT_BUYER_PAY and not _still_wanted(payment_id):
+        if answer is not None and answer.status is TradeStatus.WAIT_BUYER_PAY and not _order_awaits_payment(payment_id):
             gateway().close(out_trade_no)
             answer = gateway().query(out_trade_no)
     except GatewayUnavailable as error:
         log.warning("gateway_unavailable", reason=str(error))
-        raise Refused(Answer.GATEWAY_UNAVAILABLE, retry_after=_CLOSE_WAIT) from error
+        raise Refused(Answer.GATEWAY_UNAVAILABLE, retry_after=_GATEWAY_RETRY_AFTER) from error
     with transaction() as session:
         if answer is None:
-            _forget(session, payment_id)
+            _close_if_never_opened(session, payment_id)
             return
-        trade = Trade(trade_no=answer.trade_no, amount=answer.amount_fen, status=answer.status, paid_at=answer.paid_at)
+        report = TradeReport(
+            trade_no=answer.trade_no, amount=answer.amount_fen, status=answer.status, paid_at=answer.paid_at
+        )
         payment = session.get_one(Payment, payment_id)
-        contradiction = _contradiction(payment, trade)
-        if contradiction is not None:
-            log.error("payment_query_contradicts", payment_id=payment_id, reason=contradiction)
+        mismatch = _find_mismatch(payment, report)
+        if mismatch is not None:
+            log.error("payment_query_contradicts", payment_id=payment_id, reason=mismatch)
             return
-        _settle(session, payment, trade)
+        _apply_report(session, payment, report)
 
 
-def _still_wanted(payment_id: int) -> bool:
+def _order_awaits_payment(payment_id: int) -> bool:
     row = row_or_none(
         select(Order.bill_status, Order.closed)
         .join(Payment, Payment.order_id == Order.id)
@@ -294,59 +297,60 @@ def _still_wanted(payment_id: int) -> bool:
     return row is not None and row.bill_status == BillStatus.UNPAID and not row.closed
 
 
-def _forget(session: Session, payment_id: int) -> None:
-    """The gateway knows nothing of this attempt; once it cannot be opened any more, that is final."""
-    order, payment = _locked(session, payment_id)
-    if payment.state != PaymentState.PAID and utcnow() > payment.created_at + _FORGOTTEN_AFTER and order.closed:
+def _close_if_never_opened(session: Session, payment_id: int) -> None:
+    """Close an attempt that the gateway does not know, once its trade cannot be opened there any more."""
+    order, payment = _lock_attempt(session, payment_id)
+    if payment.state != PaymentState.PAID and utcnow() > payment.created_at + _NEVER_OPENED_AFTER and order.closed:
         payment.state = PaymentState.CLOSED.value
         payment.query_at = None
 
 
-def _contradiction(payment: Payment | None, trade: Trade) -> str | None:
+def _find_mismatch(payment: Payment | None, report: TradeReport) -> str | None:
+    """Why the report does not fit our payment; None if it does."""
     if payment is None:
         return "unknown_trade"
-    if payment.amount != trade.amount:
+    if payment.amount != report.amount:
         return "other_amount"
     return None
 
 
-def _locked(session: Session, payment_id: int) -> tuple[Order, Payment]:
-    """The attempt and its order, locked: good and order first, as everywhere."""
+def _lock_attempt(session: Session, payment_id: int) -> tuple[Order, Payment]:
+    """The attempt and its order, locked; the good and the order come first, as everywhere."""
     order_id = session.scalars(select(Payment.order_id).where(Payment.id == payment_id)).one()
     _, order = lock_order(session, order_id)
     return order, session.get_one(Payment, payment_id, with_for_update=True, populate_existing=True)
 
 
-def _settle(session: Session, payment: Payment, trade: Trade) -> None:
-    """Take what the gateway says of an attempt whose amount is right; again and again without effect."""
+def _apply_report(session: Session, payment: Payment, report: TradeReport) -> None:
+    """Apply the gateway's report on an attempt whose amount was checked; repeating it has no further effect."""
     good, order = lock_order(session, payment.order_id)
     session.refresh(payment, with_for_update=True)
     if payment.state == PaymentState.PAID:
         return
-    if trade.status.paid:
+    if report.status.paid:
         payment.state = PaymentState.PAID.value
-        payment.paid_at = trade.paid_at or utcnow()
-        payment.trade_no = trade.trade_no
+        payment.paid_at = report.paid_at or utcnow()
+        payment.trade_no = report.trade_no
         payment.query_at = None
         session.flush()
         if order_flow.why_not(order.phase, OrderEvent.PAY, Role.GATEWAY):
-            _pay_back(session, payment)
+            _refund_late_payment(session, payment)
         else:
             fire(session, good, order, OrderCommand(event=OrderEvent.PAY, role=Role.GATEWAY))
-    elif trade.status is TradeStatus.TRADE_CLOSED:
+    elif report.status is TradeStatus.TRADE_CLOSED:
         payment.state = PaymentState.CLOSED.value
-        payment.trade_no = trade.trade_no
+        payment.trade_no = report.trade_no
         payment.query_at = None
 
 
-def take_paid_trade(session: Session, payment: Payment, *, trade_no: str, paid_at: datetime) -> None:
-    """Take a payment that the caller knows to be made (the demo market's), in the caller's transaction."""
-    trade = Trade(trade_no=trade_no, amount=payment.amount, status=TradeStatus.TRADE_SUCCESS, paid_at=paid_at)
-    _settle(session, payment, trade)
+def record_paid_trade(session: Session, payment: Payment, *, trade_no: str, paid_at: datetime) -> None:
+    """Record a payment without the gateway's report (for the demo market), in the caller's transaction."""
+    report = TradeReport(trade_no=trade_no, amount=payment.amount, status=TradeStatus.TRADE_SUCCESS, paid_at=paid_at)
+    _apply_report(session, payment, report)
 
 
-def _pay_back(session: Session, payment: Payment) -> None:
-    """The order is closed, or paid by another attempt: the money goes straight back."""
+def _refund_late_payment(session: Session, payment: Payment) -> None:
+    """Refund a payment at once, because its order is closed, or was paid by another attempt."""
     log.warning(PAID_LATE, order_id=payment.order_id, payment_id=payment.id)
     transfer = Transfer(
         order_account(AccountKind.GATEWAY_CLEARING, payment.order_id),
@@ -360,7 +364,7 @@ def _pay_back(session: Session, payment: Payment) -> None:
     post(session, [posting], at=utcnow())
 
 
-def _record(session: Session, form: Mapping[str, str], *, refusal: str | None) -> None:
+def _record_notification(session: Session, form: Mapping[str, str], *, refusal: str | None) -> None:
     fields = {
         name[:_RECORDED_LENGTH].replace("\x00", ""): str(value)[:_RECORDED_LENGTH].replace("\x00", "")
         for name, value in list(form.items())[:_RECORDED_FIELDS]

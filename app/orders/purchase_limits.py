@@ -1,4 +1,4 @@
-"""Against holding goods without paying: a purchase takes them off the market for half an hour."""
+"""Limits on purchases, so that nobody blocks goods without paying: an unpaid order holds its good for half an hour."""
 
 import math
 from datetime import datetime, timedelta
@@ -19,17 +19,17 @@ _UNPAID: Final = select(
 
 
 def check_purchase_limits(session: Session, *, buyer_id: int, now: datetime) -> None:
-    """Refuse a purchase of a buyer with too many unpaid orders, or who let too many expire lately.
+    """Refuse a purchase by a buyer who has too many unpaid orders, or let too many expire lately.
 
-    Each expired order above what is allowed adds EXPIRED_ORDERS_DELAY seconds of waiting after the last one. Wants the
-    buyer's row locked. Raises TOO_MANY_UNPAID, TOO_MANY_EXPIRED with Retry-After.
+    Each expired order above the number allowed adds EXPIRED_ORDERS_DELAY seconds of waiting after the latest one. The
+    caller must hold a lock on the buyer's row. Raises TOO_MANY_UNPAID, TOO_MANY_EXPIRED with Retry-After.
     """
     since = now - timedelta(seconds=settings().expired_orders_window)
-    unpaid, times, last = session.execute(_UNPAID, {"buyer_id": buyer_id, "since": since}).one()
+    unpaid, expired, last_expiry = session.execute(_UNPAID, {"buyer_id": buyer_id, "since": since}).one()
     if unpaid >= settings().unpaid_orders_limit:
         raise Refused(Answer.TOO_MANY_UNPAID, data={"limit": settings().unpaid_orders_limit})
-    above = times - settings().expired_orders_allowed
-    if above > 0:
-        wait = last + timedelta(seconds=above * settings().expired_orders_delay) - now
+    excess = expired - settings().expired_orders_allowed
+    if excess > 0:
+        wait = last_expiry + timedelta(seconds=excess * settings().expired_orders_delay) - now
         if wait > timedelta(0):
             raise Refused(Answer.TOO_MANY_EXPIRED, retry_after=math.ceil(wait.total_seconds()))

@@ -1,4 +1,4 @@
-"""Reads of orders: one statement per list, one per order."""
+"""Reads of orders, as the API returns them: few SQL statements per list, however many orders it has."""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
@@ -67,7 +67,7 @@ _latest_request = (
     .limit(1)
     .lateral("latest_request")
 )
-# What the order sends back; else what came too late for it.
+# The refund that the order's own events caused; otherwise that of a payment which came too late for the order.
 _latest_refund = (
     select(Refund.amount, Refund.state)
     .join(Payment, Payment.id == Refund.payment_id)
@@ -110,7 +110,7 @@ _ORDER: Final = _ORDERS.where(Order.id == bindparam("order_id"))
 
 
 def _list_of(side: SQLColumnExpression[int], hidden: SQLColumnExpression[bool]) -> tuple[Select[int], Select[Any]]:
-    """How many orders a list has, and a page of it."""
+    """The statements that count the orders of a list and read one page of it."""
     conditions = [side == bindparam("user_id"), hidden.is_(False)]
     for column in (Order.bill_status, Order.order_status):
         wanted = bindparam(column.key, type_=SmallInteger)
@@ -120,7 +120,7 @@ def _list_of(side: SQLColumnExpression[int], hidden: SQLColumnExpression[bool]) 
     return select(func.count()).select_from(Order).where(*conditions), page
 
 
-# Built once: to build them and to find their SQL at each request made a quarter of a list's time.
+# Built once: building and compiling them at each request took a quarter of a list's time.
 _LISTS: Final = {
     Role.BUYER: _list_of(Order.buyer_id, Order.hidden_by_buyer),
     Role.SELLER: _list_of(Order.seller_id, Order.hidden_by_seller),
@@ -149,7 +149,7 @@ def list_orders(*, user_id: int, role: Role, query: OrderQuery) -> tuple[list[Or
 
 
 def order_of(*, user_id: int, order_id: int) -> OrderOut:
-    """One order as `user_id` sees it. Raises NO_SUCH_ORDER for strangers too."""
+    """One order as `user_id` sees it. Raises NO_SUCH_ORDER, also for users who are not its buyer or seller."""
     row = row_or_none(_ORDER, {"order_id": order_id})
     if row is None:
         raise Refused(Answer.NO_SUCH_ORDER)
@@ -157,7 +157,7 @@ def order_of(*, user_id: int, order_id: int) -> OrderOut:
 
 
 def order_detail(*, user_id: int, order_id: int) -> OrderDetailOut:
-    """As `order_of`, with the history and all that was said and paid."""
+    """As `order_of`, with its history, refund requests, disputes and payments."""
     row = row_or_none(_ORDER, {"order_id": order_id})
     if row is None:
         raise Refused(Answer.NO_SUCH_ORDER)
@@ -165,7 +165,7 @@ def order_detail(*, user_id: int, order_id: int) -> OrderDetailOut:
 
 
 def order_row(order_id: int) -> Row[Any]:
-    """The row that `detail_out` takes, for readers whose right to it was checked. Raises NO_SUCH_ORDER."""
+    """The row that `detail_out` takes. Checks no permission: the caller must have. Raises NO_SUCH_ORDER."""
     row = row_or_none(_ORDER, {"order_id": order_id})
     if row is None:
         raise Refused(Answer.NO_SUCH_ORDER)
@@ -173,12 +173,12 @@ def order_row(order_id: int) -> Row[Any]:
 
 
 def order_rows(order_ids: Collection[int]) -> dict[int, Row[Any]]:
-    """The rows that `order_out` takes, by id, in one statement; for readers whose right to them was checked."""
+    """The rows that `order_out` takes, by id, in one statement. Checks no permission: the caller must have."""
     return {row.id: row for row in rows(_ORDERS.where(Order.id.in_(order_ids)))}
 
 
 def detail_out(row: Row[Any], *, role: Role) -> OrderDetailOut:
-    """The order in `row` with everything about it, as `role` sees it; staff see no handover code."""
+    """The order in `row` with its details, as `role` sees it; only the buyer sees the handover code."""
     records = rows(
         select(OrderEventRecord.__table__)
         .where(OrderEventRecord.order_id == row.id)
@@ -187,7 +187,7 @@ def detail_out(row: Row[Any], *, role: Role) -> OrderDetailOut:
     pictures: Sequence[Row[Any]] = ()
     requests: Sequence[Row[Any]] = ()
     disputes: Sequence[Row[Any]] = ()
-    if row.refund_count:  # before the first request there is nothing to dispute, and nothing to prove
+    if row.refund_count:  # disputes and evidence exist only after a refund request
         pictures, requests, disputes = (
             rows(select(table.__table__).where(table.order_id == row.id).order_by(table.id))
             for table in (EvidencePicture, RefundRequest, Dispute)
@@ -223,7 +223,7 @@ def detail_out(row: Row[Any], *, role: Role) -> OrderDetailOut:
 
 
 def request_out(request: Row[Any], pictures: Iterable[Row[Any]]) -> RefundRequestOut:
-    """The refund request in `request`, with those of the evidence `pictures` that go with it."""
+    """The refund request in `request`, with those of the evidence `pictures` that belong to it."""
     return {
         "reason": request.reason,
         "description": request.description,
@@ -234,7 +234,7 @@ def request_out(request: Row[Any], pictures: Iterable[Row[Any]]) -> RefundReques
 
 
 def dispute_out(dispute: Row[Any], pictures: Iterable[Row[Any]]) -> DisputeOut:
-    """The dispute in `dispute`, with those of the evidence `pictures` that go with it."""
+    """The dispute in `dispute`, with those of the evidence `pictures` that belong to it."""
     return {
         "role": dispute.role,
         "role_text": ORDER.roles[dispute.role].zh,
@@ -286,7 +286,7 @@ def _evidence(pictures: Iterable[Row[Any]]) -> list[EvidenceOut]:
 
 
 def role_of(order: Any, user_id: int) -> Role:
-    """Which side of the order (or row of one) `user_id` is. Raises NO_SUCH_ORDER for strangers."""
+    """The role of `user_id` in the order (or row of one): buyer or seller. Raises NO_SUCH_ORDER for anybody else."""
     if user_id == order.buyer_id:
         return Role.BUYER
     if user_id == order.seller_id:
@@ -321,7 +321,7 @@ def order_out(row: Row[Any], *, role: Role) -> OrderOut:
             order_id=row.id, phase=phase, deadline_at=row.deadline_at, role=role, facts=facts, hidden=hidden
         ),
         "deadline": deadline(phase=phase, deadline_at=row.deadline_at, facts=facts),
-        # Where a buyer lives is a seller's business once there is something to ship.
+        # The seller sees the buyer's address only once the order is paid.
         "address": None if role is Role.SELLER and phase.bill == BillStatus.UNPAID else row.address,
         "delivery": _waybill(row, "delivery"),
         "return_delivery": _waybill(row, "return"),
@@ -366,7 +366,7 @@ _EVENT_TEXT = {event.value: text.zh for event, text in ORDER.events.items()} | {
 
 
 def _history(records: Sequence[Row[Any]], *, reader: Role) -> list[HistoryOut]:
-    """The lines; which of our staff decided is for staff alone."""
+    """The lines of the history; only staff see which member of staff acted."""
     named = {record.id: reader is Role.STAFF or record.role != Role.STAFF for record in records}
     return [
         {

@@ -1,4 +1,4 @@
-"""What people do with orders, one function per verb. Each is one transaction; the machine decides, nobody else."""
+"""What users do with orders, one function per verb, each one transaction. What is allowed the order machine decides."""
 
 import secrets
 from collections.abc import Sequence
@@ -35,11 +35,11 @@ from statemachine import GoodStatus, OrderEvent, OrderPhase, Role, TradeMode, or
 from statemachine.order import PAID
 
 MAX_STATEMENTS: Final = 5
-"""How often each side may say something in one dispute."""
+"""How many statements each party may make in one dispute."""
 
 _CLOSING_TRIES: Final = 3
 
-# What every purchase needs, built once: to build such a statement costs more than to run it.
+# Statements that every purchase needs, built once: building such a statement costs more than running it.
 _BUYER: Final = select(User.id).where(User.id == bindparam("user_id")).with_for_update(key_share=True)
 _GOOD: Final = select(Good).where(Good.id == bindparam("good_id")).with_for_update()
 _FIRST_PICTURE: Final = (
@@ -51,14 +51,14 @@ _FIRST_PICTURE: Final = (
 
 
 def buy_good(*, buyer_id: int, good_id: int, address_id: int | None, trade_mode: int | None) -> int:
-    """Buy a good: one order that awaits payment, the good in trade. Returns the order's id.
+    """Buy a good: makes an order that awaits payment, and the good is then in trade. Returns the order's id.
 
     `address_id` is required unless the trade is 当面交易; `trade_mode` only matters where the good leaves it open.
     Price, freight and seller are the good's. Raises NO_SUCH_USER, TOO_MANY_UNPAID, TOO_MANY_EXPIRED, NO_SUCH_GOOD,
     OWN_GOOD, GOOD_NOT_FOR_SALE, TRADE_MODE_REFUSED, NO_SUCH_ADDRESS, or MALFORMED naming the missing field.
     """
     with transaction() as session:
-        # Locked, so that of two purchases at once the second one counts the first.
+        # Locked, so that of two purchases by one buyer at the same time the second counts the first.
         if session.scalar(_BUYER, {"user_id": buyer_id}) is None:
             raise Refused(Answer.NO_SUCH_USER)
         good = session.scalar(_GOOD, {"good_id": good_id})
@@ -68,7 +68,7 @@ def buy_good(*, buyer_id: int, good_id: int, address_id: int | None, trade_mode:
             raise Refused(Answer.OWN_GOOD)
         if good.status != GoodStatus.PUBLISHED:
             raise Refused(Answer.GOOD_NOT_FOR_SALE)
-        mode = _settled_mode(good.trade_mode, trade_mode)
+        mode = _agreed_trade_mode(good.trade_mode, trade_mode)
         address = _address(mode, buyer_id=buyer_id, address_id=address_id)
         now = utcnow()
         check_purchase_limits(session, buyer_id=buyer_id, now=now)
@@ -105,7 +105,7 @@ def cancel_order(*, actor_id: int, order_id: int) -> None:
     """
     for _ in range(_CLOSING_TRIES):
         if _may_cancel(actor_id=actor_id, order_id=order_id):
-            # What the gateway says stays true whatever becomes of the request around this.
+            # What the gateway has done must be recorded even if the request around this is rolled back.
             with independent_transaction():
                 close_open_trade(order_id=order_id)
         with transaction() as session, session.begin_nested() as locked:
@@ -114,8 +114,9 @@ def cancel_order(*, actor_id: int, order_id: int) -> None:
                 command = OrderCommand(event=OrderEvent.CANCEL, role=role_of(order, actor_id), actor_id=actor_id)
                 fire(session, good, order, command)
                 return
-            # The buyer went to the cashier again in between: that trade has to be closed too. Inside a request's own
-            # transaction the locks would outlive this block, and closing would wait for them.
+            # The buyer has opened a new trade in between, which has to be closed too. The savepoint is rolled back to
+            # release the row locks: inside a request's own transaction they would outlive this block, and closing the
+            # trade (in an independent transaction) would wait for them.
             locked.rollback()
     raise Refused(Answer.BUSY, retry_after=1)
 
@@ -134,7 +135,7 @@ def _allows_cancelling(order: Any, actor_id: int) -> bool:
 
 
 def ship_order(*, actor_id: int, order_id: int, address_id: int, company: str, tracking_no: str) -> None:
-    """Ship to the buyer, from the seller's own address. Raises as `receive_order`, and NO_SUCH_ADDRESS."""
+    """Ship to the buyer, from one of the seller's addresses. Raises as `receive_order`, and NO_SUCH_ADDRESS."""
     with transaction() as session:
         order = advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.SHIP)
         _add_waybill(
@@ -159,33 +160,34 @@ def receive_order(*, actor_id: int, order_id: int) -> None:
 
 
 def extend_receipt(*, actor_id: int, order_id: int) -> None:
-    """Give the buyer the time for receipt once more, once per order. Raises as `receive_order`."""
+    """Extend the time for receipt by its full length, once per order. Raises as `receive_order`."""
     with transaction() as session:
         advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.EXTEND_RECEIPT)
 
 
 def hand_over(*, actor_id: int, order_id: int, code: str) -> None:
-    """Receipt of a 当面交易 order, confirmed by the seller with the code that the buyer told.
+    """The seller confirms the receipt of a 当面交易 order with the handover code that the buyer has told.
 
-    Raises as `receive_order`, HANDOVER_CODE_WRONG with the tries that are left, HANDOVER_LOCKED without any.
+    Raises as `receive_order`, HANDOVER_CODE_WRONG with the tries that are left, HANDOVER_LOCKED once none is left.
     """
     order = row_or_none(select(Order.__table__).where(Order.id == order_id))
     if order is None:
         raise Refused(Answer.NO_SUCH_ORDER)
     if role_of(order, actor_id) is not Role.SELLER:
-        # The buyer has an event of the same name, without a code: not by this verb.
+        # The buyer may fire the same event, RECEIVE, without a code, but not by this verb.
         raise Refused(Answer.FORBIDDEN)
     phase = OrderPhase(order.bill_status, order.order_status, order.closed)
-    asked = phase == PAID and order.handover_code is not None
-    is_right = asked and _try_handover_code(order_id, code)
+    is_expected = phase == PAID and order.handover_code is not None
+    is_right = is_expected and _try_handover_code(order_id, code)
     with transaction() as session:
         advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.RECEIVE, handover_code_ok=is_right)
 
 
 def _try_handover_code(order_id: int, code: str) -> bool:
-    """Refuse a wrong code; False where there is none any more, because somebody was faster.
+    """True for the right code; False if the order has no code any more, because another request was faster.
 
-    Each try is counted at once, whatever becomes of the request around it.
+    Raises HANDOVER_CODE_WRONG for a wrong code, HANDOVER_LOCKED once no try is left. Each try is counted and committed
+    at once, even if the request around it is rolled back.
     """
     tries = settings().handover_tries
     with autocommit_connection() as connection:
@@ -205,7 +207,10 @@ def _try_handover_code(order_id: int, code: str) -> bool:
 
 
 def renew_handover_code(*, actor_id: int, order_id: int) -> None:
-    """A new code for the buyer of a paid 当面交易 order, with all tries. Raises as `receive_order`."""
+    """Make a new handover code for a paid 当面交易 order, at its buyer's wish; all tries are available again.
+
+    Raises as `receive_order`.
+    """
     with transaction() as session:
         _, order = lock_order(session, order_id)
         role = role_of(order, actor_id)
@@ -227,7 +232,7 @@ def request_refund(
 
     Raises as `receive_order`, MALFORMED naming what is wrong with the pictures.
     """
-    pictures = _prepared(actor_id=actor_id, order_id=order_id, uploads=uploads)
+    pictures = _prepare_pictures(actor_id=actor_id, order_id=order_id, uploads=uploads)
     with transaction() as session:
         order = advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.REQUEST_REFUND, note=reason)
         asked = RefundRequest(order_id=order.id, reason=reason, description=description, created_at=order.updated_at)
@@ -237,13 +242,13 @@ def request_refund(
 
 
 def withdraw_refund(*, actor_id: int, order_id: int) -> None:
-    """Take the request for a refund back; the clock that it stopped goes on. Raises as `receive_order`."""
+    """Withdraw the request for a refund; the deadline that it paused runs on. Raises as `receive_order`."""
     with transaction() as session:
         advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.WITHDRAW_REFUND)
 
 
 def reject_refund(*, actor_id: int, order_id: int, reason: str) -> None:
-    """Refuse the refund with a reason; the clock that the request stopped goes on. Raises as `receive_order`."""
+    """Refuse the refund with a reason; the deadline that the request paused runs on. Raises as `receive_order`."""
     with transaction() as session:
         advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.REJECT_REFUND, note=reason)
 
@@ -255,7 +260,7 @@ def approve_refund(*, actor_id: int, order_id: int) -> None:
 
 
 def send_back(*, actor_id: int, order_id: int, company: str, tracking_no: str, freight: int) -> None:
-    """Send the goods back to where they came from. `freight` is fen. Raises as `receive_order`."""
+    """Send the goods back to the address they were shipped from. `freight` is fen. Raises as `receive_order`."""
     with transaction() as session:
         order = advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.SEND_BACK)
         seller_address = session.scalar(
@@ -288,11 +293,11 @@ def raise_dispute(
     description: str,
     uploads: Sequence[IO[bytes]] = (),
 ) -> None:
-    """Call staff: `event` is DISPUTE, or CONTEST_RETURN by the seller of a returned parcel. The clocks stop.
+    """Call staff: `event` is DISPUTE, or CONTEST_RETURN by the seller about a returned parcel. No deadline runs then.
 
     Raises as `receive_order`, MALFORMED naming what is wrong with the pictures.
     """
-    pictures = _prepared(actor_id=actor_id, order_id=order_id, uploads=uploads)
+    pictures = _prepare_pictures(actor_id=actor_id, order_id=order_id, uploads=uploads)
     with transaction() as session:
         order = advance(session, order_id=order_id, actor_id=actor_id, event=event, note=reason)
         dispute = Dispute(
@@ -310,12 +315,12 @@ def raise_dispute(
 
 
 def state_case(*, actor_id: int, order_id: int, text: str, uploads: Sequence[IO[bytes]] = ()) -> None:
-    """Say something to staff while the order is disputed, with pictures; each side up to `MAX_STATEMENTS` times.
+    """Make a statement to staff while the order is disputed, with pictures; each party up to `MAX_STATEMENTS` times.
 
-    Changes no state, so it is no line of the history. Raises NO_SUCH_ORDER, WRONG_STATE where nothing is disputed,
-    TOO_MANY_STATEMENTS, MALFORMED naming what is wrong with the pictures.
+    It is no event of the machine, so the history has no line for it. Raises NO_SUCH_ORDER, WRONG_STATE where there is
+    no open dispute, TOO_MANY_STATEMENTS, MALFORMED naming what is wrong with the pictures.
     """
-    pictures = _prepared(actor_id=actor_id, order_id=order_id, uploads=uploads)
+    pictures = _prepare_pictures(actor_id=actor_id, order_id=order_id, uploads=uploads)
     with transaction() as session:
         _, order = lock_order(session, order_id)
         role = role_of(order, actor_id)
@@ -329,14 +334,13 @@ def state_case(*, actor_id: int, order_id: int, text: str, uploads: Sequence[IO[
         if sum(each["role"] == role for each in dispute.statements) >= MAX_STATEMENTS:
             raise Refused(Answer.TOO_MANY_STATEMENTS, data={"limit": MAX_STATEMENTS})
         now = utcnow()
-        said = {"role": role.value, "text": text, "at": now.isoformat()}
-        dispute.statements = [*dispute.statements, said]
+        dispute.statements = [*dispute.statements, {"role": role.value, "text": text, "at": now.isoformat()}]
         order.updated_at = now
         add_evidence(session, order, pictures, uploader_id=actor_id, dispute_id=dispute.id)
 
 
-def _prepared(*, actor_id: int, order_id: int, uploads: Sequence[IO[bytes]]) -> list[PreparedPicture]:
-    """The pictures, decoded before any row is locked; strangers get no work out of us."""
+def _prepare_pictures(*, actor_id: int, order_id: int, uploads: Sequence[IO[bytes]]) -> list[PreparedPicture]:
+    """The pictures, decoded before any row is locked, and only for a party of the order: decoding is expensive."""
     if not uploads:
         return []
     order = row_or_none(select(Order.__table__).where(Order.id == order_id))
@@ -347,9 +351,9 @@ def _prepared(*, actor_id: int, order_id: int, uploads: Sequence[IO[bytes]]) -> 
 
 
 def hide_order(*, actor_id: int, order_id: int) -> None:
-    """Take the order off the actor's lists; the other side keeps seeing it, and nothing is deleted.
+    """Remove the order from the actor's lists; the other party still sees it, and nothing is deleted.
 
-    Raises NO_SUCH_ORDER, also when it is hidden already, and WRONG_STATE while it is under way.
+    Raises NO_SUCH_ORDER, also when it is hidden already, and WRONG_STATE while it is not finished.
     """
     with transaction() as session:
         order = session.scalar(select(Order).where(Order.id == order_id).with_for_update())
@@ -393,8 +397,8 @@ def _add_waybill(
     )
 
 
-def _settled_mode(offered: int, wanted: int | None) -> TradeMode:
-    """How this order changes hands: the good's mode, or the buyer's choice (快递 by default) where it is open."""
+def _agreed_trade_mode(offered: int, wanted: int | None) -> TradeMode:
+    """The order's trade mode: the good's, or the buyer's choice (快递 by default) where the good leaves it open."""
     if offered == TradeMode.ANY:
         return TradeMode(wanted or TradeMode.COURIER)
     if wanted is not None and wanted != offered:
@@ -415,5 +419,5 @@ def _first_picture(session: Session, good_id: int) -> int | None:
 
 
 def _new_order_no() -> str:
-    """A number that people can read out and nobody can guess: the day in Shanghai and 14 random digits."""
+    """A new order number, readable but not guessable: the day in Shanghai and 14 random digits."""
     return f"{utcnow().astimezone(SHANGHAI):%Y%m%d}{secrets.randbelow(10**14):014d}"

@@ -1,8 +1,8 @@
-"""One step of one order: everything that belongs to it, in the caller's database transaction.
+"""One step of one order, with everything that belongs to it, in the caller's database transaction.
 
-Lock, ask the machine, change the order, append to the history, book the money, move the good, add messages for what is
-to be done afterwards. Nothing here talks to the gateway or to anybody else. Rows are locked in one order everywhere:
-the good, the order, then (in `app.ledger`) the accounts.
+It locks the rows, asks the machine, changes the order, appends to the history, posts the money to the ledger, moves the
+good and adds outbox messages. Nothing here makes a network call. Rows are locked in the same order everywhere: the
+good, the order, then (in `app.ledger`) the accounts.
 """
 
 import secrets
@@ -51,13 +51,16 @@ from statemachine.timers import Timers, first_timers, next_timers
 
 OrderStep = Step[OrderPhase, OrderEvent, OrderFacts]
 
-# A buyer who asks for a refund and takes it back still has the goods to come.
+# The phases in which the handover code is kept: also while a refund is requested, as the request may be withdrawn.
 _BEFORE_HANDOVER: Final = frozenset({PAID, REFUND_REQUESTED_UNSHIPPED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderCommand:
-    """What somebody does to an order. `note` goes into the history; `handover_code_ok` is for a seller's handover."""
+    """An event to fire on an order, with who fires it.
+
+    `note` goes into the history; `handover_code_ok` says that a seller gave the right handover code.
+    """
 
     event: OrderEvent
     role: Role
@@ -66,8 +69,8 @@ class OrderCommand:
     handover_code_ok: bool = False
 
 
-# Built once, as this is a part of every step. PostgreSQL locks the rows in the order of `of`, and reads those again for
-# which it had to wait.
+# Built once, because every step runs it. PostgreSQL locks the rows in the order of `of`, and re-reads those that it had
+# to wait for.
 _LOCKED: Final = (
     select(Good, Order)
     .join(Order, Order.good_id == Good.id)
@@ -87,7 +90,7 @@ def lock_order(session: Session, order_id: int) -> tuple[Good, Order]:
 
 
 def begin_order(session: Session, good: Good, order: Order) -> None:
-    """Write the first line of a new order's history, set its first deadline, hold its good."""
+    """Put a new order into its first phase: deadline, first line of the history, and its good is then in trade."""
     order.phase = ORDER.start
     _set_timers(order, first_timers(order_flow, facts_of(order), now=order.created_at, durations=timer_durations()))
     _record(session, order, event=ORDER.creation.name, role=Role.BUYER, actor_id=order.buyer_id, source=None)
@@ -97,7 +100,7 @@ def begin_order(session: Session, good: Good, order: Order) -> None:
 def advance(
     session: Session, *, order_id: int, actor_id: int, event: OrderEvent, note: str = "", handover_code_ok: bool = False
 ) -> Order:
-    """Let the actor, buyer or seller, do `event`. Raises NO_SUCH_ORDER, FORBIDDEN, WRONG_STATE."""
+    """Lock the order and fire `event` as its buyer or seller. Raises NO_SUCH_ORDER, FORBIDDEN, WRONG_STATE."""
     good, order = lock_order(session, order_id)
     role = role_of(order, actor_id)
     command = OrderCommand(event=event, role=role, actor_id=actor_id, note=note, handover_code_ok=handover_code_ok)
@@ -106,14 +109,14 @@ def advance(
 
 
 def fire(session: Session, good: Good, order: Order, command: OrderCommand) -> OrderStep:
-    """Do `command` on locked rows, the booking included. Raises FORBIDDEN, WRONG_STATE; nothing is changed then."""
+    """Apply `command` to locked rows and post its money. Raises FORBIDDEN, WRONG_STATE; nothing is changed then."""
     step, postings = apply(session, good, order, command)
     post(session, postings, at=order.updated_at)
     return step
 
 
 def apply(session: Session, good: Good, order: Order, command: OrderCommand) -> tuple[OrderStep, list[Posting]]:
-    """As `fire`, but the booking is left to the caller, who books several orders at once: accounts come last."""
+    """As `fire`, but the caller posts the money, for several orders at once: ledger accounts must be locked last."""
     disputed_before = order.disputed
     try:
         step = order_flow.fire(order, command.event, command.role, _facts(order, command))
@@ -128,11 +131,11 @@ def apply(session: Session, good: Good, order: Order, command: OrderCommand) -> 
     if step.source != step.target:
         order.phase_since = now
     if command.role is not Role.SYSTEM:
-        # A side that took a finished order off its lists sees it again when somebody does something with it.
+        # A party that has hidden a finished order sees it again when a person acts on it.
         order.hidden_by_buyer = order.hidden_by_seller = False
     if order.closed:
         order.closed_reason = command.event.value
-    _note_facts(order, command.event)
+    _update_facts(order, command.event)
     before = Timers(order.deadline_at, order.remind_at, order.clock_left)
     durations = timer_durations()
     _set_timers(order, next_timers(order_flow, step, facts_of(order), now=now, before=before, durations=durations))
@@ -154,7 +157,7 @@ def apply(session: Session, good: Good, order: Order, command: OrderCommand) -> 
 
 
 def fire_good(session: Session, good: Good, event: StrEnum | None) -> None:
-    """Move the good along with its order; the search index follows."""
+    """Fire the good's own event (if the step has one), and queue the update of the search index."""
     if event is None:
         return
     good_flow.fire(good, GoodEvent(event), GoodRole.SYSTEM)
@@ -163,7 +166,7 @@ def fire_good(session: Session, good: Good, event: StrEnum | None) -> None:
 
 
 def refusal_details(order: Order, *, event: str, role: Role, reasons: list[str]) -> dict[str, Any]:
-    """What a refused client needs to know: why, where the order stands, what it may do instead."""
+    """The data of a refusal: why, the order's present state, and the events that the role may fire instead."""
     phase = order.phase
     return {
         "event": str(event),
@@ -176,7 +179,7 @@ def refusal_details(order: Order, *, event: str, role: Role, reasons: list[str])
 
 
 def timer_durations() -> Mapping[str, timedelta]:
-    """How long each of the machine's deadlines and reminders lasts here, by the name of its setting."""
+    """The configured length of each of the machine's deadlines and reminders, by the name of its setting."""
     return {name: timedelta(seconds=getattr(settings(), name)) for name in _TIMER_SETTINGS}
 
 
@@ -201,8 +204,8 @@ def _facts(order: Order, command: OrderCommand) -> OrderFacts:
     )
 
 
-def _note_facts(order: Order, event: OrderEvent) -> None:
-    """What the step changes beside the state."""
+def _update_facts(order: Order, event: OrderEvent) -> None:
+    """Update what a step changes besides the phase: the facts that guards look at, and the handover code."""
     facts = facts_after(event, facts_of(order))
     order.refund_count, order.disputed, order.extended = facts.refund_count, facts.disputed, facts.extended
     if event is OrderEvent.PAY and order.trade_mode == TradeMode.FACE_TO_FACE:
@@ -212,7 +215,7 @@ def _note_facts(order: Order, event: OrderEvent) -> None:
 
 
 def new_handover_code() -> str:
-    """Six digits that a buyer can read out when the goods change hands."""
+    """A new handover code: six digits that a buyer can tell the seller when the goods change hands."""
     return f"{secrets.randbelow(10**6):06d}"
 
 
@@ -231,24 +234,24 @@ def _record(
     note: str = "",
 ) -> None:
     line_id = record_step(session, order, event=event, role=role, actor_id=actor_id, source=source, note=note)
-    # One message for all that follows a step: notifications and webhooks.
+    # One message covers everything that follows a step: notifications and webhooks.
     add_message(session, Topic.ORDER_STEP, line_id, stream=f"order:{order.id}")
 
 
-def _ending(model: type[RefundRequest | Dispute]) -> Update:
-    """Ends the order's open row; what it is given beside `of_order` becomes the row's."""
+def _end_open_row(model: type[RefundRequest | Dispute]) -> Update:
+    """A statement that updates the open row of the order `of_order`; its other parameters are the new values."""
     table = Base.metadata.tables[model.__tablename__]
     return update(table).where(table.c.order_id == bindparam("of_order"), table.c.ended_at.is_(None))
 
 
-_END_REQUEST: Final = _ending(RefundRequest)
-_END_DISPUTE: Final = _ending(Dispute)
+_END_REQUEST: Final = _end_open_row(RefundRequest)
+_END_DISPUTE: Final = _end_open_row(Dispute)
 
 
 def _end_requests(
     session: Session, order: Order, step: OrderStep, command: OrderCommand, *, disputed_before: bool
 ) -> None:
-    """Write down what became of the refund request that the step answers, and of the dispute about it."""
+    """Record the outcome of the refund request that the step ends, and of the dispute about it."""
     ended = {
         "of_order": order.id,
         "outcome": command.event.value,
@@ -262,7 +265,7 @@ def _end_requests(
 
 
 def _postings(order: Order, step: OrderStep) -> list[Posting]:
-    """The step's one ledger transaction, if it moves money."""
+    """The step's ledger transaction, if it moves money: one at most."""
     transfers = tuple(
         transfer for move in step.moves for transfer in _transfers(order, Pot(move.source), Pot(move.target))
     )
@@ -273,14 +276,14 @@ def _postings(order: Order, step: OrderStep) -> list[Posting]:
 
 
 def _transfers(order: Order, source: Pot, target: Pot) -> list[Transfer]:
-    taken_from = _account(order, source)
+    source_account = _account(order, source)
     if target is Pot.GATEWAY:
-        # The gateway has to confirm it first; until then the money lies where one can see that.
-        return [Transfer(taken_from, order_account(AccountKind.REFUND_CLEARING, order.id), order.amount)]
+        # A refund: until the gateway confirms it, the money is booked in an account of its own.
+        return [Transfer(source_account, order_account(AccountKind.REFUND_CLEARING, order.id), order.amount)]
     fee = platform_fee(order.amount) if target is Pot.SELLER_AVAILABLE else 0
-    transfers = [Transfer(taken_from, _account(order, target), order.amount - fee)] if order.amount > fee else []
+    transfers = [Transfer(source_account, _account(order, target), order.amount - fee)] if order.amount > fee else []
     if fee:
-        transfers.append(Transfer(taken_from, order_account(AccountKind.PLATFORM_FEE, order.id), fee))
+        transfers.append(Transfer(source_account, order_account(AccountKind.PLATFORM_FEE, order.id), fee))
     return transfers
 
 

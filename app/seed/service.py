@@ -22,7 +22,7 @@ from app.money.sandbox.settings import SandboxSettings
 from app.money.sandbox.store import Store
 from app.orders import service as orders
 from app.orders.models import Order
-from app.orders.payments import take_paid_trade
+from app.orders.payments import record_paid_trade
 from app.seed import DEMO_PASSWORD
 from app.seed.demo_data import ADDRESSES, GOODS, ORDERS, PEOPLE, DemoGood, DemoOrder
 from app.seed.drawings import draw_picture
@@ -133,7 +133,7 @@ def _pay(*, order_id: int, store: Store, **_: Any) -> None:
         )
         session.add(payment)
         session.flush()
-        take_paid_trade(session, payment, trade_no=paid.trade_no, paid_at=now)
+        record_paid_trade(session, payment, trade_no=paid.trade_no, paid_at=now)
 
 
 def _ship(*, order_id: int, seller_id: int, addresses: dict[int, int], **_: Any) -> None:

@@ -14,7 +14,7 @@ from app.db.transactions import transaction
 from app.money.models import Payment
 from app.orders import service
 from app.orders.diagram import order_diagram
-from app.orders.payments import start_payment, take_paid_trade
+from app.orders.payments import record_paid_trade, start_payment
 from tests.factories import Made, assert_envelope, auth_headers, make_address, make_good, make_user
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -44,7 +44,7 @@ def returned(app: Flask, seller: Made, buyer: Made) -> int:
         start_payment(buyer_id=buyer.id, order_id=order_id, return_url="https://shop.example/paid")
         with transaction() as session:
             payment = session.scalars(select(Payment).where(Payment.order_id == order_id)).one()
-            take_paid_trade(session, payment, trade_no="2026112200001", paid_at=utcnow())
+            record_paid_trade(session, payment, trade_no="2026112200001", paid_at=utcnow())
         service.ship_order(
             actor_id=seller.id, order_id=order_id, address_id=back.id, company="顺丰速运", tracking_no="SF100"
         )

@@ -40,7 +40,7 @@ from app.orders import service
 from app.orders.deadlines import fire_due
 from app.orders.history import export, verify
 from app.orders.models import Order
-from app.orders.payments import query_due_payments, start_payment, take_notification
+from app.orders.payments import process_notification, query_due_payments, start_payment
 from app.orders.transitions import OrderCommand, fire, lock_order
 from app.outbox.models import OutboxMessage, Topic
 from app.wallet.service import request_payout
@@ -391,7 +391,7 @@ class Shop(RuleBasedStateMachine):
         body = signed_notification(self.keys, out_trade_no=attempt.number, amount=order.amount + amount)
         form = dict(parse_qsl(body.decode()))
         for _ in range(times):
-            assert take_notification(form=form) is (amount == 0)
+            assert process_notification(form=form) is (amount == 0)
         if amount == 0:
             self._take_payment(order, attempt)
 

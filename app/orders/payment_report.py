@@ -1,4 +1,4 @@
-"""All there is about the money of one order, for operators."""
+"""Everything recorded about the money of one order, for operators (`flask payments show`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,15 @@ from app.ledger.models import LedgerAccount, LedgerEntry, LedgerTransaction
 from app.money.models import GatewayNotification, Payment, Refund
 from app.orders.models import Order
 
-_NOTIFICATIONS_SHOWN: Final = 100  # anybody can send those that are not believed
+_NOTIFICATIONS_SHOWN: Final = 100  # anybody can send notifications, so refused ones may be many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentFile:
-    """All there is about the money of one order: rows of its tables, oldest first.
+class PaymentReport:
+    """Everything recorded about the money of one order: rows of the tables concerned, oldest first.
 
-    `notifications` are the last ones only, believed or not; `entries` have key, at, account_kind, user_id and amount.
+    `notifications` are the latest only, refused ones included; `entries` have key, at, account_kind, user_id and amount
+    (fen).
     """
 
     order: Row[Any]
@@ -28,8 +29,8 @@ class PaymentFile:
     entries: Sequence[Row[Any]]
 
 
-def payment_file(order_no: str) -> PaymentFile | None:
-    """The file of the order with this number; None where there is no such order."""
+def payment_report(order_no: str) -> PaymentReport | None:
+    """The report on the order with this number; None where there is no such order."""
     order = row_or_none(select(Order.__table__).where(Order.order_no == order_no))
     if order is None:
         return None
@@ -60,7 +61,7 @@ def payment_file(order_no: str) -> PaymentFile | None:
         .where(LedgerTransaction.order_id == order.id)
         .order_by(LedgerEntry.id)
     )
-    return PaymentFile(
+    return PaymentReport(
         order=order,
         payments=payments,
         refunds=rows(refunds),
