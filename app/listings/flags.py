@@ -1,11 +1,11 @@
-"""What a listing is other than one thing for sale, found in its words by tables.
+"""Finds the flags of a listing (`ListingFlag`) in its words, by tables of patterns.
 
-Words are looked for in the normal form (`app.language.normal_form.normalise`). A sign does not count where its
-surroundings take it back: 出租屋自用 is no rental, 无维修 no repair service, 送手机壳 no phone case. Faults and
-accessories are not looked for in the titles of people who rent, buy or repair such things. Many sellers' titles are
-their whole text, so only what begins in the first 60 characters counts as a title; the rest and the description are
-full of words that are there to be found by, so there only signs count that nobody else writes, and of rentals' signs
-there must be two.
+Texts are searched in their normal form (`app.language.normal_form.normalise`). A match does not count where the words
+before or after it give it another meaning: 出租屋自用 is no rental, 无维修 no repair service, 送手机壳 no phone case.
+Faults and accessories are not looked for in the titles of people who rent out, buy or repair such things. Many sellers
+write their whole text into the title, so only what begins in its first 60 characters counts as the title. The rest, and
+the description, is full of keywords that sellers add for the site's search: there only words count that no seller adds,
+and a rental needs two of them.
 """
 
 import re
@@ -22,19 +22,19 @@ _LONGEST: Final = 2000
 """Characters of a text that are looked at."""
 
 _HEADLINE: Final = 60
-"""Characters of a title in which a sign must begin."""
+"""Characters of a title in which a match must begin."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Sign:
-    """Words that tell a flag, unless what stands directly before or after them says otherwise."""
+    """Words that mean a flag, unless a pattern matches directly before or after them."""
 
     words: re.Pattern[str]
     unless_before: re.Pattern[str] | None = None
     unless_after: re.Pattern[str] | None = None
 
     def places_in(self, text: str, end: int = _LONGEST) -> Iterable[re.Match[str]]:
-        """Where it counts and begins before `end`."""
+        """The matches that count and begin before `end`."""
         for found in self.words.finditer(text):
             if found.start() >= end:
                 return
@@ -49,7 +49,7 @@ class _Sign:
         return next(iter(self.places_in(text, end)), None) is not None
 
     def first_in(self, text: str, end: int) -> int | None:
-        """Where the first of its words begins, if it counts and begins before `end`; those after it go with it."""
+        """Where the first match begins, if it counts and is before `end`. Later ones do not count without the first."""
         first, counting = self.words.search(text), next(iter(self.places_in(text, end)), None)
         return counting.start() if counting and first and counting.start() == first.start() else None
 
@@ -141,7 +141,7 @@ _TITLE_SIGNS: Final[dict[ListingFlag, tuple[_Sign, ...]]] = {
         _sign("陪玩|跑腿|寄修|快修|上分", before=_NOT),
     ),
 }
-"""Looked for in titles; a title may have several."""
+"""By flag, what is looked for in titles; a title may have several flags."""
 
 _BROKEN: Final = (
     _sign("尸体|故障机|配件机|零件机|料机|残机|报废|拆件|[当做作]配件|[当做作]零件", before=_NOT, after="险"),
@@ -159,14 +159,15 @@ _GIVEN: Final = re.compile(
     "送(?![货礼女男人给老父爸妈一]|朋友|长辈|运费|到家|上门)|赠|附(?!近)|自带|标配|全套|另有|还有|有(?:发?票|小票|盒|包装|说明书)|含(?!税)"
     "|(?<![表肩背腕磁卡胶携皮鞋宽领绑丝像织地安])带(?![去走子回框灯笔])|(?<![适匹搭])配(?![件置色对合比饰方送])"
 )
-"""From here on a title names what comes with the thing."""
+"""Words behind which a title names what comes with the thing."""
 
 _STATED_BEFORE: Final = (
     f"{_NOT}|有|缺|少|丢|戴|贴|贴了|贴着|换|换过|换了|新换|更换|刚换|(?:换|新|做)的|新|官换|修过|仅剩|用"
     "|[0-9一两二三四五六七八九十双几][个块条张副只根套把片盒支]?原装|[0-9一两二三四五六七八九十几][个块条张副只根套把片盒支]|[双三大]"
     "|.[+&、和及与]|也|连|红蓝|同色|外接|(?:笔|接收器)[ ,、]"
 )
-"""What stands before a word that describes the thing or comes with it: 换过电池, 双手柄, …+充电器."""
+"""Words before the name of an accessory that is not what is sold, but a part of it or comes with it: 换过电池, 双手柄,
+…+充电器."""
 
 _LISTED: Final = (
     "[头线盒壳膜包袋]|盒子|包装盒?|原盒|说明书|发票|数据线|充电[头器线]|电源线?|适配器|配件|遥控器?|底座|支架|耳机|卡针|表带|肩带|背带"
@@ -182,10 +183,10 @@ _STATED_AFTER: Final = (
     "|[0-9一两二三四五六][个块条张副只根套把片支](?![装起]))"
     r"|[ ,]?(?:(?:[5-9]\d|100)\s?%?(?!\s?(?:[0-9vaw毫m新成]|片|只|条))|百分|最大))"
 )
-"""What stands after a word that describes the thing or comes with it: 电池健康89, 充电器 数据线都在."""
+"""Words after the name of such an accessory: 电池健康89, 充电器 数据线都在."""
 
 _SAID_OF_IT: Final = r"[*x×]\s?\d|(?<! )(?![全加套头线包盒仓盖架座适大真国高通装正配专硅皮片条])[\u4e00-\u9fff]"
-"""What follows at once where a title goes on about something that comes with the thing: 电池跑40公里."""
+"""Text that follows without a space where a title describes something that comes with the thing: 电池跑40公里."""
 
 _COVERS: Final = _sign(
     "手机[壳套膜]|保护[壳套膜]|(?:磁吸|硅胶|透明|防摔|素皮|超薄|菲林|液态|镜面|卡通|情侣|水晶|电镀|碳纤维?)壳|皮套"
@@ -205,7 +206,7 @@ _ACCESSORIES: Final = _sign(
     after=f"{_STATED_AFTER}|{_SAID_OF_IT}",
 )
 _LEFT_OVER: Final = _sign(
-    # or bought to complete what was lost
+    # boxes without the thing, single earphones: sold to those who lost theirs
     "空盒|(?:仅|只有?|单|光|only) ?[出卖售剩]? ?(?:包装)?盒|盒子? ?only"
     "|only ?配件|配件 ?(?:only|专拍|链接|单出|出售)|^配件|[仅单散]配件"
     "|[单补] ?[左右]耳|[左右]耳 ?[单补]|充电[仓盒] ?[单补]"
@@ -219,7 +220,7 @@ _PARTS: Final = _sign(
     before=rf"{_STATED_BEFORE}|前|[abhz]\d{{3}}m?",
     after=rf"{_STATED_AFTER}|[碎裂坏]|原装无|[abhz]\d{{3}}",
 )
-"""Also told where the title names a memory or a battery's health: 主板 are sold by their memory."""
+"""These are accessories even where `_IS_THE_THING` matches: a 主板 is sold by its memory."""
 
 _IS_THE_THING: Final = re.compile(
     r"(?<![\d.])\d{1,2}\s?\+\s?(?:\d{2,4}|1t)(?!\d)|(?<![\d.])(?:16|32|64|128|256|512)\s?gb?(?![a-z])|(?<![\da-z])[12]tb?(?![a-z])"
@@ -227,7 +228,7 @@ _IS_THE_THING: Final = re.compile(
     "|箱说|光驱版|数字版|光驱|续航版|畅飞|无暗病|自用机|i[3579][ -]|触屏|钥匙|自动机械|机械表|石英表|保卡"
     "|(?:背|单肩|双肩|斜挎|托特|邮差|手提|链条|腋下|水桶|钱)包"
 )
-"""Nobody says these of an accessory."""
+"""Words that nobody uses of an accessory."""
 
 _HAN_WORDS: Final = re.compile("[\u4e00-\u9fff]{2,}")
 _SAYS_LITTLE: Final = re.compile(
@@ -235,11 +236,11 @@ _SAYS_LITTLE: Final = re.compile(
     "|原装|原厂|正品|官方|全新|二手|闲置|正版|国行|日版|港版|美版|高清|专用|手机|平板|电脑|笔记本|相机|[出转]"
 )
 _MOST_BEFORE: Final = 1
-"""So many groups of Han characters that say something stand before an accessory, most often what it is for. Where there
-are more, the thing was described before: 剃须刀 刀头新换 充电底座."""
+"""So many words of Chinese characters may stand before an accessory's name: most often what it is for. Where there are
+more, they describe a thing that the accessory comes with: 剃须刀 刀头新换 充电底座."""
 
 _IS_FOR_IT: Final = re.compile("适用|适配|兼容|通用")
-"""Nobody says these of the thing itself."""
+"""Words that nobody uses of the thing itself."""
 
 _DESCRIPTION_SIGNS: Final[dict[ListingFlag, tuple[_Sign, int]]] = {
     ListingFlag.RENTAL: (
@@ -249,7 +250,7 @@ _DESCRIPTION_SIGNS: Final[dict[ListingFlag, tuple[_Sign, int]]] = {
     ListingFlag.AUCTION: (_sign("起拍价|加价幅度|竞拍规则|价高者得", before=_NOT), 1),
     ListingFlag.BROKEN: (_sign("尸体机|故障机|[当做]配件[卖出机]|无法开机|开不了机|有id锁", before=_NOT), 1),
 }
-"""Looked for in descriptions, each with how many different words of it must be there."""
+"""By flag, what is looked for in descriptions, and how many different words of it must be there."""
 
 _TOLD_BY_THE_CRAWLER: Final = {
     flag.value: flag for flag in (ListingFlag.AUCTION, ListingFlag.ADVERTISEMENT, ListingFlag.OFFLINE, ListingFlag.SOLD)
@@ -259,9 +260,9 @@ _OTHER_DEALS: Final = frozenset({ListingFlag.RENTAL, ListingFlag.WANTED, Listing
 
 
 def flags_of(title: str, description: str | None, crawl_flags: Collection[str]) -> frozenset[ListingFlag]:
-    """What a listing is by its words and by what the crawler was told of it (names that it does not know say nothing).
+    """The flags of a listing, by its words and by the crawler's flags, of which unknown ones are ignored.
 
-    Pure and total; what stands beyond 2,000 characters is not looked at.
+    A pure function that accepts any text; only its first 2,000 characters are searched.
     """
     found = {_TOLD_BY_THE_CRAWLER[name] for name in crawl_flags if name in _TOLD_BY_THE_CRAWLER}
     headline = normalise(title[:_LONGEST])
@@ -289,7 +290,7 @@ def _is_accessory(text: str) -> bool:
 
 
 def _is_described_before(text: str, place: int) -> bool:
-    """Whether more is said before `place` than what an accessory is for."""
+    """Whether there are more words before `place` than the name of what an accessory is for."""
     groups = (found.group() for found in _HAN_WORDS.finditer(text, 0, place) if found.end() < place)
     return sum(1 for group in groups if _SAYS_LITTLE.sub("", group)) > _MOST_BEFORE
 

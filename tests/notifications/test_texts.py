@@ -17,9 +17,9 @@ STEPS = sorted(
 @pytest.mark.parametrize(("event", "role"), STEPS)
 def test_every_step_has_words_for_whom_it_concerns(event: str, role: Role) -> None:
     for side in notified_sides(role):
-        telling = NOTIFICATION_TEXTS[event, role, side]
-        assert 0 < len(telling.title) <= TITLE_LENGTH
-        for text in (telling.text_for(TradeMode.COURIER), telling.text_for(TradeMode.FACE_TO_FACE)):
+        wording = NOTIFICATION_TEXTS[event, role, side]
+        assert 0 < len(wording.title) <= TITLE_LENGTH
+        for text in (wording.text_for(TradeMode.COURIER), wording.text_for(TradeMode.FACE_TO_FACE)):
             fields = {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
             assert "good" in fields
             assert fields <= {"good", "amount", "note"}
@@ -41,9 +41,9 @@ def test_who_acts_is_not_told() -> None:
 
 
 def test_nobody_is_asked_to_ship_what_is_handed_over() -> None:
-    telling = NOTIFICATION_TEXTS["pay", Role.GATEWAY, Role.SELLER]
-    assert telling.text_for(TradeMode.COURIER) == "买家已付款:「{good}」,请尽快发货"
-    assert telling.text_for(TradeMode.FACE_TO_FACE) == "买家已付款:「{good}」,请与买家约定当面交货"
+    wording = NOTIFICATION_TEXTS["pay", Role.GATEWAY, Role.SELLER]
+    assert wording.text_for(TradeMode.COURIER) == "买家已付款:「{good}」,请尽快发货"
+    assert wording.text_for(TradeMode.FACE_TO_FACE) == "买家已付款:「{good}」,请与买家约定当面交货"
     assert NotificationText("标题", "正文").text_for(TradeMode.FACE_TO_FACE) == "正文"
 
 
