@@ -1,6 +1,6 @@
 """Changing and deleting goods: what comes of it, what stands in the way, who may not."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from flask import Flask
@@ -9,8 +9,8 @@ from flask.testing import FlaskClient
 from app.answers import Answer
 from app.clock import utcnow
 from config import Settings
-from statemachine import GoodStatus
-from statemachine.order import RECEIVED, SETTLED
+from statemachine import GoodStatus, OrderPhase
+from statemachine.order import AWAITING_PAYMENT, RECEIVED, SETTLED
 from tests.factories import (
     Made,
     assert_envelope,
@@ -216,65 +216,57 @@ def _refusals(client: FlaskClient, good: Any, headers: dict[str, str]) -> list[t
     ]
 
 
-def test_not_while_in_trade(app: Flask, client: FlaskClient, settings: Settings) -> None:
+class Obstacle(NamedTuple):
+    """Why a good can neither be edited nor deleted: its columns, where its order stands, what the refusal says."""
+
+    columns: dict[str, Any]
+    order_at: OrderPhase | None
+    good_status: int
+    reason: str
+    """`{doing}` is what was asked for."""
+    allowed: list[str]
+
+
+OBSTACLES = {
+    "in trade": Obstacle({"status": GoodStatus.IN_TRADE}, AWAITING_PAYMENT, 3, "商品当前为“交易中”,不能{doing}", []),
+    "an order is open": Obstacle({"status": GoodStatus.SOLD}, RECEIVED, 4, "商品还有未结束的订单", ["edit", "delete"]),
+    "deleted": Obstacle({"deleted": True}, None, 2, "商品当前为“已删除”,不能{doing}", []),
+}
+
+
+@pytest.mark.parametrize("obstacle", OBSTACLES.values(), ids=OBSTACLES)
+def test_what_stands_in_the_way(app: Flask, client: FlaskClient, settings: Settings, obstacle: Obstacle) -> None:
     owner = make_user(app)
-    good = make_good(app, owner, status=GoodStatus.IN_TRADE)
-    make_order(app, good, make_user(app))
+    good = make_good(app, owner, **obstacle.columns)
+    if obstacle.order_at:
+        make_order(app, good, make_user(app), phase=obstacle.order_at)
     before = everything(app, settings)
     for response, answer, event in _refusals(client, good, auth_headers(app, owner)):
         assert assert_envelope(response, answer) == {
             "event": event,
-            "good_status": 3,
-            "deleted": False,
-            "reasons": ["商品当前为“交易中”,不能" + {"edit": "编辑", "delete": "删除"}[event]],
-            "allowed": [],
+            "good_status": obstacle.good_status,
+            "deleted": obstacle.columns.get("deleted", False),
+            "reasons": [obstacle.reason.format(doing={"edit": "编辑", "delete": "删除"}[event])],
+            "allowed": obstacle.allowed,
         }
     assert everything(app, settings) == before
 
 
-def test_not_while_an_order_is_open(app: Flask, client: FlaskClient, settings: Settings) -> None:
+@pytest.mark.parametrize(
+    ("method", "body", "answer", "column", "value"),
+    [
+        ("PATCH", {"title": "再卖"}, Answer.GOOD_EDITED, "status", GoodStatus.IN_REVIEW),
+        ("DELETE", None, Answer.GOOD_DELETED, "deleted", True),
+    ],
+)
+def test_a_sold_good_is_free_once_its_order_is_closed(
+    app: Flask, client: FlaskClient, method: str, body: Any, answer: Answer, column: str, value: object
+) -> None:
     owner = make_user(app)
     good = make_good(app, owner, status=GoodStatus.SOLD)
-    make_order(app, good, make_user(app), phase=RECEIVED)
-    before = everything(app, settings)
-    for response, answer, event in _refusals(client, good, auth_headers(app, owner)):
-        assert assert_envelope(response, answer) == {
-            "event": event,
-            "good_status": 4,
-            "deleted": False,
-            "reasons": ["商品还有未结束的订单"],
-            "allowed": ["edit", "delete"],
-        }
-    assert everything(app, settings) == before
-
-
-def test_not_once_deleted(app: Flask, client: FlaskClient, settings: Settings) -> None:
-    owner = make_user(app)
-    good = make_good(app, owner, deleted=True)
-    before = everything(app, settings)
-    for response, answer, event in _refusals(client, good, auth_headers(app, owner)):
-        assert assert_envelope(response, answer) == {
-            "event": event,
-            "good_status": 2,
-            "deleted": True,
-            "reasons": ["商品当前为“已删除”,不能" + {"edit": "编辑", "delete": "删除"}[event]],
-            "allowed": [],
-        }
-    assert everything(app, settings) == before
-
-
-def test_a_sold_good_is_free_once_its_order_is_closed(app: Flask, client: FlaskClient) -> None:
-    owner = make_user(app)
-    headers = auth_headers(app, owner)
-    for edit in (True, False):
-        good = make_good(app, owner, status=GoodStatus.SOLD)
-        make_order(app, good, make_user(app), phase=SETTLED)
-        if edit:
-            assert_envelope(client.patch(_url(good), json={"title": "再卖"}, headers=headers), Answer.GOOD_EDITED)
-            assert row_of(app, good.id)["status"] == GoodStatus.IN_REVIEW
-        else:
-            assert_envelope(client.delete(_url(good), headers=headers), Answer.GOOD_DELETED)
-            assert row_of(app, good.id)["deleted"]
+    make_order(app, good, make_user(app), phase=SETTLED)
+    assert_envelope(client.open(_url(good), method=method, json=body, headers=auth_headers(app, owner)), answer)
+    assert row_of(app, good.id)[column] == value
 
 
 @pytest.mark.parametrize("status", EDITABLE)
