@@ -5,7 +5,7 @@ none that nobody can leave. `transitions` itself accepts all of these and fails 
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -216,6 +216,19 @@ def show(phase: object) -> str:
         return repr(phase)
     flag = {True: "closed", False: "open"}
     return "(" + ", ".join(flag[part] if isinstance(part, bool) else str(part) for part in phase) + ")"
+
+
+def check_total(table: str, given: Collection[tuple[str, ...]], wanted: Collection[tuple[str, ...]]) -> None:
+    """Refuse a table beside a spec whose keys are not the wanted ones.
+
+    Raises `SpecError` that names `table` and each key that is missing or too many.
+    """
+    defects = (
+        *(f"({', '.join(key)}) is missing" for key in sorted(wanted) if key not in given),
+        *(f"({', '.join(key)}) is never looked up" for key in sorted(given) if key not in wanted),
+    )
+    if defects:
+        raise SpecError(table, defects)
 
 
 def reach(start: P, rules: Iterable[Rule[P, E, F]]) -> frozenset[P]:

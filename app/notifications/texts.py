@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from statemachine import ORDER, OrderEvent, Role, TradeMode
+from statemachine.spec import check_total
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +114,14 @@ _SIDES: Final = (Role.BUYER, Role.SELLER)
 def notified_sides(role: Role) -> tuple[Role, ...]:
     """The sides that are notified of a step made by `role`: those who did not make it."""
     return tuple(side for side in _SIDES if side is not role)
+
+
+_STEPS: Final = (
+    (ORDER.creation.name, ORDER.creation.by),
+    *((rule.event, role) for rule in ORDER.rules for role in rule.by),
+)
+check_total(
+    "NOTIFICATION_TEXTS in app/notifications/texts.py",
+    NOTIFICATION_TEXTS.keys(),
+    {(event, role, side) for event, role in _STEPS for side in notified_sides(Role(role))},
+)

@@ -7,10 +7,11 @@ from app.clock import format_moment, utcnow
 from app.orders.schemas import ActionOut, DeadlineOut, StateOut
 from statemachine import ORDER, BillStatus, OrderEvent, OrderFacts, OrderPhase, OrderStatus, Role, order_flow
 from statemachine.order import BILL_TEXT, ORDER_TEXT, REFUND_REQUESTED_RECEIVED
+from statemachine.spec import check_total
 
 PARTIES: Final = (Role.BUYER, Role.SELLER)
 
-# The URL of each event that this API serves, by the role that fires it; all are POST. Without a URL it is not offered.
+# The URL of each event that people fire, by the role that fires it; all are POST.
 EVENT_URLS: Final[dict[OrderEvent, dict[Role, str]]] = {
     OrderEvent.CANCEL: dict.fromkeys(PARTIES, "/api/cancel_order/{id}/"),
     OrderEvent.SHIP: {Role.SELLER: "/api/seller_send_delivery/{id}/"},
@@ -36,6 +37,11 @@ EVENT_URLS: Final[dict[OrderEvent, dict[Role, str]]] = {
 _BUTTONS: Final = {(OrderEvent.APPROVE_REFUND, REFUND_REQUESTED_RECEIVED): "同意退款(无需退货)"}
 
 _URLS: Final = {(event, role): url for event, urls in EVENT_URLS.items() for role, url in urls.items()}
+check_total(
+    "EVENT_URLS in app/orders/actions.py",
+    _URLS.keys(),
+    {(rule.event, role) for rule in ORDER.rules for role in (*PARTIES, Role.STAFF) if role in rule.by},
+)
 
 STATES: Final[list[StateOut]] = [
     *(StateOut(code=code, text=text, axis="bill") for code, text in BILL_TEXT.items()),

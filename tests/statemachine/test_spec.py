@@ -24,6 +24,7 @@ from statemachine import (
     UnknownTerm,
 )
 from statemachine.order import REFUNDED_RETURNED
+from statemachine.spec import check_total
 
 
 class Verb(StrEnum):
@@ -260,6 +261,17 @@ def test_one_wrong_digit_in_the_order_is_found() -> None:
         SpecError, match=r"^order: ship from \(2, 6, open\) leads to \(2, 70, open\), which does not exist"
     ):
         replace(ORDER, rules=rules)
+
+
+def test_a_table_beside_a_spec_has_an_entry_for_each_key_and_no_other() -> None:
+    wanted = {("ship", "seller"), ("pay", "gateway"), ("cancel", "buyer")}
+    check_total("TABLE", wanted, wanted)
+    with pytest.raises(SpecError) as refused:
+        check_total("TABLE", [("pay", "gateway"), ("pay", "buyer")], wanted)
+    assert str(refused.value) == (
+        "TABLE: (cancel, buyer) is missing; (ship, seller) is missing; (pay, buyer) is never looked up"
+    )
+    assert len(refused.value.defects) == 3
 
 
 def test_states_are_found_by_phase_and_key() -> None:

@@ -20,29 +20,15 @@ from typing import Any
 
 from app.answers import Answer
 from app.fen import format_yuan, parse_yuan
+from app.orders.actions import EVENT_URLS
 from tests.live import Reply
 from tests.money.sandbox_server import fetch, form_action
 
 _TIMEOUT = 30.0
 _LAST_PATIENCE = 120.0  # seconds that a request may take to its final answer after the storm
 
-# The order's steps by the last part of their URLs; what each one needs is in `_body`.
-_STEPS = {
-    "cancel": "/api/cancel_order/{}/",
-    "ship": "/api/seller_send_delivery/{}/",
-    "receive": "/api/buyer_receive_delivery/{}/",
-    "extend_receipt": "/api/buyer_extend_receipt/{}/",
-    "request_refund": "/api/buyer_motion_drawback/{}",
-    "withdraw_refund": "/api/buyer_withdraw_drawback/{}/",
-    "reject_refund": "/api/seller_reject_drawback/{}/",
-    "approve_refund": "/api/seller_approve_drawback/{}/",
-    "send_back": "/api/buyer_send_drawback/{}/",
-    "accept_return": "/api/seller_receive_drawback/{}/",
-    "contest_return": "/api/seller_contest_drawback/{}/",
-    "dispute": "/api/dispute_order/{}/",
-    "resolve_for_buyer": "/api/staff/resolve_for_buyer/{}/",
-    "resolve_for_seller": "/api/staff/resolve_for_seller/{}/",
-}
+# The order's steps by the URL of whoever is named first; what each one needs is in `_body`.
+_STEPS = {event.value: next(iter(urls.values())) for event, urls in EVENT_URLS.items()}
 _WITH_REASON = {
     "request_refund",
     "reject_refund",
@@ -243,7 +229,7 @@ class Client(threading.Thread):
         self._count_step("receive", reply)
 
     def _step(self, person: Person, name: str, order_id: int) -> None:
-        reply = self._send(name, _STEPS[name].format(order_id), self._body(name, person), person)
+        reply = self._send(name, _STEPS[name].format(id=order_id), self._body(name, person), person)
         self._count_step(name, reply)
 
     def _count_step(self, name: str, reply: Reply) -> None:
