@@ -23,6 +23,7 @@ E = TypeVar("E", bound=StrEnum)
 F = TypeVar("F")
 """The facts that its guards look at."""
 T = TypeVar("T", bound=Hashable)
+K = TypeVar("K", str, tuple[str, ...])
 
 SYSTEM: Final = "system"
 """The role that acts when a deadline passes."""
@@ -218,17 +219,22 @@ def show(phase: object) -> str:
     return "(" + ", ".join(flag[part] if isinstance(part, bool) else str(part) for part in phase) + ")"
 
 
-def check_total(table: str, given: Collection[tuple[str, ...]], wanted: Collection[tuple[str, ...]]) -> None:
-    """Refuse a table beside a spec whose keys are not the wanted ones.
+def check_total(table: str, given: Collection[K], wanted: Collection[K]) -> None:
+    """Refuse a table beside a spec whose keys (events, or tuples of event and roles) are not the wanted ones.
 
+    It stands below the table, at module level, so that an event which the table does not know stops the import.
     Raises `SpecError` that names `table` and each key that is missing or too many.
     """
     defects = (
-        *(f"({', '.join(key)}) is missing" for key in sorted(wanted) if key not in given),
-        *(f"({', '.join(key)}) is never looked up" for key in sorted(given) if key not in wanted),
+        *(f"{_shown(key)} is missing" for key in sorted(wanted) if key not in given),
+        *(f"{_shown(key)} is never looked up" for key in sorted(given) if key not in wanted),
     )
     if defects:
         raise SpecError(table, defects)
+
+
+def _shown(key: str | tuple[str, ...]) -> str:
+    return f"({', '.join(key)})" if isinstance(key, tuple) else str(key)
 
 
 def reach(start: P, rules: Iterable[Rule[P, E, F]]) -> frozenset[P]:

@@ -16,7 +16,8 @@ from app.notifications.models import NotificationKind
 from app.notifications.service import notify
 from app.orders.models import Order
 from app.orders.queries import facts_of
-from statemachine import OrderEvent, Role, order_flow
+from statemachine import ORDER, OrderEvent, Role, order_flow
+from statemachine.spec import check_total
 
 _BATCH: Final = 50
 """Orders in one database transaction."""
@@ -79,3 +80,9 @@ _REMINDERS: Final = {
     OrderEvent.LAPSE: "“{title}”请在 {at} 前寄回并填写运单,逾期退款申请将自动关闭。",
     OrderEvent.ACCEPT_RETURN: "买家已寄回“{title}”,请在 {at} 前确认收货或提出异议,逾期将自动退款给买家。",
 }
+
+check_total(
+    "_REMINDERS in app/notifications/reminders.py",
+    _REMINDERS.keys(),
+    {rule.event for rule in ORDER.rules if rule.deadline},
+)

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from app.wallet.models import PayoutPosting, PayoutState
-from statemachine import OrderEvent
+from statemachine import ORDER, OrderEvent, Pot
+from statemachine.spec import check_total
 
 KIND_TEXT: Final[Mapping[str, str]] = {
     OrderEvent.RECEIVE: "货款入账(待结算)",
@@ -18,6 +19,16 @@ KIND_TEXT: Final[Mapping[str, str]] = {
     PayoutPosting.FAILED: "提现退回",
 }
 """By the kind of a ledger transaction; all kinds that change a user's accounts."""
+
+_SELLERS: Final = frozenset({Pot.SELLER_HELD, Pot.SELLER_AVAILABLE})
+check_total(
+    "KIND_TEXT in app/wallet/texts.py",
+    KIND_TEXT.keys(),
+    {
+        *(rule.event for rule in ORDER.rules for move in rule.moves if _SELLERS & {move.source, move.target}),
+        *(PayoutPosting.REQUESTED, PayoutPosting.FAILED),
+    },
+)
 
 STATE_TEXT: Final[Mapping[PayoutState, str]] = {
     PayoutState.PENDING: "处理中",

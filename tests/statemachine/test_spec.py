@@ -272,6 +272,8 @@ def test_a_table_beside_a_spec_has_an_entry_for_each_key_and_no_other() -> None:
         "TABLE: (cancel, buyer) is missing; (ship, seller) is missing; (pay, buyer) is never looked up"
     )
     assert len(refused.value.defects) == 3
+    with pytest.raises(SpecError, match=r"^TABLE: ship is missing; pay is never looked up$"):
+        check_total("TABLE", ["pay"], {"ship"})
 
 
 def test_states_are_found_by_phase_and_key() -> None:
