@@ -1,1 +1,1 @@
-"""Money: payments and refunds through the gateway; escrow."""
+"""Money at the payment gateway: payment rows, refunds, reconciliation, the gateways and the development sandbox."""

@@ -1,4 +1,4 @@
-"""`flask payments reconcile`: hold a day's bill of the gateway against our books."""
+"""`flask payments reconcile`: compare a day's bill of the gateway with our payments and refunds."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from flask.cli import AppGroup
 from app.clock import SHANGHAI, format_moment
 from app.fen import format_signed_yuan, format_yuan
 from app.money.queries import BookedMovement, booked_movements
-from app.money.reconcile import Bill, Difference, DifferenceKind, MovementKind, compare, read_bill
+from app.money.reconcile import DayBill, Difference, DifferenceKind, MovementKind, compare, read_day_bill
 
 payments_commands = AppGroup("payments", help="Payments and refunds at the gateway.")
 
@@ -35,15 +35,15 @@ def reconcile(path: Path, day: datetime | None) -> None:
     is one, 2 where the file is no such bill.
     """
     try:
-        bill = _of_day(read_bill(path.read_bytes()), day)
+        bill = _with_day(read_day_bill(path.read_bytes()), day)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--bill") from error
     if bill.since is None or bill.until is None:
         raise click.UsageError("the file does not say which day it is about: give --date")
     booked = booked_movements(since=bill.since, until=bill.until, out_trade_nos={row.out_trade_no for row in bill.rows})
-    differences, elsewhere = _sort_out(compare(bill, [each.movement for each in booked]), booked, bill.since)
-    found = [*map(str, bill.problems), *map(str, differences), *_against_the_ledger(booked)]
-    for line in [*found, *elsewhere]:
+    differences, undecided = _set_aside_undecided(compare(bill, [each.movement for each in booked]), booked, bill.since)
+    found = [*map(str, bill.problems), *map(str, differences), *_ledger_differences(booked)]
+    for line in [*found, *undecided]:
         click.echo(line)
     within = [each.movement for each in booked if bill.since <= each.movement.at < bill.until]
     click.echo(f"{format_moment(bill.since)} to {format_moment(bill.until)}")
@@ -55,8 +55,8 @@ def reconcile(path: Path, day: datetime | None) -> None:
     sys.exit(1 if found else 0)
 
 
-def _of_day(bill: Bill, day: datetime | None) -> Bill:
-    """The bill with what it covers; ValueError where it says another day than the operator."""
+def _with_day(bill: DayBill, day: datetime | None) -> DayBill:
+    """The bill with the operator's `day` filled in if it names none; ValueError where it names another day."""
     if day is None:
         return bill
     since = day.replace(tzinfo=SHANGHAI)
@@ -67,23 +67,29 @@ def _of_day(bill: Bill, day: datetime | None) -> Bill:
     return bill
 
 
-def _sort_out(
+def _set_aside_undecided(
     differences: Iterable[Difference], booked: Iterable[BookedMovement], since: datetime
 ) -> tuple[list[Difference], list[str]]:
-    """The differences without refunds that the gateway may have made before the bill begins, and a line for each."""
-    begun = {(each.movement.kind, each.movement.out_trade_no, each.movement.request_no): each.since for each in booked}
-    real, elsewhere = [], []
+    """`(differences, undecided)`: refunds that the gateway may have made before the bill's day are set aside.
+
+    Those may be in the bill of an earlier day; `undecided` has a line about each.
+    """
+    requested = {
+        (each.movement.kind, each.movement.out_trade_no, each.movement.request_no): each.since for each in booked
+    }
+    real, undecided = [], []
     for difference in differences:
-        asked_since = begun.get((difference.movement, difference.out_trade_no, difference.request_no))
-        if difference.kind is DifferenceKind.MISSING_THERE and asked_since is not None and asked_since < since:
-            days = f"{asked_since.astimezone(SHANGHAI):{_DAY}} to {difference.at.astimezone(SHANGHAI):{_DAY}}"
-            elsewhere.append(f"no difference yet: {difference}; it must be in one of the bills of {days}")
+        requested_at = requested.get((difference.movement, difference.out_trade_no, difference.request_no))
+        if difference.kind is DifferenceKind.MISSING_THERE and requested_at is not None and requested_at < since:
+            days = f"{requested_at.astimezone(SHANGHAI):{_DAY}} to {difference.at.astimezone(SHANGHAI):{_DAY}}"
+            undecided.append(f"no difference yet: {difference}; it must be in one of the bills of {days}")
         else:
             real.append(difference)
-    return real, elsewhere
+    return real, undecided
 
 
-def _against_the_ledger(booked: Iterable[BookedMovement]) -> Iterator[str]:
+def _ledger_differences(booked: Iterable[BookedMovement]) -> Iterator[str]:
+    """A line for each movement that the ledger lacks, or has with another amount."""
     for each in booked:
         movement = each.movement
         if each.ledger_fen == movement.amount_fen:

@@ -1,4 +1,4 @@
-"""Payments, what the gateway told us, and refunds."""
+"""Attempts to pay, notifications of the gateway, and refunds."""
 
 from enum import StrEnum
 from typing import Any, Final
@@ -31,7 +31,7 @@ class Payment(Base):
         CheckConstraint("state IN ('open', 'paid', 'closed')", name="state_known"),
         CheckConstraint("(state = 'paid') = (paid_at IS NOT NULL)", name="paid_has_a_moment"),
         Index("uq_payments_open_order", "order_id", unique=True, postgresql_where=text("state = 'open'")),
-        # The periodic query about payments of which the gateway has not told us.
+        # For the periodic job that queries the gateway about payments whose outcome it has not sent.
         Index("ix_payments_query_at", "query_at", postgresql_where=text("query_at IS NOT NULL")),
     )
 
@@ -43,7 +43,7 @@ class Payment(Base):
     amount: Mapped[fen]
     trade_no: Mapped[str | None] = mapped_column(String(64))
     paid_at: Mapped[moment | None]
-    query_at: Mapped[moment | None]  # when the gateway is asked next; None once nothing can come any more
+    query_at: Mapped[moment | None]  # when the gateway is queried next; None once nothing more can happen
     queries: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
     created_at: Mapped[created_moment]
 
@@ -54,7 +54,7 @@ class GatewayNotification(Base):
     __tablename__ = "gateway_notifications"
     __table_args__ = (
         Index("ix_gateway_notifications_out_trade_no", "out_trade_no"),
-        # Refused ones may come from anybody: they are kept for a while only.
+        # For deleting refused ones: they may come from anybody, so they are kept for a limited time.
         Index("ix_gateway_notifications_refused", "received_at", postgresql_where=text("refusal IS NOT NULL")),
     )
 
@@ -67,11 +67,11 @@ class GatewayNotification(Base):
 
 
 PAID_LATE: Final = "payment_late"
-"""Why money goes back without an event of the order: it came for an order that was closed, or paid already."""
+"""The reason of a refund that no event of the order caused: the payment came after the order was closed, or paid."""
 
 
 class RefundState(StrEnum):
-    """What the gateway says to a refund. A refused one waits for an operator (`flask outbox`); money stays owed."""
+    """What the gateway says about a refund. A refused one waits for an operator (`flask outbox`); we still owe it."""
 
     PENDING = "pending"
     CONFIRMED = "confirmed"
@@ -79,7 +79,7 @@ class RefundState(StrEnum):
 
 
 class Refund(Base):
-    """Money on its way back to the buyer. `request_no` makes asking the gateway twice harmless."""
+    """A refund to the buyer. The gateway pays once per `request_no`, so asking it twice is harmless."""
 
     __tablename__ = "refunds"
     __table_args__ = table_args(

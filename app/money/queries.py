@@ -1,4 +1,4 @@
-"""Reads of payments and refunds for operators: what a day's bill is held against."""
+"""Reads of payments and refunds for operators: what a day's bill is compared with."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ from statemachine import OrderEvent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookedMovement:
-    """A movement by the tables of payments and refunds, and by the ledger.
+    """A payment or refund according to our tables, with its amount according to the ledger.
 
-    The gateway moved the money between `since` and `movement.at` (UTC): of a payment it says the moment, of a refund we
-    know when we began to ask for it and when it was confirmed. `ledger_fen` is what the movement's ledger transaction
-    brought into or took out of gateway_clearing, None where there is no such transaction.
+    The gateway moved the money between `since` and `movement.at` (UTC): for a payment both are the moment that it
+    reported; for a refund, when we requested it and when it was confirmed. `ledger_fen` is the amount by which the
+    movement's ledger transaction changed gateway_clearing, as a positive number; None without such a transaction.
     """
 
     movement: OurMovement
@@ -30,8 +30,10 @@ class BookedMovement:
 
 
 def booked_movements(*, since: datetime, until: datetime, out_trade_nos: Collection[str]) -> list[BookedMovement]:
-    """Payments taken and refunds confirmed that the gateway may have moved from `since` to before `until`, and those
-    of the trades named whenever it was; in the order of their moments."""
+    """Paid payments and confirmed refunds that the gateway may have moved from `since` to before `until` (UTC).
+
+    Also those of the trades in `out_trade_nos`, whenever they were moved. In the order of their moments.
+    """
     named = Payment.out_trade_no == any_(cast(list(out_trade_nos), ARRAY(String)))
     paid = select(
         literal(MovementKind.PAYMENT.value).label("kind"),
@@ -40,7 +42,7 @@ def booked_movements(*, since: datetime, until: datetime, out_trade_nos: Collect
         Payment.amount,
         Payment.paid_at.label("since"),
         Payment.paid_at.label("at"),
-        _moved(
+        _gateway_clearing_change(
             case(
                 (_paid_late(), LedgerTransaction.key == func.concat("payment:", Payment.id, ":late")),
                 else_=and_(
@@ -59,7 +61,7 @@ def booked_movements(*, since: datetime, until: datetime, out_trade_nos: Collect
             Refund.amount,
             Refund.created_at,
             Refund.confirmed_at,
-            -_moved(LedgerTransaction.key == func.concat("refund:", Refund.id)),
+            -_gateway_clearing_change(LedgerTransaction.key == func.concat("refund:", Refund.id)),
         )
         .join(Payment, Payment.id == Refund.payment_id)
         .where(
@@ -88,8 +90,8 @@ def _paid_late() -> ColumnElement[bool]:
     return late.correlate(Payment).exists()
 
 
-def _moved(posting: ColumnElement[bool]) -> Any:  # a scalar subquery; SQLAlchemy's name for its type is private
-    """What the ledger transactions that `posting` describes brought into gateway_clearing."""
+def _gateway_clearing_change(posting: ColumnElement[bool]) -> Any:  # a scalar subquery, whose type is private
+    """By how much the ledger transactions that match `posting` increased gateway_clearing."""
     return (
         select(func.sum(LedgerEntry.amount))
         .join(LedgerTransaction, LedgerTransaction.id == LedgerEntry.transaction_id)

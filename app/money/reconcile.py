@@ -1,7 +1,7 @@
-"""A day's bill of the gateway against our books: what is in one and not in the other. Pure; reads and writes nothing.
+"""Reconciliation: compares a day's bill of the gateway with our payments and refunds. Pure functions, no I/O.
 
-The bill is Alipay's 业务明细 as its console offers it, a CSV file in GBK: comment lines with `#`, a row of column
-names, a row per payment and refund, tabs behind some values. Columns are found by name, so new ones do no harm.
+The bill is Alipay's 业务明细, downloaded from its console: a CSV file in GBK with comment lines (`#`), a row of column
+names, and a row per payment and refund; some values end with a tab. Columns are found by name, so new ones do no harm.
 """
 
 import csv
@@ -50,8 +50,8 @@ class BillProblem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bill:
-    """A bill as far as it can be read; what it covers, from `since` to before `until` (UTC), if it says so."""
+class DayBill:
+    """A day's bill, as far as it can be read. It covers `since` to before `until` (UTC); None where it does not say."""
 
     rows: tuple[BillRow, ...]
     problems: tuple[BillProblem, ...]
@@ -80,7 +80,7 @@ class DifferenceKind(StrEnum):
     """In our books, not in the bill."""
     OTHER_AMOUNT = "other_amount"
     DOUBLED = "doubled"
-    """The same payment or refund stands more than once on one side."""
+    """The same payment or refund occurs more than once on one side."""
 
 
 _SENTENCES = {
@@ -93,10 +93,10 @@ _SENTENCES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One difference; `str()` says it to an operator.
+    """One difference; `str()` is a sentence for the operator.
 
-    `line` and `bill_fen` are the bill's and `our_fen` ours, each None where that side has nothing; `at` is the
-    bill's moment if it has one.
+    `line` and `bill_fen` come from the bill and `our_fen` from our books, each None where that side has nothing; `at`
+    is the bill's moment if it has one, otherwise ours.
     """
 
     kind: DifferenceKind
@@ -124,10 +124,10 @@ _FINISHED_AT, _AMOUNT, _REQUEST_NO = "完成时间", "订单金额(元)", "退�
 _COLUMNS = (_TRADE_NO, _OUT_TRADE_NO, _KIND, _FINISHED_AT, _AMOUNT, _REQUEST_NO)
 _KINDS = {"交易": MovementKind.PAYMENT, "退款": MovementKind.REFUND}
 
-# GB 18030 is GBK with the characters that it lacks. In both, as in UTF-8, no byte of a character looks like a line's
-# end, so that a broken line is broken alone.
+# GB 18030 is a superset of GBK. In both, as in UTF-8, no byte of a multi-byte character equals a line feed, so lines
+# can be split before decoding, and a damaged line does not affect others.
 _ENCODINGS = ("utf-8", "gb18030")
-_UTF8_MARK = b"\xef\xbb\xbf"
+_UTF8_BOM = b"\xef\xbb\xbf"
 
 _SIGNED_YUAN = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,2}))?", re.ASCII)
 _TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
@@ -137,12 +137,12 @@ _PERIOD_FORMAT = "%Y年%m月%d日 %H:%M:%S"
 _SHOWN_LENGTH = 40
 
 
-def read_bill(raw: bytes) -> Bill:
-    """The bill in a file's bytes, GBK or UTF-8. What is wrong with a row becomes a problem, and the rest is read.
+def read_day_bill(raw: bytes) -> DayBill:
+    """The bill in a file's bytes, GBK or UTF-8. A row that cannot be read becomes a problem, and the rest is read.
 
-    ValueError where the row of column names is missing or lacks a column: then this is no such bill.
+    Raises ValueError where the row of column names is missing or lacks a column: then this is not such a bill.
     """
-    lines = raw.removeprefix(_UTF8_MARK).split(b"\n")
+    lines = raw.removeprefix(_UTF8_BOM).split(b"\n")
     start, encoding = _find_header(lines)
     columns = [name.strip().translate(_PLAIN_BRACKETS) for name in _cells(lines[start], encoding)]
     missing = [name for name in _COLUMNS if columns.count(name) != 1]
@@ -157,14 +157,14 @@ def read_bill(raw: bytes) -> Bill:
         except (ValueError, csv.Error) as error:
             problems.append(BillProblem(number, _reason(error)))
     since, until = _period(lines[:start], encoding)
-    return Bill(rows=tuple(rows), problems=tuple(problems), since=since, until=until)
+    return DayBill(rows=tuple(rows), problems=tuple(problems), since=since, until=until)
 
 
-def compare(bill: Bill, ours: Iterable[OurMovement]) -> list[Difference]:
+def compare(bill: DayBill, ours: Iterable[OurMovement]) -> list[Difference]:
     """Every difference between the bill and our movements, in the bill's order, then those that only we have.
 
-    `ours` may reach beyond the bill's day: a refund that was moved just before midnight and confirmed after it finds
-    its row. What we have from outside the day is missed only by the bill of its own.
+    `ours` may include movements outside the bill's day: a refund that was moved just before midnight and confirmed
+    after it is matched with its row. Movements outside the day count as missing only in their own day's bill.
     """
     theirs: dict[_Key, list[BillRow]] = defaultdict(list)
     for row in bill.rows:
@@ -223,7 +223,7 @@ def _of_ours(kind: DifferenceKind, movement: OurMovement) -> Difference:
     )
 
 
-def _covers(bill: Bill, moment: datetime) -> bool:
+def _covers(bill: DayBill, moment: datetime) -> bool:
     return (bill.since is None or bill.since <= moment) and (bill.until is None or moment < bill.until)
 
 
@@ -231,7 +231,7 @@ _PLAIN_BRACKETS = str.maketrans("（）", "()")
 
 
 def _find_header(lines: Sequence[bytes]) -> tuple[int, str]:
-    """Where the column names stand, and the encoding that they show."""
+    """The index of the line with the column names, and the encoding recognised by it."""
     for index, line in enumerate(lines):
         for encoding in _ENCODINGS:
             if line.lstrip(b' "').startswith(_TRADE_NO.encode(encoding)):
@@ -246,7 +246,7 @@ def _cells(line: bytes, encoding: str) -> list[str]:
         raise ValueError(
             f"is no {'GBK' if encoding == 'gb18030' else 'UTF-8'} from byte {error.start + 1} on"
         ) from error
-    # Line by line: an open quote swallows no other row.
+    # Parsed line by line, so that an unclosed quote does not swallow the following rows.
     [cells] = csv.reader([text.rstrip("\r")], strict=True)
     return cells
 
@@ -273,7 +273,7 @@ def _row(line: int, columns: Sequence[str], cells: Sequence[str]) -> BillRow:
 
 
 def _amount(text: str, kind: MovementKind) -> int:
-    """The amount without its sign, which must be minus for a refund and for nothing else."""
+    """The amount in fen, without its sign; that must be minus for a refund, and only then."""
     match = _SIGNED_YUAN.fullmatch(text)
     if match is None:
         raise ValueError(f"the amount is no number of yuan with at most two places: {_quoted(text)}")
@@ -289,14 +289,14 @@ def _amount(text: str, kind: MovementKind) -> int:
 def _moment(text: str) -> datetime:
     try:
         if not _TIME.fullmatch(text):
-            raise ValueError(text)  # noqa: TRY301 - joins the other way in which it is no time
+            raise ValueError(text)  # noqa: TRY301 - handled below together with strptime's ValueError
         return datetime.strptime(text, _TIME_FORMAT).replace(tzinfo=SHANGHAI).astimezone(UTC)
     except ValueError as error:
         raise ValueError(f"{_FINISHED_AT} is no time like 2026-11-22 20:15:00: {_quoted(text)}") from error
 
 
 def _period(comments: Iterable[bytes], encoding: str) -> tuple[datetime | None, datetime | None]:
-    """What the comment above the rows says that they cover; nothing where it says nothing that can be read."""
+    """The period that the comments above the rows name, as `(since, until)` in UTC; Nones where there is none."""
     for line in comments:
         match = _PERIOD.search(line.decode(encoding, errors="replace"))
         if match is not None:

@@ -1,4 +1,4 @@
-"""Money on its way back to a buyer: left by an order's step, sent to the gateway by a job, booked once confirmed."""
+"""Refunds: created by an order's step, sent to the gateway by a job, posted to the ledger once confirmed."""
 
 from typing import Final
 
@@ -17,27 +17,28 @@ from app.outbox.models import Topic
 from app.outbox.service import PermanentFailure, add_message
 from statemachine import ORDER, OrderEvent
 
-# Built once: every refund of a sweep needs them.
-_OWED: Final = select(Payment).where(
+# Built once, because every refund of a sweep needs them.
+_PAYMENT_TO_REFUND: Final = select(Payment).where(
     Payment.order_id == bindparam("order_id"),
     Payment.state == PaymentState.PAID.value,
-    # Whatever was paid a second time is on its way back already.
+    # Late payments of the same order already have a refund.
     ~exists().where(Refund.payment_id == Payment.id),
 )
 _REFUNDS: Final = Base.metadata.tables[Refund.__tablename__]
-_OWE: Final = insert(_REFUNDS).returning(_REFUNDS.c.id)
+_INSERT: Final = insert(_REFUNDS).returning(_REFUNDS.c.id)
 
 
 def create_refund(session: Session, *, order_id: int, reason: str) -> None:
-    """Owe the buyer the payment that funded the order, in the caller's transaction; a job sends it afterwards.
+    """Create the refund of the payment that funded the order, in the caller's transaction; a job sends it afterwards.
 
-    `reason` is the event that sends the money back.
+    `reason` is the order's event that causes the refund.
     """
-    create_refund_of(session, session.scalars(_OWED, {"order_id": order_id}).one(), reason=reason)
+    payment = session.scalars(_PAYMENT_TO_REFUND, {"order_id": order_id}).one()
+    create_refund_of(session, payment, reason=reason)
 
 
 def create_refund_of(session: Session, payment: Payment, *, reason: str) -> None:
-    """Owe the payer the whole of `payment`. Once per payment: the database refuses a second one."""
+    """Create the refund of the whole of `payment`. Once per payment: the database refuses a second one."""
     refund = {
         "payment_id": payment.id,
         "request_no": f"{payment.out_trade_no}_R1",
@@ -47,14 +48,15 @@ def create_refund_of(session: Session, payment: Payment, *, reason: str) -> None
         "attempts": 0,
         "created_at": utcnow(),
     }
-    refund_id = session.execute(_OWE, refund).scalar_one()
+    refund_id = session.execute(_INSERT, refund).scalar_one()
     add_message(session, Topic.PAYMENT_REFUND, refund_id, stream=f"payment:{payment.id}")
 
 
 def send_refund(*, refund_id: int) -> None:
-    """Ask the gateway to pay a refund back, and book that it did. Safe to run twice, and to die at any line.
+    """Ask the gateway to pay a refund, and post it to the ledger once confirmed. Safe to repeat after a crash anywhere.
 
-    Raises GatewayUnavailable (the outbox tries again) or PermanentFailure (an operator has to look); either is noted.
+    Raises GatewayUnavailable (the outbox retries) or PermanentFailure (an operator has to look); the refund's row
+    records either.
     """
     with transaction() as session:
         refund = session.get(Refund, refund_id, with_for_update=True)
@@ -67,23 +69,23 @@ def send_refund(*, refund_id: int) -> None:
     try:
         gateway().refund(out_trade_no=out_trade_no, amount_fen=amount, out_request_no=request_no, reason=reason)
     except GatewayUnavailable as error:
-        _note_failure(refund_id, state=RefundState.PENDING, error=str(error))
+        _record_failure(refund_id, state=RefundState.PENDING, error=str(error))
         raise
     except GatewayRefused as error:
-        _note_failure(refund_id, state=RefundState.REFUSED, error=str(error))
+        _record_failure(refund_id, state=RefundState.REFUSED, error=str(error))
         raise PermanentFailure(str(error)) from error
     _confirm(refund_id)
 
 
 def _reason_text(reason: str) -> str:
-    """What the payer reads at the gateway."""
+    """The reason as the payer reads it at the gateway."""
     return "订单已关闭或已支付" if reason == PAID_LATE else ORDER.events[OrderEvent(reason)].zh
 
 
-def _note_failure(refund_id: int, *, state: RefundState, error: str) -> None:
+def _record_failure(refund_id: int, *, state: RefundState, error: str) -> None:
     with transaction() as session:
         refund = session.get_one(Refund, refund_id, with_for_update=True)
-        # What was confirmed stays so: of two jobs at once the slower one may fail.
+        # A confirmed refund stays confirmed, even if a second job at the same time failed.
         if refund.state == RefundState.CONFIRMED:
             return
         refund.state = state.value

@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from app.clock import SHANGHAI
 from app.fen import MAX_FEN
 from app.money.reconcile import (
-    Bill,
     BillProblem,
     BillRow,
+    DayBill,
     Difference,
     DifferenceKind,
     MovementKind,
     OurMovement,
     compare,
-    read_bill,
+    read_day_bill,
 )
-from app.money.sandbox.bill import bill
+from app.money.sandbox import day_bill
 from app.money.sandbox.store import Refund, Trade
 
 DAY = datetime(2026, 11, 22, tzinfo=SHANGHAI)
@@ -82,9 +82,9 @@ def file(*rows: str, encoding: str = "gbk", end: str = "\r\n", header: str = HEA
 @pytest.mark.parametrize("end", ["\r\n", "\n"])
 @pytest.mark.parametrize("encoding", ["gbk", "gb18030", "utf-8", "utf-8-sig"])
 def test_a_bill_is_read_in_each_encoding(encoding: str, end: str) -> None:
-    read = read_bill(file(row(), row(**REFUND), encoding=encoding, end=end))
+    read = read_day_bill(file(row(), row(**REFUND), encoding=encoding, end=end))
 
-    assert read == Bill(
+    assert read == DayBill(
         rows=(READ, replace(READ, line=7, kind=MovementKind.REFUND, request_no="R1", amount_fen=2000)),
         problems=(),
         since=datetime(2026, 11, 21, 16, tzinfo=UTC),
@@ -122,7 +122,7 @@ def test_a_bill_is_read_in_each_encoding(encoding: str, end: str) -> None:
     ],
 )
 def test_a_broken_row_is_reported_and_the_rest_is_read(changes: dict[str, str], text: str) -> None:
-    read = read_bill(file(row(), row(**changes), row(**REFUND)))
+    read = read_day_bill(file(row(), row(**changes), row(**REFUND)))
 
     assert read.problems == (BillProblem(7, text),)
     assert str(read.problems[0]) == f"line 7: {text}"
@@ -136,7 +136,7 @@ def test_a_broken_row_is_reported_and_the_rest_is_read(changes: dict[str, str], 
 def test_bytes_of_no_encoding_break_their_own_line_alone(encoding: str, name: str, byte: int) -> None:
     whole = file(row(), "BROKEN", row(**REFUND), encoding=encoding)
 
-    read = read_bill(whole.replace(b"BROKEN", b"\xff\xff" + row().encode(encoding)))
+    read = read_day_bill(whole.replace(b"BROKEN", b"\xff\xff" + row().encode(encoding)))
 
     assert read.problems == (BillProblem(7, f"is no {name} from byte {byte} on"),)
     assert [each.line for each in read.rows] == [6, 8]
@@ -146,26 +146,26 @@ def test_a_file_that_was_cut_off_says_where() -> None:
     raw = file(row(), row(**REFUND))
     cut = raw[: raw.index("退款".encode("gbk"), raw.index(b"P1")) + 4]
 
-    read = read_bill(cut)
+    read = read_day_bill(cut)
 
     assert read.rows == (READ,)
     assert read.problems == (BillProblem(7, "has 3 values for 25 columns"),)
 
 
 def test_a_value_in_quotes_may_have_commas() -> None:
-    assert read_bill(file(row(商品名称='"车,九成新 ""山地"""'))).rows == (READ,)
+    assert read_day_bill(file(row(商品名称='"车,九成新 ""山地"""'))).rows == (READ,)
 
 
 def test_a_refund_without_a_number_is_a_refund() -> None:
     """Who pays back by hand in Alipay's console gives none."""
-    read = read_bill(file(row(**REFUND, 备注="").replace("R1\t", "\t")))
+    read = read_day_bill(file(row(**REFUND, 备注="").replace("R1\t", "\t")))
     assert [(each.kind, each.request_no, each.amount_fen) for each in read.rows] == [(MovementKind.REFUND, None, 2000)]
 
 
 def test_columns_are_found_by_name() -> None:
     names = ["新列", "退款批次号/请求号", "订单金额(元)", "完成时间", "业务类型", "商户订单号"]
     header = ",".join(["支付宝交易号", *names])
-    read = read_bill(file("T1,x,R1,-0.01,2026-11-22 00:00:00,退款,P1", header=header))
+    read = read_day_bill(file("T1,x,R1,-0.01,2026-11-22 00:00:00,退款,P1", header=header))
     assert [(each.trade_no, each.out_trade_no, each.request_no, each.amount_fen) for each in read.rows] == [
         ("T1", "P1", "R1", 1)
     ]
@@ -189,7 +189,7 @@ def test_columns_are_found_by_name() -> None:
 )
 def test_what_is_no_such_bill_is_refused(raw: bytes, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}$"):
-        read_bill(raw)
+        read_day_bill(raw)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_what_is_no_such_bill_is_refused(raw: bytes, message: str) -> None:
 def test_a_bill_that_does_not_say_its_day_covers_all_days(comment: str) -> None:
     raw = "\n".join((comment, HEADER, row())).encode("gbk")
 
-    read = read_bill(raw)
+    read = read_day_bill(raw)
 
     assert (read.since, read.until) == (None, None)
     assert [each.line for each in read.rows] == [3]
@@ -269,12 +269,12 @@ def difference(kind: DifferenceKind, *, line: int | None, bill_fen: int | None, 
     ],
 )
 def test_each_difference_is_named(rows: list[str], ours: list[OurMovement], found: Difference, text: str) -> None:
-    assert compare(read_bill(file(*rows)), ours) == [found]
+    assert compare(read_day_bill(file(*rows)), ours) == [found]
     assert str(found) == text
 
 
 def test_two_refunds_of_a_trade_are_two_movements() -> None:
-    read = read_bill(file(row(**REFUND), row(**{**REFUND, "退款批次号/请求号": "R2"})))
+    read = read_day_bill(file(row(**REFUND), row(**{**REFUND, "退款批次号/请求号": "R2"})))
     first = our(MovementKind.REFUND, request_no="R1", amount_fen=2000)
     assert compare(read, [first, replace(first, request_no="R2")]) == []
 
@@ -286,7 +286,7 @@ def test_two_refunds_of_a_trade_are_two_movements() -> None:
 
 
 def test_what_we_have_from_another_day_finds_its_row_and_is_not_missed() -> None:
-    read = read_bill(file(row()))
+    read = read_day_bill(file(row()))
     assert read.since is not None
     assert read.until is not None
     after, before = read.until, read.since - timedelta(microseconds=1)
@@ -338,8 +338,8 @@ def days(draw: st.DrawFn) -> list[tuple[Trade, Refund | None]]:
     return draw(st.permutations(movements))
 
 
-def written(movements: list[tuple[Trade, Refund | None]]) -> Bill:
-    return read_bill(bill(movements, seller_id="2088000000000001", since=SINCE, until=UNTIL, now=UNTIL))
+def written(movements: list[tuple[Trade, Refund | None]]) -> DayBill:
+    return read_day_bill(day_bill.render(movements, seller_id="2088000000000001", since=SINCE, until=UNTIL, now=UNTIL))
 
 
 def booked(trade: Trade, refund: Refund | None) -> OurMovement:
@@ -388,7 +388,7 @@ def test_one_thing_changed_is_the_one_difference(
 
 @given(st.binary(max_size=300))
 def test_any_bytes_for_a_row_are_a_row_or_a_problem(noise: bytes) -> None:
-    read = read_bill(file(row()) + noise.replace(b"\n", b"").lstrip(b"#") + b"\n" + row(**REFUND).encode("gbk"))
+    read = read_day_bill(file(row()) + noise.replace(b"\n", b"").lstrip(b"#") + b"\n" + row(**REFUND).encode("gbk"))
     assert read.rows[0] == READ
     assert read.rows[-1].kind is MovementKind.REFUND
     assert {each.line for each in read.problems} <= {10}

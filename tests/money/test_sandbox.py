@@ -37,10 +37,10 @@ from app.money.gateways.base import (
     TransferResult,
     TransferStatus,
 )
-from app.money.reconcile import MovementKind, OurMovement, compare, read_bill
-from app.money.sandbox import DEFAULT_APP_ID, DEFAULT_SELLER_ID, bill, keys, messages, protocol, server
+from app.money.reconcile import MovementKind, OurMovement, compare, read_day_bill
+from app.money.sandbox import DEFAULT_APP_ID, DEFAULT_SELLER_ID, day_bill, keys, messages, protocol, server
 from app.money.sandbox.__main__ import main
-from app.money.sandbox.notifier import WAITS_S, Notifier
+from app.money.sandbox.notifier import RETRY_WAITS_S, Notifier
 from app.money.sandbox.protocol import Problem, ProblemFound
 from app.money.sandbox.settings import SandboxSettings
 from app.money.sandbox.store import DEFAULT_LIFETIME_S, Store, Trade
@@ -657,9 +657,9 @@ def test_the_bill_of_today_is_what_was_moved_today(tmp_path: Path, keys_dir: Pat
         _, yesterday = fetch_bill(sandbox, f"{started - timedelta(days=1):%Y-%m-%d}")
 
     assert name == f"attachment; filename=20880000000000010156_{started:%Y%m%d}_DETAILS.csv"
-    read = read_bill(raw)
+    read = read_day_bill(raw)
     assert read.problems == ()
-    assert read_bill(yesterday).rows == ()
+    assert read_day_bill(yesterday).rows == ()
     assert [(row.kind, row.trade_no, row.request_no, row.amount_fen) for row in read.rows] == [
         (MovementKind.PAYMENT, known["trade_no"], None, 10000),
         (MovementKind.REFUND, known["trade_no"], "R1", 2050),
@@ -691,7 +691,7 @@ def test_the_bill_is_written_as_alipay_writes_it(store: Store) -> None:
         store.refund(out_trade_no="P1", out_request_no=number, amount_fen=5, reason="", now=now)
     movements = store.movements(since=day, until=day + 24 * 3600)
 
-    text = bill.bill(movements, seller_id="2088", since=day, until=day + 24 * 3600, now=day + 90000).decode("gbk")
+    text = day_bill.render(movements, seller_id="2088", since=day, until=day + 24 * 3600, now=day + 90000).decode("gbk")
 
     cells = "0.00,0.00,0.00,0.00,0.00,,0.00\t,0.00"
     assert text.split("\r\n") == [
@@ -749,7 +749,7 @@ def signed_request(keys_dir: Path, content: object, **changes: str) -> dict[str,
         "biz_content": content if isinstance(content, str) else json.dumps(content),
     } | changes
     key = keys.load_private_key(keys_dir / keys.APP_PRIVATE)
-    return fields | {"sign": protocol.sign(protocol.canonical_text(fields, leave_out=("sign",)), key)}
+    return fields | {"sign": protocol.sign(protocol.canonical_text(fields, exclude=("sign",)), key)}
 
 
 @pytest.mark.parametrize(
@@ -1056,7 +1056,7 @@ def test_the_notifier_outlives_trouble_with_the_store(
         receiver.wait_for(1)
     notifier.stop()
     assert len(receiver.received) == 1
-    assert store.next_owed(besides=()) is None
+    assert store.next_pending(exclude=()) is None
 
 
 def test_a_trade_without_an_expiry_lives_fifteen_days(client: FlaskClient, keys_dir: Path) -> None:
@@ -1067,7 +1067,7 @@ def test_a_trade_without_an_expiry_lives_fifteen_days(client: FlaskClient, keys_
 
 
 def test_the_schedule_is_alipays() -> None:
-    assert [wait / 60 for wait in WAITS_S] == [4, 10, 10, 60, 120, 360, 900]
+    assert [wait / 60 for wait in RETRY_WAITS_S] == [4, 10, 10, 60, 120, 360, 900]
 
 
 # --- keys and the command line ---

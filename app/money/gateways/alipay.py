@@ -46,12 +46,12 @@ _TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,3})?", re.ASCII)
 
 _SUCCESS = "10000"
-# 20000: the service is not available; 40005: called too often. The sub codes say the same under other codes.
+# 20000: the service is not available; 40005: called too often. The sub codes mean the same with other codes.
 _RETRYABLE_CODES = frozenset({"20000", "40005"})
 _RETRYABLE_SUB_CODES = frozenset(
     {
         *("ACQ.SYSTEM_ERROR", "AQC.SYSTEM_ERROR", "aop.ACQ.SYSTEM_ERROR", "SYSTEM_ERROR"),
-        # Our account is empty, or has paid out its day's share. Alipay: the same request again, once it is filled.
+        # Our account is empty, or has reached its daily limit. Alipay: repeat the same request after it was topped up.
         *("PAYER_BALANCE_NOT_ENOUGH", "BALANCE_IS_NOT_ENOUGH", "EXCEED_LIMIT_DM_AMOUNT", "EXCEED_LIMIT_DM_MAX_AMOUNT"),
         "ACQ.SELLER_BALANCE_NOT_ENOUGH",
     }
@@ -59,13 +59,13 @@ _RETRYABLE_SUB_CODES = frozenset(
 _TRADE_NOT_EXIST = "ACQ.TRADE_NOT_EXIST"
 _TRANSFER_NOT_EXIST = "ORDER_NOT_EXIST"
 
-# Alipay takes at most 256 characters, none of / = & and none outside the basic plane; a good's title may have them.
-# Commas and quotes would end up in the day's bill, whose columns commas part.
+# Alipay accepts at most 256 characters, without / = & and characters outside the basic plane; a good's title may have
+# them. Commas and quotes are replaced as well, because Alipay copies the subject into the day's bill, a CSV file.
 _SUBJECT_LENGTH = 256
 _NOT_IN_SUBJECT = re.compile(r"[/=&,\"\s\x00-\x1f\x7f\ud800-\udfff\U00010000-\U0010ffff]+")
-# order_title; remark may have 200 and must be there from 50,000 yuan on.
+# Of order_title; remark may have 200 and is required from 50,000 yuan on.
 _TITLE_LENGTH = 128
-# Both say: a transfer to an Alipay account without a password.
+# Both fields together mean: a transfer to an Alipay account that needs no password.
 _TRANSFER_PRODUCT = {"product_code": "TRANS_ACCOUNT_NO_PWD", "biz_scene": "DIRECT_TRANSFER"}
 _REASON_LENGTH = 256
 _NAME_LENGTH = 64
@@ -86,7 +86,7 @@ def _moment(text: str) -> datetime:
 
 
 def _fen(text: str) -> int:
-    """An amount of the gateway's, in yuan, as fen; ValueError otherwise."""
+    """An amount in yuan, as the gateway writes it, in fen; ValueError otherwise."""
     return parse_yuan(text, maximum=MAX_TRADE_FEN)
 
 
@@ -95,18 +95,18 @@ def _subject(text: str, *, length: int, otherwise: str) -> str:
 
 
 def _recordable(name: str) -> str:
-    """A field's name as whoever sent it chose it, fit for a log and a column."""
+    """A field's name, which anybody may have chosen, made safe for a log and a column."""
     return "".join(character for character in name[:_NAME_LENGTH] if character.isprintable())
 
 
 class _Fields:
-    """The fields of a notification; every way of reading one refuses by its name."""
+    """The fields of a notification; every method raises NotificationRefused with the field's name."""
 
     def __init__(self, form: Mapping[str, str]) -> None:
         pairs = form.items(multi=True) if isinstance(form, MultiDict) else form.items()
         self.values: dict[str, str] = {}
         for name, value in pairs:
-            # Of a doubled field one reader takes the first value and another the last: neither is to be believed.
+            # Parsers differ in whether they use the first or the last value of a repeated field: trust neither.
             if name in self.values:
                 raise NotificationRefused(RefusalReason.MALFORMED_FIELD, _recordable(name))
             self.values[name] = value
@@ -138,28 +138,28 @@ class _Fields:
 
 
 class _Sdk(AliPay):  # type: ignore[misc]  # the SDK has no type information
-    """The SDK, which also believes the gateway's previous key while one is given."""
+    """The SDK, which also accepts signatures by the gateway's previous key, if one is given."""
 
     def __init__(self, *, previous: AliPay | None, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._previous = previous
 
     def _verify(self, raw_content: str, signature: str) -> bool:
-        # What notifications and answers have in common in the SDK.
+        # The SDK verifies both notifications and answers through this method.
         return super()._verify(raw_content, signature) or (
             self._previous is not None and self._previous._verify(raw_content, signature)
         )
 
 
 class AlipayGateway:
-    """A `Gateway` that is Alipay, or the sandbox.
+    """The `Gateway` to Alipay, or to the sandbox.
 
-    `app_private_key` and `alipay_public_key` are PEM texts (ours to sign with, Alipay's to verify with; of the latter
-    a certificate will do); ValueError where one is not. What is signed with `previous_public_key` is believed too:
-    while Alipay changes its key, both may come. `timeout_s` bounds each network call, in seconds.
+    `app_private_key` (ours, to sign with) and `alipay_public_key` (Alipay's, to verify with; a certificate will do) are
+    PEM texts; ValueError where one is not. Signatures by `previous_public_key` are accepted too: while Alipay changes
+    its key, both occur. `timeout_s` limits each network call, in seconds.
 
-    `app_cert` and `alipay_root_cert`, PEM texts and given both or neither, switch certificates on (公钥证书), without
-    which Alipay refuses transfers.
+    `app_cert` and `alipay_root_cert` are PEM texts, given both or neither. They switch to certificates (公钥证书),
+    which Alipay requires for transfers.
     """
 
     def __init__(
@@ -198,7 +198,7 @@ class AlipayGateway:
                 "app_cert_sn": certificates.serial(app_cert),
                 "alipay_root_cert_sn": certificates.root_serial(alipay_root_cert),
             }
-        # The SDK knows two addresses of its own and has no setting for another.
+        # The SDK has two built-in URLs and no setting for another.
         self._sdk._gateway = gateway_url
 
     @classmethod
@@ -301,7 +301,7 @@ class AlipayGateway:
     def refund(self, *, out_trade_no: str, amount_fen: int, out_request_no: str, reason: str) -> RefundResult:
         """See `Gateway.refund`.
 
-        Alipay: `fund_change=Y` alone says that this call moved money; otherwise the refund has to be asked for.
+        Alipay: only `fund_change=Y` means that this call moved money; otherwise the refund has to be queried.
         """
         if amount_fen < 1:
             raise ValueError("an amount must be at least one fen")
@@ -339,7 +339,7 @@ class AlipayGateway:
         except GatewayRefused as error:
             if error.sub_code == _TRADE_NOT_EXIST:
                 return False
-            # Alipay refuses to close whatever does not wait for its payer, a closed trade too.
+            # Alipay refuses to close any trade that does not wait for payment, a closed one too.
             trade = self.query(out_trade_no)
             if trade is None or trade.status is not TradeStatus.TRADE_CLOSED:
                 raise
@@ -377,14 +377,15 @@ class AlipayGateway:
         return _transfer_result(answer, out_biz_no=out_biz_no, amount_fen=None, moment="pay_date")
 
     def _earlier_transfer(self, refusal: GatewayRefused, *, out_biz_no: str, amount_fen: int) -> TransferResult:
-        """What an earlier call, whose answer was lost, has moved in spite of this refusal; raises it if nothing.
+        """The transfer that an earlier call made although this one was refused; raises `refusal` if there is none.
 
-        A refusal speaks of this call alone: the payee's account may have been closed since the money went there.
+        The answer to the earlier call may have been lost, and a refusal only concerns the present one: the payee's
+        account may have been closed after the money arrived.
         """
         try:
             earlier = self.query_transfer(out_biz_no)
         except GatewayRefused as error:
-            # Wrong keys refuse everything, also where an earlier call with right ones went through.
+            # With wrong keys every call is refused, even if an earlier one with the right keys went through.
             raise GatewayUnavailable(f"refused with {refusal.sub_code}, and so is the question about it") from error
         if earlier is None or earlier.status is TransferStatus.FAIL:
             raise refusal
@@ -395,7 +396,7 @@ class AlipayGateway:
         return earlier
 
     def _signed_by_alipay(self, values: Mapping[str, str], sign: str) -> bool:
-        # A copy: the SDK takes sign_type out of what it is given.
+        # A copy, because the SDK removes sign_type from the dict it is given.
         signed = {name: value for name, value in values.items() if name != "sign"}
         try:
             return bool(self._sdk.verify(signed, sign))
@@ -404,7 +405,7 @@ class AlipayGateway:
             return False
 
     def _call(self, method: str, content: Mapping[str, Any]) -> dict[str, Any]:
-        """The verified answer to a call about one trade or transfer, once it says 10000."""
+        """The verified answer (code 10000) to a call about one trade or transfer. Raises as `Gateway` says."""
         try:
             answer: dict[str, Any] = self._sdk.server_api(
                 method, content, timestamp=_shanghai_text(utcnow()), **self._certificate_fields
@@ -419,14 +420,14 @@ class AlipayGateway:
         except (OSError, HTTPException) as error:
             raise GatewayUnavailable(f"no answer: {type(error).__name__}") from error
         except (ValueError, AttributeError, TypeError) as error:
-            # The SDK reads into whatever came back; a proxy's page is no JSON object.
+            # The SDK parses whatever came back; a proxy's error page, for instance, is no JSON object.
             raise GatewayUnavailable("the answer cannot be read") from error
         code, sub_code = str(answer.get("code", "")), str(answer.get("sub_code", ""))
         if code in _RETRYABLE_CODES or sub_code in _RETRYABLE_SUB_CODES:
             raise GatewayUnavailable(f"{code} {sub_code}")
         if code != _SUCCESS:
             raise GatewayRefused(code, sub_code, str(answer.get("sub_msg") or answer.get("msg", "")))
-        # An answer's signature does not bind it to its question: one about another trade could be put in its place.
+        # An answer's signature does not cover the request: an answer about another trade could be substituted.
         for number in ("out_trade_no", "out_biz_no"):
             if number in content and answer.get(number, content[number]) != content[number]:
                 raise GatewayUnavailable("the answer is about something else")
@@ -434,13 +435,14 @@ class AlipayGateway:
 
 
 def _transfer_result(answer: dict[str, Any], *, out_biz_no: str, amount_fen: int | None, moment: str) -> TransferResult:
-    """The transfer in an answer that has its time in the field `moment`; its amount, unless it is known already."""
-    # Alipay always gives the number here, unlike a trade's; without it the answer may be about any transfer.
+    """The transfer in an answer with its time in the field `moment`; without an amount there, it has `amount_fen`."""
+    # For transfers Alipay always returns our number, unlike for trades; without it the answer may be about any
+    # transfer.
     if answer.get("out_biz_no") != out_biz_no:
         raise GatewayUnavailable("the answer is about something else")
     try:
         status = TransferStatus(answer["status"])
-        # Of a success everything is known; what failed has no time and may have no number.
+        # A success has all fields; a failure has no time and may have no number.
         read = answer.__getitem__ if status is TransferStatus.SUCCESS else answer.get
         amount, at = answer.get("trans_amount"), read(moment)
         return TransferResult(
@@ -465,9 +467,9 @@ def _confirms_refund(answer: dict[str, Any], *, out_request_no: str, amount_fen:
 
 
 def _unsigned_refusal(error: AliPayException, method: str) -> dict[str, Any]:
-    """What the gateway says where it cannot sign, for example to an application that it does not know.
+    """The gateway's answer where it does not sign, for example to an application that it does not know.
 
-    The SDK hands the raw answer on in the error's text only. An unsigned answer may be a refusal, never a success.
+    The SDK gives the raw answer only in the error's text. An unsigned answer is accepted as a refusal, never a success.
     """
     raw = json.loads(str(error).partition("message:")[2])
     answer = raw.get(f"{method.replace('.', '_')}_response") or raw.get("error_response")

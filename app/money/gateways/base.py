@@ -1,4 +1,4 @@
-"""What the services ask of a payment gateway, and the values that come back.
+"""The interface of a payment gateway (`Gateway`), and the values that it returns.
 
 Money is integer fen, moments are aware UTC. A gateway keeps no state of its own and is safe to share between threads.
 """
@@ -12,8 +12,8 @@ from typing import Protocol
 # Alipay's smallest transfer to an account: trans_amount of alipay.fund.trans.uni.transfer is 0.1 to 100,000,000 yuan.
 MIN_TRANSFER_FEN = 10
 
-# Alipay's largest trade: total_amount of alipay.trade.page.pay is at most 100,000,000 yuan. An order, which is a price
-# and a freight, may come to more than the most that one price may be.
+# Alipay's largest trade: total_amount of alipay.trade.page.pay is at most 100,000,000 yuan. It is not `MAX_FEN`,
+# because an order's amount is the sum of a price and a freight.
 MAX_TRADE_FEN = 10_000_000_000
 
 
@@ -29,7 +29,7 @@ class TradeStatus(StrEnum):
 
     @property
     def paid(self) -> bool:
-        """Whether the payer's money is with us: Alipay counts these two as paid, and no other."""
+        """Whether we have the payer's money: in Alipay's terms, exactly these two statuses mean paid."""
         return self in (TradeStatus.TRADE_SUCCESS, TradeStatus.TRADE_FINISHED)
 
 
@@ -59,8 +59,8 @@ class RefusalReason(StrEnum):
 class NotificationRefused(Exception):  # noqa: N818 - says what happened, as the other errors here
     """The notification is not believed; nothing may be changed because of it.
 
-    `code` names the field that was wrong, such as `total_amount` or `sign`. The values are left out: they come from
-    whoever sent the request.
+    `code` names the field that was wrong, such as `total_amount` or `sign`. It never holds a field's value: anybody may
+    have sent that.
     """
 
     def __init__(self, reason: RefusalReason, code: str) -> None:
@@ -70,11 +70,11 @@ class NotificationRefused(Exception):  # noqa: N818 - says what happened, as the
 
 
 class GatewayUnavailable(Exception):  # noqa: N818 - says what happened
-    """No answer that can be believed: whether the call took effect is unknown. It may be repeated as it is."""
+    """No valid answer came, so it is unknown whether the call took effect. The same call may be repeated."""
 
 
 class GatewayRefused(Exception):  # noqa: N818 - says what happened
-    """The gateway's final no; repeating the same call gives the same answer. The three texts are the gateway's."""
+    """The gateway refused for good: repeating the call gives the same answer. The three texts are the gateway's."""
 
     def __init__(self, code: str, sub_code: str, msg: str) -> None:
         super().__init__(f"{code} {sub_code}: {msg}")
@@ -85,16 +85,16 @@ class GatewayRefused(Exception):  # noqa: N818 - says what happened
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """A notification whose signature, application and seller were checked; the amount is not compared to an order yet.
+    """A notification whose signature, application and seller were checked, but not yet its amount against an order.
 
-    Gateways repeat notifications, also after they were answered: `notify_id` is the same in each repetition.
+    Gateways repeat notifications, even answered ones: `notify_id` is the same in each repetition.
     """
 
     notify_id: str
     out_trade_no: str
     trade_no: str
     amount_fen: int
-    """The whole trade's amount, refunds not taken off."""
+    """The whole trade's amount; refunds are not subtracted."""
     status: TradeStatus
     paid_at: datetime | None
     """None only while nothing was paid."""
@@ -137,12 +137,12 @@ class TransferResult:
     order_id: str | None
     """The gateway's number; None where it gives none (a payout that failed may have none)."""
     amount_fen: int | None
-    """None where the gateway does not say: Alipay tells it to a question about a SUCCESS alone."""
+    """None where the gateway does not say: Alipay gives it only when a transfer in SUCCESS is queried."""
     status: TransferStatus
     at: datetime | None
     """When the money left us; None while it has not."""
     failure: str | None
-    """The gateway's code and words for FAIL and REFUND, to be shown to staff."""
+    """The gateway's error code and text for FAIL and REFUND, to be shown to staff."""
 
 
 class Gateway(Protocol):
@@ -161,40 +161,40 @@ class Gateway(Protocol):
         return_url: str,
         expires_at: datetime,
     ) -> str:
-        """The signed URL of the gateway's cashier; no network. After `expires_at` the gateway takes no money.
+        """The signed URL of the gateway's payment page; no network call. The gateway takes no money after `expires_at`.
 
-        The same `out_trade_no` is one trade however often it is opened. ValueError on an amount below one fen or a
-        naive `expires_at`.
+        The same `out_trade_no` is one trade however often its page is opened. Raises ValueError for an amount below one
+        fen or a naive `expires_at`.
         """
 
     def read_notification(self, form: Mapping[str, str]) -> Notification:
-        """The asynchronous notification in a posted form, checked; raises NotificationRefused. No network.
+        """The asynchronous notification in a posted form, checked; raises NotificationRefused. No network call.
 
-        A werkzeug MultiDict (`request.form`) may be given as it is; a field that stands in it twice is refused.
+        Also accepts a werkzeug MultiDict (`request.form`); a field that occurs twice in it is refused.
         """
 
     def query(self, out_trade_no: str) -> TradeState | None:
         """The trade as the gateway knows it now; None where it knows none (also when it was never opened)."""
 
     def refund(self, *, out_trade_no: str, amount_fen: int, out_request_no: str, reason: str) -> RefundResult:
-        """Pay back a part or all; once per `out_request_no`, however often it is called."""
+        """Refund the trade in part or in full; once per `out_request_no`, however often it is called."""
 
     def close(self, out_trade_no: str) -> bool:
-        """See that the trade cannot be paid any more. False where the gateway knows no such trade.
+        """Close the trade, so that it cannot be paid any more. False where the gateway knows no such trade.
 
-        Closing a closed trade is no error. GatewayRefused when it was paid.
+        Closing a closed trade is no error. Raises GatewayRefused when it was paid.
         """
 
     def transfer(
         self, *, out_biz_no: str, amount_fen: int, payee_account: str, payee_name: str, title: str
     ) -> TransferResult:
-        """Pay out to the account of somebody else; once per `out_biz_no`, however often it is called.
+        """Transfer money to a payee's account; once per `out_biz_no`, however often it is called.
 
-        GatewayRefused says that no payout of this amount exists under the number, GatewayUnavailable that nothing is
-        known: what an earlier call with a lost answer did is asked for before either is raised. Whoever repeats a call
-        gives the same arguments; another amount under a used number is refused.
+        Raises GatewayRefused where no payout of this amount exists under the number, GatewayUnavailable where that is
+        unknown: before raising either, it queries whether an earlier call, whose answer was lost, went through. A
+        repeated call must have the same arguments; another amount under a used number is refused.
 
-        `payee_account` is an e-mail address or a mobile number and `payee_name` must be its owner's real name.
+        `payee_account` is an e-mail address or a mobile number and `payee_name` must be its owner's real name. Raises
         ValueError below MIN_TRANSFER_FEN.
         """
 

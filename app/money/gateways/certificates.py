@@ -1,7 +1,7 @@
-"""Alipay's certificates (公钥证书): the numbers that name them in a request, and the key in one.
+"""Alipay's certificates (公钥证书): the serial numbers that requests name them by, and the public key in one.
 
-The SDK computes the numbers by functions of pyOpenSSL that are deprecated; the rule is that of Alipay's own SDKs
-(AntCertificationUtil).
+python-alipay-sdk computes the serial numbers with deprecated functions of pyOpenSSL. The rule here is that of Alipay's
+own SDKs (AntCertificationUtil).
 """
 
 import re
@@ -11,14 +11,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import Certificate, load_pem_x509_certificate
 
 _BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
-# PKCS #1: Alipay counts the roots that signed themselves with RSA, and leaves out those with SM2 and ECDSA.
+# PKCS #1: Alipay's rule uses the root certificates signed with RSA, and ignores those with SM2 and ECDSA.
 _RSA_SIGNATURES = "1.2.840.113549.1.1."
 
 
 def public_key(text: str) -> str:
-    """The PEM text of the public key in a certificate (the first, where a chain follows); another text as it is.
+    """The PEM text of the public key in a certificate (the first one of a chain); any other text is returned unchanged.
 
-    ValueError where a certificate cannot be read.
+    Raises ValueError where a certificate cannot be read.
     """
     block = _BLOCK.search(text)
     if block is None:
@@ -42,7 +42,7 @@ def root_serial(text: str) -> str:
         try:
             certificate = load_pem_x509_certificate(block.encode())
         except ValueError:
-            # Alipay's file has an ECDSA root whose encoding strict readers refuse; it does not count anyway.
+            # Alipay's file has an ECDSA root that strict parsers refuse; the rule ignores it anyway.
             continue
         if certificate.signature_algorithm_oid.dotted_string.startswith(_RSA_SIGNATURES):
             numbers.append(_number(certificate))

@@ -14,7 +14,7 @@ from .settings import SandboxSettings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0, or 2 after saying on standard error what is missing."""
+    """Run the command line; returns the exit status: 0, or 2 with a message on standard error."""
     parser = argparse.ArgumentParser(prog="python -m app.money.sandbox", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("serve", help="run the gateway until SIGTERM or Ctrl-C")
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(given: dict[str, str]) -> None:
     settings = SandboxSettings.from_environment({**os.environ, **given})
-    # Said here, before a worker fails at the same.
+    # Checked here, so that the error is reported before the worker process fails with it.
     keys.load_public_key(settings.keys / keys.APP_PUBLIC)
     keys.load_private_key(settings.keys / keys.GATEWAY_PRIVATE)
     os.environ.update(settings.to_environment())
@@ -51,7 +51,7 @@ def _serve(given: dict[str, str]) -> None:
         interface=Interfaces.WSGI,
         address=settings.host,
         port=settings.port,
-        # One: the notifier runs in it.
+        # Exactly one, because the notifier runs in it.
         workers=1,
         blocking_threads=4,
         workers_kill_timeout=5,

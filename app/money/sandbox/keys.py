@@ -27,10 +27,10 @@ class KeyFileError(Exception):
 
 
 def create_keys(directory: Path) -> None:
-    """Write the four PEM files (RSA 2048; private ones readable by their owner alone).
+    """Write the four PEM files (RSA 2048; private ones readable by their owner only).
 
-    What exists is kept, so it may run at every start, and twice at once. KeyFileError where a public key lies there
-    that its private key does not give.
+    Existing files are kept, so it may run at every start, and twice at the same time. Raises KeyFileError where a
+    public key does not belong to its private key.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     for private_name, public_name in _PAIRS:
@@ -41,7 +41,7 @@ def create_keys(directory: Path) -> None:
             key = generate_private_key(public_exponent=65537, key_size=2048)
             pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
             _write_once(private_path, pem, mode=0o600)
-        # Read back: another process may have been first.
+        # Read back from the file, because another process may have written it first.
         public_pem = (
             load_private_key(private_path).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         )
@@ -73,10 +73,10 @@ def load_public_key(path: Path) -> RSAPublicKey:
 
 
 def _write_once(path: Path, content: bytes, *, mode: int) -> None:
-    """Create `path` whole or not at all; leave it alone where it exists."""
+    """Create `path` completely or not at all; keep an existing file."""
     if path.exists():
         return
-    # A name of this process: linked into place, a half-written file never carries the real name.
+    # Written under a name of this process and then linked, so that a half-written file never has the real name.
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     try:

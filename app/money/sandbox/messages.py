@@ -1,4 +1,4 @@
-"""What the gateway says about trades and transfers: the fields of its notifications, returns and answers."""
+"""The fields of what the gateway sends about trades and transfers: notifications, returns and answers."""
 
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -8,7 +8,7 @@ from .protocol import signed_form, success, time_text, time_text_ms, yuan
 from .settings import SandboxSettings
 from .store import FAIL, REFUND, SUCCESS, NotificationFields, Refund, Trade, Transfer
 
-# The one payer of this world.
+# The sandbox has a single payer.
 _BUYER_ID = "2088000000000002"
 BUYER_LOGON_ID = "buy***@sandbox.example"
 
@@ -102,7 +102,7 @@ def refund_answer(trade: Trade, *, moved: bool) -> dict[str, str]:
 
 
 def refund_query_answer(trade: Trade, refund: Refund | None) -> dict[str, str]:
-    """The answer to alipay.trade.fastpay.refund.query: without the refund's data where it did not take place."""
+    """The answer to alipay.trade.fastpay.refund.query; without data where there is no such refund."""
     if refund is None:
         return success()
     return success(
@@ -130,7 +130,7 @@ def transfer_answer(transfer: Transfer) -> dict[str, str]:
 
 
 def transfer_query_answer(transfer: Transfer) -> dict[str, str]:
-    """The answer to alipay.fund.trans.common.query: the amount of a success alone, the reason of what is none."""
+    """The answer to alipay.fund.trans.common.query: with the amount only for a success, the reason for a failure."""
     fields = {"out_biz_no": transfer.out_biz_no, "order_id": transfer.order_id, "status": transfer.status}
     if transfer.paid_at is not None:
         fields["pay_date"] = time_text(transfer.paid_at)

@@ -1,4 +1,4 @@
-"""Alipay's wire format: signatures, money and time as text, error codes, and requests once they are checked."""
+"""Alipay's wire format: signatures, money and time as text, error codes, and verified requests."""
 
 import base64
 import binascii
@@ -26,7 +26,7 @@ _MAX_FEN = 100_000_000_00
 _OUT_NO = re.compile(r"[0-9A-Za-z_]{1,64}", re.ASCII)
 _SUBJECT_LENGTH = 256
 _TITLE_LENGTH = 128
-# Of a payee's account and of its owner's name.
+# For a payee's account and for its owner's name.
 _PAYEE_LENGTH = 64
 _URL_LENGTH = 256
 
@@ -74,7 +74,7 @@ class Problem(Enum):
         self.sub_msg = sub_msg
 
     def answer(self) -> dict[str, str]:
-        """The fields of an answer that says so."""
+        """The fields of the answer that reports this problem."""
         return {
             "code": self.code,
             "msg": _MESSAGES[self.code],
@@ -84,7 +84,7 @@ class Problem(Enum):
 
 
 class ProblemFound(Exception):  # noqa: N818 - a finding, turned into an answer
-    """The request is answered with `problem`; nothing was changed. `detail` says which field, where one is at fault."""
+    """The request must be answered with `problem`; nothing was changed. `detail` names the field at fault, if any."""
 
     def __init__(self, problem: Problem, detail: str = "") -> None:
         super().__init__(f"{problem.sub_code} {detail}".rstrip())
@@ -92,9 +92,9 @@ class ProblemFound(Exception):  # noqa: N818 - a finding, turned into an answer
         self.detail = detail
 
 
-def canonical_text(fields: Mapping[str, str], *, leave_out: tuple[str, ...]) -> str:
-    """What is signed: the fields that have a value, by name, as `a=1&b=2`, not URL-encoded."""
-    return "&".join(f"{name}={fields[name]}" for name in sorted(fields) if fields[name] and name not in leave_out)
+def canonical_text(fields: Mapping[str, str], *, exclude: tuple[str, ...]) -> str:
+    """The text that is signed: all non-empty fields but those in `exclude`, sorted, as `a=1&b=2`, not URL-encoded."""
+    return "&".join(f"{name}={fields[name]}" for name in sorted(fields) if fields[name] and name not in exclude)
 
 
 def sign(text: str, key: RSAPrivateKey) -> str:
@@ -103,19 +103,19 @@ def sign(text: str, key: RSAPrivateKey) -> str:
 
 
 def signed_form(fields: Mapping[str, str], key: RSAPrivateKey) -> dict[str, str]:
-    """A notification's or return's fields with `sign_type` and `sign`; Alipay signs these without either."""
+    """A notification's or return's fields with `sign_type` and `sign`; the signature covers neither of the two."""
     form = {name: value for name, value in fields.items() if value}
-    return {**form, "sign_type": "RSA2", "sign": sign(canonical_text(form, leave_out=()), key)}
+    return {**form, "sign_type": "RSA2", "sign": sign(canonical_text(form, exclude=()), key)}
 
 
 def signed_answer(method: str, answer: Mapping[str, str], key: RSAPrivateKey) -> str:
-    """The JSON body of an answer; what is signed is the answer's own text as it stands in the body."""
+    """The JSON body of an answer; the signature covers the answer's text exactly as it stands in the body."""
     text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
     return f'{{"{_response_name(method)}":{text},"sign":"{sign(text, key)}"}}'
 
 
 def success(**fields: str) -> dict[str, str]:
-    """The fields of an answer that says yes."""
+    """The fields of a successful answer."""
     return {"code": "10000", "msg": _MESSAGES["10000"], **fields}
 
 
@@ -145,12 +145,12 @@ def time_text(epoch: float) -> str:
 
 
 def time_text_ms(epoch: float) -> str:
-    """As `time_text` with milliseconds, the form of gmt_refund alone."""
+    """As `time_text` with milliseconds; Alipay uses this form for gmt_refund only."""
     return f"{time_text(epoch)}.{int(epoch * 1000) % 1000:03d}"
 
 
 def iso_text(epoch: float | None) -> str | None:
-    """ISO 8601 in UTC, for people who look into the store."""
+    """ISO 8601 in UTC, for the inspection URLs; None stays None."""
     return None if epoch is None else datetime.fromtimestamp(epoch, UTC).isoformat(timespec="milliseconds")
 
 
@@ -243,7 +243,7 @@ class Request:
 
 
 def read_request(fields: Mapping[str, str], *, app_id: str, app_key: RSAPublicKey) -> Request:
-    """The request in a gateway call's fields; ProblemFound unless our application signed it as it stands."""
+    """The request in a gateway call's fields; raises ProblemFound unless the application's signature is valid."""
     for name, problem in _REQUIRED:
         if not fields.get(name):
             raise ProblemFound(problem)
@@ -257,7 +257,7 @@ def read_request(fields: Mapping[str, str], *, app_id: str, app_key: RSAPublicKe
         # In a request, unlike in a notification, sign_type is part of what is signed.
         app_key.verify(
             base64.b64decode(fields["sign"], validate=True),
-            canonical_text(fields, leave_out=("sign",)).encode(),
+            canonical_text(fields, exclude=("sign",)).encode(),
             PKCS1v15(),
             SHA256(),
         )
@@ -268,7 +268,7 @@ def read_request(fields: Mapping[str, str], *, app_id: str, app_key: RSAPublicKe
     except ValueError as error:
         raise ProblemFound(Problem.INVALID_TIMESTAMP) from error
     try:
-        # Numbers keep their text: an amount must not become a float on its way.
+        # Numbers are kept as text, so that an amount does not become a float.
         content = json.loads(fields.get("biz_content") or "{}", parse_float=str, parse_int=str)
     except ValueError as error:
         raise ProblemFound(Problem.INVALID_PARAMETER, "biz_content") from error

@@ -1,4 +1,4 @@
-"""The sandbox's HTTP side: the gateway, its cashier, and a look into the books."""
+"""The sandbox's HTTP server: the gateway API, its payment page (the cashier), and URLs to inspect the stored data."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 
 from app.version import __version__
 
-from . import bill, keys, messages
+from . import day_bill, keys, messages
 from .notifier import Notifier
 from .protocol import Problem, ProblemFound, Request, epoch_of, read_request, signed_answer, yuan
 from .settings import SandboxSettings
@@ -31,7 +31,7 @@ _blueprint = Blueprint("sandbox", __name__)
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """What the views work with; found as `app.extensions["sandbox"]`."""
+    """Everything the views need; stored as `app.extensions["sandbox"]`."""
 
     settings: SandboxSettings
     app_key: RSAPublicKey
@@ -41,9 +41,9 @@ class Sandbox:
 
 
 def create_sandbox(settings: SandboxSettings | None = None) -> Flask:
-    """The sandbox as a WSGI application with its notifier running: one per store.
+    """The sandbox as a WSGI application with its notifier running; only one may run per store.
 
-    Without `settings` they come from the environment and logs become JSON lines: so the server calls it.
+    Without `settings`, as the server calls it, they are read from the environment, and logs become JSON lines. Raises
     ValueError or KeyFileError where something is missing.
     """
     if settings is None:
@@ -100,7 +100,7 @@ def gateway() -> ResponseReturnValue:
 
 @_blueprint.get("/cashier/<token>")
 def cashier(token: str) -> ResponseReturnValue:
-    """The page again, for who reloads it."""
+    """The payment page again, when the payer reloads it."""
     trade = _sandbox().store.trade_at_cashier(token, now=time.time())
     if trade.status != WAIT_BUYER_PAY:
         raise ProblemFound(_NOT_WAITING[trade.status])
@@ -109,7 +109,7 @@ def cashier(token: str) -> ResponseReturnValue:
 
 @_blueprint.post("/cashier/<token>")
 def pay(token: str) -> ResponseReturnValue:
-    """Pays and leads back. The notification is owed by the same transaction, whether or not the payer stays."""
+    """Pay the trade and redirect to the return_url. The same transaction adds the notification to be sent."""
     sandbox, now = _sandbox(), time.time()
     trade = sandbox.store.pay(token, now=now)
     sandbox.notifier.wake()
@@ -141,7 +141,7 @@ def transfers() -> ResponseReturnValue:
 
 @_blueprint.get("/sandbox/transfers/<out_biz_no>")
 def inspect_transfer(out_biz_no: str) -> ResponseReturnValue:
-    """Not Alipay's: the transfer with its payee; looking at it is no question that moves it on."""
+    """Not Alipay's: the transfer with its payee. Unlike a query, inspecting it does not change its status."""
     try:
         return _sandbox().store.inspect_transfer(out_biz_no)
     except ProblemFound as found:
@@ -150,14 +150,14 @@ def inspect_transfer(out_biz_no: str) -> ResponseReturnValue:
 
 @_blueprint.get("/sandbox/bill")
 def daily_bill() -> ResponseReturnValue:
-    """The bill of a day in Shanghai, `?date=2026-11-22`; Alipay has it in its console and behind an API."""
+    """The bill of a day in Shanghai, `?date=2026-11-22`; Alipay offers it in its console and by an API."""
     sandbox, day = _sandbox(), request.args.get("date", "")
     try:
         since = epoch_of(f"{day} 00:00:00")
     except ValueError:
         return {"error": "date must be like 2026-11-22"}, 400
     until = since + _DAY_S
-    content = bill.bill(
+    content = day_bill.render(
         sandbox.store.movements(since=since, until=until),
         seller_id=sandbox.settings.seller_id,
         since=since,
@@ -172,20 +172,20 @@ def daily_bill() -> ResponseReturnValue:
 
 @_blueprint.get("/healthz")
 def healthz() -> ResponseReturnValue:
-    """Not Alipay's: 200 while the books can be opened."""
-    _sandbox().store.next_owed(besides=())
+    """Not Alipay's: 200 while the store can be opened."""
+    _sandbox().store.next_pending(exclude=())
     return {"status": "ok", "version": __version__}
 
 
 @_blueprint.errorhandler(ProblemFound)
 def problem_found(found: ProblemFound) -> ResponseReturnValue:
-    """The cashier's refusals."""
+    """The error page of the cashier."""
     return _problem_page(found), 404 if found.problem is Problem.TRADE_NOT_EXIST else 409
 
 
 @_blueprint.after_app_request
 def harden(response: Response) -> Response:
-    """The pages load nothing, are framed by nobody, and stay in no cache; their addresses go nowhere."""
+    """Security headers: pages load no resources, cannot be framed or cached, and send no referrer."""
     response.headers["Cache-Control"] = "no-store"
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["X-Content-Type-Options"] = "nosniff"
@@ -196,7 +196,7 @@ def harden(response: Response) -> Response:
 
 
 def _fields_once() -> Mapping[str, str]:
-    """Query and form together, as Alipay reads them; a name that comes twice is not what was signed."""
+    """The fields of query and form together, as Alipay reads them; a repeated field counts as an invalid signature."""
     fields: dict[str, str] = {}
     for source in (request.args, request.form):
         for name, value in source.items(multi=True):
@@ -273,7 +273,7 @@ def _transfer(sandbox: Sandbox, asked: Request, now: float) -> dict[str, str]:
 
 def _transfer_query(sandbox: Sandbox, asked: Request, now: float) -> dict[str, str]:
     _must_be_to_an_account(asked)
-    return messages.transfer_query_answer(sandbox.store.ask_for_transfer(asked.out_no("out_biz_no"), now=now))
+    return messages.transfer_query_answer(sandbox.store.query_transfer(asked.out_no("out_biz_no"), now=now))
 
 
 def _must_be_to_an_account(asked: Request) -> None:

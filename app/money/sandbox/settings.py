@@ -1,4 +1,4 @@
-"""The sandbox's settings; the only reader of its environment."""
+"""The sandbox's settings; no other module of it reads the environment."""
 
 import math
 import os
@@ -12,9 +12,10 @@ from . import DEFAULT_APP_ID, DEFAULT_SELLER_ID
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxSettings:
-    """`store` is the SQLite file, `keys` the directory that `keys.create_keys` filled.
+    """The sandbox's settings: `store` is the SQLite file, `keys` the directory that `keys.create_keys` filled.
 
-    `notify_factor` scales Alipay's waits between repeated notifications: 0.01 makes the first 2.4 seconds of 4 minutes.
+    `notify_factor` scales Alipay's waits between repeated notifications: with 0.01 the first wait, 4 minutes, becomes
+    2.4 seconds.
     """
 
     store: Path

@@ -1,7 +1,8 @@
-"""The sandbox's books: trades, refunds, transfers and the notifications that are still owed, in one SQLite file.
+"""The sandbox's database, one SQLite file: trades, refunds, transfers and notifications to be sent.
 
-Every method is one transaction that takes the write lock at its start (`BEGIN IMMEDIATE`): SQLite would let two readers
-both decide and one overwrite the other. Times are seconds since 1970, money is fen. Safe to share between threads.
+Every method is one transaction that takes the write lock at its start (`BEGIN IMMEDIATE`): otherwise two transactions
+could both read, and one overwrite what the other decided. Times are seconds since 1970, money is fen. Safe to share
+between threads.
 """
 
 import json
@@ -26,15 +27,15 @@ DEALING = "DEALING"
 FAIL = "FAIL"
 REFUND = "REFUND"
 
-# Alipay: 15 days for a trade that was given no other time.
+# Alipay: 15 days for a trade without time_expire.
 DEFAULT_LIFETIME_S = 15 * 24 * 3600
 
 # Alipay: 0.1 yuan.
 MIN_TRANSFER_FEN = 10
 
-# Not Alipay's, so that what goes wrong can be seen: how a payee's account ends decides what becomes of the transfer.
-# The first state is what the transfer itself and the first question hear; the second question finds the second.
-COURSES: Mapping[str, tuple[str, str]] = {
+# Not Alipay's: to make failures reproducible, the ending of a payee's account decides the outcome of a transfer. The
+# transfer itself and the first query report the first status; from the second query on it has the second one.
+SCRIPTED_TRANSFERS: Mapping[str, tuple[str, str]] = {
     "slow@example.com": (DEALING, SUCCESS),
     "fail@example.com": (DEALING, FAIL),
     "back@example.com": (SUCCESS, REFUND),
@@ -43,7 +44,7 @@ REFUSED_PAYEES: Mapping[str, Problem] = {
     "refuse@example.com": Problem.PAYEE_NOT_EXIST,
     "broke@example.com": Problem.PAYER_BALANCE_NOT_ENOUGH,
 }
-_SECOND_QUESTION = 2
+_SECOND_QUERY = 2
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS trades (
@@ -100,7 +101,7 @@ CREATE INDEX IF NOT EXISTS notifications_due ON notifications (due_at) WHERE due
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """One row of trades; `cashier_token` is what makes the cashier's address unguessable."""
+    """One row of trades; `cashier_token` makes the URL of the payment page unguessable."""
 
     out_trade_no: str
     trade_no: str
@@ -130,7 +131,7 @@ class Refund:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """One row of transfers; `questions` counts how often it was asked for."""
+    """One row of transfers; `questions` counts how often it was queried."""
 
     out_biz_no: str
     order_id: str
@@ -145,8 +146,8 @@ class Transfer:
 
 
 @dataclass(frozen=True, slots=True)
-class OwedNotification:
-    """A notification to be sent; `fields` are those that stay the same in each repetition."""
+class PendingNotification:
+    """A notification to be sent; `fields` are those that are the same in each repetition."""
 
     notify_id: str
     url: str
@@ -156,11 +157,11 @@ class OwedNotification:
 
 
 NotificationFields = Callable[[Trade, Refund | None, str], dict[str, str]]
-"""Gives the fields of the notification about a trade (and a refund of it) that has this notify_id."""
+"""Builds the fields of a notification from a trade, a refund of it (or None) and the notify_id."""
 
 
 class Store:
-    """The books in the file `path`, made where it is missing."""
+    """The database in the SQLite file `path`, which is created if it is missing."""
 
     def __init__(self, path: Path, notification_fields: NotificationFields) -> None:
         self._path = path
@@ -168,7 +169,7 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = self._connect()
         try:
-            # Sticks to the file: readers do not wait for the writer, and a commit survives kill -9.
+            # A persistent setting of the file: readers do not wait for the writer, and a commit survives kill -9.
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(_SCHEMA)
         finally:
@@ -182,7 +183,7 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        # A connection each time costs 0.1 ms and leaves none behind in any thread.
+        # A new connection each time costs 0.1 ms and leaves none open in any thread.
         connection = self._connect()
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -206,9 +207,9 @@ class Store:
         expires_at: float,
         now: float,
     ) -> Trade:
-        """The trade of this number, made where there is none; its subject and expiry stay those of the first opening.
+        """The trade with this number, created if there is none; subject and expiry remain those of the first call.
 
-        ProblemFound: another amount, paid already, closed, or `expires_at` is over.
+        Raises ProblemFound for another amount, for a paid or closed trade, or if `expires_at` has passed.
         """
         with self._transaction() as connection:
             trade = _find(connection, now, out_trade_no=out_trade_no)
@@ -242,19 +243,19 @@ class Store:
             return _get(connection, now, out_trade_no)
 
     def trade(self, out_trade_no: str, *, now: float) -> Trade:
-        """ProblemFound where there is none."""
+        """The trade with this number; raises ProblemFound where there is none."""
         with self._transaction() as connection:
             return _get(connection, now, out_trade_no)
 
     def trade_at_cashier(self, cashier_token: str, *, now: float) -> Trade:
-        """ProblemFound where there is none."""
+        """The trade whose payment page has this token; raises ProblemFound where there is none."""
         with self._transaction() as connection:
             return _get_at_cashier(connection, now, cashier_token)
 
     def pay(self, cashier_token: str, *, now: float) -> Trade:
-        """The trade, paid, its notification owed from now on; a second call changes nothing.
+        """Pay the trade and add its notification; a second call changes nothing. Returns the trade.
 
-        ProblemFound: no such trade, or closed (also by its expiry).
+        Raises ProblemFound where there is no such trade, or it is closed (or expired).
         """
         with self._transaction() as connection:
             trade = _get_at_cashier(connection, now, cashier_token)
@@ -266,15 +267,16 @@ class Store:
                 (TRADE_SUCCESS, now, trade.out_trade_no),
             )
             paid = _get(connection, now, trade.out_trade_no)
-            self._owe_notification(connection, paid, None, now)
+            self._add_notification(connection, paid, None, now)
             return paid
 
     def refund(
         self, *, out_trade_no: str, out_request_no: str, amount_fen: int, reason: str, now: float
     ) -> tuple[Trade, bool]:
-        """The trade, and whether money moved by this call: once per `out_request_no`.
+        """Refund the trade, once per `out_request_no`. Returns the trade, and whether this call moved money.
 
-        ProblemFound: no such trade, not paid, more than is left, or the number was used for another amount.
+        Raises ProblemFound where there is no such trade, it is not paid, the amount is more than is left, or the number
+        was used for another amount.
         """
         with self._transaction() as connection:
             trade = _get(connection, now, out_trade_no)
@@ -300,17 +302,17 @@ class Store:
             )
             trade = _get(connection, now, out_trade_no)
             if trade.status == TRADE_SUCCESS:
-                self._owe_notification(connection, trade, refund, now)
+                self._add_notification(connection, trade, refund, now)
             return trade, True
 
     def refund_of(self, *, out_trade_no: str, out_request_no: str, now: float) -> tuple[Trade, Refund | None]:
-        """The trade and the refund of this number; ProblemFound where there is no such trade."""
+        """The trade and its refund with this number; raises ProblemFound where there is no such trade."""
         with self._transaction() as connection:
             trade = _get(connection, now, out_trade_no)
             return trade, _find_refund(connection, out_trade_no, out_request_no)
 
     def close(self, out_trade_no: str, *, now: float) -> Trade:
-        """The trade, closed; ProblemFound unless it waits for its payer."""
+        """Close the trade and return it; raises ProblemFound unless it waits for payment."""
         with self._transaction() as connection:
             trade = _get(connection, now, out_trade_no)
             if trade.status != WAIT_BUYER_PAY:
@@ -323,9 +325,10 @@ class Store:
     def transfer(
         self, *, out_biz_no: str, amount_fen: int, payee_account: str, payee_name: str, title: str, now: float
     ) -> Transfer:
-        """The transfer of this number, made where there is none: money moves once.
+        """Make the transfer, once per `out_biz_no`; returns the new or the earlier one.
 
-        ProblemFound: too small, another amount or payee under a used number, or a payee in REFUSED_PAYEES.
+        Raises ProblemFound for too small an amount, another amount or payee under a used number, or a payee in
+        REFUSED_PAYEES.
         """
         with self._transaction() as connection:
             earlier = _find_transfer(connection, out_biz_no)
@@ -338,7 +341,7 @@ class Store:
                 raise ProblemFound(Problem.TRANSFER_TOO_SMALL)
             if refusal := _by_ending(REFUSED_PAYEES, payee_account):
                 raise ProblemFound(refusal)
-            status, _ = _course(payee_account)
+            status, _ = _scripted_statuses(payee_account)
             made = Transfer(
                 out_biz_no=out_biz_no,
                 order_id=_new_number(now, kind="1100700"),
@@ -354,13 +357,13 @@ class Store:
             connection.execute("INSERT INTO transfers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", astuple(made))
             return made
 
-    def ask_for_transfer(self, out_biz_no: str, *, now: float) -> Transfer:
-        """The transfer, moved on along its course by being asked for; ProblemFound where there is none."""
+    def query_transfer(self, out_biz_no: str, *, now: float) -> Transfer:
+        """Query the transfer, which advances its scripted status; raises ProblemFound where there is none."""
         with self._transaction() as connection:
             transfer = _get_transfer(connection, out_biz_no)
             status, questions = transfer.status, transfer.questions + 1
-            if questions == _SECOND_QUESTION:
-                _, status = _course(transfer.payee_account)
+            if questions == _SECOND_QUERY:
+                _, status = _scripted_statuses(transfer.payee_account)
             paid_at = now if transfer.paid_at is None and status == SUCCESS else transfer.paid_at
             connection.execute(
                 "UPDATE transfers SET status = ?, paid_at = ?, questions = ? WHERE out_biz_no = ?",
@@ -375,12 +378,12 @@ class Store:
         return [_inspected_transfer(Transfer(**row)) for row in rows]
 
     def inspect_transfer(self, out_biz_no: str) -> dict[str, Any]:
-        """All that is known of a transfer; looking is no question. ProblemFound where there is none."""
+        """Everything stored about a transfer; does not count as a query. Raises ProblemFound where there is none."""
         with self._transaction() as connection:
             return _inspected_transfer(_get_transfer(connection, out_biz_no))
 
     def trades(self, *, now: float) -> list[dict[str, Any]]:
-        """Every trade in short, the oldest first."""
+        """Number, status and amounts of every trade, the oldest first."""
         with self._transaction() as connection:
             _close_expired(connection, now)
             rows = connection.execute(
@@ -389,7 +392,7 @@ class Store:
         return [dict(row) for row in rows]
 
     def movements(self, *, since: float, until: float) -> list[tuple[Trade, Refund | None]]:
-        """What was paid (no refund) and refunded from `since` to before `until`, by time."""
+        """Payments (refund None) and refunds from `since` to before `until`, in the order of time."""
         with self._transaction() as connection:
             trades = {row["out_trade_no"]: Trade(**row) for row in connection.execute("SELECT * FROM trades")}
             refunds = [
@@ -407,7 +410,7 @@ class Store:
         return [(trade, refund) for _, trade, refund in sorted([*paid, *refunded], key=itemgetter(0))]
 
     def inspect(self, out_trade_no: str, *, now: float) -> dict[str, Any]:
-        """All that is known of a trade, for tests and demonstrations; ProblemFound where there is none."""
+        """Everything stored about a trade, for tests and demonstrations; raises ProblemFound where there is none."""
         with self._transaction() as connection:
             trade = _get(connection, now, out_trade_no)
             refunds = connection.execute(
@@ -451,20 +454,21 @@ class Store:
             ],
         }
 
-    def next_owed(self, *, besides: Collection[str]) -> OwedNotification | None:
-        """The notification that is due first, now or later, besides these notify_ids; None when none is owed."""
+    def next_pending(self, *, exclude: Collection[str]) -> PendingNotification | None:
+        """The pending notification that is due first, now or later, without the notify_ids in `exclude`; or None."""
         with self._transaction() as connection:
             row = connection.execute(
                 "SELECT * FROM notifications WHERE due_at IS NOT NULL"
                 " AND notify_id NOT IN (SELECT value FROM json_each(?)) ORDER BY due_at LIMIT 1",
-                (json.dumps(list(besides)),),
+                (json.dumps(list(exclude)),),
             ).fetchone()
         if row is None:
             return None
-        return OwedNotification(row["notify_id"], row["url"], json.loads(row["fields"]), row["attempts"], row["due_at"])
+        fields = json.loads(row["fields"])
+        return PendingNotification(row["notify_id"], row["url"], fields, row["attempts"], row["due_at"])
 
     def record_attempt(self, notify_id: str, *, answer: str, delivered: bool, due_at: float | None, now: float) -> None:
-        """What came of sending: `answer` is what was heard, `due_at` the next try (None: no more)."""
+        """Record an attempt to send: `answer` is the receiver's, `due_at` when to try again (None: never)."""
         with self._transaction() as connection:
             connection.execute(
                 "UPDATE notifications SET attempts = attempts + 1, due_at = ?, delivered_at = ?, last_answer = ?"
@@ -472,7 +476,7 @@ class Store:
                 (due_at, now if delivered else None, answer, notify_id),
             )
 
-    def _owe_notification(
+    def _add_notification(
         self, connection: sqlite3.Connection, trade: Trade, refund: Refund | None, now: float
     ) -> None:
         if not trade.notify_url:
@@ -486,7 +490,7 @@ class Store:
 
 
 def _new_number(now: float, *, kind: str) -> str:
-    """A number that begins with the day, as Alipay's do."""
+    """A new number that begins with the day, as Alipay's do."""
     return f"{protocol.time_text(now)[:10].replace('-', '')}{kind}{secrets.randbelow(10**15):015d}"
 
 
@@ -497,8 +501,8 @@ def _by_ending(table: Mapping[str, T], account: str) -> T | None:
     return next((value for ending, value in table.items() if account.endswith(ending)), None)
 
 
-def _course(payee_account: str) -> tuple[str, str]:
-    return _by_ending(COURSES, payee_account) or (SUCCESS, SUCCESS)
+def _scripted_statuses(payee_account: str) -> tuple[str, str]:
+    return _by_ending(SCRIPTED_TRANSFERS, payee_account) or (SUCCESS, SUCCESS)
 
 
 def _find_transfer(connection: sqlite3.Connection, out_biz_no: str) -> Transfer | None:
@@ -529,7 +533,7 @@ def _must_wait_for_payer(trade: Trade) -> None:
 
 
 def _close_expired(connection: sqlite3.Connection, now: float) -> None:
-    """Expiry needs no clock of its own: whoever looks at a trade first sees it closed at its time."""
+    """Close trades that have expired. Every read calls this first, so no background job is needed."""
     connection.execute(
         "UPDATE trades SET status = ?, closed_at = expires_at WHERE status = ? AND expires_at <= ?",
         (TRADE_CLOSED, WAIT_BUYER_PAY, now),

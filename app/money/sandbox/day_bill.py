@@ -1,4 +1,4 @@
-"""A day's bill as Alipay offers it for download (业务明细): GBK, commas, tabs behind what looks like a number."""
+"""Writes a day's bill as Alipay offers it for download (业务明细): CSV in GBK, with a tab after number-like values."""
 
 import csv
 import io
@@ -19,12 +19,12 @@ _COLUMNS = (
 _RULE = "#-----------------------------------------业务明细列表"
 
 
-def bill(
+def render(
     movements: Iterable[tuple[Trade, Refund | None]], *, seller_id: str, since: float, until: float, now: float
 ) -> bytes:
-    """The file: a row per payment (without a refund) and refund, in the order given.
+    """The file's bytes, with a row per movement in the order given: a payment where the refund is None, or a refund.
 
-    What GBK cannot write becomes a question mark. The gateway takes no fee.
+    Times are seconds since 1970. Characters that GBK lacks become question marks. The gateway takes no fee.
     """
     rows = [_row(trade, refund) for trade, refund in movements]
     payments = [fen for fen, _ in rows if fen > 0]
