@@ -16,7 +16,7 @@ ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check storm lint format list-migrations types diagrams diagrams-check bench-http bench-orders bench-sweeper bench-crawl bench-prices \
+.PHONY: help run test test-quick check storm lint format list-migrations types diagrams diagrams-check bench-http bench-orders bench-sweeper bench-crawl bench-prices \
 	search-rebuild cli crawl shell engines lock clean reset-data environment environment-dev environment-crawler
 
 help: ## Show this list
@@ -27,6 +27,9 @@ run: environment ## Start everything: engines, demo market, web, workers, sandbo
 
 test: environment-dev ## Run the tests; those that need engines start some of their own (ARGS="-k refund", JOBS=0)
 	@$(VENV) -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+test-quick: environment-dev ## Run the heart of every domain, three minutes at most (the list: tests/quick.txt)
+	@$(VENV) -m pytest -n $(JOBS) --dist loadgroup -q @tests/quick.txt $(ARGS)
 
 check: lint ## All that CI runs: lint, every test, coverage floors, a short storm (the browser tests want Chromium)
 	$(MAKE) --no-print-directory test ARGS="-q --durations=15 --cov --cov-report="
