@@ -29,7 +29,7 @@ from app.db.database import db
 from app.factory import build_app
 from app.search.service import rebuild
 from app.web.request_hooks import register_sql_counting
-from benchmarks import bare, market
+from benchmarks import bare, market_rows
 from benchmarks.load import Round, drive, get
 from benchmarks.servers import prepared, serving
 from config import Settings, load_settings
@@ -49,14 +49,14 @@ class Subject:
     token: str | None = None
 
 
-def _subjects(filled: market.Market) -> tuple[Subject, ...]:
+def _subjects(filled: market_rows.Market) -> tuple[Subject, ...]:
     goods = filled.good_ids[:: max(len(filled.good_ids) // _DIFFERENT_GOODS, 1)]
     return (
         Subject(name=_BARE_JSON, paths=["/json"], bare=True),
         Subject(name=_BARE_ROW, paths=[f"/row/{good_id}" for good_id in goods], bare=True),
         Subject(name="GET good", paths=[f"/api/good/{good_id}/" for good_id in goods]),
         Subject(name="bought list, 20 orders", paths=["/api/buy_order/"], token=filled.buyer_token),
-        Subject(name="search, 20 goods", paths=[f"/test/?q={quote(text)}" for text in market.QUERIES]),
+        Subject(name="search, 20 goods", paths=[f"/test/?q={quote(text)}" for text in market_rows.QUERIES]),
     )
 
 
@@ -75,7 +75,7 @@ def _measure(arguments: argparse.Namespace, environ: Mapping[str, str], folder: 
     ours = build_app(replace(settings, sql_count_header=True, log_level="WARNING"))
     with ours.app_context():
         flask_migrate.upgrade()
-        filled = market.fill(goods=arguments.goods, orders=arguments.orders)
+        filled = market_rows.fill(goods=arguments.goods, orders=arguments.orders)
         rebuild()
     subjects = _subjects(filled)
     statements = _count_statements(ours, settings, subjects)

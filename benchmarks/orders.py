@@ -35,9 +35,9 @@ from app.ledger.audit import audit
 from app.money.gateway import gateway
 from app.money.sandbox import keys
 from benchmarks.bare_orders import BareOrders
-from benchmarks.lifecycle import Notification, lifecycle, notifications
 from benchmarks.load import Exchange, Round, Visit, drive_visits, post, round_of
-from benchmarks.market import Trade, fill_trades
+from benchmarks.market_rows import Trade, fill_trades
+from benchmarks.order_requests import Notification, lifecycle, notifications
 from benchmarks.servers import prepared, serving
 from config import Settings, load_settings
 

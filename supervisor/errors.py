@@ -1,4 +1,4 @@
-"""What can go wrong before the product runs; each message is a sentence for the person at the terminal."""
+"""The error for what goes wrong before the product runs. Its messages are for the person at the terminal."""
 
 
 class StartError(Exception):

@@ -1,4 +1,4 @@
-"""What the environment says about a run; the names are those of `config.py`, which reads the rest."""
+"""Options of a run, read from the environment. `config.py` reads the application's own settings from it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How many processes on which addresses, and what is given from outside."""
+    """How many processes to start, on which addresses, and the URLs of servers that run already."""
 
     instance: Path = PROJECT / "instance"
     host: str = "127.0.0.1"

@@ -1,4 +1,4 @@
-"""Which user the servers run as, and the folders that user can reach.
+"""Which user PostgreSQL and Valkey run as, and the folders that user can reach.
 
 PostgreSQL refuses to run as root, and Valkey has no need to. Started by root, both run as an unprivileged user
 that exists already: the owner of the data, else of the nearest folder above it that is not root's, else `nobody`.
@@ -32,7 +32,7 @@ def digest(path: Path) -> str:
 
 
 def choose_account(root: Path) -> Account | None:
-    """The user for servers whose data is in or for `root`; None: stay who we are, as we are not root.
+    """The user to run servers as whose data folder is `root`; None where we are not root: they run as we do.
 
     Raises `StartError` where root finds no unprivileged user at all.
     """
@@ -51,7 +51,7 @@ def choose_account(root: Path) -> Account | None:
 def _account(user: str | int) -> Account | None:
     try:
         entry = pwd.getpwnam(user) if isinstance(user, str) else pwd.getpwuid(user)
-    except KeyError:  # the owner of a folder mounted from elsewhere means nothing here
+    except KeyError:  # a folder mounted from another machine may have an owner that is unknown here
         return None
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
@@ -139,10 +139,10 @@ def _copy_programs(installed: Path, parts: Sequence[str], copy: Path) -> None:
             if not path.is_symlink():
                 path.chmod(0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644)
     try:
-        unfinished.rename(copy)  # at once, so that nobody ever sees half a copy
+        unfinished.rename(copy)  # in one step, so that nobody ever sees half a copy
     except OSError:
         shutil.rmtree(unfinished)
-        if not copy.exists():  # otherwise another start was quicker
+        if not copy.exists():  # where it does, another start has made the same copy meanwhile
             raise
 
 

@@ -1,7 +1,7 @@
 """Starts processes, shows what they say, restarts the ones that die, and ends all of them.
 
-One thread and one loop: pipes, exits, timers and signals all wake the same `select`. That keeps fork safe (see
-`children.spawn`) and the order of events plain.
+One thread and one loop: pipes, exits, timers and signals all wake the same `select`. There is no second thread that
+could end while its children live (see `children.spawn`), and events are handled in the order in which they come.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from .errors import StartError
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LAST_LINES = 15
 _LONGEST_LINE = 64 * 1024
-# `kill -TERM -<group>` reaches us twice: make forwards it. So the second request only counts after this time.
+# A signal to the whole process group (`kill -TERM -<group>`) reaches us twice, once from the kernel and once forwarded
+# by make. A second signal within this time is therefore the same request.
 _SAME_REQUEST_SECONDS = 1.0
 
 
@@ -43,7 +44,11 @@ class Process:
 
 @dataclass(frozen=True)
 class RestartPolicy:
-    """A process that ended is started again after `first_delay`, doubling; `attempts` quick ends in a row end us."""
+    """A process that ended is started again after `first_delay` seconds, then after twice as many, to `longest_delay`.
+
+    An end within `quick` seconds of the start is a quick one. After `attempts` quick ends in a row the supervisor gives
+    up and ends everything.
+    """
 
     quick: float = 5.0
     first_delay: float = 0.5
@@ -77,15 +82,18 @@ class _Child:
 
 
 class Supervisor:
-    """Runs a table of processes. Use as a context manager: it takes over SIGINT, SIGTERM, SIGHUP and SIGCHLD."""
+    """Runs a table of processes. A context manager: inside it handles SIGINT, SIGTERM, SIGHUP and SIGCHLD."""
 
     def __init__(self, *, marker: str, env: Mapping[str, str], policy: RestartPolicy = DEFAULT_POLICY) -> None:
-        """`marker` names the instance folder, by which a later start recognises what is left of this one."""
+        """`marker`, the instance folder's path, goes into the environment of every child.
+
+        By it a later start finds processes that outlived this one.
+        """
         self.env = {**env, children.MARKER: marker}
         self.marker = marker
         self.policy = policy
         self.on_kill: list[Callable[[], None]] = []
-        """Called at a second Ctrl-C, from the signal handler."""
+        """Called from the signal handler when somebody presses Ctrl-C a second time: kill what else runs."""
         self._children: list[_Child] = []
         self._selector = selectors.DefaultSelector()
         self._asked_at: float | None = None
@@ -120,7 +128,7 @@ class Supervisor:
             while not self.stopping:
                 self._wait(0.25)
                 for child in self._children:
-                    if not self._tend(child):
+                    if not self._handle_exit(child):
                         return 1
                 if on_turn is not None:
                     on_turn()
@@ -133,7 +141,7 @@ class Supervisor:
         try:
             for line in text.splitlines() or [""]:
                 print(f"{name:<{self._width}} | {line}", flush=True)
-        except OSError:  # whoever read our output is gone, so nobody can ask us to stop any more
+        except OSError:  # the terminal or pipe that our output went to is closed: stop, as at a hang-up
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             self._ask_to_stop(signal.SIGHUP)
 
@@ -151,7 +159,8 @@ class Supervisor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        children.end(children.marked(self.marker), ((signal.SIGKILL, 5.0),))  # what escaped from its session
+        # Descendants that opened a session of their own are not ended with the child that started them.
+        children.end(children.marked(self.marker), ((signal.SIGKILL, 5.0),))
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(self._previous_wakeup)
@@ -220,8 +229,11 @@ class Supervisor:
         for key, _ in self._selector.select(seconds):
             key.data()
 
-    def _tend(self, child: _Child) -> bool:
-        """See to a child that ended: note it, or start it again when its time has come. False: it is hopeless."""
+    def _handle_exit(self, child: _Child) -> bool:
+        """If the child has ended, plan its restart; if its restart is due, start it. Running children are left alone.
+
+        False: it ended so often that the policy gives up.
+        """
         now = time.monotonic()
         if child.restart_at is not None:
             if now >= child.restart_at:
@@ -231,7 +243,7 @@ class Supervisor:
         status = child.popen.poll()
         if status is None:
             return True
-        self._bury(child)
+        self._reap(child)
         child.quick_ends = child.quick_ends + 1 if now - child.started < self.policy.quick else 0
         if child.quick_ends >= self.policy.attempts:
             self.say(f"{child.label} {_ending(status)}, {child.quick_ends} times in a row; its last lines were:")
@@ -242,16 +254,17 @@ class Supervisor:
         child.restart_at = now + delay
         return True
 
-    def _bury(self, child: _Child) -> None:
-        """After a child's end: end what it left running, and show its last words."""
+    def _reap(self, child: _Child) -> None:
+        """Clean up after a child that has ended: kill what is left of its session, show the rest of its output."""
         children.end(children.in_session(child.popen.pid), ((signal.SIGKILL, 5.0),))
         while not child.pipe.closed and self._read(child):
             pass
         self._hang_up(child)
 
-    def _stop(self, doomed: Sequence[_Child]) -> None:
-        # One entry of the table after the other: a worker that finishes its job may still need what was there first.
-        for _, group in itertools.groupby(reversed(doomed), key=lambda child: child.process):
+    def _stop(self, running: Sequence[_Child]) -> None:
+        # One entry of the table after the other, the last one first: a worker that finishes its job may still need the
+        # processes that were started before it.
+        for _, group in itertools.groupby(reversed(running), key=lambda child: child.process):
             self._stop_together([child for child in group if child.restart_at is None])
 
     def _stop_together(self, group: Sequence[_Child]) -> None:
@@ -268,7 +281,7 @@ class Supervisor:
                     child.popen.wait()
             self._wait(0.1)
         for child in group:
-            self._bury(child)
+            self._reap(child)
 
 
 def _labels(process: Process) -> list[str]:

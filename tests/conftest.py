@@ -38,8 +38,8 @@ def stores() -> Iterator[tuple[str, str]]:
     with ExitStack() as stack:
         database_url, redis_url = os.environ.get("DATABASE_URL"), os.environ.get("REDIS_URL")
         if not (database_url and redis_url):
-            from supervisor.market import temporary_engines
             from supervisor.options import Options
+            from supervisor.product import temporary_engines
 
             urls = stack.enter_context(temporary_engines(Options()))
             database_url, redis_url = urls["DATABASE_URL"], urls["REDIS_URL"]

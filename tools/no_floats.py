@@ -1,8 +1,8 @@
 """No float anywhere near money: `python -m tools.no_floats` reads the code and names every place that could make one.
 
 Money is integer fen. What looks like a float here is a literal, the type itself, a true division, rounding, a function
-of `math`, a fixed-point format, a column or an SQL type that is no integer. What is none of money's business stands
-in `ALLOWED`, each with its reason; an entry that allows nothing any more is named too.
+of `math`, a fixed-point format, a column or an SQL type that is no integer. Floats that are not about money (seconds,
+say) are listed in `ALLOWED`, each with its reason; an entry that matches nothing any more is an error too.
 """
 
 import ast

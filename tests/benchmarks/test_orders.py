@@ -10,8 +10,8 @@ from sqlalchemy import make_url
 
 from app.ledger.audit import audit
 from benchmarks.bare_orders import BareOrders
-from benchmarks.lifecycle import lifecycle, notifications
-from benchmarks.market import Trade, fill_trades
+from benchmarks.market_rows import Trade, fill_trades
+from benchmarks.order_requests import lifecycle, notifications
 from benchmarks.orders import run_bare
 from config import Settings
 from tests.benchmarks.short_run import short_run

@@ -4,7 +4,7 @@ import re
 
 from tests.benchmarks.short_run import short_run
 from tests.benchmarks.tables import cells
-from tests.listings.market import THINGS
+from tests.listings.offers import THINGS
 
 
 def test_a_run_prints_times_and_accuracy(stores: tuple[str, str]) -> None:

@@ -18,7 +18,7 @@ from app.listings.terms import listing_terms
 from config import Settings
 from tests.applications import empty_stores
 from tests.listings.feeds import Feed
-from tests.listings.market import NOW, RARE, RARE_COUNT, THINGS, Offer, Thing, offers
+from tests.listings.offers import NOW, RARE, RARE_COUNT, THINGS, Offer, Thing, offers
 
 _LISTINGS = 6000
 _CODES = {text: code for code, text in CATEGORY_TEXT.items()}

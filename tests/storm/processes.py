@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from supervisor import children, market
+from supervisor import children, product
 from supervisor.engines import EmbeddedPostgres, EmbeddedValkey, Engine
 from supervisor.options import PROJECT, Options
 from tests.live import call, free_port
@@ -234,8 +234,8 @@ def running_market(*, keep: bool = False) -> Iterator[Market]:
         for engine in engines.values():
             engine.start()
         urls = {"DATABASE_URL": engines["postgres"].url, "REDIS_URL": engines["valkey"].url}
-        env = market.process_environment(options, urls, {**os.environ, **SETTINGS})
-        for step in market.preparations(options):
+        env = product.process_environment(options, urls, {**os.environ, **SETTINGS})
+        for step in product.preparations(options):
             subprocess.run(step.command, env=env, cwd=PROJECT, check=True, stdout=subprocess.DEVNULL)
         members = _members(options, env, ports, folder)
         for member in members.values():
@@ -267,7 +267,7 @@ def _stop(members: Iterable[Member], engines: Iterable[Engine]) -> None:
 def _members(options: Options, env: Mapping[str, str], ports: Sequence[int], folder: Path) -> dict[str, Member]:
     """The supervisor's own process table: web and relay twice, one by one."""
     made: dict[str, Member] = {}
-    for process in market.process_table(options):
+    for process in product.process_table(options):
         count = {"web": len(ports), "relay": 2}.get(process.name, process.count)
         for number in range(1, count + 1):
             name = process.name if count == 1 else f"{process.name}-{number}"

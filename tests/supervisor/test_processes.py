@@ -20,14 +20,14 @@ FOREVER = "import time\nwhile True: time.sleep(60)"
 SCRIPT = """
 import os, signal, sys
 from pathlib import Path
-from supervisor import children, market
+from supervisor import children, product
 from supervisor.errors import StartError
 from supervisor.processes import Process, RestartPolicy, Supervisor
 children.TERM_THEN_KILL = ((signal.SIGTERM, 0.5), (signal.SIGKILL, 5.0))
 instance = Path(sys.argv[1])
 table = eval(sys.argv[2])
 policy = RestartPolicy(quick=60.0, first_delay=0.01, longest_delay=0.02, attempts=3)
-with market.only_one(instance), Supervisor(marker=str(instance), env=os.environ, policy=policy) as supervisor:
+with product.only_one(instance), Supervisor(marker=str(instance), env=os.environ, policy=policy) as supervisor:
     print("begin", flush=True)
     sys.exit(supervisor.run(table))
 """

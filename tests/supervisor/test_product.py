@@ -14,7 +14,7 @@ import psutil
 import pytest
 import yaml
 
-from supervisor import bootstrap, market
+from supervisor import bootstrap, product
 from supervisor.engines import EmbeddedPostgres, EmbeddedValkey
 from supervisor.errors import StartError
 from supervisor.options import Options, read_options
@@ -92,7 +92,7 @@ def test_a_long_run_removes_its_own_folder_while_others_start(folder: Path, monk
         delete(engine)
 
     monkeypatch.setattr(EmbeddedPostgres, "delete", meanwhile)
-    with market.temporary_engines(Options()):
+    with product.temporary_engines(Options()):
         pass
     assert seen == [True]
     assert list(folder.iterdir()) == []
@@ -212,20 +212,20 @@ def test_only_development_gets_demo_data_and_readable_captchas() -> None:
         ("production", ["keys", "migrate"], None),
     ):
         options = Options(environment=environment)
-        assert [step.name for step in market.preparations(options)] == names
-        assert market.process_environment(options, {}, {}).get("CAPTCHA_REVEAL") == reveal
-    assert market.process_environment(Options(), {}, {"CAPTCHA_REVEAL": "0"})["CAPTCHA_REVEAL"] == "0"
+        assert [step.name for step in product.preparations(options)] == names
+        assert product.process_environment(options, {}, {}).get("CAPTCHA_REVEAL") == reveal
+    assert product.process_environment(Options(), {}, {"CAPTCHA_REVEAL": "0"})["CAPTCHA_REVEAL"] == "0"
 
 
 def test_another_gateway_leaves_the_sandbox_out() -> None:
     options = Options(gateway_url="https://pay.example/gateway.do")
-    assert "gateway" not in [process.name for process in market.process_table(options)]
-    assert "keys" not in [step.name for step in market.preparations(options)]
-    assert "ALIPAY_PUBLIC_KEY_PATH" not in market.process_environment(options, {}, {})
+    assert "gateway" not in [process.name for process in product.process_table(options)]
+    assert "keys" not in [step.name for step in product.preparations(options)]
+    assert "ALIPAY_PUBLIC_KEY_PATH" not in product.process_environment(options, {}, {})
 
 
 def test_the_search_index_has_one_writer() -> None:
-    counts = {process.name: process.count for process in market.process_table(Options(workers=7))}
+    counts = {process.name: process.count for process in product.process_table(Options(workers=7))}
     assert counts == {"gateway": 1, "web": 1, "relay": 1, "worker": 7, "search": 1, "scheduler": 1}
 
 
@@ -237,7 +237,7 @@ def deployed(command: str) -> list[str]:
 
 def test_procfile_and_compose_run_what_the_supervisor_runs() -> None:
     options = Options()
-    ours = {process.name: list(process.command[1:]) for process in market.process_table(options)}
+    ours = {process.name: list(process.command[1:]) for process in product.process_table(options)}
     ours["web"] = [
         word for word in ours["web"] if word not in {options.host, str(options.port), str(options.web_workers)}
     ]
@@ -286,7 +286,7 @@ def test_an_environment_with_the_larger_set_is_left_alone(folder: Path, monkeypa
     for wanted in ("run", "run", "dev", "dev", "run"):
         bootstrap.prepare(wanted, environment)
     assert environment.done == ["create", "requirements.txt", "requirements-dev.txt"]
-    environment.note.write_text('{"set": "dev", "sha256": "of older requirements"}')
+    environment.record.write_text('{"set": "dev", "sha256": "of older requirements"}')
     bootstrap.prepare("run", environment)
     assert environment.done[3:] == ["requirements-dev.txt"]
 

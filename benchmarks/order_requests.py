@@ -19,7 +19,7 @@ from app.money.sandbox.messages import notification_fields_for
 from app.money.sandbox.settings import SandboxSettings
 from app.money.sandbox.store import TRADE_SUCCESS
 from app.money.sandbox.store import Trade as GatewayTrade
-from benchmarks.market import Trade, Trader
+from benchmarks.market_rows import Trade, Trader
 
 FORM = "application/x-www-form-urlencoded"
 

@@ -24,7 +24,7 @@ INSTANCE_FOLDERS = ("keys", "metrics", "pictures", "sandbox", "search")
 
 _TEMPORARY_PREFIX = "saltfish-engines-"
 _TEMPORARY_LOCK = "lock"
-_STALE_SECONDS = 60.0  # younger temporary folders may belong to a start that has not locked them yet
+_STALE_SECONDS = 60.0  # a younger temporary folder may belong to a run that has not locked it yet
 
 
 def _module(name: str, *words: str) -> tuple[str, ...]:
@@ -59,7 +59,7 @@ def process_table(options: Options) -> tuple[Process, ...]:
 
 
 def process_environment(options: Options, urls: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment of all processes: the caller's, completed."""
+    """The environment of all processes: `environ` of the caller, with what they need added where it is not set."""
     env = dict(environ)
     env |= {
         "SALTFISH_ENV": options.environment,
@@ -91,13 +91,13 @@ def metrics_folder(options: Options) -> Path:
 
 
 def forget_metrics(options: Options) -> None:
-    """Counters belong to one run: prometheus-client wants the folder empty at the start."""
+    """Delete the counters of earlier runs: prometheus-client wants an empty folder at the start."""
     for counters in metrics_folder(options).glob("*.db"):
         counters.unlink()
 
 
 def engines(options: Options, folder: Path, *, durable: bool = True) -> dict[str, Engine]:
-    """The engines to start under `folder`, by the variable that takes their URL: those whose URL is not given."""
+    """The engines to start under `folder`, by the environment variable for their URL; none where that is set."""
     wanted: dict[str, Engine] = {}
     if not options.database_url:
         wanted["DATABASE_URL"] = EmbeddedPostgres(folder / "postgres", durable=durable)
@@ -117,12 +117,12 @@ def running(wanted: Mapping[str, Engine]) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def temporary_engines(options: Options) -> Iterator[dict[str, str]]:
-    """Engines for one test run, without durability, in a folder that goes with them."""
+    """Engines for one test run, in a temporary folder that is removed with them; their data would survive no crash."""
     _remove_stale_temporary_folders()
     folder = Path(tempfile.mkdtemp(prefix=_TEMPORARY_PREFIX))
-    folder.chmod(0o711)  # ours alone to read, but the servers' user must get through
+    folder.chmod(0o711)  # nobody else can list it, but the servers' user can reach the folders in it
     wanted = engines(options, folder, durable=False)
-    # Until the folder is gone, or a run that starts between the engines' end and ours would take it for a leftover.
+    # Held until the folder is removed. Released earlier, another run could take the folder for a leftover meanwhile.
     with (folder / _TEMPORARY_LOCK).open("a") as lock:
         _try_lock(lock.fileno())
         try:
@@ -140,12 +140,12 @@ def _remove_temporary(folder: Path) -> None:
 
 
 def _remove_stale_temporary_folders() -> None:
-    """Remove what runs left behind that were killed."""
+    """Remove the folders of runs that were killed before they could do it themselves."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY_PREFIX}*"):
         found = folder.lstat()
         if found.st_uid != os.geteuid() or time.time() - found.st_mtime <= _STALE_SECONDS:
             continue
-        # StartError: a server in it does not end, or somebody works with it by hand.
+        # StartError: a server in it does not end, or somebody has started it by hand and uses it.
         with suppress(FileNotFoundError, StartError), (folder / _TEMPORARY_LOCK).open("a") as lock:
             if _try_lock(lock.fileno()):
                 _remove_temporary(folder)
@@ -153,9 +153,9 @@ def _remove_stale_temporary_folders() -> None:
 
 @contextmanager
 def only_one(instance: Path) -> Iterator[None]:
-    """Hold the lock of an instance folder; end what an earlier supervisor of it left running.
+    """Hold the lock of an instance folder; first end processes that an earlier supervisor of it left running.
 
-    Raises `StartError` if another one is at work there.
+    Raises `StartError` if another supervisor is running there.
     """
     try:
         instance.mkdir(parents=True, exist_ok=True)
@@ -178,7 +178,7 @@ def only_one(instance: Path) -> Iterator[None]:
 
 
 def is_running(instance: Path) -> bool:
-    """Whether a supervisor is at work in this instance folder."""
+    """Whether a supervisor is running in this instance folder."""
     try:
         with (instance / "supervisor.lock").open("a+") as lock:
             return not _try_lock(lock.fileno())
