@@ -1,7 +1,10 @@
-"""The life cycles of orders and goods, as values, and an engine that drives them. Knows neither Flask nor SQLAlchemy.
+"""The life cycles of orders and goods as values, and an engine that drives them. Knows neither Flask nor SQLAlchemy.
 
 `order_flow.fire(order, OrderEvent.SHIP, Role.SELLER, facts)` moves an order on or says why not; `python -m
 statemachine` draws the machines, lists their rules and answers the same question on the command line.
+
+Each machine is one file, `order.py` and `good.py`: a `Spec` that says everything about it, and the `Flow` that fires
+its events. The other files serve any machine; a new one only has to be added to `MACHINES`.
 """
 
 from collections.abc import Mapping

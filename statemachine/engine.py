@@ -1,8 +1,9 @@
-"""Drives subjects (database rows) through a spec, over one shared `transitions` machine per spec.
+"""Moves subjects (orders, goods: rows of the database) from phase to phase, as their spec allows.
 
-The machine is flat, unqueued and has no model attached: loading an order costs nothing, and threads share it safely
-because firing writes to nothing but the subject. It changes `subject.phase` and nothing else; money, history and
-jobs are what the returned `Step` says, done by the caller in the same database transaction.
+Underneath is the library `transitions`, with one machine for each spec and no model attached to it. So loading an order
+costs nothing, and threads share the machine safely: firing an event writes to nothing but the subject, and there only
+to `subject.phase`. Money, history and jobs are the caller's, who finds them in the returned `Step` and does them in the
+same database transaction.
 """
 
 import logging
@@ -17,14 +18,14 @@ from statemachine.errors import Forbidden, GuardFailed, IllegalTransition, Trans
 from statemachine.spec import Deadline, E, F, Guard, Move, P, Rule, Spec, State
 from statemachine.texts import Reason
 
-# It reports each step of each transition at INFO and DEBUG, formatting included: ten times the price of the transition.
+# The library logs each part of each transition at INFO and DEBUG, which costs ten times as much as the transition.
 logging.getLogger("transitions").setLevel(logging.WARNING)
 
 S = TypeVar("S")
 
 
 class Subject(Protocol[S]):
-    """Anything that stands at a phase. Setting `phase` writes all columns behind it."""
+    """Anything that has a phase, such as a row of `orders`. Setting `phase` writes all columns that hold it."""
 
     @property
     def phase(self) -> S: ...
@@ -35,9 +36,9 @@ class Subject(Protocol[S]):
 
 @dataclass(frozen=True)
 class Step(Generic[P, E, F]):
-    """What happened and what the caller now owes: `moves` to book, `good_event` to fire.
+    """What happened, and what the caller has to do now: book `moves`, fire `good_event` on the good.
 
-    What becomes of the deadline depends on the facts after the step: see `statemachine.timers`.
+    He also has to set the deadline; that depends on the facts after the step, see `statemachine.timers`.
     """
 
     event: E
@@ -65,7 +66,7 @@ class Flow(Generic[P, E, F]):
             self._doers[source, event] = (*self._doers.get((source, event), ()), role)
             self._open_to[source, role] = (*self._open_to.get((source, role), ()), rule)
         self._events_open_to = {at: tuple(rule.event for rule in rules) for at, rules in self._open_to.items()}
-        self._clocks = {rule.source: rule for rule in spec.rules if rule.deadline}
+        self._timed = {rule.source: rule for rule in spec.rules if rule.deadline}
 
     @property
     def phases(self) -> tuple[P, ...]:
@@ -76,24 +77,23 @@ class Flow(Generic[P, E, F]):
         """Whether anything can still happen at `phase`. Raises `UnknownTerm` for a phase that does not exist."""
         return not self.spec.state(phase).closed
 
-    def allowed(self, phase: P, role: str, context: F | None = None) -> tuple[E, ...]:
+    def allowed(self, phase: P, role: str, facts: F | None = None) -> tuple[E, ...]:
         """The events that `role` may fire at `phase`: the buttons to show.
 
-        With `context`, those whose guards on the subject fail are left out. Guards on what the actor hands in (a
-        reason, a code) hide nothing, since that comes with the command. Raises `UnknownTerm` for an unknown phase or
-        role.
+        With `facts`, an event is left out if a guard on the subject fails. Guards on what the actor hands in (a reason,
+        a code) hide nothing, since that comes with the command. Raises `UnknownTerm` for an unknown phase or role.
         """
         self._check_terms(phase, role)
-        if context is None:
+        if facts is None:
             return self._events_open_to.get((phase, role), ())
         return tuple(
             rule.event
             for rule in self._open_to.get((phase, role), ())
-            if all(guard.on_input or guard.test(context) for guard in rule.guards)
+            if all(guard.on_input or guard.test(facts) for guard in rule.guards)
         )
 
-    def why_not(self, phase: P, event: str, role: str, context: F | None = None) -> tuple[Reason, ...]:
-        """Why `fire` would refuse; empty where it would not. Without `context` guards are left aside.
+    def why_not(self, phase: P, event: str, role: str, facts: F | None = None) -> tuple[Reason, ...]:
+        """Why `fire` would refuse; empty where it would not. Without `facts` guards are ignored.
 
         Raises `UnknownTerm` for an unknown phase, event or role.
         """
@@ -101,36 +101,36 @@ class Flow(Generic[P, E, F]):
             rule = self._rule(phase, event, role)
         except TransitionRefused as refusal:
             return refusal.reasons
-        return () if context is None else _failing(rule.guards, context)
+        return () if facts is None else _failing(rule.guards, facts)
 
-    def deadline(self, phase: P, context: F | None = None) -> Deadline[E] | None:
-        """What the system will do at `phase` and after how long; None where no clock runs.
+    def deadline(self, phase: P, facts: F | None = None) -> Deadline[E] | None:
+        """What the system will do at `phase` and after how long; None where it does nothing.
 
-        With `context` also None where a guard stops the clock (a disputed refund waits for staff). What a step makes
-        of it is in `statemachine.timers`. Raises `UnknownTerm` for a phase that does not exist.
+        With `facts` also None where a guard stops the deadline (a disputed refund waits for staff). When exactly the
+        deadline is, after a step, `statemachine.timers` says. Raises `UnknownTerm` for a phase that does not exist.
         """
         self.spec.state(phase)
-        rule = self._clocks.get(phase)
-        if rule is None or (context is not None and _failing(rule.guards, context)):
+        rule = self._timed.get(phase)
+        if rule is None or (facts is not None and _failing(rule.guards, facts)):
             return None
         return rule.deadline
 
-    def fire(self, subject: Subject[P], event: E, role: str, context: F | None = None) -> Step[P, E, F]:
-        """Let `role` do `event`: sets `subject.phase` and returns what the caller owes.
+    def fire(self, subject: Subject[P], event: E, role: str, facts: F | None = None) -> Step[P, E, F]:
+        """Let `role` do `event`: sets `subject.phase` and returns what the caller has to do.
 
         Raises `IllegalTransition`, `Forbidden` or `GuardFailed` (all `TransitionRefused`); `UnknownTerm` for a phase,
         event or role that does not exist; TypeError where the rule has guards and no facts were given, because
-        guessing them could open a door. `subject.phase` is then as it was.
+        guessing them could allow what must not be. `subject.phase` is then as it was.
         """
         source = subject.phase
         rule = self._rule(source, event, role)
-        if rule.guards and context is None:
+        if rule.guards and facts is None:
             guards = ", ".join(guard.code for guard in rule.guards)
             raise TypeError(
                 f"{event} from {self.spec.state(source).key} by {role} is guarded ({guards}): give the facts"
             )
-        if not self.machine.events[rule.event].trigger(subject, rule=rule, facts=context):
-            raise self._guard_failed(rule, role, context)
+        if not self.machine.events[rule.event].trigger(subject, rule=rule, facts=facts):
+            raise self._guard_failed(rule, role, facts)
         return Step(
             event=rule.event,
             role=role,
@@ -171,13 +171,13 @@ class Flow(Generic[P, E, F]):
         )
         raise IllegalTransition(event=event, phase=phase, role=role, allowed=allowed, reasons=(reason,))
 
-    def _guard_failed(self, rule: Rule[P, E, F], role: str, context: Any) -> GuardFailed:
+    def _guard_failed(self, rule: Rule[P, E, F], role: str, facts: Any) -> GuardFailed:
         return GuardFailed(
             event=rule.event,
             phase=rule.source,
             role=role,
             allowed=self._events_open_to[rule.source, role],
-            reasons=_failing(rule.guards, context),
+            reasons=_failing(rule.guards, facts),
         )
 
 

@@ -1,4 +1,4 @@
-"""Everything this library raises of its own."""
+"""The errors of this package."""
 
 from statemachine.texts import Reason
 
@@ -11,16 +11,16 @@ class SpecError(ValueError):
         self.defects = defects
 
 
-class UnknownTerm(ValueError):  # noqa: N818 - it reads as what happened, like the refusals below
+class UnknownTerm(ValueError):  # noqa: N818 - named for what happened, like the refusals below
     """A phase, event or role that the machine does not have: a mistake of the caller or a corrupt row, never a
     user's."""
 
 
 class TransitionRefused(Exception):  # noqa: N818 - "refused" is the whole point: it is an answer, not a fault
-    """The machine says no, and the subject stands where it stood.
+    """The machine says no, and the subject's phase has not changed.
 
-    `event`, `phase` and `role` are what was asked, `allowed` what that role may do there instead (guards left
-    aside), `reasons` why not, in words.
+    `event`, `phase` and `role` are what was asked, `allowed` the events that the role may fire there instead (guards
+    are ignored for that), `reasons` why not, in both languages.
     """
 
     def __init__(
@@ -43,4 +43,4 @@ class Forbidden(TransitionRefused):
 
 
 class GuardFailed(TransitionRefused):
-    """Right phase, right role, but a condition does not hold; one reason for each that does not."""
+    """Right phase, right role, but a guard does not hold; there is a reason for each that does not."""

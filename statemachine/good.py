@@ -1,6 +1,6 @@
 """The good's machine: reviewed, published, held by an order, sold; edited by its owner, deleted at last.
 
-Numbers and Chinese texts are the interface note's, byte for byte.
+Numbers and Chinese texts are those of the API spec (`api-notes.txt`), byte for byte.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ class GoodStatus(IntEnum):
 
 
 class TradeMode(IntEnum):
-    """How a good changes hands. The note counts on from the statuses."""
+    """How a good changes hands. The API spec goes on counting where the statuses end."""
 
     FACE_TO_FACE = 6
     COURIER = 7
@@ -52,7 +52,7 @@ class GoodRole(StrEnum):
 
 
 class GoodPhase(NamedTuple):
-    """Where a good stands: the note's status, and whether it was deleted."""
+    """Where a good stands: its `GoodStatus`, and whether it was deleted."""
 
     status: int
     deleted: bool = False
@@ -60,7 +60,7 @@ class GoodPhase(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoodFacts:
-    """What the good's guards look at. `has_open_order`: an order of this good is not closed yet."""
+    """What the good's guards look at. `has_open_order`: there is an order of this good that is not closed yet."""
 
     has_open_order: bool
 
@@ -111,8 +111,8 @@ def _state(status: GoodStatus, *, deleted: bool = False) -> State[GoodPhase]:
         lines=(label, Text("已删除", "deleted")) if deleted else (label,),
         meaning=Text("已删除", "deleted") if deleted else Text(zh, en),
         closed=deleted,
-        # A good waits for moderation, a buyer, its order or its owner; only its order has clocks, and they are the
-        # order's.
+        # A good may wait for ever for moderation, a buyer or its owner; while it waits for its order, the order has the
+        # deadlines.
         timeless=not deleted,
     )
 
@@ -169,8 +169,8 @@ GOOD: Final = Spec[GoodPhase, GoodEvent, GoodFacts](
     ),
     columns=("good_status", "deleted"),
 )
-"""The whole good. A sold good may still have an order in its after-sale window: until that closes, no edit and no
-delete."""
+"""All that can happen to a good. A sold good may have an order in its after-sale window: until that is closed, the good
+is neither edited nor deleted."""
 
 good_flow: Final = Flow(GOOD)
 """Fires the good's events."""

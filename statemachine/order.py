@@ -1,11 +1,13 @@
 """The order's machine: who may do what, when, from where to where, and which money moves.
 
-An order stands at a triple *(bill, goods, closed)*. Bill is 1-5 and goods 6-10, the interface note's ten numbers with
-its texts, byte for byte; `closed` says that nothing can happen to it any more. A dispute is no state but a fact: it
-stops the clocks of the refund and leaves the decision to staff. Until they decide, either side may only give in.
+The phase of an order is a triple *(bill, goods, closed)*. Bill is 1-5 and goods 6-10, the ten numbers of the API spec
+(`api-notes.txt`) with its texts, byte for byte; `closed` says that nothing can happen to the order any more.
 
-Decided here, because the table leaves it open: an order of 当面交易 has no address, so it cannot be shipped; it is
-handed over (`receive` from `PAID`) or, when the time for shipping has passed, paid back like any other.
+A dispute is no state but a fact: it stops the deadlines of the refund and leaves the decision to staff. Until they
+decide, either side may only give in.
+
+An order of 当面交易 (face to face) has no address, so it cannot be shipped. It is handed over (`receive` from `PAID`)
+or, when the time for shipping has passed, paid back like any other.
 """
 
 from collections.abc import Mapping
@@ -21,7 +23,7 @@ from statemachine.texts import Text
 
 
 class BillStatus(IntEnum):
-    """The money's side of an order, on the wire."""
+    """What has become of an order's money: the API's `bill_status`."""
 
     UNPAID = 1
     PAID = 2
@@ -31,7 +33,7 @@ class BillStatus(IntEnum):
 
 
 class OrderStatus(IntEnum):
-    """The goods' side of an order, on the wire."""
+    """Where an order's goods are: the API's `order_status`."""
 
     UNSHIPPED = 6
     SHIPPED = 7
@@ -116,11 +118,10 @@ AWARDED_TO_SELLER: Final = OrderPhase(3, 9, closed=True)
 class OrderFacts:
     """What the order's guards look at.
 
-    The first four are the order's own and must be given, so that forgetting one cannot open a door; the last two are
-    what the actor hands in and count as missing. `trade_mode` is the order's `TradeMode`, `refund_count` how
-    often its buyer has asked for a refund already, `disputed` whether it waits for staff, `extended` whether the
-    time for receipt was extended; `has_reason` a reason was given, `handover_code_ok` the buyer's one-time code
-    was given and is right.
+    The first four are facts of the order: its `TradeMode`, how often its buyer has asked for a refund already, whether
+    it waits for staff, whether the time for receipt was extended. They have no defaults, so that forgetting one cannot
+    allow what must not be. The last two are about what the actor hands in: whether he gave a reason, and whether he
+    gave the buyer's one-time code and it is right.
     """
 
     trade_mode: int
@@ -218,8 +219,10 @@ UNDISPUTED: Final = OrderGuard(
 
 
 def facts_after(event: OrderEvent, facts: OrderFacts) -> OrderFacts:
-    """The order's facts once `event` has happened. A dispute ends with the next step, for only staff or a side that
-    gives in can make one."""
+    """The order's facts once `event` has happened.
+
+    Any step after a dispute ends it, for only staff or a side that gives in can make one.
+    """
     return replace(
         facts,
         refund_count=facts.refund_count + (event is OrderEvent.REQUEST_REFUND),
@@ -340,7 +343,7 @@ def _rules() -> tuple[OrderRule, ...]:
         ),
         Rule(on.EXTEND_RECEIPT, _BUYER, SHIPPED, SHIPPED, guards=(NOT_EXTENDED,), timers=timers.EXTEND),
         Rule(on.SETTLE, _SYSTEM, RECEIVED, SETTLED, _SETTLEMENT, deadline=SETTLE_AFTER),
-        # Asking for a refund. Where it was asked can be told from the state, so the way back needs no memory.
+        # Asking for a refund. Its state says where the goods were, so a step back knows where to without any memory.
         Rule(on.REQUEST_REFUND, _BUYER, PAID, REFUND_REQUESTED_UNSHIPPED, guards=(REFUNDS_LEFT,), timers=timers.PAUSE),
         Rule(on.REQUEST_REFUND, _BUYER, SHIPPED, REFUND_REQUESTED_SHIPPED, guards=(REFUNDS_LEFT,), timers=timers.PAUSE),
         Rule(
@@ -536,7 +539,7 @@ ORDER: Final = Spec[OrderPhase, OrderEvent, OrderFacts](
     linked=GOOD,
     columns=("bill_status", "order_status", "closed"),
 )
-"""The whole order. Its permissions, deadlines, texts, database CHECK and diagrams derive from this value."""
+"""All that can happen to an order: permissions, deadlines, texts, the database's CHECK and diagrams derive from it."""
 
 order_flow: Final = Flow(ORDER)
 """Fires the order's events."""

@@ -1,7 +1,7 @@
 """What a machine is: frozen values that say which states there are and who may do what, when, from where to where.
 
-A `Spec` is checked while it is built, so one that exists has no mistyped destination, no state nobody can reach and
-none that nobody can leave. `transitions` itself accepts all of these and fails when an order is already in them.
+A `Spec` is checked while it is built. So one that exists has no mistyped target, no state that nobody can reach, and no
+open state that nobody can leave. The library `transitions` accepts all of these, and fails when an order is in them.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ from statemachine.errors import SpecError, UnknownTerm
 from statemachine.texts import Reason, Text
 
 P = TypeVar("P", bound=Hashable)
-"""A phase: where a subject stands, for example `order.PAID`."""
+"""A phase: where a subject (an order, a good) stands, for example `statemachine.order.PAID`."""
 E = TypeVar("E", bound=StrEnum)
 """The machine's events."""
 F = TypeVar("F")
@@ -35,9 +35,8 @@ STAFF: Final = "staff"
 class State(Generic[P]):
     """One state.
 
-    `key` names it in text (`2,6` or `1,6,closed`), `lines` label it in diagrams, `meaning` says it in a few
-    words. Nothing can happen to a `closed` state; in a `timeless` one a subject may rest for ever, so it owes
-    nobody a deadline.
+    `key` names it in text (`2,6` or `1,6,closed`), `lines` label it in diagrams, `meaning` says it in a few words.
+    Nothing can happen in a `closed` state. In a `timeless` one a subject may stay for ever, so it needs no deadline.
     """
 
     phase: P
@@ -50,11 +49,11 @@ class State(Generic[P]):
 
 @dataclass(frozen=True)
 class Guard(Generic[F]):
-    """A condition on a rule: `test` gets the facts and answers whether it holds. It must be pure.
+    """A condition on a rule: `test` gets the facts and says whether it holds. It must be pure.
 
-    `condition` is what has to hold, `refusal` what to tell whoever fails it. `on_input` marks a guard on what
-    the actor hands in with the command (a reason, a code) rather than on the subject: it hides no button. `drawn`
-    marks one that diagrams mention.
+    `condition` is what has to hold, `refusal` what to tell whoever fails it. `on_input` marks a guard on what the actor
+    hands in with the command (a reason, a code) rather than on the subject: it hides no button. `drawn` marks one that
+    diagrams mention.
     """
 
     code: str
@@ -72,7 +71,7 @@ class Guard(Generic[F]):
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """The whole amount of the order goes from one pot to another. The ledger books it; the machine only says so."""
+    """The whole amount of the order goes from one pot to another. The machine only says so; `app.ledger` books it."""
 
     source: str
     target: str
@@ -89,7 +88,7 @@ class Reminder:
 
 @dataclass(frozen=True)
 class Deadline(Generic[E]):
-    """The system fires `event` once a subject has stood in the rule's source for the time of `setting`.
+    """The system fires `event` once a subject has been in the rule's source for the time of `setting`.
 
     `setting` names the application's setting in lower case, `default` is its value where nobody sets it, `text`
     is what users read beside the countdown.
@@ -151,7 +150,7 @@ class Rule(Generic[P, E, F]):
 
 @dataclass(frozen=True, slots=True)
 class Creation:
-    """How a subject comes to be at the spec's start: no event, because there is nothing yet that could receive one."""
+    """How a subject is created at the spec's start: no event, because there is nothing yet that could receive one."""
 
     name: str
     by: str
@@ -212,7 +211,7 @@ class Spec(Generic[P, E, F]):
 
 
 def show(phase: object) -> str:
-    """A phase for messages: `(2, 6, closed)` instead of a repr; anything that is no tuple as its repr."""
+    """A phase for messages: `(2, 6, closed)`; one that is no tuple as its repr."""
     if not isinstance(phase, tuple):
         return repr(phase)
     flag = {True: "closed", False: "open"}

@@ -1,1 +1,1 @@
-"""Machines as pictures, tables, data and SQL. Everything here is text that depends on the spec and language alone."""
+"""Machines as pictures, tables, data and SQL. All are text that depends on nothing but the spec and the language."""

@@ -1,4 +1,4 @@
-"""What all pictures share: the rules between two states, gathered into one labelled arrow."""
+"""What all pictures have in common: the rules between two states are one arrow with a label."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from statemachine.spec import E, F, P, Rule, Spec, State
 from statemachine.texts import Lang, Text
 
 NOW: Final = Text("现在", "now")
-"""Marks where the subject of a path is."""
+"""Marks the state in which the subject of a path is."""
 _CIRCLED: Final = "①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳"
 
 
 @dataclass(frozen=True, slots=True)
 class Doer:
-    """A role in a label: its code, its text with the time after which the system acts, and its steps on a path."""
+    """A role in a label: its code, its text (with the time after which the system acts), the numbers of its steps."""
 
     role: str
     text: str

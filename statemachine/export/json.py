@@ -1,4 +1,4 @@
-"""A machine as JSON, for programs in other languages: everything the spec says, except the code of its guards."""
+"""A machine as JSON, for programs in other languages: all that its spec says, but for the code of its guards."""
 
 import json
 from collections.abc import Mapping

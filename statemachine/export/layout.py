@@ -1,9 +1,14 @@
 """Places the boxes and arrows of a graph in layers, top to bottom, so that no label covers another.
 
-The classic method (Sugiyama, Tagawa, Toda 1981): turn the arrows that close a cycle, put each box one rank below the
-lowest of those above it, give every arrow a place of its own on each rank that it passes (its label takes one), order
-the ranks so that few arrows cross, then move the places sideways until the arrows are straight. No randomness and no
-clock: the same graph is placed the same way everywhere.
+The classic method (Sugiyama, Tagawa, Toda 1981):
+
+1. turn round the arrows that close a cycle, so that all point downwards;
+2. put each box on a rank (a horizontal layer) below all boxes from which an arrow leads to it;
+3. give every arrow a place of its own on each rank that it passes; its label takes one of them;
+4. order each rank so that few arrows cross;
+5. move the places sideways until the arrows are as straight as they can be.
+
+Nothing is random or takes the time into account: the same graph is laid out the same way on every machine.
 """
 
 from collections import defaultdict
@@ -20,16 +25,16 @@ _MARGIN: Final = 16.0
 _ORDER_SWEEPS: Final = 24
 _SIDEWAYS_SWEEPS: Final = 600
 _STILL: Final = 0.05
-"""Sideways sweeps end when nothing moves farther, in pixels."""
+"""Sideways sweeps end when no place moves by more pixels than this."""
 _LONG: Final = 24.0
-"""How much straighter an arrow is kept between ranks that it only passes."""
+"""How much harder an arrow pulls to be straight between ranks that it only passes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """What to place: a box, or the label of an arrow.
+    """The size of something to place, in pixels: a box, or the label of an arrow.
 
-    `side` is how much of its width arrows may meet, `beside` the room that it needs at its right in addition.
+    Arrows may meet its top and bottom over a width of `side`; `beside` is more room that it needs at its right.
     """
 
     width: float
@@ -49,7 +54,7 @@ class Arrow:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where an arrow goes: from point to point, leaving and entering each vertically; and its label's centre."""
+    """The points that an arrow passes, each of them vertically, and the centre of its label."""
 
     points: tuple[Point, ...]
     label: Point
@@ -69,8 +74,8 @@ class Layout:
 class _Place:
     """A box, a label or a passing arrow on one rank.
 
-    `above` and `below` lead to its neighbours on the ranks beside, `index` counts from the left, `band` is from
-    where to where the rank reaches from top to bottom.
+    `above` and `below` are its links to the two ranks next to it, `index` counts from the left, `band` is the top and
+    the bottom of the rank.
     """
 
     rank: int
@@ -89,7 +94,7 @@ class _Place:
 
 @dataclass(eq=False)
 class _Link:
-    """A piece of an arrow between two ranks. `out` and `into`: how far off centre it meets its ends."""
+    """A piece of an arrow between two ranks. `out` and `into`: how far from the centre it meets its two ends."""
 
     upper: _Place
     lower: _Place
@@ -102,7 +107,7 @@ class _Link:
 
 
 def place(boxes: dict[str, Box], arrows: Sequence[Arrow]) -> Layout:
-    """Lay out `boxes`, which the arrows name; every box hangs together with the first one."""
+    """Lay out `boxes`, whose names the arrows use; every box has to be connected with the first one."""
     turned = _closing_cycles(boxes, arrows)
     ends = [(a.target, a.source) if i in turned else (a.source, a.target) for i, a in enumerate(arrows)]
     rank = _ranks(boxes, ends)
@@ -131,7 +136,7 @@ def _put(box: Box, rank: int, *, passing: bool) -> _Place:
 
 
 def _closing_cycles(boxes: dict[str, Box], arrows: Sequence[Arrow]) -> set[int]:
-    """The arrows that lead back to a box from which the walk, depth first in the order given, has come."""
+    """The arrows that lead back to where a walk, depth first and in the order given, has come from."""
     onward: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for i, arrow in enumerate(arrows):
         onward[arrow.source].append((i, arrow.target))
@@ -155,7 +160,7 @@ def _closing_cycles(boxes: dict[str, Box], arrows: Sequence[Arrow]) -> set[int]:
 
 
 def _ranks(boxes: dict[str, Box], ends: Sequence[tuple[str, str]]) -> dict[str, int]:
-    """Even numbers: the odd ranks between them are for labels."""
+    """The rank of each box, an even number: the odd ranks between them are for labels."""
     rank = dict.fromkeys(boxes, 0)
     for _ in boxes:
         for upper, lower in ends:
@@ -180,7 +185,7 @@ def _chain(upper: _Place, lower: _Place, label: Box, layers: list[list[_Place]])
 
 
 def _order(layers: list[list[_Place]]) -> None:
-    """Sort every rank by where its neighbours stand, downwards and upwards in turn, and keep the best order found."""
+    """Sort each rank by the positions of its neighbours, downwards and upwards in turn; keep the best order found."""
     _number(layers)
     best, crossings = _positions(layers), _crossings(layers)
     for sweep in range(_ORDER_SWEEPS):
@@ -262,7 +267,7 @@ def _offsets(side: float, count: int) -> list[float]:
 
 
 def _move_sideways(layers: list[list[_Place]]) -> None:
-    """Pull every place towards where its links would be straight, rank by rank, keeping order and space."""
+    """Move each place towards where its links would be straight, rank by rank, keeping their order and space."""
     for layer in layers:
         right = 0.0
         for item in layer:
@@ -275,9 +280,9 @@ def _move_sideways(layers: list[list[_Place]]) -> None:
 
 
 def _pull(layer: list[_Place]) -> float:
-    """Least squares under the spacing, solved exactly by pooling neighbours that would overlap.
+    """Place one rank where its links are straightest: least squares, with the least space between neighbours kept.
 
-    Returns how far the place that moved farthest did.
+    Solved exactly, by pooling neighbours that would overlap. Returns the longest distance that a place has moved.
     """
     pools: list[tuple[float, float, list[_Place]]] = []  # weight, weight × wanted left edge of the pool, members
     gaps = [0.0]
@@ -306,7 +311,7 @@ def _wanted(item: _Place) -> tuple[float, float]:
 
 
 def _settle(layers: list[list[_Place]]) -> tuple[float, float]:
-    """Round the columns, stack the ranks with more room where arrows run far sideways, and return the size."""
+    """Round x to pixels, stack the ranks (with more room where arrows run far sideways), and return the whole size."""
     items = [item for layer in layers for item in layer]
     left = min(item.x - item.width / 2 for item in items) - _MARGIN
     for item in items:

@@ -1,4 +1,4 @@
-"""A machine as an SVG drawn by ourselves: no binary, no fonts to measure, the same text on every machine.
+"""A machine as an SVG that we draw ourselves, without any program or font: it is the same text on every computer.
 
 Widths are estimated (a Chinese character is as wide as it is high); boxes and labels leave room for the difference.
 """
@@ -53,7 +53,7 @@ _ROLE_INK: Final[Mapping[str, str]] = {
     "gateway": "#2b7a3e",
     "staff": "#862e9c",
 }
-"""Roles are told apart by colour as well as by name; the system, which is nobody, is muted."""
+"""Roles differ in colour as well as in name; the system, and any other role, is muted."""
 
 _OPEN: Final = _Look("#eef4ff", "#3b5bdb", _INK, _MUTED)
 _CLOSED: Final = _Look("#f1f3f5", "#868e96", _INK, _MUTED)

@@ -3,7 +3,7 @@
 The table below is written by hand from the order's design, not read from the machine. PostgreSQL, Valkey and the
 gateway are real; notifications are signed with the gateway's own key and delivered late, twice and out of order.
 
-`STORM_STEPS=20000 pytest tests/orders/test_model.py` walks further, another way each time.
+`STORM_STEPS=20000 pytest tests/orders/test_model.py` takes more steps, and other ones each time.
 """
 
 import os
@@ -117,7 +117,7 @@ TABLE = """
 """
 
 # Where the system acts after so many minutes, and how.
-CLOCKS = {
+DEADLINES = {
     AWAITING_PAYMENT: ("expire", HOUR // 2),
     PAID: ("refund_unshipped", 7 * DAY),
     SHIPPED: ("receive", 10 * DAY),
@@ -132,7 +132,7 @@ JUMPS = (20, 20, 5 * HOUR, 50 * HOUR)
 
 @dataclass(frozen=True)
 class Row:
-    """One line of TABLE."""
+    """One row of TABLE."""
 
     event: str
     by: tuple[str, ...]
@@ -168,43 +168,47 @@ EVENTS = tuple(dict.fromkeys(row.event for row in ROWS))
 
 @dataclass
 class Attempt:
-    """One attempt to pay. `there` is what the gateway has: nothing, waiting, paid or closed; `here` what we know."""
+    """One attempt to pay.
+
+    `at_gateway` is the state of its trade there: none (empty), waiting, paid or closed; `known_as` the state that we
+    know of: open, paid or closed.
+    """
 
     number: str
     url: str
     query_at: int | None
     queries: int = 0
-    there: str = ""
-    here: str = "open"
+    at_gateway: str = ""
+    known_as: str = "open"
 
 
 @dataclass
-class Purchase:
+class ModelOrder:
     """What the model knows of an order. Moments are minutes of the model's own clock; money is fen."""
 
     id: int
-    good: "Ware"
+    good: "ModelGood"
     buyer: int
     seller: int
     amount: int
     mode: int
     deadline: int | None
-    at: OrderPhase = AWAITING_PAYMENT
-    left: int | None = None
+    phase: OrderPhase = AWAITING_PAYMENT
+    remaining: int | None = None
     disputed: bool = False
     extended: bool = False
-    asked: int = 0
+    refund_count: int = 0
     pot: str = "gateway"
-    tries: int = 0
+    code_tries: int = 0
     attempts: list[Attempt] = field(default_factory=list)
 
     @property
     def open_attempt(self) -> Attempt | None:
-        return next((each for each in self.attempts if each.here == "open"), None)
+        return next((each for each in self.attempts if each.known_as == "open"), None)
 
 
 @dataclass
-class Ware:
+class ModelGood:
     """A good: 2 on sale, 3 in trade, 4 sold."""
 
     id: int
@@ -215,7 +219,7 @@ class Ware:
 
 @dataclass
 class Money:
-    """Where it lies by the model, beside the orders' own pots."""
+    """Where money lies by the model, beside the pots of the orders."""
 
     refunding: int = 0
     withdrawn: dict[int, int] = field(default_factory=dict)  # from `available`, by user, not failed
@@ -225,9 +229,9 @@ class Money:
 
 
 def _goes_on(function: Any) -> Any:
-    """A rule for orders that are not closed, with several choices of what to do next."""
+    """Makes a rule of a method that takes an open order some steps further, with a choice for each step."""
     taken = rule(which=st.integers(0, 50), choices=st.lists(st.integers(0, 1000), min_size=2, max_size=6))
-    return precondition(lambda self: any(not order.at.closed for order in self.orders))(taken(function))
+    return precondition(lambda self: any(not order.phase.closed for order in self.orders))(taken(function))
 
 
 class Shop(RuleBasedStateMachine):
@@ -237,21 +241,21 @@ class Shop(RuleBasedStateMachine):
     settings: Settings
     keys: Path
     steps = 0
-    walked: ClassVar[Counter[Row]] = Counter()
-    """How often each line of the table was gone."""
+    taken_by_all: ClassVar[Counter[Row]] = Counter()
+    """How often each row of TABLE was taken, by all walks."""
 
     def __init__(self) -> None:
         super().__init__()
         empty_stores(self.app, self.settings)
         self.now = 0
-        self.orders: list[Purchase] = []
+        self.orders: list[ModelOrder] = []
         self.money = Money()
-        self.gone: Counter[Row] = Counter()
+        self.taken: Counter[Row] = Counter()
         self.context = self.app.app_context()
         self.context.push()
 
     def teardown(self) -> None:
-        self.walked.update(self.gone)
+        self.taken_by_all.update(self.taken)
         try:
             assert audit() == []
             for order_no in db.session.scalars(select(Order.order_no)).all():
@@ -265,7 +269,7 @@ class Shop(RuleBasedStateMachine):
         self.people = [make_user(self.app).id for _ in range(4)]
         self.staff = make_user(self.app, staff=True).id
         self.addresses = {each: make_address(self.app, Made(each, {})).id for each in self.people}
-        self.wares = [self._new_ware(owner) for owner in self.people]
+        self.goods = [self._new_good(owner) for owner in self.people]
         for buyer, mode in enumerate((7, 6, 7, 7)):
             self._buy_and_pay(self.people[buyer], mode)
         # A market that is under way already.
@@ -273,14 +277,14 @@ class Shop(RuleBasedStateMachine):
             self._go_on(place, choices[place :: len(self.people)])
 
     def _buy_and_pay(self, person: int, mode: int) -> None:
-        """A purchase that goes well; most walks begin with them, or they would not come far."""
-        sold = [each for each in self.wares if each.status == 2 and each.owner != person]
-        ware = sold[0] if sold else self._new_ware(next(each for each in self.people if each != person))
+        """An order that is bought and paid. Walks begin with some, or few of their random steps would be allowed."""
+        sold = [each for each in self.goods if each.status == 2 and each.owner != person]
+        good = sold[0] if sold else self._new_good(next(each for each in self.people if each != person))
         if not sold:
-            self.wares.append(ware)
-        self._buy(person, ware, mode)
+            self.goods.append(good)
+        self._buy(person, good, mode)
         order = self.orders[-1]
-        if order.good is not ware:  # too many unpaid
+        if order.good is not good:  # too many unpaid
             return
         self._go_to_cashier(order, person)
         attempt = order.attempts[-1]
@@ -291,27 +295,27 @@ class Shop(RuleBasedStateMachine):
     def buy_and_pay(self, buyer: int, mode: int) -> None:
         self._buy_and_pay(self.people[buyer], mode)
 
-    def _new_ware(self, owner: int) -> Ware:
-        price = 1000 + 37 * len(getattr(self, "wares", ()))
-        return Ware(make_good(self.app, Made(owner, {}), price=price, freight=0, trade_mode=8).id, owner, price)
+    def _new_good(self, owner: int) -> ModelGood:
+        price = 1000 + 37 * len(getattr(self, "goods", ()))
+        return ModelGood(make_good(self.app, Made(owner, {}), price=price, freight=0, trade_mode=8).id, owner, price)
 
     # --- buying and paying ---
 
     @rule(owner=st.integers(0, 3))
     def offer(self, owner: int) -> None:
-        self.wares.append(self._new_ware(self.people[owner]))
+        self.goods.append(self._new_good(self.people[owner]))
 
     @rule(buyer=st.integers(0, 3), which=st.integers(0, 20), mode=st.sampled_from([6, 7]))
     def buy(self, buyer: int, which: int, mode: int) -> None:
-        self._buy(self.people[buyer], self.wares[-1 - which % len(self.wares)], mode)
+        self._buy(self.people[buyer], self.goods[-1 - which % len(self.goods)], mode)
 
-    def _buy(self, person: int, ware: Ware, mode: int) -> None:
-        unpaid = sum(each.buyer == person and each.at == AWAITING_PAYMENT for each in self.orders)
+    def _buy(self, person: int, good: ModelGood, mode: int) -> None:
+        unpaid = sum(each.buyer == person and each.phase == AWAITING_PAYMENT for each in self.orders)
         wanted = (
             Answer.OWN_GOOD
-            if ware.owner == person
+            if good.owner == person
             else Answer.GOOD_NOT_FOR_SALE
-            if ware.status != 2
+            if good.status != 2
             else Answer.TOO_MANY_UNPAID
             if unpaid >= UNPAID_LIMIT
             else None
@@ -321,13 +325,13 @@ class Shop(RuleBasedStateMachine):
         self._expect(
             wanted,
             lambda: made.append(
-                service.buy_good(buyer_id=person, good_id=ware.id, address_id=address, trade_mode=mode)
+                service.buy_good(buyer_id=person, good_id=good.id, address_id=address, trade_mode=mode)
             ),
         )
         if wanted is None:
-            ware.status = 3
-            deadline = self.now + CLOCKS[AWAITING_PAYMENT][1]
-            self.orders.append(Purchase(made[0], ware, person, ware.owner, ware.price, mode, deadline))
+            good.status = 3
+            deadline = self.now + DEADLINES[AWAITING_PAYMENT][1]
+            self.orders.append(ModelOrder(made[0], good, person, good.owner, good.price, mode, deadline))
 
     @precondition(lambda self: self.orders)
     @rule(which=st.integers(0, 50), stranger=st.integers(0, 9))
@@ -335,12 +339,12 @@ class Shop(RuleBasedStateMachine):
         order = self._order(which)
         self._go_to_cashier(order, self.people[stranger] if stranger < 4 else order.buyer)
 
-    def _go_to_cashier(self, order: Purchase, person: int) -> None:
+    def _go_to_cashier(self, order: ModelOrder, person: int) -> None:
         wanted = (
             Answer.NO_SUCH_ORDER
             if person != order.buyer
             else Answer.WRONG_STATE
-            if order.at != AWAITING_PAYMENT
+            if order.phase != AWAITING_PAYMENT
             else Answer.PAYMENT_LATE
             if order.deadline is not None and order.deadline <= self.now
             else None
@@ -364,30 +368,30 @@ class Shop(RuleBasedStateMachine):
 
     def _pay_at_gateway(self, attempt: Attempt, *, pays: bool) -> None:
         page = fetch(attempt.url)
-        assert page.status == (200 if attempt.there in ("", "waiting") else 400)
+        assert page.status == (200 if attempt.at_gateway in ("", "waiting") else 400)
         if page.status == 200:
-            attempt.there = "waiting"
+            attempt.at_gateway = "waiting"
             if pays:
                 assert fetch(form_action(page.text), form={}).status in (200, 302)
-                attempt.there = "paid"
+                attempt.at_gateway = "paid"
 
     @precondition(lambda self: any(order.attempts for order in self.orders))
     @rule(which=st.integers(0, 50))
     def close_at_gateway(self, which: int) -> None:
         """Somebody closes a waiting trade in the gateway's console."""
         _, attempt = self._attempt(which)
-        if attempt.there == "waiting" and attempt.here == "open":
+        if attempt.at_gateway == "waiting" and attempt.known_as == "open":
             assert gateway().close(attempt.number)
-            attempt.there = "closed"
+            attempt.at_gateway = "closed"
 
-    @precondition(lambda self: any(each.there == "paid" for order in self.orders for each in order.attempts))
+    @precondition(lambda self: any(each.at_gateway == "paid" for order in self.orders for each in order.attempts))
     @rule(which=st.integers(0, 50), times=st.integers(1, 2), amount=st.sampled_from([0, 0, 0, 1]))
     def notify(self, which: int, times: int, amount: int) -> None:
         """A notification of a paid trade comes: early, late, again, or with another amount."""
-        paid = [(order, each) for order in self.orders for each in order.attempts if each.there == "paid"]
+        paid = [(order, each) for order in self.orders for each in order.attempts if each.at_gateway == "paid"]
         self._notify(*paid[-1 - which % len(paid)], times=times, amount=amount)
 
-    def _notify(self, order: Purchase, attempt: Attempt, *, times: int = 1, amount: int = 0) -> None:
+    def _notify(self, order: ModelOrder, attempt: Attempt, *, times: int = 1, amount: int = 0) -> None:
         body = signed_notification(self.keys, out_trade_no=attempt.number, amount=order.amount + amount)
         form = dict(parse_qsl(body.decode()))
         for _ in range(times):
@@ -408,40 +412,40 @@ class Shop(RuleBasedStateMachine):
         for order, attempt in due:
             attempt.query_at = self.now + min(QUERY_AFTER * 2**attempt.queries, HOUR)
             attempt.queries += 1
-            if attempt.there == "waiting" and order.at != AWAITING_PAYMENT:
-                attempt.there = "closed"
-            if attempt.there == "paid":
+            if attempt.at_gateway == "waiting" and order.phase != AWAITING_PAYMENT:
+                attempt.at_gateway = "closed"
+            if attempt.at_gateway == "paid":
                 self._take_payment(order, attempt)
-            elif attempt.there == "closed":
-                attempt.here, attempt.query_at = "closed", None
+            elif attempt.at_gateway == "closed":
+                attempt.known_as, attempt.query_at = "closed", None
 
     # --- the order's steps ---
 
     @precondition(lambda self: self.orders)
     @rule(which=st.integers(0, 50), event=st.sampled_from(EVENTS), who=st.sampled_from(["buyer", "seller", "other"]))
     def step(self, which: int, event: str, who: str) -> None:
-        """A side, or a stranger, does anything that has a verb."""
+        """The buyer, the seller or a stranger calls any of the service's functions."""
         order = self._order(which)
         if event in _VERBS:
             self._do(order, event, who)
 
     @_goes_on
     def go_on(self, which: int, choices: list[int]) -> None:
-        """An order's sides, and staff once they are called, do what they may: otherwise most walks end early."""
+        """Buyer and seller, and staff once they are called, do what they may: otherwise most walks end early."""
         self._go_on(which, choices)
 
     @_goes_on
     def go_on_again(self, which: int, choices: list[int]) -> None:
-        """The same: rules are chosen with equal chances, and there are many others."""
+        """The same again. Each rule is as likely as any other, and without these most walks would end early."""
         self._go_on(which, choices)
 
     @_goes_on
     def go_on_once_more(self, which: int, choices: list[int]) -> None:
-        """As above."""
+        """The same again."""
         self._go_on(which, choices)
 
     def _go_on(self, which: int, choices: list[int]) -> None:
-        living = [order for order in self.orders if not order.at.closed]
+        living = [order for order in self.orders if not order.phase.closed]
         if not living:
             return
         order = living[-1 - which % len(living)]
@@ -450,20 +454,20 @@ class Shop(RuleBasedStateMachine):
                 (row, role)
                 for row in ROWS
                 for role in row.by
-                if row.source == order.at and self._fits(order, row, code=True)
+                if row.source == order.phase and self._fits(order, row, code=True)
                 if role != "staff" or order.disputed
                 if role != "gateway" or order.deadline is None or order.deadline > self.now
             ]
             if not possible:
                 return
             if choice % 2:  # what this walk has seen least of
-                least = min(self.gone[row] for row, _ in possible)
-                possible = [each for each in possible if self.gone[each[0]] == least]
+                least = min(self.taken[row] for row, _ in possible)
+                possible = [each for each in possible if self.taken[each[0]] == least]
             self._take(order, *possible[choice // 2 % len(possible)])
             self.agrees()
 
-    def _take(self, order: Purchase, row: Row, role: str) -> None:
-        """Do what the line of the table says, in the way in which its role does it."""
+    def _take(self, order: ModelOrder, row: Row, role: str) -> None:
+        """Do what the row says, by the means that its role has."""
         if role == "gateway":
             self._go_to_cashier(order, order.buyer)
             self._pay_at_gateway(order.attempts[-1], pays=True)
@@ -483,17 +487,17 @@ class Shop(RuleBasedStateMachine):
 
     @precondition(lambda self: any(order.deadline is not None for order in self.orders))
     @rule()
-    def await_a_clock(self) -> None:
+    def await_the_deadline(self) -> None:
         """Nobody does anything until the system acts."""
         nearest = min(order.deadline for order in self.orders if order.deadline is not None)
         self._jump(max(nearest - self.now, 0))
         self._sweep()
 
-    def _do(self, order: Purchase, event: str, who: str) -> None:
+    def _do(self, order: ModelOrder, event: str, who: str) -> None:
         actor = {"buyer": order.buyer, "seller": order.seller}.get(who)
         if actor is None:
             actor = next(each for each in self.people if each not in (order.buyer, order.seller))
-        if event == "cancel" and who != "other" and order.at == AWAITING_PAYMENT:
+        if event == "cancel" and who != "other" and order.phase == AWAITING_PAYMENT:
             self._close_trade(order)
         wanted = self._answer(order, event, who)
         self._expect(wanted, lambda: _VERBS[event](self, order, actor))
@@ -506,17 +510,17 @@ class Shop(RuleBasedStateMachine):
         """The seller types a handover code: the right one, or another."""
         self._hand_over(self._order(which), right=right)
 
-    def _hand_over(self, order: Purchase, *, right: bool) -> None:
+    def _hand_over(self, order: ModelOrder, *, right: bool) -> None:
         code = self._column(order, "handover_code")
-        asked = order.at == PAID and order.mode == 6
+        asked = order.phase == PAID and order.mode == 6
         assert (code is not None) == (
-            order.mode == 6 and order.at.bill in (BillStatus.PAID, BillStatus.REFUND_REQUESTED)
+            order.mode == 6 and order.phase.bill in (BillStatus.PAID, BillStatus.REFUND_REQUESTED)
         )
         given = code if right and code else f"{(int(code or 0) + 1) % 10**6:06d}"
         wanted = self._answer(order, "receive", "seller", code=asked)
         if asked:
-            locked = order.tries >= 5
-            order.tries += not locked
+            locked = order.code_tries >= 5
+            order.code_tries += not locked
             wanted = Answer.HANDOVER_LOCKED if locked else None if right else Answer.HANDOVER_CODE_WRONG
         self._expect(wanted, lambda: service.hand_over(actor_id=order.seller, order_id=order.id, code=given))
         if wanted is None:
@@ -530,13 +534,13 @@ class Shop(RuleBasedStateMachine):
             Answer.FORBIDDEN
             if who == "seller"
             else None
-            if order.at == PAID and order.mode == 6
+            if order.phase == PAID and order.mode == 6
             else Answer.WRONG_STATE
         )
         actor = order.buyer if who == "buyer" else order.seller
         self._expect(wanted, lambda: service.renew_handover_code(actor_id=actor, order_id=order.id))
         if wanted is None:
-            order.tries = 0
+            order.code_tries = 0
 
     @precondition(lambda self: self.orders)
     @rule(which=st.integers(0, 50), event=st.sampled_from(EVENTS), role=st.sampled_from(["staff", "system", "gateway"]))
@@ -559,7 +563,7 @@ class Shop(RuleBasedStateMachine):
         self._fire(order, event, "staff")
         self._apply(order, event, "staff")
 
-    def _fire(self, order: Purchase, event: str, role: str) -> None:
+    def _fire(self, order: ModelOrder, event: str, role: str) -> None:
         with transaction() as session:
             good, row = lock_order(session, order.id)
             actor = self.staff if role == "staff" else None
@@ -594,18 +598,18 @@ class Shop(RuleBasedStateMachine):
 
     def _sweep(self) -> None:
         due = [order for order in self.orders if order.deadline is not None and order.deadline <= self.now]
-        expiring = [order for order in due if order.at == AWAITING_PAYMENT]
+        expiring = [order for order in due if order.phase == AWAITING_PAYMENT]
         for order in expiring:
             self._close_trade(order)
-        fired = [order for order in due if order not in expiring or order.at == AWAITING_PAYMENT]
+        fired = [order for order in due if order not in expiring or order.phase == AWAITING_PAYMENT]
         assert fire_due(limit=1000) == len(fired)
         remind_due(limit=1000)
         for order in fired:
-            self._apply(order, CLOCKS[order.at][0], "system")
+            self._apply(order, DEADLINES[order.phase][0], "system")
 
     @rule()
     def work(self) -> None:
-        """The relay and the jobs do what was left for them."""
+        """The relay and the jobs do what waits in the outbox."""
         waiting = select(OutboxMessage.id).where(
             OutboxMessage.topic.in_([Topic.ORDER_STEP.value, *WORK]), OutboxMessage.dead_at.is_(None)
         )
@@ -630,7 +634,7 @@ class Shop(RuleBasedStateMachine):
 
     @rule(who=st.integers(0, 3), part=st.sampled_from([1, 2, 3]), refused=st.booleans())
     def withdraw(self, who: int, part: int, refused: bool) -> None:
-        """All, half, or one fen more than there is."""
+        """Withdraw all, half, or one fen more than there is."""
         user = self.people[who]
         available = self._available(user)
         fen = {1: available, 2: available // 2, 3: available + 1}[part]
@@ -649,27 +653,27 @@ class Shop(RuleBasedStateMachine):
 
     @invariant()
     def agrees(self) -> None:
-        """Orders stand where the model's stand, goods too, and every fen lies where the model has it."""
+        """Orders and goods are in the states that the model has them in, and every fen is where the model has it."""
         type(self).steps += 1
         with db.engine.connect() as connection:
-            orders = connection.execute(
+            order_rows = connection.execute(
                 text(
                     "SELECT id, bill_status, order_status, closed, disputed, extended, refund_count,"
                     " deadline_at IS NOT NULL AS has_deadline FROM orders ORDER BY id"
                 )
             ).all()
-            goods = connection.execute(text("SELECT id, status FROM goods ORDER BY id")).all()
+            good_rows = connection.execute(text("SELECT id, status FROM goods ORDER BY id")).all()
             accounts = connection.execute(
                 text("SELECT kind, user_id, sum(balance)::bigint FROM ledger_accounts GROUP BY 1, 2")
             ).all()
-        assert [tuple(row) for row in orders] == [
-            (each.id, *each.at, each.disputed, each.extended, each.asked, each.deadline is not None)
+        assert [tuple(row) for row in order_rows] == [
+            (each.id, *each.phase, each.disputed, each.extended, each.refund_count, each.deadline is not None)
             for each in self.orders
         ]
-        if self.orders or hasattr(self, "wares"):
-            assert [tuple(row) for row in goods] == [(each.id, each.status) for each in self.wares]
+        if self.orders or hasattr(self, "goods"):
+            assert [tuple(row) for row in good_rows] == [(each.id, each.status) for each in self.goods]
         assert {(kind, user): fen for kind, user, fen in accounts if fen} == self._balances()
-        open_goods = [each.good.id for each in self.orders if not each.at.closed]
+        open_goods = [each.good.id for each in self.orders if not each.phase.closed]
         assert len(open_goods) == len(set(open_goods))
 
     def _balances(self) -> dict[tuple[str, int | None], int]:
@@ -693,101 +697,103 @@ class Shop(RuleBasedStateMachine):
 
     # --- the model ---
 
-    def _order(self, which: int) -> Purchase:
+    def _order(self, which: int) -> ModelOrder:
         return self.orders[-1 - which % len(self.orders)]
 
-    def _attempt(self, which: int) -> tuple[Purchase, Attempt]:
+    def _attempt(self, which: int) -> tuple[ModelOrder, Attempt]:
         attempts = [(order, each) for order in self.orders for each in order.attempts]
         return attempts[-1 - which % len(attempts)]
 
-    def _column(self, order: Purchase, name: str) -> Any:
+    def _column(self, order: ModelOrder, name: str) -> Any:
         with transaction() as session:
             return session.scalar(select(getattr(Order, name)).where(Order.id == order.id))
 
-    def _fits(self, order: Purchase, row: Row, *, code: bool = False) -> bool:
+    def _fits(self, order: ModelOrder, row: Row, *, code: bool = False) -> bool:
         holds = {
             "courier": order.mode == 7,
             "face": order.mode == 6,
             "code": code,
-            "refunds": order.asked < 3,
+            "refunds": order.refund_count < 3,
             "undisputed": not order.disputed,
             "once": not order.extended,
         }
         return all(holds[guard] for guard in row.guards)
 
-    def _row(self, order: Purchase, event: str, role: str, *, code: bool = False) -> Row | None:
+    def _row(self, order: ModelOrder, event: str, role: str, *, code: bool = False) -> Row | None:
         return next(
             (
                 row
                 for row in ROWS
-                if (row.event, row.source) == (event, order.at) and role in row.by and self._fits(order, row, code=code)
+                if (row.event, row.source) == (event, order.phase)
+                and role in row.by
+                and self._fits(order, row, code=code)
             ),
             None,
         )
 
-    def _answer(self, order: Purchase, event: str, role: str, *, code: bool = False) -> Answer | None:
-        """How the step is refused; None if it is allowed."""
+    def _answer(self, order: ModelOrder, event: str, role: str, *, code: bool = False) -> Answer | None:
+        """The answer that must refuse the step; None if it is allowed."""
         if role == "other":
             return Answer.NO_SUCH_ORDER
         if self._row(order, event, role, code=code):
             return None
-        here = [row for row in ROWS if (row.event, row.source) == (event, order.at)]
+        here = [row for row in ROWS if (row.event, row.source) == (event, order.phase)]
         return Answer.WRONG_STATE if not here or any(role in row.by for row in here) else Answer.FORBIDDEN
 
-    def _apply(self, order: Purchase, event: str, role: str, *, code: bool = False) -> None:
+    def _apply(self, order: ModelOrder, event: str, role: str, *, code: bool = False) -> None:
         row = self._row(order, event, role, code=code)
         assert row is not None
         source, target = row.money.split(">") if ">" in row.money else (order.pot, order.pot)
         assert order.pot == source, "the exit is funded"
-        self.gone[row] += 1
+        self.taken[row] += 1
         order.pot = target
         if event == "pay":
             self.money.received += order.amount
         if row.money == "escrow>gateway":
             self.money.refunding += order.amount
         order.good.status = {"release": 2, "sell": 4}.get(row.good, order.good.status)
-        order.asked += event == "request_refund"
+        order.refund_count += event == "request_refund"
         order.extended = order.extended or event == "extend_receipt"
         order.disputed = event in ("dispute", "contest_return")
         if event == "request_refund" and order.deadline is not None:
-            order.left = max(order.deadline - self.now, 0)
-        before, order.at = order.deadline, row.target
+            order.remaining = max(order.deadline - self.now, 0)
+        before, order.phase = order.deadline, row.target
         back = event in ("withdraw_refund", "reject_refund", "lapse", "resolve_for_seller")
-        if order.at.closed or order.disputed:
+        if order.phase.closed or order.disputed:
             order.deadline = None
         elif event == "extend_receipt":
             assert before is not None
-            order.deadline = max(before, self.now) + CLOCKS[SHIPPED][1]
-        elif back and order.left is not None:
-            order.deadline = self.now + order.left
+            order.deadline = max(before, self.now) + DEADLINES[SHIPPED][1]
+        elif back and order.remaining is not None:
+            order.deadline = self.now + order.remaining
         else:
-            order.deadline = self.now + CLOCKS[order.at][1]
+            order.deadline = self.now + DEADLINES[order.phase][1]
 
-    def _take_payment(self, order: Purchase, attempt: Attempt) -> None:
+    def _take_payment(self, order: ModelOrder, attempt: Attempt) -> None:
         """We learn that an attempt was paid: the order's money, or on its way back at once."""
-        if attempt.here == "paid":
+        if attempt.known_as == "paid":
             return
-        attempt.here, attempt.query_at = "paid", None
-        if order.at == AWAITING_PAYMENT:
+        attempt.known_as, attempt.query_at = "paid", None
+        if order.phase == AWAITING_PAYMENT:
             self._apply(order, "pay", "gateway")
         else:
             self.money.received += order.amount
             self.money.refunding += order.amount
 
-    def _close_trade(self, order: Purchase) -> None:
+    def _close_trade(self, order: ModelOrder) -> None:
         """Before an unpaid order is closed its trade is, unless it turns out to be paid."""
         attempt = order.open_attempt
         if attempt is None:
             return
-        if attempt.there == "paid":
+        if attempt.at_gateway == "paid":
             self._take_payment(order, attempt)
-        elif attempt.there == "":
-            attempt.here = "closed"  # it can still be opened, and paid: we go on asking
+        elif attempt.at_gateway == "":
+            attempt.known_as = "closed"  # it can still be opened, and paid: we go on asking
         else:
-            attempt.there, attempt.here, attempt.query_at = "closed", "closed", None
+            attempt.at_gateway, attempt.known_as, attempt.query_at = "closed", "closed", None
 
     def _expect(self, wanted: Answer | None, call: Callable[[], Any]) -> None:
-        """Let the service do it; it has to be refused with just this answer, or not at all."""
+        """Call the service. It must refuse with just the `wanted` answer; with None it must not refuse."""
         try:
             call()
         except Refused as refusal:
@@ -801,15 +807,15 @@ _REFUSED = "refuse@example.com"
 _PARCEL = {"company": "顺丰速运", "tracking_no": "SF1234567890"}
 
 
-def _verb(verb: Callable[..., None], **more: Any) -> Callable[[Shop, Purchase, int], None]:
+def _verb(verb: Callable[..., None], **more: Any) -> Callable[[Shop, ModelOrder, int], None]:
     return lambda _shop, order, actor: verb(actor_id=actor, order_id=order.id, **more)
 
 
-def _dispute(event: OrderEvent) -> Callable[[Shop, Purchase, int], None]:
+def _dispute(event: OrderEvent) -> Callable[[Shop, ModelOrder, int], None]:
     return _verb(service.raise_dispute, event=event, reason="理由", description="")
 
 
-_VERBS: dict[str, Callable[[Shop, Purchase, int], None]] = {
+_VERBS: dict[str, Callable[[Shop, ModelOrder, int], None]] = {
     "cancel": _verb(service.cancel_order),
     "ship": lambda shop, order, actor: service.ship_order(
         actor_id=actor, order_id=order.id, address_id=shop.addresses[actor], **_PARCEL
@@ -836,7 +842,7 @@ def model_gateway(environment: dict[str, str], tmp_path: Path) -> Iterator[Sandb
 
 @pytest.fixture
 def shop(app: Flask, environment: dict[str, str], model_gateway: SandboxServer) -> Iterator[type[Shop]]:
-    """The machine, bound to an application of its own."""
+    """The model's state machine, bound to an application of its own."""
     variables = {
         **environment,
         "ALIPAY_GATEWAY_URL": model_gateway.gateway_url,
@@ -849,7 +855,7 @@ def shop(app: Flask, environment: dict[str, str], model_gateway: SandboxServer) 
     }
     Shop.settings = load_settings(variables)
     Shop.app, Shop.keys, Shop.steps = create_app(Shop.settings), model_gateway.keys, 0
-    Shop.walked.clear()
+    Shop.taken_by_all.clear()
     yield Shop
     with Shop.app.app_context():
         db.session.remove()
@@ -857,46 +863,46 @@ def shop(app: Flask, environment: dict[str, str], model_gateway: SandboxServer) 
     Shop.app.extensions["valkey"].close()
 
 
-def _way_to(goal: Row, mode: int) -> list[tuple[Row, str]]:
-    """The shortest way by the table from a new order to where the line can be gone; staff come only to disputes."""
+def _path_to(goal: Row, mode: int) -> list[tuple[Row, str]]:
+    """The shortest path by the table from a new order to where the row can be taken; staff act only on disputes."""
     wants_dispute = goal.by == ("staff",)
-    ways: dict[tuple[OrderPhase, bool], list[tuple[Row, str]]] = {(AWAITING_PAYMENT, False): []}
-    for at, disputed in (reached := list(ways)):
+    paths: dict[tuple[OrderPhase, bool], list[tuple[Row, str]]] = {(AWAITING_PAYMENT, False): []}
+    for at, disputed in (reached := list(paths)):
         if (at, disputed) == (goal.source, wants_dispute):
-            return ways[at, disputed]
+            return paths[at, disputed]
         for row in ROWS:
             refused = {"courier" if mode == 6 else "face", *(["undisputed"] if disputed else [])}
             after = (row.target, row.event in ("dispute", "contest_return"))
-            if row.source == at and not row.guards & refused and row.by != ("staff",) and after not in ways:
-                ways[after] = [*ways[at, disputed], (row, row.by[0])]
+            if row.source == at and not row.guards & refused and row.by != ("staff",) and after not in paths:
+                paths[after] = [*paths[at, disputed], (row, row.by[0])]
                 reached.append(after)
-    raise AssertionError(f"there is no way to {goal}")
+    raise AssertionError(f"there is no path to {goal}")
 
 
 def test_every_line_of_the_table(shop: type[Shop]) -> None:
-    """Each line, by each role, at the end of the shortest way to it."""
+    """Each row, by each role, at the end of the shortest path to it."""
     machine = shop()
     try:
         machine.begin(choices=[])
         for row in ROWS:
             mode = 6 if "face" in row.guards else 7
             for role in row.by:
-                machine.wares.append(ware := machine._new_ware(machine.people[0]))
-                machine._buy(machine.people[1], ware, mode)
+                machine.goods.append(good := machine._new_good(machine.people[0]))
+                machine._buy(machine.people[1], good, mode)
                 order = machine.orders[-1]
-                for step, by in [*_way_to(row, mode), (row, role)]:
+                for step, by in [*_path_to(row, mode), (row, role)]:
                     machine._take(order, step, by)
                     machine.agrees()
-                assert order.at == row.target
+                assert order.phase == row.target
         machine.work()
         machine.agrees()
     finally:
         machine.teardown()
-    assert [row for row in ROWS if not shop.walked[row]] == []
+    assert [row for row in ROWS if not shop.taken_by_all[row]] == []
 
 
 def test_the_services_do_what_the_design_says(shop: type[Shop]) -> None:
-    """Random walks."""
+    """Random walks through what people, the gateway and time can do."""
     steps = int(os.environ.get("STORM_STEPS", "0"))
     run_state_machine_as_test(
         shop,
@@ -913,8 +919,8 @@ def test_the_services_do_what_the_design_says(shop: type[Shop]) -> None:
     )
     print(f"{shop.steps} steps; of the table:")
     for row in ROWS:
-        print(f"{shop.walked[row]:6} {row.event} by {', '.join(row.by)} at {row.source}")
+        print(f"{shop.taken_by_all[row]:6} {row.event} by {', '.join(row.by)} at {row.source}")
     # Or the walk has become shorter, or shallower, without anybody noticing.
     assert shop.steps >= max(steps, LEAST_STEPS)
-    assert sum(shop.walked.values()) >= max(steps, LEAST_STEPS) // 4
-    assert len(shop.walked) >= len(ROWS) * 2 // 3
+    assert sum(shop.taken_by_all.values()) >= max(steps, LEAST_STEPS) // 4
+    assert len(shop.taken_by_all) >= len(ROWS) * 2 // 3

@@ -1,4 +1,4 @@
-"""What the tests drive, and the facts under which every guard lets pass."""
+"""A subject without a database, and facts under which every guard holds."""
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -10,7 +10,7 @@ S = TypeVar("S")
 
 @dataclass
 class Thing(Generic[S]):
-    """Something that stands at a phase, as a row does."""
+    """Something with a phase, as a row of the database has one."""
 
     phase: S
 
@@ -24,7 +24,7 @@ def facts(
     has_reason: bool = True,
     handover_code_ok: bool = True,
 ) -> OrderFacts:
-    """Facts of a courier order that nothing stops."""
+    """Facts of a courier order under which every guard holds that does not ask for 当面交易."""
     return OrderFacts(
         trade_mode=trade_mode,
         refund_count=refund_count,

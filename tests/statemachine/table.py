@@ -1,6 +1,6 @@
 """The order's rules, written out by hand from the design and not read from the machine: what tests compare with.
 
-`tests/orders/table.py` is its like over HTTP.
+`tests/orders/table.py` is the table for the tests over HTTP.
 """
 
 from typing import NamedTuple
@@ -46,7 +46,7 @@ class Cell(NamedTuple):
     guards: tuple[str, ...] = ()
 
 
-# event, role, from: to, money, the good, the system's clock in seconds, what else has to hold
+# event, role, from: to, money, the good, after how many seconds the system does it, what else has to hold
 TABLE: dict[tuple[str, str, OrderPhase], Cell] = {
     ("pay", "gateway", AWAITING_PAYMENT): Cell(PAID, ESCROWED, None),
     ("cancel", "buyer", AWAITING_PAYMENT): Cell(CANCELLED, [], "release"),
@@ -133,7 +133,7 @@ REMINDERS: dict[OrderPhase, tuple[str, int, str]] = {
     RETURN_SENT: ("seller", 1 * D, "accept_return_reminder"),
 }
 
-CLOCKS: dict[OrderPhase, tuple[str, int, str, str]] = {
+DEADLINES: dict[OrderPhase, tuple[str, int, str, str]] = {
     AWAITING_PAYMENT: ("expire", 30 * MIN, "expire_after", "买家付款截止"),
     PAID: ("refund_unshipped", 7 * D, "refund_unshipped_after", "卖家交货截止"),
     SHIPPED: ("receive", 10 * D, "receive_after", "自动确认收货"),

@@ -1,4 +1,4 @@
-"""The proofs about the order, and that the explorer would see it if they broke."""
+"""The proofs about the order, and that the exploration finds every kind of mistake that could be made in its rules."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -50,7 +50,7 @@ OrderExploration = Exploration[OrderPhase, OrderFacts]
 
 
 def broken(change: Callable[[OrderRule], OrderRule]) -> OrderExploration:
-    """The exploration of the order with each rule put through `change`."""
+    """The exploration of an order whose rules are each changed by `change`."""
     spec = replace(ORDER, rules=tuple(change(rule) for rule in ORDER.rules))
     return explore(spec, external_actions=SELLER, linked=LINKED_GOOD)
 
@@ -94,7 +94,7 @@ def test_the_order_is_sound_under_all_its_facts() -> None:
 
 
 def test_no_order_waits_for_nobody() -> None:
-    """Said once more without the explorer's own checks: in each open state a clock runs or staff can decide."""
+    """As the exploration checks, once more without it: in each open state a deadline runs or staff can decide."""
     waiting = [
         (state.phase, state.facts)
         for state in explore(ORDER, facts=ORDER_FACTS).states
@@ -103,14 +103,14 @@ def test_no_order_waits_for_nobody() -> None:
     disputed = 0
     for phase, facts in waiting:
         able = [rule for rule in ORDER.rules_from(phase) if all(guard.test(facts) for guard in rule.guards)]
-        clocks = [rule for rule in able if rule.deadline]
+        deadlines = [rule for rule in able if rule.deadline]
         staff = [rule for rule in able if STAFF in rule.by and rule.target != phase]
         if facts.disputed:
             disputed += 1
-            assert clocks == [rule for rule in able if SYSTEM in rule.by] == []
+            assert deadlines == [rule for rule in able if SYSTEM in rule.by] == []
             assert {rule.event for rule in staff} == {OrderEvent.RESOLVE_FOR_BUYER, OrderEvent.RESOLVE_FOR_SELLER}
         else:
-            assert len(clocks) == 1
+            assert len(deadlines) == 1
     assert (len(waiting), disputed) == (90, 30)
 
 
@@ -137,7 +137,7 @@ def test_money_lies_where_the_design_says() -> None:
     }
 
 
-def test_the_good_goes_along() -> None:
+def test_the_good_follows_its_order() -> None:
     status = {state.phase: state.linked for state in explore(ORDER, linked=LINKED_GOOD).states}
     on_sale = [CANCELLED, REFUNDED_UNSHIPPED]
     in_trade = [AWAITING_PAYMENT, PAID, SHIPPED, REFUND_REQUESTED_UNSHIPPED, REFUND_REQUESTED_SHIPPED]
@@ -153,7 +153,7 @@ def test_the_good_alone_is_sound() -> None:
 
 
 def test_proceeds_that_the_seller_may_spend_at_once_cannot_be_refunded() -> None:
-    """What the explorer found in the first form of this machine: paying out at receipt."""
+    """What the exploration found in the first form of this machine, which paid out at receipt."""
 
     def paid_out(rule: OrderRule) -> OrderRule:
         at_once = {"seller_held": "seller_available"}
@@ -261,7 +261,7 @@ BREAKS: list[Break] = [
 
 
 def codes(rules: tuple[OrderRule, ...]) -> set[str]:
-    """Everything that is said against the order with these rules: by the spec, or by both walks."""
+    """The codes of all violations of an order with these rules, without facts and with; `spec` if none can be built."""
     try:
         spec = replace(ORDER, rules=rules)
     except SpecError:
@@ -286,7 +286,7 @@ def test_a_rule_that_is_broken_is_named(event: str, source: OrderPhase, change: 
 
 
 def test_a_dispute_without_staff_is_named() -> None:
-    """Every refund of a disputed order waits for staff: take them away from one state and the explorer says so."""
+    """Every refund of a disputed order waits for staff: if they may do nothing in one state, that is found."""
     kept = tuple(rule for rule in ORDER.rules if not (STAFF in rule.by and rule.source == REFUND_REQUESTED_SHIPPED))
     assert len(ORDER.rules) - len(kept) == 2
     for facts in (None, ORDER_FACTS):
@@ -295,7 +295,7 @@ def test_a_dispute_without_staff_is_named() -> None:
 
 
 def test_a_state_that_guards_close_is_named() -> None:
-    """Without facts there is a way out of every state; with them there may be none."""
+    """Without facts every state can be left; with facts, guards may leave no step that leads on."""
     shut = tuple(replace(rule, guards=(BARRED,)) if rule.source == RECEIVED else rule for rule in ORDER.rules)
     spec = replace(ORDER, rules=shut)
     assert "trap" not in {violation.code for violation in explore(spec).violations}
@@ -304,7 +304,7 @@ def test_a_state_that_guards_close_is_named() -> None:
 
 
 def single_breaks(at: int) -> Iterator[tuple[str, tuple[OrderRule, ...]]]:
-    """Everything that one wrong entry in the row `at` of the table could be, doers aside, with the rules it makes."""
+    """Each wrong value that one field of rule number `at` could have (but `by`), by name, with the rules it makes."""
     rule = ORDER.rules[at]
     changes: list[tuple[str, dict[str, object]]] = []
     pots = rule.moves[0] if rule.moves else None
@@ -329,7 +329,7 @@ def single_breaks(at: int) -> Iterator[tuple[str, tuple[OrderRule, ...]]]:
 
 FAIRNESS: Final = "It takes from somebody what the design gives him, or asks less of him; nothing gets stuck or lost."
 NO_DEADLINE: Final = "A disputed order has no deadline that could be put off or kept."
-# What no walk can see, because the order stays sound, and why. `test_order` compares each of them with the design.
+# What no walk can find, because the order stays sound, and why. `test_order` compares each of them with the design.
 UNSEEN: Final[dict[str, str]] = {
     "ship by seller from 2,6: not face_to_face": FAIRNESS,
     "receive by buyer from 2,6: not not_face_to_face": FAIRNESS,

@@ -27,7 +27,7 @@ def refused(capsys: Capture, *argv: str) -> str:
 
 
 def test_the_kept_pictures_are_those_of_the_machines() -> None:
-    """CI's check: whoever changes a machine draws it again with `make diagrams`."""
+    """As CI checks: whoever changes a machine has to draw it again with `make diagrams`."""
     done = subprocess.run(
         [sys.executable, "-m", "statemachine", "diagram", "--all", "--check", "docs/states"],
         cwd=ROOT,

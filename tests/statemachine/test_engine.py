@@ -1,4 +1,4 @@
-"""What holds for every machine: refusals that explain themselves and change nothing, threads, random walks."""
+"""What the engine does with any machine: refusals that say why and change nothing, threads, random walks."""
 
 import logging
 import subprocess

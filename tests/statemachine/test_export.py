@@ -67,7 +67,7 @@ def test_rules_between_two_states_share_an_arrow() -> None:
     assert creation(ORDER, "en").text("en") == "buy · buyer"
 
 
-def test_labels_have_the_note_s_two_lines_and_a_meaning_where_it_says_more() -> None:
+def test_labels_have_the_two_lines_of_the_api_spec_and_a_meaning_where_it_says_more() -> None:
     assert label(ORDER.state(PAID), "zh") == ("2 买家已付款", "6 卖家未发货")
     assert label(ORDER.state(SETTLED), "zh") == ("3 卖家已收款", "8 买家已收货", "(交易完成)")
     assert label(GOOD.by_key["2,deleted"], "zh") == ("2 已发布", "已删除")
@@ -250,7 +250,7 @@ def test_pictures_do_not_depend_on_hash_seeds() -> None:
 
 @st.composite
 def graphs(draw: st.DrawFn) -> tuple[dict[str, Box], list[Arrow]]:
-    """Boxes that all hang together with the first, and arrows in any direction between them."""
+    """Boxes that are all connected with the first one, and arrows in any direction between them."""
     sizes = draw(st.lists(st.tuples(st.integers(10, 200), st.integers(10, 80)), min_size=2, max_size=7))
     boxes = {f"b{i}": Box(width, height, width) for i, (width, height) in enumerate(sizes)}
     arrows = [(draw(st.integers(0, i - 1)), i) for i in range(1, len(boxes))]

@@ -45,7 +45,7 @@ ROLES = ["owner", "system", "staff"]
 FREE, BOUND = GoodFacts(has_open_order=False), GoodFacts(has_open_order=True)
 
 
-def test_the_vocabulary_is_the_design_s() -> None:
+def test_phases_events_and_roles_are_those_of_the_design() -> None:
     assert [tuple(phase) for phase in good_flow.phases] == PAIRS
     assert [str(event) for event in GoodEvent] == EVENTS
     assert [str(role) for role in GoodRole] == ROLES
@@ -96,13 +96,13 @@ def test_the_order_s_system_is_the_good_s_system() -> None:
     assert held.phase == GoodPhase(3)
 
 
-def test_no_phase_of_a_good_has_a_clock_and_only_the_deleted_are_closed() -> None:
+def test_no_phase_of_a_good_has_a_deadline_and_only_the_deleted_are_closed() -> None:
     for pair in PAIRS:
         assert good_flow.deadline(GoodPhase(*pair)) is None
         assert good_flow.is_open(GoodPhase(*pair)) is not pair[1]
 
 
-def test_numbers_and_texts_are_the_note_s() -> None:
+def test_numbers_and_texts_are_those_of_the_api_spec() -> None:
     assert {int(code): text for code, text in GOOD_TEXT.items()} == {
         1: "待审核",
         2: "已发布",

@@ -38,9 +38,9 @@ from statemachine.order import (
     facts_after,
 )
 from tests.statemachine.subjects import Thing, facts
-from tests.statemachine.table import CLOCKS, EFFECTS, EVENTS, PHASES, REMINDERS, ROLES, TABLE
+from tests.statemachine.table import DEADLINES, EFFECTS, EVENTS, PHASES, REMINDERS, ROLES, TABLE
 
-WAYS = [TradeMode.COURIER, TradeMode.FACE_TO_FACE]
+MODES = [TradeMode.COURIER, TradeMode.FACE_TO_FACE]
 
 
 def test_each_name_stands_for_the_numbers_of_the_api_spec() -> None:
@@ -53,7 +53,7 @@ def test_each_name_stands_for_the_numbers_of_the_api_spec() -> None:
     assert list(named.values()) == PHASES
 
 
-def test_the_vocabulary_is_the_design_s() -> None:
+def test_phases_events_and_roles_are_those_of_the_design() -> None:
     assert list(order_flow.phases) == PHASES
     assert [str(event) for event in OrderEvent] == EVENTS
     assert [str(role) for role in Role] == ROLES
@@ -61,11 +61,11 @@ def test_the_vocabulary_is_the_design_s() -> None:
     assert (ORDER.creation.name, ORDER.creation.by, ORDER.creation.good_event) == ("buy", "buyer", "hold")
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("phase", PHASES)
-def test_every_cell_is_allowed_or_refused_as_the_table_says(phase: OrderPhase, way: TradeMode) -> None:
-    known = facts(trade_mode=way)
-    blocked = "face_to_face" if way is TradeMode.FACE_TO_FACE else "not_face_to_face"
+def test_every_cell_is_allowed_or_refused_as_the_table_says(phase: OrderPhase, mode: TradeMode) -> None:
+    known = facts(trade_mode=mode)
+    blocked = "face_to_face" if mode is TradeMode.FACE_TO_FACE else "not_face_to_face"
     for event in OrderEvent:
         for role in Role:
             thing = Thing(phase)
@@ -99,12 +99,12 @@ def test_allowed_lists_exactly_the_table(phase: OrderPhase) -> None:
     for role in ROLES:
         expected = {event for event in EVENTS if (event, role, phase) in TABLE}
         assert set(order_flow.allowed(phase, role)) == expected
-        for way, blocked in zip(WAYS, ("not_face_to_face", "face_to_face"), strict=True):
+        for mode, blocked in zip(MODES, ("not_face_to_face", "face_to_face"), strict=True):
             shown = {event for event in expected if blocked not in TABLE[event, role, phase].guards}
-            assert set(order_flow.allowed(phase, role, facts(trade_mode=way))) == shown
+            assert set(order_flow.allowed(phase, role, facts(trade_mode=mode))) == shown
 
 
-def test_guards_and_clocks_are_the_table_s() -> None:
+def test_guards_and_deadlines_are_those_of_the_table() -> None:
     cells = {
         (rule.event.value, str(role), rule.source): (
             tuple(guard.code for guard in rule.guards),
@@ -125,7 +125,7 @@ def test_each_open_phase_has_its_deadline_and_no_closed_one_has(phase: OrderPhas
     if phase.closed:
         assert deadline is None
         return
-    event, seconds, setting, text = CLOCKS[phase]
+    event, seconds, setting, text = DEADLINES[phase]
     assert deadline is not None
     assert (deadline.event, deadline.setting, deadline.text.zh) == (event, setting, text)
     assert deadline.default == timedelta(seconds=seconds)
@@ -136,19 +136,19 @@ def test_each_open_phase_has_its_deadline_and_no_closed_one_has(phase: OrderPhas
 @pytest.mark.parametrize(
     "phase", [REFUND_REQUESTED_UNSHIPPED, REFUND_REQUESTED_SHIPPED, REFUND_REQUESTED_RECEIVED, RETURN_SENT]
 )
-def test_a_dispute_stops_the_clock_and_leaves_the_parties_and_staff(phase: OrderPhase) -> None:
+def test_a_dispute_stops_the_deadline_and_leaves_the_parties_and_staff(phase: OrderPhase) -> None:
     disputed = facts(disputed=True)
-    clock = order_flow.deadline(phase, facts())
-    assert clock is not None
+    deadline = order_flow.deadline(phase, facts())
+    assert deadline is not None
     assert order_flow.deadline(phase, disputed) is None
     thing = Thing(phase)
     with pytest.raises(GuardFailed) as refused:
-        order_flow.fire(thing, clock.event, Role.SYSTEM, disputed)
+        order_flow.fire(thing, deadline.event, Role.SYSTEM, disputed)
     assert [(r.code, r.zh) for r in refused.value.reasons] == [("disputed", "订单有争议,等待平台客服处理")]
     assert thing.phase == phase
     assert order_flow.allowed(phase, Role.SYSTEM, disputed) == ()
     assert order_flow.allowed(phase, Role.STAFF, disputed) == order_flow.allowed(phase, Role.STAFF)
-    # Until staff decide either side may only give in; the buyer has sent the goods back and has nothing left to say.
+    # Until staff decide, either side may only give in; a buyer who has sent the goods back cannot even do that.
     assert order_flow.allowed(phase, Role.BUYER, disputed) == (("withdraw_refund",) if phase != RETURN_SENT else ())
     assert order_flow.allowed(phase, Role.SELLER, disputed) == (
         ("approve_refund",) if phase != RETURN_SENT else ("accept_return",)
@@ -216,7 +216,7 @@ def test_the_seller_s_handover_names_every_condition_that_fails() -> None:
     assert [r.code for r in order_flow.why_not(phase, OrderEvent.RECEIVE, Role.SELLER, near)] == ["handover_code"]
 
 
-def test_what_comes_with_the_deed_hides_no_button() -> None:
+def test_what_comes_with_the_command_hides_no_button() -> None:
     bare = facts(trade_mode=TradeMode.FACE_TO_FACE, has_reason=False, handover_code_ok=False)
     assert order_flow.allowed(PAID, Role.SELLER, bare) == (OrderEvent.RECEIVE,)
     assert OrderEvent.REJECT_REFUND in order_flow.allowed(REFUND_REQUESTED_SHIPPED, Role.SELLER, bare)
@@ -227,7 +227,7 @@ def test_what_comes_with_the_deed_hides_no_button() -> None:
     assert thing.phase == REFUND_REQUESTED_SHIPPED
 
 
-def test_the_spine_of_the_note_ends_returned_and_refunded() -> None:
+def test_the_seven_steps_of_the_api_spec_end_returned_and_refunded() -> None:
     thing = Thing(ORDER.start)
     steps = [
         order_flow.fire(thing, event, role, facts())
@@ -258,7 +258,7 @@ def test_the_spine_of_the_note_ends_returned_and_refunded() -> None:
     ]
 
 
-def test_numbers_and_texts_are_the_note_s() -> None:
+def test_numbers_and_texts_are_those_of_the_api_spec() -> None:
     assert {int(code): text for code, text in BILL_TEXT.items()} == {
         1: "待买家付款",
         2: "买家已付款",

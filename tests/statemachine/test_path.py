@@ -62,7 +62,7 @@ def words(element: ET.Element) -> str:
     return "".join(element.itertext())
 
 
-def test_a_way_is_followed_step_by_step() -> None:
+def test_a_path_is_followed_step_by_step() -> None:
     found = trace(ORDER, LONG)
     assert found.present == REFUNDED_RETURNED
     assert found.visited == {AWAITING_PAYMENT, PAID, SHIPPED, RECEIVED, REFUND_REQUESTED_RECEIVED} | {
@@ -107,7 +107,7 @@ def test_a_way_is_followed_step_by_step() -> None:
         ),
     ],
 )
-def test_a_way_that_the_machine_does_not_have_is_refused(
+def test_a_path_that_the_machine_does_not_have_is_refused(
     made: list[PastStep[OrderPhase]], error: type[ValueError], message: str
 ) -> None:
     for render in (svg.render, mermaid.render):
@@ -210,7 +210,7 @@ def test_mermaid_numbers_the_steps_and_styles_the_states() -> None:
     assert re.findall(r"classDef (\w+) ", begun) == ["closed", "present", "aside"]
 
 
-def test_without_a_way_nothing_is_marked() -> None:
+def test_without_a_path_nothing_is_marked() -> None:
     for lang in LANGS:
         for plain in (svg.render(ORDER, lang), mermaid.render(ORDER, lang)):
             assert not re.search(r"[①-⑳]|<desc>|accDescr|present|#a61e4d|stroke-width", plain)

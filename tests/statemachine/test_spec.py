@@ -1,4 +1,4 @@
-"""A spec that contradicts itself cannot be built, and says everything that is wrong with it."""
+"""A spec that contradicts itself cannot be built, and the error names all that is wrong with it."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""A third machine is one file: every part that machines share takes it as it is.
+"""A third machine is one file: all that machines share works with it as it is.
 
 The machine of this test is an offer that a buyer makes on a good: he may raise it while its seller thinks it over.
 """

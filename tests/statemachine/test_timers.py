@@ -72,7 +72,7 @@ def test_a_refused_request_gives_back_what_was_left() -> None:
     )
 
 
-def test_a_dispute_stops_the_clock_and_keeps_what_was_left() -> None:
+def test_a_dispute_stops_the_deadline_and_keeps_what_was_left() -> None:
     life = shipped()
     life.do(OrderEvent.REQUEST_REFUND, Role.BUYER, NOON + 7 * DAY)
     assert life.do(OrderEvent.DISPUTE, Role.SELLER, NOON + 8 * DAY) == Timers(None, None, 3 * DAY)
@@ -92,15 +92,15 @@ def test_a_return_on_its_way_has_nothing_to_resume() -> None:
     assert life.do(OrderEvent.RESOLVE_FOR_SELLER, Role.STAFF, sent + DAY) == Timers(None, None, None)
 
 
-def test_a_clock_that_had_run_out_unseen_has_nothing_left() -> None:
-    """The buyer asks in the moment between the deadline and the system's turn."""
+def test_a_deadline_that_has_passed_unnoticed_has_no_time_left() -> None:
+    """The buyer asks between the deadline and the sweep that would have fired it."""
     life = shipped()
     late = NOON + 10 * DAY + HOUR
     assert life.do(OrderEvent.REQUEST_REFUND, Role.BUYER, late).remaining == timedelta(0)
     assert life.do(OrderEvent.WITHDRAW_REFUND, Role.BUYER, late + DAY) == Timers(late + DAY, None, None)
 
 
-def test_without_anything_kept_a_resumed_clock_gets_its_whole_time() -> None:
+def test_without_stored_time_a_resumed_deadline_gets_its_whole_time() -> None:
     life = Life(SHIPPED)
     assert life.do(OrderEvent.REQUEST_REFUND, Role.BUYER, NOON).remaining is None
     assert life.do(OrderEvent.WITHDRAW_REFUND, Role.BUYER, NOON + DAY) == Timers(NOON + 11 * DAY, NOON + 10 * DAY, None)
@@ -121,7 +121,7 @@ def test_a_reminder_that_would_be_late_is_left_out() -> None:
 
 
 def test_a_step_that_keeps_the_timers_leaves_deadline_and_reminder_as_they_are() -> None:
-    """No step of an order does: this one is a copy of the machine in which the buyer's gives no more time."""
+    """No step of an order does, so this is a copy of the machine in which `extend_receipt` gives no more time."""
     rules = (
         replace(rule, timers=TimerEffect.KEEP) if rule.timers is TimerEffect.EXTEND else rule for rule in ORDER.rules
     )
@@ -147,7 +147,7 @@ PAUSED = {REFUND_REQUESTED_UNSHIPPED: PAID, REFUND_REQUESTED_SHIPPED: SHIPPED, R
     choices=st.lists(st.tuples(st.integers(0, 10), st.timedeltas(timedelta(0), timedelta(days=6))), max_size=30),
     whole=st.timedeltas(HOUR, timedelta(days=30)),
 )
-def test_no_open_order_is_without_a_clock_and_a_pause_costs_and_gives_nothing(
+def test_no_open_order_is_without_a_deadline_and_a_pause_costs_and_gives_nothing(
     mode: TradeMode, choices: list[tuple[int, timedelta]], whole: timedelta
 ) -> None:
     life = Life(ORDER.start, facts(trade_mode=mode), {"receive_after": whole})
