@@ -1,6 +1,8 @@
 """Every cell of the order: legal phase × event × role, against the design's table, `tests.statemachine.table`."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +53,15 @@ def test_each_name_stands_for_the_numbers_of_the_api_spec() -> None:
     ]
     named = {name: phase for name, phase in vars(order).items() if isinstance(phase, OrderPhase)}
     assert list(named.values()) == PHASES
+
+
+def test_the_glossary_lists_every_phase_by_name() -> None:
+    glossary = (Path(__file__).parents[2] / "docs" / "glossary.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (\d), (\d+)(, closed)? \| (.+) \| (.+) \|$", glossary, re.MULTILINE)
+    assert [(getattr(order, name), zh, en) for name, *_, zh, en in rows] == [
+        (phase, ORDER.state(phase).meaning.zh, ORDER.state(phase).meaning.en) for phase in PHASES
+    ]
+    assert [(int(bill), int(goods), bool(closed)) for _, bill, goods, closed, *_ in rows] == PHASES
 
 
 def test_phases_events_and_roles_are_those_of_the_design() -> None:
