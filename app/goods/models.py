@@ -20,7 +20,7 @@ class Good(Base):
         one_of("trade_mode", TradeMode),
         one_of("status", GoodStatus),
         Index("ix_goods_owner_id_id", "owner_id", "id"),
-        # Browsing: newest first within a category, public ones only.
+        # For browsing the goods for sale, newest first, in one category and in all.
         Index(
             "ix_goods_category_published_at",
             "category",
@@ -30,7 +30,7 @@ class Good(Base):
         ),
         Index("ix_goods_published_at", "published_at", "id", postgresql_where=text("status = 2 AND NOT deleted")),
         Index("ix_goods_price", "price", "id", postgresql_where=text("status = 2 AND NOT deleted")),
-        # The sweep that asks again for reviews that got lost.
+        # For the sweep that requests lost reviews again.
         Index("ix_goods_in_review", "updated_at", postgresql_where=text("status = 1 AND NOT deleted")),
     )
 
@@ -46,7 +46,7 @@ class Good(Base):
     status: Mapped[int] = mapped_column(SmallInteger, default=GoodStatus.IN_REVIEW)
     deleted: Mapped[bool] = mapped_column(default=False)
     revision: Mapped[int] = mapped_column(default=1)
-    # When the sweep last asked for the review again; None if it never had to.
+    # When the sweep last requested the review again; None if it never had to.
     review_requested_at: Mapped[moment | None]
     published_at: Mapped[moment | None]
     created_at: Mapped[created_moment]
@@ -54,7 +54,7 @@ class Good(Base):
 
     @property
     def phase(self) -> GoodPhase:
-        """The state that the good's machine knows."""
+        """The good's state in the good machine: status and deleted."""
         return GoodPhase(self.status, self.deleted)
 
     @phase.setter
@@ -63,9 +63,9 @@ class Good(Base):
 
 
 class Picture(Base):
-    """One picture of a good; its bytes lie in the storage under `sha256`.
+    """One picture of a good; its bytes are in picture storage under `sha256`.
 
-    `position` is None once an edit has taken the picture off the good: orders made before keep showing it.
+    `position` is None once an edit has removed the picture from the good; orders made before still show it.
     """
 
     __tablename__ = "pictures"
@@ -86,7 +86,7 @@ class Picture(Base):
 
 
 class Verdict(Base):
-    """One check of one part of one revision of a good; `subject` is `title`, `description` or `picture:<id>`."""
+    """The result of one check on one revision of a good; `subject` is `title`, `description` or `picture:<id>`."""
 
     __tablename__ = "verdicts"
     __table_args__ = (UniqueConstraint("good_id", "revision", "kind", "subject"),)

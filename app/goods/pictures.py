@@ -1,8 +1,8 @@
-"""From the bytes that somebody uploaded to the bytes that everybody may see, and their thumbnails.
+"""Processes uploaded pictures into safe ones to serve, and makes their thumbnails.
 
-Nothing of an upload is kept but its pixels: it is decoded, turned the right way up, brought to sRGB and encoded anew,
-so EXIF, GPS, XMP, comments and whatever hides behind the picture's end are gone. The name and the type that the
-client claims are not looked at.
+Only the pixels of an upload are kept: it is decoded, rotated as its EXIF orientation says, converted to sRGB and
+encoded again, so EXIF, GPS, XMP, comments and data appended to the file are gone. The file name and type that the
+client claims are ignored.
 """
 
 import hashlib
@@ -19,32 +19,32 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from app.goods.storage import PictureStorage
 
 MAX_PICTURES = 9
-LONG_SIDE = 2560  # pixels; larger pictures are made smaller
+LONG_SIDE = 2560  # pixels; larger pictures are scaled down
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
 _JPEG_QUALITY = 88
 _WEBP_QUALITY = 88
 _THUMBNAIL_QUALITY = 80
 
-# A progressive JPEG has some ten scans. Each one costs a pass over all pixels and may take a dozen bytes, so a file
-# within all other limits could keep a processor busy for hours.
+# A progressive JPEG normally has about ten scans. Each costs a pass over all pixels but may take only a dozen bytes, so
+# a file within all other limits could keep a processor busy for hours.
 _MAX_JPEG_SCANS = 100
 _START_OF_SCAN = b"\xff\xda"
 
-# A few bytes may decode to all the pixels that are allowed, and take up to 800 MB meanwhile. So each process decodes
-# one picture at a time; what is left when it is shrunk takes little. The blocks that Pillow takes memory in are made
-# so large (bytes) that glibc returns them: of smaller ones every thread keeps up to 600 MB for itself.
+# A few bytes may decode to all the pixels that are allowed, which can take 800 MB for a moment. So each process decodes
+# one picture at a time; once scaled down it takes little. Pillow's allocation blocks (size in bytes) are made so large
+# that glibc returns them to the system: with smaller ones every thread could keep up to 600 MB.
 _decoding = threading.Lock()
 Image.core.set_block_size(64 * 1024 * 1024)  # type: ignore[attr-defined] # Pillow's manual names it, its types do not
 
-# Above its own limit Pillow warns before it decodes and refuses only from twice that limit on.
+# Above its own limit Pillow only warns, and refuses from twice that limit on: make the warning an error.
 warnings.simplefilter("error", Image.DecompressionBombWarning)
-# What else it finds odd about a stranger's file (crooked EXIF, mostly) is of no use to anybody here.
+# Its other warnings, mostly about malformed EXIF in users' files, are of no use here.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 class ThumbnailWidth(IntEnum):
-    """The widths that thumbnails come in, in pixels: a fixed few, so that nobody can fill the disk with others."""
+    """The widths of thumbnails in pixels. Only a fixed few, so that clients cannot fill the disk with other sizes."""
 
     SMALL = 120
     LIST = 240
@@ -54,7 +54,7 @@ class ThumbnailWidth(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class PreparedPicture:
-    """A picture as it will be stored and shown: `sha256` is that of `data`, sizes are pixels."""
+    """A picture as it will be stored and served: `sha256` is that of `data`, width and height are pixels."""
 
     data: bytes
     sha256: str
@@ -64,11 +64,11 @@ class PreparedPicture:
 
 
 class PictureRefused(Exception):  # noqa: N818 - it says what happened, as app.answers.Refused does
-    """An upload that will not do; the message is for its sender."""
+    """An upload that cannot be accepted; the message is shown to its sender."""
 
 
 class PicturesRefused(Exception):  # noqa: N818 - as above
-    """At least one of several uploads will not do; `reasons` names each one."""
+    """At least one of several uploads cannot be accepted; `reasons` has a text about each such one."""
 
     def __init__(self, reasons: list[str]) -> None:
         self.reasons = reasons
@@ -76,7 +76,7 @@ class PicturesRefused(Exception):  # noqa: N818 - as above
 
 
 def prepare_all(uploads: Sequence[IO[bytes]], *, bytes_limit: int, pixels_limit: int) -> list[PreparedPicture]:
-    """As `prepare`, for each of at most nine `uploads`. Raises `PicturesRefused` with a reason per bad one."""
+    """`prepare` each of at most nine `uploads`. Raises `PicturesRefused` with a reason for each bad one."""
     if len(uploads) > MAX_PICTURES:
         raise PicturesRefused([f"至多 {MAX_PICTURES} 张图片"])
     prepared = []
@@ -92,10 +92,10 @@ def prepare_all(uploads: Sequence[IO[bytes]], *, bytes_limit: int, pixels_limit:
 
 
 def prepare(upload: IO[bytes], *, bytes_limit: int, pixels_limit: int) -> PreparedPicture:
-    """The picture in `upload`, encoded anew: JPEG, or WebP where something is transparent. A GIF gives its first frame.
+    """The picture in `upload`, encoded again: as JPEG, or WebP if it has transparency. Of a GIF, the first frame.
 
-    Raises `PictureRefused` for more than `bytes_limit` bytes or `pixels_limit` pixels (known before anything is
-    decoded), for other formats and for damaged files.
+    Raises `PictureRefused` for more than `bytes_limit` bytes or `pixels_limit` pixels (checked before decoding), for
+    other formats and for damaged files.
     """
     source = upload.read(bytes_limit + 1)
     if len(source) > bytes_limit:
@@ -103,8 +103,8 @@ def prepare(upload: IO[bytes], *, bytes_limit: int, pixels_limit: int) -> Prepar
     with _decoding:
         image = _decoded(source, pixels_limit=pixels_limit)
     image = _upright(image)
-    image = _without_idle_alpha(_in_srgb(image))
-    # Encoders fall back to what the decoder left here.
+    image = _without_opaque_alpha(_in_srgb(image))
+    # Otherwise the encoders would write metadata that the decoder left here.
     image.info = {}
     buffer = io.BytesIO()
     if image.mode == "RGBA":
@@ -132,14 +132,14 @@ class Rendition:
 
 
 def rendition_of(*, sha256: str, content_type: str, width: int, wanted: ThumbnailWidth | None) -> Rendition:
-    """The form of a picture `width` pixels wide that answers a wish for `wanted`: never larger than it is."""
+    """The rendition to serve for a picture `width` pixels wide where `wanted` is asked for: never scaled up."""
     if wanted is None or wanted >= width:
         return Rendition(sha256, content_type, None)
     return Rendition(sha256, "image/webp", wanted)
 
 
 def read_rendition(storage: PictureStorage, rendition: Rendition) -> bytes:
-    """The bytes. A thumbnail is made when it is first read."""
+    """The bytes of the rendition. A thumbnail is made when it is first read."""
     if rendition.width is not None and not storage.exists(rendition.key):
         storage.put(rendition.key, _thumbnail(storage, rendition.sha256, rendition.width))
     with storage.open(rendition.key) as file:
@@ -155,14 +155,14 @@ def _thumbnail(storage: PictureStorage, sha256: str, width: int) -> bytes:
 
 
 def _decoded(source: bytes, *, pixels_limit: int) -> Image.Image:
-    """The picture in `source`, no larger than we keep it."""
+    """The picture in `source`, decoded and scaled down to at most `LONG_SIDE`."""
     try:
         image = Image.open(io.BytesIO(source), formats=_FORMATS)
         _check_header(image, source, pixels_limit=pixels_limit)
-        # A JPEG can be decoded at a half, quarter or eighth of its size, at a fraction of the price.
+        # A JPEG can be decoded at a half, quarter or eighth of its size, which is much cheaper.
         image.draft(None, (2 * LONG_SIDE, 2 * LONG_SIDE))
         image.load()
-        # A palette that is not there shows only when pixels become colours.
+        # Inside the try block: a missing palette is only noticed when pixels are converted to colours.
         shrunk = _shrunk(image)
     except (PictureRefused, MemoryError):
         raise
@@ -170,7 +170,7 @@ def _decoded(source: bytes, *, pixels_limit: int) -> Image.Image:
         raise PictureRefused(f"超过 {_shown_pixels(pixels_limit)}像素") from None
     except UnidentifiedImageError:
         raise PictureRefused("不是 JPEG、PNG、WebP、GIF 或 AVIF 图片") from None
-    except Exception as error:  # on bytes made to break them, Pillow's decoders raise nearly anything
+    except Exception as error:  # Pillow's decoders raise nearly any exception on malicious bytes
         raise PictureRefused("已损坏或不完整") from error
     return shrunk
 
@@ -183,18 +183,18 @@ def _check_header(image: Image.Image, source: bytes, *, pixels_limit: int) -> No
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """The picture as its EXIF orientation says it was held. EXIF that makes no sense counts as none."""
+    """The picture rotated by its EXIF orientation; malformed EXIF is ignored."""
     try:
         return ImageOps.exif_transpose(image)
     except MemoryError:
         raise
-    except Exception:  # noqa: BLE001 - as in _decoded; the pixels are fine, only what was written about them is not
+    except Exception:  # noqa: BLE001 - as in _decoded; only the metadata is broken, the pixels are fine
         return image
 
 
 def _shrunk(image: Image.Image) -> Image.Image:
-    """The picture in a mode whose pixels can be averaged, and no larger than we keep them."""
-    if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip
+    """The picture in a mode whose pixels can be averaged, scaled down to at most `LONG_SIDE`."""
+    if image.mode.startswith("I"):  # 16-bit grey, which Pillow's convert() would clip
         image = image.point(lambda value: value / 256).convert("L")
     if image.has_transparency_data:
         image = image.convert("RGBA")
@@ -205,7 +205,7 @@ def _shrunk(image: Image.Image) -> Image.Image:
 
 
 def _in_srgb(image: Image.Image) -> Image.Image:
-    """RGB or RGBA in sRGB, by the picture's own colour profile if it has one that fits."""
+    """The picture as RGB or RGBA in sRGB, converted by its own colour profile if that is usable."""
     wanted = "RGBA" if image.mode == "RGBA" else "RGB"
     profile = image.info.get("icc_profile")
     if profile:
@@ -220,7 +220,8 @@ def _in_srgb(image: Image.Image) -> Image.Image:
     return image.convert(wanted)
 
 
-def _without_idle_alpha(image: Image.Image) -> Image.Image:
+def _without_opaque_alpha(image: Image.Image) -> Image.Image:
+    """As RGB if the alpha channel is opaque everywhere."""
     if image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255):
         return image.convert("RGB")
     return image

@@ -1,7 +1,7 @@
-"""Reads of goods and pictures: one statement per good, one per list and its count.
+"""Reads of goods and pictures: one statement per good, two per list (its count and a page).
 
-The statements are built once, here: SQLAlchemy then finds their SQL by identity, and a read costs little more than
-its round trip.
+The statements are built once, at import, so that SQLAlchemy finds their compiled SQL at once, and a read costs little
+more than its round trip.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ from statemachine.good import GOOD_TEXT, TRADE_TEXT
 
 
 class VisiblePicture(NamedTuple):
-    """A picture that the reader may see; `public` means that everybody may."""
+    """A picture that the reader may see; `public` means that everybody may, so that caches may keep it."""
 
     sha256: str
     content_type: str
@@ -58,7 +58,7 @@ _PICTURES = (
     select(
         func.array_agg(
             aggregate_order_by(array([Picture.id, Picture.width, Picture.height]), Picture.position),
-            # psycopg makes lists of it in C; SQLAlchemy's ARRAY would walk over them again.
+            # psycopg already returns lists; SQLAlchemy's ARRAY type would process them again in Python.
             type_=NullType(),
         )
     )
@@ -83,7 +83,7 @@ VERDICTS: Final = (
     .where(Verdict.good_id == Good.id, Verdict.revision == Good.revision)
     .scalar_subquery()
 )
-"""Of a good's present revision, oldest first: `VerdictOut`s, or NULL; a column for selects of goods."""
+"""A column for selects of goods: the verdicts on the present revision, oldest first, as `VerdictOut`s; or NULL."""
 
 GOODS: Final[Select[*tuple[Any, ...]]] = select(
     Good.id,
@@ -102,7 +102,7 @@ GOODS: Final[Select[*tuple[Any, ...]]] = select(
     Good.published_at,
     Good.updated_at,
 ).join(User, User.id == Good.owner_id)
-"""Goods as `good_out` reads them; add conditions, order and further columns behind these."""
+"""Selects goods with the columns that `good_out` needs; add conditions, an order, and further columns after these."""
 
 _ORDER: Final[dict[Sort, tuple[SQLColumnExpression[Any], ...]]] = {
     Sort.NEWEST: (Good.published_at.desc(), Good.id.desc()),
@@ -142,7 +142,7 @@ _PICTURE = (
 _IS_PARTY: Final[Select[int]] = (
     select(literal_column("1"))
     .where(
-        Order.good_id == bindparam("good_id"),  # there is an index for that
+        Order.good_id == bindparam("good_id"),  # redundant, but there is an index on it
         Order.good_picture_id == bindparam("picture_id"),
         or_(Order.buyer_id == bindparam("reader_id"), Order.seller_id == bindparam("reader_id")),
     )
@@ -151,7 +151,7 @@ _IS_PARTY: Final[Select[int]] = (
 
 
 def good_out(row: Row[Any]) -> GoodOut:
-    """A row of `GOODS` as clients get it."""
+    """The API's form of a row of `GOODS`."""
     return {
         "id": row.id,
         "title": row.title,
@@ -176,27 +176,27 @@ def good_out(row: Row[Any]) -> GoodOut:
 
 
 def picture_url(picture_id: int) -> str:
-    """Where the picture is served."""
+    """The URL that serves the picture."""
     return f"/api/pic/{picture_id}/"
 
 
 def visible_good(*, good_id: int, reader_id: int | None) -> GoodOut:
-    """The good. One that is not public exists only for its owner and staff. Raises Refused(NO_SUCH_GOOD)."""
+    """The good, if the reader may see it: one that is not public, only its owner and staff. Raises NO_SUCH_GOOD."""
     row = row_or_none(_GOOD, {"good_id": good_id})
     if row is None:
         raise Refused(Answer.NO_SUCH_GOOD)
-    if not is_public(row.status, deleted=row.deleted) and not _is_insider(row.owner_id, reader_id):
+    if not is_public(row.status, deleted=row.deleted) and not _is_owner_or_staff(row.owner_id, reader_id):
         raise Refused(Answer.NO_SUCH_GOOD)
     return good_out(row)
 
 
 def good_in(session: Session, good_id: int) -> GoodOut:
-    """The good as it is in `session`'s transaction, whoever asks. Raises NoResultFound."""
+    """The good as it is in `session`'s transaction. Checks no permission. Raises NoResultFound."""
     return good_out(session.execute(_GOOD, {"good_id": good_id}).one())
 
 
 def own_good(*, good_id: int, owner_id: int) -> OwnGoodOut:
-    """The owner's good with what moderation found. Raises Refused(NO_SUCH_GOOD), for other people's as well."""
+    """The owner's good with its verdicts. Raises Refused(NO_SUCH_GOOD), also for another user's good."""
     row = row_or_none(_OWN_GOOD, {"good_id": good_id, "owner_id": owner_id})
     if row is None:
         raise Refused(Answer.NO_SUCH_GOOD)
@@ -212,12 +212,12 @@ def own_good(*, good_id: int, owner_id: int) -> OwnGoodOut:
 
 
 def goods_by_ids(ids: Sequence[int]) -> dict[int, GoodOut]:
-    """Those of `ids` that are for sale, by id, in one statement."""
+    """Those of the goods `ids` that are for sale, by id, in one statement."""
     return {row.id: good_out(row) for row in rows(_GOODS_BY_IDS, {"ids": list(ids)})}
 
 
 def browse(query: BrowseQuery) -> tuple[list[GoodOut], int]:
-    """One page of the goods for sale, and how many there are on all pages."""
+    """One page of the goods for sale, and their total number."""
     conditions: list[ColumnElement[bool]] = [_IS_FOR_SALE]
     if query.category is not None:
         conditions.append(Good.category == query.category)
@@ -231,7 +231,7 @@ def browse(query: BrowseQuery) -> tuple[list[GoodOut], int]:
 
 
 def my_goods(*, owner_id: int, query: MyGoodsQuery) -> tuple[list[GoodOut], int]:
-    """One page of the owner's goods that are not deleted, newest first, and how many there are on all pages."""
+    """One page of the owner's goods that are not deleted, newest first, and their total number."""
     conditions = [Good.owner_id == owner_id, ~Good.deleted]
     if query.good_status is not None:
         conditions.append(Good.status == query.good_status)
@@ -239,26 +239,26 @@ def my_goods(*, owner_id: int, query: MyGoodsQuery) -> tuple[list[GoodOut], int]
 
 
 def visible_picture(*, picture_id: int, reader_id: int | None) -> VisiblePicture:
-    """The picture, to whoever may see its good, and to both sides of an order that shows it.
+    """The picture, if the reader may see its good, or is a party of an order that shows it.
 
-    A picture that an edit took off its good is as hidden as the picture of a hidden good.
-    Raises Refused(NO_SUCH_PICTURE).
+    A picture that an edit removed from its good is treated like one of a good that is not public. Raises
+    Refused(NO_SUCH_PICTURE).
     """
     row = row_or_none(_PICTURE, {"picture_id": picture_id})
     if row is None:
         raise Refused(Answer.NO_SUCH_PICTURE)
     public = row.position is not None and is_public(row.status, deleted=row.deleted)
-    if not public and not _is_party(row, reader_id) and not _is_insider(row.owner_id, reader_id):
+    if not public and not _is_party(row, reader_id) and not _is_owner_or_staff(row.owner_id, reader_id):
         raise Refused(Answer.NO_SUCH_PICTURE)
     return VisiblePicture(row.sha256, row.content_type, row.width, row.created_at, public)
 
 
 def is_public(status: int, *, deleted: bool) -> bool:
-    """Whether anybody may see a good that stands there."""
+    """Whether anybody may see a good in this status."""
     return status in PUBLIC_STATUSES and not deleted
 
 
-def _is_insider(owner_id: int, reader_id: int | None) -> bool:
+def _is_owner_or_staff(owner_id: int, reader_id: int | None) -> bool:
     return reader_id is not None and (reader_id == owner_id or is_staff(reader_id))
 
 

@@ -161,7 +161,7 @@ class PictureQuery(BaseModel):
 
 
 class ChoiceOut(TypedDict):
-    """A number of the note with its text."""
+    """A number of the API spec with its text."""
 
     code: int
     text: str

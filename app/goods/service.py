@@ -33,7 +33,7 @@ from statemachine import (
 
 
 def release_good(*, owner_id: int, fields: GoodFields, uploads: Sequence[IO[bytes]] = ()) -> GoodOut:
-    """Put a good up for sale, in review, with the pictures in `uploads`.
+    """Release a good for sale, with the pictures in `uploads`; it is in review at first.
 
     Raises RELEASE_MALFORMED naming what is wrong with the pictures or the freight, RELEASE_FAILED for an owner who
     has too many goods in review, NO_SUCH_USER.
@@ -62,13 +62,13 @@ def edit_good(
     keep_pictures: Sequence[int] | None = None,
     uploads: Sequence[IO[bytes]] = (),
 ) -> GoodOut:
-    """Change a good of the owner's, which puts it back in review under its next revision.
+    """Change one of the owner's goods; it is in review again, with its revision increased.
 
-    `keep_pictures` names those of its pictures that stay, in this order, before the new ones in `uploads`. Without
-    it new pictures replace all present ones, and where there are none either the pictures stay as they are.
+    `keep_pictures` lists those of its pictures that stay, in this order, before the new ones in `uploads`. Without it,
+    new pictures replace all present ones; if there are no new ones either, the pictures stay as they are.
 
-    Raises NO_SUCH_GOOD, also for other people's; EDIT_MALFORMED where nothing is to change and naming what is wrong
-    with pictures or freight; EDIT_FAILED with the reasons where the good stands in the way (an order of it is open).
+    Raises NO_SUCH_GOOD, also for another user's good; EDIT_MALFORMED where nothing is to be changed, or naming what is
+    wrong with pictures or freight; EDIT_FAILED with the reasons if the good's state forbids it (an open order).
     """
     _check_owner(good_id, owner_id)
     if not changes and keep_pictures is None and not uploads:
@@ -92,9 +92,9 @@ def edit_good(
 
 
 def delete_good(*, owner_id: int, good_id: int) -> None:
-    """Take a good of the owner's away for good; its row and pictures stay for the orders that were made of it.
+    """Delete one of the owner's goods for ever (a soft delete: its orders still need its row and pictures).
 
-    Raises NO_SUCH_GOOD, also for other people's, and DELETE_FAILED with the reasons where the good stands in the way.
+    Raises NO_SUCH_GOOD, also for another user's good, and DELETE_FAILED with the reasons if its state forbids it.
     """
     with transaction() as session:
         good = _locked(session, good_id, owner_id)
@@ -120,7 +120,7 @@ def _prepared(uploads: Sequence[IO[bytes]], malformed: Answer) -> list[PreparedP
 
 
 def _check_room_in_review(session: Session, owner_id: int) -> None:
-    # Locking the owner makes the count exact; NO KEY, because rows that point at users do not mind.
+    # Locking the owner makes the count exact. FOR NO KEY UPDATE does not block inserts of rows that refer to the user.
     if session.scalar(select(User.id).where(User.id == owner_id).with_for_update(key_share=True)) is None:
         raise Refused(Answer.NO_SUCH_USER)
     limit = settings().goods_in_review_limit
@@ -132,7 +132,7 @@ def _check_room_in_review(session: Session, owner_id: int) -> None:
 
 
 def _check_owner(good_id: int, owner_id: int) -> None:
-    # Before pictures are decoded: strangers get no work out of us.
+    # Checked before pictures are decoded, which is expensive: only the owner may cause that.
     if row_or_none(select(Good.id).where(Good.id == good_id, Good.owner_id == owner_id)) is None:
         raise Refused(Answer.NO_SUCH_GOOD)
 
@@ -145,7 +145,7 @@ def _locked(session: Session, good_id: int, owner_id: int) -> Good:
 
 
 def _fire(session: Session, good: Good, event: GoodEvent, refused: Answer) -> None:
-    # Orders of a good are made and moved under the good's lock, which we hold.
+    # The answer cannot change meanwhile: orders are created and changed under the good's lock, which we hold.
     facts = GoodFacts(
         has_open_order=session.execute(select(exists().where(Order.good_id == good.id, ~Order.closed))).scalar_one()
     )
@@ -156,7 +156,7 @@ def _fire(session: Session, good: Good, event: GoodEvent, refused: Answer) -> No
 
 
 def _refusal_details(good: Good, refusal: TransitionRefused) -> dict[str, Any]:
-    """What a refused client needs to know: why, where the good stands, what its owner may do instead."""
+    """The data of a refusal: why, the good's present state, and the events that its owner may fire instead."""
     return {
         "event": str(refusal.event),
         "good_status": good.status,

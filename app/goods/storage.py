@@ -1,7 +1,7 @@
-"""Where picture bytes lie: under keys made of their content's hash, written once, never changed.
+"""Storage of the pictures' bytes under content hashes: files are written once and never changed.
 
-A write happens before the row that points at it is committed, so a row never lacks its bytes; a file that no row
-came to point at is harmless.
+A file is written before the row that refers to it is committed, so that no row lacks its file. If the transaction
+fails, a file without a row remains, which is harmless.
 """
 
 import os
@@ -12,31 +12,31 @@ from typing import BinaryIO, Protocol
 
 from flask import current_app
 
-# What `app.goods.pictures` names things: a SHA-256 in hex, and for a thumbnail its width.
+# The keys that `app.goods.pictures` makes: a SHA-256 in hex, and for a thumbnail its width.
 _KEY = re.compile(r"[0-9a-f]{64}(-w[0-9]{1,4})?", re.ASCII)
 
 
 class PictureStorage(Protocol):
-    """What any storage of pictures does. Keys are content hashes, so writing one again changes nothing."""
+    """The interface of a picture storage. Keys are content hashes, so writing one again changes nothing."""
 
     def put(self, key: str, data: bytes) -> None:
-        """Keep `data` under `key`; when this returns, a crash loses nothing."""
+        """Store `data` under `key`, durably: once this returns, a crash does not lose it."""
 
     def open(self, key: str) -> BinaryIO:
         """The bytes under `key`, to read and close. Raises FileNotFoundError if there are none."""
 
     def exists(self, key: str) -> bool:
-        """Whether something lies under `key`."""
+        """Whether there are bytes under `key`."""
 
 
 class LocalPictureStorage:
-    """Pictures as files under `root`, fanned out as `ab/cd/abcd…`. Makes its folders when it first needs them."""
+    """Pictures as files under `root`, in subfolders `ab/cd/abcd…`. Folders are made when first needed."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def put(self, key: str, data: bytes) -> None:
-        """As `PictureStorage.put`: readers see the whole file or none, whoever else writes the same key."""
+        """As `PictureStorage.put`. Readers see the whole file or none, even while others write the same key."""
         path = self._path(key)
         if path.exists():
             return
@@ -68,7 +68,7 @@ class LocalPictureStorage:
 
 
 def _sync_folder(folder: Path) -> None:
-    # A rename is safe from a crash only once its folder is on the disk.
+    # A rename survives a crash only once its folder was synced to disk.
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -77,6 +77,6 @@ def _sync_folder(folder: Path) -> None:
 
 
 def picture_storage() -> PictureStorage:
-    """The application's storage of pictures."""
+    """The application's picture storage."""
     storage: PictureStorage = current_app.extensions["saltfish.pictures"]
     return storage

@@ -34,13 +34,13 @@ _CHOICES: ChoicesOut = {
     "trade_modes": [{"code": int(code), "text": text} for code, text in TRADE_TEXT.items()],
 }
 
-# The bytes under a picture's URL never change. What is not for everybody stays in no cache.
-_FOR_ALL = "public, max-age=31536000, immutable"
-_FOR_ONE = "private, no-store"
+# The bytes under a picture's URL never change. Pictures that are not public must not be cached.
+_PUBLIC_CACHE = "public, max-age=31536000, immutable"
+_NO_CACHE = "private, no-store"
 
 
 @api.get("/api/good_release/", auth=Auth.USER, out=ChoicesOut)
-def choices(*, actor: Actor) -> ChoicesOut:  # noqa: ARG001 - the note's release URL is for users, its form as well
+def choices(*, actor: Actor) -> ChoicesOut:  # noqa: ARG001 - in the API spec (`api-notes.txt`) this URL needs a login
     """The choices of the release form."""
     return _CHOICES
 
@@ -179,7 +179,7 @@ def picture(*, actor: Actor | None, pic_id: int, query: PictureQuery) -> Respons
     response = Response(mimetype=rendition.content_type)
     response.set_etag(rendition.key)
     response.last_modified = found.created_at
-    response.headers["Cache-Control"] = _FOR_ALL if found.public else _FOR_ONE
+    response.headers["Cache-Control"] = _PUBLIC_CACHE if found.public else _NO_CACHE
     response.headers["Content-Disposition"] = "inline"
     response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
     response.make_conditional(request)

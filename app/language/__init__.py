@@ -1,4 +1,4 @@
-"""What search, listings and moderation share of language: normal form, tokens, synonyms, vocabulary.
+"""Language processing shared by search, listings and moderation: normal form, tokens, synonyms, vocabulary.
 
-Nothing here knows goods, listings or an index.
+Nothing here knows about goods, listings or the index.
 """

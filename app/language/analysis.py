@@ -1,8 +1,8 @@
-"""Text to tokens: the one analyser that both the index and the query go through.
+"""The analyser: turns text into tokens, the same for what is indexed and for queries.
 
-Normalised text (`app.language.normal_form.normalise`) is cut into runs of Han characters, of other letters and of
-digits, so that `iPhone13` and `iPhone 13` are the same tokens. Han runs are segmented by jieba's dictionary; letters
-and digits stay as they are, single ones too, and nothing is stemmed.
+Normalised text (`app.language.normal_form.normalise`) is split into runs of Han characters, of other letters and of
+digits, so that `iPhone13` and `iPhone 13` are the same tokens. Han runs are segmented by jieba's dictionary; runs of
+letters and digits are tokens as they are, even single ones, and nothing is stemmed.
 """
 
 import logging
@@ -16,16 +16,16 @@ from typing import Protocol
 from app.language.normal_form import normalise
 
 _HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-# The bound keeps one endless run of letters from becoming one endless term.
+# The upper bound keeps an endless run of letters from becoming an endless token.
 _RUN = re.compile(rf"(?P<han>[{_HAN}]+)|(?P<letters>[^\W\d_{_HAN}]{{1,64}})|(?P<digits>\d{{1,64}})")
 _ONE_HAN = re.compile(rf"[{_HAN}]")
 
-# Words that a query may contain but no listing needs to; a query of nothing else keeps them.
+# Words that are dropped from queries, unless a query consists of nothing else.
 STOP_WORDS = frozenset("的了是在和与及或也都就还很我你他她它吗呢吧啊呀哦把被给") | {"我要", "想要", "求购", "有没有"}
 
 
 class Segmenter(Protocol):
-    """What rjieba and jieba have in common here."""
+    """The part of their interfaces that rjieba and jieba have in common."""
 
     def cut(self, text: str) -> Iterable[str]:
         """The words of `text`; joined they are `text` again."""
@@ -44,7 +44,7 @@ class Token:
 
 
 class Analyser:
-    """Cuts text into tokens. `cache_dir` is where jieba, if it has to be used, keeps its dictionary cache."""
+    """Splits text into tokens. `cache_dir` is for jieba's dictionary cache, in case rjieba is not installed."""
 
     def __init__(self, *, cache_dir: Path) -> None:
         self._segmenter = _segmenter(cache_dir)
@@ -86,7 +86,7 @@ def is_han(token: str) -> bool:
 
 
 def _segmenter(cache_dir: Path) -> Segmenter:
-    """rjieba (15 times as fast, a quarter of the memory); where there is no wheel of it, jieba."""
+    """rjieba (15 times as fast, a quarter of the memory), or jieba on platforms that rjieba has no wheel for."""
     try:
         import rjieba
     except ImportError:

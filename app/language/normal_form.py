@@ -1,4 +1,4 @@
-"""One normal form of text. What is indexed, searched for and judged all pass through it."""
+"""The normal form of text that indexing, searching and moderation work on."""
 
 import re
 import unicodedata
@@ -23,8 +23,8 @@ def _traditional_to_simplified() -> opencc.OpenCC:
 def normalise(text: str) -> str:
     """`text` in NFKC, without invisible characters, in simplified characters, case-folded.
 
-    `"ＩＰｈｏｎｅ 蘋果手機"` → `"iphone 苹果手机"`. Pure and total: lone surrogates become U+FFFD, everything else
-    that has no other form stays as it is. The result may be longer or shorter than `text`.
+    `"ＩＰｈｏｎｅ 蘋果手機"` → `"iphone 苹果手机"`. Accepts any text: lone surrogates become U+FFFD. The result may be
+    longer or shorter than `text`.
     """
     if text.isascii():
         return text.lower()

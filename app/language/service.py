@@ -7,7 +7,7 @@ from app.settings import settings
 
 
 def analyser() -> Analyser:
-    """The one analyser of this application and process; made when first used, so after any fork."""
+    """The application's one analyser in this process; made when first used, and so after any fork."""
     extensions = current_app.extensions
     if "saltfish.analyser" not in extensions:
         cache_dir = settings().search_index_path / "jieba"

@@ -1,7 +1,7 @@
-"""Words that mean the same to someone who looks for a second-hand thing.
+"""Synonyms: words that mean the same to people who search for second-hand goods.
 
-Each group is symmetric. Members are written as people type them; they pass through the same analyser as everything
-else, so a member may become several tokens (`ps5` → ps, 5), which must then all be there.
+Each group is symmetric. Members are written as people type them and pass through the analyser, so one may become
+several tokens (`ps5` → ps, 5), which must then all match.
 """
 
 SYNONYMS: tuple[tuple[str, ...], ...] = (

@@ -1,4 +1,4 @@
-"""The words of the titles, and which of them a mistyped one may have meant."""
+"""The vocabulary of all titles, and spelling suggestions from it."""
 
 import functools
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from app.language.analysis import is_han
 
 @dataclass(frozen=True, slots=True, order=True)
 class Suggestion:
-    """A title word near to what was typed. Sorted: fewest changes first, then the most frequent."""
+    """A title word similar to a typed one. Sorts by the fewest edits, then by the highest frequency."""
 
     distance: int
     rank: int = field(repr=False)
@@ -20,7 +20,7 @@ class Suggestion:
 
 
 class Vocabulary:
-    """Title words with the number of documents each is in; immutable, shared between threads."""
+    """The words of titles with their document frequencies; immutable, so threads can share it."""
 
     def __init__(self, frequencies: Mapping[str, int]) -> None:
         self._words = list(frequencies)
@@ -32,8 +32,8 @@ class Vocabulary:
         return len(self._words)
 
     def near(self, typed: str, *, distance: int) -> list[Suggestion]:
-        """The words of the same script at most `distance` changes away from `typed`, the best first."""
-        # Cheap necessary conditions over the whole vocabulary at once; the real distance only for the survivors.
+        """The words of the same script within an edit distance of `distance` from `typed`, the best first."""
+        # Cheap necessary conditions over the whole vocabulary first; the exact distance only for what they let through.
         candidates = np.abs(self._lengths - len(typed)) <= distance
         candidates &= np.bitwise_count(self._signatures ^ np.uint64(_signature(typed))) <= 2 * distance
         found = []
@@ -55,7 +55,7 @@ class Vocabulary:
 
 
 def _signature(word: str) -> int:
-    """The set of a word's characters, folded into 64 bits. One change flips at most two of them."""
+    """The set of a word's characters as a 64-bit mask. One edit changes at most two of the bits."""
     bits = 0
     for character in word:
         bits |= 1 << (ord(character) % 64)
@@ -64,9 +64,9 @@ def _signature(word: str) -> int:
 
 @functools.lru_cache(maxsize=4096)
 def edit_distance(one: str, other: str, *, limit: int) -> int | None:
-    """Insertions, deletions, replacements and swaps of neighbours that lead from `one` to `other`.
+    """The number of insertions, deletions, replacements and swaps of neighbours between `one` and `other`.
 
-    None when there are more than `limit`. (Optimal string alignment: `ihpone` is one step from `iphone`.)
+    None if it is more than `limit`. (Optimal string alignment distance: `ihpone` and `iphone` are 1 apart.)
     """
     if abs(len(one) - len(other)) > limit:
         return None

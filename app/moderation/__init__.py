@@ -1,1 +1,1 @@
-"""Moderation: text and picture checks, verdicts, the review of a good."""
+"""Moderation: the review of a good by text and picture checks."""

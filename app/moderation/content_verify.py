@@ -1,11 +1,11 @@
-"""Text check (the note's content_verify): listed words, phone numbers and messenger ids, also in disguise.
+"""Text check (content_verify in the API spec, `api-notes.txt`): listed words, phone numbers, messenger ids.
 
 A text is normalised (`app.language.normal_form`: full-width, traditional and styled letters become plain ones), then
-searched with its separators left out, because 加.微.信 reads as well as 加微信. Titles use blanks as commas, though
-(水枪 支架 is no 枪支), so what a separator divides counts only under the rules of `_is_one_word`.
+searched with its separators removed, because 加.微.信 is as readable as 加微信. But titles use spaces like commas (水枪
+支架 does not contain 枪支), so words with separators inside only count by the rules of `_is_one_word`.
 
-A word list is a UTF-8 text file: the first line is the reason that users read, then one word a line. `!` starts a
-phrase that makes the words inside it innocent (`!不加微信`), `#` a comment.
+A word list is a UTF-8 text file: the first line is the reason that users read, then one word per line. `!` starts a
+phrase inside which the listed words are permitted (`!不加微信`), `#` a comment.
 """
 
 import re
@@ -30,7 +30,7 @@ class WordListError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One entry of the lists. `reason` is None for an innocent phrase."""
+    """One entry of the lists. `reason` is None for a permitted phrase (`!…`)."""
 
     text: str
     reason: str | None
@@ -69,53 +69,53 @@ def read_words(path: Path) -> Iterator[Word]:
         entry = line.strip()
         if not entry or entry.startswith("#"):
             continue
-        innocent = entry.startswith("!")
+        permitted = entry.startswith("!")
         text = entry.removeprefix("!").strip()
         if not any(character.isalnum() for character in text):
             raise WordListError(f"{path}:{number}: {entry!r} has no letter or digit")
-        yield Word(text, None if innocent else reason.strip())
+        yield Word(text, None if permitted else reason.strip())
 
 
 class Lexicon:
-    """Searches texts for words, all at once (Aho-Corasick: time grows with the text, not with the list)."""
+    """Searches a text for all words at once (Aho-Corasick: time grows with the text, not with the list)."""
 
     def __init__(self, words: list[Word]) -> None:
         self._words = words
         self._plain_words = [normalise(word.text) for word in words]
         self._automaton = AhoCorasick(
-            [_squeeze(word)[0] for word in self._plain_words], implementation=Implementation.ContiguousNFA
+            [_without_separators(word)[0] for word in self._plain_words], implementation=Implementation.ContiguousNFA
         )
 
     def check(self, text: str) -> list[str]:
         """As `check_text`."""
         plain = normalise(text)
-        found = [(hit.start, f"{hit.word.reason}:{hit.word.text}") for hit in self._guilty(plain)]
+        found = [(hit.start, f"{hit.word.reason}:{hit.word.text}") for hit in self._forbidden_words(plain)]
         found += [(start, f"{CONTACT_REASON}:{what}") for start, what in _contacts(plain)]
         return list(dict.fromkeys(reason for _, reason in sorted(found)))
 
-    def _guilty(self, plain: str) -> Iterator[_Hit]:
-        squeezed, places = _squeeze(plain)
+    def _forbidden_words(self, plain: str) -> Iterator[_Hit]:
+        squeezed, places = _without_separators(plain)
         hits = [
             _Hit(places[start], places[end - 1] + 1, self._words[index])
             for index, start, end in self._automaton.find_matches_as_indexes(squeezed, overlapping=True)
             if _is_one_word(plain, places[start:end], self._plain_words[index])
         ]
-        # A word inside a longer one says nothing of its own; inside an innocent phrase it is innocent too.
-        reached = 0
+        # A word inside a longer one is not reported, and neither is one inside a permitted phrase.
+        covered_to = 0
         for hit in sorted(hits, key=lambda hit: (hit.start, -hit.end, hit.word.reason is not None)):
-            if hit.end > reached:
-                reached = hit.end
+            if hit.end > covered_to:
+                covered_to = hit.end
                 if hit.word.reason is not None:
                     yield hit
 
 
-def _squeeze(plain: str) -> tuple[str, list[int]]:
-    """`plain` without separators (blanks, punctuation, symbols, marks), and where each character that stays stood."""
+def _without_separators(plain: str) -> tuple[str, list[int]]:
+    """`plain` without separators (blanks, punctuation, symbols, marks), and the index in `plain` of each character."""
     places = [place for place, character in enumerate(plain) if character.isalnum()]
     return "".join([plain[place] for place in places]), places
 
 
-# What ends a clause: nobody reads on across it.
+# Characters that end a clause: readers do not join what stands before and after them into one word.
 _CLAUSE_ENDS = re.compile(r"[\n\r,;!?、。]")
 _SHORTEST_ACROSS_BLANKS: Final = 3
 
@@ -123,9 +123,10 @@ _SHORTEST_ACROSS_BLANKS: Final = 3
 def _is_one_word(plain: str, places: list[int], word: str) -> bool:
     """Whether readers see the characters of `plain` at `places` as `word`.
 
-    Latin letters and digits may not go on outside it (vx is not in dvx100). If separators divide it that are not its
-    own (1:1复刻), then either every character stands alone (加.微.信, 枪 支), or it has three characters at least, no
-    clause ends inside and no Latin word is torn (加 微信, 加-vx; but not 加,微信, not 水枪 支架 and not we chat).
+    Latin letters and digits must not continue outside of it (dvx100 does not contain vx). If there are separators
+    inside that are not the word's own (as in 1:1复刻), then either every character must stand alone (加.微.信, 枪 支),
+    or the word must have at least three characters, with no end of a clause inside and no Latin word split (加 微信 and
+    加-vx count; 加,微信, 水枪 支架 and we chat do not).
     """
     first, last = places[0], places[-1]
     if first > 0 and _continues(plain[first - 1], plain[first]):
@@ -160,7 +161,7 @@ _SPELLINGS: Final = ("〇零", "一壹幺", "二贰两", "三叁", "四肆", "�
 _DIGITS = str.maketrans({spelling: str(digit) for digit, spellings in enumerate(_SPELLINGS) for spelling in spellings})
 _GAP = r"(?:[^\w,:;/!?、。\n]|_){0,3}"
 _PHONE = re.compile(rf"(?<!\d)(?:\+?86{_GAP})?1{_GAP}[3-9](?:{_GAP}\d){{9}}(?!\d)")
-# A messenger's name, then little but separators and "号/是/联系", then something that can be an id there.
+# A messenger's name, then only separators and words like "号/是/联系", then something that can be an id there.
 _MESSENGER_ID = re.compile(
     r"(?:微信|薇信|威信|徽信|v信|(?<![a-z0-9])(?:vx|wx|wechat|weixin|qq)|扣扣|企鹅号)"
     r"[\W_]{0,4}(?:(?:号码?|id|同号|账号|是|为|联系|搜索?)[\W_]{0,4}){0,3}"
@@ -169,7 +170,7 @@ _MESSENGER_ID = re.compile(
 
 
 def _contacts(plain: str) -> Iterator[tuple[int, str]]:
-    """Where and what: ways to deal outside the platform. Numbers may be written out (一三八…) or spaced (1 3 8-…)."""
+    """`(start, kind)` of each contact detail for dealing outside the platform, written out (一三八…) or spaced, too."""
     for match in _PHONE.finditer(plain.translate(_DIGITS)):
         yield match.start(), "手机号码"
     for match in _MESSENGER_ID.finditer(plain):

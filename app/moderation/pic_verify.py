@@ -1,4 +1,4 @@
-"""Picture check (the note's pic_verify): the file is there, is what was uploaded, decodes, and is within limits."""
+"""Picture check (pic_verify in the API spec, `api-notes.txt`): the file exists, is intact, decodes, is in limits."""
 
 import hashlib
 import io
@@ -9,13 +9,13 @@ from PIL import Image
 
 from app.goods.storage import PictureStorage
 
-WIDEST: Final = 30
-"""How many times its short side a picture's long side may be; long product descriptions stay below 20."""
+MAX_ASPECT_RATIO: Final = 30
+"""The largest ratio of a picture's long side to its short side; long product descriptions stay below 20."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPicture:
-    """What the database says of a picture: `sha256` of its bytes, sizes in pixels."""
+    """A picture as the database has it: `sha256` of its bytes, width and height in pixels."""
 
     id: int
     sha256: str
@@ -24,9 +24,9 @@ class StoredPicture:
 
 
 def check_picture(picture: StoredPicture, *, storage: PictureStorage, pixels_limit: int) -> list[str]:
-    """Why `picture` may not be shown; empty if it may.
+    """The reasons why `picture` may not be shown; empty if it may.
 
-    An OSError of the storage itself passes through: an unreachable disk says nothing about the picture.
+    An OSError of the storage itself passes through, because it is not the picture's fault.
     """
     try:
         with storage.open(picture.sha256) as file:
@@ -43,11 +43,11 @@ def check_picture(picture: StoredPicture, *, storage: PictureStorage, pixels_lim
             image.load()
     except MemoryError:
         raise
-    except Exception:  # noqa: BLE001 - on bytes made to break them, Pillow's decoders raise nearly anything
+    except Exception:  # noqa: BLE001 - Pillow's decoders raise nearly any exception on malicious bytes
         return ["图片无法解码"]
     reasons = []
     if size != (picture.width, picture.height):
         reasons.append("图片尺寸与记录不符")
-    if max(size) > WIDEST * min(size):
+    if max(size) > MAX_ASPECT_RATIO * min(size):
         reasons.append("图片长宽比例过大")
     return reasons

@@ -19,7 +19,7 @@ _REVIEW: Final = select(Good.id, Good.status, Good.owner_id, Good.revision, VERD
 
 
 def review(*, good_id: int, reader_id: int | None) -> ReviewOut:
-    """How the good's review stands; its owner and staff also see the verdicts. Raises Refused(NO_SUCH_GOOD)."""
+    """The state of the good's review; its owner and staff also see the verdicts. Raises Refused(NO_SUCH_GOOD)."""
     row = row_or_none(_REVIEW, {"good_id": good_id})
     if row is None:
         raise Refused(Answer.NO_SUCH_GOOD)

@@ -1,7 +1,7 @@
-"""The review of a good: checks, conclusion, and the sweep that brings lost reviews back.
+"""The review of a good: its checks, its conclusion, and the sweep that requests lost reviews again.
 
-A review belongs to one revision of one good. Both steps may run late, twice or side by side: each looks again at
-what it finds under lock, and leaves a good alone that was edited, deleted or judged meanwhile.
+A review belongs to one revision of one good. Both steps may run late, twice or at the same time: each checks the good
+again under lock, and does nothing if it was edited, deleted or reviewed meanwhile.
 """
 
 from datetime import timedelta
@@ -39,7 +39,7 @@ _PARTS = (
 
 
 def revision_in_review(good_id: int) -> int | None:
-    """The revision that waits for its review; None if the good does not wait for one."""
+    """The good's revision, if it is in review; None if not."""
     row = row_or_none(_REVISION, {"good_id": good_id})
     return None if row is None else int(row.revision)
 
@@ -47,7 +47,7 @@ def revision_in_review(good_id: int) -> int | None:
 def check_good(*, good_id: int, revision: int) -> None:
     """Check the texts and pictures of this revision and record a verdict on each.
 
-    Does nothing if the good has moved on. Checking again replaces what the first check found.
+    Does nothing if this revision is not in review any more. Checking again replaces the earlier verdicts.
     """
     parts = rows(_PARTS, {"good_id": good_id, "revision": revision})
     if not parts:
@@ -71,9 +71,10 @@ def check_good(*, good_id: int, revision: int) -> None:
 
 
 def conclude_good(*, good_id: int, revision: int) -> None:
-    """Publish the good if every verdict on this revision is good, fail its review if one is not.
+    """Publish the good if every check of this revision passed, and fail its review otherwise.
 
-    Does nothing if the good has moved on, or while verdicts are missing: the sweep asks for the check again.
+    Does nothing if this revision is not in review any more, or while verdicts are missing: then the sweep requests the
+    review again.
     """
     with transaction() as session:
         good = _locked(session, good_id=good_id, revision=revision)
@@ -100,10 +101,10 @@ def conclude_good(*, good_id: int, revision: int) -> None:
 
 
 def request_stale_reviews() -> int:
-    """Ask again for reviews that nobody has heard of for the setting `review_sweep_after` (seconds); returns how many.
+    """Request reviews again without progress for `review_sweep_after` seconds (a setting); returns how many.
 
-    A message that still waits for the relay counts as heard of, and so does an earlier sweep's request, so a good is
-    asked for at most once per that time. Several sweeps may run at once.
+    Goods whose message still waits for the relay are skipped, and so are goods that an earlier sweep requested within
+    that time. Several sweeps may run at the same time.
     """
     total = 0
     while True:
@@ -146,7 +147,7 @@ def _request_some_stale_reviews() -> int:
 
 
 def _locked(session: Session, *, good_id: int, revision: int) -> Good | None:
-    """The good, locked, if this revision of it still waits for its review."""
+    """The good, locked, if this revision of it is still in review."""
     statement = select(Good).where(Good.id == good_id, Good.revision == revision, _IN_REVIEW).with_for_update()
     return session.scalars(statement).one_or_none()
 

@@ -1,1 +1,1 @@
-"""Search: one normaliser, a Whoosh index, the `/test/` view."""
+"""Full-text search for goods: a Whoosh index that follows the outbox, the search engine, and the view `/test/`."""

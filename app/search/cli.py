@@ -1,4 +1,4 @@
-"""`flask search …`: rebuild the index, look at it."""
+"""`flask search …`: rebuilds the search index, and shows its status."""
 
 import click
 from flask.cli import AppGroup

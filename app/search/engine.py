@@ -1,4 +1,8 @@
-"""From a query's text to one page of good ids: literally first, then corrected, then in part. Each is labelled."""
+"""The search engine: from a query's text to one page of good ids.
+
+It looks for goods that match every word; with few hits also for a corrected query; with none for goods that match some
+of the words. `Match` says which it was.
+"""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -8,12 +12,12 @@ from app.language.analysis import Analyser, is_han
 from app.language.vocabulary import Suggestion, Vocabulary
 from app.search.index import SearchIndex
 from app.search.query import CONTAINING_WEIGHT, PART_WEIGHT, Alternative, Group, Query, rewritten
-from app.search.snapshot import Cut, Filters, SearchSort, Snapshot, cut
+from app.search.snapshot import Filters, HitPage, SearchSort, Snapshot, select_page
 
-# With fewer hits than this, a mistyped word is looked for.
-_FEW = 5
+# With fewer hits than this, the query is checked for mistyped words.
+_FEW_HITS = 5
 
-# A word that does occur counts as mistyped when its neighbour is this many times as frequent.
+# A word that does occur counts as mistyped if a similar word is this many times as frequent.
 _MUCH_MORE_FREQUENT = 20
 
 _CONTAINING_WORDS = 30
@@ -28,45 +32,45 @@ class Match(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """One page of ids with the numbers around it. `tokens` are what to highlight."""
+class SearchHits:
+    """A page of hits and how they match: `corrected` is the corrected query, if used; `tokens` are to highlight."""
 
-    page: Cut
+    page: HitPage
     match: Match = Match.ALL
     corrected: str | None = None
     tokens: frozenset[str] = field(default=frozenset())
 
 
-def search(index: SearchIndex, text: str, *, filters: Filters, sort: SearchSort, offset: int, size: int) -> Found:
-    """Search `index`. Raises `IndexMissing` and `IndexDamaged`."""
+def search(index: SearchIndex, text: str, *, filters: Filters, sort: SearchSort, offset: int, size: int) -> SearchHits:
+    """Search `index` for `text`. Raises `IndexMissing` and `IndexDamaged`."""
     snapshot = index.snapshot()
-    query = _widened(index.parser.parse(text), snapshot, index.analyser)
+    query = _expanded(index.parser.parse(text), snapshot, index.analyser)
     matches, match, corrected, tokens = snapshot.matches_of_all(query.groups), Match.ALL, None, query.tokens()
-    if len(matches) < _FEW:
+    if len(matches) < _FEW_HITS:
         corrected = _corrected(query, snapshot)
         if corrected is not None:
-            better = _widened(index.parser.parse(corrected), snapshot, index.analyser)
+            better = _expanded(index.parser.parse(corrected), snapshot, index.analyser)
             more = snapshot.matches_of_all(better.groups)
             if len(matches) == 0:
                 query = better
             if len(more):
-                matches, match, tokens = matches.joined(more), Match.CORRECTED, tokens | better.tokens()
+                matches, match, tokens = matches.union(more), Match.CORRECTED, tokens | better.tokens()
             elif len(matches):
-                corrected = None  # it would have led nowhere
+                corrected = None  # the correction finds nothing
     if len(matches) == 0 and len(query.groups) > 1:
         matches = snapshot.matches_of_some(query.groups, at_least=-(-len(query.groups) // 2))
         match, tokens = Match.ANY, query.tokens()
     if len(matches) == 0:
         match, corrected = Match.ALL, None
-    page = cut(matches, filters=filters, sort=sort, offset=offset, size=size)
-    return Found(page=page, match=match, corrected=corrected, tokens=tokens)
+    page = select_page(matches, filters=filters, sort=sort, offset=offset, size=size)
+    return SearchHits(page=page, match=match, corrected=corrected, tokens=tokens)
 
 
-def _widened(query: Query, snapshot: Snapshot, analyser: Analyser) -> Query:
-    """`query` with what the index's segmentation makes necessary.
+def _expanded(query: Query, snapshot: Snapshot, analyser: Analyser) -> Query:
+    """`query` with the alternatives that Chinese word segmentation makes necessary (query expansion).
 
-    A word that no document has stands for its parts (`冲锋衣裤`: 冲锋 and 衣裤). A query of one Han character also
-    means the words that contain it: who types 鞋 wants 跑鞋 as well.
+    A word that no document has may also match by its parts (`冲锋衣裤`: 冲锋 and 衣裤). A query of one Han character
+    also matches the words that contain it: 鞋 finds 跑鞋.
     """
     groups = []
     for group in query.groups:
@@ -90,7 +94,7 @@ def _corrected(query: Query, snapshot: Snapshot) -> str | None:
     changes: list[tuple[int, int, str]] = []
     for number, group in enumerate(query.groups):
         if changes and group.start < changes[-1][1]:
-            continue  # part of what was replaced just now
+            continue  # this group was part of the previous replacement
         change = (
             _corrected_han(query, number, snapshot, vocabulary, after=changes[-1][1] if changes else 0)
             if is_han(group.literal[0])
@@ -104,7 +108,10 @@ def _corrected(query: Query, snapshot: Snapshot) -> str | None:
 def _corrected_letters(
     text: str, group: Group, snapshot: Snapshot, vocabulary: Vocabulary
 ) -> tuple[int, int, str] | None:
-    """One change from 4 letters on, two from 8 (Algolia's rule). Digits are never corrected."""
+    """`(start, end, replacement)` for a mistyped Latin word, or None. Digits are never corrected.
+
+    One edit is allowed from 4 letters on, two from 8 on (Algolia's rule).
+    """
     typed = text[group.start : group.end]
     if len(typed) < 4 or not typed.isalpha():
         return None
@@ -115,7 +122,10 @@ def _corrected_letters(
 def _corrected_han(
     query: Query, number: int, snapshot: Snapshot, vocabulary: Vocabulary, *, after: int
 ) -> tuple[int, int, str] | None:
-    """A mistyped Chinese word falls apart in segmentation (`连衣群`: 连衣, 群), so its neighbours are put back on."""
+    """`(start, end, replacement)` for a mistyped Chinese word, or None.
+
+    Segmentation splits a mistyped word (`连衣群`: 连衣, 群), so groups are also tried together with their neighbours.
+    """
     group = query.groups[number]
     if len(group.literal[0]) > 1 and any(map(snapshot.frequency, group.literal)):
         return None
@@ -129,9 +139,9 @@ def _corrected_han(
             if not (adjacent and 2 <= len(typed) <= 6 and start >= after and is_han(typed[0]) and is_han(typed[-1])):
                 continue
             if len(window) == 1 and len(group.alternatives) > 1:
-                continue  # it stands for its parts already
-            # Shorter and longer words are rather parts of what was typed, or made of it. Of two characters one is half
-            # the word: there only a swap is believed.
+                continue  # it matches by its parts already
+            # Only words of the same length: shorter and longer ones are usually parts of what was typed, or contain it.
+            # For two characters only a swap counts: replacing one would replace half of the word.
             near = [
                 each
                 for each in vocabulary.near(typed, distance=1)

@@ -1,4 +1,4 @@
-"""What can be wrong with the index on disk."""
+"""Errors about the index on disk."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from rq.timeouts import BaseTimeoutException
 
 
-class IndexMissing(Exception):  # noqa: N818 - it says what is the case, as `except IndexMissing` reads
+class IndexMissing(Exception):  # noqa: N818 - it says what is the case
     """There is no index yet."""
 
 
 class IndexDamaged(Exception):  # noqa: N818 - as above
-    """The index cannot be read. The next drain of a marked one rebuilds it."""
+    """The index cannot be read. Once it is marked as damaged, the next drain rebuilds it."""
 
 
 class IndexBusy(Exception):  # noqa: N818 - as above
@@ -20,11 +20,11 @@ class IndexBusy(Exception):  # noqa: N818 - as above
 
 @contextmanager
 def reading_files() -> Iterator[None]:
-    """Around reads of index files: whatever they raise becomes `IndexDamaged`."""
+    """A block that reads index files: whatever it raises becomes `IndexDamaged`."""
     try:
         yield
     except BaseTimeoutException:
-        raise  # the job's time was up, wherever that was
+        raise  # RQ's job timeout, which may be raised anywhere
     except Exception as error:
-        # A broken file shows as anything: OSError, struct.error, zlib.error, UnpicklingError, NameError, assertions.
+        # A broken file may cause anything: OSError, struct.error, zlib.error, UnpicklingError, NameError, assertions.
         raise IndexDamaged(f"{type(error).__name__}: {error}") from error

@@ -1,4 +1,4 @@
-"""Marks what matched in texts as people wrote them. HTML in them is escaped first of all."""
+"""Highlights the matches in users' texts, as HTML; everything else in the texts is escaped."""
 
 import re
 from collections.abc import Iterable
@@ -16,9 +16,9 @@ _BEFORE_MATCH = 30
 
 
 def pattern_of(tokens: Iterable[str]) -> re.Pattern[str] | None:
-    """What finds `tokens` in normalised text; None for no tokens.
+    """The pattern that finds `tokens` in normalised text; None for no tokens.
 
-    Letters and digits match as whole runs only: 13 is not marked in 1399.
+    Runs of letters or digits match as a whole only: 13 does not match in 1399.
     """
     alternatives = [_token_pattern(token) for token in sorted(tokens, key=lambda token: (-len(token), token))]
     return re.compile("|".join(alternatives)) if alternatives else None
@@ -37,7 +37,7 @@ def highlighted(text: str, pattern: re.Pattern[str] | None) -> str:
 
 
 def excerpt(text: str, pattern: re.Pattern[str] | None) -> str:
-    """As `highlighted`, of the part of `text` around the first match; `…` stands for what is left out."""
+    """As `highlighted`, for the part of `text` around the first match; `…` stands for omitted text."""
     matches = _matches(text, pattern)
     start = max(min(matches[0][0] - _BEFORE_MATCH, len(text) - EXCERPT_LENGTH), 0) if matches else 0
     end = start + EXCERPT_LENGTH
@@ -58,19 +58,20 @@ _normal_form = lru_cache(maxsize=4096)(normalise)
 
 
 def _matches(text: str, pattern: re.Pattern[str] | None) -> list[tuple[int, int]]:
-    """Where `pattern` matches, as places in `text` itself."""
+    """The spans in `text` at which `pattern` matches its normal form."""
     if pattern is None:
         return []
     normalised = normalise(text)
     if len(normalised) == len(text) == len(text.casefold()) and is_normalized("NFKC", text):
         return [match.span() for match in pattern.finditer(normalised)]
-    # Some characters may have become several or none (`㎏`, zero-width space): go by each one's own normal form.
+    # Normalising may turn a character into several or none (`㎏`, zero-width space), so positions have to be mapped
+    # back: normalise each character by itself and remember which one each part of the result came from.
     forms = [_normal_form(character) for character in text]
     origin = [place for place, form in enumerate(forms) for _ in form]
     spans: list[tuple[int, int]] = []
     for match in pattern.finditer("".join(forms)):
         start, end = origin[match.start()], origin[match.end() - 1] + 1
-        # Two matches inside the form of one character mark it once.
+        # Two matches inside the normal form of one character highlight it once.
         if not spans or start >= spans[-1][1]:
             spans.append((start, end))
     return spans

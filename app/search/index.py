@@ -8,7 +8,7 @@
     <path>/writer.lock       held while the current index changes, or another becomes the current one
     <path>/rebuild.lock      held throughout a rebuild
 
-The database is the truth: Whoosh does not fsync, so a power failure may cost the index, and it is rebuilt.
+The index can always be rebuilt from the database. Whoosh does not fsync, so a power failure may destroy the index.
 """
 
 import os
@@ -40,7 +40,7 @@ from app.search.snapshot import BODY, COLUMNS, TITLE_WEIGHT, ArrayColumn, Shared
 
 log = structlog.get_logger(__name__)
 
-# Goes into the folders' names: an index of another form, or from another analyser, counts as missing.
+# Part of the folders' names. Increase it when the schema or the analyser changes: older indexes then count as missing.
 _FORMAT = 1
 
 _READ_ATTEMPTS = 5
@@ -52,10 +52,10 @@ _Read = TypeVar("_Read")
 
 
 class TokenCounts(FieldType):  # type: ignore[misc] # Whoosh is untyped
-    """A field whose value is its tokens with their counts, which become the postings' weights.
+    """A field whose value maps tokens to their counts, which become the postings' weights.
 
-    As Whoosh's TEXT without phrases would index the tokens joined by blanks, without taking them apart again and
-    without Whoosh's own field lengths; building takes a third less time.
+    It indexes the same as Whoosh's TEXT (without phrases) would for the tokens joined by spaces, but does not analyse
+    them again nor store Whoosh's field lengths; building takes a third less time.
     """
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class TokenCounts(FieldType):  # type: ignore[misc] # Whoosh is untyped
 
 
 class _Codec(W3Codec):  # type: ignore[misc] # Whoosh is untyped
-    """Whoosh's own, without statistics of field lengths: for each posting it would look for a file of them."""
+    """Whoosh's codec without statistics of field lengths, for which it would look up a file at each posting."""
 
     length_stats = False
 
@@ -82,7 +82,7 @@ _SCHEMA = Schema(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """What the index knows of a good. `price` is fen, `published` seconds since 1970."""
+    """What the index stores of a good. `price` is fen, `published` seconds since 1970."""
 
     good_id: int
     title: str
@@ -95,7 +95,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Goods to put into the index, and ids to take out of it."""
+    """Goods to add or replace in the index (`documents`), and ids to remove from it (`gone`)."""
 
     documents: Sequence[Document]
     gone: Sequence[int]
@@ -122,14 +122,14 @@ class _Opened:
 
 
 class SearchIndex:
-    """The index under `path`, for readers and writers of any number of processes on this machine."""
+    """The index under `path`, for readers and writers in any number of processes on this machine."""
 
     def __init__(
         self, path: Path, *, analyser: Analyser | None = None, check_every: float = 1.0, lock_timeout: float = 30.0
     ) -> None:
-        """`check_every`: seconds a thread trusts its snapshot before it looks whether the index has moved on.
+        """`check_every`: seconds that a thread uses its snapshot before it checks whether the index has changed.
 
-        `lock_timeout`: seconds a writer waits for another. `analyser`: one that is there already; else it has its own.
+        `lock_timeout`: seconds that a writer waits for another. `analyser`: by default a new one is made.
         """
         self._path = path
         self._check_every = check_every
@@ -138,7 +138,7 @@ class SearchIndex:
         self.parser = QueryParser(self.analyser)
         self._caches = SharedCaches()
         self._local = threading.local()
-        self._writes = 0  # by this process: its threads look again at once
+        self._writes = 0  # by this process, so that its threads check again at once
 
     # Reading
 
@@ -162,11 +162,11 @@ class SearchIndex:
         return opened.snapshot
 
     def _reopened(self, opened: _Opened | None) -> _Opened:
-        """`opened` if it still is the newest, else a new one in its place."""
+        """`opened` if it is still the newest state of the index; otherwise that is opened and `opened` closed."""
 
         def open_newer(folder: Path) -> _Opened | None:
             index = open_dir(folder, schema=_SCHEMA, readonly=True)
-            # Read before the reader opens: a commit in between only means opening once more.
+            # Read before the reader is opened: after a commit in between, the reader is only opened once more.
             version = (os.getpid(), folder.name, index.latest_generation())
             if opened is not None and opened.version == version:
                 return None
@@ -174,7 +174,7 @@ class SearchIndex:
 
         newer = self._read(open_newer)
         if newer is None:
-            assert opened is not None  # noqa: S101 - None means that it is the newest
+            assert opened is not None  # noqa: S101 - open_newer returned None, so `opened` is the newest
             return opened
         if opened is not None:
             opened.snapshot.close()
@@ -185,9 +185,9 @@ class SearchIndex:
         return self._read(_status)
 
     def _read(self, action: Callable[[Path], _Read]) -> _Read:
-        """What `action` reads from the current folder.
+        """The result of `action` on the current folder.
 
-        It may have to try again: a commit or a rebuild in between takes the files away that it was about to open.
+        Retries a few times, because a commit or a rebuild may delete files that it is about to open.
         """
         attempt = 1
         while True:
@@ -249,9 +249,9 @@ class SearchIndex:
 
     @contextmanager
     def writing(self) -> Iterator[Callable[[Changes], None]]:
-        """Hold the right to change the current index; yields the function that does.
+        """Hold the writer's lock on the current index; yields the function that applies changes to it.
 
-        What is written must be read from the database inside the block: then the last writer wrote the newest.
+        The changes must be read from the database inside the block, so that the last writer writes the newest data.
         Raises `IndexMissing`, `IndexDamaged`, `IndexBusy`.
         """
         with self._locked("writer.lock", timeout=self._lock_timeout):
@@ -264,17 +264,17 @@ class SearchIndex:
         try:
             self._write(folder, changes)
         except Exception as error:
-            # Merging reads old segments, and a broken one shows as anything. Not so where a rebuild would not help:
-            # another writer, a job out of time, a full or read-only disk.
-            hindered = isinstance(error, LockError | BaseTimeoutException | MemoryError | OSError)
-            if not hindered or isinstance(error, FileNotFoundError):
+            # A commit may merge old segments, and reading a broken one may raise anything. Errors that a rebuild would
+            # not cure are excluded: another writer, a job timeout, a full or read-only disk.
+            is_external = isinstance(error, LockError | BaseTimeoutException | MemoryError | OSError)
+            if not is_external or isinstance(error, FileNotFoundError):
                 self.mark_damaged()
             raise
         self._writes += 1
         building = self._read_mark("building")
         if building is not None:
             ids = [*(document.good_id for document in changes.documents), *changes.gone]
-            # The folder may be gone: then that rebuild has failed, and nobody will read the journal.
+            # If the folder is gone, that rebuild has failed, and nobody will read the journal.
             with (
                 suppress(FileNotFoundError),
                 (self._path / building / "journal").open("a", encoding="ascii") as journal,
@@ -282,7 +282,7 @@ class SearchIndex:
                 journal.writelines(f"{good_id}\n" for good_id in ids)
 
     def _write(self, folder: Path, changes: Changes) -> None:
-        """One commit. Writes nothing when nothing is there to change."""
+        """Apply `changes` in one commit, or in none if they change nothing."""
         with _writer(folder, timeout=self._lock_timeout) as writer:
             ids = {document.good_id for document in changes.documents} | set(changes.gone)
             deleted = sum(writer.delete_by_term("id", str(good_id)) for good_id in ids)
@@ -308,8 +308,8 @@ class SearchIndex:
     def rebuild(self, batches: Iterable[Sequence[Document]], *, reload: Callable[[Sequence[int]], Changes]) -> int:
         """Build a new index from `batches` and make it the current one; returns the number of documents.
 
-        Readers and the drain go on with the old one meanwhile; what the drain changed in it is read again with
-        `reload` before the switch. Raises `IndexBusy` when another rebuild runs.
+        Readers and the drain use the old one meanwhile; what the drain changes there is read again with `reload` before
+        the switch. Raises `IndexBusy` when another rebuild runs.
         """
         with self._locked("rebuild.lock", timeout=0):
             folder = self._path / f"index-v{_FORMAT}-{utcnow():%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
@@ -330,14 +330,14 @@ class SearchIndex:
             (self._path / "damaged").unlink(missing_ok=True)
             self._writes += 1
             for other in self._path.glob("index-*"):
-                if other != folder:  # open readers keep what they have mapped
+                if other != folder:  # open readers keep their memory-mapped files
                     shutil.rmtree(other)
         log.info("search_index_rebuilt", folder=folder.name, documents=count)
         return count
 
     def _fill(self, folder: Path, batches: Iterable[Sequence[Document]]) -> int:
-        # One process: Whoosh's multi-process writer drops a sub-task's segment without a word when its result takes
-        # over a second to arrive (multiproc.py, `except queue.Empty: pass`).
+        # In one process: Whoosh's multi-process writer silently drops the segment of a sub-task whose result takes more
+        # than a second to arrive (multiproc.py, `except queue.Empty: pass`).
         count = 0
         with _writer(folder, timeout=0, limitmb=_REBUILD_MEMORY_MB) as writer:
             for batch in batches:
@@ -375,15 +375,15 @@ def _journal(folder: Path) -> list[int]:
 
 @contextmanager
 def _writer(folder: Path, *, timeout: float, **options: Any) -> Iterator[Any]:
-    """A Whoosh writer; leaving the block without a commit cancels. Raises `LockError`."""
-    # Whoosh's default timeout of 0 fails at once where another writer is about to finish.
+    """A Whoosh writer, cancelled if the block ends without a commit. Raises `LockError`."""
+    # With Whoosh's default timeout of 0 it would fail at once even if another writer is about to finish.
     writer = open_dir(folder, schema=_SCHEMA).writer(timeout=timeout, codec=_Codec(), **options)
     try:
         yield writer
     except BaseException:
         if not writer.is_closed:
-            # A writer that failed halfway through its commit cannot always be cancelled. Nothing of it counts before
-            # its table of contents is in place; only its lock must not stay.
+            # A writer that failed halfway through its commit cannot always be cancelled. Its changes have no effect
+            # until its table of contents is written, so it is enough to release its lock.
             with suppress(Exception):
                 writer.cancel()
             if writer.writelock.fd is not None:

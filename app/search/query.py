@@ -1,4 +1,4 @@
-"""What a query asks for: groups of alternatives over exact tokens. User text never becomes query syntax."""
+"""Parses queries into groups of alternatives over exact tokens. A user's text is never interpreted as query syntax."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -7,7 +7,7 @@ from app.language.analysis import STOP_WORDS, Analyser, Token
 from app.language.normal_form import normalise
 from app.language.synonyms import SYNONYMS
 
-# How much a match counts that the user did not type: enough to be found, less than what was typed.
+# Factors for the scores of matches by words that the user did not type: lower than for the typed ones.
 SYNONYM_WEIGHT = 0.8
 PART_WEIGHT = 0.7
 CONTAINING_WEIGHT = 0.6
@@ -23,7 +23,7 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Alternatives of which a document needs one; the best one counts. `start` and `end`: its place in the text."""
+    """Alternatives of which a document must match one; the best counts. `start` and `end` delimit it in the text."""
 
     alternatives: tuple[Alternative, ...]
     start: int
@@ -41,7 +41,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query as understood: a document matches fully when every group does."""
+    """A parsed query: a document matches fully if every group matches."""
 
     text: str
     groups: tuple[Group, ...]
@@ -67,7 +67,7 @@ class QueryParser:
         self._longest = max(map(len, self._synonyms))
 
     def parse(self, text: str) -> Query:
-        """The query that `text` is. One without any letter or digit has no groups and matches nothing."""
+        """Parse `text`. A query without any letter or digit has no groups and matches nothing."""
         normalised = normalise(text)
         tokens = self._analyser.query_tokens(normalised)
         wanted = [token for token in tokens if token.text not in STOP_WORDS] or tokens
@@ -91,9 +91,9 @@ class QueryParser:
 
 
 def rewritten(text: str, changes: list[tuple[int, int, str]]) -> str:
-    """`text` with each `(start, end, replacement)` put in; the stretches must not overlap."""
+    """`text` with each `(start, end, replacement)` of `changes` applied; their spans must not overlap."""
     ordered = sorted(changes)
-    assert all(before[1] <= after[0] for before, after in pairwise(ordered))  # noqa: S101 - what the caller promised
+    assert all(before[1] <= after[0] for before, after in pairwise(ordered))  # noqa: S101 - the caller's obligation
     pieces, position = [], 0
     for start, end, replacement in ordered:
         pieces += [text[position:start], replacement]

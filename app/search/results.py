@@ -1,4 +1,4 @@
-"""What a search found, before it is put into the form that clients get."""
+"""The results of a search, before they are put into the API's form."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from app.search.engine import Match
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """One page of goods. `categories` and `trade_modes` count hits by code; `tokens` are what to highlight."""
+    """One page of goods. `categories` and `trade_modes` count hits by code; `tokens` are to be highlighted."""
 
     goods: list[GoodOut]
     total: int

@@ -1,4 +1,4 @@
-"""Search for goods; keep the index in step with the database."""
+"""Searches for goods, and keeps the index up to date with the database."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -16,7 +16,7 @@ from app.language.service import analyser
 from app.outbox.models import OutboxMessage, Topic
 from app.outbox.service import complete, lock_due
 from app.search import engine
-from app.search.engine import Found, Match
+from app.search.engine import Match, SearchHits
 from app.search.errors import IndexBusy, IndexDamaged, IndexMissing
 from app.search.index import Changes, Document, SearchIndex, Status
 from app.search.results import Results
@@ -26,8 +26,8 @@ from statemachine.good import GoodStatus
 
 log = structlog.get_logger(__name__)
 
-# A page whose goods are all for sale needs one look. After this many, what is not is left out.
-_LOOKS = 3
+# The search is repeated while its page has goods that are no longer for sale; after so many times they are left out.
+_MAX_SEARCHES = 3
 
 _REBUILD_BATCH = 1000
 
@@ -50,7 +50,7 @@ _NO_RESULTS = Results(
 
 
 def search_index() -> SearchIndex:
-    """The application's index; opened when first used, so after any fork."""
+    """The application's index; opened when first used, and so after any fork."""
     extensions = current_app.extensions
     if "saltfish.search" not in extensions:
         extensions["saltfish.search"] = SearchIndex(settings().search_index_path, analyser=analyser())
@@ -61,18 +61,18 @@ def search_index() -> SearchIndex:
 def search_goods(*, text: str, filters: Filters, sort: SearchSort, offset: int, size: int) -> Results:
     """One page of the goods for sale that match `text`.
 
-    Hits are checked against the database: what is sold, held or gone is neither shown nor counted, once seen.
+    The hits of the page are checked against the database: those no longer for sale are neither returned nor counted.
     Without an index nothing is found. Raises Refused(NOT_READY) while the index is damaged.
     """
     index = search_index()
     try:
-        for _ in range(_LOOKS):
+        for _ in range(_MAX_SEARCHES):
             found = engine.search(index, text, filters=filters, sort=sort, offset=offset, size=size)
             goods = goods_by_ids(found.page.ids) if found.page.ids else {}
             stale = [good_id for good_id in found.page.ids if good_id not in goods]
             if not stale:
                 break
-            index.snapshot().bury(stale)
+            index.snapshot().hide(stale)
     except IndexMissing:
         log.warning("search_index_missing")
         return _NO_RESULTS
@@ -83,7 +83,7 @@ def search_goods(*, text: str, filters: Filters, sort: SearchSort, offset: int, 
     return _results(found, goods, stale=len(stale))
 
 
-def _results(found: Found, goods: dict[int, GoodOut], *, stale: int) -> Results:
+def _results(found: SearchHits, goods: dict[int, GoodOut], *, stale: int) -> Results:
     page = found.page
     return Results(
         goods=[goods[good_id] for good_id in page.ids if good_id in goods],
@@ -97,10 +97,10 @@ def _results(found: Found, goods: dict[int, GoodOut], *, stale: int) -> Results:
 
 
 def drain_outbox(*, limit: int = 200) -> int:
-    """Bring the goods that the outbox names up to date in the index; returns how many messages that were.
+    """Update the index for all goods with a SEARCH_INDEX message in the outbox; returns the number of messages.
 
-    For the one worker that writes the index. Killed between the index's commit and the database's, it does the same
-    again. Where there is no index, or a damaged one, it is rebuilt first. Raises `IndexBusy`.
+    For the one worker that writes the index. If it is killed between the index's commit and the database's, it repeats
+    the same work. A missing or damaged index is rebuilt first. Raises `IndexBusy`.
     """
     index = search_index()
     try:
@@ -131,7 +131,7 @@ def _drain_batch(index: SearchIndex, *, limit: int) -> int:
 
 
 def _changes(good_ids: Sequence[int] | set[int]) -> Changes:
-    """What the database says of these goods now."""
+    """These goods as they are in the database now, as changes to the index."""
     found = rows(select(*_COLUMNS).where(Good.id.in_(good_ids), _FOR_SALE).order_by(Good.id)) if good_ids else []
     documents = [_document(row) for row in found]
     gone = set(good_ids) - {document.good_id for document in documents}
@@ -151,10 +151,10 @@ def _document(row: Row[tuple[object, ...]]) -> Document:
 
 
 def rebuild(*, progress: Callable[[int, int], None] | None = None) -> int:
-    """Build the index anew from the database and switch to it; returns the number of goods in it.
+    """Build a new index from the database and switch to it; returns the number of goods in it.
 
-    Search and the drain go on meanwhile. `progress` is told the goods done and those to do.
-    Raises `IndexBusy` when another rebuild runs.
+    Search and the drain go on meanwhile. `progress` is called with the number of goods done and the total. Raises
+    `IndexBusy` when another rebuild runs.
     """
     return search_index().rebuild(_goods_for_sale(progress), reload=_changes)
 
@@ -172,7 +172,7 @@ def _goods_for_sale(progress: Callable[[int, int], None] | None) -> Iterator[lis
 
 
 def status() -> tuple[Status | None, int]:
-    """The index in numbers (None: there is none) and the outbox messages that wait for it. Raises `IndexDamaged`."""
+    """The status of the index (None: there is none) and the number of outbox messages for it. Raises `IndexDamaged`."""
     waiting = db.session.scalar(
         select(func.count()).select_from(OutboxMessage).where(OutboxMessage.topic == Topic.SEARCH_INDEX.value)
     )

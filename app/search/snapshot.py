@@ -1,7 +1,7 @@
-"""One state of the index, read with numpy: postings of exact terms, BM25, filters, facets, order.
+"""A snapshot of the index, evaluated with numpy: postings of exact tokens, BM25 scores, filters, facets, sorting.
 
-Whoosh stores the postings and the numeric columns; matching, filtering and sorting happen on arrays, which is
-30 times as fast as Whoosh's own searcher with numeric fields (measured at 100,000 goods).
+Whoosh stores the postings and the numeric columns; matching, filtering and sorting work on arrays, which is 30 times as
+fast as Whoosh's own searcher with numeric fields (measured with 100,000 goods).
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ _K1 = 1.2
 _B = 0.75
 
 TITLE_WEIGHT = 3
-"""How often the title's tokens are put into the body beside the description's."""
+"""How many times the title's tokens are indexed, together with the description's once."""
 
 BODY = "body"
 
@@ -59,7 +59,7 @@ COLUMNS = ("good_id", "category", "price", "published", "trade_mode", "length")
 
 
 class SearchSort(StrEnum):
-    """The orders of search results. Equals stand newest first."""
+    """The orders of search results; ties are sorted newest first."""
 
     RELEVANCE = "relevance"
     NEWEST = "newest"
@@ -86,13 +86,13 @@ class Postings:
 
     @property
     def bytes(self) -> int:
-        """What it takes in memory."""
+        """Its size in memory."""
         return self.documents.nbytes + self.counts.nbytes
 
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """The documents that match, with everything that filters, facets and orders look at."""
+    """The documents that match, with all values that filters, facets and sorting need."""
 
     good_id: Ints
     category: Ints
@@ -104,8 +104,8 @@ class Matches:
     def __len__(self) -> int:
         return len(self.good_id)
 
-    def joined(self, other: "Matches") -> "Matches":
-        """These and those of `other` that are not among them."""
+    def union(self, other: "Matches") -> "Matches":
+        """These matches, and those of `other` that are not among them."""
         new = ~np.isin(other.good_id, self.good_id)
         return Matches(
             *(
@@ -116,8 +116,8 @@ class Matches:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
-    """What is left of `Matches` after filters: one page of ids, the total, and the facets' counts by code."""
+class HitPage:
+    """One page of `Matches` after filters: the page's ids, the total number of hits, and the facets' counts by code."""
 
     ids: list[int]
     total: int
@@ -126,7 +126,7 @@ class Cut:
 
 
 class SegmentData:
-    """What never changes about one segment of the index; shared by all threads of the process."""
+    """The immutable data of one segment of the index; shared by all threads of the process."""
 
     def __init__(self, reader: Any) -> None:
         self.columns: dict[str, Ints] = {}
@@ -153,18 +153,18 @@ class SegmentData:
 
 
 class SharedCaches:
-    """Arrays that outlive a snapshot because segments do: by segment id, and the postings read last."""
+    """Caches that outlive a snapshot, because segments do: the segments' data, and recently used postings."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._loading = threading.Lock()  # what takes long must not hold up those who only look into the cache
+        self._loading = threading.Lock()  # separate, so that slow loading does not block look-ups in the cache
         self._segments: dict[str, SegmentData] = {}
         self._postings: OrderedDict[tuple[str, str], Postings] = OrderedDict()
         self._postings_bytes = 0
         self._vocabulary: tuple[tuple[str, ...], Vocabulary] | None = None
 
     def segments(self, readers: Sequence[Any]) -> list[SegmentData]:
-        """The data of `readers`' segments; that of all others is dropped."""
+        """The data of `readers`' segments; that of all other segments is dropped."""
         with self._loading:
             known = self._segments
             self._segments = {}
@@ -195,7 +195,7 @@ class SharedCaches:
         with reading_files():
             read = _read_postings(reader, token)
         if not len(read.documents):
-            return read  # there is no end of words that nobody wrote
+            return read  # not cached: there are too many words that no document has
         with self._lock:
             if key not in self._postings:
                 self._postings[key] = read
@@ -210,13 +210,14 @@ _NO_POSTINGS = Postings(np.empty(0, np.int64), np.empty(0))
 
 
 def _read_postings(reader: Any, token: str) -> Postings:
-    """Read whole blocks of 128 instead of stepping through Whoosh's matcher document by document.
+    """The postings, read in whole blocks of 128 instead of stepping through Whoosh's matcher document by document.
 
-    The blocks are not public; Whoosh-Reloaded is pinned and ended, and a test compares with the public matcher.
+    This uses Whoosh's private API. Whoosh-Reloaded is pinned and no longer developed, and a test compares the result
+    with the public matcher's.
     """
     if (BODY, token) not in reader:
         return _NO_POSTINGS
-    # Not reader.postings(): it leaves out deleted documents, one Python call each; a mask does that later.
+    # Not reader.postings(): it skips deleted documents with a Python call each; here a mask does that later.
     matcher = reader._terms.matcher(BODY, token.encode(), reader.schema[BODY].format)
     documents, counts = [], []
     while matcher.is_active():
@@ -240,10 +241,10 @@ _NOTHING = _Scored(np.empty(0, np.int64), np.empty(0))
 
 
 class Snapshot:
-    """The index as it was when opened. Belongs to one thread: Whoosh's readers are not to be shared."""
+    """The index as it was when opened. Belongs to one thread, because Whoosh's readers are not thread-safe."""
 
     def __init__(self, reader: Any, *, caches: SharedCaches) -> None:
-        # Also when the thread ends and nobody calls close().
+        # A finaliser, so that the files are also closed when a thread ends without calling close().
         self._close = weakref.finalize(self, reader.close)
         # An index without a document has a reader without segments.
         self._leaves = [leaf for leaf, _ in reader.leaf_readers()] if reader.doc_count_all() else []
@@ -256,7 +257,7 @@ class Snapshot:
         self._norms = [_K1 * (1 - _B + _B * length / max(average, 1.0)) for length in lengths]
 
     def close(self) -> None:
-        """Close the files. Never `searcher.refresh()`: in this version it keeps deleted documents."""
+        """Close the files. (Whoosh's `searcher.refresh()` is not used: in this version it keeps deleted documents.)"""
         self._close()
 
     @staticmethod
@@ -265,14 +266,14 @@ class Snapshot:
         alive[list(leaf.segment().deleted_docs())] = False
         return alive
 
-    def bury(self, good_ids: Iterable[int]) -> None:
-        """Leave these goods out from now on: the database no longer offers them."""
-        buried = np.fromiter(good_ids, np.int64)
+    def hide(self, good_ids: Iterable[int]) -> None:
+        """Exclude these goods from this snapshot's matches: according to the database they are no longer for sale."""
+        hidden = np.fromiter(good_ids, np.int64)
         for alive, segment in zip(self._alive, self._segments, strict=True):
-            alive &= ~np.isin(segment.columns["good_id"], buried)
+            alive &= ~np.isin(segment.columns["good_id"], hidden)
 
     def vocabulary(self) -> Vocabulary:
-        """The words of all titles. Read once per segment; the first call after a large merge takes the longest."""
+        """The words of all titles. Read once per segment, so the first call after a large merge is slow."""
         return self._caches.vocabulary(self._leaves, self._segments)
 
     def frequency(self, token: str) -> int:
@@ -358,7 +359,7 @@ def _intersect(scored: Sequence[_Scored]) -> _Scored:
 
 
 def _unite(scored: Sequence[_Scored], *, at_least: int) -> _Scored:
-    """The documents in `at_least` of `scored`; scores added and scaled by the share of groups that match."""
+    """The documents in at least `at_least` of `scored`; scores are added and scaled by the share of matching groups."""
     documents, which = np.unique(np.concatenate([each.documents for each in scored]), return_inverse=True)
     groups = np.bincount(which, minlength=len(documents))
     scores = np.bincount(which, np.concatenate([each.scores for each in scored]), len(documents))
@@ -366,37 +367,39 @@ def _unite(scored: Sequence[_Scored], *, at_least: int) -> _Scored:
     return _Scored(documents[enough], scores[enough] * groups[enough] / len(scored))
 
 
-def cut(matches: Matches, *, filters: Filters, sort: SearchSort, offset: int, size: int) -> Cut:
-    """Filter, count, order and page `matches`.
+def select_page(matches: Matches, *, filters: Filters, sort: SearchSort, offset: int, size: int) -> HitPage:
+    """Filter, count, sort and page `matches`.
 
-    A facet counts what choosing its value would give: its own filter is left aside, the others hold. A good of
+    A facet counts the hits that choosing its value would give: its own filter is ignored, the others apply. A good of
     trade mode 不限 can change hands either way, so it is also a hit of the two narrower modes.
     """
-    priced = np.ones(len(matches), np.bool_)
+    in_price_range = np.ones(len(matches), np.bool_)
     if filters.price_min is not None:
-        priced &= matches.price >= filters.price_min
+        in_price_range &= matches.price >= filters.price_min
     if filters.price_max is not None:
-        priced &= matches.price <= filters.price_max
-    in_category = priced if filters.category is None else priced & (matches.category == filters.category)
-    in_mode = _offers(matches, filters.trade_mode)
+        in_price_range &= matches.price <= filters.price_max
+    in_category = in_price_range
+    if filters.category is not None:
+        in_category = in_price_range & (matches.category == filters.category)
+    in_mode = _has_trade_mode(matches, filters.trade_mode)
     hits = np.flatnonzero(in_category & in_mode)
-    return Cut(
+    return HitPage(
         ids=matches.good_id[_ordered(matches, hits, sort=sort, first=offset + size)][offset:].tolist(),
         total=len(hits),
-        categories=_counts(matches.category[priced & in_mode]),
+        categories=_counts(matches.category[in_price_range & in_mode]),
         trade_modes={
             mode.value: count
             for mode in TradeMode
-            if (count := int(np.count_nonzero(in_category & _offers(matches, mode.value))))
+            if (count := int(np.count_nonzero(in_category & _has_trade_mode(matches, mode.value))))
         },
     )
 
 
-def _offers(matches: Matches, trade_mode: int | None) -> Mask:
+def _has_trade_mode(matches: Matches, trade_mode: int | None) -> Mask:
     if trade_mode is None:
         return np.ones(len(matches), np.bool_)
-    offers: Mask = (matches.trade_mode == trade_mode) | (matches.trade_mode == TradeMode.ANY.value)
-    return offers
+    mask: Mask = (matches.trade_mode == trade_mode) | (matches.trade_mode == TradeMode.ANY.value)
+    return mask
 
 
 def _counts(codes: Ints) -> dict[int, int]:
@@ -405,7 +408,7 @@ def _counts(codes: Ints) -> dict[int, int]:
 
 
 def _ordered(matches: Matches, hits: Ints, *, sort: SearchSort, first: int) -> Ints:
-    """The `first` of `hits` in order."""
+    """The first `first` of `hits` in the order of `sort`."""
     keys = {
         SearchSort.RELEVANCE: -matches.score,
         SearchSort.NEWEST: -matches.published,
@@ -414,9 +417,9 @@ def _ordered(matches: Matches, hits: Ints, *, sort: SearchSort, first: int) -> I
     }
     key = keys[sort][hits]
     if len(hits) > 4 * first:
-        # Only what can be on the page needs full ordering; ties with the last one included.
+        # Only hits that can be among the first need sorting; ties with the last of them included.
         last = np.partition(key, first - 1)[first - 1]
         hits, key = hits[key <= last], key[key <= last]
-    # lexsort's last key is the first to count.
+    # lexsort's last key is its primary one.
     order = np.lexsort((-matches.good_id[hits], -matches.published[hits], key))
     return hits[order[:first]]

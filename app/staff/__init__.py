@@ -1,1 +1,1 @@
-"""Staff: decide disputes, look at orders, payments and the ledger. Everything they do is recorded with its reason."""
+"""Staff: deciding disputes, and reading orders, payments and the ledger. Every action is recorded with its reason."""

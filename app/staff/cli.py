@@ -1,4 +1,4 @@
-"""`flask staff …`: who is of staff. Only who runs commands on the server appoints."""
+"""`flask staff …`: appoints, removes and lists staff. There is no URL for it: it takes access to the server."""
 
 import click
 from flask.cli import AppGroup

@@ -1,4 +1,4 @@
-"""What staff did."""
+"""The record of what staff did."""
 
 from enum import StrEnum
 from typing import Any
@@ -12,7 +12,7 @@ from app.db.columns import Base, created_moment, intpk, table_args
 
 
 class ActionKind(StrEnum):
-    """What can be done; decisions are named after the order's event."""
+    """The kinds of actions; decisions are named after the order's event."""
 
     RESOLVE_FOR_BUYER = "resolve_for_buyer"
     RESOLVE_FOR_SELLER = "resolve_for_seller"
@@ -21,17 +21,16 @@ class ActionKind(StrEnum):
 
 
 class Subject(StrEnum):
-    """What it can be done to."""
+    """What an action can be done to."""
 
     ORDER = "order"
     USER = "user"
 
 
 class StaffAction(Base):
-    """One action of staff, with its reason. Never changed, never deleted.
+    """One action of staff, with its reason. Append-only.
 
-    `actor_id` is None for what an operator did on the command line; `subject` is what it was done to, for example
-    `order` and its id.
+    `actor_id` is None for an operator on the command line; `subject` and `subject_id` say what the action was done to.
     """
 
     __tablename__ = "staff_actions"

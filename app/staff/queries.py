@@ -1,6 +1,6 @@
-"""Reads of staff. The number of SQL statements of each list does not depend on its length.
+"""What staff read. The number of SQL statements per list does not depend on its length.
 
-What is shown of people (addresses above all) is logged with who saw it: event `staff_read`.
+Every read is logged with its reader (event `staff_read`), because it shows personal data, such as addresses.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -54,7 +54,7 @@ from statemachine import ORDER, Role
 
 log = structlog.get_logger(__name__)
 
-# Anybody can send notifications that are not believed, as many as they like.
+# Limited, because anybody can send any number of notifications (which are refused, but recorded).
 _NOTIFICATIONS_SHOWN: Final = 100
 
 
@@ -64,14 +64,14 @@ def _log_read(actor_id: int, subject: str, subject_ids: Iterable[int]) -> None:
 
 # --- disputes ---
 
-_ABOUT: Final = (
+_REQUEST_ID: Final = (
     select(RefundRequest.id)
     .where(RefundRequest.order_id == Dispute.order_id, RefundRequest.created_at <= Dispute.created_at)
     .order_by(RefundRequest.id.desc())
     .limit(1)
     .scalar_subquery()
 )
-_DISPUTES: Final = select(Dispute.__table__, User.username, _ABOUT.label("request_id")).join(
+_DISPUTES: Final = select(Dispute.__table__, User.username, _REQUEST_ID.label("request_id")).join(
     User, User.id == Dispute.raised_by
 )
 
@@ -89,11 +89,11 @@ def list_disputes(*, actor_id: int, query: DisputeQuery) -> tuple[list[CaseOut],
     requests = {
         each.id: each for each in rows(select(RefundRequest.__table__).where(RefundRequest.id.in_(request_ids)))
     }
-    belongs = EvidencePicture.refund_request_id.in_(request_ids) | EvidencePicture.dispute_id.in_(
+    is_evidence = EvidencePicture.refund_request_id.in_(request_ids) | EvidencePicture.dispute_id.in_(
         [each.id for each in found]
     )
-    pictures = rows(select(EvidencePicture.__table__).where(belongs).order_by(EvidencePicture.id))
-    pots = _pots_of_orders(orders)
+    pictures = rows(select(EvidencePicture.__table__).where(is_evidence).order_by(EvidencePicture.id))
+    pots = _pots_by_order(orders)
     now = utcnow()
     _log_read(actor_id, "order", orders)
     return [
@@ -145,42 +145,42 @@ def order_of(*, actor_id: int, order_id: int) -> StaffOrderOut:
 
 
 def order_detail(*, actor_id: int, order_id: int) -> StaffOrderDetailOut:
-    """Everything that is known about one order. Raises NO_SUCH_ORDER."""
+    """Everything recorded about one order. Raises NO_SUCH_ORDER."""
     row = order_row(order_id)
     detail = detail_out(row, role=Role.STAFF)
     if actor_id in (row.buyer_id, row.seller_id):
         detail["actions"] = []
     out_trade_nos = [each["out_trade_no"] for each in detail["payments"]]
-    told = rows(
+    notifications = rows(
         select(GatewayNotification.__table__)
         .where(GatewayNotification.out_trade_no.in_(out_trade_nos))
         .order_by(GatewayNotification.id.desc())
         .limit(_NOTIFICATIONS_SHOWN)
     )
-    done = rows(
+    staff_actions = rows(
         _ACTIONS.where(StaffAction.subject == Subject.ORDER.value, StaffAction.subject_id == order_id).order_by(
             StaffAction.id
         )
     )
-    pots = _pots_of_orders([order_id])
-    moved = _entries(
+    pots = _pots_by_order([order_id])
+    ledger_transactions = _transactions(
         select(LedgerTransaction.__table__).where(LedgerTransaction.order_id == order_id).subquery(), newest_first=False
     )
     _log_read(actor_id, "order", [order_id])
     return {
         **detail,
         "pots": pots[order_id],
-        "ledger": moved,
+        "ledger": ledger_transactions,
         "refunds": [_refund_out(each) for each in rows(_REFUNDS.where(Payment.order_id == order_id))],
-        "gateway_notifications": [_notification_out(each) for each in reversed(told)],
-        "staff_actions": [_action_out(each) for each in done],
+        "gateway_notifications": [_notification_out(each) for each in reversed(notifications)],
+        "staff_actions": [_action_out(each) for each in staff_actions],
     }
 
 
 def _order_out(row: Row[Any], actor_id: int) -> StaffOrderOut:
     order = order_out(row, role=Role.STAFF)
     if actor_id in (row.buyer_id, row.seller_id):
-        order["actions"] = []  # nobody decides about themselves
+        order["actions"] = []  # staff must not decide about their own orders
     return {**order, "disputed": row.disputed}
 
 
@@ -262,7 +262,7 @@ def _refund_out(row: Row[Any]) -> StaffRefundOut:
 
 # --- the ledger ---
 
-# In each kind's normal direction, as balances are.
+# Positive in the direction that increases accounts of this kind, as their balances are.
 _NORMAL_AMOUNT: Final = case(
     (LedgerAccount.kind.in_([kind.value for kind in DEBIT_NORMAL]), LedgerEntry.amount), else_=-LedgerEntry.amount
 )
@@ -276,7 +276,7 @@ _POTS: Final = (
 
 
 def ledger(*, actor_id: int, query: LedgerQuery) -> LedgerOut:
-    """The accounts added up by kind, and one page of transactions with their entries, newest first."""
+    """The sums of the accounts by kind, and one page of ledger transactions with their entries, newest first."""
     conditions = _equal({LedgerTransaction.order_id: query.order_id})
     if query.user_id is not None:
         of_user = (
@@ -289,13 +289,13 @@ def ledger(*, actor_id: int, query: LedgerQuery) -> LedgerOut:
         count = select(func.count()).select_from(LedgerTransaction).where(*conditions)
         total = connection.execute(count).scalar_one()
     page = select(LedgerTransaction.__table__).where(*conditions).order_by(LedgerTransaction.id.desc())
-    entries = _entries(page.limit(query.size).offset(query.offset).subquery(), newest_first=True)
-    _log_read(actor_id, "ledger_transaction", [each["id"] for each in entries])
-    return {"accounts": _pots(rows(_sums(query))), **page_of(entries, total=total, query=query)}
+    found = _transactions(page.limit(query.size).offset(query.offset).subquery(), newest_first=True)
+    _log_read(actor_id, "ledger_transaction", [each["id"] for each in found])
+    return {"accounts": _pots(rows(_sums(query))), **page_of(found, total=total, query=query)}
 
 
 def _sums(query: LedgerQuery) -> Executable:
-    """`kind, amount` of the accounts that the query is about."""
+    """The statement for `kind, amount` of the accounts that the query selects."""
     of_user = _equal({LedgerAccount.user_id: query.user_id})
     if query.order_id is not None:
         return _POTS.where(LedgerTransaction.order_id == query.order_id, *of_user)
@@ -303,8 +303,8 @@ def _sums(query: LedgerQuery) -> Executable:
     return select(LedgerAccount.kind, amount).where(*of_user).group_by(LedgerAccount.kind)
 
 
-def _pots_of_orders(order_ids: Collection[int]) -> dict[int, list[PotOut]]:
-    """Where the money of each of these orders lies."""
+def _pots_by_order(order_ids: Collection[int]) -> dict[int, list[PotOut]]:
+    """For each of these orders, in which accounts its money is."""
     found = rows(_POTS.where(LedgerTransaction.order_id.in_(order_ids)))
     return {order_id: _pots([each for each in found if each.order_id == order_id]) for order_id in order_ids}
 
@@ -318,19 +318,19 @@ def _pots(sums: Iterable[Row[Any]]) -> list[PotOut]:
     ]
 
 
-def _entries(transactions: Subquery, *, newest_first: bool) -> list[LedgerTransactionOut]:
+def _transactions(transactions: Subquery, *, newest_first: bool) -> list[LedgerTransactionOut]:
     """These ledger transactions with their entries."""
-    moved = transactions.c
+    columns = transactions.c
     found = rows(
         select(
             LedgerEntry.__table__,
-            *(moved[name] for name in ("key", "order_id", "at")),
-            moved.kind.label("posting_kind"),
+            *(columns[name] for name in ("key", "order_id", "at")),
+            columns.kind.label("posting_kind"),
             *(getattr(LedgerAccount, name) for name in ("kind", "user_id", "slot")),
         )
-        .join(transactions, moved.id == LedgerEntry.transaction_id)
+        .join(transactions, columns.id == LedgerEntry.transaction_id)
         .join(LedgerAccount, LedgerAccount.id == LedgerEntry.account_id)
-        .order_by(moved.id.desc() if newest_first else moved.id, LedgerEntry.id)
+        .order_by(columns.id.desc() if newest_first else columns.id, LedgerEntry.id)
     )
     return [_transaction_out(list(entries)) for _, entries in groupby(found, key=lambda row: row.transaction_id)]
 
@@ -397,7 +397,7 @@ def _action_out(row: Row[Any]) -> StaffActionOut:
 
 
 def members() -> Sequence[Row[Any]]:
-    """`id, username, at, reason` of everybody who is of staff; the last two of their appointment, where known."""
+    """`id, username, at, reason` of every member of staff; the last two are of their appointment, None if unknown."""
     appointment = (
         select(StaffAction.at, StaffAction.reason)
         .where(
@@ -421,12 +421,12 @@ def members() -> Sequence[Row[Any]]:
 
 
 def _equal(wanted: dict[Any, Any]) -> list[ColumnElement[bool]]:  # Any: attributes of models of any type
-    """A condition for each column that is to have a value."""
+    """A condition `column = value` for each value that is not None."""
     return [column == value for column, value in wanted.items() if value is not None]
 
 
 def _page(count: Select[int], page: Select[Any], query: PageQuery) -> tuple[Sequence[Row[Any]], int]:
-    """The rows of one page, and how many the list has."""
+    """The rows of one page, and the total number of rows."""
     with reading() as connection:
         total = connection.execute(count).scalar_one()
         return connection.execute(page.limit(query.size).offset(query.offset)).all(), total

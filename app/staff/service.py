@@ -1,4 +1,4 @@
-"""What staff do: decide disputes. And what an operator does: appoint staff. Each is recorded with its reason."""
+"""Staff decide disputes, and operators appoint staff; one function per verb. Each action is recorded with a reason."""
 
 from typing import Any
 
@@ -23,15 +23,15 @@ class AppointmentRefused(Exception):  # noqa: N818 - it says what happened
 
 
 def resolve_for_buyer(*, actor_id: int, order_id: int, reason: str) -> None:
-    """Decide a refund request for the buyer: the money goes back.
+    """Decide a refund request for the buyer: the money is refunded.
 
-    Raises FORBIDDEN for who is not of staff or has a side in the order, NO_SUCH_ORDER, WRONG_STATE.
+    Raises FORBIDDEN for an actor who is not staff or is a party of the order, NO_SUCH_ORDER, WRONG_STATE.
     """
     _resolve(OrderEvent.RESOLVE_FOR_BUYER, actor_id=actor_id, order_id=order_id, reason=reason)
 
 
 def resolve_for_seller(*, actor_id: int, order_id: int, reason: str) -> None:
-    """Decide a refund request for the seller: the order goes on where it was, or ends if the goods were sent back.
+    """Decide a refund request for the seller: the order goes on as before it, or ends if the goods were sent back.
 
     Raises as `resolve_for_buyer`.
     """
@@ -40,13 +40,13 @@ def resolve_for_seller(*, actor_id: int, order_id: int, reason: str) -> None:
 
 def _resolve(event: OrderEvent, *, actor_id: int, order_id: int, reason: str) -> None:
     with transaction() as session:
-        # Locked, so that whoever is being removed decides nothing afterwards.
+        # Locked, so that somebody who is being removed from staff cannot decide anything afterwards.
         if not session.scalar(select(User.is_staff).where(User.id == actor_id).with_for_update(read=True)):
             raise Refused(Answer.FORBIDDEN)
         good, order = lock_order(session, order_id)
         if actor_id in (order.buyer_id, order.seller_id):
-            told = refusal_details(order, event=event, role=Role.STAFF, reasons=["不能裁决自己参与的订单"])
-            raise Refused(Answer.FORBIDDEN, data={**told, "allowed": []})
+            refusal = refusal_details(order, event=event, role=Role.STAFF, reasons=["不能裁决自己参与的订单"])
+            raise Refused(Answer.FORBIDDEN, data={**refusal, "allowed": []})
         step = fire(session, good, order, OrderCommand(event=event, role=Role.STAFF, actor_id=actor_id, note=reason))
         details = {
             "order_no": order.order_no,

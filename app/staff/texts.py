@@ -1,4 +1,4 @@
-"""What staff read of codes: accounts of the ledger, what moved the money, what was done."""
+"""Chinese texts for codes that staff see: ledger accounts, kinds of postings, actions."""
 
 from collections.abc import Mapping
 from typing import Final

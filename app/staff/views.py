@@ -1,4 +1,4 @@
-"""The staff's URLs."""
+"""The URLs for staff."""
 
 from app.answers import Answer
 from app.paging import Page, page_of

@@ -1,1 +1,1 @@
-"""All the HTTP there is besides the views: envelope, errors, authentication, parsing, paging, OpenAPI, health."""
+"""HTTP infrastructure for the views: routes, request parsing, authentication, envelope, errors, OpenAPI, health."""

@@ -1,4 +1,4 @@
-"""Who is asking: bearer tokens through Flask-JWT-Extended, their revocation in Valkey, the envelopes of faults."""
+"""Authentication: bearer tokens by Flask-JWT-Extended, revoked tokens in Valkey, and the answers to bad tokens."""
 
 import re
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ from app.web.envelope import envelope
 
 
 class Auth(Enum):
-    """What an operation asks of its caller."""
+    """The authentication that an operation requires of its caller."""
 
-    NONE = "none"  # tokens are not looked at
-    OPTIONAL = "optional"  # anybody; a token, if sent, must be right
+    NONE = "none"  # tokens are ignored
+    OPTIONAL = "optional"  # anybody; a token, if sent, must be valid
     USER = "user"  # a valid access token
-    STAFF = "staff"  # as USER, of somebody who is of staff now
+    STAFF = "staff"  # as USER, of a user who is staff now
     REFRESH = "refresh"  # a valid refresh token
-    BROWSER = "browser"  # as USER, and the token may stand in `?token=`, because a browser opens the URL
+    BROWSER = "browser"  # as USER, and the token may also be in `?token=`, because a browser opens the URL
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The caller as the token names them."""
+    """The authenticated caller: the user's id and the token's claims."""
 
     id: int
     claims: dict[str, Any]
@@ -37,7 +37,7 @@ class Actor:
 def authenticate(auth: Auth) -> Actor | None:
     """The caller, or None where `auth` allows anonymous ones. Flask-JWT-Extended's errors pass through.
 
-    Raises FORBIDDEN for users where staff are asked for.
+    Raises FORBIDDEN for users who are not staff where `auth` requires it.
     """
     if auth is Auth.NONE:
         return None
@@ -48,13 +48,13 @@ def authenticate(auth: Auth) -> Actor | None:
             locations=["headers", "query_string"] if auth is Auth.BROWSER else ["headers"],
         )
     except IndexError:
-        # Flask-JWT-Extended 4.7.4 splits the header at commas and trips over a part of nothing but spaces.
+        # Flask-JWT-Extended 4.7.4 splits the header at commas and fails on a part that is only spaces.
         raise InvalidHeaderError("Bad Authorization header") from None
     if verified is None:
         return None
     claims = verified[1]
     actor = Actor(id=int(claims["sub"]), claims=claims)
-    # No claim says so: a role that is taken away ends at once, not with the token.
+    # Looked up each time and not a claim of the token, so that a revoked role ends at once.
     if auth is Auth.STAFF and not is_staff(actor.id):
         raise Refused(Answer.FORBIDDEN)
     return actor
@@ -65,7 +65,7 @@ _USER_ID = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 
 
 def deny_token(*, jti: str, seconds: int) -> None:
-    """Refuse the token `jti` from now on. The entry lives `seconds`, as long as the token would have."""
+    """Refuse the token `jti` from now on. The entry is kept for `seconds`: the token's remaining lifetime."""
     valkey().set(_DENIED + jti, "1", ex=max(seconds, 1))
 
 

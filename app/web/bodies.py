@@ -1,7 +1,7 @@
-"""Bodies are read whole or refused: what a lost connection has cut off may look complete, and mean something else.
+"""Reads request bodies completely or refuses them: a body that a lost connection truncated may look complete.
 
-Granian ends a body without a word when its client is gone or its chunks make no sense. `price=3000`, cut, is
-`price=30`; JSON and multipart are safe, as both say where they end.
+Granian ends a body silently when the client has disconnected or its chunks are malformed. A truncated form `price=3000`
+may be read as `price=30`; JSON and multipart are safe, because their syntax says where they end.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class CountedBodies:
     """WSGI middleware: a body shorter than its Content-Length is a bad request.
 
-    Granian says `wsgi.input_terminated`, and Werkzeug then takes any end for the right one; else it counts.
+    Granian sets `wsgi.input_terminated`, and then Werkzeug accepts any end of the body; without it Werkzeug counts
+    bytes.
     """
 
     def __init__(self, app: "WSGIApplication") -> None:
@@ -27,14 +28,14 @@ class CountedBodies:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Call the application."""
-        # Chunks have no length to count, and Werkzeug would read nothing of them.
+        # Not for chunked bodies: they have no length, and Werkzeug would not read them at all.
         if environ.get("CONTENT_LENGTH") and "HTTP_TRANSFER_ENCODING" not in environ:
             environ.pop("wsgi.input_terminated", None)
         return self._app(environ, start_response)
 
 
 def read_form() -> MultiDict[str, str]:
-    """The form's fields. Raises BAD_REQUEST where nobody can tell whether it is whole, and 413 as `read_all`."""
+    """The form's fields. Raises BAD_REQUEST for a form that may be truncated unnoticed, and 413 as `read_all`."""
     form: MultiDict[str, str] = request.form
     _refuse_overlong()
     if form and request.content_length is None and request.mimetype == "application/x-www-form-urlencoded":
@@ -50,5 +51,5 @@ def read_all() -> bytes:
 
 
 def _refuse_overlong() -> None:
-    # A body without a length is read up to the limit; only who asks for more is told that there is more.
+    # A body without a length is read up to the limit; Werkzeug raises 413 only when more is read.
     request.stream.read(1)

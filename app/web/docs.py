@@ -1,6 +1,6 @@
-"""The documentation that the running application serves: OpenAPI, Swagger UI, and the state machines as they are.
+"""The documentation that the running application serves: OpenAPI, Swagger UI, and the state machines.
 
-Everything comes from here: no page loads anything from elsewhere.
+The pages load nothing from other servers.
 """
 
 import functools
@@ -28,7 +28,7 @@ _OWN_FILES = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none';"
     " script-src 'self'; img-src 'self' data:; style-src 'self'"
 )
-# Swagger UI sets style attributes, and asks us when somebody tries an operation.
+# Swagger UI sets style attributes, and sends requests to this server when somebody tries an operation.
 _SWAGGER = f"{_OWN_FILES} 'unsafe-inline'; connect-src 'self'"
 
 
@@ -51,7 +51,7 @@ class Asset:
 
 
 _OURS = files("app.web") / "assets"
-# Of the package only the files are used; it brings Swagger UI as a wheel, so nothing is fetched from a CDN.
+# Only the static files of this package are used: it contains Swagger UI, so that nothing is loaded from a CDN.
 _SWAGGER_UI = files("flask_openapi_swagger") / "templates" / "swagger"
 
 ASSETS = {
@@ -111,7 +111,7 @@ def _page(html: str, policy: str) -> Response:
 
 
 def _cached(content: bytes, etag: str, kind: str) -> Response:
-    """A response that clients keep, asking each time whether it is still the newest."""
+    """A response that clients may cache but have to revalidate each time."""
     response = Response(content, content_type=kind)
     response.set_etag(etag)
     response.cache_control.no_cache = True

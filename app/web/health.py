@@ -1,4 +1,4 @@
-"""Whether the process lives, whether the whole can work, and the metrics. For supervisors, balancers and Prometheus."""
+"""Liveness, readiness and metrics, for supervisors, load balancers and Prometheus."""
 
 import functools
 from collections.abc import Callable
@@ -80,7 +80,7 @@ def show_metrics() -> Response:
 
 
 class _Failed(Exception):  # noqa: N818 - it says what happened
-    """A check came to its end and the answer is no."""
+    """A check found a fault; the text describes it."""
 
 
 def _checked(name: str, check: Callable[[], str]) -> CheckOut:

@@ -1,10 +1,10 @@
-"""`Idempotency-Key`: a request that is sent again has one effect and gets the same answer.
+"""`Idempotency-Key`: a request that is repeated with the same key takes effect once and gets the same answer.
 
-The header is as in the IETF's draft-ietf-httpapi-idempotency-key-header: a key of the client's for one request, best
-a UUID. Everything between claiming the key and keeping the rendered answer is one transaction, which the services
-join (`app.db.transactions`). Kept are successes and refusals; not kept, because the same again may fare better:
-refusals for a bad token (401), for asking too often (429) and because something of ours is down (5xx), and faults. Nor
-is what was refused before anything could be made of the request: a body that cannot be read, a malformed key.
+The header follows the IETF's draft-ietf-httpapi-idempotency-key-header: a key that the client chooses for one request,
+ideally a UUID. Claiming the key, the view, and keeping the rendered answer are one transaction, which the services join
+(`app.db.transactions`). Successes and refusals are kept. Answers that may be different next time are not: a bad token
+(401), too many requests (429), and errors on our side (5xx). Neither are refusals from before the request could be
+read: an unreadable body, a malformed key.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ _STATUSES_NOT_KEPT = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQ
 
 
 def given_key(*, malformed: Answer) -> str | None:
-    """The request's key; None where it gives none. Raises Refused(`malformed`), naming the header, for a bad one."""
+    """The request's key; None if it has none. Raises Refused(`malformed`), naming the header, for a malformed one."""
     key = request.headers.get(KEY_HEADER)
     if key is not None and not _KEY.fullmatch(key):
         raise Refused(malformed, data={"errors": {KEY_HEADER: ["须为 1 至 255 个可见 ASCII 字符,不含空格"]}})
@@ -47,10 +47,10 @@ def given_key(*, malformed: Answer) -> str | None:
 def hash_request(
     rule: str, *, query: Mapping[str, str], body: Mapping[str, Any], files: Iterable[tuple[str, FileStorage]]
 ) -> bytes:
-    """What tells this request from others: its method, its URL, its fields, its files.
+    """A hash that identifies the request: of its method, URL, fields and files.
 
-    An HMAC, because a body may hold a password, which its plain hash would let guess. Another JWT_SECRET_KEY makes
-    all kept requests other ones.
+    It is an HMAC, because a body may hold a password, which could be guessed from a plain hash. With another
+    JWT_SECRET_KEY, repeated requests no longer match the kept ones.
     """
     digests = [(name, _digest(file)) for name, file in files]
     parts = ["idempotency-key", request.method, rule, request.view_args, query, body, digests]
@@ -58,9 +58,9 @@ def hash_request(
 
 
 def answer_once(view: Callable[[], Response], *, scope: int, key: str, request_hash: bytes) -> Response:
-    """The response of `view()`, or the kept one to this request under this key; `scope` is whose key it is.
+    """The response of `view()`, or the one kept for this request under this key; `scope` is the key's owner.
 
-    Raises what `claim_key` and `view` raise; after that nothing has changed.
+    Raises what `claim_key` and `view` raise; nothing has been changed then.
     """
     try:
         with transaction() as session:
@@ -73,7 +73,7 @@ def answer_once(view: Callable[[], Response], *, scope: int, key: str, request_h
         if refusal.answer in _NOT_KEPT or not is_kept(refusal.answer.http):
             raise
         with transaction() as session:
-            # Since the rollback the key was free: what somebody else made of the request then is its answer.
+            # Since the rollback the key was free: if the same request was handled meanwhile, its answer is the one.
             kept = claim_key(session, scope=scope, key=key, request_hash=request_hash)
             if kept is None:
                 response = refusal_response(refusal)

@@ -1,11 +1,11 @@
 """Prometheus metrics: counters of requests, and the gauges that the factory registers.
 
-Several web processes: with `PROMETHEUS_MULTIPROC_DIR` naming a folder that exists and is empty at start,
-prometheus-client keeps the counters there and `/metrics` adds the processes up. It decides at import, so the variable
-must stand in the environment of the web processes from the start (the supervisor, the Dockerfile and
+With several web processes, `PROMETHEUS_MULTIPROC_DIR` must name a folder that exists and is empty at start:
+prometheus-client keeps the counters there, and `/metrics` sums over the processes. It is evaluated at import, so the
+variable must be in the environment of the web processes from the start (the supervisor, the Dockerfile and
 docker-compose.yml set it). Without it each process counts for itself.
 
-`/metrics` tells how the business runs; a proxy in front must not pass it on to the public.
+`/metrics` reveals business figures: a reverse proxy must not expose it to the public.
 """
 
 import os
@@ -26,7 +26,7 @@ _SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
 
-# Looking children up by label formats and locks; methods, rules and statuses are few, so they are kept.
+# prometheus-client's `labels()` formats strings and takes a lock, so its results, which are few, are cached here.
 _counters: dict[tuple[str, str, int], Counter] = {}
 _histograms: dict[tuple[str, str], Histogram] = {}
 
@@ -35,7 +35,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 def observe_request(*, method: str, rule: str, http: int, seconds: float) -> None:
     """Count one answered request. `rule` is the URL rule, never the path, so labels stay few."""
-    if method not in _METHODS:  # a client may invent as many as it likes
+    if method not in _METHODS:  # clients may send any number of invented methods
         method = "other"
     counter = _counters.get((method, rule, http))
     if counter is None:
@@ -48,7 +48,7 @@ def observe_request(*, method: str, rule: str, http: int, seconds: float) -> Non
 
 
 def register_gauges(app: Flask, gauges: Collector) -> None:
-    """Let `app` show `gauges` beside its requests; they are read, in an application context, when Prometheus asks."""
+    """Add `gauges` to the metrics of `app`; they are collected, in an application context, at each scrape."""
     registry = CollectorRegistry()
     registry.register(gauges)
     app.extensions[_GAUGES] = registry
@@ -57,7 +57,7 @@ def register_gauges(app: Flask, gauges: Collector) -> None:
 def exposition() -> Response:
     """All metrics in Prometheus' text format."""
     gauges: CollectorRegistry = current_app.extensions[_GAUGES]
-    # The newer formats, negotiated by Accept, bring nothing here.
+    # Always the plain text format: the newer ones, negotiated by Accept, have no advantage here.
     return Response(
         generate_latest(_request_registry()) + generate_latest(gauges), content_type=CONTENT_TYPE_PLAIN_0_0_4
     )

@@ -1,4 +1,4 @@
-"""What happens around every request: its id, its log line, its headers."""
+"""Hooks around every request: its id, its log line, its metrics, security headers."""
 
 import re
 import secrets
@@ -27,7 +27,7 @@ def register_request_hooks(app: Flask) -> None:
     """Give each request an id (a well-formed X-Request-Id of the caller is kept), a log line, metrics and headers."""
 
     @app.before_request
-    def begin() -> None:
+    def start_request() -> None:
         given = request.headers.get("X-Request-Id", "")
         g.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         g.started = time.perf_counter()
@@ -35,14 +35,14 @@ def register_request_hooks(app: Flask) -> None:
         structlog.contextvars.bind_contextvars(request_id=g.request_id)
 
     @app.after_request
-    def finish(response: Response) -> Response:
+    def finish_request(response: Response) -> Response:
         elapsed = time.perf_counter() - g.started
         response.headers["X-Request-Id"] = g.request_id
         for name, value in _HEADERS.items():
             response.headers.setdefault(name, value)
         if response.status_code == HTTPStatus.UNAUTHORIZED:  # RFC 9110 demands it
             response.headers.setdefault("WWW-Authenticate", "Bearer")
-        # Never the query string: the cashier's may hold a token. The rule, not the path, labels the metric.
+        # Never log the query string: the cashier's may hold a token. Metrics are labelled by rule, not by path.
         rule = request.url_rule.rule if request.url_rule else "(none)"
         metrics.observe_request(method=request.method, rule=rule, http=response.status_code, seconds=elapsed)
         log.info(
@@ -65,6 +65,6 @@ def register_sql_counting(app: Flask, engine: Engine) -> None:
     event.listen(engine, "before_cursor_execute", count)
 
     @app.after_request
-    def tell(response: Response) -> Response:
+    def add_header(response: Response) -> Response:
         response.headers["X-SQL-Statements"] = str(g.get("sql_statements", 0))
         return response

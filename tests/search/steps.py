@@ -11,7 +11,7 @@ from app.db.transactions import transaction
 from app.goods.models import Good
 from app.outbox.models import OutboxMessage, Topic
 from app.outbox.service import add_message
-from app.search.engine import Found, search
+from app.search.engine import SearchHits, search
 from app.search.index import Changes, Document, SearchIndex
 from app.search.snapshot import Filters, SearchSort
 from tests.factories import Made, make_good, make_user
@@ -48,7 +48,7 @@ def find(
     offset: int = 0,
     size: int = 20,
     **filters: int,
-) -> Found:
+) -> SearchHits:
     """A search in `index`."""
     return search(index, text, filters=Filters(**filters), sort=sort, offset=offset, size=size)
 

@@ -270,7 +270,7 @@ def test_goods_that_keep_vanishing_are_left_out_after_a_few_looks(
     drain(app)
     for good in goods[:4]:
         change_good(app, good, status=GoodStatus.SOLD)
-    monkeypatch.setattr(service, "_LOOKS", 1)
+    monkeypatch.setattr(service, "_MAX_SEARCHES", 1)
     data = found(client, "台灯", sort="price_asc", size=5)
     assert ([item["id"] for item in data["items"]], data["total"]) == ([goods[4].id], 2)
 
