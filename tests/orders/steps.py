@@ -99,6 +99,8 @@ def assert_clock(old: dict[str, Any], new: dict[str, Any], effect: Effect) -> No
                 deadline_at = now + LEFT
             case "longer":
                 deadline_at = old["deadline_at"] + clock.after
+            case "stays":
+                deadline_at = old["deadline_at"]
         remind_at = deadline_at - clock.reminder
     assert (new["deadline_at"], new["remind_at"]) == (deadline_at, remind_at)
     paused = effect.target in RESUMABLE

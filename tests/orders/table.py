@@ -116,12 +116,12 @@ class Effect(NamedTuple):
     """What a deed does. `money` says how often the order's amount goes to (+) or leaves (−) the accounts of a kind.
 
     `clock` is what happens to the clock: the target's own begins, the one that a request stopped goes on with what it
-    had left, the present one gets its whole time on top, or none runs.
+    had left, the present one gets its whole time on top or stays as it is, or none runs.
     """
 
     by: tuple[str, ...]
     target: OrderPhase
-    clock: Literal["begins", "goes on", "longer", "none"]
+    clock: Literal["begins", "goes on", "longer", "stays", "none"]
     money: Mapping[str, int] = MappingProxyType({})
     good: GoodStatus | None = None  # where the good goes; None: it stays
     writes: tuple[str, ...] = ()  # tables beside those of every step, of money and of the good

@@ -25,6 +25,7 @@ from app.goods.models import Good
 from app.ledger.audit import audit
 from app.ledger.models import LedgerAccount
 from app.money.models import Payment
+from app.notifications import reminders
 from app.notifications.models import Notification
 from app.notifications.reminders import remind_due
 from app.orders import deadlines, service, transitions
@@ -80,7 +81,7 @@ class Hands:
 def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
     """Moves the time of steps and sweeps; the sweep is exact to the microsecond, so waiting would prove less."""
     hands = Hands()
-    for module in (deadlines, transitions):
+    for module in (deadlines, reminders, transitions):
         monkeypatch.setattr(module, "utcnow", hands)
     return hands
 

@@ -766,6 +766,8 @@ class Shop(RuleBasedStateMachine):
             order.deadline = max(before, self.now) + DEADLINES[SHIPPED][1]
         elif back and order.remaining is not None:
             order.deadline = self.now + order.remaining
+        elif row.target == row.source:  # changes no state, so nobody gets more time
+            order.deadline = before
         else:
             order.deadline = self.now + DEADLINES[order.phase][1]
 
