@@ -16,7 +16,8 @@ ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick check storm lint format list-migrations types diagrams diagrams-check bench-http bench-orders bench-sweeper bench-crawl bench-prices \
+.PHONY: help run test test-quick check storm lint format list-migrations types diagrams diagrams-check openapi openapi-check \
+	bench-http bench-orders bench-sweeper bench-crawl bench-prices \
 	search-rebuild cli crawl shell engines lock clean reset-data environment environment-dev environment-crawler
 
 help: ## Show this list
@@ -42,7 +43,7 @@ check: lint ## All that CI runs: lint, every test, coverage floors, a short stor
 storm: environment-dev ## Load on everything while processes are killed, then a long walk beside the model (ARGS="--minutes 9")
 	@$(VENV) -m tests.storm $(ARGS)
 
-lint: environment-dev diagrams-check ## Check style, types, imports, floats near money, landed migrations, the diagrams
+lint: environment-dev diagrams-check openapi-check ## Check style, types, imports, floats near money, landed migrations, diagrams, docs/openapi.json
 	$(RUFF) check .
 	$(RUFF) format --check .
 	$(VENV) -m mypy
@@ -65,6 +66,12 @@ diagrams: environment ## Draw the state machines again, into docs/states
 
 diagrams-check: environment
 	$(VENV) -m statemachine diagram --all --check docs/states
+
+openapi: environment ## Write the OpenAPI document again, into docs/openapi.json
+	$(VENV) -m tools.openapi docs/openapi.json
+
+openapi-check: environment
+	$(VENV) -m tools.openapi --check docs/openapi.json
 
 bench-http: environment ## Measure requests/s, latencies and SQL statements beside a bare Flask
 	$(VENV) -m supervisor with-engines -- $(VENV) -m benchmarks.http $(ARGS)

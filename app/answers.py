@@ -1,12 +1,18 @@
 """Every number and text that an envelope can carry, declared once; and the one error that services raise.
 
+The names of refusals are public: clients read them as `data.error` (`docs/errors.md`). They are not renamed.
+
 `status` is the note's number: 100 nothing came of it, 101 abnormal data, 200 right with data, 201 right without.
 `http` is the ordinary HTTP status that goes beside it. Texts of the note stand here byte for byte.
 """
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import Any
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from pydantic import Field
+from typing_extensions import TypedDict
 
 
 class Answer(Enum):
@@ -132,11 +138,21 @@ class Answer(Enum):
         self.http = http
         self.msg = msg
 
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the request ended without its effect.
+
+        A list without a single row, or a figure without enough behind it, is none, although its number is 100: it was
+        read, and `data` is what was read.
+        """
+        return self.http >= HTTPStatus.BAD_REQUEST
+
 
 class Refused(Exception):  # noqa: N818 - it says what happened, as `raise Refused(Answer.NO_SUCH_GOOD)` reads
     """A request that ends without its effect. Services raise it; `app.web.errors` alone turns it into a response.
 
-    `data` is what the envelope carries; `retry_after` is seconds for the header of that name.
+    `data` is what the envelope carries beside the answer's name, of the shape that `app.refusals` says; `retry_after`
+    is seconds for the header of that name.
     """
 
     def __init__(
@@ -148,6 +164,12 @@ class Refused(Exception):  # noqa: N818 - it says what happened, as `raise Refus
         super().__init__(answer.msg)
 
 
-def field_errors(**reasons: str | Sequence[str]) -> dict[str, dict[str, list[str]]]:
+class FieldErrors(TypedDict):
+    """What is wrong, by field."""
+
+    errors: dict[str, Annotated[list[str], Field(min_length=1)]]
+
+
+def field_errors(**reasons: str | Sequence[str]) -> FieldErrors:
     """The `data` of an envelope that names wrong fields: `{"errors": {"field": ["reason"]}}`."""
     return {"errors": {name: [reason] if isinstance(reason, str) else list(reason) for name, reason in reasons.items()}}

@@ -1,7 +1,10 @@
 """The one clock: moments are timezone-aware and in UTC inside the application, and shown to people in Asia/Shanghai."""
 
 from datetime import UTC, datetime
+from typing import Annotated
 from zoneinfo import ZoneInfo
+
+from pydantic import Field, WithJsonSchema
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -19,3 +22,11 @@ def format_moment(moment: datetime) -> str:
 def format_moment_or_none(moment: datetime | None) -> str | None:
     """As `format_moment`; None stays None."""
     return None if moment is None else format_moment(moment)
+
+
+MomentOut = Annotated[
+    str,
+    Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\+08:00$"),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-22T20:15:00+08:00"]}),
+]
+"""An answer's field that `format_moment` made."""

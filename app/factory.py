@@ -24,6 +24,7 @@ from app.moderation.views import api as moderation_api
 from app.money.gateways.alipay import AlipayGateway
 from app.notifications.views import api as notifications_api
 from app.orders.views import api as orders_api
+from app.refusals import REFUSAL_DETAILS
 from app.search.views import api as search_api
 from app.settings import bind_settings
 from app.staff.views import api as staff_api
@@ -73,9 +74,8 @@ def build_app(settings: Settings) -> Flask:
     register_error_handlers(app)
     for api in APIS:
         app.register_blueprint(api)
-    operations = [operation for api in APIS for operation in api.operations]
     register_gauges(app, WaitingWork())
-    register_openapi(app, operations, always_200=settings.envelope_always_200)
+    register_openapi(app, APIS, REFUSAL_DETAILS, always_200=settings.envelope_always_200)
     register_commands(app)
     if settings.sql_count_header:
         with app.app_context():

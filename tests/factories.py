@@ -3,6 +3,7 @@
 `make_…` functions work with or without an app context (they push one) and return plain values.
 """
 
+import functools
 import io
 import itertools
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Any
 from flask import Flask
 from flask_jwt_extended import create_access_token
 from PIL import Image
+from pydantic import TypeAdapter
 from sqlalchemy import Connection, Select, exists, insert, select, update
 from werkzeug.test import TestResponse
 
@@ -29,6 +31,7 @@ from app.orders import service as orders
 from app.orders.models import Order
 from app.orders.payments import record_paid_trade
 from app.orders.transitions import OrderCommand, fire, lock_order
+from app.refusals import REFUSAL_DETAILS
 from statemachine import (
     ORDER,
     GoodStatus,
@@ -329,12 +332,26 @@ def picture_bytes(width: int = 64, height: int = 48, format: str = "JPEG", **opt
 
 
 def assert_envelope(response: TestResponse, answer: Answer) -> Any:
-    """Assert that `response` is exactly the envelope of `answer`; returns its data."""
+    """Assert that `response` is exactly the envelope of `answer`; returns its data.
+
+    A refusal's data is asserted to hold the name of `answer` as `error`, and beside it what `app.refusals` says. That
+    rest is returned, or None where it tells nothing more.
+    """
     assert response.content_type == "application/json", response.data[:500]
     body = response.get_json()
     assert set(body) == {"status", "msg", "data"}
     assert (response.status_code, body["status"], body["msg"]) == (answer.http, answer.status, answer.msg), body
-    return body["data"]
+    if not answer.is_refusal:
+        return body["data"]
+    told = dict(body["data"])
+    assert told.pop("error") == answer.name
+    assert _details_adapter(answer).validate_python(told or None, strict=True) == (told or None)
+    return told or None
+
+
+@functools.cache
+def _details_adapter(answer: Answer) -> TypeAdapter[Any]:
+    return TypeAdapter(REFUSAL_DETAILS.get(answer))
 
 
 def whole_database(app: Flask) -> dict[str, list[dict[str, Any]]]:

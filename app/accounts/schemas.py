@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from app.accounts.passwords import KnownPasswordIn, NewPasswordIn, resembles
 from app.accounts.usernames import UsernameIn
-from app.clock import format_moment
+from app.clock import MomentOut, format_moment
 from app.fields import CleanText
 
 
@@ -121,7 +121,7 @@ class OwnProfileOut(TypedDict):
     username: str
     bio: str
     is_staff: bool
-    created_at: str
+    created_at: MomentOut
 
 
 class TokensOut(TypedDict):
@@ -144,7 +144,7 @@ class PublicProfileOut(TypedDict):
     id: int
     username: str
     bio: str
-    created_at: str
+    created_at: MomentOut
     goods_on_sale: int
 
 
@@ -159,8 +159,8 @@ class AddressOut(TypedDict):
     district: str
     detail: str
     is_default: bool
-    created_at: str
-    updated_at: str
+    created_at: MomentOut
+    updated_at: MomentOut
 
 
 def own_profile_out(row: Row[Any]) -> OwnProfileOut:

@@ -28,7 +28,7 @@ from app.settings import settings
 from app.web.api import Api
 from app.web.auth import Actor, Auth
 
-api = Api("accounts", __name__, tag="用户")
+api = Api("accounts", __name__, tag="用户", about="registration, login, sessions, profiles, addresses")
 
 
 @api.get("/register/", out=CaptchaOut, answer=Answer.CAPTCHA_MADE, limit="rate_limit_captcha")

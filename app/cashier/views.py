@@ -15,7 +15,9 @@ from app.settings import settings
 from app.web.api import Api
 from app.web.auth import Actor, Auth
 
-api = Api("cashier", __name__, tag="支付", template_folder="templates")
+api = Api(
+    "cashier", __name__, tag="支付", about="the cashier, and where the gateway calls back", template_folder="templates"
+)
 
 # The pages load no other resource and run one small inline script.
 _POLICY = (

@@ -6,18 +6,26 @@ from typing import Annotated, Any, Final, cast
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from typing_extensions import TypedDict
 
-from app.categories import Category
+from app.categories import CATEGORY_TEXT, Category
+from app.clock import MomentOut
+from app.enums import OneOf
 from app.fen import PriceIn, YuanIn, YuanOut
 from app.fields import CleanText, IdIn, Whole
 from app.goods.pictures import ThumbnailWidth
 from app.listings.schemas import PriceReferenceOut
 from app.paging import PageQuery
-from statemachine import GoodStatus, TradeMode
+from statemachine import GoodEvent, GoodStatus, TradeMode
+from statemachine.good import GOOD_TEXT, TRADE_TEXT
 
 Title = Annotated[str, CleanText(1, 60)]
 Description = Annotated[str, CleanText(1, 2000, multiline=True)]
-CategoryIn = Annotated[int, Whole(min(Category), max(Category))]
-TradeModeIn = Annotated[int, Whole(min(TradeMode), max(TradeMode))]
+CategoryIn = Annotated[int, Whole(min(Category), max(Category)), OneOf(Category, CATEGORY_TEXT)]
+TradeModeIn = Annotated[int, Whole(min(TradeMode), max(TradeMode)), OneOf(TradeMode, TRADE_TEXT)]
+GoodStatusIn = Annotated[int, Whole(min(GoodStatus), max(GoodStatus)), OneOf(GoodStatus, GOOD_TEXT)]
+
+CategoryOut = Annotated[int, OneOf(Category, CATEGORY_TEXT)]
+TradeModeOut = Annotated[int, OneOf(TradeMode, TRADE_TEXT)]
+GoodStatusOut = Annotated[int, OneOf(GoodStatus, GOOD_TEXT)]
 
 
 def _ids(value: object) -> object:
@@ -129,7 +137,7 @@ class ChangeIn(_GoodIn):
 class MyGoodsQuery(PageQuery):
     """Which of one's own goods."""
 
-    good_status: Annotated[int, Whole(min(GoodStatus), max(GoodStatus))] | None = None
+    good_status: GoodStatusIn | None = None
 
 
 class Sort(StrEnum):
@@ -199,16 +207,16 @@ class GoodOut(TypedDict):
     price: YuanOut
     original_price: YuanOut | None
     freight: YuanOut
-    category: int
+    category: CategoryOut
     category_text: str
-    trade_mode: int
+    trade_mode: TradeModeOut
     trade_mode_text: str
-    good_status: int
+    good_status: GoodStatusOut
     good_status_text: str
     owner: OwnerOut
     pictures: list[PictureOut]
-    published_at: str | None
-    updated_at: str
+    published_at: MomentOut | None
+    updated_at: MomentOut
 
 
 class ReviewState(StrEnum):
@@ -255,3 +263,19 @@ class PricedGoodOut(OwnGoodOut):
     """The same with what things like it are asked for elsewhere."""
 
     price_reference: PriceReferenceOut
+
+
+class GoodRefusalDetails(TypedDict):
+    """Why a good does not allow what was tried, where it stands, and what its owner may do instead."""
+
+    event: Annotated[str, OneOf(GoodEvent)]
+    good_status: GoodStatusOut
+    deleted: bool
+    reasons: list[str]
+    allowed: list[Annotated[str, OneOf(GoodEvent)]]
+
+
+class RefusalReasons(TypedDict):
+    """Why, in words."""
+
+    reasons: list[str]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import IO, Any, Literal
+from typing import IO, Literal
 
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
@@ -14,7 +14,7 @@ from app.db.transactions import row_or_none, transaction
 from app.goods.models import Good, Picture
 from app.goods.pictures import MAX_PICTURES, PicturesRefused, PreparedPicture, prepare_all
 from app.goods.queries import good_in
-from app.goods.schemas import GoodChanges, GoodFields, GoodOut
+from app.goods.schemas import GoodChanges, GoodFields, GoodOut, GoodRefusalDetails
 from app.goods.storage import picture_storage
 from app.orders.models import Order
 from app.outbox.models import Topic
@@ -155,7 +155,7 @@ def _fire(session: Session, good: Good, event: GoodEvent, refused: Answer) -> No
         raise Refused(refused, data=_refusal_details(good, refusal)) from refusal
 
 
-def _refusal_details(good: Good, refusal: TransitionRefused) -> dict[str, Any]:
+def _refusal_details(good: Good, refusal: TransitionRefused) -> GoodRefusalDetails:
     """The data of a refusal: why, the good's present state, and the events that its owner may fire instead."""
     return {
         "event": str(refusal.event),

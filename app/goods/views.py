@@ -27,7 +27,7 @@ from app.web.api import Api
 from app.web.auth import Actor, Auth
 from statemachine.good import TRADE_TEXT
 
-api = Api("goods", __name__, tag="商品")
+api = Api("goods", __name__, tag="商品", about="releasing, editing and reading goods, their pictures")
 
 _CHOICES: ChoicesOut = {
     "categories": [{"code": int(code), "text": text} for code, text in CATEGORY_TEXT.items()],

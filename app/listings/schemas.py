@@ -5,7 +5,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from app.categories import Category
+from app.categories import CATEGORY_TEXT, Category
+from app.clock import MomentOut
+from app.enums import OneOf
 from app.fen import YuanOut
 from app.fields import CleanText, Whole
 from app.listings.statistics import Confidence, Direction
@@ -17,7 +19,7 @@ class PriceReferenceQuery(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     title: Annotated[str, CleanText(1, 100)] = Field(description="the good's title", examples=["iPhone 13 128G 九成新"])
-    category: Annotated[int, Whole(min(Category), max(Category))] | None = None
+    category: Annotated[int, Whole(min(Category), max(Category)), OneOf(Category, CATEGORY_TEXT)] | None = None
 
 
 class BinOut(TypedDict):
@@ -31,7 +33,7 @@ class BinOut(TypedDict):
 class WeekOut(TypedDict):
     """Seven days: the day they begin on (Asia/Shanghai), their prices, and their median where there are three."""
 
-    begins: str
+    begins: Annotated[str, Field(json_schema_extra={"format": "date"})]
     median: YuanOut | None
     count: int
 
@@ -90,7 +92,7 @@ class BasisOut(TypedDict):
     days: int
     sampled: bool
     removed: RemovedOut
-    updated_at: str | None
+    updated_at: MomentOut | None
 
 
 class PriceReferenceOut(TypedDict):

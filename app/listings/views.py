@@ -8,7 +8,7 @@ from app.listings.chart import price_chart
 from app.listings.schemas import PriceReferenceOut, PriceReferenceQuery
 from app.web.api import Api
 
-api = Api("listings", __name__, tag="参考价")
+api = Api("listings", __name__, tag="参考价", about="what things are asked for elsewhere")
 
 
 @api.get(

@@ -6,7 +6,7 @@ from app.moderation.schemas import ReviewOut
 from app.web.api import Api
 from app.web.auth import Actor, Auth
 
-api = Api("moderation", __name__, tag="审核")
+api = Api("moderation", __name__, tag="审核", about="how the review of a good stands")
 
 
 @api.get(

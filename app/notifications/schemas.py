@@ -6,9 +6,18 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import Row
 from typing_extensions import TypedDict
 
-from app.clock import format_moment
+from app.clock import MomentOut, format_moment
+from app.enums import OneOf, text_enum
 from app.fields import IdIn
+from app.notifications.models import NotificationKind
 from app.paging import PageQuery
+from statemachine import ORDER, OrderEvent
+
+NotificationEvent = text_enum(
+    "NotificationEvent",
+    ["", ORDER.creation.name, *OrderEvent],
+    about="The order's event that a notification tells of; empty where it tells of none.",
+)
 
 
 class NotificationQuery(PageQuery):
@@ -36,13 +45,13 @@ class NotificationOut(TypedDict):
     """One notification. `event` is the order's event that it tells of, or empty; `read` whether it was marked."""
 
     id: int
-    kind: str
+    kind: Annotated[str, OneOf(NotificationKind)]
     title: str
     text: str
     order_id: int | None
-    event: str
+    event: Annotated[str, OneOf(NotificationEvent)]
     read: bool
-    created_at: str
+    created_at: MomentOut
 
 
 class NotificationPage(TypedDict):

@@ -7,7 +7,7 @@ from app.paging import page_of
 from app.web.api import Api
 from app.web.auth import Actor, Auth
 
-api = Api("notifications", __name__, tag="通知")
+api = Api("notifications", __name__, tag="通知", about="what a user was told")
 
 
 @api.get(

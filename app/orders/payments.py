@@ -29,7 +29,7 @@ from app.money.gateways.base import (
 from app.money.models import PAID_LATE, GatewayNotification, Payment, PaymentState
 from app.money.refunds import create_refund_of
 from app.orders.models import Order
-from app.orders.transitions import OrderCommand, fire, lock_order
+from app.orders.transitions import OrderCommand, fire, lock_order, refusal_details
 from app.settings import settings
 from statemachine import BillStatus, OrderEvent, Role, order_flow
 
@@ -116,7 +116,10 @@ def start_payment(*, buyer_id: int, order_id: int, return_url: str) -> str:
             raise Refused(Answer.NO_SUCH_ORDER)
         reasons = order_flow.why_not(order.phase, OrderEvent.PAY, Role.GATEWAY)
         if reasons:
-            raise Refused(Answer.WRONG_STATE, data={"reasons": [reason.zh for reason in reasons]})
+            details = refusal_details(
+                order, event=OrderEvent.PAY, role=Role.BUYER, reasons=[reason.zh for reason in reasons]
+            )
+            raise Refused(Answer.WRONG_STATE, data=details)
         if order.deadline_at is None or utcnow() >= order.deadline_at:
             raise Refused(Answer.PAYMENT_LATE)
         payment = open_attempt(session, order_id) or _new_attempt(session, order)

@@ -22,7 +22,7 @@ from sqlalchemy.orm import aliased
 
 from app.accounts.models import User
 from app.answers import Answer, Refused
-from app.clock import format_moment, format_moment_or_none
+from app.clock import MomentOut, format_moment, format_moment_or_none
 from app.db.transactions import reading, row_or_none, rows
 from app.fen import format_yuan
 from app.goods.queries import picture_url
@@ -39,6 +39,7 @@ from app.orders.models import (
 )
 from app.orders.schemas import (
     DisputeOut,
+    EventOut,
     EvidenceOut,
     HistoryOut,
     OrderDetailOut,
@@ -257,10 +258,10 @@ def dispute_out(dispute: Row[Any], pictures: Iterable[Row[Any]]) -> DisputeOut:
 
 
 class _Outcome(TypedDict):
-    outcome: str | None
+    outcome: EventOut | None
     outcome_text: str | None
     outcome_note: str
-    ended_at: str | None
+    ended_at: MomentOut | None
 
 
 def _outcome(ended: Row[Any]) -> _Outcome:

@@ -1,14 +1,57 @@
 """What the order URLs take and give."""
 
-from typing import Annotated, Literal
+from enum import IntEnum
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
+from app.clock import MomentOut
+from app.enums import OneOf, text_enum
 from app.fen import YuanIn, YuanOut
 from app.fields import CleanText, IdIn, Whole
+from app.money.models import PaymentState, RefundState
 from app.paging import PageQuery
-from statemachine import BillStatus, OrderStatus, TradeMode
+from statemachine import ORDER, BillStatus, OrderEvent, OrderStatus, Role, TradeMode
+from statemachine.good import TRADE_TEXT
+from statemachine.order import BILL_TEXT, ORDER_TEXT
+
+
+class OrderTradeMode(IntEnum):
+    """How the goods of an order change hands: as a good's `TradeMode`, but decided."""
+
+    FACE_TO_FACE = TradeMode.FACE_TO_FACE
+    COURIER = TradeMode.COURIER
+
+
+_PEOPLE: Final = frozenset({Role.BUYER, Role.SELLER, Role.STAFF})
+_EVENT_TEXT: Final = {event: text.zh for event, text in ORDER.events.items()}
+_EVENTS_OF_PEOPLE: Final = tuple(dict.fromkeys(rule.event for rule in ORDER.rules if _PEOPLE & set(rule.by)))
+
+HistoryEvent = text_enum(
+    "HistoryEvent", [ORDER.creation.name, *OrderEvent], about="What a line of an order's history tells of."
+)
+ActionName = text_enum(
+    "ActionName",
+    [OrderEvent.PAY, *_EVENTS_OF_PEOPLE, "state_case", "hide"],
+    about="What the caller may do with an order.",
+)
+
+AttemptedAction = text_enum(
+    "AttemptedAction", [*ActionName, "renew_handover_code"], about="What the caller tried to do with an order."
+)
+
+BillStatusIn = Annotated[int, Field(ge=min(BillStatus), le=max(BillStatus)), OneOf(BillStatus, BILL_TEXT)]
+OrderStatusIn = Annotated[int, Field(ge=min(OrderStatus), le=max(OrderStatus)), OneOf(OrderStatus, ORDER_TEXT)]
+OrderTradeModeIn = Annotated[int, Whole(min(OrderTradeMode), max(OrderTradeMode)), OneOf(OrderTradeMode, TRADE_TEXT)]
+
+BillStatusOut = Annotated[int, OneOf(BillStatus, BILL_TEXT)]
+OrderStatusOut = Annotated[int, OneOf(OrderStatus, ORDER_TEXT)]
+OrderTradeModeOut = Annotated[int, OneOf(OrderTradeMode, TRADE_TEXT)]
+RoleOut = Annotated[str, OneOf(Role, {role: text.zh for role, text in ORDER.roles.items()})]
+EventOut = Annotated[str, OneOf(OrderEvent, _EVENT_TEXT)]
+PaymentStateOut = Annotated[str, OneOf(PaymentState)]
+RefundStateOut = Annotated[str, OneOf(RefundState)]
 
 
 class BuyIn(BaseModel):
@@ -17,9 +60,7 @@ class BuyIn(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     address_id: IdIn | None = Field(None, description="where to ship; not for 当面交易")
-    trade_mode: Annotated[int, Whole(TradeMode.FACE_TO_FACE, TradeMode.COURIER)] | None = Field(
-        None, description="6 当面交易 or 7 快递, where the good leaves it open"
-    )
+    trade_mode: OrderTradeModeIn | None = Field(None, description="6 当面交易 or 7 快递, where the good leaves it open")
 
 
 class ShipIn(BaseModel):
@@ -95,8 +136,8 @@ class DiagramQuery(BaseModel):
 class OrderQuery(PageQuery):
     """Filters of the order lists."""
 
-    bill_status: Annotated[int, Field(ge=BillStatus.UNPAID, le=BillStatus.REFUNDED)] | None = None
-    order_status: Annotated[int, Field(ge=OrderStatus.UNSHIPPED, le=OrderStatus.RETURN_RECEIVED)] | None = None
+    bill_status: BillStatusIn | None = None
+    order_status: OrderStatusIn | None = None
 
 
 class StateOut(TypedDict):
@@ -104,7 +145,7 @@ class StateOut(TypedDict):
 
     code: int
     text: str
-    axis: str
+    axis: Literal["bill", "order"]
 
 
 class OrderGoodOut(TypedDict):
@@ -122,7 +163,7 @@ class PartyOut(TypedDict):
     username: str
 
 
-class AddressOut(TypedDict):
+class OrderAddressOut(TypedDict):
     """An address as it was copied."""
 
     name: str
@@ -139,25 +180,25 @@ class WaybillOut(TypedDict):
     company: str
     tracking_no: str
     freight: YuanOut
-    sender: AddressOut | None
-    recipient: AddressOut | None
-    created_at: str
+    sender: OrderAddressOut | None
+    recipient: OrderAddressOut | None
+    created_at: MomentOut
 
 
 class ActionOut(TypedDict):
     """Something the caller may do now."""
 
-    name: str
+    name: Annotated[str, OneOf(ActionName)]
     text: str
-    method: str
+    method: Literal["POST", "DELETE"]
     url: str
 
 
 class DeadlineOut(TypedDict):
     """When the system acts if nobody does; `what` is the event it fires."""
 
-    at: str
-    what: str
+    at: MomentOut
+    what: EventOut
     text: str
 
 
@@ -166,12 +207,12 @@ class RefundOut(TypedDict):
 
     reason: str | None
     description: str | None
-    requested_at: str | None
+    requested_at: MomentOut | None
     requests: int
-    outcome: str | None  # the event that ended the request
+    outcome: EventOut | None  # the event that ended the request
     outcome_note: str | None  # the reason of a seller or of staff
     amount: YuanOut | None
-    state: str | None  # of the money: pending, confirmed or refused (an operator looks into it)
+    state: RefundStateOut | None  # of the money; refused: an operator looks into it
 
 
 class OrderOut(TypedDict):
@@ -185,40 +226,40 @@ class OrderOut(TypedDict):
     price: YuanOut
     freight: YuanOut
     amount: YuanOut
-    trade_mode: int
+    trade_mode: OrderTradeModeOut
     trade_mode_text: str
-    bill_status: int
+    bill_status: BillStatusOut
     bill_status_text: str
-    order_status: int
+    order_status: OrderStatusOut
     order_status_text: str
     closed: bool
-    closed_reason: str | None
+    closed_reason: EventOut | None
     actions: list[ActionOut]
     deadline: DeadlineOut | None
-    address: AddressOut | None
+    address: OrderAddressOut | None
     delivery: WaybillOut | None
     return_delivery: WaybillOut | None
     refund: RefundOut | None
-    created_at: str
-    updated_at: str
+    created_at: MomentOut
+    updated_at: MomentOut
 
 
 class HistoryOut(TypedDict):
     """One step of an order: who did what when, from where to where."""
 
     sequence: int
-    event: str
+    event: Annotated[str, OneOf(HistoryEvent)]
     text: str
-    role: str
+    role: RoleOut
     role_text: str
     actor_id: int | None
-    from_bill_status: int | None
-    from_order_status: int | None
-    to_bill_status: int
-    to_order_status: int
+    from_bill_status: BillStatusOut | None
+    from_order_status: OrderStatusOut | None
+    to_bill_status: BillStatusOut
+    to_order_status: OrderStatusOut
     closed: bool
     note: str
-    at: str
+    at: MomentOut
 
 
 class EvidenceOut(TypedDict):
@@ -237,37 +278,37 @@ class RefundRequestOut(TypedDict):
     reason: str
     description: str
     pictures: list[EvidenceOut]
-    created_at: str
-    outcome: str | None
+    created_at: MomentOut
+    outcome: EventOut | None
     outcome_text: str | None
     outcome_note: str
-    ended_at: str | None
+    ended_at: MomentOut | None
 
 
 class StatementOut(TypedDict):
     """What a side said while the order was disputed."""
 
-    role: str
+    role: RoleOut
     role_text: str
     text: str
-    created_at: str
+    created_at: MomentOut
 
 
 class DisputeOut(TypedDict):
     """One side called staff; `statements` is what both said since."""
 
-    role: str
+    role: RoleOut
     role_text: str
-    event: str
+    event: EventOut
     reason: str
     description: str
     pictures: list[EvidenceOut]
     statements: list[StatementOut]
-    created_at: str
-    outcome: str | None
+    created_at: MomentOut
+    outcome: EventOut | None
     outcome_text: str | None
     outcome_note: str
-    ended_at: str | None
+    ended_at: MomentOut | None
 
 
 class PaymentOut(TypedDict):
@@ -277,11 +318,11 @@ class PaymentOut(TypedDict):
     out_trade_no: str
     trade_no: str | None
     amount: YuanOut
-    state: str
-    paid_at: str | None
-    refund_state: str | None
+    state: PaymentStateOut
+    paid_at: MomentOut | None
+    refund_state: RefundStateOut | None
     refund_reason: str | None
-    created_at: str
+    created_at: MomentOut
 
 
 class OrderDetailOut(OrderOut):
@@ -298,6 +339,29 @@ class OrderDetailOut(OrderOut):
 class RefundReasonsOut(TypedDict):
     """What a buyer is offered as reasons, by where the goods are (`order_status`)."""
 
-    order_status: int
+    order_status: OrderStatusOut
     order_status_text: str
     reasons: list[str]
+
+
+class OrderRefusalDetails(TypedDict):
+    """Why an order does not allow what was tried, where it stands, and what the caller may do instead."""
+
+    event: Annotated[str, OneOf(AttemptedAction)]
+    bill_status: BillStatusOut
+    order_status: OrderStatusOut
+    closed: bool
+    reasons: list[str]
+    allowed: list[EventOut]
+
+
+class TriesLeft(TypedDict):
+    """How often the code may still be tried."""
+
+    tries_left: int
+
+
+class LimitReached(TypedDict):
+    """How many there may be."""
+
+    limit: int

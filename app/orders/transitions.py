@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Update, bindparam, select, update
 from sqlalchemy.orm import Session
@@ -26,6 +26,7 @@ from app.orders.actions import available_events
 from app.orders.history import record_step
 from app.orders.models import Dispute, Order, RefundRequest
 from app.orders.queries import facts_of, role_of
+from app.orders.schemas import OrderRefusalDetails
 from app.outbox.models import Topic
 from app.outbox.service import add_message
 from app.settings import settings
@@ -165,7 +166,7 @@ def fire_good(session: Session, good: Good, event: StrEnum | None) -> None:
     add_message(session, Topic.SEARCH_INDEX, good.id)
 
 
-def refusal_details(order: Order, *, event: str, role: Role, reasons: list[str]) -> dict[str, Any]:
+def refusal_details(order: Order, *, event: str, role: Role, reasons: list[str]) -> OrderRefusalDetails:
     """The data of a refusal: why, the order's present state, and the events that the role may fire instead."""
     phase = order.phase
     return {

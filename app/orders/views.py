@@ -32,7 +32,7 @@ from app.web.auth import Actor, Auth
 from statemachine import OrderEvent, Role
 from statemachine.order import ORDER_TEXT
 
-api = Api("orders", __name__, tag="订单")
+api = Api("orders", __name__, tag="订单", about="buying, shipping, receiving, refunds, disputes")
 
 _DIAGRAM_TYPES = {"svg": "image/svg+xml", "mermaid": "text/vnd.mermaid; charset=utf-8"}
 _STEP = (Answer.NO_SUCH_ORDER, Answer.FORBIDDEN, Answer.WRONG_STATE)

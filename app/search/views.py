@@ -5,7 +5,7 @@ from app.search import service
 from app.search.schemas import SearchOut, SearchQuery, search_out
 from app.web.api import Api
 
-api = Api("search", __name__, tag="搜索")
+api = Api("search", __name__, tag="搜索", about="full-text search of goods")
 
 
 @api.get(

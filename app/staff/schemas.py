@@ -7,12 +7,28 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from typing_extensions import TypedDict
 
+from app.clock import MomentOut
+from app.enums import OneOf
 from app.fen import SignedYuanOut, YuanOut
 from app.fields import CleanText, IdIn
+from app.ledger.models import AccountKind
 from app.money.models import PaymentState, RefundState
-from app.orders.schemas import DisputeOut, OrderDetailOut, OrderOut, OrderQuery, PartyOut, RefundRequestOut
+from app.orders.schemas import (
+    DisputeOut,
+    OrderDetailOut,
+    OrderOut,
+    OrderQuery,
+    PartyOut,
+    PaymentStateOut,
+    RefundRequestOut,
+    RefundStateOut,
+)
 from app.paging import Page, PageQuery
-from app.staff.models import Subject
+from app.staff.models import ActionKind, Subject
+from app.staff.texts import ACCOUNT_TEXT, ACTION_TEXT
+
+AccountKindOut = Annotated[str, OneOf(AccountKind, ACCOUNT_TEXT)]
+
 
 ReasonIn = Annotated[str, CleanText(1, 500, multiline=True)]
 """Why staff do something; both sides of an order read it."""
@@ -98,7 +114,7 @@ class ActionQuery(PageQuery):
 class PotOut(TypedDict):
     """How much money lies in accounts of one kind."""
 
-    account: str
+    account: AccountKindOut
     account_text: str
     amount: SignedYuanOut
 
@@ -126,7 +142,7 @@ class LedgerEntryOut(TypedDict):
     """One account's part: debit above zero, credit below, and the balance that it left."""
 
     account_id: int
-    account: str
+    account: AccountKindOut
     account_text: str
     user_id: int | None
     slot: int
@@ -142,7 +158,7 @@ class LedgerTransactionOut(TypedDict):
     kind: str
     kind_text: str
     order_id: int | None
-    at: str
+    at: MomentOut
     entries: list[LedgerEntryOut]
 
 
@@ -164,11 +180,11 @@ class StaffRefundOut(TypedDict):
     amount: YuanOut
     reason: str
     reason_text: str
-    state: str
+    state: RefundStateOut
     attempts: int
     last_error: str | None
-    confirmed_at: str | None
-    created_at: str
+    confirmed_at: MomentOut | None
+    created_at: MomentOut
 
 
 class StaffPaymentOut(TypedDict):
@@ -181,12 +197,12 @@ class StaffPaymentOut(TypedDict):
     out_trade_no: str
     trade_no: str | None
     amount: YuanOut
-    state: str
-    paid_at: str | None
+    state: PaymentStateOut
+    paid_at: MomentOut | None
     queries: int  # how often the gateway was asked about it
-    query_at: str | None
+    query_at: MomentOut | None
     refund: StaffRefundOut | None
-    created_at: str
+    created_at: MomentOut
 
 
 class GatewayNotificationOut(TypedDict):
@@ -197,7 +213,7 @@ class GatewayNotificationOut(TypedDict):
     trade_no: str
     fields: dict[str, str]
     refusal: str | None
-    received_at: str
+    received_at: MomentOut
 
 
 class StaffActionOut(TypedDict):
@@ -205,13 +221,13 @@ class StaffActionOut(TypedDict):
 
     id: int
     actor: PartyOut | None
-    action: str
+    action: Annotated[str, OneOf(ActionKind, ACTION_TEXT)]
     action_text: str
-    subject: str
+    subject: Annotated[str, OneOf(Subject)]
     subject_id: int
     reason: str
     details: dict[str, Any]  # by the action; amounts in it are fen
-    at: str
+    at: MomentOut
 
 
 class StaffOrderDetailOut(OrderDetailOut):

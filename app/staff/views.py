@@ -20,7 +20,7 @@ from app.staff.schemas import (
 from app.web.api import Api
 from app.web.auth import Actor, Auth
 
-api = Api("staff", __name__, tag="客服")
+api = Api("staff", __name__, tag="客服", about="what only staff may do: disputes, orders, payments, the ledger")
 
 
 @api.get(

@@ -12,10 +12,10 @@ from app.ledger.models import AccountKind, LedgerAccount, LedgerEntry, LedgerTra
 from app.orders.models import Order
 from app.paging import PageQuery, page_of
 from app.wallet.models import Payout, PayoutState
-from app.wallet.schemas import EntryOut, PayoutOut, WalletOut
+from app.wallet.schemas import EntryOut, PayoutOut, WalletAccount, WalletOut
 from app.wallet.texts import KIND_TEXT, STATE_TEXT
 
-_ACCOUNT_NAMES: Final = {
+_ACCOUNT_NAMES: Final[dict[str, WalletAccount]] = {
     AccountKind.SELLER_HELD.value: "held",
     AccountKind.SELLER_AVAILABLE.value: "available",
 }

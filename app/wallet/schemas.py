@@ -1,20 +1,27 @@
 """Bodies and answers of the wallet's URLs."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
+from app.clock import MomentOut
+from app.enums import OneOf
 from app.fen import PriceIn, SignedYuanOut, YuanOut, format_yuan
 from app.fields import CleanText
 from app.money.gateways.base import MIN_TRANSFER_FEN
 from app.paging import Page
+from app.wallet.models import PayoutState
+from app.wallet.texts import STATE_TEXT
 
 
 def _at_least_a_transfer(fen: int) -> int:
     if fen < MIN_TRANSFER_FEN:
         raise ValueError(f"提现金额不能小于 {format_yuan(MIN_TRANSFER_FEN)} 元")
     return fen
+
+
+WalletAccount = Literal["held", "available"]
 
 
 class WithdrawIn(BaseModel):
@@ -40,10 +47,10 @@ class EntryOut(TypedDict):
     """One line of the wallet. `account` is `held` (待结算) or `available` (可用); what left it is below zero."""
 
     id: int
-    at: str
+    at: MomentOut
     kind: str
     kind_text: str
-    account: str
+    account: WalletAccount
     amount: SignedYuanOut
     balance: YuanOut
     order_no: str | None
@@ -65,8 +72,8 @@ class PayoutOut(TypedDict):
     amount: YuanOut
     account: str
     name: str
-    state: str
+    state: Annotated[str, OneOf(PayoutState, STATE_TEXT)]
     state_text: str
     reason: str | None
-    created_at: str
-    finished_at: str | None
+    created_at: MomentOut
+    finished_at: MomentOut | None

@@ -7,7 +7,7 @@ from app.wallet.schemas import PayoutOut, WalletOut, WithdrawIn
 from app.web.api import Api
 from app.web.auth import Actor, Auth
 
-api = Api("wallet", __name__, tag="钱包")
+api = Api("wallet", __name__, tag="钱包", about="balances and withdrawals")
 
 
 @api.get("/api/wallet/", auth=Auth.USER, query=PageQuery, out=WalletOut, answer=Answer.WALLET_FOUND)

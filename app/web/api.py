@@ -1,6 +1,6 @@
 """Blueprints whose routes name, beside the URL, who may call, what goes in, what comes out and what may be refused.
 
-    api = Api("orders", tag="订单")
+    api = Api("orders", __name__, tag="订单", about="buying, shipping, refunds")
 
     @api.post("/api/buy/<id:good_id>/", auth=Auth.USER, body=BuyIn, out=OrderOut, answer=Answer.ORDER_CREATED,
               refuses=(Answer.NO_SUCH_GOOD, Answer.GOOD_NOT_FOR_SALE))
@@ -121,11 +121,12 @@ def _taking(
 
 
 class Api(Blueprint):
-    """A blueprint of documented operations."""
+    """A blueprint of documented operations. `tag` is what users call its subject, `about` says what it is about."""
 
-    def __init__(self, name: str, import_name: str, *, tag: str, **options: Any) -> None:
+    def __init__(self, name: str, import_name: str, *, tag: str, about: str, **options: Any) -> None:
         super().__init__(name, import_name, **options)
         self.tag = tag
+        self.about = about
         self.operations: list[Operation] = []
 
     def operation(self, method: str, rule: str, declarations: Declarations) -> Decorator:
@@ -140,7 +141,7 @@ class Api(Blueprint):
                 method=method,
                 rule=rule,
                 name=f"{self.name}.{name}",
-                tag=self.tag,
+                tag=self.name,
                 summary=summary,
                 description=description.strip(),
                 **vars(declarations),

@@ -21,7 +21,7 @@ from statemachine import MACHINES, Lang, Rule, Spec
 from statemachine.export import mermaid, svg
 from statemachine.labels import duration_text, good_event_text
 
-docs = Api("docs", __name__, tag="文档", template_folder="templates")
+docs = Api("docs", __name__, tag="文档", about="this document and its pages", template_folder="templates")
 
 _HTML = "text/html; charset=utf-8"
 _OWN_FILES = (

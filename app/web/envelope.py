@@ -23,7 +23,12 @@ class OrjsonProvider(JSONProvider):
 
 
 def envelope(answer: Answer, data: Any = None) -> Response:
-    """The response for `answer` with `data`. The setting ENVELOPE_ALWAYS_200 hides the HTTP status."""
+    """The response for `answer` with `data`, of a refusal with its name as `error`: all refusals pass through here.
+
+    The setting ENVELOPE_ALWAYS_200 hides the HTTP status.
+    """
+    if answer.is_refusal:
+        data = {"error": answer.name, **(data or {})}
     return Response(
         orjson.dumps({"status": answer.status, "msg": answer.msg, "data": data}),
         status=200 if settings().envelope_always_200 else answer.http,

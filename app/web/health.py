@@ -28,7 +28,7 @@ from config import PROJECT_ROOT
 
 log = structlog.get_logger(__name__)
 
-health = Api("health", __name__, tag="运维")
+health = Api("health", __name__, tag="运维", about="liveness, readiness, metrics")
 
 
 class AliveOut(TypedDict):

@@ -2,6 +2,9 @@
 
 What an operation does not have to say is said here: which refusals follow from its authentication, its body and its
 rate limit, and the envelope around every `data`.
+
+Programs that generate clients read the document (`make clients`). So every component has a plain name of its own, codes
+are named enums, and a request body has one content type.
 """
 
 import functools
@@ -16,10 +19,12 @@ import orjson
 from flask import Flask
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
+from pydantic_core import core_schema
 
-from app.answers import Answer
+from app.answers import Answer, FieldErrors, field_errors
+from app.enums import ONE_OF, OneOf
 from app.version import __version__
-from app.web.api import MAX_ID, Operation
+from app.web.api import MAX_ID, Api, Operation
 from app.web.auth import Auth
 from app.web.idempotency import KEY_HEADER, KEY_PATTERN, REPLAYED_HEADER, is_kept
 
@@ -35,9 +40,14 @@ Every JSON answer, errors included, is the envelope `{"status", "msg", "data"}`.
 | 100 | well-formed, nothing came of it |
 | 101 | abnormal data, suspected attack |
 
-Bodies are JSON or forms with the same names. Money is a decimal string in yuan, time is ISO 8601 with offset.
-The trailing slash of every URL is optional; there are no redirects for it. Where a field is wrong, `data` is
-`{"errors": {"field": ["reason"]}}`. `X-Request-Id` of a request comes back and stands in the log.
+Bodies are JSON, or urlencoded or multipart forms with the same fields; of these one is described for each operation.
+An empty field of a form is an absent one, a list is its values with commas between. Money is a decimal string in yuan,
+time is ISO 8601 with offset. The trailing slash of every URL is optional; there are no redirects for it. Where a field
+is wrong, `data` names it: `{"error": "MALFORMED", "errors": {"field": ["reason"]}}`. `X-Request-Id` of a request comes
+back and stands in the log.
+
+`data.error` of every refusal (HTTP status 400 and above) is its stable name, for programs; `msg` is for people. A list
+without a single row answers 100 with HTTP status 200 and is no refusal: its `data` is the empty list.
 
 A POST that takes an `Idempotency-Key` can be sent again without fear: for 24 hours the same key with the same request
 gets the same answer, successes and refusals alike, and has its effect once. Not kept are answers after which the same
@@ -98,23 +108,10 @@ _IMPLIED_BY_BODY = (Answer.BAD_REQUEST, Answer.UNSUPPORTED_TYPE, Answer.TOO_LARG
 
 _ID: Json = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
 _REFERENCE = re.compile(r'"#/components/schemas/([^"]+)"')
+_PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _PARAMETER = re.compile(r"<(?:(?P<converter>[a-z]+):)?(?P<name>\w+)>")
 
 _FILES: Json = {"type": "array", "items": {"type": "string", "format": "binary"}}
-
-_FIELD_ERRORS: Json = {
-    "type": "object",
-    "description": "What is wrong, by field.",
-    "properties": {
-        "errors": {
-            "type": "object",
-            "additionalProperties": {"type": "array", "items": {"type": "string"}, "minItems": 1},
-        }
-    },
-    "required": ["errors"],
-}
-
-_FIELD_ERRORS_OR_NULL: Json = {"anyOf": [{"$ref": "#/components/schemas/FieldErrors"}, {"type": "null"}]}
 
 _HEADERS: Json = {
     "X-Request-Id": {
@@ -142,22 +139,23 @@ _PARAMETERS: Json = {
 }
 
 
-def register_openapi(app: Flask, operations: Sequence[Operation], *, always_200: bool) -> None:
-    """Give `app` the document of `operations`; `openapi_document` finds it."""
-    app.extensions["saltfish.openapi"] = OpenApiDocument(tuple(operations), always_200=always_200)
+def register_openapi(app: Flask, apis: Sequence[Api], details: Mapping[Answer, Any], *, always_200: bool) -> None:
+    """Give `app` the document of `apis`, served by `app.web.docs`. `details` is what refusals tell (`app.refusals`)."""
+    app.extensions["saltfish.openapi"] = OpenApiDocument(apis, details, always_200=always_200)
 
 
 class OpenApiDocument:
     """The document; made when first asked for, since most processes never are."""
 
-    def __init__(self, operations: tuple[Operation, ...], *, always_200: bool) -> None:
-        self._operations = operations
+    def __init__(self, apis: Sequence[Api], details: Mapping[Answer, Any], *, always_200: bool) -> None:
+        self._apis = apis
+        self._details = details
         self._always_200 = always_200
 
     @functools.cached_property
     def content(self) -> bytes:
         """The document as JSON."""
-        return orjson.dumps(_Builder(self._operations, always_200=self._always_200).document())
+        return orjson.dumps(_Builder(self._apis, self._details, always_200=self._always_200).document())
 
     @functools.cached_property
     def etag(self) -> str:
@@ -167,31 +165,65 @@ class OpenApiDocument:
 
 @dataclass(frozen=True)
 class _Reply:
-    """One possible answer: its HTTP status, the schema of its envelope, and an example where it has a plain one."""
+    """One possible answer: its HTTP status, the schema of its envelope, whether an example of its name is there."""
 
     answer: Answer
     schema: Json
-    example: Json | None = None
+    has_example: bool = False
 
 
-class _Untitled(GenerateJsonSchema):
-    """Titles made of field names only repeat them."""
+class _Schemas(GenerateJsonSchema):
+    """Components with plain names and without titles, which only repeat them; codes as named enums."""
+
+    def normalize_name(self, name: str) -> str:
+        """`GoodOut` is `Good`, `Page[GoodOut]` is `GoodPage`, a request's `GoodIn` stays."""
+        outer, _, inner = name.removesuffix("]").partition("[")
+        return super().normalize_name(inner.removesuffix("Out") + outer.removesuffix("Out"))
 
     def field_title_should_be_set(self, _schema: Any) -> bool:
         """Never."""
         return False
 
+    def function_after_schema(self, schema: core_schema.AfterValidatorFunctionSchema) -> Json:
+        """A field with `OneOf` is its enum."""
+        one_of: OneOf | None = schema.get("metadata", {}).get(ONE_OF)
+        if one_of is None:
+            return super().function_after_schema(schema)
+        enum = one_of.enum
+        # Pydantic's own reference to an enum, so that fields of its type share the component.
+        reference = f"{enum.__module__}.{enum.__qualname__}:{id(enum)}"
+        metadata = {ONE_OF: one_of}
+        return self.generate_inner(core_schema.enum_schema(enum, list(enum), ref=reference, metadata=metadata))
+
+    def enum_schema(self, schema: core_schema.EnumSchema) -> Json:
+        """With what generated clients call the values, and what users read for them."""
+        described = super().enum_schema(schema)
+        described["x-enum-varnames"] = [member.name for member in schema["members"]]
+        one_of: OneOf | None = schema.get("metadata", {}).get(ONE_OF)
+        if one_of is not None and one_of.texts is not None:
+            texts = [f"- `{member.value}` {one_of.texts[member]}" for member in schema["members"]]
+            described["description"] = "\n".join([described["description"], "", *texts])
+        return described
+
 
 class _Builder:
-    def __init__(self, operations: tuple[Operation, ...], *, always_200: bool) -> None:
-        self._operations = operations
+    def __init__(self, apis: Sequence[Api], details: Mapping[Answer, Any], *, always_200: bool) -> None:
+        self._apis = apis
+        self._details = details
+        self._operations = [operation for api in apis for operation in api.operations]
         self._always_200 = always_200
         self._refusals: dict[str, Json] = {}
+        self._examples: dict[str, Json] = {}
         # One call for all types, so that pydantic gives each a name of its own.
         self._schemas, definitions = TypeAdapter.json_schemas(
-            _types(operations), ref_template="#/components/schemas/{model}", schema_generator=_Untitled
+            _types(self._operations, details), ref_template="#/components/schemas/{model}", schema_generator=_Schemas
         )
         self._definitions: dict[str, Json] = definitions.get("$defs", {})
+        for name, definition in self._definitions.items():
+            # Pydantic tells two classes of one name apart by their modules.
+            if not _PLAIN_NAME.fullmatch(name):
+                raise ValueError(f"the OpenAPI document has two components of one name: {name}")
+            definition.pop("title", None)
 
     def document(self) -> Json:
         """The whole document."""
@@ -201,15 +233,24 @@ class _Builder:
             paths.setdefault(path, {})[operation.method.lower()] = self._operation(operation)
         document: Json = {
             "openapi": "3.1.0",
-            "info": {"title": "咸鱼 Saltfish", "version": __version__, "description": _DESCRIPTION},
+            "info": {
+                "title": "咸鱼 Saltfish",
+                "version": __version__,
+                "description": _DESCRIPTION,
+                "license": {"name": "MIT", "identifier": "MIT"},
+            },
             "servers": [{"url": "/"}],
-            "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in self._operations)],
+            "tags": [
+                {"name": api.name, "x-displayName": api.tag, "description": f"{api.tag}: {api.about}"}
+                for api in self._apis
+            ],
             "paths": paths,
             "components": {
-                "schemas": {"FieldErrors": _FIELD_ERRORS, **dict(sorted(self._refusals.items()))},
+                "schemas": dict(sorted(self._refusals.items())),
                 "securitySchemes": _SECURITY_SCHEMES,
                 "headers": _HEADERS,
                 "parameters": _PARAMETERS,
+                "examples": dict(sorted(self._examples.items())),
             },
         }
         # Only what is referred to: query models became parameters, bodies with files or forms were copied.
@@ -256,18 +297,19 @@ class _Builder:
         ]
 
     def _request_body(self, operation: Operation) -> Json:
+        """JSON, or a multipart form where there are files. Other types are taken as well, as `_DESCRIPTION` says."""
+        if operation.files is None:
+            schema = self._schemas[(operation.name, "body"), "validation"]
+            required = bool(self._model(operation, "body").get("required"))
+            return {"required": required, "content": {"application/json": {"schema": schema}}}
         model: Json = self._model(operation, "body") if operation.body else {"type": "object", "properties": {}}
-        # A form has no null; a field left out or empty stands for it.
-        fields = {name: _without_null(schema) for name, schema in model["properties"].items()}
-        form = {**model, "properties": fields}
-        content: Json = {}
-        if operation.body:
-            content["application/json"] = {"schema": self._schemas[(operation.name, "body"), "validation"]}
-            content["application/x-www-form-urlencoded"] = {"schema": form}
-        if operation.files:
-            form = {**form, "properties": {**fields, operation.files: _FILES}}
-        content["multipart/form-data"] = {"schema": form}
-        return {"required": bool(model.get("required")), "content": content}
+        fields = {name: _form_field(schema) for name, schema in model["properties"].items()}
+        form = {**model, "properties": {**fields, operation.files: _FILES}}
+        return {
+            "required": bool(model.get("required")),
+            "description": "Without files the same fields are taken as JSON too.",
+            "content": {"multipart/form-data": {"schema": form}},
+        }
 
     def _model(self, operation: Operation, part: str) -> Json:
         schema = self._schemas[(operation.name, part), "validation"]
@@ -306,19 +348,31 @@ class _Builder:
             for answer in filter(None, (operation.answer, operation.empty)):
                 yield _Reply(answer, _envelope_schema(answer, out))
         for answer in dict.fromkeys(_refusals(operation)):
-            name = f"Refused.{answer.name}"
-            errors = answer.http == HTTPStatus.UNPROCESSABLE_ENTITY
-            details: Json = _FIELD_ERRORS_OR_NULL if errors else {"type": ["object", "null"]}
-            self._refusals[name] = _envelope_schema(answer, details)
-            example = {"errors": {"field": ["必填"]}} if errors else None
-            yield _Reply(
-                answer,
-                {"$ref": f"#/components/schemas/{name}"},
-                {"status": answer.status, "msg": answer.msg, "data": example},
-            )
+            name = f"{_camel_case(answer.name)}Refusal"
+            self._refusals[name] = _envelope_schema(answer, self._refusal_data(answer))
+            example = _example(answer, self._details.get(answer))
+            if example is not None:
+                self._examples[answer.name] = {"value": example}
+            yield _Reply(answer, {"$ref": f"#/components/schemas/{name}"}, has_example=example is not None)
+
+    def _refusal_data(self, answer: Answer) -> Json:
+        """The name of the refusal, and what it tells beside."""
+        named = {"type": "object", "properties": {"error": {"const": answer.name}}, "required": ["error"]}
+        if answer not in self._details:
+            return named
+        details: Json = self._schemas[(answer.name, "details"), "serialization"]
+        shapes = [
+            named if shape == {"type": "null"} else {"allOf": [shape, named]}
+            for shape in details.get("anyOf", [details])
+        ]
+        return shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
 
 
-def _types(operations: Iterable[Operation]) -> Iterator[tuple[tuple[str, str], JsonSchemaMode, TypeAdapter[Any]]]:
+def _types(
+    operations: Iterable[Operation], details: Mapping[Answer, Any]
+) -> Iterator[tuple[tuple[str, str], JsonSchemaMode, TypeAdapter[Any]]]:
+    for answer, shape in details.items():
+        yield (answer.name, "details"), "serialization", TypeAdapter(shape)
     for operation in operations:
         if not operation.media and not operation.redirects:
             yield (operation.name, "out"), "serialization", TypeAdapter(operation.out)
@@ -342,6 +396,18 @@ def _refusals(operation: Operation) -> Iterator[Answer]:
         yield operation.malformed
         yield from _IMPLIED_BY_KEY
     yield from _IMPLIED_BY_ALL
+
+
+def _example(answer: Answer, details: Any) -> Json | None:
+    """The refusal as it comes, where it has no details of its own."""
+    if details is not None and details is not FieldErrors:
+        return None
+    data = {"error": answer.name} if details is None else {"error": answer.name, **field_errors(field="必填")}
+    return {"status": answer.status, "msg": answer.msg, "data": data}
+
+
+def _camel_case(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
 
 
 def _says_when(answer: Answer) -> bool:
@@ -372,7 +438,8 @@ def _envelope_schema(answer: Answer, data: Json) -> Json:
 def _media_type(replies: Sequence[_Reply]) -> Json:
     schemas = [reply.schema for reply in replies]
     described: Json = {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}
-    examples = {reply.answer.name: {"value": reply.example} for reply in replies if reply.example}
+    names = [reply.answer.name for reply in replies if reply.has_example]
+    examples = {name: {"$ref": f"#/components/examples/{name}"} for name in names}
     if examples:
         described["examples"] = examples
     return described
@@ -382,6 +449,14 @@ def _media_schema(kind: str) -> Json:
     if kind.startswith("application/json"):
         return {"type": "object"}
     return {"type": "string"} if kind.startswith("text/") else {"type": "string", "format": "binary"}
+
+
+def _form_field(schema: Json) -> Json:
+    """`schema` as a form can say it: it has no null, for which a field left out or empty stands, and no lists."""
+    if schema.get("type") != "array":
+        return _without_null(schema)
+    kept = {name: value for name, value in schema.items() if name == "description"}
+    return {"type": "string", "pattern": "^[0-9]+(,[0-9]+)*$", **kept}
 
 
 def _without_null(schema: Json) -> Json:

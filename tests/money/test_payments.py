@@ -134,7 +134,14 @@ def test_the_cashier_of_a_paid_order(shop: Shop) -> None:
     assert 'id="countdown"' not in page
     before = shop.state_of(purchase)
     data = assert_envelope(shop.client.post(purchase.url, headers=purchase.headers), Answer.WRONG_STATE)
-    assert data == {"reasons": ["订单当前为“已付款”,不能付款"]}
+    assert data == {
+        "event": "pay",
+        "bill_status": 2,
+        "order_status": 6,
+        "closed": False,
+        "reasons": ["订单当前为“已付款”,不能付款"],
+        "allowed": ["request_refund"],
+    }
     assert shop.state_of(purchase) == before
 
 

@@ -62,7 +62,7 @@ def test_fifty_buyers_one_good(app: Flask, live_server: LiveServer) -> None:
             refusal = {
                 "status": Answer.GOOD_NOT_FOR_SALE.status,
                 "msg": Answer.GOOD_NOT_FOR_SALE.msg,
-                "data": None,
+                "data": {"error": "GOOD_NOT_FOR_SALE"},
             }
             assert [(reply.status, reply.body) for reply in losers] == [(409, refusal)] * (BUYERS - 1)
             with app.app_context():

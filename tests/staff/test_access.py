@@ -86,7 +86,7 @@ def test_the_document_says_so(app: Flask) -> None:
         content = app.json.loads(document.content)
     described = content["paths"]["/api/staff/resolve_for_buyer/{order_id}/"]["post"]
     assert described["security"] == [{"staff": []}]
-    assert "Refused.FORBIDDEN" in str(described["responses"]["403"])
+    assert "#/components/schemas/ForbiddenRefusal" in str(described["responses"]["403"])
     assert "Idempotency-Key" in str(described["parameters"])
     assert content["components"]["securitySchemes"]["staff"]["scheme"] == "bearer"
 

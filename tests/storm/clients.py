@@ -169,7 +169,7 @@ class Client(threading.Thread):
     def _tend_orders(self, person: Person) -> None:
         side = self.dice.choice(["buy", "sell"])
         listed = self._send("list", f"/api/{side}_order/?size=30", None, person, method="GET")
-        orders = [each for each in (listed.body["data"] or {"items": []})["items"] if each["actions"]]
+        orders = [each for each in listed.body["data"].get("items", []) if each["actions"]]
         if self.dice.random() < 0.9:
             orders = [each for each in orders if not each["closed"]]
         if not orders:
@@ -266,7 +266,7 @@ class Client(threading.Thread):
     def _decide(self, _person: Person) -> None:
         """Staff decide a dispute."""
         listed = self._send("list disputes", "/api/staff/disputes/", None, self.staff, method="GET")
-        disputes = (listed.body["data"] or {"items": []})["items"]
+        disputes = listed.body["data"].get("items", [])
         if disputes:
             dispute = self.dice.choice(disputes)
             self._step(self.staff, self.dice.choice(_DECISIONS), dispute["order"]["id"])

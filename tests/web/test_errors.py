@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
 from threading import Barrier
+from typing import Any, get_args
 
 import jwt as pyjwt
 import pytest
@@ -19,12 +20,127 @@ from app.answers import Answer
 from app.db.database import db
 from app.db.transactions import transaction
 from app.goods.models import Good
+from app.refusals import REFUSAL_DETAILS
 from app.web.api import Api
 from app.web.auth import deny_token
+from app.web.envelope import envelope
 from tests.conftest import MakeApp
 from tests.factories import assert_envelope, auth_headers, make_address, make_good, make_user
+from tests.live import PROJECT
 
 SESSION = {"session": "a-session"}
+
+# Public: programs compare `data.error` with them. A name may be added; none is changed or taken away.
+ERRORS = [
+    "LOGIN_FAILED",
+    "REGISTRATION_FAILED",
+    "WRONG_CREDENTIALS",
+    "RELEASE_FAILED",
+    "EDIT_FAILED",
+    "DELETE_FAILED",
+    "TOO_MANY_ADDRESSES",
+    "OLD_PASSWORD_WRONG",
+    "GOOD_NOT_FOR_SALE",
+    "OWN_GOOD",
+    "TRADE_MODE_REFUSED",
+    "WRONG_STATE",
+    "PAYMENT_LATE",
+    "INSUFFICIENT_FUNDS",
+    "TOO_MANY_WITHDRAWALS",
+    "LOGIN_REQUIRED",
+    "METHOD_NOT_ALLOWED",
+    "TOO_LARGE",
+    "TOO_MANY_REQUESTS",
+    "REQUEST_RUNNING",
+    "BUSY",
+    "FAULT",
+    "NOT_READY",
+    "GATEWAY_UNAVAILABLE",
+    "TOO_MANY_UNPAID",
+    "TOO_MANY_EXPIRED",
+    "TOO_MANY_STATEMENTS",
+    "HANDOVER_CODE_WRONG",
+    "HANDOVER_LOCKED",
+    "CAPTCHA_WRONG",
+    "REGISTRATION_MALFORMED",
+    "LOGIN_MALFORMED",
+    "NO_SUCH_GOOD",
+    "NO_SUCH_ORDER",
+    "NO_SUCH_USER",
+    "NO_SUCH_ADDRESS",
+    "NO_SUCH_NOTIFICATION",
+    "NO_SUCH_PICTURE",
+    "NO_SUCH_WITHDRAWAL",
+    "RELEASE_MALFORMED",
+    "EDIT_MALFORMED",
+    "MALFORMED",
+    "KEY_REUSED",
+    "BAD_REQUEST",
+    "UNSUPPORTED_TYPE",
+    "NO_SUCH_URL",
+    "FORBIDDEN",
+    "TOKEN_EXPIRED",
+    "TOKEN_INVALID",
+    "TOKEN_REVOKED",
+]
+
+
+def test_the_names_of_refusals_stay() -> None:
+    assert [answer.name for answer in Answer if answer.is_refusal] == ERRORS
+
+
+def test_what_is_no_refusal_has_no_error_and_what_is_one_is_no_success() -> None:
+    refusals = [answer for answer in Answer if answer.is_refusal]
+    assert {answer.status for answer in refusals} == {100, 101}
+    empty = [answer.name for answer in Answer if not answer.is_refusal and answer.status == 100]
+    assert empty == [
+        "NO_GOODS",
+        "NO_ORDERS",
+        "NO_NOTIFICATIONS",
+        "NO_DISPUTES",
+        "NO_PAYMENTS",
+        "NO_STAFF_ACTIONS",
+        "NO_ADDRESSES",
+        "NO_WITHDRAWALS",
+        "TOO_FEW_PRICES",
+    ]
+    assert set(REFUSAL_DETAILS) <= set(refusals)
+
+
+def test_the_page_of_refusals_lists_each_as_it_is() -> None:
+    page = (PROJECT / "docs" / "errors.md").read_text()
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("| `")
+    ]
+    told = {answer: _fields(REFUSAL_DETAILS.get(answer)) for answer in Answer}
+    expected = [
+        [f"`{answer.name}`", str(answer.status), str(answer.http), answer.msg, told[answer]]
+        for answer in Answer
+        if answer.is_refusal
+    ]
+    assert [[*row[1:4], row[5]] for row in rows[1:]] == [each[1:] for each in expected]
+    assert [row[0] for row in rows[1:]] == [each[0] for each in expected]
+    assert all(row[4] for row in rows)
+
+
+def _fields(details: Any) -> str:
+    """The page's last cell: the names of the fields."""
+    always, *or_none = get_args(details) or (details,)
+    if always is None:
+        return ""
+    return ", ".join(f"`{name}`" for name in always.__annotations__) + (", where it applies" if or_none else "")
+
+
+@pytest.mark.parametrize("answer", [answer for answer in Answer if answer.is_refusal], ids=lambda answer: answer.name)
+def test_every_refusal_names_itself(client: FlaskClient, answer: Answer) -> None:
+    with client.application.app_context():
+        assert envelope(answer).get_json() == {
+            "status": answer.status,
+            "msg": answer.msg,
+            "data": {"error": answer.name},
+        }
+        told = envelope(answer, {"errors": {"field": ["必填"]}})
+        assert list(told.get_json()["data"].items()) == [("error", answer.name), ("errors", {"field": ["必填"]})]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +248,7 @@ def test_methods_of_one_view_have_a_limit_each(make_app: MakeApp) -> None:
 @pytest.fixture
 def faulty(make_app: MakeApp) -> Flask:
     """An application with views that do not what they declare."""
-    api = Api("faulty", __name__, tag="故障")
+    api = Api("faulty", __name__, tag="故障", about="what goes wrong")
 
     @api.get("/faulty/raises/")
     def raises() -> None:
@@ -181,7 +297,7 @@ def test_a_database_that_is_gone(make_app: MakeApp) -> None:
 @pytest.fixture
 def troubled(make_app: MakeApp) -> Flask:
     """An application with views that run into the database's troubles."""
-    api = Api("troubled", __name__, tag="故障")
+    api = Api("troubled", __name__, tag="故障", about="what goes wrong")
     both = Barrier(2)
 
     @api.get("/troubled/raises/<sqlstate>/")

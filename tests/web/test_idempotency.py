@@ -354,7 +354,7 @@ def test_of_what_is_refused_half_way_only_the_refusal_stays(app: Flask, client: 
 @pytest.fixture
 def moody(make_app: MakeApp) -> tuple[Flask, list[Exception | None]]:
     """An application with a view that writes, then raises what stands next in the list."""
-    api = Api("moody", __name__, tag="故障")
+    api = Api("moody", __name__, tag="故障", about="what goes wrong")
     moods: list[Exception | None] = []
 
     @api.post("/moody/", auth=Auth.USER)
@@ -551,7 +551,7 @@ def test_twenty_at_once_make_one(app: Flask, live_server: LiveServer) -> None:
 def assert_running(reply: Reply) -> None:
     """Assert that the reply asks to come again."""
     assert (reply.status, reply.headers["retry-after"]) == (409, "1")
-    assert reply.body == {"status": 100, "msg": Answer.REQUEST_RUNNING.msg, "data": None}
+    assert reply.body == {"status": 100, "msg": Answer.REQUEST_RUNNING.msg, "data": {"error": "REQUEST_RUNNING"}}
     assert "idempotency-replayed" not in reply.headers
 
 

@@ -29,9 +29,10 @@ def server(app: Flask, environment: dict[str, str], clean: None) -> Iterator[Liv
         yield running
 
 
-def assert_refused(reply: Reply, answer: Answer, data: Any = None) -> None:
-    """Assert that the reply is exactly the answer's envelope."""
+def assert_refused(reply: Reply, answer: Answer, **details: Any) -> None:
+    """Assert that the reply is exactly the answer's envelope, with `details` beside its name."""
     assert reply.headers["content-type"] == "application/json", reply.content
+    data = {"error": answer.name, **details}
     assert (reply.status, reply.body) == (answer.http, {"status": answer.status, "msg": answer.msg, "data": data})
     assert reply.headers["x-request-id"]
 

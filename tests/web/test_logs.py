@@ -39,7 +39,7 @@ def test_one_line_for_each_request(make_app: MakeApp, capsys: pytest.CaptureFixt
 def test_a_fault_is_logged_with_its_traceback_and_request(
     make_app: MakeApp, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    api = Api("faulty", __name__, tag="故障")
+    api = Api("faulty", __name__, tag="故障", about="what goes wrong")
 
     @api.get("/faulty/")
     def faulty() -> None:

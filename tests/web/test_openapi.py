@@ -2,6 +2,7 @@
 
 import json
 import re
+from enum import IntEnum
 from typing import Annotated, Any
 
 import jsonschema_rs
@@ -13,8 +14,11 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 from typing_extensions import TypedDict
 
 from app.answers import Answer
+from app.clock import MomentOut
+from app.enums import OneOf
 from app.fen import PriceIn
 from app.paging import Page, PageQuery
+from app.refusals import REFUSAL_DETAILS
 from app.web.api import MAX_ID, Api
 from app.web.auth import Auth
 from app.web.openapi import OpenApiDocument
@@ -33,7 +37,8 @@ def test_document_is_valid_openapi(document: dict[str, Any]) -> None:
     OPENAPI_31_VALIDATOR.validate(document)
     for name, schema in document["components"]["schemas"].items():
         jsonschema_rs.meta.validate({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema})
-        assert re.fullmatch(r"[A-Za-z0-9._-]+", name), name
+        assert re.fullmatch(r"[A-Z][A-Za-z0-9]*", name), name
+        assert "title" not in schema, name
 
 
 def test_every_url_and_method_is_documented(app: Flask, document: dict[str, Any]) -> None:
@@ -51,7 +56,9 @@ def test_every_url_and_method_is_documented(app: Flask, document: dict[str, Any]
 def test_every_reference_leads_somewhere_and_nothing_is_left_over(document: dict[str, Any]) -> None:
     references = set(re.findall(r'"\$ref": "#/components/(\w+)/([^"]+)"', json.dumps(document)))
     components = {
-        (kind, name) for kind in ("schemas", "headers", "parameters") for name in document["components"][kind]
+        (kind, name)
+        for kind in ("schemas", "headers", "parameters", "examples")
+        for name in document["components"][kind]
     }
     assert references == components
 
@@ -77,20 +84,35 @@ class ThingIn(BaseModel):
     name: Annotated[str, Field(min_length=1, max_length=60)]
     price: PriceIn
     note: str | None = None
+    parts: Annotated[list[int], Field(description="ids of its parts")] = []
+
+
+class Colour(IntEnum):
+    """What it looks like."""
+
+    RED = 1
+    GREEN = 2
+
+
+ColourCode = Annotated[int, OneOf(Colour, {Colour.RED: "红", Colour.GREEN: "绿"})]
 
 
 class ThingOut(TypedDict):
     id: int
     name: str
+    colour: ColourCode
+    wanted: ColourCode | None
+    made_at: MomentOut
 
 
 class ThingQuery(PageQuery):
     category: int | None = None
+    colour: ColourCode | None = None
 
 
 def described(*, always_200: bool = False) -> dict[str, Any]:
     """The document of a few operations that have one of everything."""
-    api = Api("things", __name__, tag="东西")
+    api = Api("things", __name__, tag="东西", about="whatever there is")
 
     @api.get("/things/", query=ThingQuery, out=Page[ThingOut], empty=Answer.NO_GOODS, limit="rate_limit_search")
     def list_things() -> None:
@@ -112,13 +134,13 @@ def described(*, always_200: bool = False) -> dict[str, Any]:
     def pay_thing() -> None:
         """Pay for a thing."""
 
-    document: dict[str, Any] = json.loads(OpenApiDocument(tuple(api.operations), always_200=always_200).content)
+    document: dict[str, Any] = json.loads(OpenApiDocument((api,), REFUSAL_DETAILS, always_200=always_200).content)
     OPENAPI_31_VALIDATOR.validate(document)
     return document
 
 
 def refused(answer: Answer) -> dict[str, Any]:
-    return {"$ref": f"#/components/schemas/Refused.{answer.name}"}
+    return {"$ref": f"#/components/schemas/{answer.name.title().replace('_', '')}Refusal"}
 
 
 def schema_of(operation: dict[str, Any], status: int) -> Any:
@@ -126,8 +148,12 @@ def schema_of(operation: dict[str, Any], status: int) -> Any:
 
 
 def test_list_operation() -> None:
-    operation = described()["paths"]["/things/"]["get"]
-    assert operation["tags"] == ["东西"]
+    document = described()
+    assert document["tags"] == [
+        {"name": "things", "x-displayName": "东西", "description": "东西: whatever there is"},
+    ]
+    operation = document["paths"]["/things/"]["get"]
+    assert operation["tags"] == ["things"]
     assert (operation["summary"], operation["description"]) == ("List things.", "Newest first.")
     assert operation["security"] == []
     assert operation["parameters"] == [
@@ -144,8 +170,9 @@ def test_list_operation() -> None:
             "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20},
         },
         {"name": "category", "in": "query", "required": False, "schema": {"type": "integer"}},
+        {"name": "colour", "in": "query", "required": False, "schema": {"$ref": "#/components/schemas/Colour"}},
     ]
-    page = {"$ref": "#/components/schemas/Page_ThingOut_"}
+    page = {"$ref": "#/components/schemas/ThingPage"}
     assert schema_of(operation, 200) == {
         "anyOf": [
             {
@@ -176,18 +203,22 @@ def test_operation_with_body_and_files() -> None:
             "schema": {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID},
         }
     ]
-    content = operation["requestBody"]["content"]
     assert operation["requestBody"]["required"] is True
-    assert content["application/json"] == {"schema": {"$ref": "#/components/schemas/ThingIn"}}
-    form = content["application/x-www-form-urlencoded"]["schema"]
-    assert (list(form["properties"]), form["required"]) == (["name", "price", "note"], ["name", "price"])
-    assert form["properties"]["note"] == {"type": "string"}  # null cannot be said in a form
-    assert document["components"]["schemas"]["ThingIn"]["properties"]["note"]["anyOf"][1] == {"type": "null"}
-    multipart = content["multipart/form-data"]["schema"]
-    assert multipart["properties"] == {
-        **form["properties"],
-        "pictures": {"type": "array", "items": {"type": "string", "format": "binary"}},
+    [(kind, content)] = operation["requestBody"]["content"].items()
+    form = content["schema"]
+    assert kind == "multipart/form-data"
+    assert (list(form["properties"]), form["required"]) == (
+        ["name", "price", "note", "parts", "pictures"],
+        ["name", "price"],
+    )
+    # A form can say neither null nor a list.
+    assert form["properties"]["note"] == {"type": "string"}
+    assert form["properties"]["parts"] == {
+        "type": "string",
+        "pattern": "^[0-9]+(,[0-9]+)*$",
+        "description": "ids of its parts",
     }
+    assert form["properties"]["pictures"] == {"type": "array", "items": {"type": "string", "format": "binary"}}
     assert sorted(operation["responses"]) == ["200", "400", "401", "404", "413", "415", "422", "500", "503"]
     assert schema_of(operation, 401) == {
         "anyOf": [
@@ -196,18 +227,81 @@ def test_operation_with_body_and_files() -> None:
         ]
     }
     assert schema_of(operation, 404) == refused(Answer.NO_SUCH_GOOD)
-    assert document["components"]["schemas"]["Refused.MALFORMED"]["properties"] == {
+    assert document["components"]["schemas"]["MalformedRefusal"]["properties"] == {
         "status": {"const": 101},
         "msg": {"const": "信息格式不正确"},
-        "data": {"anyOf": [{"$ref": "#/components/schemas/FieldErrors"}, {"type": "null"}]},
+        "data": {
+            "allOf": [
+                {"$ref": "#/components/schemas/FieldErrors"},
+                {"type": "object", "properties": {"error": {"const": "MALFORMED"}}, "required": ["error"]},
+            ]
+        },
     }
 
 
 def test_stacked_operations_are_documented_each() -> None:
     operation = described()["paths"]["/things/{thing_id}"]["patch"]
     assert operation["operationId"] == "things.edit_thing"
-    assert "pictures" not in operation["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
+    assert operation["requestBody"] == {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ThingIn"}}},
+    }
     assert schema_of(operation, 422) == refused(Answer.EDIT_MALFORMED)
+
+
+def test_codes_are_named_enums_and_times_are_moments() -> None:
+    schemas = described()["components"]["schemas"]
+    colour = {"$ref": "#/components/schemas/Colour"}
+    assert schemas["Colour"] == {
+        "description": "What it looks like.\n\n- `1` 红\n- `2` 绿",
+        "type": "integer",
+        "enum": [1, 2],
+        "x-enum-varnames": ["RED", "GREEN"],
+    }
+    fields = schemas["Thing"]["properties"]
+    assert (fields["colour"], fields["wanted"]) == (colour, {"anyOf": [colour, {"type": "null"}]})
+    assert fields["made_at"] == {"type": "string", "format": "date-time", "examples": ["2026-11-22T20:15:00+08:00"]}
+
+
+ENUMS = {
+    "bill_status": {"BillStatus"},
+    "order_status": {"OrderStatus"},
+    "good_status": {"GoodStatus"},
+    "category": {"Category"},
+    "trade_mode": {"TradeMode", "OrderTradeMode"},
+    "event": {"OrderEvent", "HistoryEvent", "AttemptedAction", "NotificationEvent", "GoodEvent"},
+    "role": {"Role"},
+}
+
+
+def test_every_code_and_every_time_is_described_as_one(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    found: dict[str, set[str]] = {name: set() for name in ENUMS}
+    times = []
+    for component in schemas.values():
+        for name, field in component.get("properties", {}).items():
+            plain = next((each for each in field.get("anyOf", [field]) if each != {"type": "null"}), field)
+            code = name.removeprefix("from_").removeprefix("to_")
+            if code in ENUMS and plain.get("type") != "array":  # the facets of a search are lists
+                found[code].add(plain.get("$ref", "").rpartition("/")[2])
+            if name == "at" or name.endswith("_at"):
+                times.append(plain.get("format"))
+    assert found == ENUMS
+    assert set(times) == {"date-time"}
+    assert schemas["Action"]["properties"]["name"] == {"$ref": "#/components/schemas/ActionName"}
+    assert schemas["Role"]["enum"] == ["buyer", "seller", "system", "gateway", "staff"]
+
+
+def test_two_classes_of_one_name_are_refused() -> None:
+    api = Api("things", __name__, tag="东西", about="whatever there is")
+
+    @api.get("/one/", out=ThingOut)
+    @api.get("/other/", out=type("ThingOut", (BaseModel,), {"__module__": "elsewhere"}))
+    def thing() -> None:
+        """A thing."""
+
+    with pytest.raises(ValueError, match="two components of one name: elsewhere__Thing"):
+        _ = OpenApiDocument((api,), REFUSAL_DETAILS, always_200=False).content
 
 
 def test_operation_without_envelope() -> None:

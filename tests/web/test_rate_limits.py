@@ -13,7 +13,7 @@ def test_every_rate_limit_limits_something() -> None:
 
 @pytest.mark.parametrize("name", ["rate_limit_everything", "rate_limits_enabled", "port"])
 def test_a_name_that_is_no_rate_limit_is_an_error_at_registration(name: str) -> None:
-    api = Api("things", __name__, tag="东西")
+    api = Api("things", __name__, tag="东西", about="whatever there is")
     with pytest.raises(ValueError, match=f"^no rate limit is called '{name}'; there are rate_limit_register, "):
 
         @api.get("/things/", limit=name)

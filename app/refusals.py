@@ -1,0 +1,28 @@
+"""What refusals tell beside their name: the shape of `data` without its `error`."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from app.answers import Answer, FieldErrors
+from app.goods.schemas import GoodRefusalDetails, RefusalReasons
+from app.orders.schemas import LimitReached, OrderRefusalDetails, TriesLeft
+from app.web.health import ReadyOut
+
+REFUSAL_DETAILS: Final[Mapping[Answer, Any]] = {  # TypedDicts, or unions that pydantic's TypeAdapter takes
+    Answer.MALFORMED: FieldErrors,
+    Answer.LOGIN_MALFORMED: FieldErrors,
+    Answer.REGISTRATION_MALFORMED: FieldErrors,
+    Answer.RELEASE_MALFORMED: FieldErrors,
+    Answer.EDIT_MALFORMED: FieldErrors,
+    Answer.REGISTRATION_FAILED: FieldErrors,
+    Answer.RELEASE_FAILED: RefusalReasons,
+    Answer.EDIT_FAILED: GoodRefusalDetails,
+    Answer.DELETE_FAILED: GoodRefusalDetails,
+    Answer.WRONG_STATE: OrderRefusalDetails,
+    Answer.FORBIDDEN: OrderRefusalDetails | None,  # where it is about an order's state
+    Answer.HANDOVER_CODE_WRONG: TriesLeft,
+    Answer.TOO_MANY_UNPAID: LimitReached,
+    Answer.TOO_MANY_STATEMENTS: LimitReached,
+    Answer.NOT_READY: ReadyOut | None,  # of `/readyz`
+}
+"""By refusal; those that are not here tell nothing more, those with None not always."""
