@@ -1,1 +1,1 @@
-"""What the product costs, measured beside bare frameworks on the same machine in the same minute."""
+"""Benchmarks: the cost of Saltfish compared with bare frameworks, interleaved on the same machine."""

@@ -1,4 +1,4 @@
-"""What ours is measured against: Flask with nothing around it, written as its documentation shows.
+"""The baseline of `benchmarks.http`: plain Flask with Flask-SQLAlchemy, written as its documentation shows.
 
 `python -m granian --interface wsgi benchmarks.bare:app` serves it with the settings of the environment.
 """
@@ -14,11 +14,11 @@ from config import Settings, load_settings
 
 
 class Base(DeclarativeBase):
-    """Models of its own: none of ours are imported."""
+    """The base of this application's own models: none of Saltfish's are imported."""
 
 
 class Row(Base):
-    """A row of the table that ours reads too."""
+    """A row of the goods table, which Saltfish reads too."""
 
     __tablename__ = "goods"
 
@@ -40,7 +40,7 @@ db = SQLAlchemy(model_class=Base)
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """The bare application on our database, with a connection pool like ours."""
+    """The bare application on the same database, with a connection pool as large as Saltfish's."""
     chosen = settings or load_settings()
     app = Flask(__name__)
     app.config["SQLALCHEMY_DATABASE_URI"] = chosen.database_url

@@ -1,8 +1,8 @@
-"""The same lifecycle without us: the statements that ours sends, written out for psycopg, and a bare Flask around them.
+"""The baseline of `benchmarks.orders`: Saltfish's SQL for an order's lifecycle on psycopg, and a bare Flask around it.
 
-Every row that ours writes is written here, down to the ledger's entries and the outbox's messages; what is left out is
-what a framework and a product cost: tokens, validation, the state machine, signatures, the history's hashes, full
-answers. `BareOrders` alone is what the database and its driver cost.
+It writes every row that Saltfish writes, including ledger entries and outbox messages, but leaves out what a framework
+and a product cost: tokens, validation, the state machine, signatures, the history's hashes, full answers. `BareOrders`
+by itself shows what the database and its driver cost.
 """
 
 import secrets
@@ -31,7 +31,7 @@ _ADDRESS: Final = """
     SELECT name, mobile, province, city, district, detail FROM addresses
     WHERE id = %(address_id)s AND user_id = %(user)s
 """
-_HOARDING: Final = """
+_COUNT_UNPAID: Final = """
     SELECT count(*) FILTER (WHERE NOT closed),
         count(*) FILTER (WHERE closed_reason = 'expire' AND updated_at > %(since)s),
         max(updated_at) FILTER (WHERE closed_reason = 'expire' AND updated_at > %(since)s)
@@ -68,7 +68,7 @@ _APPEND: Final = """
         %(to_order)s, %(closed)s, %(note)s, %(now)s, %(hash)s, %(hash)s)
     RETURNING id
 """
-_LEAVE: Final = """
+_ADD_MESSAGE: Final = """
     INSERT INTO outbox (topic, subject_id, stream, attempts, leased, due_at, created_at)
     VALUES (%(topic)s, %(subject_id)s, %(stream)s, 0, false, %(now)s, %(now)s)
 """
@@ -79,11 +79,11 @@ _NEW_PAYMENT: Final = """
     VALUES (%(order_id)s, %(attempt)s, 'open', %(order_no)s, %(amount)s, NULL, NULL, %(query_at)s, 0, %(now)s)
     RETURNING id
 """
-_NOTIFIED: Final = """
+_RECORD_NOTIFICATION: Final = """
     INSERT INTO gateway_notifications (out_trade_no, trade_no, fields, refusal, received_at)
     VALUES (%(out_trade_no)s, %(trade_no)s, %(fields)s, NULL, %(now)s)
 """
-_PAID: Final = """
+_MARK_PAID: Final = """
     UPDATE payments SET state = 'paid', trade_no = %(trade_no)s, paid_at = %(now)s, query_at = NULL WHERE id = %(id)s
 """
 _NEW_WAYBILL: Final = """
@@ -109,7 +109,7 @@ _NEW_REFUND: Final = """
     VALUES (%(payment_id)s, %(request_no)s, %(amount)s, 'accept_return', 'pending', 0, %(now)s)
     RETURNING id
 """
-_MOVE: Final = """
+_CHANGE_BALANCES: Final = """
     WITH wanted AS (
         SELECT * FROM unnest(%(kinds)s::text[], %(users)s::bigint[], %(slots)s::smallint[], %(changes)s::bigint[])
             AS wanted (kind, user_id, slot, change)
@@ -126,7 +126,7 @@ _MOVE: Final = """
     WHERE account.id = locked.id AND (SELECT count(*) FROM locked) = cardinality(%(kinds)s::text[])
     RETURNING account.id, account.kind, account.balance
 """
-_BOOK: Final = """
+_POST: Final = """
     WITH written AS (
         INSERT INTO ledger_transactions (key, kind, order_id, at)
         SELECT key, kind, order_id, %(now)s
@@ -166,12 +166,12 @@ _READ: Final = """
 
 _MINUTES: Final = timedelta(minutes=10)
 _DAYS: Final = timedelta(days=7)
-_TO_REMIND: Final = timedelta(days=1)
+_REMIND_BEFORE: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What an event does to an order; `moves` is the account that is debited and the one that is credited."""
+    """The effects of an event on an order; `moves` names the accounts that are debited and credited."""
 
     role: str
     to_bill: int
@@ -193,7 +193,7 @@ _STEPS: Final[Mapping[str, _Step]] = {
 
 
 class BareOrders:
-    """The eight requests of a lifecycle as SQL on one connection. `statements` counts, BEGIN and COMMIT apart."""
+    """A lifecycle's eight requests as SQL on one connection. `statements` counts them, but not BEGIN and COMMIT."""
 
     def __init__(self, database_url: str) -> None:
         dsn = make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
@@ -205,13 +205,13 @@ class BareOrders:
         self._connection.close()
 
     def buy(self, *, buyer_id: int, good_id: int, address_id: int) -> dict[str, Any]:
-        """A new order, as it is read back."""
+        """Buy a good; returns the new order as read back."""
         now = utcnow()
         with self._connection.transaction():
             self._run("SELECT id FROM users WHERE id = %(user)s FOR NO KEY UPDATE", user=buyer_id)
             good = self._one("SELECT * FROM goods WHERE id = %(good_id)s FOR UPDATE", good_id=good_id)
             address = self._one(_ADDRESS, address_id=address_id, user=buyer_id)
-            self._run(_HOARDING, user=buyer_id, since=now - _TO_REMIND)
+            self._run(_COUNT_UNPAID, user=buyer_id, since=now - _REMIND_BEFORE)
             picture = self._one(_PICTURE, good_id=good_id)
             order_id = self._one(
                 _NEW_ORDER,
@@ -238,7 +238,7 @@ class BareOrders:
         return self.read(order_id)
 
     def checkout(self, *, order_id: int) -> None:
-        """An attempt to pay."""
+        """Start an attempt to pay."""
         now = utcnow()
         with self._connection.transaction():
             order = self._one("SELECT * FROM orders WHERE id = %(order_id)s FOR UPDATE", order_id=order_id)
@@ -255,19 +255,20 @@ class BareOrders:
             )
 
     def pay(self, *, fields: Mapping[str, str]) -> None:
-        """The gateway's notification."""
+        """Process the gateway's notification of the payment."""
         now = utcnow()
         out_trade_no, trade_no = fields["out_trade_no"], fields["trade_no"]
         with self._connection.transaction():
             found = self._one("SELECT * FROM payments WHERE out_trade_no = %(number)s", number=out_trade_no)
-            self._run(_NOTIFIED, out_trade_no=out_trade_no, trade_no=trade_no, fields=Jsonb(dict(fields)), now=now)
+            notified = {"out_trade_no": out_trade_no, "trade_no": trade_no, "fields": Jsonb(dict(fields))}
+            self._run(_RECORD_NOTIFICATION, **notified, now=now)
             order = self._one(_LOCK, order_id=found["order_id"])
             payment = self._one("SELECT * FROM payments WHERE id = %(id)s FOR UPDATE", id=found["id"])
-            self._run(_PAID, id=payment["id"], trade_no=trade_no, now=now)
+            self._run(_MARK_PAID, id=payment["id"], trade_no=trade_no, now=now)
             self._step(order, "pay", actor_id=None, now=now)
 
     def ship(self, *, seller_id: int, order_id: int, address_id: int, company: str, tracking_no: str) -> dict[str, Any]:
-        """The seller's parcel."""
+        """The seller ships."""
         with self._stepping(order_id, "ship", actor_id=seller_id) as (order, now):
             sender = self._one(_ADDRESS, address_id=address_id, user=seller_id)
             ends = {"sender": Jsonb(sender), "recipient": Jsonb(order["address"]), "freight": order["freight"]}
@@ -275,13 +276,13 @@ class BareOrders:
         return self.read(order_id)
 
     def receive(self, *, buyer_id: int, order_id: int) -> dict[str, Any]:
-        """The buyer has it."""
+        """The buyer confirms receipt."""
         with self._stepping(order_id, "receive", actor_id=buyer_id):
             pass
         return self.read(order_id)
 
     def request_refund(self, *, buyer_id: int, order_id: int, reason: str, description: str) -> dict[str, Any]:
-        """The buyer wants the money back."""
+        """The buyer requests a refund."""
         with self._stepping(order_id, "request_refund", actor_id=buyer_id, note=reason) as (_, now):
             self._run(_NEW_REQUEST, order_id=order_id, reason=reason, description=description, now=now)
         return self.read(order_id)
@@ -289,7 +290,7 @@ class BareOrders:
     def send_back(
         self, *, buyer_id: int, order_id: int, company: str, tracking_no: str, freight: int
     ) -> dict[str, Any]:
-        """The buyer's parcel."""
+        """The buyer sends the goods back."""
         with self._stepping(order_id, "send_back", actor_id=buyer_id) as (order, now):
             sent = self._one(
                 "SELECT sender FROM waybills WHERE order_id = %(order_id)s AND direction = 'delivery'",
@@ -300,7 +301,7 @@ class BareOrders:
         return self.read(order_id)
 
     def accept_return(self, *, seller_id: int, order_id: int) -> dict[str, Any]:
-        """The seller has it back; the refund is left."""
+        """The seller accepts the return; a refund is created."""
         with self._stepping(order_id, "accept_return", actor_id=seller_id) as (_, now):
             self._run(_END_REQUEST, order_id=order_id, now=now)
             payment = self._one(_PAID_PAYMENT, order_id=order_id)
@@ -312,7 +313,7 @@ class BareOrders:
         return self.read(order_id)
 
     def read(self, order_id: int) -> dict[str, Any]:
-        """What an answer is made of."""
+        """The order with everything that an answer shows."""
         return self._one(_READ, order_id=order_id)
 
     @contextmanager
@@ -327,7 +328,7 @@ class BareOrders:
 
     def _step(self, order: dict[str, Any], event: str, *, actor_id: int | None, now: datetime, note: str = "") -> None:
         step = _STEPS[event]
-        ends = None if step.closed else now + _DAYS
+        deadline_at = None if step.closed else now + _DAYS
         line = {
             "order_id": order["id"],
             "event": event,
@@ -346,8 +347,8 @@ class BareOrders:
             **line,
             closed_reason=event if step.closed else None,
             refund_count=order["refund_count"] + (event == "request_refund"),
-            deadline_at=ends,
-            remind_at=ends and ends - _TO_REMIND,
+            deadline_at=deadline_at,
+            remind_at=deadline_at and deadline_at - _REMIND_BEFORE,
             clock_left=_DAYS if step.pauses else None,
             hash=_HASH,
             now=now,
@@ -356,7 +357,7 @@ class BareOrders:
         if step.good_status is not None:
             self._move_good(order["good_id"], step.good_status, now)
         if step.moves is not None:
-            self._book(order, f"order:{order['id']}:{line['sequence']}:{event}", event, step.moves, now)
+            self._post(order, f"order:{order['id']}:{line['sequence']}:{event}", event, step.moves, now)
 
     def _append(self, line: dict[str, Any], now: datetime) -> None:
         line_id = self._one(_APPEND, **{"note": "", **line}, hash=_HASH, now=now)["id"]
@@ -367,7 +368,7 @@ class BareOrders:
         self._add_message("search_index", good_id, None, now)
 
     def _add_message(self, topic: str, subject_id: int, stream: str | None, now: datetime) -> None:
-        self._run(_LEAVE, topic=topic, subject_id=subject_id, stream=stream, now=now)
+        self._run(_ADD_MESSAGE, topic=topic, subject_id=subject_id, stream=stream, now=now)
 
     def _waybill(
         self, direction: str, order_id: int, company: str, tracking_no: str, ends: dict[str, Any], now: datetime
@@ -382,19 +383,19 @@ class BareOrders:
             now=now,
         )
 
-    def _book(self, order: dict[str, Any], key: str, kind: str, moves: tuple[str, str], now: datetime) -> None:
+    def _post(self, order: dict[str, Any], key: str, kind: str, moves: tuple[str, str], now: datetime) -> None:
         amount, seller = order["amount"], order["seller_id"]
-        moved = self._all(
-            _MOVE,
+        changed = self._all(
+            _CHANGE_BALANCES,
             kinds=list(moves),
             users=[seller if each == "seller_held" else None for each in moves],
             slots=[0 if each == "seller_held" else order["id"] % _SLOTS for each in moves],
-            # The gateway's clearing account is the only one that a debit raises.
+            # The gateway's clearing account is the only one of these whose balance a debit increases.
             changes=[amount if moves[0] == "gateway_clearing" else -amount, amount],
         )
-        accounts = {row["kind"]: row for row in moved}
+        accounts = {row["kind"]: row for row in changed}
         self._run(
-            _BOOK,
+            _POST,
             keys=[key],
             kinds=[kind],
             orders=[order["id"]],
@@ -424,7 +425,7 @@ _per_thread = threading.local()
 
 
 def create_app() -> Flask:
-    """The bare application. It believes `X-User`, and answers with little more than the order's number."""
+    """The bare application. It trusts the header `X-User`, and answers with little more than the order's number."""
     app = Flask(__name__)
     app.register_blueprint(_routes)
     return app

@@ -1,10 +1,10 @@
 """`python -m benchmarks.http`: the hot reads of the API beside a bare Flask, in one interleaved run.
 
-Every subject runs under the same server with as many workers and threads, on the same database, its log in a file.
-Rounds go A B C D E A B …, so a machine that gets slower meanwhile does so for all; ratios are taken within a round,
-and medians over the rounds are shown. Engines that DATABASE_URL and REDIS_URL do not name are started for the run. On
-a given PostgreSQL the run makes a database of its own and drops it; in a given Valkey it leaves what expires within a
-minute.
+Every subject runs under the same server with the same number of workers and threads, on the same database, with its log
+in a file. Rounds are interleaved (A B C D E A B …), so that a machine which slows down meanwhile affects all subjects;
+ratios are taken within a round, and medians over the rounds are printed. PostgreSQL and Valkey are started for the run
+unless DATABASE_URL and REDIS_URL name them. On a given PostgreSQL the run creates a database and drops it; in a given
+Valkey it leaves keys that expire within a minute.
 
 Rate limits are on, as in production; only that of search is raised.
 """
@@ -41,7 +41,7 @@ _WARM_UP_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """One line of the result: the requests to send in turn, to which of the two applications."""
+    """One row of the result: the requests that are sent in turn, and to which of the two applications."""
 
     name: str
     paths: Sequence[str]
@@ -72,13 +72,13 @@ def _measure(arguments: argparse.Namespace, environ: Mapping[str, str], folder: 
         "JWT_SECRET_KEY": "secret-key-of-the-benchmark-0123456789",
     }
     settings = load_settings(env)
-    ours = build_app(replace(settings, sql_count_header=True, log_level="WARNING"))
-    with ours.app_context():
+    saltfish = build_app(replace(settings, sql_count_header=True, log_level="WARNING"))
+    with saltfish.app_context():
         flask_migrate.upgrade()
         filled = market_rows.fill(goods=arguments.goods, orders=arguments.orders)
         rebuild()
     subjects = _subjects(filled)
-    statements = _count_statements(ours, settings, subjects)
+    statements = _count_statements(saltfish, settings, subjects)
     with ExitStack() as stack:
         servers = {
             True: stack.enter_context(serving("benchmarks.bare:create_app", "/json", arguments, env, folder)),
@@ -98,14 +98,14 @@ def _measure(arguments: argparse.Namespace, environ: Mapping[str, str], folder: 
     return _table(rounds, statements)
 
 
-def _count_statements(ours: Flask, settings: Settings, subjects: Sequence[Subject]) -> dict[str, str]:
-    """SQL statements that one request of each subject sends, of BEGIN and ROLLBACK apart."""
-    theirs = bare.create_app(settings)
-    with theirs.app_context():
-        register_sql_counting(theirs, bare.db.engine)
+def _count_statements(saltfish: Flask, settings: Settings, subjects: Sequence[Subject]) -> dict[str, str]:
+    """The number of SQL statements per request of each subject, without BEGIN and ROLLBACK."""
+    bare_app = bare.create_app(settings)
+    with bare_app.app_context():
+        register_sql_counting(bare_app, bare.db.engine)
     counts = {}
     for subject in subjects:
-        client = (theirs if subject.bare else ours).test_client()
+        client = (bare_app if subject.bare else saltfish).test_client()
         headers = {"Authorization": f"Bearer {subject.token}"} if subject.token else {}
         seen = set()
         for path in subject.paths[:20]:
@@ -113,7 +113,7 @@ def _count_statements(ours: Flask, settings: Settings, subjects: Sequence[Subjec
             assert answer.status_code == HTTPStatus.OK, answer.text
             seen.add(answer.headers["X-SQL-Statements"])
         counts[subject.name] = "–".join(sorted({min(seen, key=int), max(seen, key=int)}))
-    for app, engines in ((theirs, bare.db), (ours, db)):
+    for app, engines in ((bare_app, bare.db), (saltfish, db)):
         with app.app_context():
             engines.engine.dispose()
     return counts
@@ -155,7 +155,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measure, print the table, leave nothing behind."""
+    """Measure and print the table; database and folder are removed afterwards."""
     arguments = _arguments()
     with prepared() as (environ, folder):
         table = _measure(arguments, environ, folder)

@@ -1,7 +1,7 @@
-"""A load generator: keep-alive connections, one request under way on each, in one thread.
+"""A load generator: keep-alive connections with one request in flight on each, in one thread.
 
-It shares the machine with the servers that it measures, so it does as little as possible per answer: one readiness
-check for many sockets, one read, one write. HTTP libraries would cost more than the smallest servers measured here.
+It shares the machine with the servers that it measures, so it does as little as possible per answer: one `select` for
+many sockets, one read, one write. An HTTP library would cost more than the smallest servers measured here.
 """
 
 import re
@@ -20,12 +20,12 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)\r\n", re.IGNORECASE)
 
 
 class LoadError(Exception):
-    """A server gave no answer, or not the one that was to be measured."""
+    """A server gave no answer, or an unexpected one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one stretch of load gave: answers per second, and latencies in milliseconds."""
+    """The result of one round of load: answers per second, and latencies in milliseconds."""
 
     rate: float
     p50: float
@@ -33,14 +33,14 @@ class Round:
 
 
 class Exchange(NamedTuple):
-    """A request as it goes over the wire, and the HTTP status that is the right answer to it."""
+    """The bytes of a request, and the expected HTTP status of its answer."""
 
     request: bytes
     status: int = 200
 
 
-Visit = Generator[Exchange, bytes, None]
-"""Requests that follow from each other: each is sent the body of the answer to the one before."""
+Scenario = Generator[Exchange, bytes, None]
+"""Requests that depend on each other: it yields a request and is sent the body of the answer."""
 
 
 @dataclass(slots=True, eq=False)
@@ -48,42 +48,42 @@ class _Connection:
     socket: socket.socket
     sent_at: float = 0.0
     received: bytes = field(default=b"")
-    right: bytes = b"HTTP/1.1 200 "
+    expected_start: bytes = b"HTTP/1.1 200 "
 
     def send(self, request: bytes, status: int = 200) -> None:
         self.received = b""
-        self.right = b"HTTP/1.1 %d " % status
+        self.expected_start = b"HTTP/1.1 %d " % status
         self.sent_at = time.perf_counter()
         self.socket.sendall(request)
 
     def receive(self) -> bool:
-        """Take what has come; whether the answer is whole. Raises `LoadError` where it has another status."""
+        """Read what has arrived; returns whether the answer is complete. Raises `LoadError` for another status."""
         chunk = self.socket.recv(_READ_BYTES)
         if not chunk:
             raise LoadError(f"the server closed a connection after {self.received[:300]!r}")
         self.received += chunk
-        head, border, body = self.received.partition(b"\r\n\r\n")
-        if not border:
+        head, separator, body = self.received.partition(b"\r\n\r\n")
+        if not separator:
             return False
         length = _LENGTH.search(head + b"\r\n")
-        if length is None or not head.startswith(self.right):
+        if length is None or not head.startswith(self.expected_start):
             raise LoadError(f"unexpected answer: {self.received[:300]!r}")
         return len(body) >= int(length[1])
 
     @property
     def body(self) -> bytes:
-        """Of the whole answer."""
+        """The body of the complete answer."""
         return self.received.partition(b"\r\n\r\n")[2]
 
 
 def get(path: str, *, token: str | None = None) -> bytes:
-    """A GET request as it goes over the wire."""
+    """The bytes of a GET request."""
     authorization = f"Authorization: Bearer {token}\r\n" if token else ""
     return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\n{authorization}\r\n".encode("ascii")
 
 
 def post(path: str, *, headers: Mapping[str, str], body: bytes) -> bytes:
-    """A POST request as it goes over the wire."""
+    """The bytes of a POST request."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\n{lines}Content-Length: {len(body)}\r\n\r\n"
     return head.encode("ascii") + body
@@ -102,21 +102,21 @@ def drive(port: int, requests: Sequence[bytes], *, connections: int, seconds: fl
     return round_of(latencies, seconds=seconds)
 
 
-def drive_visits(port: int, visits: Iterable[Visit], *, connections: int) -> Round:
-    """Make all `visits`, `connections` of them at a time, against a local port; what is counted are whole visits.
+def drive_scenarios(port: int, scenarios: Iterable[Scenario], *, connections: int) -> Round:
+    """Run all `scenarios`, `connections` of them at a time, against a local port; rate and latencies are of scenarios.
 
-    Raises `LoadError` as `drive`, with the status that each request names.
+    Raises `LoadError` as `drive` does, for another status than a request expects.
     """
     with ExitStack() as stack:
         selector = stack.enter_context(selectors.DefaultSelector())
         opened = list(_connect(stack, selector, port, connections))
         started = time.perf_counter()
-        latencies = _make_visits(selector, opened, iter(visits))
+        latencies = _run_scenarios(selector, opened, iter(scenarios))
         return round_of(latencies, seconds=time.perf_counter() - started)
 
 
 def round_of(latencies: list[float], *, seconds: float) -> Round:
-    """What so many seconds with answers after `latencies` (seconds, at least one) gave."""
+    """The result of a round of `seconds` in which answers came after `latencies` (seconds; at least one)."""
     ordered = sorted(latencies)
     return Round(rate=len(ordered) / seconds, p50=1000 * _quantile(ordered, 0.50), p99=1000 * _quantile(ordered, 0.99))
 
@@ -125,7 +125,7 @@ def _connect(stack: ExitStack, selector: selectors.BaseSelector, port: int, conn
     for _ in range(connections):
         opened = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=_ANSWER_SECONDS))
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # It is read only when there is something to read; a timeout would cost a system call per read.
+        # The socket is only read when it is readable, and a timeout would cost a system call per read.
         opened.settimeout(None)
         connection = _Connection(opened)
         selector.register(opened, selectors.EVENT_READ, connection)
@@ -152,26 +152,26 @@ def _drive(
             if now < deadline:
                 latencies.append(now - connection.sent_at)
                 connection.send(next(requests))
-            else:  # nothing is left under way that would burden the next round
+            else:  # wait for all answers, so that no request in flight slows the next round down
                 busy -= 1
     return latencies
 
 
-def _make_visits(
-    selector: selectors.BaseSelector, connections: list[_Connection], visits: Iterator[Visit]
+def _run_scenarios(
+    selector: selectors.BaseSelector, connections: list[_Connection], scenarios: Iterator[Scenario]
 ) -> list[float]:
     latencies: list[float] = []
-    under_way: dict[_Connection, tuple[Visit, float]] = {}
+    running: dict[_Connection, tuple[Scenario, float]] = {}
 
-    def begin(connection: _Connection) -> None:
-        visit = next(visits, None)
-        if visit is not None:
-            connection.send(*next(visit))
-            under_way[connection] = visit, connection.sent_at
+    def start_next(connection: _Connection) -> None:
+        scenario = next(scenarios, None)
+        if scenario is not None:
+            connection.send(*next(scenario))
+            running[connection] = scenario, connection.sent_at
 
     for connection in connections:
-        begin(connection)
-    while under_way:
+        start_next(connection)
+    while running:
         ready = selector.select(_ANSWER_SECONDS)
         if not ready:
             raise LoadError(f"no answer for {_ANSWER_SECONDS} s")
@@ -179,13 +179,13 @@ def _make_visits(
             connection = key.data
             if not connection.receive():
                 continue
-            visit, begun_at = under_way[connection]
+            scenario, started_at = running[connection]
             try:
-                following = visit.send(connection.body)
+                following = scenario.send(connection.body)
             except StopIteration:
-                latencies.append(time.perf_counter() - begun_at)
-                del under_way[connection]
-                begin(connection)
+                latencies.append(time.perf_counter() - started_at)
+                del running[connection]
+                start_next(connection)
             else:
                 connection.send(*following)
     return latencies

@@ -1,10 +1,11 @@
 """`python -m benchmarks.orders`: whole orders, from purchase to accepted return, beside the same SQL without us.
 
-Three subjects on one database: ours over HTTP; a bare Flask that runs the same SQL under the same server with as many
-workers and threads; and that SQL alone, in a loop over psycopg in as many processes and threads. Rounds are interleaved
-as in `benchmarks.http`, and so are ratios taken. All rows are real: after a run the ledger's audit finds nothing.
+Three subjects on one database: Saltfish over HTTP; a bare Flask that runs the same SQL under the same server with as
+many workers and threads; and that SQL alone, on psycopg in as many processes and threads. Rounds are interleaved and
+ratios taken as in `benchmarks.http`. All rows are real: after a run the ledger's audit finds no differences.
 
-Ours checks and makes RSA signatures, two per order, which the others do not; what that costs is said below the table.
+Saltfish makes and verifies RSA signatures, two per order, which the others do not; the caption of the table says what
+that costs.
 """
 
 import argparse
@@ -35,14 +36,14 @@ from app.ledger.audit import audit
 from app.money.gateway import gateway
 from app.money.sandbox import keys
 from benchmarks.bare_orders import BareOrders
-from benchmarks.load import Exchange, Round, Visit, drive_visits, post, round_of
+from benchmarks.load import Exchange, Round, Scenario, drive_scenarios, post, round_of
 from benchmarks.market_rows import Trade, fill_trades
 from benchmarks.order_requests import Notification, lifecycle, notifications
 from benchmarks.servers import prepared, serving
 from config import Settings, load_settings
 
-_OURS, _FLASK, _LOOP = "Saltfish", "bare Flask, same SQL", "psycopg, same SQL"
-_SUBJECTS: Final = (_LOOP, _FLASK, _OURS)
+_SALTFISH, _FLASK, _PSYCOPG = "Saltfish", "bare Flask, same SQL", "psycopg, same SQL"
+_SUBJECTS: Final = (_PSYCOPG, _FLASK, _SALTFISH)
 _COUNTED: Final = 3
 _SIGNATURES: Final = 50
 
@@ -62,32 +63,32 @@ def _measure(arguments: argparse.Namespace, environ: Mapping[str, str], folder: 
     }
     settings = load_settings(env)
     notification = notifications(folder / "keys")
-    ours = build_app(replace(settings, sql_count_header=True, log_level="WARNING"))
-    # A round before those that count: every connection of the pools has to have its statements prepared.
+    saltfish = build_app(replace(settings, sql_count_header=True, log_level="WARNING"))
+    # One warm-up round that does not count, so that every pooled connection has its statements prepared.
     rounds = 1 + arguments.rounds
-    with ours.app_context():
+    with saltfish.app_context():
         flask_migrate.upgrade()
         lifecycles = rounds * len(arguments.clients) * len(_SUBJECTS) * arguments.orders + 2 * _COUNTED
         trades = iter(fill_trades(lifecycles))
         signatures = _signature_milliseconds(notification)
-    statements = _count_statements(ours, settings, trades, notification)
+    statements = _count_statements(saltfish, settings, trades, notification)
     with ExitStack() as stack:
         servers = {
             _FLASK: stack.enter_context(serving("benchmarks.bare_orders:create_app", "/alive", arguments, env, folder)),
-            _OURS: stack.enter_context(serving("app:create_app", "/healthz", arguments, env, folder)),
+            _SALTFISH: stack.enter_context(serving("app:create_app", "/healthz", arguments, env, folder)),
         }
-        loop = _Loop(
+        runner = _PsycopgRunner(
             stack, settings.database_url, folder / "keys", workers=arguments.workers, threads=arguments.threads
         )
 
         def load(name: str, clients: int) -> tuple[Round, float]:
             chosen = list(islice(trades, arguments.orders))
-            if name == _LOOP:
-                return loop.drive(chosen, clients=clients)
-            visits = (_on_the_wire(trade, notification) for trade in chosen)
+            if name == _PSYCOPG:
+                return runner.drive(chosen, clients=clients)
+            scenarios = (_scenario(trade, notification) for trade in chosen)
             before = servers[name].cpu_seconds()
-            given = drive_visits(servers[name].port, visits, connections=clients)
-            return given, 1000 * (servers[name].cpu_seconds() - before) / arguments.orders
+            result = drive_scenarios(servers[name].port, scenarios, connections=clients)
+            return result, 1000 * (servers[name].cpu_seconds() - before) / arguments.orders
 
         results: dict[int, list[dict[str, tuple[Round, float]]]] = {clients: [] for clients in arguments.clients}
         with Progress(console=Console(stderr=True), transient=True) as progress:
@@ -98,26 +99,27 @@ def _measure(arguments: argparse.Namespace, environ: Mapping[str, str], folder: 
                     for name in _SUBJECTS:
                         rounds_of[-1][name] = load(name, clients)
                         progress.advance(task)
-    with ours.app_context():
+    with saltfish.app_context():
         differences = [str(each) for each in audit()]
         db.engine.dispose()
     counted = {clients: rounds_of[1:] for clients, rounds_of in results.items()}
     return _table(counted, statements, signatures), differences
 
 
-def _on_the_wire(trade: Trade, notification: Notification) -> Visit:
-    visit = lifecycle(trade, notification)
-    call = next(visit)
+def _scenario(trade: Trade, notification: Notification) -> Scenario:
+    """The requests of `lifecycle` as bytes."""
+    calls = lifecycle(trade, notification)
+    call = next(calls)
     while True:
         answer = yield Exchange(post(call.path, headers=call.headers, body=call.body), int(call.expected))
         try:
-            call = visit.send(answer)
+            call = calls.send(answer)
         except StopIteration:
             return
 
 
 def _signature_milliseconds(notification: Notification) -> float:
-    """CPU time of what ours does with RSA for one order: sign the way to the cashier, check what the gateway tells."""
+    """CPU time of Saltfish's RSA operations per order: sign the gateway's URL, verify the gateway's notification."""
     form = dict(parse_qsl(notification("20261122000000000000000", 100).decode()))
     started = time.process_time()
     for _ in range(_SIGNATURES):
@@ -129,38 +131,38 @@ def _signature_milliseconds(notification: Notification) -> float:
 
 
 def _count_statements(
-    ours: Flask, settings: Settings, trades: Iterator[Trade], notification: Notification
+    saltfish: Flask, settings: Settings, trades: Iterator[Trade], notification: Notification
 ) -> dict[str, str]:
-    """SQL statements of one lifecycle, those of BEGIN and COMMIT apart."""
+    """The number of SQL statements per lifecycle, without BEGIN and COMMIT."""
     bare = BareOrders(settings.database_url)
-    counts: dict[str, set[int]] = {_OURS: set(), _LOOP: set()}
+    counts: dict[str, set[int]] = {_SALTFISH: set(), _PSYCOPG: set()}
     for trade in islice(trades, _COUNTED):
         before = bare.statements
         run_bare(bare, trade, notification)
-        counts[_LOOP].add(bare.statements - before)
+        counts[_PSYCOPG].add(bare.statements - before)
     for trade in islice(trades, _COUNTED):
-        counts[_OURS].add(_statements_of_ours(ours, trade, notification))
+        counts[_SALTFISH].add(_saltfish_statements(saltfish, trade, notification))
     bare.close()
     texts = {name: "–".join(str(each) for each in sorted({min(seen), max(seen)})) for name, seen in counts.items()}
-    return {**texts, _FLASK: texts[_LOOP]}
+    return {**texts, _FLASK: texts[_PSYCOPG]}
 
 
-def _statements_of_ours(ours: Flask, trade: Trade, notification: Notification) -> int:
-    client, sent = ours.test_client(), 0
-    visit = lifecycle(trade, notification)
-    call = next(visit)
+def _saltfish_statements(saltfish: Flask, trade: Trade, notification: Notification) -> int:
+    client, sent = saltfish.test_client(), 0
+    calls = lifecycle(trade, notification)
+    call = next(calls)
     while True:
         answer = client.post(call.path, data=call.body, headers=call.headers)
         assert answer.status_code == call.expected, answer.text
         sent += int(answer.headers["X-SQL-Statements"])
         try:
-            call = visit.send(answer.data)
+            call = calls.send(answer.data)
         except StopIteration:
             return sent
 
 
 def run_bare(bare: BareOrders, trade: Trade, notification: Notification) -> None:
-    """A lifecycle as plain calls: what the requests of `lifecycle` say, without the requests."""
+    """A lifecycle as plain function calls, with the same contents as the requests of `lifecycle`."""
     buyer, seller = trade.buyer, trade.seller
     order = bare.buy(buyer_id=buyer.user_id, good_id=trade.good_id, address_id=buyer.address_id)
     order_id = order["id"]
@@ -174,52 +176,55 @@ def run_bare(bare: BareOrders, trade: Trade, notification: Notification) -> None
     bare.accept_return(seller_id=seller.user_id, order_id=order_id)
 
 
-_kept: dict[str, list[BareOrders]] = {}
-"""Of this process: the connections that it has opened to a database."""
+_connections: dict[str, list[BareOrders]] = {}
+"""The connections that this worker process has opened, by database URL."""
 
 
 def _run_share(
     database_url: str, keys_folder: Path, trades: Sequence[Trade], threads: int
 ) -> tuple[list[float], float, float, float]:
-    """Lifecycles in `threads` threads of this process: seconds of each, when they began and ended, and CPU seconds."""
-    kept = _kept.setdefault(database_url, [])
-    kept += [BareOrders(database_url) for _ in range(threads - len(kept))]
+    """Run lifecycles in `threads` threads of this process.
+
+    Returns the seconds of each, the moments at which they began and ended, and the CPU seconds used.
+    """
+    opened = _connections.setdefault(database_url, [])
+    opened += [BareOrders(database_url) for _ in range(threads - len(opened))]
     notification = notifications(keys_folder)
     waiting = iter(trades)
     latencies: list[float] = []
 
     def work(bare: BareOrders) -> None:
         for trade in waiting:
-            begun_at = time.perf_counter()
+            started_at = time.perf_counter()
             run_bare(bare, trade, notification)
-            latencies.append(time.perf_counter() - begun_at)
+            latencies.append(time.perf_counter() - started_at)
 
-    started, used = time.perf_counter(), time.process_time()
+    started, cpu_before = time.perf_counter(), time.process_time()
     with ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(work, kept[:threads]):
+        for _ in pool.map(work, opened[:threads]):
             pass
-    return latencies, started, time.perf_counter(), time.process_time() - used
+    return latencies, started, time.perf_counter(), time.process_time() - cpu_before
 
 
-def _close_kept() -> None:
-    for bare in chain.from_iterable(_kept.values()):
+def _close_connections() -> None:
+    for bare in chain.from_iterable(_connections.values()):
         bare.close()
 
 
-class _Loop:
-    """`BareOrders` in processes and threads like the servers'; they keep their connections, as those do."""
+class _PsycopgRunner:
+    """Runs `BareOrders` in as many processes and threads as the servers have; connections are kept open, as theirs."""
 
     def __init__(self, stack: ExitStack, database_url: str, keys_folder: Path, *, workers: int, threads: int) -> None:
         self._run = partial(_run_share, database_url, keys_folder)
         self._threads = threads
-        spawn = get_context("spawn")  # nothing of this process is to be found in those
+        spawn = get_context("spawn")  # so that the workers inherit nothing from this process
         self._workers = [stack.enter_context(ProcessPoolExecutor(1, mp_context=spawn)) for _ in range(workers)]
         stack.callback(self._close)
 
     def drive(self, trades: Sequence[Trade], *, clients: int) -> tuple[Round, float]:
-        """Run one lifecycle of each trade, as many at a time as the servers would work on for so many clients.
+        """Run one lifecycle per trade, as many at a time as the servers would handle for so many clients.
 
-        What it gave, and milliseconds of CPU time for each.
+        Returns the result, and the CPU milliseconds per lifecycle.
         """
         at_once = min(clients, len(self._workers) * self._threads)
         workers = self._workers[:at_once]
@@ -229,14 +234,14 @@ class _Loop:
             )
             for number, worker in enumerate(workers)
         ]
-        latencies, started, ended, used = zip(*(share.result() for share in shares), strict=True)
-        # The clock is the machine's: moments of different processes can be compared.
-        given = round_of(list(chain.from_iterable(latencies)), seconds=max(ended) - min(started))
-        return given, 1000 * sum(used) / len(trades)
+        latencies, started, ended, cpu_seconds = zip(*(share.result() for share in shares), strict=True)
+        # perf_counter() is system-wide here, so moments of different processes can be compared.
+        result = round_of(list(chain.from_iterable(latencies)), seconds=max(ended) - min(started))
+        return result, 1000 * sum(cpu_seconds) / len(trades)
 
     def _close(self) -> None:
         for worker in self._workers:
-            worker.submit(_close_kept).result()
+            worker.submit(_close_connections).result()
 
 
 def _table(
@@ -256,7 +261,7 @@ def _table(
             of_subject = [each[name][0] for each in rounds]
             ratios = [
                 statistics.median(each[name][0].rate / each[base][0].rate for each in rounds)
-                for base in (_LOOP, _FLASK)
+                for base in (_PSYCOPG, _FLASK)
             ]
             table.add_row(
                 str(clients),
@@ -283,7 +288,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measure, print the table, leave nothing behind. Fails where the ledger does not add up afterwards."""
+    """Measure and print the table; database and folder are removed afterwards. Fails if the ledger's audit does."""
     arguments = _arguments()
     with prepared() as (environ, folder):
         table, differences = _measure(arguments, environ, folder)

@@ -1,7 +1,8 @@
 """`python -m benchmarks.prices`: how fast reference prices are answered among many listings, and how near they are.
 
-A generated market (`tests.listings.offers`) is imported as crawlers' feeds are. Then titles are asked for, through the
-whole application without the network: names of models, names that far too many listings have, and names that none has.
+A generated market (`tests.listings.offers`) is imported like a crawler's feed. Then reference prices are requested for
+titles, through the whole application but without a network: models, terms that far too many listings have, and terms
+that none has.
 """
 
 import argparse
@@ -70,9 +71,9 @@ def _measure(arguments: argparse.Namespace, environ: Mapping[str, str], folder: 
         flask_migrate.upgrade()
         seconds = _import(folder / "feed", arguments.listings)
         with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql("VACUUM ANALYZE listings")  # or autovacuum does it in the middle
+            connection.exec_driver_sql("VACUUM ANALYZE listings")  # otherwise autovacuum may do it while measuring
             index, table = connection.execute(text(_SIZES)).one()
-    # As in `wsgi.py`; here a full collection would look through all the listings that were made up, too.
+    # As in `wsgi.py`. Here a full garbage collection would also traverse all the generated listings.
     gc.freeze()
     yield _times(app.test_client(), arguments.rounds)
     yield _accuracy(app.test_client())
@@ -86,7 +87,7 @@ def _measure(arguments: argparse.Namespace, environ: Mapping[str, str], folder: 
 
 
 def _import(folder: Path, count: int) -> float:
-    """Import so many listings; the seconds that it took."""
+    """Import so many listings; returns the seconds that it took."""
     feed = Feed(folder)
     lines = [offer.line for offer in offers(count, now=utcnow())]
     for begin in range(0, count, _BATCH):
@@ -101,7 +102,7 @@ def _import(folder: Path, count: int) -> float:
 
 
 def _ask(client: FlaskClient, title: str, label: str | None = None) -> tuple[dict[str, Any], float, int]:
-    """What the application answers, the seconds that it takes, and its statements."""
+    """The application's answer, the seconds that it took, and the number of SQL statements."""
     query = {"title": title} | ({} if label is None else {"category": str(_CODES[label])})
     started = time.perf_counter()
     response = client.get("/api/price_reference/", query_string=query)
@@ -141,12 +142,12 @@ def _accuracy(client: FlaskClient) -> Table:
 
 
 def _off(thing: Thing, data: Mapping[str, Any]) -> float | None:
-    """How far the median is from what the thing is worth, as a share of that."""
+    """The relative error of the median price; None without a reference price."""
     return float(data["prices"]["median"]) / thing.price - 1 if data["enough"] else None
 
 
 def main() -> None:
-    """Measure, print the tables, leave nothing behind."""
+    """Measure and print the tables; database and folder are removed afterwards."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.prices", description=__doc__.partition("\n")[0])
     parser.add_argument("--listings", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=20, help="how often each title is asked for")

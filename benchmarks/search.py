@@ -91,7 +91,7 @@ _TRADITIONAL = {"手机": "手機", "连衣裙": "連衣裙", "耳机": "耳機"
 
 
 def goods(count: int, *, seed: int = 4) -> Iterator[Document]:
-    """`count` goods, the same for the same seed."""
+    """`count` generated goods, the same for the same seed."""
     chance = random.Random(seed)
     for good_id in range(1, count + 1):
         category = chance.choice(list(_MARKET))
@@ -116,7 +116,7 @@ def goods(count: int, *, seed: int = 4) -> Iterator[Document]:
 
 
 def queries(count: int, *, seed: int = 5) -> list[tuple[str, Filters, SearchSort]]:
-    """`count` queries with their filters and orders."""
+    """`count` generated queries with their filters and sort orders."""
     chance = random.Random(seed)
     asked = []
     for _ in range(count):
@@ -146,7 +146,7 @@ def queries(count: int, *, seed: int = 5) -> list[tuple[str, Filters, SearchSort
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Build, ask, change, and print what it took."""
+    """Build an index, run queries, change goods, and print the times."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.search", description=__doc__)
     parser.add_argument("--goods", type=int, default=20_000)
     parser.add_argument("--queries", type=int, default=1000)
@@ -201,7 +201,7 @@ def _measure(folder: Path, *, goods_count: int, query_count: int) -> dict[str, s
 
 
 def _ask(index: SearchIndex, asked: list[tuple[str, Filters, SearchSort]]) -> tuple[list[float], int]:
-    """Seconds per query, and how many found nothing."""
+    """Run the queries; the seconds of each, and how many found nothing."""
     seconds, empty = [], 0
     for text, filters, sort in asked:
         started = time.perf_counter()

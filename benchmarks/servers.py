@@ -1,4 +1,4 @@
-"""What every benchmark over HTTP needs around it: engines, a database of its own, servers."""
+"""What the benchmarks need to run: PostgreSQL and Valkey, a temporary database, web servers."""
 
 import argparse
 import http.client
@@ -27,13 +27,13 @@ _START_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that runs: where it listens, and its first process."""
+    """A running server: its port, and the id of its main process."""
 
     port: int
     pid: int
 
     def cpu_seconds(self) -> float:
-        """CPU time of all its processes up to now; other than a rate, it hardly depends on what else runs."""
+        """CPU time of all its processes so far. Unlike a rate, it hardly depends on what else runs on the machine."""
         times = [each.cpu_times() for each in children.in_session(self.pid)]
         return sum(each.user + each.system for each in times)
 
@@ -42,9 +42,10 @@ class Server:
 def prepared() -> Iterator[tuple[dict[str, str], Path]]:
     """Engines, a new database and a temporary folder; yields the environment that names the engines, and the folder.
 
-    Engines that DATABASE_URL and REDIS_URL do not name are started. Nothing is left behind, not after SIGTERM either.
+    PostgreSQL and Valkey are started unless DATABASE_URL and REDIS_URL name them. Everything is removed afterwards,
+    even after SIGTERM.
     """
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # as Ctrl-C: everything below is undone
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that the blocks below clean up
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="saltfish-bench-")))
         environ = dict(os.environ)
@@ -59,7 +60,7 @@ def prepared() -> Iterator[tuple[dict[str, str], Path]]:
 def serving(
     factory: str, alive: str, arguments: argparse.Namespace, env: Mapping[str, str], folder: Path
 ) -> Iterator[Server]:
-    """Serve the application that `factory` makes until the block is left; yields the port."""
+    """Serve the application that `factory` makes, during the block; `alive` is the path that answers once it is up."""
     name = factory.partition(":")[0]
     port = _free_port()
     metrics = folder / f"{name}-metrics"

@@ -1,8 +1,8 @@
 """`python -m benchmarks.sweeper`: how many due orders the sweep of `app.orders.deadlines` fires in a second.
 
-For each number of processes and each size of a batch as many due orders as asked for are written by SQL, of all clocks
-that need no gateway to ask first, in equal parts. Fresh processes then sweep until nothing is due. Rounds are
-interleaved. What each sweep left is counted: every order has to have taken its step, once.
+For each number of processes and each batch size, due orders are inserted by SQL, in equal parts for all deadlines that
+need no call to the gateway. Fresh processes then sweep until nothing is due. Rounds are interleaved. After each sweep
+it is checked that every order has taken its step exactly once.
 """
 
 import argparse
@@ -38,7 +38,7 @@ _ORDERS_PER_RUN: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class _Due:
-    """Where an order waits for its clock; `paid` says that the gateway has its money, `asked` for a refund."""
+    """The state of an order whose deadline is due; `paid`: it has a paid payment, `asked`: it has a refund request."""
 
     bill: int
     goods: int
@@ -47,7 +47,7 @@ class _Due:
     asked: bool = False
 
 
-_CLOCKS: Final[Mapping[OrderEvent, _Due]] = {
+_DUE_ORDERS: Final[Mapping[OrderEvent, _Due]] = {
     OrderEvent.EXPIRE: _Due(1, 6, 3, paid=False),
     OrderEvent.REFUND_UNSHIPPED: _Due(2, 6, 3),
     OrderEvent.RECEIVE: _Due(2, 7, 3),
@@ -57,7 +57,7 @@ _CLOCKS: Final[Mapping[OrderEvent, _Due]] = {
     OrderEvent.ACCEPT_RETURN: _Due(4, 9, 4, asked=True),
 }
 
-# Ids are given by hand: the tables are empty of orders, and what belongs together is found by the same number.
+# Ids are assigned explicitly, which is safe as there are no other orders: an order and its good have the same number.
 _PREPARE: Final = (
     """
     INSERT INTO goods (id, owner_id, title, description, price, freight, category, trade_mode, status, deleted,
@@ -87,7 +87,8 @@ _PREPARE: Final = (
     SELECT number, '与描述不符', '', now() FROM generate_series(:first, :last) AS number WHERE :asked = 1
     """,
 )
-# As if all that had been paid in, though not one by one: the sweep is measured, not the ledger's audit.
+# Enough balance for all those payments, without a ledger transaction for each: this does not measure the ledger's
+# audit.
 _FUND: Final = "UPDATE ledger_accounts SET balance = balance + 1000000000000"
 _LEFT: Final = """
     SELECT count(*) FILTER (WHERE deadline_at <= now()), count(*) FILTER (WHERE history_length = 4),
@@ -98,7 +99,7 @@ _LEFT: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What one sweep by so many processes gave: orders per second, and the peak of a process's memory in MB."""
+    """The result of one sweep: orders per second, and the peak memory of a process in MB."""
 
     rate: float
     peak: float
@@ -113,7 +114,7 @@ def _measure(arguments: argparse.Namespace, environ: Mapping[str, str], folder: 
         "JWT_SECRET_KEY": "secret-key-of-the-benchmark-0123456789",
     }
     settings = load_settings(env)
-    # The sweeps' log lines are a part of what they cost; nobody wants to read them here.
+    # Writing the sweeps' log lines is part of their cost, so they go to a file and not to the terminal.
     log = folder / "sweeps.log"
     app = build_app(load_settings({**env, "LOG_LEVEL": "WARNING"}))
     with app.app_context():
@@ -138,10 +139,10 @@ def _measure(arguments: argparse.Namespace, environ: Mapping[str, str], folder: 
 
 
 def _prepare(first: int, orders: int, people: Mapping[str, int]) -> int:
-    """Write due orders from the id `first` on, as many of each clock; the last one's id."""
-    share = max(orders // len(_CLOCKS), 1)
+    """Insert due orders with ids from `first` on, equally many of each kind; returns the last id."""
+    share = max(orders // len(_DUE_ORDERS), 1)
     with db.engine.begin() as connection:
-        for due in _CLOCKS.values():
+        for due in _DUE_ORDERS.values():
             last = first + share - 1
             columns = {"bill": due.bill, "goods": due.goods, "good_status": due.good_status, "paid": due.paid}
             parameters = {**people, **columns, "asked": int(due.asked), "first": first, "last": last}
@@ -155,13 +156,13 @@ def _prepare(first: int, orders: int, people: Mapping[str, int]) -> int:
 
 def _analyze() -> None:
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("ANALYZE")  # or autovacuum does it in the middle of a round
+        connection.exec_driver_sql("ANALYZE")  # otherwise autovacuum may do it in the middle of a round
 
 
 def _check(first: int, last: int) -> None:
     with db.engine.begin() as connection:
         due, stepped, lines = _left(connection, first, last)
-        connection.execute(text("TRUNCATE outbox"))  # else the next sweep writes into an ever longer table
+        connection.execute(text("TRUNCATE outbox"))  # so that every sweep writes into an empty table
     if (due, stepped) != (0, last - first + 1) or lines < stepped:
         raise AssertionError(f"{due} orders are still due; {stepped} of {last - first + 1} took their step")
 
@@ -172,15 +173,18 @@ def _left(connection: Connection, first: int, last: int) -> tuple[int, int, int]
 
 
 _ready: list[Barrier] = []
-"""Of a sweeping process: where it waits until all of them are ready."""
+"""In a sweeping process: the barrier at which it waits until all of them are ready."""
 
 
-def _begin(barrier: Barrier) -> None:
+def _keep_barrier(barrier: Barrier) -> None:
     _ready.append(barrier)
 
 
 def _sweep_in_process(settings: Settings, log: Path, batch: int) -> tuple[int, float, float, float]:
-    """Sweep until nothing is due: how many orders, when that began and ended, the process's peak memory in MB."""
+    """Sweep until nothing is due.
+
+    Returns the number of orders, the moments at which the sweep began and ended, and the process's peak memory in MB.
+    """
     with log.open("a") as written:
         os.dup2(written.fileno(), sys.stderr.fileno())
     app = build_app(settings)
@@ -195,15 +199,15 @@ def _sweep_in_process(settings: Settings, log: Path, batch: int) -> tuple[int, f
         ended = time.perf_counter()
         db.session.remove()
         db.engine.dispose()
-    # The clock is the machine's: moments of different processes can be compared.
+    # perf_counter() is system-wide here, so moments of different processes can be compared.
     return fired, started, ended, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _sweep(settings: Settings, log: Path, *, processes: int, batch: int, orders: int) -> Sweep:
-    # Fresh processes, whose memory has not been through another sweep; they begin together, once all are ready.
+    # Fresh processes, so that their peak memory is of this sweep only; they begin together, once all are ready.
     context = get_context("spawn")
     barrier = context.Barrier(processes)
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_begin, initargs=(barrier,)) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_keep_barrier, initargs=(barrier,)) as pool:
         swept = [pool.submit(_sweep_in_process, settings, log, batch) for _ in range(processes)]
         parts = [each.result() for each in swept]
     if sum(fired for fired, *_ in parts) != orders:
@@ -237,7 +241,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measure, print the table, leave nothing behind."""
+    """Measure and print the table; database and folder are removed afterwards."""
     arguments = _arguments()
     with prepared() as (environ, folder):
         Console(width=None if sys.stdout.isatty() else 110).print(_measure(arguments, environ, folder))
