@@ -78,7 +78,7 @@ CLOCKS = {
 }
 
 
-class Deed(NamedTuple):
+class PartyAction(NamedTuple):
     """Something that a side does over HTTP: its URL, its body, its answer, the event it fires."""
 
     url: str
@@ -88,24 +88,24 @@ class Deed(NamedTuple):
 
 
 PARCEL = {"company": "顺丰速运", "tracking_no": "SF1234567890"}
-DEEDS = {
-    "cancel": Deed("/api/cancel_order/{id}/", {}, Answer.ORDER_CANCELLED, "cancel"),
-    "ship": Deed("/api/seller_send_delivery/{id}/", PARCEL, Answer.ORDER_SHIPPED, "ship"),
-    "receive": Deed("/api/buyer_receive_delivery/{id}/", {}, Answer.ORDER_RECEIVED, "receive"),
-    "hand_over": Deed("/api/seller_hand_over/{id}/", {"code": "000000"}, Answer.GOODS_HANDED_OVER, "receive"),
-    "extend": Deed("/api/buyer_extend_receipt/{id}/", {}, Answer.RECEIPT_EXTENDED, "extend_receipt"),
-    "request": Deed(
+ACTIONS = {
+    "cancel": PartyAction("/api/cancel_order/{id}/", {}, Answer.ORDER_CANCELLED, "cancel"),
+    "ship": PartyAction("/api/seller_send_delivery/{id}/", PARCEL, Answer.ORDER_SHIPPED, "ship"),
+    "receive": PartyAction("/api/buyer_receive_delivery/{id}/", {}, Answer.ORDER_RECEIVED, "receive"),
+    "hand_over": PartyAction("/api/seller_hand_over/{id}/", {"code": "000000"}, Answer.GOODS_HANDED_OVER, "receive"),
+    "extend": PartyAction("/api/buyer_extend_receipt/{id}/", {}, Answer.RECEIPT_EXTENDED, "extend_receipt"),
+    "request": PartyAction(
         "/api/buyer_motion_drawback/{id}", {"reason": "不想要了"}, Answer.REFUND_REQUESTED, "request_refund"
     ),
-    "withdraw": Deed("/api/buyer_withdraw_drawback/{id}/", {}, Answer.REFUND_WITHDRAWN, "withdraw_refund"),
-    "reject": Deed(
+    "withdraw": PartyAction("/api/buyer_withdraw_drawback/{id}/", {}, Answer.REFUND_WITHDRAWN, "withdraw_refund"),
+    "reject": PartyAction(
         "/api/seller_reject_drawback/{id}/", {"reason": "商品与描述一致"}, Answer.REFUND_REJECTED, "reject_refund"
     ),
-    "approve": Deed("/api/seller_approve_drawback/{id}/", {}, Answer.REFUND_APPROVED, "approve_refund"),
-    "send_back": Deed("/api/buyer_send_drawback/{id}/", PARCEL, Answer.RETURN_SENT, "send_back"),
-    "accept": Deed("/api/seller_receive_drawback/{id}/", {}, Answer.RETURN_ACCEPTED, "accept_return"),
-    "dispute": Deed("/api/dispute_order/{id}/", {"reason": "协商不成"}, Answer.DISPUTE_RAISED, "dispute"),
-    "contest": Deed(
+    "approve": PartyAction("/api/seller_approve_drawback/{id}/", {}, Answer.REFUND_APPROVED, "approve_refund"),
+    "send_back": PartyAction("/api/buyer_send_drawback/{id}/", PARCEL, Answer.RETURN_SENT, "send_back"),
+    "accept": PartyAction("/api/seller_receive_drawback/{id}/", {}, Answer.RETURN_ACCEPTED, "accept_return"),
+    "dispute": PartyAction("/api/dispute_order/{id}/", {"reason": "协商不成"}, Answer.DISPUTE_RAISED, "dispute"),
+    "contest": PartyAction(
         "/api/seller_contest_drawback/{id}/", {"reason": "退回的不是原物"}, Answer.RETURN_CONTESTED, "contest_return"
     ),
 }
@@ -113,7 +113,7 @@ RENEW_URL = "/api/buyer_handover_code/{id}/"
 
 
 class Effect(NamedTuple):
-    """What a deed does. `money` says how often the order's amount goes to (+) or leaves (−) the accounts of a kind.
+    """What a action does. `money` says how often the order's amount goes to (+) or leaves (−) the accounts of a kind.
 
     `clock` is what happens to the clock: the target's own begins, the one that a request stopped goes on with what it
     had left, the present one gets its whole time on top or stays as it is, or none runs.

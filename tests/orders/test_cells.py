@@ -1,6 +1,6 @@
-"""Every cell over HTTP: each legal triple × each deed the API serves × buyer, seller and stranger.
+"""Every cell over HTTP: each legal triple × each action that the API serves × buyer, seller and stranger.
 
-What is allowed, and what a deed does, is in `tests.orders.table`.
+What is allowed, and what a action does, is in `tests.orders.table`.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,9 +28,9 @@ from tests.factories import (
 )
 from tests.orders.steps import LEFT, RESUMABLE, Database, assert_done, only
 from tests.orders.table import (
+    ACTIONS,
     BUYER,
     CONCESSIONS,
-    DEEDS,
     EFFECTS,
     FACE_TO_FACE,
     OFFERED,
@@ -53,12 +53,12 @@ class World(NamedTuple):
     people: dict[str, Made]
     address: Made
 
-    def do(self, deed: str, role: str, order: Made, **body: Any) -> TestResponse:
+    def do(self, action: str, role: str, order: Made, **body: Any) -> TestResponse:
         """Let somebody do it, with the right body."""
-        address = {"address_id": self.address.id} if deed == "ship" else {}
+        address = {"address_id": self.address.id} if action == "ship" else {}
         return self.client.post(
-            DEEDS[deed].url.format(id=order.id),
-            json={**DEEDS[deed].body, **address, **body},
+            ACTIONS[action].url.format(id=order.id),
+            json={**ACTIONS[action].body, **address, **body},
             headers=auth_headers(self.app, self.people[role]),
         )
 
@@ -90,63 +90,63 @@ def world(app: Flask, client: FlaskClient) -> World:
     return World(app, client, people, make_address(app, people[SELLER], is_default=True))
 
 
-def assert_deed_done(before: Database, after: Database, deed: str, role: str, effect: Effect) -> None:
-    note = DEEDS[deed].body.get("reason", "")
-    assert_done(before, after, effect, event=DEEDS[deed].event, role=role, note=note)
+def assert_action_done(before: Database, after: Database, action: str, role: str, effect: Effect) -> None:
+    note = ACTIONS[action].body.get("reason", "")
+    assert_done(before, after, effect, event=ACTIONS[action].event, role=role, note=note)
 
 
-CELLS = [(deed, role, phase) for (deed, phase), effect in EFFECTS.items() for role in effect.by]
+CELLS = [(action, role, phase) for (action, phase), effect in EFFECTS.items() for role in effect.by]
 
 
 @pytest.mark.parametrize(
-    ("deed", "role", "phase"), CELLS, ids=[f"{deed}-{role}-{name_of(phase)}" for deed, role, phase in CELLS]
+    ("action", "role", "phase"), CELLS, ids=[f"{action}-{role}-{name_of(phase)}" for action, role, phase in CELLS]
 )
-def test_allowed(world: World, deed: str, role: str, phase: OrderPhase) -> None:
-    effect = EFFECTS[deed, phase]
+def test_allowed(world: World, action: str, role: str, phase: OrderPhase) -> None:
+    effect = EFFECTS[action, phase]
     order = world.order_at(phase)
     before = whole_database(world.app)
-    data = assert_envelope(world.do(deed, role, order), DEEDS[deed].answer)
+    data = assert_envelope(world.do(action, role, order), ACTIONS[action].answer)
     assert (data["bill_status"], data["order_status"], data["closed"]) == effect.target
     after = whole_database(world.app)
-    assert_deed_done(before, after, deed, role, effect)
-    assert only(after["orders"])["disputed"] is (deed in ("dispute", "contest"))
-    assert only(after["orders"])["extended"] is (deed == "extend")
-    assert only(after["orders"])["refund_count"] == order.refund_count + (deed == "request")
+    assert_action_done(before, after, action, role, effect)
+    assert only(after["orders"])["disputed"] is (action in ("dispute", "contest"))
+    assert only(after["orders"])["extended"] is (action == "extend")
+    assert only(after["orders"])["refund_count"] == order.refund_count + (action == "request")
     assert world.differences() == []
 
 
-@pytest.mark.parametrize("deed", DEEDS)
+@pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("phase", PHASES, ids=name_of)
-def test_refused(world: World, phase: OrderPhase, deed: str) -> None:
+def test_refused(world: World, phase: OrderPhase, action: str) -> None:
     """Everybody whom the table does not name; each refusal says why, and changes nothing."""
-    effect = EFFECTS.get((deed, phase))
+    effect = EFFECTS.get((action, phase))
     doers = effect.by if effect else ()
     # The URL of the seller's handover fires what the buyer does after shipping.
-    elsewhere = EFFECTS.get(("receive", phase)) if deed == "hand_over" else None
+    elsewhere = EFFECTS.get(("receive", phase)) if action == "hand_over" else None
     order = world.order_at(phase)
     answer = Answer.FORBIDDEN if doers or elsewhere else Answer.WRONG_STATE
-    answers = {role: silent_answer(deed, role) or answer for role in ROLES if role not in doers}
-    refusals = world.refused(answers, lambda role: world.do(deed, role, order))
+    answers = {role: silent_answer(action, role) or answer for role in ROLES if role not in doers}
+    refusals = world.refused(answers, lambda role: world.do(action, role, order))
     for role, data in refusals.items():
-        assert_refusal(data, deed, role, phase, OFFERED)
+        assert_refusal(data, action, role, phase, OFFERED)
 
 
-def silent_answer(deed: str, role: str) -> Answer | None:
+def silent_answer(action: str, role: str) -> Answer | None:
     """How somebody is refused whom the order is hidden from, or who may not do this to any order."""
     if role == STRANGER:
         return Answer.NO_SUCH_ORDER
-    return Answer.FORBIDDEN if (deed, role) == ("hand_over", BUYER) else None
+    return Answer.FORBIDDEN if (action, role) == ("hand_over", BUYER) else None
 
 
-def assert_refusal(data: Any, deed: str, role: str, phase: OrderPhase, offered: Any) -> None:
+def assert_refusal(data: Any, action: str, role: str, phase: OrderPhase, offered: Any) -> None:
     """A refusal tells where the order stands and what can be done instead, unless it is a silent one."""
-    if silent_answer(deed, role):
+    if silent_answer(action, role):
         assert data is None
         return
     buttons = offered[phase][ROLES.index(role)]
     assert data["reasons"]
     assert {name: data[name] for name in ("event", "bill_status", "order_status", "closed", "allowed")} == {
-        "event": DEEDS[deed].event,
+        "event": ACTIONS[action].event,
         "bill_status": phase.bill,
         "order_status": phase.goods,
         "closed": phase.closed,
@@ -154,54 +154,54 @@ def assert_refusal(data: Any, deed: str, role: str, phase: OrderPhase, offered: 
     }
 
 
-@pytest.mark.parametrize("deed", DEEDS)
+@pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("phase", REFUND_PHASES, ids=name_of)
-def test_disputed(world: World, phase: OrderPhase, deed: str) -> None:
+def test_disputed(world: World, phase: OrderPhase, action: str) -> None:
     """While staff are called a side may only give in; that ends the dispute."""
     disputer = Role.SELLER if phase == RETURN_SENT else Role.BUYER
     order = world.order_at(phase, disputed_by=disputer)
-    effect = EFFECTS.get((deed, phase))
+    effect = EFFECTS.get((action, phase))
     assert (order.deadline_at, order.disputed) == (None, True)
     before = whole_database(world.app)
     doers = effect.by if effect else ()
-    concede = [role for role in doers if (deed, role) in CONCESSIONS]
+    concede = [role for role in doers if (action, role) in CONCESSIONS]
     usual = Answer.FORBIDDEN if effect else Answer.WRONG_STATE
     answers = {
-        role: silent_answer(deed, role) or (Answer.WRONG_STATE if role in doers else usual)
+        role: silent_answer(action, role) or (Answer.WRONG_STATE if role in doers else usual)
         for role in ROLES
         if role not in concede
     }
-    refusals = world.refused(answers, lambda role: world.do(deed, role, order))
+    refusals = world.refused(answers, lambda role: world.do(action, role, order))
     for role, data in refusals.items():
-        assert_refusal(data, deed, role, phase, OFFERED_DISPUTED)
+        assert_refusal(data, action, role, phase, OFFERED_DISPUTED)
         if role in doers:
             assert data["reasons"] == ["订单有争议,等待平台客服处理"]
     for role in concede:
         assert effect is not None
-        assert_envelope(world.do(deed, role, order), DEEDS[deed].answer)
+        assert_envelope(world.do(action, role, order), ACTIONS[action].answer)
         after = whole_database(world.app)
-        assert_deed_done(before, after, deed, role, effect._replace(writes=(*effect.writes, "disputes")))
+        assert_action_done(before, after, action, role, effect._replace(writes=(*effect.writes, "disputes")))
         assert only(after["orders"])["disputed"] is False
         dispute = only(after["disputes"])
-        assert (dispute["outcome"], dispute["ended_at"]) == (DEEDS[deed].event, only(after["orders"])["updated_at"])
+        assert (dispute["outcome"], dispute["ended_at"]) == (ACTIONS[action].event, only(after["orders"])["updated_at"])
         assert world.differences() == []
 
 
-@pytest.mark.parametrize(("deed", "role", "phase"), [(d, r, p) for (d, p), e in FACE_TO_FACE.items() for r in e.by])
-def test_face_to_face(world: World, deed: str, role: str, phase: OrderPhase) -> None:
+@pytest.mark.parametrize(("action", "role", "phase"), [(d, r, p) for (d, p), e in FACE_TO_FACE.items() for r in e.by])
+def test_face_to_face(world: World, action: str, role: str, phase: OrderPhase) -> None:
     order = world.order_at(phase, TradeMode.FACE_TO_FACE)
     before = whole_database(world.app)
-    body = {"code": order.handover_code} if deed == "hand_over" else {}
-    data = assert_envelope(world.do(deed, role, order, **body), DEEDS[deed].answer)
+    body = {"code": order.handover_code} if action == "hand_over" else {}
+    data = assert_envelope(world.do(action, role, order, **body), ACTIONS[action].answer)
     assert (data["bill_status"], data["order_status"], data["closed"]) == (3, 8, False)
     after = whole_database(world.app)
-    assert_deed_done(before, after, deed, role, FACE_TO_FACE[deed, phase])
+    assert_action_done(before, after, action, role, FACE_TO_FACE[action, phase])
     assert only(after["orders"])["handover_code"] is None
     assert world.differences() == []
 
 
 @pytest.mark.parametrize(
-    ("deed", "role", "answer", "reasons"),
+    ("action", "role", "answer", "reasons"),
     [
         ("receive", SELLER, Answer.WRONG_STATE, ["交货码有误"]),
         ("ship", SELLER, Answer.WRONG_STATE, ["当面交易的订单不需要发货"]),
@@ -209,21 +209,21 @@ def test_face_to_face(world: World, deed: str, role: str, phase: OrderPhase) -> 
         ("extend", BUYER, Answer.WRONG_STATE, ["订单当前为“已付款”,不能延长收货时间"]),
     ],
 )
-def test_face_to_face_refused(world: World, deed: str, role: str, answer: Answer, reasons: list[str]) -> None:
+def test_face_to_face_refused(world: World, action: str, role: str, answer: Answer, reasons: list[str]) -> None:
     order = world.order_at(PAID, TradeMode.FACE_TO_FACE)
     before = whole_database(world.app)
-    assert assert_envelope(world.do(deed, role, order), answer)["reasons"] == reasons
+    assert assert_envelope(world.do(action, role, order), answer)["reasons"] == reasons
     assert whole_database(world.app) == before
 
 
 def test_a_courier_order_is_not_handed_over(world: World) -> None:
     order = world.order_at(PAID)
     before = whole_database(world.app)
-    for deed, role, reasons in (
+    for action, role, reasons in (
         ("receive", BUYER, ["卖家发货后才能确认收货"]),
         ("hand_over", SELLER, ["卖家发货后才能确认收货", "交货码有误"]),
     ):
-        assert assert_envelope(world.do(deed, role, order), Answer.WRONG_STATE)["reasons"] == reasons
+        assert assert_envelope(world.do(action, role, order), Answer.WRONG_STATE)["reasons"] == reasons
     assert whole_database(world.app) == before
 
 

@@ -159,8 +159,8 @@ def _reject(order: Made) -> None:
 
 def _resolve(order: Made) -> None:
     with transaction() as session:
-        deed = OrderCommand(event=OrderEvent.RESOLVE_FOR_SELLER, role=Role.STAFF, note="证据不足")
-        fire(session, *lock_order(session, order.id), deed)
+        command = OrderCommand(event=OrderEvent.RESOLVE_FOR_SELLER, role=Role.STAFF, note="证据不足")
+        fire(session, *lock_order(session, order.id), command)
 
 
 def _request(order: Made) -> None:

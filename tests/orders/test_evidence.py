@@ -31,9 +31,9 @@ from tests.factories import (
 )
 from tests.goods.steps import multipart
 from tests.orders.steps import only
-from tests.orders.table import BUYER, DEEDS, ROLES, SELLER, STRANGER
+from tests.orders.table import ACTIONS, BUYER, ROLES, SELLER, STRANGER
 
-# Which deeds take pictures: who sends them, from where.
+# Which actions take pictures: who sends them, from where.
 TAKING = {
     "request": (BUYER, RECEIVED),
     "dispute": (BUYER, REFUND_REQUESTED_SHIPPED),
@@ -50,10 +50,10 @@ class Case:
         good = make_good(app, self.people[SELLER])
         self.order = lead_order(app, good, self.people[BUYER], phase=phase)
 
-    def send(self, deed: str, role: str, *pictures: bytes, **fields: Any) -> TestResponse:
+    def send(self, action: str, role: str, *pictures: bytes, **fields: Any) -> TestResponse:
         """Do it with pictures, as a form."""
-        form = multipart(*pictures, **{**DEEDS[deed].body, **fields})
-        url = DEEDS[deed].url.format(id=self.order.id)
+        form = multipart(*pictures, **{**ACTIONS[action].body, **fields})
+        url = ACTIONS[action].url.format(id=self.order.id)
         return self.app.test_client().post(url, headers=self.headers(role), **form)
 
     def headers(self, role: str) -> dict[str, str]:
@@ -63,8 +63,8 @@ class Case:
         response = self.app.test_client().get(f"/api/order/{self.order.id}/", headers=self.headers(role))
         return assert_envelope(response, Answer.ORDER_FOUND)
 
-    def shown_pictures(self, deed: str, role: str = BUYER) -> list[Any]:
-        said = self.detail(role)["refund_requests" if deed == "request" else "disputes"]
+    def shown_pictures(self, action: str, role: str = BUYER) -> list[Any]:
+        said = self.detail(role)["refund_requests" if action == "request" else "disputes"]
         pictures: list[Any] = said[-1]["pictures"]
         return pictures
 
@@ -74,17 +74,17 @@ def stored(settings: Settings) -> set[Path]:
     return {path for path in (settings.instance_path / "pictures").rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("deed", TAKING)
-def test_both_sides_and_staff_see_them(app: Flask, client: FlaskClient, deed: str) -> None:
-    role, phase = TAKING[deed]
+@pytest.mark.parametrize("action", TAKING)
+def test_both_sides_and_staff_see_them(app: Flask, client: FlaskClient, action: str) -> None:
+    role, phase = TAKING[action]
     case = Case(app, phase)
     case.people["staff"] = make_user(app, staff=True)
     small, large = picture_bytes(64, 48), picture_bytes(3000, 1500, "PNG")
-    assert_envelope(case.send(deed, role, small, large, description="外壳有裂痕"), DEEDS[deed].answer)
-    pictures = case.shown_pictures(deed)
+    assert_envelope(case.send(action, role, small, large, description="外壳有裂痕"), ACTIONS[action].answer)
+    pictures = case.shown_pictures(action)
     assert [(each["width"], each["height"]) for each in pictures] == [(64, 48), (2560, 1280)]
     assert [each["url"] for each in pictures] == [f"/api/evidence/{each['id']}/" for each in pictures]
-    assert case.shown_pictures(deed, SELLER) == pictures
+    assert case.shown_pictures(action, SELLER) == pictures
     for picture in pictures:
         for who in (BUYER, SELLER, "staff"):
             answer = client.get(picture["url"], headers=case.headers(who))
@@ -99,7 +99,7 @@ def test_both_sides_and_staff_see_them(app: Flask, client: FlaskClient, deed: st
     rows = whole_database(app)["evidence_pictures"]
     assert {row["uploader_id"] for row in rows} == {case.people[role].id}
     assert {(row["refund_request_id"] is None, row["dispute_id"] is None) for row in rows} == {
-        (deed != "request", deed == "request")
+        (action != "request", action == "request")
     }
 
 
@@ -127,7 +127,7 @@ def test_nothing_but_the_pixels_is_kept(app: Flask, client: FlaskClient) -> None
     assert b"behind the end" not in shown
 
 
-@pytest.mark.parametrize("deed", TAKING)
+@pytest.mark.parametrize("action", TAKING)
 @pytest.mark.parametrize(
     ("pictures", "reasons"),
     [
@@ -141,12 +141,12 @@ def test_nothing_but_the_pixels_is_kept(app: Flask, client: FlaskClient) -> None
     ids=["no picture", "a broken one", "ten"],
 )
 def test_bad_pictures(
-    app: Flask, client: FlaskClient, settings: Settings, deed: str, pictures: list[bytes], reasons: list[str]
+    app: Flask, client: FlaskClient, settings: Settings, action: str, pictures: list[bytes], reasons: list[str]
 ) -> None:
-    role, phase = TAKING[deed]
+    role, phase = TAKING[action]
     case = Case(app, phase)
     before, files = whole_database(app), stored(settings)
-    data = assert_envelope(case.send(deed, role, *pictures), Answer.MALFORMED)
+    data = assert_envelope(case.send(action, role, *pictures), Answer.MALFORMED)
     assert data == {"errors": {"pictures": reasons}}
     assert whole_database(app) == before
     assert stored(settings) == files
@@ -166,7 +166,7 @@ def test_the_limits_are_settings(make_app: MakeApp, settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("deed", "role", "phase", "answer"),
+    ("action", "role", "phase", "answer"),
     [
         ("request", SELLER, RECEIVED, Answer.FORBIDDEN),
         ("request", STRANGER, RECEIVED, Answer.NO_SUCH_ORDER),
@@ -179,11 +179,11 @@ def test_the_limits_are_settings(make_app: MakeApp, settings: Settings) -> None:
     ],
 )
 def test_what_is_refused_stores_nothing(
-    app: Flask, client: FlaskClient, settings: Settings, deed: str, role: str, phase: OrderPhase, answer: Answer
+    app: Flask, client: FlaskClient, settings: Settings, action: str, role: str, phase: OrderPhase, answer: Answer
 ) -> None:
     case = Case(app, phase)
     before, files = whole_database(app), stored(settings)
-    assert_envelope(case.send(deed, role, picture_bytes(123, 45)), answer)
+    assert_envelope(case.send(action, role, picture_bytes(123, 45)), answer)
     assert whole_database(app) == before
     assert stored(settings) == files
 
@@ -193,7 +193,7 @@ def test_a_fourth_request_stores_nothing(app: Flask, client: FlaskClient, settin
     for _ in range(3):
         assert_envelope(case.send("request", BUYER), Answer.REFUND_REQUESTED)
         rejected = client.post(
-            DEEDS["reject"].url.format(id=case.order.id), json=DEEDS["reject"].body, headers=case.headers(SELLER)
+            ACTIONS["reject"].url.format(id=case.order.id), json=ACTIONS["reject"].body, headers=case.headers(SELLER)
         )
         assert_envelope(rejected, Answer.REFUND_REJECTED)
     before, files = whole_database(app), stored(settings)

@@ -39,7 +39,7 @@ from tests.factories import (
     make_good,
     make_user,
 )
-from tests.orders.table import BUYER, DEEDS, SELLER, name_of
+from tests.orders.table import ACTIONS, BUYER, SELLER, name_of
 from tests.races.steps import NOTIFY, signed_notification
 
 
@@ -165,15 +165,15 @@ def test_the_spine(street: Street) -> None:
     found["start paying"] = street.post(f"/order/pay/{order.id}/", BUYER, {})
     found["pay"] = street.notify(order.order_no, order.amount)
     ship = {"address_id": street.addresses[SELLER]}
-    for deed, role in (
+    for action, role in (
         ("ship", SELLER),
         ("receive", BUYER),
         ("request", BUYER),
         ("send_back", BUYER),
         ("accept", SELLER),
     ):
-        body = {**DEEDS[deed].body, **(ship if deed == "ship" else {})}
-        found[deed] = street.post(DEEDS[deed].url.format(id=order.id), role, body)
+        body = {**ACTIONS[action].body, **(ship if action == "ship" else {})}
+        found[action] = street.post(ACTIONS[action].url.format(id=order.id), role, body)
     assert found == SPINE
     assert {step: len(heads) for step, heads in found.items()} == {
         "buy": 11,
@@ -188,25 +188,25 @@ def test_the_spine(street: Street) -> None:
 
 
 @pytest.mark.parametrize(
-    ("deed", "role", "phase"), OTHERS, ids=[f"{deed}-{role}-{name_of(phase)}" for deed, role, phase in OTHERS]
+    ("action", "role", "phase"), OTHERS, ids=[f"{action}-{role}-{name_of(phase)}" for action, role, phase in OTHERS]
 )
-def test_the_other_steps(street: Street, deed: str, role: str, phase: OrderPhase) -> None:
+def test_the_other_steps(street: Street, action: str, role: str, phase: OrderPhase) -> None:
     order = street.lead(phase)
-    heads = street.post(DEEDS[deed].url.format(id=order.id), role, DEEDS[deed].body)
-    assert heads == [*OTHERS[deed, role, phase], ANSWER]
+    heads = street.post(ACTIONS[action].url.format(id=order.id), role, ACTIONS[action].body)
+    assert heads == [*OTHERS[action, role, phase], ANSWER]
 
 
 def test_a_refusal(street: Street) -> None:
     order = street.lead(SHIPPED)
     headers = auth_headers(street.app, street.people[BUYER])
     with counted(street.app) as heads:
-        assert street.client.post(DEEDS["withdraw"].url.format(id=order.id), headers=headers).status_code == 409
+        assert street.client.post(ACTIONS["withdraw"].url.format(id=order.id), headers=headers).status_code == 409
     assert heads == [LOCK]
 
 
 def test_an_idempotency_key(street: Street) -> None:
     order = street.lead(SHIPPED)
-    heads = street.post(DEEDS["receive"].url.format(id=order.id), BUYER, {}, **{"Idempotency-Key": "receive-1"})
+    heads = street.post(ACTIONS["receive"].url.format(id=order.id), BUYER, {}, **{"Idempotency-Key": "receive-1"})
     assert heads == [
         "pg_try_advisory_xact_lock",
         "SELECT idempotency_keys",
