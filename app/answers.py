@@ -2,8 +2,9 @@
 
 The names of refusals are public: clients read them as `data.error` (`docs/errors.md`). They are not renamed.
 
-`status` is the note's number: 100 nothing came of it, 101 abnormal data, 200 right with data, 201 right without.
-`http` is the ordinary HTTP status that goes beside it. Texts of the note stand here byte for byte.
+`status` is the number of the API spec (`api-notes.txt`): 100 nothing came of it, 101 abnormal data, 200 right with
+data, 201 right without. `http` is the ordinary HTTP status that goes beside it. The API spec's texts stand here byte
+for byte.
 """
 
 from collections.abc import Mapping, Sequence

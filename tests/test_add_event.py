@@ -64,7 +64,8 @@ def run(tree: Path, command: Sequence[str | Path], **variables: str) -> subproce
     return subprocess.run(
         command,
         cwd=tree,
-        env={**os.environ, "PYTHONPATH": "", **variables},
+        # Nothing of a `make test` around this reaches the commands.
+        env={**os.environ, "PYTHONPATH": "", "MAKEFLAGS": "", **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -109,6 +109,15 @@ def test_every_relative_link_leads_somewhere(document: Path) -> None:
     assert broken == []
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
+def test_every_make_target_named_exists(document: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    text = document.read_text("utf-8")
+    commands = [*re.findall(r"`(make [^`]+)`", prose(document)), *"\n".join(_FENCE.findall(text)).splitlines()]
+    named = {found[1] for command in commands if (found := re.match(r"make\s+([a-z-]+)", command))}
+    assert named - targets == set()
+
+
 def test_files_look_as_the_editor_is_told() -> None:
     """`.editorconfig` is true: UTF-8, plain newlines, no blanks at the end of lines, tabs only in the Makefile."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
