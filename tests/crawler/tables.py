@@ -1,6 +1,6 @@
-"""The tables of the crawler's README, made from its code.
+"""The tables of the crawler's README, generated from its code.
 
-`PYTHONPATH=crawler python -m tests.crawler.tables` writes them there.
+`PYTHONPATH=crawler python -m tests.crawler.tables` updates the README.
 """
 
 import ast
@@ -27,8 +27,8 @@ def documented(owner: type) -> dict[str, tuple[str, str]]:
     found = {}
     for statement, following in zip(node.body, [*node.body[1:], None], strict=True):
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            said = following.value if isinstance(following, ast.Expr) else None
-            text = str(said.value) if isinstance(said, ast.Constant) else ""
+            meaning = following.value if isinstance(following, ast.Expr) else None
+            text = str(meaning.value) if isinstance(meaning, ast.Constant) else ""
             found[statement.target.id] = (ast.unparse(statement.annotation), " ".join(text.split()))
     return found
 
@@ -36,8 +36,8 @@ def documented(owner: type) -> dict[str, tuple[str, str]]:
 def settings_table() -> str:
     """One row for each variable of the environment."""
     rows = []
-    for field, (_, said) in zip(fields(Options), documented(options.Options).values(), strict=True):
-        rows.append((f"`{variable_name(field.name)}`", _default(field.default), said))
+    for field, (_, meaning) in zip(fields(Options), documented(options.Options).values(), strict=True):
+        rows.append((f"`{variable_name(field.name)}`", _default(field.default), meaning))
     return _table(("Variable", "Default", "Meaning"), rows)
 
 
@@ -51,23 +51,23 @@ def _default(value: object) -> str:
 
 def fields_table() -> str:
     """One row for each key of a line in a feed."""
-    rows = [(f"`{name}`", f"`{kind}`", said) for name, (kind, said) in documented(items.Listing).items()]
+    rows = [(f"`{name}`", f"`{kind}`", meaning) for name, (kind, meaning) in documented(items.Listing).items()]
     return _table(("Key", "Type", "What, and where it stands in the answer"), rows)
 
 
 def counts_table() -> str:
     """One row for each key of `counts` in a manifest."""
-    rows = [(f"`{name}`", said) for name, (_, said) in documented(run_folder.Counts).items()]
+    rows = [(f"`{name}`", meaning) for name, (_, meaning) in documented(run_folder.Counts).items()]
     return _table(("Count", "Meaning"), rows)
 
 
 def outcomes_table() -> str:
     """One row for each outcome, by exit code."""
-    said = dict(re.findall(r'^    [A-Z_]+ = "(\w+)"  # (.+)$', inspect.getsource(outcomes.Outcome), re.MULTILINE))
+    meaning = dict(re.findall(r'^    [A-Z_]+ = "(\w+)"  # (.+)$', inspect.getsource(outcomes.Outcome), re.MULTILINE))
     codes: Mapping[Outcome, int] = EXIT_CODES
     seen = sorted(codes, key=lambda outcome: codes[outcome])
-    rows = [(str(codes[outcome]), f"`{outcome}`", said[outcome]) for outcome in seen]
-    rows += [("", f"`{outcome}`", said[outcome]) for outcome in Outcome if outcome not in codes]
+    rows = [(str(codes[outcome]), f"`{outcome}`", meaning[outcome]) for outcome in seen]
+    rows += [("", f"`{outcome}`", meaning[outcome]) for outcome in Outcome if outcome not in codes]
     return _table(("Exit code", "Outcome", "Meaning"), rows)
 
 
@@ -85,7 +85,7 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
 
 
 def with_tables(text: str) -> str:
-    """`text` with each table between its markers made anew."""
+    """`text` with the tables between their markers replaced."""
     for name, table in TABLES.items():
         start, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
         before, found, rest = text.partition(start)

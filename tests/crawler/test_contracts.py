@@ -1,4 +1,4 @@
-"""`scrapy check`: what the callbacks make of the saved samples, without any network."""
+"""`scrapy check`: what the callbacks yield for the saved samples, without any network."""
 
 import shutil
 import subprocess
@@ -30,7 +30,7 @@ def test_the_contracts_hold() -> None:
     assert checked.stderr.endswith("\nOK\n")
 
 
-def test_a_broken_sample_breaks_them(tmp_path: Path) -> None:
+def test_a_damaged_sample_breaks_them(tmp_path: Path) -> None:
     project = tmp_path / "elsewhere"
     shutil.copytree(PROJECT / "crawler", project, ignore=shutil.ignore_patterns("data", "__pycache__", ".venv"))
     search, detail = project / "samples" / "search.json", project / "samples" / "detail.json"
@@ -40,9 +40,9 @@ def test_a_broken_sample_breaks_them(tmp_path: Path) -> None:
     checked = scrapy_check(project)
 
     assert checked.returncode == 1
-    told = [line for line in checked.stderr.splitlines() if line.startswith(("FAIL: ", "ERROR: ", "scrapy."))]
-    # The spiders are checked at the same time: which of them fails first is open.
-    assert sorted(zip(told[::2], told[1::2], strict=True)) == [
+    failures = [line for line in checked.stderr.splitlines() if line.startswith(("FAIL: ", "ERROR: ", "scrapy."))]
+    # The spiders are checked at the same time, so their order is undefined.
+    assert sorted(zip(failures[::2], failures[1::2], strict=True)) == [
         ("FAIL: [xianyu_detail] parse (@fields post-hook)", "scrapy.exceptions.ContractFail: nothing in price_fen"),
         ("FAIL: [xianyu_search] parse (@listings post-hook)", "scrapy.exceptions.ContractFail: 7 listings, not 8"),
         ("FAIL: [xianyu_search] parse (@rejects post-hook)", "scrapy.exceptions.ContractFail: 3 rejects, not 2"),
@@ -54,7 +54,7 @@ def listing(**fields: Any) -> Listing:
 
 
 @pytest.mark.parametrize(
-    ("contract", "said", "output", "complaint"),
+    ("contract", "arguments", "output", "complaint"),
     [
         (ListingsContract, ("2",), [listing(), listing(), Reject(None, "gone", "ret")], None),
         (ListingsContract, ("1", "3"), [listing(), listing()], None),
@@ -71,12 +71,14 @@ def listing(**fields: Any) -> Listing:
         ),
     ],
 )
-def test_what_a_contract_says(contract: Any, said: tuple[str, ...], output: list[Any], complaint: str | None) -> None:
-    promise = contract(XianyuFile().parse, *said)
+def test_what_a_contract_demands(
+    contract: Any, arguments: tuple[str, ...], output: list[Any], complaint: str | None
+) -> None:
+    checked = contract(XianyuFile().parse, *arguments)
 
     if complaint is None:
-        promise.post_process(output)
+        checked.post_process(output)
     else:
         with pytest.raises(ContractFail) as raised:
-            promise.post_process(output)
+            checked.post_process(output)
         assert str(raised.value) == complaint

@@ -11,7 +11,7 @@ from xianyu.outcomes import Outcome
 from xianyu.state import State
 
 from tests.crawler.crawls import Operator, expected_listings, found_listings, personal_data
-from tests.crawler.goofish.faults import SPOILT_AND_KEPT, SPOILT_AND_LOST, Fault, FaultKind, Robots
+from tests.crawler.goofish.faults import NULLS_KEPT, NULLS_LOST, Fault, FaultKind, Robots
 from tests.crawler.goofish.generated_market import PAGE_ROWS, Market
 from tests.crawler.goofish.process import Site
 from tests.live import free_port
@@ -43,9 +43,9 @@ def _expected_of_harmless(markets: dict[str, Market]) -> dict[str, dict[str, Any
         del expected[repeated.item_id(number)]
     with_nulls = markets["空节点"]
     rows = [with_nulls.item_id(number) for number in with_nulls.numbers(1)]
-    for item_id in rows[: len(SPOILT_AND_LOST)]:
+    for item_id in rows[: len(NULLS_LOST)]:
         del expected[item_id]
-    for item_id, name in zip(rows[len(SPOILT_AND_LOST) :], SPOILT_AND_KEPT, strict=False):
+    for item_id, name in zip(rows[len(NULLS_LOST) :], NULLS_KEPT, strict=False):
         expected[item_id][name] = None
     return expected
 

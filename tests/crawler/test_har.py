@@ -1,4 +1,4 @@
-"""What operators save from their browsers: answers, lists of them, archives, and what is broken."""
+"""What operators save from their browsers: single answers, lists, archives, and damaged files."""
 
 import base64
 import json
@@ -22,7 +22,7 @@ DETAIL: Final[dict[str, Any]] = {"api": DETAIL_API, "ret": [SUCCESS], "data": {"
 
 
 def entry(answer: Any = SEARCH, *, api: str = SEARCH_API, **changes: Any) -> dict[str, Any]:
-    """One of `log.entries`, as little as there may be in it."""
+    """An entry of `log.entries` with no more than it needs."""
     request = {
         "method": "POST",
         "url": f"https://h5api.m.goofish.com/h5/{api}/1.0/?jsv=2.7.2",
@@ -41,8 +41,8 @@ def archive(*entries: Any) -> bytes:
     return orjson.dumps({"log": {"version": "1.2", "entries": entries}})
 
 
-def told(body: bytes) -> list[tuple[str, str, str]]:
-    """Place, API and problem of all that is found."""
+def found_in(body: bytes) -> list[tuple[str, str, str]]:
+    """Place, API and problem of each answer."""
     return [(saved.place, saved.api, saved.problem) for saved in saved_answers(body)]
 
 
@@ -78,16 +78,16 @@ def test_one_answer(wrapped: str, answer: dict[str, Any], api: str) -> None:
 
 @pytest.mark.parametrize("left_out", [["api"], ["ret"], ["api", "ret"]])
 @pytest.mark.parametrize(("answer", "api"), [(SEARCH, SEARCH_API), (DETAIL, DETAIL_API)])
-def test_an_answer_is_known_by_what_it_holds(left_out: list[str], answer: dict[str, Any], api: str) -> None:
+def test_the_api_is_recognised_by_the_content(left_out: list[str], answer: dict[str, Any], api: str) -> None:
     body = orjson.dumps({key: value for key, value in answer.items() if key not in left_out})
 
-    assert told(body) == [("", api, "")]
+    assert found_in(body) == [("", api, "")]
 
 
 def test_a_list_of_answers() -> None:
     blocked = {**SEARCH, "ret": ["FAIL_SYS_USER_VALIDATE", "RGV587_ERROR::SM::哎哟喂"]}
 
-    assert told(orjson.dumps([SEARCH, DETAIL, 5, {}, blocked])) == [
+    assert found_in(orjson.dumps([SEARCH, DETAIL, 5, {}, blocked])) == [
         ("[0]", SEARCH_API, ""),
         ("[1]", DETAIL_API, ""),
         ("[2]", "", "neither an answer of the search nor of the item detail"),
@@ -96,10 +96,10 @@ def test_a_list_of_answers() -> None:
     ]
 
 
-def test_a_value_that_is_too_deep_to_be_written_hides_no_answer() -> None:
+def test_a_deeply_nested_value_hides_no_answer() -> None:
     deep = b"[" * 1000 + b"]" * 1000
 
-    assert told(b"[" + deep + b"," + orjson.dumps(SEARCH) + b"]") == [
+    assert found_in(b"[" + deep + b"," + orjson.dumps(SEARCH) + b"]") == [
         ("[0]", "", "neither an answer of the search nor of the item detail"),
         ("[1]", SEARCH_API, ""),
     ]
@@ -122,17 +122,17 @@ def test_a_value_that_is_too_deep_to_be_written_hides_no_answer() -> None:
         (orjson.dumps({**SEARCH, "ret": ["FAIL_SYS_TOKEN_EMPTY::"]}), "the site did not answer with data: token"),
     ],
 )
-def test_what_cannot_be_read_is_said(body: bytes, problem: str) -> None:
+def test_problems_that_are_reported(body: bytes, problem: str) -> None:
     assert saved_answers(body) == [SavedAnswer(problem=problem)]
 
 
-def test_an_item_that_is_gone_is_an_answer() -> None:
+def test_a_deleted_item_is_an_answer() -> None:
     gone = {"api": DETAIL_API, "ret": ["FAIL_BIZ_ITEM_DEL_NOT_FOUND::…"], "data": {}}
 
-    assert told(orjson.dumps(gone)) == [("", DETAIL_API, "")]
+    assert found_in(orjson.dumps(gone)) == [("", DETAIL_API, "")]
 
 
-def test_an_archive_is_asked_for_two_apis_only() -> None:
+def test_only_entries_of_the_two_apis_are_read() -> None:
     token = {"ret": ["FAIL_SYS_TOKEN_EXOIRED::令牌过期"], "data": {}}
     passed_over = [
         *(None, 5, {}, {"request": {}}, {"request": {"method": "GET", "url": "https://[broken"}, "response": {}}),
@@ -142,8 +142,8 @@ def test_an_archive_is_asked_for_two_apis_only() -> None:
         entry(token),
     ]
 
-    assert told(archive(*passed_over, entry())) == [("log.entries[9]", SEARCH_API, "")]
-    assert told(archive(*passed_over)) == [("", "", "an archive without answers of the search or the item detail")]
+    assert found_in(archive(*passed_over, entry())) == [("log.entries[9]", SEARCH_API, "")]
+    assert found_in(archive(*passed_over)) == [("", "", "an archive without answers of the search or the item detail")]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_an_archive_is_asked_for_two_apis_only() -> None:
 def test_a_broken_entry_does_not_hide_the_others(content: Any, problem: str) -> None:
     broken = entry(response={"content": content})
 
-    found = told(archive(broken, entry(DETAIL, api=DETAIL_API)))
+    found = found_in(archive(broken, entry(DETAIL, api=DETAIL_API)))
 
     assert [(place, said) for place, _, said in found] == [("log.entries[0]", problem), ("log.entries[1]", "")]
     assert found[1][1] == DETAIL_API
@@ -211,7 +211,7 @@ def test_the_keyword_is_what_was_posted(request_: dict[str, Any], keyword: str |
     "moment",
     [None, 5, "", "yesterday", "2026-09-21T19:02:12", "2026-13-21T19:02:12Z", "0001-01-01T00:00:00+14:00"],
 )
-def test_a_moment_without_a_zone_is_none(moment: Any) -> None:
+def test_a_time_without_an_offset_is_none(moment: Any) -> None:
     (saved,) = saved_answers(archive(entry(startedDateTime=moment)))
 
     assert (saved.fetched_at, saved.problem) == (None, "")
@@ -232,7 +232,7 @@ JSON: Final = st.recursive(
 
 
 @given(st.lists(JSON, max_size=4), JSON, JSON)
-def test_any_archive_is_read_or_said_to_be_broken(entries: list[Any], request: Any, response: Any) -> None:
+def test_any_archive_is_read_or_has_a_problem(entries: list[Any], request: Any, response: Any) -> None:
     whole = entry()
     half = {**whole, "request": {**whole["request"], "postData": request}, "response": {"content": response}}
 
@@ -243,6 +243,6 @@ def test_any_archive_is_read_or_said_to_be_broken(entries: list[Any], request: A
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode) | JSON.map(orjson.dumps))
-def test_any_file_is_read_or_said_to_be_broken(body: bytes) -> None:
+def test_any_file_is_read_or_has_a_problem(body: bytes) -> None:
     assert all((saved.answer is None) == bool(saved.problem) for saved in saved_answers(body))
     assert saved_answers(body)

@@ -1,4 +1,4 @@
-"""What stands between spiders and the network: robots.txt, pace, budget, the judgement of answers, signing."""
+"""Between spiders and the network: robots.txt, pauses, the request budget, verdicts on answers, signing."""
 
 import asyncio
 import json
@@ -38,8 +38,9 @@ from xianyu.politeness import PaceMiddleware, PolitenessAddon, user_agent
 from xianyu.state import STATES, State
 from xianyu.stopping import result_of, stop
 
-from tests.crawler.goofish.faults import Fault, FaultKind
+from tests.crawler.goofish.faults import Fault, FaultKind, Robots
 from tests.crawler.goofish.generated_market import Market
+from tests.crawler.processes import ForkedProcess
 from tests.live import PROJECT
 
 BASE = "https://h5api.m.goofish.com"
@@ -48,7 +49,7 @@ TOKEN = {"ret": ["FAIL_SYS_TOKEN_EXOIRED::令牌过期"], "data": {}}
 
 
 def crawler_of(**changed):
-    """A crawler with the project's settings, that does not crawl."""
+    """A crawler with the project's settings, which is not started."""
     values = {name: getattr(settings, name) for name in dir(settings) if name.isupper()} | {"ADDONS": {}} | changed
     crawler = get_crawler(Spider, values)
     crawler.spider = Spider("test")
@@ -66,7 +67,7 @@ def answered(request, value, *, status=200, headers=None):
 
 
 def ends(crawler, request, response):
-    """How the crawl ends after this response, which no spider sees."""
+    """Outcome and detail after this response, which must not reach the spider."""
     with pytest.raises(IgnoreRequest):
         AnswerMiddleware(crawler).process_response(request, response)
     assert ANSWER not in request.meta
@@ -85,13 +86,13 @@ def test_a_good_answer_is_handed_on_and_read_once():
     assert result_of(crawler).outcome is None
 
 
-def test_an_answer_of_a_file_is_read_where_it_is_asked_for():
+def test_an_answer_that_no_middleware_has_seen_is_parsed_on_demand():
     assert answer_of(TextResponse("file:///page.json", body=b'{"ret": []}', request=Request("file:///page.json"))) == (
         mtop.Answer((), {"ret": []})
     )
 
 
-def test_a_spent_token_is_replaced_once_for_each_request():
+def test_an_expired_token_is_replaced_once_for_each_request():
     crawler, request = crawler_of(), search(cb_kwargs={"walk": 1})
     again = AnswerMiddleware(crawler).process_response(request, answered(request, TOKEN))
     assert isinstance(again, Request)
@@ -137,7 +138,7 @@ def test_another_request_may_replace_its_token_too():
         (b"<html>login</html>", Outcome.BLOCKED, "a page instead of JSON"),
     ],
 )
-def test_what_ends_a_crawl(value, outcome, detail):
+def test_answers_that_stop_a_crawl(value, outcome, detail):
     crawler, request = crawler_of(), search()
     assert ends(crawler, request, answered(request, value)) == (outcome, detail)
 
@@ -163,13 +164,13 @@ def test_what_ends_a_crawl(value, outcome, detail):
         (200, {"Set-Cookie": "x5secdata=abc; Path=/"}, Outcome.BLOCKED, "the site wants a puzzle solved"),
     ],
 )
-def test_heads_that_end_a_crawl_whatever_the_body_says(status, headers, outcome, detail):
+def test_status_and_headers_that_stop_a_crawl_whatever_the_body(status, headers, outcome, detail):
     crawler, request = crawler_of(), search()
     assert ends(crawler, request, answered(request, GOOD, status=status, headers=headers)) == (outcome, detail)
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 599])
-def test_a_server_in_trouble_is_for_the_retries(status):
+def test_server_errors_are_left_to_the_retries(status):
     crawler, request = crawler_of(), search()
     response = answered(request, b"<html>", status=status)
     assert AnswerMiddleware(crawler).process_response(request, response) is response
@@ -177,7 +178,7 @@ def test_a_server_in_trouble_is_for_the_retries(status):
 
 
 @pytest.mark.parametrize("body", [b"", b'{"ret":["SUCC', b"mtopjsonp1({"])
-def test_a_damaged_answer_is_asked_for_three_times_at_most(body):
+def test_a_damaged_answer_is_requested_three_times_at_most(body):
     crawler, request = crawler_of(), search()
     middleware = AnswerMiddleware(crawler)
     for retry in (1, 2):
@@ -188,7 +189,7 @@ def test_a_damaged_answer_is_asked_for_three_times_at_most(body):
     assert result_of(crawler).outcome is None
 
 
-def test_why_a_request_brought_no_answer():
+def test_reasons_why_a_request_brought_no_answer():
     crawler, response = crawler_of(), answered(search(), b"", status=503)
     assert failure_reason(crawler, Failure(HttpError(response))) == "HTTP 503"
     assert failure_reason(crawler, Failure(Unanswered("the answer stayed damaged"))) == "the answer stayed damaged"
@@ -198,7 +199,7 @@ def test_why_a_request_brought_no_answer():
     )
     assert failure_reason(crawler, Failure(DownloadCancelledError("too large"))) == "DownloadCancelledError"
     assert failure_reason(crawler, Failure(ConnectionLost())) == "ConnectionLost"
-    # Said by Scrapy of an answer that is too large once it is unpacked.
+    # Raised by Scrapy for an answer that is too large after decompression.
     assert failure_reason(crawler, Failure(IgnoreRequest("Ignored response"))) == "IgnoreRequest"
     assert (result_of(crawler).outcome, result_of(crawler).faults) == (None, [])
     stop(crawler, Outcome.BUDGET, "500")
@@ -206,7 +207,7 @@ def test_why_a_request_brought_no_answer():
 
 
 @pytest.mark.parametrize("error", [KeyError("data"), sqlite3.OperationalError("database or disk is full")])
-def test_a_fault_of_ours_on_the_way_asks_nothing_more(error):
+def test_an_error_of_ours_stops_the_crawl(error):
     crawler = crawler_of()
     assert failure_reason(crawler, Failure(error)) is None
     name = type(error).__name__
@@ -217,7 +218,7 @@ def test_a_fault_of_ours_on_the_way_asks_nothing_more(error):
     )
 
 
-def test_what_is_no_api_is_not_judged():
+def test_only_answers_of_the_api_are_judged():
     crawler, request = crawler_of(), Request("https://img.alicdn.com/1.jpg")
     response = HtmlResponse(request.url, status=403, body=b"<html>", request=request)
     assert AnswerMiddleware(crawler).process_response(request, response) is response
@@ -308,12 +309,12 @@ def test_no_robots_txt_allows_everything(status):
         (503, b""),
     ],
 )
-def test_a_robots_txt_that_cannot_be_had_forbids_everything(status, body):
+def test_a_robots_txt_that_cannot_be_fetched_forbids_everything(status, body):
     with pytest.raises(IgnoreRequest):
         RobotsMiddleware(crawler_of()).process_response(ROBOTS, Response(ROBOTS.url, status=status, body=body))
 
 
-def test_a_limit_holds_for_robots_txt_too(tmp_path):
+def test_a_limit_on_robots_txt_begins_a_cooldown_too(tmp_path):
     state = State(tmp_path / "state.sqlite3")
     crawler = crawler_of()
     STATES[crawler] = state
@@ -362,7 +363,7 @@ def test_files_have_no_robots_txt(url):
 # Budget
 
 
-def test_the_budget_is_spent_and_ends_the_crawl(tmp_path):
+def test_a_used_up_budget_stops_the_crawl(tmp_path):
     state = State(tmp_path / "state.sqlite3")
     crawler = crawler_of(XIANYU_DAILY_BUDGET=3)
     STATES[crawler] = state
@@ -378,7 +379,7 @@ def test_the_budget_is_spent_and_ends_the_crawl(tmp_path):
     state.close()
 
 
-def test_nothing_is_sent_where_nobody_counts():
+def test_nothing_is_sent_without_a_state_to_count_in():
     crawler = crawler_of()
     with pytest.raises(IgnoreRequest):
         BudgetMiddleware(crawler).process_request(search())
@@ -428,7 +429,7 @@ def test_requests_start_one_pause_after_the_other():
     async def send(number):
         await pace.process_request(Request(f"https://a/{number}"))
         if number == 1:
-            time.sleep(0.12)  # so the third has long had its time when it wakes, and the fourth too
+            time.sleep(0.12)  # so that the pauses of the third and the fourth are over when they wake
         started.append((number, pace._last_start["a"]))
 
     async def send_all():
@@ -439,7 +440,7 @@ def test_requests_start_one_pause_after_the_other():
     assert all(later - sooner >= 0.05 for (_, sooner), (_, later) in pairwise(started))
 
 
-def test_who_waits_when_the_crawl_is_told_to_stop_is_refused_at_once():
+def test_a_waiting_request_is_refused_at_once_when_the_crawl_is_stopped():
     crawler = crawler_of(XIANYU_DELAY=600.0, XIANYU_JITTER=0.0)
     pace = PaceMiddleware(crawler)
 
@@ -456,56 +457,22 @@ def test_who_waits_when_the_crawl_is_told_to_stop_is_refused_at_once():
     asyncio.run(wait())
 
 
-# What leaves
-
-
-BURST = """
-import asyncio, sys
-from pathlib import Path
-from scrapy import Spider
-from scrapy.crawler import AsyncCrawlerProcess
-from scrapy.settings import Settings
-from xianyu import mtop, stopping
-from xianyu.downloading import answer_of, api_request
-from xianyu.state import STATES, State
-
-class Burst(Spider):
-    name = "burst"
-    async def start(self):
-        for page in range(1, 6):
-            data = mtop.search_data(sys.argv[2], page)
-            yield api_request(sys.argv[1], mtop.SEARCH_API, data, callback=self.parse, errback=self.failed)
-    def parse(self, response):
-        # What the pause follows a slow server by; Scrapy's handler notes it on the request that it was given.
-        timed = response.meta["download_latency"] > 0
-        print("read", response.url, answer_of(response).ret, *["in time"] * timed)
-    def failed(self, failure):
-        print("failed", type(failure.value).__name__)
-
-settings = Settings()
-settings.setmodule("xianyu.settings", priority="project")
-changed = {"LOG_LEVEL": "DEBUG", "XIANYU_DELAY": float(sys.argv[4]), "XIANYU_JITTER": 0, "CONCURRENT_REQUESTS": 5}
-settings.setdict(changed, priority="cmdline")
-process = AsyncCrawlerProcess(settings)
-crawler = process.create_crawler(Burst)
-STATES[crawler] = State(Path(sys.argv[3]) / "state.sqlite3")
-process.crawl(crawler)
-process.start()
-print("ended", stopping.result_of(crawler).outcome)
-"""
-"""A spider that asks for five pages at once, which ours never does."""
+# The download handler and the settings
 
 
 def burst(site, keyword, folder, *, delay):
-    """What the spider printed, and what Scrapy logged at its most talkative."""
-    arguments = [sys.executable, "-c", BURST, site.url, keyword, str(folder), str(delay)]
-    done = subprocess.run(arguments, cwd=PROJECT / "crawler", capture_output=True, text=True, check=True, timeout=60)
-    return done.stdout.splitlines(), done.stderr
+    """The lines that `tests.crawler.burst` printed, and its log."""
+    site.robots(Robots.ALLOW, pause=0.5)  # so that all five requests wait for it
+    arguments = [site.url, keyword, str(folder), str(delay)]
+    with ForkedProcess("tests.crawler.burst", arguments, environ={"PATH": os.defpath}, folder=PROJECT) as process:
+        printed, log = process.communicate(timeout=60)
+        assert process.returncode == 0, log
+    return printed.splitlines(), log
 
 
 def pages(site, keyword):
-    """Which pages of a keyword were asked for, and the answers."""
-    return [(note["page"], note["answer"]) for note in site.requests() if note.get("subject") == keyword]
+    """The pages of a keyword that were requested, and the answers."""
+    return [(each["page"], each["answer"]) for each in site.requests() if each.get("subject") == keyword]
 
 
 def test_requests_that_wait_are_refused_after_a_block(site, tmp_path):
@@ -516,7 +483,7 @@ def test_requests_that_wait_are_refused_after_a_block(site, tmp_path):
     assert "Traceback" not in log
 
 
-def test_requests_are_signed_and_no_log_tells_how(site, tmp_path):
+def test_requests_are_signed_and_no_log_holds_a_signature(site, tmp_path):
     site.open(Market(keyword="签名", items=200))
     printed, log = burst(site, "签名", tmp_path, delay=0)
     plain = mtop.url(site.url, mtop.SEARCH_API)
@@ -529,7 +496,7 @@ def test_requests_are_signed_and_no_log_tells_how(site, tmp_path):
     assert "_m_h5_tk" not in log
 
 
-def test_a_request_of_the_api():
+def test_what_a_request_of_the_api_holds():
     request = search(2, cb_kwargs={"walk": 1})
     assert (request.method, request.url) == ("POST", mtop.url(BASE, mtop.SEARCH_API))
     assert mtop.data_of(request.body) == mtop.search_data("相机", 2)
@@ -549,7 +516,7 @@ def test_a_request_of_the_api():
         ("https://example.org/@crawler", "SaltfishCrawler/1.0.0 (+https://example.org/@crawler)"),
     ],
 )
-def test_the_crawler_says_who_it_is(contact, agent):
+def test_the_user_agent_names_the_contact(contact, agent):
     assert user_agent("SaltfishCrawler", contact) == agent
 
 
@@ -567,7 +534,7 @@ def test_scrapys_settings_follow_from_ours():
     assert crawler.settings.getfloat("DOWNLOAD_TIMEOUT") == 7.5
 
 
-def test_doors_and_fetches_that_are_closed():
+def test_remote_access_and_proxies_are_off():
     assert settings.TELNETCONSOLE_ENABLED is False
     assert settings.REMOTE_CONTROL_ENABLED is False
     assert settings.HTTPCACHE_ENABLED is False
@@ -578,7 +545,7 @@ def test_doors_and_fetches_that_are_closed():
     assert settings.DOWNLOAD_VERIFY_CERTIFICATES is True
 
 
-def test_cookies_fetch_no_list_of_public_suffixes():
+def test_cookies_download_no_list_of_public_suffixes():
     program = (
         "import scrapy.cmdline, xianyu.settings\n"
         "from scrapy.downloadermiddlewares.cookies import _is_public_domain, _split_domain\n"

@@ -1,4 +1,4 @@
-"""The protocol: published signatures, the bytes that are signed, what bodies and `ret` mean."""
+"""The mtop protocol: signatures that others have published, the bytes that are signed, answers and verdicts."""
 
 import hashlib
 import itertools
@@ -43,7 +43,7 @@ def test_the_signed_bytes_are_those_that_the_server_reads(keyword):
     assert query["t"] == ["1700000000123"]
 
 
-def test_a_blank_that_is_written_as_plus_is_signed_as_a_blank():
+def test_a_plus_in_a_body_is_signed_as_a_blank():
     assert mtop.data_of(b"data=%7B%22a%22%3A%22b+c%22%7D") == b'{"a":"b c"}'
 
 
@@ -63,7 +63,7 @@ def test_what_the_search_posts():
 
 
 @pytest.mark.parametrize("base", [BASE, f"{BASE}/"])
-def test_the_address_before_it_is_signed(base):
+def test_the_url_without_a_signature(base):
     assert mtop.url(base, mtop.SEARCH_API) == (
         "https://h5api.m.goofish.com/h5/mtop.taobao.idlemtopsearch.pc.search/1.0/?jsv=2.7.2&appKey=34839810&v=1.0"
         "&type=originaljson&accountSite=xianyu&dataType=json&timeout=20000&api=mtop.taobao.idlemtopsearch.pc.search"
@@ -71,7 +71,7 @@ def test_the_address_before_it_is_signed(base):
     )
 
 
-def test_a_message_is_freed_of_signatures():
+def test_signatures_are_removed_from_messages():
     plain = mtop.url(BASE, mtop.DETAIL_API)
     address = mtop.signed_url(plain, mtop.form(mtop.detail_data("1")), token="t", timestamp_ms=5)
     assert address != plain
@@ -143,8 +143,8 @@ def test_what_is_no_answer(body, kind):
     assert caught.value.kind is kind
 
 
-def test_a_callback_that_does_not_end_is_found_out_at_once():
-    """A regex that looks for the end from every blank would take minutes."""
+def test_an_unfinished_callback_is_detected_in_linear_time():
+    """A regex that searches for the end from every blank would take minutes."""
     with pytest.raises(NotJson) as caught:
         read_answer(b"cb({})" + b" " * 300_000 + b"x")
     assert caught.value.kind is NotJsonKind.DAMAGED
@@ -169,7 +169,7 @@ def test_an_answer_that_is_cut_anywhere_is_damaged(whole):
         ('{"t":"a\nb"}', "a\nb"),
     ],
 )
-def test_half_an_emoji_and_control_characters_cost_no_answer(written, read):
+def test_half_an_emoji_and_control_characters_do_not_make_an_answer_useless(written, read):
     assert read_answer(written.encode()).value == {"t": read}
 
 

@@ -1,4 +1,4 @@
-"""What the environment may say."""
+"""The options in the environment: defaults, ranges, and what is refused."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -10,12 +10,12 @@ from xianyu.options import FLOAT_RANGES, INTEGER_RANGES, PROJECT, Options, is_lo
 LIVE = {"XIANYU_LIVE": "yes", "XIANYU_CONTACT": "ops@example.org"}
 
 
-def test_nothing_said_is_the_defaults() -> None:
+def test_without_variables_the_defaults_hold() -> None:
     assert read_options({"PATH": "/bin", "XIANYU_DELAY": " ", "XIANYU_LIVE": ""}) == Options()
     assert Options().data == PROJECT / "data"
 
 
-def test_everything_can_be_said() -> None:
+def test_every_option_has_a_variable() -> None:
     said = {
         "XIANYU_LIVE": "yes",
         "XIANYU_CONTACT": "https://example.org/crawler",
@@ -57,7 +57,7 @@ def test_everything_can_be_said() -> None:
     }
 
 
-def test_the_command_line_comes_before_the_environment(tmp_path: Path) -> None:
+def test_the_command_line_overrides_the_environment(tmp_path: Path) -> None:
     environ = {"XIANYU_DATA": "/elsewhere", "XIANYU_PAGE_LIMIT": "3"}
     found = read_options(environ, data=tmp_path, page_limit="4")
     assert (found.data, found.page_limit) == (tmp_path, 4)
@@ -89,7 +89,7 @@ def test_the_command_line_comes_before_the_environment(tmp_path: Path) -> None:
         ("XIANYU_DELAYS", "5", "unknown setting XIANYU_DELAYS; known are XIANYU_LIVE, "),
     ],
 )
-def test_what_cannot_be_meant_is_refused(name: str, text: str, why: str) -> None:
+def test_invalid_values_are_refused(name: str, text: str, why: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         read_options({name: text})
     assert why in str(caught.value)
@@ -97,12 +97,12 @@ def test_what_cannot_be_meant_is_refused(name: str, text: str, why: str) -> None
 
 
 @pytest.mark.parametrize("name", [*INTEGER_RANGES, *FLOAT_RANGES])
-def test_the_ends_of_each_range_are_in_it(name: str) -> None:
+def test_ranges_include_their_ends(name: str) -> None:
     for end in {**INTEGER_RANGES, **FLOAT_RANGES}[name]:
         assert getattr(read_options({variable_name(name): f"{end:g}" if end < 1e5 else str(int(end))}), name) == end
 
 
-def test_live_runs_need_the_word_a_contact_and_patience() -> None:
+def test_live_runs_need_permission_a_contact_and_a_delay() -> None:
     read_options(LIVE).check_live_allowed()
     read_options({**LIVE, "XIANYU_DELAY": "1"}).check_live_allowed()
     read_options({**LIVE, "XIANYU_DELAY": "0", "XIANYU_BASE_URL": "http://127.0.0.1:9"}).check_live_allowed()
@@ -129,5 +129,5 @@ def test_live_runs_need_the_word_a_contact_and_patience() -> None:
         ("http://10.0.0.1", False),
     ],
 )
-def test_only_the_loopback_is_this_machine(url: str, expected: bool) -> None:
+def test_which_urls_are_loopback(url: str, expected: bool) -> None:
     assert is_loopback(url) is expected

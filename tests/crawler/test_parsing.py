@@ -1,4 +1,4 @@
-"""From answers to listings: every field, every odd form of it, and damage at every place."""
+"""Parsing answers into listings: every field in every form, and damage at every place of an answer."""
 
 import contextlib
 import itertools
@@ -24,7 +24,7 @@ CONTEXT: Final = Context(
     fetched_at=datetime(2026, 11, 22, 21, 40, 42, 999_999, tzinfo=UTC), keyword="相机", category="数码", run_id="r-1"
 )
 HUGE: Final = 10**5000
-"""Python refuses to write it down: more than 4,300 digits."""
+"""More than the 4,300 digits that Python converts to a text."""
 GONE: Final = {"ret": ["FAIL_BIZ_ITEM_DEL_NOT_FOUND::您要看的宝贝不存在或已被删除啦!"], "data": {}}
 
 
@@ -38,7 +38,7 @@ def main_of(answer: Any, number: int = 0) -> Any:
 
 
 def one(**content: Any) -> Listing:
-    """The listing of a row whose `exContent` is the first sample's with these changes; None takes a key away."""
+    """The listing of the sample's first row with these changes in its `exContent`; None removes a key."""
     answer = sample("search.json")
     answer["data"]["resultList"] = answer["data"]["resultList"][:1]
     node = main_of(answer)["exContent"]
@@ -152,7 +152,7 @@ def test_titles_are_one_line_and_otherwise_as_written(title: str, read: str) -> 
 
 
 def test_a_title_of_blanks_is_read_at_once() -> None:
-    """A regex that looks for a line's end from every blank would take minutes."""
+    """A regex that searches for a line break from every blank would take minutes."""
     blanks = " " * 300_000
     assert one(title=f"佳能{blanks}5D4\x00{blanks}\n机身").title == f"佳能{blanks}5D4 机身"
 
@@ -205,7 +205,7 @@ def texts(*said: str | None) -> list[dict[str, str | None]]:
         (None, True, "3", (300, PriceStatus.OK, "3")),
     ],
 )
-def test_the_first_place_that_says_a_price_counts(
+def test_the_first_place_with_a_price_counts(
     shown: Any, sold: Any, argument: Any, expected: tuple[int | None, PriceStatus, str]
 ) -> None:
     answer = sample("search.json")
@@ -233,7 +233,7 @@ def test_the_first_place_that_says_a_price_counts(
         ("12人小刀", None),
     ],
 )
-def test_who_wants_it_stands_in_any_row_of_tags(tag: str, wanted: int | None) -> None:
+def test_the_want_count_is_in_any_row_of_tags(tag: str, wanted: int | None) -> None:
     rows = {
         "r1": None,
         "r2": {"tagList": [None, {"data": {"content": "包邮"}}]},
@@ -257,7 +257,7 @@ def test_who_wants_it_stands_in_any_row_of_tags(tag: str, wanted: int | None) ->
         (None, None),
     ],
 )
-def test_moments_are_milliseconds(moment: Any, read: str | None) -> None:
+def test_times_are_milliseconds(moment: Any, read: str | None) -> None:
     answer = sample("search.json")
     main_of(answer)["clickParam"]["args"]["publishTime"] = moment
 
@@ -277,7 +277,7 @@ def test_moments_are_milliseconds(moment: Any, read: str | None) -> None:
         pytest.param(HUGE, "1" * 21, "14", "14", id="huge"),
     ],
 )
-def test_the_first_place_that_holds_a_number_names_the_item(shown: Any, item_id: Any, other: Any, read: str) -> None:
+def test_the_first_place_with_a_number_is_the_id(shown: Any, item_id: Any, other: Any, read: str) -> None:
     answer = sample("search.json")
     main = main_of(answer)
     main["exContent"]["itemId"] = shown
@@ -303,14 +303,14 @@ def test_a_row_without_an_id_is_rejected() -> None:
     ("status", "flags"),
     [("在线", []), ("已下架", [Flag.OFFLINE]), ("卖掉了", [Flag.SOLD]), ("审核中", []), (None, []), (0, [])],
 )
-def test_the_state_of_an_item_is_a_flag(status: Any, flags: list[Flag]) -> None:
+def test_the_status_of_an_item_is_a_flag(status: Any, flags: list[Flag]) -> None:
     answer = sample("detail.json")
     answer["data"]["itemDO"]["itemStatusStr"] = status
 
     assert parse_detail(answer, context=CONTEXT).listings[0].flags == flags
 
 
-def test_nothing_stands_for_none_in_a_detail() -> None:
+def test_zero_means_none_in_a_detail() -> None:
     answer = sample("detail.json")
     answer["data"]["itemDO"].update(
         originalPrice="0", soldPrice="0", categoryId=0, itemCatDTO={"tbCatId": 0}, wantCnt=0
@@ -341,7 +341,7 @@ def test_an_item_that_is_gone_is_a_reject() -> None:
         ({"hasNextPage": None}, 30, True),
     ],
 )
-def test_where_the_answer_does_not_say_it_a_full_page_has_a_next_one(info: Any, rows: int, more: bool) -> None:
+def test_without_has_next_page_a_full_page_has_a_next_one(info: Any, rows: int, more: bool) -> None:
     answer = sample("search.json")
     answer["data"].update(resultInfo=info, resultList=answer["data"]["resultList"][:1] * rows)
 
@@ -416,7 +416,7 @@ def places(value: Any, place: Place = ()) -> Iterator[Place]:
 
 
 def damaged(value: Any, place: Place, wrong: Any) -> Any:
-    """The JSON value with another one at a place, or nothing there; what is not on the way is shared."""
+    """The JSON value with another value, or nothing, at a place. Nodes that are not on the way there are shared."""
     if not place:
         return None if wrong is DELETED else wrong
     key, *rest = place
@@ -428,7 +428,7 @@ def damaged(value: Any, place: Place, wrong: Any) -> Any:
     return copied
 
 
-# Below these places of a row (`…main`) stands what a field is read from; nothing else may change it.
+# The places in a row (below `…main`) from which a field is read. Damage elsewhere must not change it.
 SEARCH_SOURCES: Final[dict[str, tuple[Place, ...]]] = {
     "title": (("exContent", "title"),),
     "description": (("exContent", "detailParams", "title"), ("exContent", "title")),
@@ -455,7 +455,7 @@ DETAIL_SOURCES: Final[dict[str, tuple[Place, ...]]] = {
 }
 FIELDS: Final = {"price": ("price_fen", "price_raw", "price_status"), "item_id": ("item_id", "url")}
 EMPTY: Final = {"price_status": PriceStatus.MISSING, "flags": []}
-# What of `WRONG` is a good value where it is written, and what is left of a price without one of its parts.
+# The values of `WRONG` that are valid for a field, and prices that remain valid without one of their parts.
 GOOD_TOO: Final[dict[str, tuple[Any, ...]]] = {
     "title": ("x",),
     "description": ("x", "徕卡 Q2 求带走"),
@@ -469,7 +469,10 @@ GOOD_TOO: Final[dict[str, tuple[Any, ...]]] = {
 
 
 def changed(found: Listing, whole: Listing, place: Place, sources: dict[str, tuple[Place, ...]]) -> set[str]:
-    """The fields that damage at a place changed: only such as are read there, and to nothing that is not so."""
+    """The fields that damage at a place has changed. They must be read there, and must not have wrong values."""
+    assert read_price(found.price_raw) == (found.price_fen, found.price_status)
+    if found == whole:  # nearly always, and `asdict` takes long
+        return set()
     before, after = asdict(whole), asdict(found)
     names = {name for name in before if before[name] != after[name]} - {"price_raw"}
     for name in names:
@@ -481,7 +484,6 @@ def changed(found: Listing, whole: Listing, place: Place, sources: dict[str, tup
         )
         assert read_there, (place, name)
         assert after[name] == EMPTY.get(name) or after[name] in GOOD_TOO.get(name, ()), (place, name, after[name])
-    assert read_price(found.price_raw) == (found.price_fen, found.price_status)
     return names
 
 
@@ -563,7 +565,7 @@ def test_any_json_at_all(answer: Any) -> None:
 
 
 def assert_is_total(parse: Callable[[], Page]) -> None:
-    """Either the page is of another schema, or what it gives can be written down as JSON."""
+    """Either the answer is of another schema, or its listings are valid and can be written as JSON."""
     try:
         page = parse()
     except SchemaChanged:
@@ -588,7 +590,7 @@ SELLER_KEYS: Final = frozenset(
 
 
 def with_seller(value: Any, nick: str, number: int) -> Any:
-    """The answer with this seller wherever it says who it is."""
+    """The answer with this seller wherever it names one."""
     if isinstance(value, list):
         return [with_seller(each, nick, number) for each in value]
     if not isinstance(value, dict):
@@ -602,7 +604,7 @@ def with_seller(value: Any, nick: str, number: int) -> Any:
 
 
 @given(nick=NICK, number=NUMBER, mobile=st.from_regex(r"1[3-9][0-9]{9}", fullmatch=True))
-def test_nothing_tells_who_the_seller_is(nick: str, number: int, mobile: str) -> None:
+def test_no_listing_tells_who_the_seller_is(nick: str, number: int, mobile: str) -> None:
     search, detail = (with_seller(sample(name), nick, number) for name in ("search.json", "detail.json"))
     content = main_of(search)["exContent"]
     content["title"] += mobile

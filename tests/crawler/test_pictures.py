@@ -1,4 +1,4 @@
-"""Pictures as bytes: where they are, what is one, and what is not kept of it."""
+"""Pictures: their URLs, which files are accepted, and that no metadata is kept."""
 
 from io import BytesIO
 
@@ -14,8 +14,8 @@ def encoded(form: str, *, mode: str = "RGB", size: tuple[int, int] = (40, 30), *
     return file.getvalue()
 
 
-def with_place() -> bytes:
-    """A photograph that lies on its side, with the place where it was taken."""
+def with_metadata() -> bytes:
+    """A photograph with an orientation and a GPS position in its metadata."""
     exif = Image.Exif()
     exif[0x0112] = 6  # orientation: turn it by 90 degrees
     exif.get_ifd(0x8825)[1] = "N"  # GPS
@@ -37,22 +37,22 @@ def with_place() -> bytes:
         ("", None),
     ],
 )
-def test_only_what_has_a_host_is_asked_for(address: str, expected: str | None) -> None:
+def test_only_urls_with_a_host_are_fetched(address: str, expected: str | None) -> None:
     assert absolute_url(address) == expected
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF"])
-def test_known_forms_become_jpeg(form: str) -> None:
+def test_known_formats_become_jpeg(form: str) -> None:
     found = clean_jpeg(encoded(form))
     assert found is not None
     with Image.open(BytesIO(found)) as picture:
         assert (picture.format, picture.size, picture.mode) == ("JPEG", (40, 30), "RGB")
 
 
-def test_the_place_is_gone_and_the_picture_upright() -> None:
-    with Image.open(BytesIO(with_place())) as before:
+def test_the_metadata_is_removed_and_the_picture_upright() -> None:
+    with Image.open(BytesIO(with_metadata())) as before:
         assert before.getexif().get_ifd(0x8825) == {1: "N"}
-    found = clean_jpeg(with_place())
+    found = clean_jpeg(with_metadata())
     assert found is not None
     with Image.open(BytesIO(found)) as picture:
         assert dict(picture.getexif()) == {}
@@ -72,11 +72,11 @@ def test_the_place_is_gone_and_the_picture_upright() -> None:
     ],
     ids=["nothing", "page", "HEIC", "half a JPEG", "half a PNG", "another form", "wider than a JPEG may be"],
 )
-def test_what_is_no_picture_is_none(body: bytes) -> None:
+def test_what_is_no_picture_is_refused(body: bytes) -> None:
     assert clean_jpeg(body) is None
 
 
-def test_a_picture_that_would_fill_the_memory_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_with_too_many_pixels_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "MAX_PIXELS", 1199)
     assert clean_jpeg(encoded("PNG")) is None
     monkeypatch.setattr(pictures, "MAX_PIXELS", 1200)

@@ -1,4 +1,4 @@
-"""Price texts, and what each of them is worth in fen."""
+"""Price texts, and the price in fen that is read from each."""
 
 import pytest
 from hypothesis import given
@@ -72,7 +72,7 @@ def test_no_price(text: str, status: PriceStatus) -> None:
 
 
 @given(fen=st.integers(1, MAX_FEN), sign=st.sampled_from(["", "¥", "￥", "当前价¥"]), commas=st.booleans())
-def test_every_amount_comes_back(fen: int, sign: str, commas: bool) -> None:
+def test_every_amount_is_read_back(fen: int, sign: str, commas: bool) -> None:
     yuan = f"{fen // 100:,}" if commas else str(fen // 100)
 
     assert read_price(f"{sign}{yuan}.{fen % 100:02}") == (fen, PriceStatus.OK)

@@ -1,4 +1,4 @@
-"""What must not be read in a listing, and what must stay readable."""
+"""Which texts are hidden as contacts, and which must stay."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The crawler's README is true: tables, commands, names, the manifest that it shows."""
+"""The crawler's README agrees with the code: tables, commands, names, the manifest that it shows."""
 
 import json
 import re
@@ -23,25 +23,25 @@ def blocks(language: str) -> list[str]:
 
 
 def command_lines() -> list[str]:
-    """What follows the program's name, wherever it is called."""
+    """The arguments of every call of the program."""
     plain = re.findall(r"-m crawler ([^>\n]+?)(?: >>.*)?$", TEXT, re.MULTILINE)
     made = re.findall(r'make crawl ARGS="([^"]+)"', TEXT)
     return [*plain, *made]
 
 
-def test_the_tables_are_those_of_the_code() -> None:
+def test_the_tables_are_up_to_date() -> None:
     """If this fails: `PYTHONPATH=crawler .venv/bin/python -m tests.crawler.tables`."""
     assert with_tables(TEXT) == TEXT
 
 
 @pytest.mark.parametrize("line", command_lines())
-def test_each_command_is_one(line: str) -> None:
+def test_each_command_is_valid(line: str) -> None:
     parsed = _parser().parse_args(shlex.split(line))
     for name in getattr(parsed, "files", []):
         assert (PROJECT / name).is_file()
 
 
-def test_there_are_commands_of_every_kind() -> None:
+def test_every_command_and_spider_is_shown() -> None:
     assert {line.split()[0] for line in command_lines()} == {"run", "status", "forgive"}
     spiders = {line.split()[1] for line in command_lines() if line.startswith("run ")}
     assert spiders == {"xianyu_file", "xianyu_search", "xianyu_detail"}
@@ -54,7 +54,7 @@ def test_the_settings_of_the_examples_are_accepted() -> None:
     assert int(stop) > Options().grace
 
 
-def test_what_the_refusal_points_to_is_there() -> None:
+def test_the_section_that_the_refusal_mentions_exists() -> None:
     with pytest.raises(ConfigurationError) as caught:
         Options().check_live_allowed()
     (section,) = re.findall(r"read “([^”]+)” in crawler/README\.md", str(caught.value))
@@ -80,12 +80,12 @@ def test_the_manifest_shown_has_the_keys_of_a_manifest() -> None:
     assert (shown["format"], shown["version"], shown["source"]) == ("saltfish-listings", 1, "xianyu")
 
 
-def test_all_values_are_named() -> None:
+def test_all_statuses_and_flags_are_named() -> None:
     (paragraph,) = re.findall(r"^### A listing\n\n(.*?)\n\n", TEXT, re.MULTILINE | re.DOTALL)
     named = set(re.findall(r"`([a-z]+)`", paragraph))
     assert {*PriceStatus, *Flag} <= named
 
 
-def test_its_links_and_files_are_there() -> None:
+def test_the_files_that_it_names_exist() -> None:
     for name in re.findall(r"`(xianyu/[\w.]+)`", TEXT):
         assert (README.parent / name).is_file(), name

@@ -1,4 +1,4 @@
-"""The crawler's memory: budget, cool-downs, listings, walks; files that are not ours stay as they are."""
+"""The state: request budget, cool-downs, known listings, walks; files that are no state are left unchanged."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def reopened(path: Path, closed: State) -> State:
     return State(path)
 
 
-def test_the_budget_is_counted_by_days_of_china_and_over_runs(path: Path, state: State) -> None:
+def test_the_budget_is_counted_by_dates_in_china_over_all_runs(path: Path, state: State) -> None:
     evening = datetime(2026, 11, 22, 15, 59, 59, tzinfo=UTC)  # 23:59:59 there
     assert [state.count_request(evening, budget=2) for _ in range(3)] == [True, True, False]
     assert (state.requests_of_day(evening), state.requests_counted) == (2, 2)
@@ -45,16 +45,16 @@ def test_the_budget_is_counted_by_days_of_china_and_over_runs(path: Path, state:
     assert again.count_request(midnight, budget=2) is True
     assert (again.requests_of_day(evening), again.requests_of_day(midnight)) == (2, 1)
     assert again.count_request(evening + timedelta(days=40), budget=1) is True
-    assert again.requests_of_day(midnight) == 0  # forgotten
+    assert again.requests_of_day(midnight) == 0  # counts so old are deleted
     again.close()
 
 
-def test_a_budget_of_nothing_lets_nothing_out(state: State) -> None:
+def test_a_budget_of_zero_allows_no_request(state: State) -> None:
     assert state.count_request(NOW, budget=0) is False
     assert state.requests_of_day(NOW) == 0
 
 
-def test_what_one_connection_spends_another_sees_at_once(path: Path, state: State) -> None:
+def test_a_request_counted_by_one_connection_is_seen_by_another(path: Path, state: State) -> None:
     other = State(path)
     assert state.count_request(NOW, budget=1) is True
     assert other.count_request(NOW, budget=1) is False
@@ -65,7 +65,7 @@ def test_what_one_connection_spends_another_sees_at_once(path: Path, state: Stat
     ("outcome", "hours"),
     [(Outcome.BLOCKED, 6), (Outcome.LOGIN, 6), (Outcome.UNKNOWN_ANSWER, 6), (Outcome.LIMITED, 1)],
 )
-def test_each_further_block_doubles_the_wait(path: Path, state: State, outcome: Outcome, hours: int) -> None:
+def test_each_further_block_doubles_the_cooldown(path: Path, state: State, outcome: Outcome, hours: int) -> None:
     assert state.active_cooldown(NOW) is None
     now = NOW
     waits = []
@@ -88,7 +88,7 @@ def test_each_further_block_doubles_the_wait(path: Path, state: State, outcome: 
     state.close()
 
 
-def test_the_site_may_ask_for_more_and_nothing_shortens_a_wait(state: State) -> None:
+def test_the_site_may_ask_for_a_longer_cooldown_and_nothing_shortens_it(state: State) -> None:
     asked = timedelta(days=10)
     first = state.start_cooldown(NOW, Outcome.LIMITED, "HTTP 429", at_least=asked)
     assert first.until == NOW + asked + timedelta(seconds=1)
@@ -111,7 +111,7 @@ def test_a_listing_is_known_once_its_batch_is_finished(path: Path, state: State)
     state.close()
 
 
-def test_a_newer_sight_replaces_an_older_one_and_keeps_the_first_place(state: State) -> None:
+def test_a_newer_version_replaces_an_older_one_and_keeps_the_first_place(state: State) -> None:
     state.add_pending("1")
     state.commit_batch([entry("1")])
     later = NOW + timedelta(days=1)
@@ -122,7 +122,7 @@ def test_a_newer_sight_replaces_an_older_one_and_keeps_the_first_place(state: St
     assert state.known_listings(["1"]) == {"1": KnownListing(b"new.....", later, 1)}
 
 
-def test_a_walk_ends_when_all_that_was_handed_on_before_is_in_a_finished_batch(path: Path, state: State) -> None:
+def test_a_walk_is_complete_when_its_listings_are_in_finished_batches(path: Path, state: State) -> None:
     assert state.begin_walk("相机") is True
     state.add_pending("1")
     state.add_pending("2")
@@ -130,7 +130,7 @@ def test_a_walk_ends_when_all_that_was_handed_on_before_is_in_a_finished_batch(p
     state.add_pending("3")  # of the next keyword
     state.commit_batch([entry("1")])
     other = State(path)
-    assert other.begin_walk("相机") is True  # item 2 would be lost otherwise
+    assert other.begin_walk("相机") is True  # or else item 2 would be lost
     other.close()
     state.commit_batch([entry("2")])
     state = reopened(path, state)
@@ -140,7 +140,7 @@ def test_a_walk_ends_when_all_that_was_handed_on_before_is_in_a_finished_batch(p
     state.close()
 
 
-def test_a_walk_without_news_ends_at_once(path: Path, state: State) -> None:
+def test_a_walk_without_new_listings_is_complete_at_once(path: Path, state: State) -> None:
     state.begin_walk("相机")
     state.end_walk("相机", None, 1)
     state = reopened(path, state)
@@ -149,21 +149,21 @@ def test_a_walk_without_news_ends_at_once(path: Path, state: State) -> None:
     state.close()
 
 
-def test_a_walk_that_was_cut_off_makes_the_next_one_whole(path: Path, state: State) -> None:
+def test_after_an_incomplete_walk_no_page_is_covered(path: Path, state: State) -> None:
     state.begin_walk("相机")
     state.add_pending("1")
     state.end_walk("相机", None, 1)
     state.commit_batch([entry("1")])
     assert state.begin_walk("相机") is False
     assert state.covers_page("相机", ["1"]) is True
-    state = reopened(path, state)  # it never ended
+    state = reopened(path, state)  # the walk has not ended
     assert state.begin_walk("相机") is True
     assert state.covers_page("相机", ["1"]) is False
     state.close()
 
 
-def test_what_another_keyword_brought_since_does_not_end_a_walk(path: Path, state: State) -> None:
-    """手机 brings 9 after 苹果 was walked. A page with 9 alone may hide newer ones of 苹果 behind it."""
+def test_listings_found_since_with_another_keyword_do_not_cover_a_page(path: Path, state: State) -> None:
+    """手机 finds item 9 after the walk of 苹果. After a page with only 9, new items of 苹果 may follow."""
     for keyword, item_id in (("苹果", "1"), ("手机", "9")):
         state.begin_walk(keyword)
         state.add_pending(item_id)
@@ -174,7 +174,7 @@ def test_what_another_keyword_brought_since_does_not_end_a_walk(path: Path, stat
     state.begin_walk("手机")
     assert [state.covers_page("苹果", [item_id]) for item_id in "19"] == [True, False]
     assert [state.covers_page("手机", [item_id]) for item_id in "19"] == [True, True]
-    state.add_pending("5")  # a later run's place is behind all of these
+    state.add_pending("5")  # its place is after the end of both walks
     state.commit_batch([entry("5")])
     assert state.covers_page("手机", ["5"]) is False
     state.close()
@@ -195,7 +195,7 @@ def test_the_listings_of_a_killed_run_get_places_of_their_own(path: Path, state:
         (b"SQLite format 3\0" + bytes(100), "file is not a database"),
     ],
 )
-def test_a_file_that_is_no_database_is_left_alone(path: Path, content: bytes, why: str) -> None:
+def test_a_file_that_is_no_database_is_left_unchanged(path: Path, content: bytes, why: str) -> None:
     path.write_bytes(content)
     with pytest.raises(ConfigurationError, match=why):
         State(path)
@@ -203,7 +203,7 @@ def test_a_file_that_is_no_database_is_left_alone(path: Path, content: bytes, wh
     assert [found.name for found in path.parent.iterdir()] == [path.name]
 
 
-def test_a_database_of_somebody_else_is_left_alone(path: Path) -> None:
+def test_another_programs_database_is_left_unchanged(path: Path) -> None:
     with sqlite3.connect(path) as database:
         database.execute("CREATE TABLE theirs (a)")
     database.close()
@@ -213,7 +213,7 @@ def test_a_database_of_somebody_else_is_left_alone(path: Path) -> None:
     assert path.read_bytes() == content
 
 
-def test_a_newer_version_is_left_alone(path: Path, state: State) -> None:
+def test_the_state_of_a_newer_version_is_refused(path: Path, state: State) -> None:
     state.close()
     with sqlite3.connect(path) as database:
         database.execute("PRAGMA user_version = 99")
@@ -222,7 +222,7 @@ def test_a_newer_version_is_left_alone(path: Path, state: State) -> None:
         State(path)
 
 
-def test_a_damaged_file_is_found_out(path: Path, state: State) -> None:
+def test_a_damaged_file_is_detected(path: Path, state: State) -> None:
     state.commit_batch([entry(str(number), b"x" * 200) for number in range(500)])
     state.close()
     content = bytearray(path.read_bytes())
@@ -243,7 +243,7 @@ def test_an_empty_file_becomes_a_state(path: Path) -> None:
     database.close()
 
 
-def test_a_file_whose_maker_was_killed_before_its_first_table_becomes_a_state(path: Path) -> None:
+def test_a_file_without_tables_after_a_kill_becomes_a_state(path: Path) -> None:
     database = sqlite3.connect(path)
     database.execute("PRAGMA journal_mode = WAL")  # writes the file's first page
     database.close()
@@ -254,7 +254,7 @@ def test_a_file_whose_maker_was_killed_before_its_first_table_becomes_a_state(pa
     found.close()
 
 
-def test_nothing_of_a_listing_is_kept_but_number_digest_and_time(path: Path, state: State) -> None:
+def test_of_a_listing_only_id_digest_and_time_are_kept(path: Path, state: State) -> None:
     state.close()
     with sqlite3.connect(path) as database:
         columns = {

@@ -1,4 +1,4 @@
-"""The file of searches: what it may hold, and that every wrong line is named."""
+"""The file of searches: what it may hold, and that every invalid line is reported."""
 
 import pytest
 from xianyu.errors import ConfigurationError
@@ -15,7 +15,7 @@ def refusal(content: bytes) -> str:
     return str(caught.value)
 
 
-def test_keywords_labels_categories_and_what_is_for_people():
+def test_keywords_labels_categories_and_comments():
     text = "# phones\n\niPhone 15\t手机\n  富士 X100V  \n#富士\ncategory: 乐器\nC# 编程书\t图书\n"
     assert targets(text) == [
         Target("iPhone 15", "手机"),
@@ -63,7 +63,7 @@ def test_a_label_without_a_keyword_is_no_search():
     assert refusal("\t手机\n相机\n \t数码\n".encode()) == f"searches.txt: line 1 {why}; line 3 {why}"
 
 
-def test_a_search_that_is_there_twice_is_one():
+def test_repeated_searches_count_once():
     assert targets("相机\t数码\n吉他\n相机 \t 数码\ncategory: 吉 他\ncategory：吉 他\n") == [
         Target("相机", "数码"),
         Target("吉他", None),
@@ -100,11 +100,11 @@ def test_a_search_that_is_there_twice_is_one():
         ),
     ],
 )
-def test_every_wrong_line_is_named(content, message):
+def test_every_invalid_line_is_reported(content, message):
     assert refusal(content) == message
 
 
-def test_utf16_is_refused_by_name():
+def test_utf16_is_refused():
     assert refusal("\ufeff相机\r\n".encode("utf-16-le")).startswith("searches.txt: line 1 is not UTF-8")
 
 

@@ -1,4 +1,5 @@
-"""A stand-in for goofish.com: a process that speaks the mtop protocol over generated markets, with faults on demand.
+"""A fake of goofish.com: a server that speaks the mtop protocol, with generated goods, and with faults on demand.
 
-It knows nothing of the crawler. What a market really holds is in `market`; the answers are rendered from that.
+It imports nothing of the crawler. `generated_market` generates the goods, `answers` renders the site's answers from
+them, `faults` names what can go wrong, `server` is the server, and `process` starts and controls it from a test.
 """

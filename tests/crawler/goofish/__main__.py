@@ -1,22 +1,24 @@
-"""`python -m tests.crawler.goofish --record FILE [--port N] [--token-seconds S]`: the stand-in on 127.0.0.1."""
+"""`python -m tests.crawler.goofish --record FILE [--port N] [--token-seconds S]`: the fake site on 127.0.0.1."""
 
 import argparse
 import asyncio
 from contextlib import suppress
 from pathlib import Path
 
-from tests.crawler.goofish.server import StandIn
+from tests.crawler.goofish.server import FakeSite
 
 
 def main() -> None:
     """Serve until a signal ends it."""
     parser = argparse.ArgumentParser(prog="python -m tests.crawler.goofish", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0: a free one")
-    parser.add_argument("--record", type=Path, required=True, help="where each request becomes a line of JSON")
-    parser.add_argument("--token-seconds", type=float, default=3600.0, help="how long a token is good")
+    parser.add_argument("--port", type=int, default=0, help="0: any free port")
+    parser.add_argument(
+        "--record", type=Path, required=True, help="the file to which each request is written, as a line of JSON"
+    )
+    parser.add_argument("--token-seconds", type=float, default=3600.0, help="how long a token is valid")
     arguments = parser.parse_args()
     with suppress(KeyboardInterrupt):
-        asyncio.run(StandIn(arguments.record, token_seconds=arguments.token_seconds).serve(arguments.port))
+        asyncio.run(FakeSite(arguments.record, token_seconds=arguments.token_seconds).serve(arguments.port))
 
 
 if __name__ == "__main__":

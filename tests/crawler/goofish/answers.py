@@ -1,4 +1,4 @@
-"""The answers of the site, rendered from a market, as heavy as the real ones: about 300 KB for 30 rows."""
+"""The site's answers, rendered from a market. They are as large as the real ones: about 300 KB for 30 rows."""
 
 import base64
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from typing import Any, Final
 from tests.crawler.goofish.generated_market import DETAIL_API, SEARCH_API, SUCCESS, Good, Market
 
 _NOISE: Final = base64.b64encode(Random(20261122).randbytes(60_000)).decode()
-_BORING: Final = ("包邮", "卖家信用极好", "3小时前发布", "降价200元", "验货宝", "12人小刀", "回头客超99%的卖家")
+_OTHER_TAGS: Final = ("包邮", "卖家信用极好", "3小时前发布", "降价200元", "验货宝", "12人小刀", "回头客超99%的卖家")
 
 
 def _noise(rng: Random, length: int) -> str:
@@ -31,8 +31,8 @@ def _target(rng: Random, good: Good) -> str:
 
 
 def _tags(rng: Random, good: Good) -> dict[str, Any]:
-    """Rows change their meaning from good to good: who wants it may stand in any of them, or nobody does."""
-    contents = rng.sample(_BORING, 4)
+    """The rows of tags differ from good to good: the want count may be in any of them, or in none."""
+    contents = rng.sample(_OTHER_TAGS, 4)
     if good.wanted[0] is not None:
         contents.insert(rng.randrange(5), good.wanted[0])
     rows: dict[str, Any] = {}
@@ -46,7 +46,7 @@ def _tags(rng: Random, good: Good) -> dict[str, Any]:
 
 
 def row(market: Market, good: Good) -> dict[str, Any]:
-    """One of `data.resultList`, about 10 KB."""
+    """A row of `data.resultList`, about 10 KB."""
     rng = Random(f"row:{market.seed}:{good.item_id}")
     published = str(int(good.published.timestamp() * 1000))
     arguments: dict[str, Any] = {
@@ -54,7 +54,7 @@ def row(market: Market, good: Good) -> dict[str, Any]:
         "publishTime": published,
         "seller_id": good.seller.encoded,
         "wantNum": "0",
-        "tagname": rng.choice(_BORING),
+        "tagname": rng.choice(_OTHER_TAGS),
         "search_id": _noise(rng, 32),
         "rn": _noise(rng, 32),
         "bucket_id": "30",
@@ -82,7 +82,7 @@ def row(market: Market, good: Good) -> dict[str, Any]:
         "isVideo": "false",
         "preLoad": _noise(rng, 600),
     }
-    # The oldest captures name the item in the arguments only.
+    # In the oldest captures the id stands in the arguments only.
     if rng.random() < 0.9:
         content["itemId"] = good.item_id
         arguments["item_id"] = good.item_id
@@ -123,12 +123,12 @@ def row(market: Market, good: Good) -> dict[str, Any]:
 
 
 def envelope(api: str, ret: Iterable[str], data: dict[str, Any]) -> dict[str, Any]:
-    """What every answer of mtop looks like."""
+    """The envelope of every answer of mtop."""
     return {"api": api, "data": data, "ret": list(ret), "v": "1.0"}
 
 
 def search_answer(market: Market, numbers: range) -> dict[str, Any]:
-    """The page of a search with these goods."""
+    """A page of the search, with these goods."""
     goods = [market.good(number) for number in numbers]
     return envelope(
         SEARCH_API,

@@ -1,4 +1,4 @@
-"""What may go wrong, to be switched on for a keyword, an item or robots.txt."""
+"""The faults that can be switched on for a keyword, an item or robots.txt."""
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -6,38 +6,43 @@ from typing import Any, Final, Self
 
 
 class FaultKind(StrEnum):
-    """The numbers group them: 1 tokens, 2 to 4 blocks, 5 JSONP, 6 pages, 8 gone, 9 to 11 transfers, 13 odd texts."""
+    """What goes wrong in an answer."""
 
-    TOKEN_EXPIRED = "token_expired"  # 1
-    TOKEN_ILLEGAL = "token_illegal"  # 1
-    RISK = "risk"  # 2: as the site answers, two elements of `ret`
-    RISK_AFTER_SUCCESS = "risk_after_success"  # 2: a whole page, and the second element says no
-    LOGIN = "login"  # 3
-    ILLEGAL_ACCESS = "illegal_access"  # 3
-    UNKNOWN = "unknown"  # 3: a `ret` that nobody has seen
-    LIMIT = "limit"  # 9: said by mtop
-    PAGE = "page"  # 4: HTML with 200
-    REDIRECT = "redirect"  # 4: to the login
-    JSONP = "jsonp"  # 5
+    # Tokens
+    TOKEN_EXPIRED = "token_expired"
+    TOKEN_ILLEGAL = "token_illegal"
+    # Refusals
+    RISK = "risk"  # risk control as the site answers it: two elements of `ret`
+    RISK_AFTER_SUCCESS = "risk_after_success"  # a whole page, but the second element of `ret` refuses
+    LOGIN = "login"
+    ILLEGAL_ACCESS = "illegal_access"
+    UNKNOWN = "unknown"  # a `ret` that the crawler does not know
+    LIMIT = "limit"  # a rate limit, told by `ret`
+    PAGE = "page"  # HTML with status 200
+    REDIRECT = "redirect"  # to the login
+    # Forms of the answer
+    JSONP = "jsonp"
     COMPRESSED = "compressed"  # gzip, in chunks
-    OVERLAP = "overlap"  # 6: a page begins with the last `rows` of the one before
-    REPEAT = "repeat"  # 6: every page is the first one
-    GONE = "gone"  # 8: an item that is no more
-    EMPTY = "empty"  # 8: no row, though `hasItems` is true
+    OVERLAP = "overlap"  # a page begins with the last `rows` rows of the one before
+    REPEAT = "repeat"  # every page is the first one
+    GONE = "gone"  # the item is deleted
+    EMPTY = "empty"  # no rows, though `hasItems` is true
     SCHEMA = "schema"  # `resultList` has another name
-    STATUS = "status"  # 9
-    DRIP = "drip"  # 10: a whole answer within `seconds`
-    HANG = "hang"  # 10: no answer for `seconds`
-    RESET = "reset"  # 10: half an answer, then RST
-    CUT = "cut"  # 11: less than Content-Length
-    DAMAGED = "damaged"  # 11: a whole answer that is half a JSON
-    NULLS = "nulls"  # 11: null nodes in the first rows, see `spoil`
-    HALF_EMOJI = "half_emoji"  # 13: the first row's title was cut within a character, see `HALF`
+    # Transfer
+    STATUS = "status"  # the HTTP status `status`
+    DRIP = "drip"  # a whole answer, spread over `seconds`
+    HANG = "hang"  # no answer for `seconds`
+    RESET = "reset"  # half an answer, then RST
+    CUT = "cut"  # fewer bytes than Content-Length says
+    DAMAGED = "damaged"  # a complete transfer of half a JSON text
+    # Content
+    NULLS = "nulls"  # null nodes in the first rows, see `put_nulls`
+    HALF_EMOJI = "half_emoji"  # the first row's title was cut within a character, see `HALF`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One fault: on which pages (all: empty), and how many requests it spoils (None: every one)."""
+    """A fault: the pages that have it (all if empty), and how many requests meet it (every one if None)."""
 
     kind: FaultKind
     pages: tuple[int, ...] = ()
@@ -48,12 +53,12 @@ class Fault:
     rows: int = 5
 
     def to_json(self) -> dict[str, Any]:
-        """For the server's administration."""
+        """For the server's control URL."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Self:
-        """The opposite."""
+        """The fault that `to_json` described."""
         return cls(**{**fields, "kind": FaultKind(fields["kind"]), "pages": tuple(fields["pages"])})
 
 
@@ -78,31 +83,31 @@ RETS: Final[dict[FaultKind, tuple[str, ...]]] = {
     FaultKind.LIMIT: ("FAIL_SYS_TRAFFIC_LIMIT::限流了",),
     FaultKind.GONE: ("FAIL_BIZ_ITEM_DEL_NOT_FOUND::您要看的宝贝不存在或已被删除啦!",),
 }
-"""The texts of answers that refuse."""
+"""`ret` in the answers that refuse."""
 
 HALF: Final = b"\\ud83d"
-"""What is left of an emoji in the JSON of a title that JavaScript cut: no UTF-8 can hold it."""
+"""Half an emoji, as in the JSON of a title that JavaScript has cut: it cannot be encoded in UTF-8."""
 
-SPOILT_AND_KEPT: Final[dict[str, tuple[str, ...]]] = {
+NULLS_KEPT: Final[dict[str, tuple[str, ...]]] = {
     "want_count": ("item", "main", "exContent", "fishTags"),
     "area": ("item", "main", "exContent", "area"),
     "published_at": ("item", "main", "clickParam", "args", "publishTime"),
 }
-"""Null nodes, below a row's `data`, that cost a listing this one field."""
+"""Nodes, below a row's `data`, by the one field that a listing loses if they are null."""
 
-SPOILT_AND_LOST: Final[tuple[tuple[str, ...], ...]] = (
+NULLS_LOST: Final[tuple[tuple[str, ...], ...]] = (
     (),
     ("item",),
     ("item", "main"),
     ("item", "main", "exContent"),
     ("item", "main", "exContent", "title"),
 )
-"""Null nodes without which a row is no listing."""
+"""Nodes, below a row's `data`, without which it is no listing."""
 
 
-def spoil(rows: list[dict[str, Any]]) -> None:
-    """Put null into the first rows of a page: first what is lost with it, then what is kept without."""
-    for target, path in zip(rows, (*SPOILT_AND_LOST, *SPOILT_AND_KEPT.values()), strict=False):
+def put_nulls(rows: list[dict[str, Any]]) -> None:
+    """Put a null into each of the first rows of a page: first for `NULLS_LOST`, then for `NULLS_KEPT`."""
+    for target, path in zip(rows, (*NULLS_LOST, *NULLS_KEPT.values()), strict=False):
         node = target
         for key in ("data", *path)[:-1]:
             node = node[key]

@@ -1,7 +1,7 @@
-"""Generated markets: first what is true of each good, then the answers of the site that tell it.
+"""Generated markets: goods with the texts that the site's answers hold, and with the listings that must come of them.
 
-The truth has the fields of a feed's listing. It comes from the model below and never from reading an answer. Everything
-follows from the seed, the keyword and a good's number, so the server and a test that asks it have the same market.
+The expected listings are generated together with the texts, never parsed from an answer. Everything follows from seed,
+keyword and number of a good, so that the server and a test generate the same market.
 """
 
 import base64
@@ -37,15 +37,15 @@ _TAGS: Final = ("包邮", "卖家信用极好", "3小时前发布", "降价200�
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What stands in the answer, and what a listing has to say."""
+    """A text in the answer, and as it must be in the listing."""
 
     raw: str | None
-    true: str | None
+    expected: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """The three places of a price, and what it is. `parts` None: the node is absent."""
+    """A price in the three places of an answer, and as it must be in the listing. A place that is None is absent."""
 
     parts: tuple[str, ...] | None = None
     sold: str | None = None
@@ -57,7 +57,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seller:
-    """Personal data: none of it may leave the parser."""
+    """The seller's personal data, which the crawler must not store."""
 
     nick: str
     number: str
@@ -67,18 +67,18 @@ class Seller:
 
     @property
     def encoded(self) -> str:
-        """As in `clickParam.args.seller_id`."""
+        """The number as in `clickParam.args.seller_id`."""
         return base64.b64encode(f"seller-{self.number}".encode()).decode()
 
     @property
     def personal_data(self) -> tuple[str, ...]:
-        """What to look for where no personal data may be."""
+        """The texts to look for where no personal data may be."""
         return (self.nick, self.number, self.avatar, self.encoded, self.mobile, self.wechat)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Good:
-    """One good of a market: how the site writes it, and what is true."""
+    """A good of a market: the texts of the answer, and what they must become."""
 
     number: int
     item_id: str
@@ -88,23 +88,23 @@ class Good:
     original: tuple[str | None, int | None]
     area: str | None
     category: tuple[str | None, str]
-    """The category's number, and the argument that it stands in."""
+    """The category's number, and the name of the argument that holds it."""
     wanted: tuple[str | None, int | None]
     published: datetime
     auction: bool
     advertisement: bool
     seller: Seller
     status: str = "在线"
-    """Of the item's details: 在线, 已下架 or 卖掉了."""
+    """The status in the item's details: 在线, 已下架 or 卖掉了."""
 
     def listing(self, keyword: str) -> dict[str, Any]:
-        """The listing of this good as a search finds it, without `fetched_at`, `run_id` and the operator's label."""
+        """The listing that a search must bring, without `fetched_at`, `run_id` and the operator's label."""
         return {
             "source": "xianyu",
             "item_id": self.item_id,
             "url": f"https://www.goofish.com/item?id={self.item_id}",
-            "title": self.title.true,
-            "description": self.description.true,
+            "title": self.title.expected,
+            "description": self.description.expected,
             "price_fen": self.price.fen,
             "price_raw": self.price.raw,
             "price_status": self.price.status,
@@ -123,12 +123,12 @@ class Good:
 
     @property
     def detail_price(self) -> str:
-        """`itemDO.soldPrice`: always one number of yuan, "0" where there is none."""
+        """`itemDO.soldPrice`: a number of yuan, "0" if there is no price."""
         yuan, cents = divmod(self.price.fen or 0, 100)
         return f"{yuan}.{cents:02}" if cents else str(yuan)
 
     def detail_listing(self) -> dict[str, Any]:
-        """The listing of this good as its details tell it, without `fetched_at` and `run_id`."""
+        """The listing that the details must bring, without `fetched_at` and `run_id`."""
         said = {"已下架": ["offline"], "卖掉了": ["sold"]}
         return self.listing("") | {
             "price_raw": self.detail_price,
@@ -144,7 +144,7 @@ def _yuan(amount: int) -> str:
 
 
 def _prices(rng: Random, amount: int) -> Price:
-    """One of the ways in which the site writes a price of about `amount` yuan, or none."""
+    """A price of about `amount` yuan, in one of the ways in which the site writes prices; or none."""
     cents = rng.randrange(1, 100)
     hundreds = rng.randrange(101, 999)  # as in 1.23万
     plain = Price(parts=("¥", str(amount)), sold=str(amount), argument=str(amount), fen=amount * 100, raw=f"¥{amount}")
@@ -213,7 +213,9 @@ def _description(rng: Random, title: Text, seller: Seller) -> Text:
         (
             Text(None, None),
             Text(title.raw, None),
-            Text(f"{title.true}\n买来没怎么用,\n支持同城面交。", f"{title.true}\n买来没怎么用,\n支持同城面交。"),
+            Text(
+                f"{title.expected}\n买来没怎么用,\n支持同城面交。", f"{title.expected}\n买来没怎么用,\n支持同城面交。"
+            ),
             Text(f"换机出。😀\n联系{seller.mobile},\n非诚勿扰", f"换机出。😀\n联系{_MASK},\n非诚勿扰"),
             Text(f"可小刀。微信:{seller.wechat}", f"可小刀。微信:{_MASK}"),
         ),
@@ -223,10 +225,10 @@ def _description(rng: Random, title: Text, seller: Seller) -> Text:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
-    """What is found under one keyword: goods with the numbers 1 to `items`, the highest one the newest.
+    """The goods found with one keyword. Their numbers are 1 to `items`; the highest is the newest good.
 
-    `revisions` says how often the price of a good has changed. `pictures` is where its pictures are, as `//host/folder`
-    or `http://host/folder`.
+    `revisions` says how often the price of a good has changed, by its number. `pictures` is the URL of the pictures'
+    folder: `//host/folder` or `http://host/folder`.
     """
 
     keyword: str
@@ -237,16 +239,16 @@ class Market:
 
     @property
     def pages(self) -> int:
-        """Of 30 rows; at least one."""
+        """The number of pages, of 30 rows each; at least 1."""
         return max(-(-self.items // PAGE_ROWS), 1)
 
     def numbers(self, page: int, *, overlap: int = 0) -> range:
-        """The goods of a page, newest first; each page begins with the last `overlap` of the page before."""
+        """The numbers of a page's goods, newest first. It begins with the last `overlap` goods of the page before."""
         first = self.items - (page - 1) * (PAGE_ROWS - overlap)
         return range(first, max(first - PAGE_ROWS, 0), -1)
 
     def item_id(self, number: int) -> str:
-        """Of the good with this number; other keywords have others."""
+        """The id of the good with this number. Goods of other keywords have other ids."""
         return str(700_000_000_000 + zlib.crc32(self.keyword.encode()) % 1_000_000 * 100_000 + number)
 
     def good(self, number: int) -> Good:
@@ -287,9 +289,9 @@ class Market:
         )
 
     def goods(self) -> Iterator[Good]:
-        """All of them, newest first."""
+        """All goods, newest first."""
         return map(self.good, range(self.items, 0, -1))
 
     def listings(self) -> dict[str, dict[str, Any]]:
-        """What a whole crawl has to bring, by item id."""
+        """The listings that a complete crawl must bring, by item id."""
         return {good.item_id: good.listing(self.keyword) for good in self.goods()}

@@ -1,4 +1,4 @@
-"""The stand-in as a process of its own, for tests and benchmarks: start it, set it up, read what it recorded."""
+"""The fake site as a process, for tests and benchmarks: start it, control it, and read which requests it recorded."""
 
 import http.client
 import json
@@ -18,7 +18,7 @@ _PROJECT = Path(__file__).resolve().parents[3]
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A running stand-in."""
+    """A running fake site."""
 
     port: int
     record: Path
@@ -26,7 +26,7 @@ class Site:
     @classmethod
     @contextmanager
     def start(cls, folder: Path, *, token_seconds: float = 3600.0) -> Iterator[Self]:
-        """A stand-in on a free port until the block is left; what it records goes into `folder`."""
+        """Run a fake site on a free port during the block. It records requests in a file in `folder`."""
         record = folder / "requests.jsonl"
         record.touch()
         command = [sys.executable, "-m", "tests.crawler.goofish", "--record", str(record)]
@@ -36,47 +36,47 @@ class Site:
                 assert process.stdout is not None
                 words = process.stdout.readline().split()
                 if words[:2] != ["listening", "on"]:
-                    raise RuntimeError(f"the stand-in did not start: {words}")
+                    raise RuntimeError(f"the fake site did not start: {words}")
                 yield cls(int(words[2]), record)
             finally:
                 process.terminate()
 
     @property
     def url(self) -> str:
-        """What XIANYU_BASE_URL is set to."""
+        """The value for `XIANYU_BASE_URL`."""
         return f"http://127.0.0.1:{self.port}"
 
     def open(self, market: Market, *faults: Fault, pause: float = 0.0) -> Market:
-        """Show this market, with these faults, from now on; `pause` seconds before each of its answers."""
+        """Serve this market from now on, with these faults, and with `pause` seconds before each answer."""
         fields = asdict(market) | {"faults": [fault.to_json() for fault in faults], "pause": pause}
-        self._tell("market", fields)
+        self._control("market", fields)
         return market
 
     def warm(self, market: Market) -> None:
-        """Render all pages of an opened market now."""
-        self._tell("warm", {"keyword": market.keyword})
+        """Render all pages of a market in advance."""
+        self._control("warm", {"keyword": market.keyword})
 
-    def robots(self, robots: Robots, *, seconds: float = 0.0) -> None:
-        """Answer robots.txt like this from now on."""
-        self._tell("robots", {"robots": robots, "seconds": seconds})
+    def robots(self, robots: Robots, *, seconds: float = 0.0, pause: float = 0.0) -> None:
+        """Answer robots.txt so from now on: after `pause` seconds, or for `Robots.HANG`, not for `seconds`."""
+        self._control("robots", {"robots": robots, "seconds": seconds, "pause": pause})
 
     def recorded(self) -> int:
-        """How many bytes the record has: where `requests` may begin."""
+        """The size of the record in bytes, for `requests(since=…)`."""
         return self.record.stat().st_size
 
     def requests(self, since: int = 0) -> list[dict[str, Any]]:
-        """What was asked for, from this place in the record on."""
+        """The recorded requests, from this size of the record on."""
         with self.record.open("rb") as record:
             record.seek(since)
             return [json.loads(line) for line in record.read().splitlines(keepends=True) if line.endswith(b"\n")]
 
-    def _tell(self, what: str, fields: dict[str, Any]) -> None:
+    def _control(self, what: str, fields: dict[str, Any]) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
-            connection.request("PUT", f"/stand-in/{what}", body=json.dumps(fields))
+            connection.request("PUT", f"/control/{what}", body=json.dumps(fields))
             response = connection.getresponse()
             if response.status != 200:
-                raise RuntimeError(f"the stand-in answered {response.status}")
+                raise RuntimeError(f"the fake site answered {response.status}")
             response.read()
         finally:
             connection.close()

@@ -1,8 +1,8 @@
-"""The server: HTTP/1.1 by hand, as slow drips, cut answers and resets have to be made byte by byte.
+"""The server of the fake site. It writes HTTP/1.1 byte by byte, to be able to answer slowly, in part, or with a reset.
 
-What speaks the protocol is strict: a request that differs from what the site's own page sends in a point that matters
-(query, form, signature over the posted bytes, age of `t`, Referer) is refused as the site refuses it. Each request is
-recorded as a line of JSON before it is answered.
+It is strict: a request that differs from one of the site's own page in anything that matters (query, form, signature of
+the posted bytes, age of `t`, Referer) is refused as the site refuses it. Each request is recorded, as a line of JSON,
+before it is answered.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ import orjson
 from PIL import Image
 
 from tests.crawler.goofish.answers import detail_answer, envelope, search_answer
-from tests.crawler.goofish.faults import HALF, RETS, Fault, FaultKind, Robots, spoil
+from tests.crawler.goofish.faults import HALF, RETS, Fault, FaultKind, Robots, put_nulls
 from tests.crawler.goofish.generated_market import DETAIL_API, PAGE_ROWS, SEARCH_API, Market
 
 APP_KEY: Final = "34839810"
@@ -88,15 +88,15 @@ class _Reply:
     body: bytes = b""
     headers: list[tuple[str, str]] = field(default_factory=list)
     pause: float = 0.0
-    manner: FaultKind | None = None
+    delivery: FaultKind | None = None
     seconds: float = 0.0
-    what: str = ""
-    """For the record."""
+    label: str = ""
+    """The `answer` in the record."""
 
 
 @dataclass(slots=True)
-class _Stall:
-    """A market with what goes wrong in it, and its pages as they were once rendered."""
+class _ServedMarket:
+    """A market, its faults, and its pages that were rendered already."""
 
     market: Market
     faults: list[Fault]
@@ -105,7 +105,7 @@ class _Stall:
     rendered: dict[tuple[int, int], bytes] = field(default_factory=dict)
 
     def fault(self, page: int) -> Fault | None:
-        """The first fault that spoils this request."""
+        """The first fault that this request for a page meets; None if it meets none."""
         for number, fault in enumerate(self.faults):
             if fault.pages and page not in fault.pages:
                 continue
@@ -116,27 +116,28 @@ class _Stall:
         return None
 
     def page(self, page: int, *, overlap: int = 0) -> bytes:
-        """The answer, rendered at most once."""
+        """The answer with a page, which is rendered only once."""
         if (page, overlap) not in self.rendered:
             answer = search_answer(self.market, self.market.numbers(page, overlap=overlap))
             self.rendered[page, overlap] = orjson.dumps(answer)
         return self.rendered[page, overlap]
 
 
-class StandIn:
-    """The whole site, in one event loop."""
+class FakeSite:
+    """The site, in one event loop."""
 
     def __init__(self, record: Path, *, token_seconds: float = 3600.0) -> None:
         self._record = record.open("a", buffering=1, encoding="utf-8")
         self._token_ms = int(token_seconds * 1000)
         self._tokens: dict[str, tuple[str, int]] = {}
-        self._stalls: dict[str, _Stall] = {}
-        self._goods: dict[str, tuple[_Stall, int]] = {}
+        self._markets: dict[str, _ServedMarket] = {}
+        self._goods: dict[str, tuple[_ServedMarket, int]] = {}
         self._robots = Robots.ALLOW
         self._robots_seconds = 0.0
+        self._robots_pause = 0.0
 
     async def serve(self, port: int) -> None:
-        """Answer on 127.0.0.1 for ever; port 0 takes a free one. Says `listening on <port>` once it does."""
+        """Serve on 127.0.0.1 for ever; port 0 means any free port. Prints `listening on <port>` when ready."""
         server = await asyncio.start_server(self._connection, "127.0.0.1", port, limit=_LONGEST_BODY)
         print(f"listening on {server.sockets[0].getsockname()[1]}", flush=True)
         async with server:
@@ -149,16 +150,16 @@ class StandIn:
                 if not await _send(writer, reply):
                     break
         except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # the crawler was killed, or had waited long enough
+            pass  # the crawler was killed, or its timeout was over
         finally:
             writer.close()
             with suppress(ConnectionError):
                 await writer.wait_closed()
 
     def _answer(self, request: _Request) -> _Reply:
-        if request.path.startswith("/stand-in/"):
-            return self._administer(request)
-        note: dict[str, Any] = {
+        if request.path.startswith("/control/"):
+            return self._control(request)
+        record: dict[str, Any] = {
             "at": time.time(),
             "method": request.method,
             "path": request.path,
@@ -168,36 +169,37 @@ class StandIn:
         if request.path == "/robots.txt":
             reply = self._robots_txt()
         elif request.path.startswith("/h5/"):
-            reply = self._mtop(request, note)
+            reply = self._mtop(request, record)
         elif request.path.startswith("/plain/"):
             reply = self._plain(request)
         elif request.path.startswith("/pictures/"):
             reply = _picture(request.path)
         else:
-            reply = _Reply(status=404, content_type="text/html", body=_PAGE.encode(), what="nothing there")
-        self._record.write(json.dumps({**note, "answer": reply.what, "status": reply.status}) + "\n")
+            reply = _Reply(status=404, content_type="text/html", body=_PAGE.encode(), label="nothing there")
+        self._record.write(json.dumps({**record, "answer": reply.label, "status": reply.status}) + "\n")
         return reply
 
-    # Administration
+    # Control by the tests
 
-    def _administer(self, request: _Request) -> _Reply:
-        match request.path.removeprefix("/stand-in/"):
+    def _control(self, request: _Request) -> _Reply:
+        match request.path.removeprefix("/control/"):
             case "market":
                 fields = orjson.loads(request.body)
                 faults = [Fault.from_json(fault) for fault in fields.pop("faults")]
                 pause = fields.pop("pause")
                 revisions = {int(number): times for number, times in fields.pop("revisions").items()}
                 market = Market(**fields, revisions=revisions)
-                stall = self._stalls[market.keyword] = _Stall(market, faults, pause)
+                served = self._markets[market.keyword] = _ServedMarket(market, faults, pause)
                 for number in range(1, market.items + 1):
-                    self._goods[market.item_id(number)] = (stall, number)
+                    self._goods[market.item_id(number)] = (served, number)
             case "robots":
                 fields = orjson.loads(request.body)
-                self._robots, self._robots_seconds = Robots(fields["robots"]), fields["seconds"]
+                self._robots = Robots(fields["robots"])
+                self._robots_seconds, self._robots_pause = fields["seconds"], fields["pause"]
             case "warm":
-                stall = self._stalls[orjson.loads(request.body)["keyword"]]
-                for page in range(1, stall.market.pages + 1):
-                    stall.page(page)
+                served = self._markets[orjson.loads(request.body)["keyword"]]
+                for page in range(1, served.market.pages + 1):
+                    served.page(page)
             case unknown:
                 raise ValueError(unknown)
         return _Reply(body=b"{}")
@@ -206,7 +208,8 @@ class StandIn:
 
     def _robots_txt(self) -> _Reply:
         text = "User-agent: *\nDisallow: /playground/\n"
-        reply = _Reply(content_type="text/plain", body=text.encode(), what=f"robots {self._robots.value}")
+        reply = _Reply(content_type="text/plain", body=text.encode(), label=f"robots {self._robots.value}")
+        reply.pause = self._robots_pause
         match self._robots:
             case Robots.MISSING:
                 reply.status, reply.content_type, reply.body = 404, "text/html", _PAGE.encode()
@@ -219,59 +222,59 @@ class StandIn:
             case Robots.PAGE:
                 reply.content_type, reply.body = "text/html", _PAGE.encode()
             case Robots.HANG:
-                reply.manner, reply.seconds = FaultKind.HANG, self._robots_seconds
+                reply.delivery, reply.seconds = FaultKind.HANG, self._robots_seconds
             case Robots.RESET:
-                reply.manner = FaultKind.RESET
+                reply.delivery = FaultKind.RESET
             case Robots.ALLOW:
                 pass
         return reply
 
     def _plain(self, request: _Request) -> _Reply:
-        """`/plain/<keyword>/<page>`: a page as mtop answers it, without its protocol; for the bare spider."""
+        """`/plain/<keyword>/<page>`: an answer of mtop without its protocol, for `benchmarks.bare_spider`."""
         keyword, page = unquote(request.path.removeprefix("/plain/")).split("/")
-        return _Reply(body=self._stalls[keyword].page(int(page)), what="plain page")
+        return _Reply(body=self._markets[keyword].page(int(page)), label="plain page")
 
     # mtop
 
-    def _mtop(self, request: _Request, note: dict[str, Any]) -> _Reply:
+    def _mtop(self, request: _Request, record: dict[str, Any]) -> _Reply:
         api = request.path.removeprefix("/h5/").partition("/")[0]
-        note["api"] = api
+        record["api"] = api
         data = dict(parse_qsl(request.body.decode(), keep_blank_values=True)).get("data", "")
         if not _well_formed(request, api, data):
-            note["wrong"] = True
+            record["wrong"] = True
             return _refusal(api, FaultKind.ILLEGAL_ACCESS)
         asked = orjson.loads(data)
-        stall, page, number = self._asked_for(api, asked)
-        note["subject"] = asked.get("keyword", asked.get("itemId"))
-        note["page"] = page
-        note["last"] = stall is not None and page >= stall.market.pages
-        fault = stall.fault(page) if stall is not None else None
+        served, page, number = self._asked_for(api, asked)
+        record["subject"] = asked.get("keyword", asked.get("itemId"))
+        record["page"] = page
+        record["last"] = served is not None and page >= served.market.pages
+        fault = served.fault(page) if served is not None else None
         if fault is not None and fault.kind in (FaultKind.TOKEN_EXPIRED, FaultKind.TOKEN_ILLEGAL):
-            note["signed"] = "spoilt"
+            record["signed"] = "refused"
             illegal = fault.kind is FaultKind.TOKEN_ILLEGAL
             return self._new_token(api, "ILLEGAL::非法令牌" if illegal else "EXOIRED::令牌过期")
         if complaint := self._complaint(request):
-            note["signed"] = complaint.partition("::")[0].lower()
+            record["signed"] = complaint.partition("::")[0].lower()
             return self._new_token(api, complaint)
-        if not _rightly_signed(request, data):
-            note["signed"] = "wrong"
+        if not _has_valid_signature(request, data):
+            record["signed"] = "wrong"
             return _refusal(api, FaultKind.ILLEGAL_ACCESS)
-        note["signed"] = "right"
-        reply = self._page(api, stall, page, number, fault)
-        reply.pause = stall.pause if stall is not None else 0.0
+        record["signed"] = "right"
+        reply = self._page(api, served, page, number, fault)
+        reply.pause = served.pause if served is not None else 0.0
         if fault is not None:
-            _spoil_reply(reply, fault, api)
+            _apply_fault(reply, fault, api)
         return reply
 
-    def _asked_for(self, api: str, asked: dict[str, Any]) -> tuple[_Stall | None, int, int]:
-        """The market, the page, and the number of the item if it is its details that are asked for."""
+    def _asked_for(self, api: str, asked: dict[str, Any]) -> tuple[_ServedMarket | None, int, int]:
+        """The market, the page, and for item details the number of the good."""
         if api == DETAIL_API:
-            stall, number = self._goods.get(asked["itemId"], (None, 0))
-            return stall, 1, number
-        return self._stalls.get(asked["keyword"]), asked["pageNumber"], 0
+            served, number = self._goods.get(asked["itemId"], (None, 0))
+            return served, 1, number
+        return self._markets.get(asked["keyword"]), asked["pageNumber"], 0
 
     def _complaint(self, request: _Request) -> str:
-        """What is wrong with the token; empty if nothing is."""
+        """Why the token is refused; "" if it is valid."""
         token, _, _ = request.cookies.get("_m_h5_tk", "").partition("_")
         if not token:
             return "EMPTY::令牌为空"
@@ -281,7 +284,7 @@ class StandIn:
         return "EXOIRED::令牌过期" if known[1] < _now_ms() else ""
 
     def _new_token(self, api: str, complaint: str) -> _Reply:
-        """The refusal that carries another token."""
+        """A refusal that sets a new token."""
         token, enc, expires = secrets.token_hex(16), secrets.token_hex(16), _now_ms() + self._token_ms
         self._tokens[token] = (enc, expires)
         ret = f"FAIL_SYS_TOKEN_{complaint}"
@@ -289,22 +292,24 @@ class StandIn:
         return _Reply(
             body=orjson.dumps(envelope(api, [ret], {})),
             headers=[("Set-Cookie", cookie) for cookie in cookies],
-            what=ret.partition("::")[0],
+            label=ret.partition("::")[0],
         )
 
-    def _page(self, api: str, stall: _Stall | None, page: int, number: int, fault: Fault | None) -> _Reply:
+    def _page(self, api: str, served: _ServedMarket | None, page: int, number: int, fault: Fault | None) -> _Reply:
         kind = fault.kind if fault is not None else None
         if api == DETAIL_API:
-            if stall is None:
+            if served is None:
                 return _refusal(api, FaultKind.GONE)
-            return _Reply(body=orjson.dumps(detail_answer(stall.market, stall.market.good(number))), what="details")
-        if stall is None:
-            return _Reply(body=orjson.dumps(search_answer(Market(keyword="", items=0), range(0))), what="nothing found")
+            return _Reply(body=orjson.dumps(detail_answer(served.market, served.market.good(number))), label="details")
+        if served is None:
+            return _Reply(
+                body=orjson.dumps(search_answer(Market(keyword="", items=0), range(0))), label="nothing found"
+            )
         if fault is not None and kind is FaultKind.OVERLAP:
-            return _Reply(body=stall.page(page, overlap=fault.rows), what="overlap")
+            return _Reply(body=served.page(page, overlap=fault.rows), label="overlap")
         if kind is FaultKind.REPEAT:
-            return _Reply(body=stall.page(1), what="repeat")
-        return _Reply(body=stall.page(page), what="page")
+            return _Reply(body=served.page(1), label="repeat")
+        return _Reply(body=served.page(page), label="page")
 
 
 def _now_ms() -> int:
@@ -312,7 +317,7 @@ def _now_ms() -> int:
 
 
 def _well_formed(request: _Request, api: str, data: str) -> bool:
-    """Whether the request is what the site's own page would send, the signature aside."""
+    """Whether the request is one that the site's own page would send; the signature is not checked here."""
     query = request.query
     if request.method != "POST" or request.headers.get("content-type") != "application/x-www-form-urlencoded":
         return False
@@ -337,7 +342,7 @@ def _well_formed(request: _Request, api: str, data: str) -> bool:
     )
 
 
-def _rightly_signed(request: _Request, data: str) -> bool:
+def _has_valid_signature(request: _Request, data: str) -> bool:
     token = request.cookies["_m_h5_tk"].partition("_")[0]
     query = request.query
     signed = hashlib.md5(f"{token}&{query['t']}&{APP_KEY}&{data}".encode(), usedforsecurity=False).hexdigest()
@@ -347,8 +352,8 @@ def _rightly_signed(request: _Request, data: str) -> bool:
 def _refusal(api: str, kind: FaultKind) -> _Reply:
     data: dict[str, Any] = {}
     if kind is FaultKind.RISK:
-        data = {"url": f"https://h5api.m.goofish.com:443//h5/{api}/1.0/_____tmd_____/punish?x5secdata=stand-in"}
-    return _Reply(body=orjson.dumps(envelope(api, RETS[kind], data)), what=kind.value)
+        data = {"url": f"https://h5api.m.goofish.com:443//h5/{api}/1.0/_____tmd_____/punish?x5secdata=fake"}
+    return _Reply(body=orjson.dumps(envelope(api, RETS[kind], data)), label=kind.value)
 
 
 def _after_success(answer: dict[str, Any]) -> None:
@@ -364,7 +369,7 @@ def _renamed(answer: dict[str, Any]) -> None:
 
 
 def _with_nulls(answer: dict[str, Any]) -> None:
-    spoil(answer["data"]["resultList"])
+    put_nulls(answer["data"]["resultList"])
 
 
 def _with_half_emoji(answer: dict[str, Any]) -> None:
@@ -374,30 +379,30 @@ def _with_half_emoji(answer: dict[str, Any]) -> None:
     content["title"] += _HALF_MARK
 
 
-_REWRITTEN: Final[Mapping[FaultKind, Callable[[dict[str, Any]], None]]] = {
+_ANSWER_CHANGES: Final[Mapping[FaultKind, Callable[[dict[str, Any]], None]]] = {
     FaultKind.RISK_AFTER_SUCCESS: _after_success,
     FaultKind.EMPTY: _emptied,
     FaultKind.SCHEMA: _renamed,
     FaultKind.NULLS: _with_nulls,
     FaultKind.HALF_EMOJI: _with_half_emoji,
 }
-"""Faults that change what a good answer says."""
+"""What some faults change in a good answer."""
 
 
-def _spoil_reply(reply: _Reply, fault: Fault, api: str) -> None:
-    """Make of a good answer what `fault` says; OVERLAP and REPEAT have chosen another page already."""
-    reply.what = fault.kind.value
+def _apply_fault(reply: _Reply, fault: Fault, api: str) -> None:
+    """Apply a fault to a good answer. OVERLAP and REPEAT were applied before, when the page was chosen."""
+    reply.label = fault.kind.value
     if fault.kind in RETS:
         reply.body = _refusal(api, fault.kind).body
-    elif fault.kind in _REWRITTEN:
+    elif fault.kind in _ANSWER_CHANGES:
         answer = orjson.loads(reply.body)
-        _REWRITTEN[fault.kind](answer)
+        _ANSWER_CHANGES[fault.kind](answer)
         reply.body = orjson.dumps(answer).replace(_HALF_MARK.encode(), HALF)
     else:
-        _spoil_transfer(reply, fault)
+        _change_transfer(reply, fault)
 
 
-def _spoil_transfer(reply: _Reply, fault: Fault) -> None:
+def _change_transfer(reply: _Reply, fault: Fault) -> None:
     match fault.kind:
         case FaultKind.PAGE:
             reply.content_type, reply.body = "text/html;charset=utf-8", _PAGE.encode()
@@ -416,29 +421,29 @@ def _spoil_transfer(reply: _Reply, fault: Fault) -> None:
         case FaultKind.COMPRESSED:
             reply.body = gzip.compress(reply.body, 1)
             reply.headers.append(("Content-Encoding", "gzip"))
-            reply.manner = fault.kind
+            reply.delivery = fault.kind
         case FaultKind.DRIP | FaultKind.HANG | FaultKind.RESET | FaultKind.CUT:
-            reply.manner, reply.seconds = fault.kind, fault.seconds
+            reply.delivery, reply.seconds = fault.kind, fault.seconds
 
 
 def _picture(path: str) -> _Reply:
-    """A picture by the name's last digit: 1 is missing, 2 is an HEIC, 3 is cut short, others are good JPEGs."""
+    """A picture, by the last digit of its name: 1 is missing, 2 is an HEIC, 3 is cut off, others are good JPEGs."""
     digit = path.removesuffix(".jpg")[-1]
     if digit == "1":
-        return _Reply(status=404, content_type="text/html", body=_PAGE.encode(), what="no picture")
+        return _Reply(status=404, content_type="text/html", body=_PAGE.encode(), label="no picture")
     if digit == "2":
         heic = b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(500)
-        return _Reply(content_type="image/heic", body=heic, what="heic")
+        return _Reply(content_type="image/heic", body=heic, label="heic")
     picture = BytesIO()
     Image.new("RGB", (120, 160), (200, 30 * int(digit) % 256, 90)).save(picture, "JPEG")
     whole = picture.getvalue()
     if digit == "3":
-        return _Reply(content_type="image/jpeg", body=whole[: len(whole) // 2], what="half a picture")
-    return _Reply(content_type="image/jpeg", body=whole, what="picture")
+        return _Reply(content_type="image/jpeg", body=whole[: len(whole) // 2], label="half a picture")
+    return _Reply(content_type="image/jpeg", body=whole, label="picture")
 
 
 async def _read(reader: asyncio.StreamReader) -> _Request | None:
-    """The next request of a connection; None where it ended, or where it is TLS."""
+    """The next request of a connection; None if it has ended, or if it begins with TLS."""
     begin = await reader.read(1)
     if not begin.isalpha():
         return None
@@ -451,14 +456,14 @@ async def _read(reader: asyncio.StreamReader) -> _Request | None:
 
 
 async def _send(writer: asyncio.StreamWriter, reply: _Reply) -> bool:
-    """Send it as it is to be sent; whether the connection may be used again."""
-    if reply.manner is FaultKind.HANG:
+    """Send a reply as its delivery says. Returns whether the connection can be used again."""
+    if reply.delivery is FaultKind.HANG:
         await asyncio.sleep(reply.seconds)
         return False
     if reply.pause:
         await asyncio.sleep(reply.pause)
     head = _head(reply)
-    match reply.manner:
+    match reply.delivery:
         case FaultKind.COMPRESSED:
             writer.write(head)
             for start in range(0, len(reply.body), 5000):
@@ -475,8 +480,8 @@ async def _send(writer: asyncio.StreamWriter, reply: _Reply) -> bool:
         case FaultKind.RESET | FaultKind.CUT:
             writer.write(head + reply.body[: len(reply.body) // 2])
             await writer.drain()
-            if reply.manner is FaultKind.RESET:
-                # A close that lingers for no time at all is an RST.
+            if reply.delivery is FaultKind.RESET:
+                # SO_LINGER with 0 seconds makes the close a reset (RST).
                 lingering = struct.pack("ii", 1, 0)
                 writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, lingering)
                 writer.transport.abort()
@@ -488,7 +493,7 @@ async def _send(writer: asyncio.StreamWriter, reply: _Reply) -> bool:
 
 
 def _head(reply: _Reply) -> bytes:
-    chunked = reply.manner is FaultKind.COMPRESSED
+    chunked = reply.delivery is FaultKind.COMPRESSED
     length = ("Transfer-Encoding", "chunked") if chunked else ("Content-Length", str(len(reply.body)))
     headers = [("Server", "Tengine"), ("Content-Type", reply.content_type), length, *reply.headers]
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
