@@ -158,7 +158,7 @@ def _measure_politeness(site: Site, *, pages: int, delay: float) -> str:
     site.warm(market)
     before = site.recorded()
     cost = _in_a_folder(_crawler(site, delay=delay), _FULL, pages)
-    moments = [note["at"] for note in site.requests(before)]
+    moments = [request["at"] for request in site.requests(before)]
     pace = (moments[-1] - moments[0]) / (len(moments) - 1)
     return (
         f"polite: {pages} pages, {delay:g} s between two requests: {cost.seconds:.1f} s,"

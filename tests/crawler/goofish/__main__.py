@@ -1,4 +1,4 @@
-"""`python -m tests.crawler.goofish --record FILE [--port N] [--token-seconds S]`: the fake site on 127.0.0.1."""
+"""`python -m tests.crawler.goofish --record FILE [--port N] [--token-uses N]`: the fake site on 127.0.0.1."""
 
 import argparse
 import asyncio
@@ -15,10 +15,10 @@ def main() -> None:
     parser.add_argument(
         "--record", type=Path, required=True, help="the file to which each request is written, as a line of JSON"
     )
-    parser.add_argument("--token-seconds", type=float, default=3600.0, help="how long a token is valid")
+    parser.add_argument("--token-uses", type=int, help="for how many requests a token is valid (any number)")
     arguments = parser.parse_args()
     with suppress(KeyboardInterrupt):
-        asyncio.run(FakeSite(arguments.record, token_seconds=arguments.token_seconds).serve(arguments.port))
+        asyncio.run(FakeSite(arguments.record, token_uses=arguments.token_uses).serve(arguments.port))
 
 
 if __name__ == "__main__":

@@ -25,12 +25,16 @@ class Site:
 
     @classmethod
     @contextmanager
-    def start(cls, folder: Path, *, token_seconds: float = 3600.0) -> Iterator[Self]:
-        """Run a fake site on a free port during the block. It records requests in a file in `folder`."""
+    def start(cls, folder: Path, *, token_uses: int | None = None) -> Iterator[Self]:
+        """Run a fake site on a free port during the block. It records requests in a file in `folder`.
+
+        `token_uses` is for how many requests a token is valid; None for any number.
+        """
         record = folder / "requests.jsonl"
         record.touch()
         command = [sys.executable, "-m", "tests.crawler.goofish", "--record", str(record)]
-        command += ["--token-seconds", str(token_seconds)]
+        if token_uses is not None:
+            command += ["--token-uses", str(token_uses)]
         with subprocess.Popen(command, cwd=_PROJECT, stdout=subprocess.PIPE, text=True) as process:
             try:
                 assert process.stdout is not None

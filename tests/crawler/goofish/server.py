@@ -13,6 +13,7 @@ import secrets
 import socket
 import struct
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -126,10 +127,12 @@ class _ServedMarket:
 class FakeSite:
     """The site, in one event loop."""
 
-    def __init__(self, record: Path, *, token_seconds: float = 3600.0) -> None:
+    def __init__(self, record: Path, *, token_uses: int | None = None) -> None:
         self._record = record.open("a", buffering=1, encoding="utf-8")
-        self._token_ms = int(token_seconds * 1000)
-        self._tokens: dict[str, tuple[str, int]] = {}
+        self._token_uses = token_uses
+        self._tokens: dict[str, str] = {}
+        """By token: the value of the second cookie, `_m_h5_tk_enc`."""
+        self._uses: Counter[str] = Counter()
         self._markets: dict[str, _ServedMarket] = {}
         self._goods: dict[str, tuple[_ServedMarket, int]] = {}
         self._robots = Robots.ALLOW
@@ -274,19 +277,21 @@ class FakeSite:
         return self._markets.get(asked["keyword"]), asked["pageNumber"], 0
 
     def _complaint(self, request: _Request) -> str:
-        """Why the token is refused; "" if it is valid."""
+        """Why the token is refused; "" if it is valid, which counts as a use."""
         token, _, _ = request.cookies.get("_m_h5_tk", "").partition("_")
         if not token:
             return "EMPTY::令牌为空"
-        known = self._tokens.get(token)
-        if known is None or request.cookies.get("_m_h5_tk_enc") != known[0]:
+        if token not in self._tokens or request.cookies.get("_m_h5_tk_enc") != self._tokens[token]:
             return "ILLEGAL::非法令牌"
-        return "EXOIRED::令牌过期" if known[1] < _now_ms() else ""
+        if self._uses[token] == self._token_uses:
+            return "EXOIRED::令牌过期"
+        self._uses[token] += 1
+        return ""
 
     def _new_token(self, api: str, complaint: str) -> _Reply:
         """A refusal that sets a new token."""
-        token, enc, expires = secrets.token_hex(16), secrets.token_hex(16), _now_ms() + self._token_ms
-        self._tokens[token] = (enc, expires)
+        token, enc, expires = secrets.token_hex(16), secrets.token_hex(16), _now_ms() + 3_600_000
+        self._tokens[token] = enc
         ret = f"FAIL_SYS_TOKEN_{complaint}"
         cookies = (f"_m_h5_tk={token}_{expires};Path=/;Max-Age=604800", f"_m_h5_tk_enc={enc};Path=/;Max-Age=604800")
         return _Reply(
