@@ -15,7 +15,7 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import core_schema
 
 ONE_OF: Final = "saltfish_one_of"
-"""Where a field's core schema carries its `OneOf`; `app.web.openapi` looks there."""
+"""The key under which a field's core schema has its `OneOf` in its metadata; read by `app.web.openapi`."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class OneOf:
     texts: Mapping[Any, str] | None = field(default=None, compare=False)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        """The field's own schema with a look at the value: pydantic's hook."""
+        """Pydantic's hook: the field's own schema, with a check that the value is one of the enum's."""
         return core_schema.no_info_after_validator_function(self._checked, handler(source), metadata={ONE_OF: self})
 
     def _checked(self, value: int | str) -> int | str:
@@ -40,7 +40,7 @@ class OneOf:
 
 
 def text_enum(name: str, values: Iterable[str], *, about: str) -> type[StrEnum]:
-    """A `StrEnum` for values that are known from elsewhere; its members are called as they are, "" is `NONE`."""
+    """A `StrEnum` of values defined elsewhere. Members are named after their values in upper case; "" is `NONE`."""
     members: dict[str, str] = {value.upper() or "NONE": value for value in values}
     made = StrEnum(name, members)  # type: ignore[misc] # mypy wants a literal, to know the members
     made.__doc__ = about
