@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import flask_migrate
 import numpy as np
+from flask import Flask
 from flask.testing import FlaskClient
 from rich.console import Console
 from rich.progress import Progress
@@ -25,10 +26,10 @@ from sqlalchemy import text
 from app.categories import CATEGORY_TEXT
 from app.clock import utcnow
 from app.db.database import db
-from app.factory import build_app
 from app.listings.importer import Hooks, import_manifest
 from benchmarks.servers import prepared
 from config import load_settings
+from tests.applications import running_app
 from tests.listings.feeds import Feed
 from tests.listings.offers import THINGS, Thing, offers
 
@@ -66,7 +67,11 @@ def _measure(arguments: argparse.Namespace, environ: Mapping[str, str], folder: 
         "SQL_COUNT_HEADER": "1",
         "JWT_SECRET_KEY": "secret-key-of-the-benchmark-0123456789",
     }
-    app = build_app(load_settings(env))
+    with running_app(load_settings(env)) as app:
+        yield from _measure_app(app, folder, arguments)
+
+
+def _measure_app(app: Flask, folder: Path, arguments: argparse.Namespace) -> Iterator[Table]:
     with app.app_context():
         flask_migrate.upgrade()
         seconds = _import(folder / "feed", arguments.listings)
@@ -82,8 +87,6 @@ def _measure(arguments: argparse.Namespace, environ: Mapping[str, str], folder: 
     facts.add_row("imported", f"{arguments.listings:,} listings, {rate:,.0f}/s")
     facts.add_row("on disk", f"listings {table}, their index {index}")
     yield facts
-    with app.app_context():
-        db.engine.dispose()
 
 
 def _import(folder: Path, count: int) -> float:

@@ -26,12 +26,12 @@ from rich.table import Table
 from sqlalchemy import Connection, text
 
 from app.db.database import db
-from app.factory import build_app
 from app.orders.deadlines import BATCH, fire_due
 from benchmarks.market_rows import fill_trades
 from benchmarks.servers import prepared
 from config import Settings, load_settings
 from statemachine import OrderEvent
+from tests.applications import running_app
 
 _ORDERS_PER_RUN: Final = 1000
 
@@ -116,8 +116,7 @@ def _measure(arguments: argparse.Namespace, environ: Mapping[str, str], folder: 
     settings = load_settings(env)
     # Writing the sweeps' log lines is part of their cost, so they go to a file and not to the terminal.
     log = folder / "sweeps.log"
-    app = build_app(load_settings({**env, "LOG_LEVEL": "WARNING"}))
-    with app.app_context():
+    with running_app(load_settings({**env, "LOG_LEVEL": "WARNING"})) as app, app.app_context():
         flask_migrate.upgrade()
         trades = fill_trades(64)  # for their people and the ledger's accounts
         people = {
@@ -134,7 +133,6 @@ def _measure(arguments: argparse.Namespace, environ: Mapping[str, str], folder: 
             _check(first, last)
             results[processes, batch].append(sweep)
             first = last + 1
-        db.engine.dispose()
     return _table(results, orders=arguments.orders)
 
 
@@ -187,9 +185,8 @@ def _sweep_in_process(settings: Settings, log: Path, batch: int) -> tuple[int, f
     """
     with log.open("a") as written:
         os.dup2(written.fileno(), sys.stderr.fileno())
-    app = build_app(settings)
     fired = 0
-    with app.app_context():
+    with running_app(settings) as app, app.app_context():
         db.session.execute(text("SELECT 1"))
         db.session.rollback()
         _ready[0].wait()
@@ -197,8 +194,6 @@ def _sweep_in_process(settings: Settings, log: Path, batch: int) -> tuple[int, f
         while batch_of := fire_due(limit=_ORDERS_PER_RUN, batch_size=batch):
             fired += batch_of
         ended = time.perf_counter()
-        db.session.remove()
-        db.engine.dispose()
     # perf_counter() is system-wide here, so moments of different processes can be compared.
     return fired, started, ended, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 

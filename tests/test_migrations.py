@@ -10,9 +10,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import create_engine, make_url, text
 
-from app import create_app
 from app.db.database import db
 from config import load_settings
+from tests.applications import running_app
 from tests.live import PROJECT
 
 # Everything that makes the schema what it is, in PostgreSQL's own words; Alembic itself compares no CHECKs.
@@ -49,13 +49,10 @@ def empty(environment: dict[str, str]) -> Iterator[tuple[Flask, str, str]]:
     with psycopg.connect(admin, autocommit=True) as connection:
         for name in names:
             connection.execute(f"CREATE DATABASE {name}")
-        application = create_app(load_settings(environment | {"DATABASE_URL": urls[0]}))
         try:
-            yield application, urls[0], urls[1]
+            with running_app(load_settings(environment | {"DATABASE_URL": urls[0]})) as application:
+                yield application, urls[0], urls[1]
         finally:
-            with application.app_context():
-                db.engine.dispose()
-            application.extensions["valkey"].close()
             for name in names:
                 connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -9,11 +9,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import make_url
 
-from app import create_app
-from app.db.database import db
 from app.ledger.audit import audit
 from app.orders.history import export, verify
 from config import load_settings
+from tests.applications import running_app
 
 BEGIN = datetime(2026, 11, 1, 8, tzinfo=UTC)
 SELLER, BUYER, AMOUNT = 1, 2, 1500
@@ -96,20 +95,16 @@ def old(environment: dict[str, str]) -> Iterator[tuple[Flask, psycopg.Connection
     admin = environment["DATABASE_URL"].replace("postgresql+psycopg://", "postgresql://", 1)
     with psycopg.connect(admin, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {url.database}")
-        application = create_app(
-            load_settings(environment | {"DATABASE_URL": url.render_as_string(hide_password=False)})
-        )
+        full_url = url.render_as_string(hide_password=False)
+        plain = full_url.replace("postgresql+psycopg://", "postgresql://", 1)
         try:
-            with application.app_context():
-                flask_migrate.upgrade(revision="0001")
-            plain = url.render_as_string(hide_password=False).replace("postgresql+psycopg://", "postgresql://", 1)
-            with psycopg.connect(plain, autocommit=True) as inside:
-                _fill(inside)
-                yield application, inside
+            with running_app(load_settings(environment | {"DATABASE_URL": full_url})) as application:
+                with application.app_context():
+                    flask_migrate.upgrade(revision="0001")
+                with psycopg.connect(plain, autocommit=True) as inside:
+                    _fill(inside)
+                    yield application, inside
         finally:
-            with application.app_context():
-                db.engine.dispose()
-            application.extensions["valkey"].close()
             connection.execute(f"DROP DATABASE {url.database} WITH (FORCE)")
 
 

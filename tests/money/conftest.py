@@ -13,7 +13,6 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
-from app import create_app
 from app.clock import utcnow
 from app.db.database import db
 from app.goods.models import Good
@@ -26,6 +25,7 @@ from app.outbox.models import OutboxMessage, Topic
 from config import load_settings
 from statemachine import GoodStatus
 from statemachine.order import AWAITING_PAYMENT, PAID
+from tests.applications import running_app
 from tests.conftest import MakeApp
 from tests.factories import Made, auth_headers, make_address, make_good, make_user
 from tests.money.sandbox_server import NotifyReceiver, SandboxServer, eventually, start_sandbox
@@ -215,12 +215,8 @@ def paying_shop(app: Flask, environment: dict[str, str], gateway_server: Sandbox
     with NotifyReceiver() as letters:
         public_url = letters.url.removesuffix("/notify")
         changed = {"ALIPAY_GATEWAY_URL": gateway_server.gateway_url, "PUBLIC_URL": public_url}
-        paying = create_app(load_settings({**environment, **changed}))
-        yield Shop(paying, gateway_server, letters)
-        with paying.app_context():
-            db.session.remove()
-            db.engine.dispose()
-        paying.extensions["valkey"].close()
+        with running_app(load_settings({**environment, **changed})) as paying:
+            yield Shop(paying, gateway_server, letters)
 
 
 @pytest.fixture

@@ -28,7 +28,6 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select, text, update
 
-from app import create_app
 from app.answers import Answer, Refused
 from app.clock import utcnow
 from app.db.database import db
@@ -58,7 +57,7 @@ from statemachine.order import (
 )
 from tasks.outbox import WORK, work_message
 from tasks.relay import relay_once
-from tests.applications import empty_stores
+from tests.applications import empty_stores, running_app
 from tests.factories import Made, make_address, make_good, make_user
 from tests.money.sandbox_server import SandboxServer, fetch, form_action, start_sandbox
 from tests.races.steps import signed_notification
@@ -855,14 +854,10 @@ def shop(app: Flask, environment: dict[str, str], model_gateway: SandboxServer) 
         "PAYMENT_QUERY_AFTER": str(QUERY_AFTER * 60),
         "LOG_LEVEL": "CRITICAL",  # refused refunds and late payments are what this is about
     }
-    Shop.settings = load_settings(variables)
-    Shop.app, Shop.keys, Shop.steps = create_app(Shop.settings), model_gateway.keys, 0
+    Shop.settings, Shop.keys, Shop.steps = load_settings(variables), model_gateway.keys, 0
     Shop.taken_by_all.clear()
-    yield Shop
-    with Shop.app.app_context():
-        db.session.remove()
-        db.engine.dispose()
-    Shop.app.extensions["valkey"].close()
+    with running_app(Shop.settings) as Shop.app:
+        yield Shop
 
 
 def _path_to(goal: Row, mode: int) -> list[tuple[Row, str]]:

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from app import create_app
-from app.db.database import db
 from config import load_settings
+from tests.applications import running_app
 from tests.live import LiveServer
 from tests.money.sandbox_server import SandboxServer, start_sandbox
 from tests.races.steps import Arena
@@ -27,13 +26,8 @@ def race_gateway(environment: dict[str, str], tmp_path_factory: pytest.TempPathF
 def racing(app: Flask, environment: dict[str, str], race_gateway: SandboxServer) -> Iterator[Arena]:
     """One server and one application in this process, on the same stores."""
     variables = {**environment, "ALIPAY_GATEWAY_URL": race_gateway.gateway_url}
-    application = create_app(load_settings(variables))
-    with LiveServer.start(variables) as server:
+    with running_app(load_settings(variables)) as application, LiveServer.start(variables) as server:
         yield Arena(application, server, race_gateway.keys)
-    with application.app_context():
-        db.session.remove()
-        db.engine.dispose()
-    application.extensions["valkey"].close()
 
 
 @pytest.fixture

@@ -25,10 +25,10 @@ from flask import Flask
 from rich.console import Console
 from rich.table import Table
 
-from app import create_app
 from app.db.database import db
 from config import load_settings
 from supervisor.options import PROJECT
+from tests.applications import running_app
 from tests.factories import Made, auth_headers, make_address, make_good, make_user
 from tests.storm.checks import facts, settle, violations
 from tests.storm.clients import Client, Diary, Person, Stalls
@@ -54,23 +54,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
     print(f"storm of {options.minutes:g} minutes, {options.clients} clients, seed {seed}", flush=True)
     with running_market(keep=options.keep) as market:
-        app = create_app(load_settings({**os.environ, **market.env}))
-        diary = Diary()
-        began = time.monotonic()
-        _blow(app, market, diary, options, seed)
-        blown = time.monotonic() - began
-        left = settle(app, market, seconds=_SETTLE_SECONDS)
-        settled = time.monotonic() - began - blown
-        found = [f"not settled within {_SETTLE_SECONDS:g} s: {line}" for line in left]
-        found += violations(app, market, diary)
-        _report(app, market, diary, blown=blown, settled=settled)
-        for line in found:
-            print(f"WRONG: {line}")
-        print("all is well" if not found else f"{len(found)} things are wrong", flush=True)
-        with app.app_context():
-            db.session.remove()
-            db.engine.dispose()
-        app.extensions["valkey"].close()
+        with running_app(load_settings({**os.environ, **market.env})) as app:
+            diary = Diary()
+            began = time.monotonic()
+            _blow(app, market, diary, options, seed)
+            blown = time.monotonic() - began
+            left = settle(app, market, seconds=_SETTLE_SECONDS)
+            settled = time.monotonic() - began - blown
+            found = [f"not settled within {_SETTLE_SECONDS:g} s: {line}" for line in left]
+            found += violations(app, market, diary)
+            _report(app, market, diary, blown=blown, settled=settled)
+            for line in found:
+                print(f"WRONG: {line}")
+            print("all is well" if not found else f"{len(found)} things are wrong", flush=True)
         if found:
             # With the market's folder, where all logs are.
             raise SystemExit(1)

@@ -12,13 +12,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from app import create_app
 from app.db.database import db
 from app.notifications.models import Notification
 from app.outbox.models import OutboxMessage, Topic
 from app.wallet import service
 from app.wallet.models import Payout
 from config import load_settings
+from tests.applications import running_app
 from tests.factories import Made, auth_headers, make_user
 from tests.ledger.steps import balances, give
 from tests.money.sandbox_server import SandboxServer, fetch, start_sandbox
@@ -106,12 +106,8 @@ def wallet_keys(environment: dict[str, str]) -> Path:
 
 @contextmanager
 def _bank(environment: dict[str, str], sandbox: SandboxServer) -> Iterator[Bank]:
-    application = create_app(load_settings({**environment, "ALIPAY_GATEWAY_URL": sandbox.gateway_url}))
-    yield Bank(application, sandbox)
-    with application.app_context():
-        db.session.remove()
-        db.engine.dispose()
-    application.extensions["valkey"].close()
+    with running_app(load_settings({**environment, "ALIPAY_GATEWAY_URL": sandbox.gateway_url})) as application:
+        yield Bank(application, sandbox)
 
 
 @pytest.fixture
