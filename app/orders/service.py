@@ -1,4 +1,4 @@
-"""What users do with orders, one function per verb, each one transaction. What is allowed the order machine decides."""
+"""What users do with orders: one function per verb, each one transaction. The machine decides what is allowed."""
 
 import secrets
 from collections.abc import Sequence
