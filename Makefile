@@ -16,7 +16,7 @@ ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick check storm lint format list-migrations types diagrams diagrams-check openapi openapi-check \
+.PHONY: help run test test-quick check storm lint format list-migrations types diagrams diagrams-check openapi openapi-check clients \
 	bench-http bench-orders bench-sweeper bench-crawl bench-prices \
 	search-rebuild cli crawl shell engines lock clean reset-data environment environment-dev environment-crawler
 
@@ -32,7 +32,8 @@ test: environment-dev ## Run the tests; those that need engines start some of th
 test-quick: environment-dev ## Run the heart of every domain, three minutes at most (the list: tests/quick.txt)
 	@$(VENV) -m pytest -n $(JOBS) --dist loadgroup -q @tests/quick.txt $(ARGS)
 
-check: lint ## All that CI runs: lint, every test, coverage floors, a short storm (the browser tests want Chromium)
+check: lint ## All that CI runs: lint, generated clients (need npm), every test (some need Chromium), coverage floors, a short storm
+	$(MAKE) --no-print-directory clients
 	$(MAKE) --no-print-directory test ARGS="-q --durations=15 --cov --cov-report="
 	# Processes killed under load; the walk over the model is among the tests.
 	$(MAKE) --no-print-directory storm ARGS="--minutes 2 --steps 0"
@@ -72,6 +73,9 @@ openapi: environment ## Write the OpenAPI document again, into docs/openapi.json
 
 openapi-check: environment
 	$(VENV) -m tools.openapi --check docs/openapi.json
+
+clients: environment-dev openapi-check ## Generate clients from docs/openapi.json, in Python and TypeScript, into build/clients (needs npm)
+	$(VENV) -m tests.clients
 
 bench-http: environment ## Measure requests/s, latencies and SQL statements beside a bare Flask
 	$(VENV) -m supervisor with-engines -- $(VENV) -m benchmarks.http $(ARGS)

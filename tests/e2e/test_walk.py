@@ -1,4 +1,7 @@
-"""The README's walk on the real product: as typed, from registration to refund; then a power cut, and a clean end."""
+"""The README's walk on the real product: as typed, from registration to refund, and by a generated client.
+
+Then a power cut, and a clean end.
+"""
 
 import json
 import re
@@ -11,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from supervisor import children
+from tests.clients.generation import generate_python_client
+from tests.clients.walk import walk as clients_walk
 from tests.e2e.product import Product, until
 from tests.live import PROJECT, Reply, call
 
@@ -28,6 +33,13 @@ HISTORY = [
     "买家 寄回退货 (4, 9)",
     "卖家 确认收到退货 (5, 10)",
 ]
+
+
+@pytest.fixture
+def python_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client in Python, generated from docs/openapi.json, as `saltfish_client`."""
+    generate_python_client(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
 
 
 @pytest.fixture
@@ -72,7 +84,8 @@ def bought(product: Product, username: str) -> Reply:
     return call(product.port, "GET", "/api/buy_order/", headers={"Authorization": f"Bearer {token}"})
 
 
-def test_the_walk_a_power_cut_and_a_clean_end(product: Product) -> None:
+@pytest.mark.usefixtures("python_client")
+def test_the_walks_a_power_cut_and_a_clean_end(product: Product) -> None:
     with product.running():
         (found, *said), buyer = walk(product)
         assert int(found) >= 1  # the index follows the review by a moment; the demo market has a guitar as well
@@ -84,6 +97,8 @@ def test_the_walk_a_power_cut_and_a_clean_end(product: Product) -> None:
         assert said[-1] == "(5, 10) 卖家已退款 卖家已收货"
         before = bought(product, buyer).body
         assert [(order["bill_status"], order["order_status"]) for order in before["data"]["items"]] == [(5, 10)]
+        # The same by a client that a program made of the OpenAPI document; one product is enough for both walks.
+        clients_walk(f"http://127.0.0.1:{product.port}")
         product.kill()
     until(lambda: product.processes() == [], seconds=10, what="nothing left of the killed product")
 
