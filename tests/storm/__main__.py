@@ -31,7 +31,7 @@ from supervisor.options import PROJECT
 from tests.applications import running_app
 from tests.factories import Made, auth_headers, make_address, make_good, make_user
 from tests.storm.checks import facts, settle, violations
-from tests.storm.clients import Client, Diary, Person, Stalls
+from tests.storm.clients import Client, ClientLog, Person, Stalls
 from tests.storm.processes import Market, running_market
 
 _PEOPLE_PER_CLIENT = 3
@@ -55,15 +55,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"storm of {options.minutes:g} minutes, {options.clients} clients, seed {seed}", flush=True)
     with running_market(keep=options.keep) as market:
         with running_app(load_settings({**os.environ, **market.env})) as app:
-            diary = Diary()
+            client_log = ClientLog()
             began = time.monotonic()
-            _blow(app, market, diary, options, seed)
-            blown = time.monotonic() - began
+            _load_and_kill(app, market, client_log, options, seed)
+            loaded = time.monotonic() - began
             left = settle(app, market, seconds=_SETTLE_SECONDS)
-            settled = time.monotonic() - began - blown
+            settled = time.monotonic() - began - loaded
             found = [f"not settled within {_SETTLE_SECONDS:g} s: {line}" for line in left]
-            found += violations(app, market, diary)
-            _report(app, market, diary, blown=blown, settled=settled)
+            found += violations(app, market, client_log)
+            _report(app, market, client_log, loaded=loaded, settled=settled)
             for line in found:
                 print(f"WRONG: {line}")
             print("all is well" if not found else f"{len(found)} things are wrong", flush=True)
@@ -80,7 +80,7 @@ def _walk(steps: int) -> int:
     return subprocess.run(command, env={**os.environ, "STORM_STEPS": str(steps)}, cwd=PROJECT, check=False).returncode
 
 
-def _blow(app: Flask, market: Market, diary: Diary, options: argparse.Namespace, seed: int) -> None:
+def _load_and_kill(app: Flask, market: Market, client_log: ClientLog, options: argparse.Namespace, seed: int) -> None:
     dice = random.Random(seed)
     people = [_person(app, make_user(app, f"storm{number}")) for number in range(options.clients * _PEOPLE_PER_CLIENT)]
     staff = _person(app, make_user(app, "staff", staff=True))
@@ -98,7 +98,7 @@ def _blow(app: Flask, market: Market, diary: Diary, options: argparse.Namespace,
             everybody={person.id: person for person in people},
             staff=staff,
             stalls=stalls,
-            diary=diary,
+            client_log=client_log,
             over=over,
         )
         for number in range(options.clients)
@@ -112,11 +112,11 @@ def _blow(app: Flask, market: Market, diary: Diary, options: argparse.Namespace,
         if next_kill <= time.monotonic() < end - _QUIET_BEFORE_END:
             next(targets)(dice)
             next_kill = time.monotonic() + options.kill_every * dice.uniform(0.5, 1.5)
-        market.tend()
+        market.restart_ended()
         time.sleep(0.1)
     over.set()
     while any(client.is_alive() for client in clients):
-        market.tend()
+        market.restart_ended()
         clients[0].join(0.1)
         time.sleep(0.05)
     market.wait_until_up()
@@ -128,16 +128,16 @@ def _person(app: Flask, user: Made) -> Person:
     return Person(user.id, auth_headers(app, user), make_address(app, user).id)
 
 
-def _report(app: Flask, market: Market, diary: Diary, *, blown: float, settled: float) -> None:
+def _report(app: Flask, market: Market, client_log: ClientLog, *, loaded: float, settled: float) -> None:
     console = Console(width=110)
     requests = Table("request", "sent", "answers by HTTP status", title="What clients did")
-    for kind in sorted({kind for kind, _ in diary.answers}):
-        by_status = {status: count for (each, status), count in sorted(diary.answers.items()) if each == kind}
+    for kind in sorted({kind for kind, _ in client_log.answers}):
+        by_status = {status: count for (each, status), count in sorted(client_log.answers.items()) if each == kind}
         shown = ", ".join(f"{status}: {count}" for status, count in by_status.items())
         requests.add_row(kind, str(sum(by_status.values())), shown)
-    sent = sum(diary.answers.values())
+    sent = sum(client_log.answers.values())
     requests.add_row(
-        "all", str(sent), f"{sent / blown:.0f}/s; {diary.resent} sent again, {diary.replayed} kept answers"
+        "all", str(sent), f"{sent / loaded:.0f}/s; {client_log.resent} sent again, {client_log.replayed} kept answers"
     )
     console.print(requests)
     kills = Table("killed", "times", "back after (s, median)", "(s, longest)", title="What was killed")
@@ -149,7 +149,7 @@ def _report(app: Flask, market: Market, diary: Diary, *, blown: float, settled: 
     for name, count in Counter(market.ended_by_themselves).items():
         kills.add_row(f"{name}: ended by itself", str(count), "", "")
     console.print(kills)
-    left = Table("", "", title=f"What is left after {blown:.0f} s of storm and {settled:.0f} s of settling")
+    left = Table("", "", title=f"What is left after {loaded:.0f} s of storm and {settled:.0f} s of settling")
     for name, count in facts(app).items():
         left.add_row(name, str(count))
     console.print(left)

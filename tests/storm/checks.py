@@ -34,7 +34,7 @@ from statemachine.order import (
 )
 from tasks.queues import QueueName, queue
 from tests.money.sandbox_server import fetch
-from tests.storm.clients import Diary
+from tests.storm.clients import ClientLog
 from tests.storm.processes import Market
 
 _LEGAL = {
@@ -52,7 +52,7 @@ def settle(app: Flask, market: Market, *, seconds: float) -> list[str]:
     """Wait until nothing is under way any more; what still is after so many seconds, a line each."""
     until = time.monotonic() + seconds
     while True:
-        market.tend()
+        market.restart_ended()
         left = _under_way(app)
         if not left or time.monotonic() > until:
             return left
@@ -80,10 +80,10 @@ def _under_way(app: Flask) -> list[str]:
     return [f"{count} {what}" for what, count in found.items() if count]
 
 
-def violations(app: Flask, market: Market, diary: Diary) -> list[str]:
+def violations(app: Flask, market: Market, client_log: ClientLog) -> list[str]:
     """All that is wrong, a line each."""
     checks: tuple[Callable[[], Iterator[str]], ...] = (
-        lambda: iter(diary.wrong),
+        lambda: iter(client_log.wrong),
         _orders,
         _goods,
         lambda: _audited(market),
@@ -91,7 +91,7 @@ def violations(app: Flask, market: Market, diary: Diary) -> list[str]:
         lambda: _gateway(market),
         _payouts_at(market),
         _money_adds_up,
-        lambda: _effects(diary),
+        lambda: _effects(client_log),
         lambda: _jobs(market),
     )
     with app.app_context():
@@ -227,11 +227,11 @@ def _money_adds_up() -> Iterator[str]:
         yield f"sellers have and had {kept} fen, the settled orders say {earned}"
 
 
-def _effects(diary: Diary) -> Iterator[str]:
+def _effects(client_log: ClientLog) -> Iterator[str]:
     """What clients were told against what was done: no effect twice, none without an answer."""
     for what, told, sql in (
-        ("orders", diary.orders, "SELECT id FROM orders"),
-        ("payouts", diary.payouts, "SELECT id FROM payouts"),
+        ("orders", client_log.orders, "SELECT id FROM orders"),
+        ("payouts", client_log.payouts, "SELECT id FROM payouts"),
     ):
         made = {row.id for row in rows(text(sql))}
         if made != told:
@@ -247,16 +247,16 @@ def _effects(diary: Diary) -> Iterator[str]:
             )
         }
     )
-    for event in sorted({*done, *diary.steps}):
-        if done[event] != diary.steps[event]:
-            yield f"{event}: clients were told of {diary.steps[event]} successes, the histories have {done[event]}"
+    for event in sorted({*done, *client_log.steps}):
+        if done[event] != client_log.steps[event]:
+            yield f"{event}: clients were told of {client_log.steps[event]} successes, the histories have {done[event]}"
     decided = sum(count for event, count in done.items() if event.startswith("resolve_"))
     recorded = int(rows(text("SELECT count(*) FROM staff_actions WHERE action LIKE 'resolve_%'"))[0][0])
     if decided != recorded:
         yield f"staff decided {decided} disputes, {recorded} of them are recorded"
     paid = int(rows(text("SELECT count(*) FROM payments WHERE state = 'paid'"))[0][0])
-    if paid != diary.payments:
-        yield f"clients paid {diary.payments} times, we know of {paid} payments"
+    if paid != client_log.payments:
+        yield f"clients paid {client_log.payments} times, we know of {paid} payments"
 
 
 def _jobs(market: Market) -> Iterator[str]:
@@ -267,7 +267,7 @@ def _jobs(market: Market) -> Iterator[str]:
     """
     until = time.monotonic() + _HANGING_SECONDS
     while (hanging := _unfinished_jobs()) and time.monotonic() < until:
-        market.tend()
+        market.restart_ended()
         time.sleep(0.2)
     yield from hanging
     with redis.Redis.from_url(market.env["REDIS_URL"]) as valkey:

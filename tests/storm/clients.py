@@ -1,7 +1,7 @@
 """The storm's clients: users who buy, pay, ship, quarrel and withdraw over HTTP, and never give a request up.
 
 A request that gets no answer, a 503, or the 409 of a request that still runs is sent again under its
-`Idempotency-Key`, to whichever web server answers. So each has one final answer, and `Diary` keeps what it said was
+`Idempotency-Key`, to whichever web server answers. So each has one final answer, and `ClientLog` keeps what it said was
 done: the checks compare that with what really was.
 """
 
@@ -54,7 +54,7 @@ class Person:
 
 
 @dataclass
-class Diary:
+class ClientLog:
     """What all clients did and were told; safe to share between them."""
 
     answers: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -113,13 +113,13 @@ class Client(threading.Thread):
         everybody: dict[int, Person],
         staff: Person,
         stalls: Stalls,
-        diary: Diary,
+        client_log: ClientLog,
         over: threading.Event,
     ) -> None:
         super().__init__(name=f"client-{number}")
         self.dice = random.Random(f"{seed}-{number}")
         self.ports, self.people, self.everybody, self.staff = ports, people, everybody, staff
-        self.stalls, self.diary, self.over = stalls, diary, over
+        self.stalls, self.client_log, self.over = stalls, client_log, over
         self.last_order: int | None = None
 
     def run(self) -> None:
@@ -132,8 +132,10 @@ class Client(threading.Thread):
             try:
                 act(self.dice.choice(self.people))
             except Exception as error:  # noqa: BLE001 - whatever it is, the storm has found it
-                with self.diary.lock:
-                    self.diary.wrong.append(f"{self.name} fell over {act.__name__}: {type(error).__name__}: {error}")
+                with self.client_log.lock:
+                    self.client_log.wrong.append(
+                        f"{self.name} fell over {act.__name__}: {type(error).__name__}: {error}"
+                    )
 
     # --- what people do ---
 
@@ -146,8 +148,8 @@ class Client(threading.Thread):
         body = {"trade_mode": mode, **({"address_id": person.address_id} if mode == 7 else {})}
         reply = self._send("buy", f"/api/buy/{good_id}/", body, person)
         if reply.status == 200:
-            with self.diary.lock:
-                self.diary.orders.add(reply.body["data"]["id"])
+            with self.client_log.lock:
+                self.client_log.orders.add(reply.body["data"]["id"])
         elif reply.body["msg"] == Answer.GOOD_NOT_FOR_SALE.msg and self.dice.random() < 0.3:
             # Not at once: it comes back when its order is cancelled.
             self.stalls.drop(good_id)
@@ -199,7 +201,7 @@ class Client(threading.Thread):
             return
         page = fetch(reply.headers.get("Location") or reply.headers["location"])
         if page.status != 200:  # it was cancelled meanwhile
-            self.diary.note("gateway page", str(page.status))
+            self.client_log.note("gateway page", str(page.status))
             return
         action = form_action(page.text)
         if chance < 0.35:  # pays and cancels at the same moment
@@ -214,10 +216,10 @@ class Client(threading.Thread):
 
     def _pay_at_gateway(self, action: str) -> None:
         status = fetch(action, form={}).status
-        self.diary.note("pay at gateway", str(status))
+        self.client_log.note("pay at gateway", str(status))
         if status == 302:
-            with self.diary.lock:
-                self.diary.payments += 1
+            with self.client_log.lock:
+                self.client_log.payments += 1
 
     def _hand_over(self, seller: Person, order: dict[str, Any]) -> None:
         code = "000000"
@@ -234,8 +236,8 @@ class Client(threading.Thread):
 
     def _count_step(self, name: str, reply: Reply) -> None:
         if reply.status == 200:
-            with self.diary.lock:
-                self.diary.steps[name] += 1
+            with self.client_log.lock:
+                self.client_log.steps[name] += 1
 
     def _body(self, name: str, person: Person) -> dict[str, Any] | None:
         parcel = {"company": "顺丰速运", "tracking_no": "SF1234567890"}
@@ -255,8 +257,8 @@ class Client(threading.Thread):
         body = {"amount": format_yuan(fen), "account": self.dice.choice(_PAYEES), "name": "王小明"}
         reply = self._send("withdraw", "/api/withdraw/", body, person)
         if reply.status == 200:
-            with self.diary.lock:
-                self.diary.payouts.add(reply.body["data"]["id"])
+            with self.client_log.lock:
+                self.client_log.payouts.add(reply.body["data"]["id"])
 
     def _trespass(self, person: Person) -> None:
         """Try a step on an order that somebody touched lately, allowed or not."""
@@ -288,10 +290,10 @@ class Client(threading.Thread):
             try:
                 reply = _request(port, method, path, body, headers)
             except (OSError, http.client.HTTPException):
-                self.diary.note(kind, "none")
+                self.client_log.note(kind, "none")
                 again = True
             else:
-                self.diary.note(kind, str(reply.status))
+                self.client_log.note(kind, str(reply.status))
                 running = reply.status == 409 and reply.body["msg"] == Answer.REQUEST_RUNNING.msg
                 again = reply.status == 503 or running
             if not again:
@@ -300,12 +302,12 @@ class Client(threading.Thread):
                 given_up = given_up or time.monotonic() + _LAST_PATIENCE
                 assert time.monotonic() < given_up, f"no final answer to {method} {path} within {_LAST_PATIENCE} s"
             time.sleep(self.dice.uniform(0.05, 0.5))  # as a client does: nothing to poll but the server itself
-        with self.diary.lock:
-            self.diary.resent += attempts - 1
-            self.diary.replayed += reply.headers.get("idempotency-replayed") == "true"
+        with self.client_log.lock:
+            self.client_log.resent += attempts - 1
+            self.client_log.replayed += reply.headers.get("idempotency-replayed") == "true"
         if reply.status >= 500:
-            with self.diary.lock:
-                self.diary.wrong.append(f"{method} {path}: {_start(reply)}")
+            with self.client_log.lock:
+                self.client_log.wrong.append(f"{method} {path}: {_start(reply)}")
         elif method == "POST" and reply.status != 302 and self.dice.random() < 0.05:
             self._send_again(path, body, headers, reply)
         return reply
@@ -316,13 +318,13 @@ class Client(threading.Thread):
             again = _request(self.dice.choice(self.ports), "POST", path, body, headers)
         except (OSError, http.client.HTTPException):
             return
-        with self.diary.lock:
-            self.diary.replayed += again.headers.get("idempotency-replayed") == "true"
+        with self.client_log.lock:
+            self.client_log.replayed += again.headers.get("idempotency-replayed") == "true"
         if again.status not in (503, 429, 401) and first.status not in (429, 401):
             same = (again.status, again.content) == (first.status, first.content)
             if not same and not (again.status == 409 and again.body["msg"] == Answer.REQUEST_RUNNING.msg):
-                with self.diary.lock:
-                    self.diary.wrong.append(f"POST {path} again: {_start(first)}, then {_start(again)}")
+                with self.client_log.lock:
+                    self.client_log.wrong.append(f"POST {path} again: {_start(first)}, then {_start(again)}")
 
 
 def _start(reply: Reply) -> str:

@@ -131,7 +131,7 @@ class Market:
             yield lambda _: self._kill_member("search", whole=True)
             yield self._kill_horse
 
-    def tend(self) -> None:
+    def restart_ended(self) -> None:
         """Start again what ended, and note what works again. To be called a few times a second."""
         now = time.monotonic()
         for engine in self.engines.values():
@@ -209,7 +209,7 @@ class Market:
         """Return once every process works. Raises AssertionError where one does not."""
         until = time.monotonic() + _PATIENCE
         while not all(member.is_up() for member in self.members.values()):
-            self.tend()
+            self.restart_ended()
             assert time.monotonic() < until, [name for name, member in self.members.items() if not member.is_up()]
             time.sleep(0.1)
 
