@@ -238,17 +238,17 @@ class State:
         self._pending[item_id] = self._next_place
         self._next_place += 1
 
-    def commit_batch(self, entries: Iterable[ListingRecord]) -> None:
+    def commit_batch(self, records: Iterable[ListingRecord]) -> None:
         """Record the listings of a batch that is finished and named in the manifest. From now on they are known.
 
         In the same transaction, walks that have ended become complete if none of their listings is pending any more.
         """
         rows = []
-        for entry in entries:
-            place = self._pending.pop(entry.item_id, None)
+        for record in records:
+            place = self._pending.pop(record.item_id, None)
             if place is None:  # in a batch of a run that was killed
                 place, self._next_place = self._next_place, self._next_place + 1
-            rows.append((entry.item_id, entry.fingerprint, _seconds(entry.emitted_at), place))
+            rows.append((record.item_id, record.fingerprint, _seconds(record.emitted_at), place))
         with self._transaction() as database:
             database.executemany(
                 "INSERT INTO listings (item_id, fingerprint, emitted_at, first_place) VALUES (?, ?, ?, ?)"
