@@ -278,7 +278,7 @@ def lead_order(
 _PARCEL: dict[str, Any] = {"company": "顺丰速运", "tracking_no": "SF1234567890"}
 _WORDS: dict[str, Any] = {"reason": "与描述不符", "description": "屏幕有划痕"}
 # What a side does, but for the parcel that needs an address.
-_DEEDS: dict[OrderEvent, tuple[Role, Callable[..., None]]] = {
+_SERVICE_CALLS: dict[OrderEvent, tuple[Role, Callable[..., None]]] = {
     OrderEvent.CANCEL: (Role.BUYER, orders.cancel_order),
     OrderEvent.RECEIVE: (Role.BUYER, orders.receive_order),
     OrderEvent.REQUEST_REFUND: (Role.BUYER, partial(orders.request_refund, **_WORDS)),
@@ -302,7 +302,7 @@ def _lead_on(order_id: int, event: OrderEvent, sides: dict[Role, int], address_i
         with transaction() as session:
             fire(session, *lock_order(session, order_id), OrderCommand(event=event, role=_OTHERS[event]))
     else:
-        role, do = _DEEDS[event]
+        role, do = _SERVICE_CALLS[event]
         do(actor_id=sides[role], order_id=order_id)
 
 

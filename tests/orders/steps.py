@@ -6,12 +6,12 @@ from typing import Any
 from app.orders.history import GENESIS
 from statemachine import OrderPhase
 from statemachine.order import REFUND_REQUESTED_RECEIVED, REFUND_REQUESTED_SHIPPED, REFUND_REQUESTED_UNSHIPPED
-from tests.orders.table import CLOCKS, GOOD_AT, Effect
+from tests.orders.table import DEADLINES, GOOD_AT, Effect
 
 Database = dict[str, list[dict[str, Any]]]
 
 LEFT = timedelta(days=3, hours=5, seconds=7, microseconds=11)
-"""What a stopped clock had left, where a test wants to see it again."""
+"""The time that a stopped deadline had left, where a test wants to see it again."""
 RESUMABLE = [REFUND_REQUESTED_UNSHIPPED, REFUND_REQUESTED_SHIPPED, REFUND_REQUESTED_RECEIVED]
 STEP_TABLES = {"orders", "order_events", "outbox"}
 MONEY_TABLES = {"ledger_accounts", "ledger_transactions", "ledger_entries"}
@@ -45,7 +45,7 @@ def assert_done(
     source = OrderPhase(old["bill_status"], old["order_status"], old["closed"])
     assert (new["bill_status"], new["order_status"], new["closed"]) == effect.target
     assert new["closed_reason"] == (event if effect.target.closed else None)
-    assert_clock(old, new, effect)
+    assert_timers(old, new, effect)
     # The history has one line more, which follows the one before.
     line = only(added(before, after, "order_events"))
     assert (line["sequence"], line["event"], line["role"]) == (old["history_length"] + 1, event, role)
@@ -86,22 +86,22 @@ def assert_done(
     return line
 
 
-def assert_clock(old: dict[str, Any], new: dict[str, Any], effect: Effect) -> None:
-    """The deadline, the reminder and what is kept of a stopped clock, to the microsecond."""
-    now, clock = new["updated_at"], CLOCKS.get(effect.target)
+def assert_timers(old: dict[str, Any], new: dict[str, Any], effect: Effect) -> None:
+    """The deadline, the reminder and the time stored of a stopped one, to the microsecond."""
+    now, deadline = new["updated_at"], DEADLINES.get(effect.target)
     deadline_at = remind_at = None
-    if effect.clock != "none":
-        assert clock is not None
-        match effect.clock:
+    if effect.deadline != "none":
+        assert deadline is not None
+        match effect.deadline:
             case "begins":
-                deadline_at = now + clock.after
+                deadline_at = now + deadline.after
             case "goes on":
                 deadline_at = now + LEFT
             case "longer":
-                deadline_at = old["deadline_at"] + clock.after
+                deadline_at = old["deadline_at"] + deadline.after
             case "stays":
                 deadline_at = old["deadline_at"]
-        remind_at = deadline_at - clock.reminder
+        remind_at = deadline_at - deadline.reminder
     assert (new["deadline_at"], new["remind_at"]) == (deadline_at, remind_at)
     paused = effect.target in RESUMABLE
     requested = paused and old["bill_status"] != 4

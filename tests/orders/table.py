@@ -55,8 +55,8 @@ GOOD_AT = {
 }
 
 
-class Clock(NamedTuple):
-    """The system's deadline at a phase: how long it runs, how long before its end which side is reminded, of what."""
+class ExpectedDeadline(NamedTuple):
+    """The deadline of a phase: how long it runs, when before its end who is reminded, the event it fires, its text."""
 
     after: timedelta
     reminder: timedelta
@@ -66,20 +66,20 @@ class Clock(NamedTuple):
 
 
 _DAY = timedelta(days=1)
-CLOCKS = {
-    AWAITING_PAYMENT: Clock(timedelta(minutes=30), timedelta(minutes=10), BUYER, "expire", "买家付款截止"),
-    PAID: Clock(7 * _DAY, _DAY, SELLER, "refund_unshipped", "卖家交货截止"),
-    SHIPPED: Clock(10 * _DAY, _DAY, BUYER, "receive", "自动确认收货"),
-    RECEIVED: Clock(7 * _DAY, _DAY, BUYER, "settle", "售后期截止"),
-    REFUND_REQUESTED_UNSHIPPED: Clock(2 * _DAY, _DAY / 2, SELLER, "approve_refund", "卖家处理退款截止"),
-    REFUND_REQUESTED_SHIPPED: Clock(5 * _DAY, _DAY, SELLER, "approve_refund", "卖家处理退款截止"),
-    REFUND_REQUESTED_RECEIVED: Clock(7 * _DAY, _DAY, BUYER, "lapse", "买家寄回截止"),
-    RETURN_SENT: Clock(10 * _DAY, _DAY, SELLER, "accept_return", "卖家确认收到退货截止"),
+DEADLINES = {
+    AWAITING_PAYMENT: ExpectedDeadline(timedelta(minutes=30), timedelta(minutes=10), BUYER, "expire", "买家付款截止"),
+    PAID: ExpectedDeadline(7 * _DAY, _DAY, SELLER, "refund_unshipped", "卖家交货截止"),
+    SHIPPED: ExpectedDeadline(10 * _DAY, _DAY, BUYER, "receive", "自动确认收货"),
+    RECEIVED: ExpectedDeadline(7 * _DAY, _DAY, BUYER, "settle", "售后期截止"),
+    REFUND_REQUESTED_UNSHIPPED: ExpectedDeadline(2 * _DAY, _DAY / 2, SELLER, "approve_refund", "卖家处理退款截止"),
+    REFUND_REQUESTED_SHIPPED: ExpectedDeadline(5 * _DAY, _DAY, SELLER, "approve_refund", "卖家处理退款截止"),
+    REFUND_REQUESTED_RECEIVED: ExpectedDeadline(7 * _DAY, _DAY, BUYER, "lapse", "买家寄回截止"),
+    RETURN_SENT: ExpectedDeadline(10 * _DAY, _DAY, SELLER, "accept_return", "卖家确认收到退货截止"),
 }
 
 
 class PartyAction(NamedTuple):
-    """Something that a side does over HTTP: its URL, its body, its answer, the event it fires."""
+    """A call of the API that fires an event on an order: its URL, a body, its answer, the event."""
 
     url: str
     body: dict[str, Any]
@@ -113,15 +113,15 @@ RENEW_URL = "/api/buyer_handover_code/{id}/"
 
 
 class Effect(NamedTuple):
-    """What a action does. `money` says how often the order's amount goes to (+) or leaves (−) the accounts of a kind.
+    """What an action does. `money` says how often the order's amount goes to (+) or leaves (−) the accounts of a kind.
 
-    `clock` is what happens to the clock: the target's own begins, the one that a request stopped goes on with what it
-    had left, the present one gets its whole time on top or stays as it is, or none runs.
+    `deadline` is what happens to it: the target's own begins, the one that a request stopped goes on with the time it
+    had left, the present one is put off by its whole time (longer) or stays as it is, or none runs.
     """
 
     by: tuple[str, ...]
     target: OrderPhase
-    clock: Literal["begins", "goes on", "longer", "stays", "none"]
+    deadline: Literal["begins", "goes on", "longer", "stays", "none"]
     money: Mapping[str, int] = MappingProxyType({})
     good: GoodStatus | None = None  # where the good goes; None: it stays
     writes: tuple[str, ...] = ()  # tables beside those of every step, of money and of the good
@@ -170,7 +170,7 @@ FACE_TO_FACE = {
 }
 """What 当面交易 adds; for it there is no shipping."""
 
-BY_THE_CLOCK = {
+BY_DEADLINE = {
     AWAITING_PAYMENT: Effect((), CANCELLED, "none", good=GoodStatus.PUBLISHED),
     PAID: Effect((), REFUNDED_UNSHIPPED, "none", REFUND, GoodStatus.PUBLISHED),
     SHIPPED: Effect((), RECEIVED, "begins", PROCEEDS, GoodStatus.SOLD),
@@ -180,7 +180,7 @@ BY_THE_CLOCK = {
     REFUND_REQUESTED_RECEIVED: Effect((), RECEIVED, "goes on", PROCEEDS, writes=_ASKED),
     RETURN_SENT: Effect((), REFUNDED_RETURNED, "none", REFUND, writes=_ASKED),
 }
-"""What the system does once the clock of `CLOCKS` has run out."""
+"""What the system does once a deadline of `DEADLINES` has passed."""
 
 CONCESSIONS = {("withdraw", BUYER), ("approve", SELLER), ("accept", SELLER)}
 """What is left to the sides of a disputed order, where it is allowed without the dispute."""

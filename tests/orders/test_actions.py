@@ -22,7 +22,7 @@ from tests.factories import Made, assert_envelope, auth_headers, lead_order, mak
 from tests.orders.table import (
     BUTTONS,
     BUYER,
-    CLOCKS,
+    DEADLINES,
     OFFERED,
     OFFERED_DISPUTED,
     PHASES,
@@ -68,12 +68,12 @@ def test_every_phase(app: Flask, client: FlaskClient, people: dict[str, Made], p
     for (role, seen), names in zip(_seen(app, client, order, people).items(), OFFERED[phase], strict=True):
         assert seen["actions"] == _buttons(names, role, order)
         assert seen["disputed"] is False
-        clock = CLOCKS.get(phase)
-        if clock is None:
+        expected = DEADLINES.get(phase)
+        if expected is None:
             assert seen["deadline"] is None
         else:
-            ends = order.updated_at + clock.after
-            assert seen["deadline"] == {"at": format_moment(ends), "what": clock.what, "text": clock.text}
+            ends = order.updated_at + expected.after
+            assert seen["deadline"] == {"at": format_moment(ends), "what": expected.what, "text": expected.text}
 
 
 @pytest.mark.parametrize("by", [Role.BUYER, Role.SELLER])

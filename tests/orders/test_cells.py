@@ -1,6 +1,6 @@
-"""Every cell over HTTP: each legal triple × each action that the API serves × buyer, seller and stranger.
+"""Every cell over HTTP: each legal phase × each action that the API serves × buyer, seller and stranger.
 
-What is allowed, and what a action does, is in `tests.orders.table`.
+What is allowed, and what an action does, is in `tests.orders.table`.
 """
 
 from collections.abc import Callable, Mapping
@@ -47,7 +47,7 @@ from tests.orders.table import (
 )
 
 
-class World(NamedTuple):
+class Market(NamedTuple):
     app: Flask
     client: FlaskClient
     people: dict[str, Made]
@@ -85,9 +85,9 @@ class World(NamedTuple):
 
 
 @pytest.fixture
-def world(app: Flask, client: FlaskClient) -> World:
+def market(app: Flask, client: FlaskClient) -> Market:
     people = {role: make_user(app, role) for role in ROLES}
-    return World(app, client, people, make_address(app, people[SELLER], is_default=True))
+    return Market(app, client, people, make_address(app, people[SELLER], is_default=True))
 
 
 def assert_action_done(before: Database, after: Database, action: str, role: str, effect: Effect) -> None:
@@ -101,32 +101,32 @@ CELLS = [(action, role, phase) for (action, phase), effect in EFFECTS.items() fo
 @pytest.mark.parametrize(
     ("action", "role", "phase"), CELLS, ids=[f"{action}-{role}-{name_of(phase)}" for action, role, phase in CELLS]
 )
-def test_allowed(world: World, action: str, role: str, phase: OrderPhase) -> None:
+def test_allowed(market: Market, action: str, role: str, phase: OrderPhase) -> None:
     effect = EFFECTS[action, phase]
-    order = world.order_at(phase)
-    before = whole_database(world.app)
-    data = assert_envelope(world.do(action, role, order), ACTIONS[action].answer)
+    order = market.order_at(phase)
+    before = whole_database(market.app)
+    data = assert_envelope(market.do(action, role, order), ACTIONS[action].answer)
     assert (data["bill_status"], data["order_status"], data["closed"]) == effect.target
-    after = whole_database(world.app)
+    after = whole_database(market.app)
     assert_action_done(before, after, action, role, effect)
     assert only(after["orders"])["disputed"] is (action in ("dispute", "contest"))
     assert only(after["orders"])["extended"] is (action == "extend")
     assert only(after["orders"])["refund_count"] == order.refund_count + (action == "request")
-    assert world.differences() == []
+    assert market.differences() == []
 
 
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("phase", PHASES, ids=name_of)
-def test_refused(world: World, phase: OrderPhase, action: str) -> None:
+def test_refused(market: Market, phase: OrderPhase, action: str) -> None:
     """Everybody whom the table does not name; each refusal says why, and changes nothing."""
     effect = EFFECTS.get((action, phase))
     doers = effect.by if effect else ()
     # The URL of the seller's handover fires what the buyer does after shipping.
     elsewhere = EFFECTS.get(("receive", phase)) if action == "hand_over" else None
-    order = world.order_at(phase)
+    order = market.order_at(phase)
     answer = Answer.FORBIDDEN if doers or elsewhere else Answer.WRONG_STATE
     answers = {role: silent_answer(action, role) or answer for role in ROLES if role not in doers}
-    refusals = world.refused(answers, lambda role: world.do(action, role, order))
+    refusals = market.refused(answers, lambda role: market.do(action, role, order))
     for role, data in refusals.items():
         assert_refusal(data, action, role, phase, OFFERED)
 
@@ -156,13 +156,13 @@ def assert_refusal(data: Any, action: str, role: str, phase: OrderPhase, offered
 
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("phase", REFUND_PHASES, ids=name_of)
-def test_disputed(world: World, phase: OrderPhase, action: str) -> None:
+def test_disputed(market: Market, phase: OrderPhase, action: str) -> None:
     """While staff are called a side may only give in; that ends the dispute."""
     disputer = Role.SELLER if phase == RETURN_SENT else Role.BUYER
-    order = world.order_at(phase, disputed_by=disputer)
+    order = market.order_at(phase, disputed_by=disputer)
     effect = EFFECTS.get((action, phase))
     assert (order.deadline_at, order.disputed) == (None, True)
-    before = whole_database(world.app)
+    before = whole_database(market.app)
     doers = effect.by if effect else ()
     concede = [role for role in doers if (action, role) in CONCESSIONS]
     usual = Answer.FORBIDDEN if effect else Answer.WRONG_STATE
@@ -171,33 +171,33 @@ def test_disputed(world: World, phase: OrderPhase, action: str) -> None:
         for role in ROLES
         if role not in concede
     }
-    refusals = world.refused(answers, lambda role: world.do(action, role, order))
+    refusals = market.refused(answers, lambda role: market.do(action, role, order))
     for role, data in refusals.items():
         assert_refusal(data, action, role, phase, OFFERED_DISPUTED)
         if role in doers:
             assert data["reasons"] == ["订单有争议,等待平台客服处理"]
     for role in concede:
         assert effect is not None
-        assert_envelope(world.do(action, role, order), ACTIONS[action].answer)
-        after = whole_database(world.app)
+        assert_envelope(market.do(action, role, order), ACTIONS[action].answer)
+        after = whole_database(market.app)
         assert_action_done(before, after, action, role, effect._replace(writes=(*effect.writes, "disputes")))
         assert only(after["orders"])["disputed"] is False
         dispute = only(after["disputes"])
         assert (dispute["outcome"], dispute["ended_at"]) == (ACTIONS[action].event, only(after["orders"])["updated_at"])
-        assert world.differences() == []
+        assert market.differences() == []
 
 
 @pytest.mark.parametrize(("action", "role", "phase"), [(d, r, p) for (d, p), e in FACE_TO_FACE.items() for r in e.by])
-def test_face_to_face(world: World, action: str, role: str, phase: OrderPhase) -> None:
-    order = world.order_at(phase, TradeMode.FACE_TO_FACE)
-    before = whole_database(world.app)
+def test_face_to_face(market: Market, action: str, role: str, phase: OrderPhase) -> None:
+    order = market.order_at(phase, TradeMode.FACE_TO_FACE)
+    before = whole_database(market.app)
     body = {"code": order.handover_code} if action == "hand_over" else {}
-    data = assert_envelope(world.do(action, role, order, **body), ACTIONS[action].answer)
+    data = assert_envelope(market.do(action, role, order, **body), ACTIONS[action].answer)
     assert (data["bill_status"], data["order_status"], data["closed"]) == (3, 8, False)
-    after = whole_database(world.app)
+    after = whole_database(market.app)
     assert_action_done(before, after, action, role, FACE_TO_FACE[action, phase])
     assert only(after["orders"])["handover_code"] is None
-    assert world.differences() == []
+    assert market.differences() == []
 
 
 @pytest.mark.parametrize(
@@ -209,22 +209,22 @@ def test_face_to_face(world: World, action: str, role: str, phase: OrderPhase) -
         ("extend", BUYER, Answer.WRONG_STATE, ["订单当前为“已付款”,不能延长收货时间"]),
     ],
 )
-def test_face_to_face_refused(world: World, action: str, role: str, answer: Answer, reasons: list[str]) -> None:
-    order = world.order_at(PAID, TradeMode.FACE_TO_FACE)
-    before = whole_database(world.app)
-    assert assert_envelope(world.do(action, role, order), answer)["reasons"] == reasons
-    assert whole_database(world.app) == before
+def test_face_to_face_refused(market: Market, action: str, role: str, answer: Answer, reasons: list[str]) -> None:
+    order = market.order_at(PAID, TradeMode.FACE_TO_FACE)
+    before = whole_database(market.app)
+    assert assert_envelope(market.do(action, role, order), answer)["reasons"] == reasons
+    assert whole_database(market.app) == before
 
 
-def test_a_courier_order_is_not_handed_over(world: World) -> None:
-    order = world.order_at(PAID)
-    before = whole_database(world.app)
+def test_a_courier_order_is_not_handed_over(market: Market) -> None:
+    order = market.order_at(PAID)
+    before = whole_database(market.app)
     for action, role, reasons in (
         ("receive", BUYER, ["卖家发货后才能确认收货"]),
         ("hand_over", SELLER, ["卖家发货后才能确认收货", "交货码有误"]),
     ):
-        assert assert_envelope(world.do(action, role, order), Answer.WRONG_STATE)["reasons"] == reasons
-    assert whole_database(world.app) == before
+        assert assert_envelope(market.do(action, role, order), Answer.WRONG_STATE)["reasons"] == reasons
+    assert whole_database(market.app) == before
 
 
 RENEWALS = [
@@ -236,54 +236,54 @@ RENEWALS = [
 
 
 @pytest.mark.parametrize(("mode", "phase"), RENEWALS, ids=[f"{mode.name}-{name_of(phase)}" for mode, phase in RENEWALS])
-def test_renewing_the_handover_code(world: World, mode: TradeMode, phase: OrderPhase) -> None:
-    order = world.order_at(phase, mode)
+def test_renewing_the_handover_code(market: Market, mode: TradeMode, phase: OrderPhase) -> None:
+    order = market.order_at(phase, mode)
 
     def renew(role: str) -> TestResponse:
-        return world.client.post(RENEW_URL.format(id=order.id), headers=auth_headers(world.app, world.people[role]))
+        return market.client.post(RENEW_URL.format(id=order.id), headers=auth_headers(market.app, market.people[role]))
 
-    refusals = world.refused({STRANGER: Answer.NO_SUCH_ORDER, SELLER: Answer.FORBIDDEN}, renew)
+    refusals = market.refused({STRANGER: Answer.NO_SUCH_ORDER, SELLER: Answer.FORBIDDEN}, renew)
     assert refusals == {STRANGER: None, SELLER: None}
     if (mode, phase) == (TradeMode.FACE_TO_FACE, PAID):
         # The one who may, where it may be: see test_handover.py.
         assert_envelope(renew(BUYER), Answer.HANDOVER_CODE_MADE)
     else:
-        [data] = world.refused({BUYER: Answer.WRONG_STATE}, renew).values()
+        [data] = market.refused({BUYER: Answer.WRONG_STATE}, renew).values()
         assert data["reasons"] == ["订单没有待使用的交货码"]
 
 
-def test_at_most_three_requests(world: World) -> None:
-    order = world.order_at(RECEIVED)
+def test_at_most_three_requests(market: Market) -> None:
+    order = market.order_at(RECEIVED)
     for _ in range(3):
-        assert_envelope(world.do("request", BUYER, order), Answer.REFUND_REQUESTED)
-        assert_envelope(world.do("reject", SELLER, order), Answer.REFUND_REJECTED)
-    before = whole_database(world.app)
-    data = assert_envelope(world.do("request", BUYER, order), Answer.WRONG_STATE)
+        assert_envelope(market.do("request", BUYER, order), Answer.REFUND_REQUESTED)
+        assert_envelope(market.do("reject", SELLER, order), Answer.REFUND_REJECTED)
+    before = whole_database(market.app)
+    data = assert_envelope(market.do("request", BUYER, order), Answer.WRONG_STATE)
     assert (data["reasons"], data["allowed"]) == (["每个订单最多申请 3 次退款"], [])
-    assert whole_database(world.app) == before
+    assert whole_database(market.app) == before
     assert [each["outcome"] for each in before["refund_requests"]] == ["reject_refund"] * 3
     assert {each["outcome_note"] for each in before["refund_requests"]} == {"商品与描述一致"}
-    assert world.differences() == []
+    assert market.differences() == []
 
 
-def test_the_receipt_is_extended_once(world: World) -> None:
-    order = world.order_at(SHIPPED)
-    assert_envelope(world.do("extend", BUYER, order), Answer.RECEIPT_EXTENDED)
-    before = whole_database(world.app)
-    data = assert_envelope(world.do("extend", BUYER, order), Answer.WRONG_STATE)
+def test_the_receipt_is_extended_once(market: Market) -> None:
+    order = market.order_at(SHIPPED)
+    assert_envelope(market.do("extend", BUYER, order), Answer.RECEIPT_EXTENDED)
+    before = whole_database(market.app)
+    data = assert_envelope(market.do("extend", BUYER, order), Answer.WRONG_STATE)
     assert data["reasons"] == ["收货时间只能延长一次"]
     assert data["allowed"] == ["receive", "request_refund"]
-    assert whole_database(world.app) == before
+    assert whole_database(market.app) == before
 
 
-def test_two_disputes_one_after_the_other(world: World) -> None:
+def test_two_disputes_one_after_the_other(market: Market) -> None:
     """A dispute that ended is over; the next request can be disputed again, by the other side too."""
-    order = world.order_at(REFUND_REQUESTED_SHIPPED)
-    assert_envelope(world.do("dispute", BUYER, order), Answer.DISPUTE_RAISED)
-    assert_envelope(world.do("withdraw", BUYER, order), Answer.REFUND_WITHDRAWN)
-    assert_envelope(world.do("request", BUYER, order), Answer.REFUND_REQUESTED)
-    assert_envelope(world.do("dispute", SELLER, order), Answer.DISPUTE_RAISED)
-    detail = world.client.get(f"/api/order/{order.id}/", headers=auth_headers(world.app, world.people[SELLER]))
+    order = market.order_at(REFUND_REQUESTED_SHIPPED)
+    assert_envelope(market.do("dispute", BUYER, order), Answer.DISPUTE_RAISED)
+    assert_envelope(market.do("withdraw", BUYER, order), Answer.REFUND_WITHDRAWN)
+    assert_envelope(market.do("request", BUYER, order), Answer.REFUND_REQUESTED)
+    assert_envelope(market.do("dispute", SELLER, order), Answer.DISPUTE_RAISED)
+    detail = market.client.get(f"/api/order/{order.id}/", headers=auth_headers(market.app, market.people[SELLER]))
     data = assert_envelope(detail, Answer.ORDER_FOUND)
     assert data["disputed"] is True
     assert [(each["role"], each["reason"], each["outcome"], each["outcome_text"]) for each in data["disputes"]] == [
@@ -292,35 +292,35 @@ def test_two_disputes_one_after_the_other(world: World) -> None:
     ]
 
 
-def test_snapshot_is_the_waybills_recipient(world: World) -> None:
-    order = world.order_at(PAID)
-    headers = auth_headers(world.app, world.people[SELLER])
-    data = assert_envelope(world.do("ship", SELLER, order), Answer.ORDER_SHIPPED)
+def test_snapshot_is_the_waybills_recipient(market: Market) -> None:
+    order = market.order_at(PAID)
+    headers = auth_headers(market.app, market.people[SELLER])
+    data = assert_envelope(market.do("ship", SELLER, order), Answer.ORDER_SHIPPED)
     assert data["delivery"]["recipient"] == SNAPSHOT
     assert data["delivery"]["sender"] == SNAPSHOT
     assert (data["delivery"]["company"], data["delivery"]["tracking_no"]) == tuple(PARCEL.values())
     # Where the seller lives from now on is of no matter to what was shipped.
-    moved = world.client.patch(f"/api/address/{world.address.id}/", json={"detail": "别处 1 号"}, headers=headers)
+    moved = market.client.patch(f"/api/address/{market.address.id}/", json={"detail": "别处 1 号"}, headers=headers)
     assert assert_envelope(moved, Answer.ADDRESS_EDITED)["detail"] == "别处 1 号"
-    later = assert_envelope(world.client.get(f"/api/order/{order.id}/", headers=headers), Answer.ORDER_FOUND)
+    later = assert_envelope(market.client.get(f"/api/order/{order.id}/", headers=headers), Answer.ORDER_FOUND)
     assert later["delivery"] == data["delivery"]
 
 
 @pytest.mark.parametrize("phase", PHASES, ids=name_of)
-def test_hiding(world: World, phase: OrderPhase) -> None:
-    order = world.order_at(phase)
+def test_hiding(market: Market, phase: OrderPhase) -> None:
+    order = market.order_at(phase)
 
     def hide(role: str) -> TestResponse:
-        headers = auth_headers(world.app, world.people[role])
-        return world.client.delete(f"/api/edit_order/{order.id}/", headers=headers)
+        headers = auth_headers(market.app, market.people[role])
+        return market.client.delete(f"/api/edit_order/{order.id}/", headers=headers)
 
-    assert world.refused({STRANGER: Answer.NO_SUCH_ORDER}, hide) == {STRANGER: None}
+    assert market.refused({STRANGER: Answer.NO_SUCH_ORDER}, hide) == {STRANGER: None}
     if not (phase.closed or phase == RECEIVED):
-        for data in world.refused(dict.fromkeys((BUYER, SELLER), Answer.WRONG_STATE), hide).values():
+        for data in market.refused(dict.fromkeys((BUYER, SELLER), Answer.WRONG_STATE), hide).values():
             assert data["reasons"] == ["订单尚未结束"]
         return
     for role in (BUYER, SELLER):
-        before = whole_database(world.app)
+        before = whole_database(market.app)
         assert assert_envelope(hide(role), Answer.ORDER_HIDDEN) is None
-        hidden = only(whole_database(world.app)["orders"])
+        hidden = only(whole_database(market.app)["orders"])
         assert hidden == {**only(before["orders"]), f"hidden_by_{role}": True}

@@ -1,4 +1,4 @@
-"""The clock: each deadline fires as the system at its time, once, whatever else goes on; reminders come before it.
+"""Deadlines: each fires as the system at its time, once, whatever else goes on; reminders come before it.
 
 The gateway's part (an open trade is closed before its order expires) is in `tests/money/test_attempts.py`.
 """
@@ -60,7 +60,7 @@ from tests.factories import (
     whole_database,
 )
 from tests.orders.steps import LEFT, RESUMABLE, assert_done, only
-from tests.orders.table import BUYER, BY_THE_CLOCK, CLOCKS, REFUND_PHASES, name_of
+from tests.orders.table import BUYER, BY_DEADLINE, DEADLINES, REFUND_PHASES, name_of
 from tests.tasks.steps import work_off
 
 TICK = timedelta(microseconds=1)
@@ -111,10 +111,10 @@ def phase_of(app: Flask, order: Made) -> tuple[int, int, bool]:
 # --- each deadline ---
 
 
-@pytest.mark.parametrize("phase", BY_THE_CLOCK, ids=name_of)
+@pytest.mark.parametrize("phase", BY_DEADLINE, ids=name_of)
 def test_it_fires_at_its_time_and_not_before(context: Flask, hands: Hands, phase: OrderPhase) -> None:
     order = bring(context, phase)
-    assert order.deadline_at == order.updated_at + CLOCKS[phase].after
+    assert order.deadline_at == order.updated_at + DEADLINES[phase].after
     before = whole_database(context)
     hands.now = order.deadline_at - TICK
     assert fire_due(limit=10) == 0
@@ -123,7 +123,7 @@ def test_it_fires_at_its_time_and_not_before(context: Flask, hands: Hands, phase
     assert fire_due(limit=10) == 1
     after = whole_database(context)
     assert only(after["orders"])["updated_at"] == hands.now
-    assert_done(before, after, BY_THE_CLOCK[phase], event=CLOCKS[phase].what, role="system")
+    assert_done(before, after, BY_DEADLINE[phase], event=DEADLINES[phase].what, role="system")
     assert audit() == []
     assert fire_due(limit=10) == 0
     assert whole_database(context) == after
@@ -188,7 +188,7 @@ def test_what_was_left_runs_on(
     _request(order)
     stopped = row(context, order)
     asked = OrderPhase(BillStatus.REFUND_REQUESTED, phase.goods)
-    assert (stopped.clock_left, stopped.deadline_at) == (left, hands.now + CLOCKS[asked].after)
+    assert (stopped.clock_left, stopped.deadline_at) == (left, hands.now + DEADLINES[asked].after)
     if disputed:
         hands.now += timedelta(minutes=17)
         _dispute(order)
@@ -202,7 +202,7 @@ def test_what_was_left_runs_on(
     assert fire_due(limit=10) == 0
     hands.now = going.deadline_at
     assert fire_due(limit=10) == 1
-    assert phase_of(context, order) == BY_THE_CLOCK[phase].target
+    assert phase_of(context, order) == BY_DEADLINE[phase].target
     assert audit() == []
 
 
@@ -267,15 +267,17 @@ def test_an_extended_receipt(context: Flask, hands: Hands) -> None:
 
 def test_after_a_week_without_any_process(context: Flask) -> None:
     """Nothing of the clocks is in Valkey; a worker that comes back finds all of them."""
-    orders = {phase: bring(context, phase) for phase in BY_THE_CLOCK}
+    orders = {phase: bring(context, phase) for phase in BY_DEADLINE}
     for phase, order in orders.items():
-        set_columns(context, order, deadline_at=utcnow() - timedelta(days=7), remind_at=utcnow() - CLOCKS[phase].after)
+        set_columns(
+            context, order, deadline_at=utcnow() - timedelta(days=7), remind_at=utcnow() - DEADLINES[phase].after
+        )
     valkey().flushdb()
     # What the scheduler does every few seconds, and a real worker.
     assert enqueue_singleton(QueueName.DEFAULT, sweep_deadlines)
     work_off(context)
     assert {phase: phase_of(context, order) for phase, order in orders.items()} == {
-        phase: effect.target for phase, effect in BY_THE_CLOCK.items()
+        phase: effect.target for phase, effect in BY_DEADLINE.items()
     }
     assert audit() == []
     while relay_once():
@@ -289,7 +291,7 @@ def test_after_a_week_without_any_process(context: Flask) -> None:
             .group_by(Notification.event)
         )
         assert {told.event: told.count for told in connection.execute(by_system)} == {
-            **{clock.what: 2 for clock in CLOCKS.values()},
+            **{expected.what: 2 for expected in DEADLINES.values()},
             "approve_refund": 4,
         }
         reminders = select(func.count()).where(Notification.kind == "reminder")
@@ -428,28 +430,28 @@ REMINDED = {
 }
 
 
-@pytest.mark.parametrize("phase", BY_THE_CLOCK, ids=name_of)
+@pytest.mark.parametrize("phase", BY_DEADLINE, ids=name_of)
 def test_a_reminder_comes_once_to_whom_it_concerns(
     context: Flask, client: FlaskClient, hands: Hands, phase: OrderPhase
 ) -> None:
     order = bring(context, phase)
-    clock = CLOCKS[phase]
+    expected = DEADLINES[phase]
     # 05:07 in Shanghai on the 3rd.
     set_columns(
         context,
         order,
         deadline_at=datetime(2031, 1, 2, 21, 7, 59, tzinfo=UTC),
-        remind_at=datetime(2031, 1, 2, 21, 7, 59, tzinfo=UTC) - clock.reminder,
+        remind_at=datetime(2031, 1, 2, 21, 7, 59, tzinfo=UTC) - expected.reminder,
     )
-    hands.now = datetime(2031, 1, 2, 21, 7, 59, tzinfo=UTC) - clock.reminder - TICK
+    hands.now = datetime(2031, 1, 2, 21, 7, 59, tzinfo=UTC) - expected.reminder - TICK
     assert remind_due(limit=10) == 0
     hands.now += TICK
     assert remind_due(limit=10) == 1
     assert remind_due(limit=10) == 0
     told = only(whole_database(context)["notifications"])
-    assert told["user_id"] == (order.buyer_id if clock.reminded == BUYER else order.seller_id)
-    assert (told["kind"], told["order_id"], told["event"]) == ("reminder", order.id, clock.what)
-    assert told["title"] == f"{clock.text}:{order.good_title}"
+    assert told["user_id"] == (order.buyer_id if expected.reminded == BUYER else order.seller_id)
+    assert (told["kind"], told["order_id"], told["event"]) == ("reminder", order.id, expected.what)
+    assert told["title"] == f"{expected.text}:{order.good_title}"
     assert told["text"] == REMINDED[phase].format(title=order.good_title, at="1月3日 05:07")
     reader = Made(told["user_id"], {})
     listed = client.get("/api/notifications/", headers=auth_headers(context, reader))

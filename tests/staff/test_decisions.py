@@ -54,12 +54,12 @@ EVENTS = ["resolve_for_buyer", "resolve_for_seller"]
 
 
 class Decided(NamedTuple):
-    """What a decision leads to: the state, the good, the account that has the money, the clock that runs."""
+    """What a decision leads to: the state, the good, the account that has the money, the deadline that runs."""
 
     phase: OrderPhase
     good: GoodStatus
     account: str
-    clock: str | None
+    deadline: str | None
 
 
 # Written by hand from the design, not read from the machine.
@@ -103,14 +103,14 @@ def test_a_decision(app: Flask, client: FlaskClient, event: str, phase: OrderPha
     after = row_of(app, order)
     assert (after.phase, after.disputed, after.history_length) == (wanted.phase, False, before.history_length + 1)
 
-    # The clock that the request stopped goes on with what it had left.
-    if wanted.clock is None:
+    # The deadline that the request stopped goes on with the time it had left.
+    if wanted.deadline is None:
         assert (after.deadline_at, after.remind_at, data["deadline"]) == (None, None, None)
     else:
         assert before.clock_left is not None
         assert before.clock_left > timedelta(days=6)
         assert after.deadline_at == after.updated_at + before.clock_left
-        assert data["deadline"]["what"] == wanted.clock
+        assert data["deadline"]["what"] == wanted.deadline
     assert after.clock_left is None
 
     held_by = {"seller_held": order.seller.id, "seller_available": order.seller.id}
