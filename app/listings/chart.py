@@ -40,7 +40,8 @@ _LINE_Y: Final = (526, 432)
 _ZERO_WIDTH_JOINER: Final = "\u200d"
 _INVISIBLE_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs"})
 _NONCHARACTERS: Final = "\ufffe\uffff"
-_WIDE_LETTERS: Final = frozenset("MW@%mw")
+_WIDE_LETTERS: Final = {"W": 1.12, **dict.fromkeys("Mm@%", 1.05), "w": 0.95}
+"""Widths in ems, as in DejaVu Sans Bold: of the fonts that machines come with it is the widest."""
 
 _STYLE: Final = """\
 .price-chart .paper,.price-chart .box{fill:#fff}
@@ -288,6 +289,6 @@ def _advance(text: str, size: int) -> float:
 
 def _ems(cluster: str, cells: int) -> float:
     if cluster.isascii():
-        return 0.95 if cluster in _WIDE_LETTERS else 0.72 if cluster.isupper() else 0.6
+        return _WIDE_LETTERS.get(cluster, 0.72 if cluster.isupper() else 0.6)
     # Emoji are drawn wider than Chinese characters; other alphabets may be as wide as those.
     return 1.4 if cells == 2 and (category(cluster[0]) == "So" or "\U0001f000" <= cluster[0] < "\U00020000") else 1.05

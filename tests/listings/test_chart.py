@@ -272,7 +272,7 @@ def test_a_title_is_only_text(title: str, shown: str) -> None:
     [
         ("全" * 60, "全" * 24 + "…"),
         ("全" * 25, "全" * 25),
-        ("W" * 60, "W" * 26 + "…"),
+        ("W" * 60, "W" * 22 + "…"),
         ("iPhone " * 10, "iPhone iPhone iPhone iPhone iPhone iPhone…"),
         ("👨‍👩‍👧‍👦" * 30, "👨‍👩‍👧‍👦" * 18 + "…"),
         ("e\u0301" * 60, "e\u0301" * 24 + "…"),
