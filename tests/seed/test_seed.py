@@ -10,7 +10,6 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app import create_app
 from app.answers import Answer
 from app.categories import CATEGORY_TEXT
 from app.fen import parse_yuan
@@ -31,6 +30,7 @@ from statemachine.order import (
     RETURN_SENT,
     SHIPPED,
 )
+from tests.applications import running_app
 from tests.factories import assert_envelope, make_good, make_user, whole_database
 
 
@@ -132,17 +132,16 @@ def test_goods_of_the_same_title_are_left_alone(app: Flask, client: FlaskClient)
 
 def test_production_refuses_it(app: Flask, settings: Settings) -> None:
     key, public = (settings.instance_path / "keys" / name for name in ("app_private.pem", "gateway_public.pem"))
-    production = create_app(
-        replace(
-            settings,
-            environment=Environment.PRODUCTION,
-            captcha_reveal=False,
-            alipay_app_private_key_path=key,
-            alipay_public_key_path=public,
-        )
+    in_production = replace(
+        settings,
+        environment=Environment.PRODUCTION,
+        captcha_reveal=False,
+        alipay_app_private_key_path=key,
+        alipay_public_key_path=public,
     )
     before = whole_database(app)
-    result = production.test_cli_runner().invoke(args=["seed"])
+    with running_app(in_production) as production:
+        result = production.test_cli_runner().invoke(args=["seed"])
     assert (result.exit_code, result.output) == (
         1,
         "Error: the demo market is for development; production refuses it\n",
