@@ -63,7 +63,7 @@ _PRESENT: Final = _Look("#a61e4d", "#a61e4d", "#fff", "#fff", thickness=3)
 _PASSED: Final = _Look("#fff0f6", "#a61e4d", _INK, _MUTED, thickness=2)
 _ASIDE: Final = _Look("#fff", "#ced4da", "#868e96", "#868e96")
 _TAKEN: Final = _Look("#a61e4d", "#a61e4d", _INK, _MUTED, thickness=2)
-_LEFT: Final = _Look("#ced4da", "#ced4da", "#868e96", "#868e96")
+_NOT_TAKEN: Final = _Look("#ced4da", "#ced4da", "#868e96", "#868e96")
 
 
 def render(spec: Spec[P, E, F], lang: Lang, *, path: Path[P] | None = None) -> str:
@@ -123,7 +123,7 @@ def _node(state: State[P], loop: tuple[Line, ...], taken: Trace[P] | None, lang:
 def _look(lines: tuple[Line, ...], taken: Trace[P] | None) -> _Look:
     if taken is None:
         return _ARROW
-    return _TAKEN if _was_taken(lines) else _LEFT
+    return _TAKEN if _was_taken(lines) else _NOT_TAKEN
 
 
 def _was_taken(lines: tuple[Line, ...]) -> bool:
@@ -167,8 +167,8 @@ def _state(node: _Node[P], centre: Point, outer: Box, taken: Trace[P] | None, la
     yield "</g>"
     if state.closed:
         reached = taken is None or state.phase == taken.present
-        ink = _INK if reached else _LEFT.stroke
-        end = _ARROW if taken is None else _TAKEN if reached else _LEFT
+        ink = _INK if reached else _NOT_TAKEN.stroke
+        end = _ARROW if taken is None else _TAKEN if reached else _NOT_TAKEN
         yield _arrow(Route(((x, bottom), (x, bottom + _TAIL - 2 * _DOT)), (x, bottom)), end)
         yield _circle((x, bottom + _TAIL - _DOT), _DOT - 1, "#fff", ink)
         yield _circle((x, bottom + _TAIL - _DOT), _DOT - 4, ink, ink)
@@ -245,7 +245,7 @@ def _doer(doer: Doer, taken: Trace[P] | None) -> str:
     elif doer.ordinals:
         style = f'fill="{_ROLE_INK.get(doer.role, _INK)}"'
     else:
-        style = f'fill="{_LEFT.muted}" font-weight="normal"'
+        style = f'fill="{_NOT_TAKEN.muted}" font-weight="normal"'
     return f"<tspan {style}>{escape(doer.text)}</tspan>"
 
 
