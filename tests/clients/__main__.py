@@ -21,7 +21,7 @@ def main() -> int:
     """Do it all; the exit status."""
     npm = shutil.which("npm")
     if npm is None:
-        print("saltfish: there is no npm: install Node.js 20 or newer", file=sys.stderr)
+        print("saltfish: there is no npm: install Node.js 18 or newer", file=sys.stderr)
         return 1
     BUILD.mkdir(parents=True, exist_ok=True)
     print("openapi-spec-validator", flush=True)
