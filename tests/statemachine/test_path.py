@@ -231,7 +231,7 @@ def test_in_a_browser_no_text_leaves_its_box_and_none_covers_another(lang: Lang,
         tab.page.goto(file.as_uri())
         texts = tab.page.evaluate(
             "[...document.querySelectorAll('text')].map(t => {const b = t.getBoundingClientRect();"
-            " return [b.remaining, b.top, b.right, b.bottom, t.textContent]})"
+            " return [b.left, b.top, b.right, b.bottom, t.textContent]})"
         )
         assert tab.complaints == []
     assert len(texts) > 50
