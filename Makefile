@@ -83,7 +83,7 @@ bench-http: environment ## Measure requests/s, latencies and SQL statements besi
 bench-orders: environment ## Measure whole orders, from purchase to accepted return, beside the same SQL without us
 	$(VENV) -m supervisor with-engines -- $(VENV) -m benchmarks.orders $(ARGS)
 
-bench-sweeper: environment ## Measure how many due orders the clocks' sweep fires in a second
+bench-sweeper: environment ## Measure how many due orders the sweep of deadlines fires in a second
 	$(VENV) -m supervisor with-engines -- $(VENV) -m benchmarks.sweeper $(ARGS)
 
 bench-crawl: environment-dev ## Measure what a listing costs the crawler beside a bare spider, and its politeness

@@ -202,7 +202,7 @@ def make_order(app: Flask, good: Made, buyer: Made, *, phase: OrderPhase = ORDER
     return _make(app, Order, {"deadline_at": deadline_at, **values})
 
 
-WAYS: dict[OrderPhase, tuple[OrderEvent, ...]] = {
+EVENTS_TO: dict[OrderPhase, tuple[OrderEvent, ...]] = {
     AWAITING_PAYMENT: (),
     CANCELLED: (OrderEvent.CANCEL,),
     PAID: (OrderEvent.PAY,),
@@ -231,7 +231,7 @@ WAYS: dict[OrderPhase, tuple[OrderEvent, ...]] = {
         *(OrderEvent.SEND_BACK, OrderEvent.CONTEST_RETURN, OrderEvent.RESOLVE_FOR_SELLER),
     ),
 }
-"""The shortest way to each phase, of an order that is shipped."""
+"""The shortest path to each phase, of an order that is shipped."""
 
 
 def lead_order(
@@ -243,7 +243,7 @@ def lead_order(
     disputed_by: Role | None = None,
     **columns: Any,
 ) -> Made:
-    """An order of the published `good` that went its whole `WAYS` to `phase`, each step by the service that makes it.
+    """An order of the published `good` that went through `EVENTS_TO[phase]`, each step by the service that makes it.
 
     So it has its history, its payment, its bookings, parcels and requests: `flask ledger audit` finds nothing. With
     `disputed_by`, that side has called staff (the seller of a returned parcel contests it). `columns` are written over
@@ -255,7 +255,7 @@ def lead_order(
         order_id = orders.buy_good(
             buyer_id=buyer.id, good_id=good.id, address_id=addresses[Role.BUYER], trade_mode=None
         )
-        for event in WAYS[phase]:
+        for event in EVENTS_TO[phase]:
             # 当面交易 is handed over, not shipped.
             if not (good.trade_mode == TradeMode.FACE_TO_FACE and event is OrderEvent.SHIP):
                 _lead_on(order_id, event, sides, addresses[Role.SELLER])

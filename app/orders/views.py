@@ -235,7 +235,7 @@ def approve_refund(*, actor: Actor, order_id: int) -> OrderOut:
     refuses=_STEP,
 )
 def dispute(*, actor: Actor, order_id: int, body: DisputeIn, files: list[FileStorage]) -> OrderOut:
-    """Either side calls staff; the clocks of the refund stop."""
+    """Either side calls staff; the deadlines of the refund stop."""
     service.raise_dispute(
         actor_id=actor.id,
         order_id=order_id,

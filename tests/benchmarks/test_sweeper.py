@@ -1,4 +1,4 @@
-"""The benchmark of the clocks' sweep: a short run, which checks itself that every order took its step once."""
+"""The benchmark of the sweep of deadlines: a short run, which checks itself that every order took its step once."""
 
 from tests.benchmarks.short_run import short_run
 from tests.benchmarks.tables import cells

@@ -239,7 +239,7 @@ def test_a_gateway_that_refuses_to_answer_counts_as_away(
     assert shop.state_of(purchase) == STARTED
 
 
-# --- the clock closes the trade first too ---
+# --- the sweep of deadlines closes the trade first too ---
 
 
 def test_an_order_expires_after_its_trade_was_closed(shop: Shop, away: Shop) -> None:

@@ -137,7 +137,7 @@ def test_one_that_is_handed_over(context: Flask, hands: Hands) -> None:
     assert row(context, order).handover_code is None
 
 
-def test_settings_make_the_clocks(make_app: MakeApp) -> None:
+def test_settings_make_the_deadlines(make_app: MakeApp) -> None:
     app = make_app(EXPIRE_AFTER="7", EXPIRE_REMINDER="3", RECEIVE_AFTER="11", RECEIVE_REMINDER="0")
     unpaid = lead_order(app, make_good(app, make_user(app)), make_user(app))
     shipped = lead_order(app, make_good(app, make_user(app)), make_user(app), phase=SHIPPED)
@@ -146,7 +146,7 @@ def test_settings_make_the_clocks(make_app: MakeApp) -> None:
     assert shipped.deadline_at - shipped.updated_at == timedelta(seconds=11)
 
 
-# --- clocks that stop and go on ---
+# --- deadlines that stop and go on ---
 
 
 def _withdraw(order: Made) -> None:
@@ -266,7 +266,7 @@ def test_an_extended_receipt(context: Flask, hands: Hands) -> None:
 
 
 def test_after_a_week_without_any_process(context: Flask) -> None:
-    """Nothing of the clocks is in Valkey; a worker that comes back finds all of them."""
+    """No deadline is in Valkey; a worker that comes back finds all of them."""
     orders = {phase: bring(context, phase) for phase in BY_DEADLINE}
     for phase, order in orders.items():
         set_columns(
@@ -400,7 +400,7 @@ def test_an_order_that_cannot_take_its_step_holds_up_no_other(context: Flask, sp
     assert fire_due(limit=10) == 0
 
 
-def test_an_overdue_row_without_a_clock(context: Flask) -> None:
+def test_an_overdue_row_without_a_deadline(context: Flask) -> None:
     """The database refuses it for disputed and for closed orders; the sweep has nothing else to fear."""
     for phase, columns in ((REFUND_REQUESTED_RECEIVED, {"disputed": True}), (CANCELLED, {})):
         order = bring(context, phase)

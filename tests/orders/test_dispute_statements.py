@@ -58,7 +58,7 @@ def test_both_sides_and_staff_read_what_was_said(app: Flask, client: FlaskClient
     assert mine == case.seen_by("seller", f"/api/order/{case.order.id}/")
     assert case.seen_by("staff", "/api/staff/disputes/") == mine
     assert case.seen_by("staff", f"/api/staff/order/{case.order.id}/") == mine
-    # It is no step: state, clocks and history are as they were.
+    # It is no step: state, deadlines and history are as they were.
     assert (data["bill_status"], data["order_status"], data["disputed"], data["deadline"]) == (4, 9, True, None)
     assert data["history"][-1]["event"] == "contest_return"
     with app.app_context():

@@ -20,7 +20,7 @@ from app.orders import service
 from app.orders.history import BadFile, NoSuchOrder, compare, export, line_hash, parse, verify
 from statemachine import OrderPhase
 from statemachine.order import REFUNDED_RETURNED, SHIPPED
-from tests.factories import WAYS, Made, lead_order, make_good, make_user
+from tests.factories import EVENTS_TO, Made, lead_order, make_good, make_user
 from tests.orders.table import name_of
 
 Evidence = dict[str, Any]
@@ -90,12 +90,12 @@ def test_the_hash_is_what_the_docstring_says() -> None:
     assert line_hash(line) == "f2d7f766c2ac95869c851dad908c24b06fa1c4026c4f37970c3fcf7f46f0ee9f"
 
 
-@pytest.mark.parametrize("phase", WAYS, ids=name_of)
+@pytest.mark.parametrize("phase", EVENTS_TO, ids=name_of)
 def test_every_way_is_whole(context: Flask, phase: OrderPhase) -> None:
     order = lead_order(context, make_good(context, make_user(context)), make_user(context), phase=phase)
     evidence = as_file(export(order.order_no))
     assert (verify(evidence), compare(evidence)) == ([], [])
-    assert len(evidence["lines"]) == len(WAYS[phase]) + 1
+    assert len(evidence["lines"]) == len(EVENTS_TO[phase]) + 1
 
 
 @pytest.mark.parametrize(

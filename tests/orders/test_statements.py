@@ -231,7 +231,7 @@ def test_reading_an_order(street: Street, phase: OrderPhase, further: list[str])
 
 
 def test_a_sweep_books_once_for_all(street: Street) -> None:
-    """A step of the clock costs its own rows; the look and the booking are the batch's."""
+    """A step that a deadline makes costs its own rows; finding it and booking it are the batch's."""
     for count in (1, 4):
         orders = [street.lead(RECEIVED) for _ in range(count)]
         with street.app.app_context(), db.engine.begin() as connection:

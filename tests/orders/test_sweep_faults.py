@@ -1,4 +1,4 @@
-"""The sweep of deadlines when something is wrong: one order is never the others' trouble, no clock gets lost."""
+"""The sweep of deadlines when something is wrong: one order is never the others' trouble, no deadline gets lost."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -71,7 +71,7 @@ def test_an_order_that_the_database_refuses_holds_up_no_other(context: Flask, or
     assert (fire_due(limit=10), phase_of(first)) == (1, REFUNDED_UNSHIPPED)
 
 
-def test_putting_off_leaves_a_clock_that_somebody_has_set_meanwhile(
+def test_putting_off_leaves_a_deadline_that_somebody_has_set_meanwhile(
     context: Flask, people: tuple[Made, Made], orders: list[Made], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seller, order = people[0], orders[0]

@@ -42,7 +42,7 @@ from statemachine.order import (
     SHIPPED,
 )
 from tests.accounts.steps import at_once
-from tests.factories import WAYS, assert_envelope, auth_headers, lead_order, make_good, make_user, whole_database
+from tests.factories import EVENTS_TO, assert_envelope, auth_headers, lead_order, make_good, make_user, whole_database
 from tests.ledger.steps import balances
 from tests.live import LiveServer, Reply
 from tests.money.sandbox_server import eventually
@@ -180,7 +180,7 @@ def test_a_decision(app: Flask, client: FlaskClient, event: str, phase: OrderPha
 
 
 @pytest.mark.parametrize("event", EVENTS)
-@pytest.mark.parametrize("phase", [phase for phase in WAYS if phase not in REQUESTED], ids=_name)
+@pytest.mark.parametrize("phase", [phase for phase in EVENTS_TO if phase not in REQUESTED], ids=_name)
 def test_nothing_to_decide(app: Flask, client: FlaskClient, phase: OrderPhase, event: str) -> None:
     staff = make_user(app, staff=True)
     order = lead_order(app, make_good(app, make_user(app)), make_user(app), phase=phase)

@@ -1,5 +1,6 @@
 """The import contracts of `setup.cfg` name no modules by hand, so one that is new today is held to them as well."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -70,3 +71,16 @@ def test_a_breach_in_a_new_module_is_refused(report: str, file: str, statement: 
     # Which import it was, where the contract says so; circles are named by their packages.
     module, imported = file.removesuffix(".py").replace("/", "."), statement.split()[1]
     assert f"{module} -> {imported}" in explained or f".{module.rpartition('.')[2]}" in explained
+
+
+@pytest.mark.parametrize(
+    ("file", "findings"),
+    [("app/orders/probe.py", ["TID251"]), ("app/offers/service.py", ["TID251"]), ("app/offers/views.py", [])],
+)
+def test_a_request_is_read_by_views_and_the_web_layer_alone(file: str, findings: list[str]):
+    command = [sys.executable, "-m", "ruff", "check", "--select", "TID251", "--output-format", "json", "-"]
+    probe = "from flask import current_app, request\n\nprint(current_app, request)\n"
+    run = subprocess.run(
+        [*command, "--stdin-filename", file], cwd=PROJECT_ROOT, input=probe, capture_output=True, text=True, check=False
+    )
+    assert [finding["code"] for finding in json.loads(run.stdout)] == findings
