@@ -18,9 +18,14 @@ HASHES: Final = "migrations/landed.sha256"
 
 
 def read_hashes(root: Path) -> dict[str, str]:
-    """The SHA-256 of each landed migration, by its path relative to `root`."""
-    lines = (root / HASHES).read_text("utf-8").splitlines()
-    return {path: digest for digest, path in (line.split("  ", 1) for line in lines)}
+    """The SHA-256 of each landed migration, by its path relative to `root`. Raises ValueError for any other line."""
+    hashes: dict[str, str] = {}
+    for line in (root / HASHES).read_text("utf-8").splitlines():
+        digest, separator, path = line.partition("  ")
+        if not separator:
+            raise ValueError(f"{HASHES}: no hash and path: {line!r}")
+        hashes[path] = digest
+    return hashes
 
 
 def hash_migrations(root: Path) -> dict[str, str]:
@@ -43,11 +48,18 @@ def check(root: Path) -> list[str]:
 
 
 def add(root: Path) -> list[str]:
-    """List the hashes of new migrations, those of landed ones stay; the paths added."""
+    """List the hashes of new migrations, those of landed ones stay; the paths added.
+
+    Raises ValueError for one that comes before a landed one: new migrations are the last, so that one was listed
+    before, and would be let through with its edits.
+    """
     landed, present = read_hashes(root), hash_migrations(root)
     new = [path for path in present if path not in landed]
-    with (root / HASHES).open("a", encoding="utf-8") as file:
-        file.writelines(f"{present[path]}  {path}\n" for path in new)
+    for path in new:
+        if path < max(landed, default=""):
+            raise ValueError(f"{path}: comes before {max(landed)}, which has landed; bring back its line of {HASHES}")
+    listed = landed | {path: present[path] for path in new}
+    (root / HASHES).write_text("".join(f"{digest}  {path}\n" for path, digest in listed.items()), "utf-8")
     return new
 
 
@@ -55,10 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Check, or add with `--add`; the exit status is 0 where all is well, else 1."""
     parser = argparse.ArgumentParser(prog="python -m tools.landed_migrations", description=__doc__.partition("\n")[0])
     parser.add_argument("--add", action="store_true", help="list migrations that are not listed yet")
-    if parser.parse_args(arguments).add:
-        for path in add(ROOT):
-            print(f"{path}: listed")
-    said = check(ROOT)
+    try:
+        if parser.parse_args(arguments).add:
+            for path in add(ROOT):
+                print(f"{path}: listed")
+        said = check(ROOT)
+    except ValueError as error:
+        said = [str(error)]
     for line in said:
         print(line)
     return 1 if said else 0

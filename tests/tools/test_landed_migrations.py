@@ -51,6 +51,25 @@ def test_a_new_migration_is_listed_once(root: Path) -> None:
     assert added == f"8cfc56b6467a7cad7878b52e80f30225fe1b87f0af177b00d4f603322e18f0a4  {path}\n"
 
 
+def test_an_edit_is_not_listed_as_new(root: Path) -> None:
+    path = f"{MIGRATIONS}/20261122_0002_ledger.py"
+    with (root / path).open("a") as file:
+        file.write("# harmless?\n")
+    lines = (root / HASHES).read_text().splitlines(keepends=True)
+    without = "".join(line for line in lines if path not in line)
+    (root / HASHES).write_text(without)
+    with pytest.raises(ValueError, match=rf"{path}: comes before .*, which has landed"):
+        add(root)
+    assert (root / HASHES).read_text() == without
+
+
+def test_a_line_that_is_none_is_named(root: Path) -> None:
+    with (root / HASHES).open("a") as file:
+        file.write("nonsense\n")
+    with pytest.raises(ValueError, match=rf"{HASHES}: no hash and path: 'nonsense'"):
+        check(root)
+
+
 def test_the_project_s_migrations_are_as_they_landed() -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "tools.landed_migrations"], cwd=PROJECT, capture_output=True, text=True, check=False
