@@ -400,13 +400,33 @@ def test_what_may_fare_better_is_done_anew(
     assert (bio(app), moods) == ("+", [])
 
 
-@pytest.mark.parametrize("answer", [Answer.WRONG_STATE, Answer.NO_SUCH_ORDER, Answer.FORBIDDEN, Answer.MALFORMED])
-def test_what_stays_refused_is_not_done_anew(moody: tuple[Flask, list[Exception | None]], answer: Answer) -> None:
+DETAILS = {
+    "event": "ship",
+    "bill_status": 1,
+    "order_status": 6,
+    "closed": False,
+    "reasons": ["因为"],
+    "allowed": ["cancel"],
+}
+
+
+@pytest.mark.parametrize(
+    ("answer", "details"),
+    [
+        (Answer.WRONG_STATE, DETAILS),
+        (Answer.NO_SUCH_ORDER, None),
+        (Answer.FORBIDDEN, DETAILS),
+        (Answer.MALFORMED, {"errors": {"field": ["因为"]}}),
+    ],
+)
+def test_what_stays_refused_is_not_done_anew(
+    moody: tuple[Flask, list[Exception | None]], answer: Answer, details: dict[str, Any] | None
+) -> None:
     app, moods = moody
     headers = keyed(app, make_user(app))
-    moods.append(Refused(answer, data={"reasons": ["因为"]}))
+    moods.append(Refused(answer, data=details))
     first = app.test_client().post("/moody/", headers=headers)
-    assert assert_done(first, answer) == {"reasons": ["因为"]}
+    assert assert_done(first, answer) == details
     assert_replay(app.test_client().post("/moody/", headers=headers), first)
     assert (bio(app), moods) == ("", [])
 
