@@ -348,7 +348,7 @@ class _Builder:
             for answer in filter(None, (operation.answer, operation.empty)):
                 yield _Reply(answer, _envelope_schema(answer, out))
         for answer in dict.fromkeys(_refusals(operation)):
-            name = f"{_camel_case(answer.name)}Refusal"
+            name = f"{_camel_case(answer.name).removesuffix('Refused')}Refusal"
             self._refusals[name] = _envelope_schema(answer, self._refusal_data(answer))
             example = _example(answer, self._details.get(answer))
             if example is not None:

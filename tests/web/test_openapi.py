@@ -143,6 +143,18 @@ def refused(answer: Answer) -> dict[str, Any]:
     return {"$ref": f"#/components/schemas/{answer.name.title().replace('_', '')}Refusal"}
 
 
+def test_no_name_of_a_refusal_says_it_twice() -> None:
+    api = Api("things", __name__, tag="东西", about="whatever there is")
+
+    @api.get("/things/", auth=Auth.NONE, refuses=(Answer.TRADE_MODE_REFUSED,))
+    def list_things() -> None:
+        """List things."""
+
+    document = json.loads(OpenApiDocument((api,), REFUSAL_DETAILS, always_200=False).content)
+    described = document["paths"]["/things/"]["get"]
+    assert schema_of(described, 409) == {"$ref": "#/components/schemas/TradeModeRefusal"}
+
+
 def schema_of(operation: dict[str, Any], status: int) -> Any:
     return operation["responses"][str(status)]["content"]["application/json"]["schema"]
 
