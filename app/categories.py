@@ -6,7 +6,7 @@ from typing import Final
 
 
 class Category(IntEnum):
-    """The numbers on the wire."""
+    """What kind of good it is: 商品分类."""
 
     PHONE = 1
     DIGITAL = 2
