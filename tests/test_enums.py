@@ -10,6 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 from app.clock import MomentOut, format_moment
 from app.enums import OneOf, text_enum
 from app.orders.schemas import ActionName, AttemptedAction, HistoryEvent, OrderTradeMode
+from app.staff.schemas import PostingKind, RefundReason
+from app.wallet.schemas import WalletEntryKind
 from statemachine import OrderEvent
 
 
@@ -47,6 +49,20 @@ def test_the_enums_of_orders() -> None:
     assert set(OrderEvent) - actions == {"expire", "refund_unshipped", "settle", "lapse"}
     assert actions - set(OrderEvent) == {"state_case", "hide"}
     assert {member.value for member in AttemptedAction} - actions == {"renew_handover_code"}
+
+
+def test_the_enums_of_money() -> None:
+    refunding = ["refund_unshipped", "approve_refund", "accept_return", "resolve_for_buyer"]
+    assert {member.value for member in RefundReason} == {*refunding, "payment_late"}
+    assert {member.value for member in PostingKind} == {
+        *("pay", "receive", "settle", "request_refund", "withdraw_refund", "reject_refund", "lapse"),
+        *(*refunding, "resolve_for_seller"),
+        *("payment_late", "refund_confirmed", "payout_requested", "payout_confirmed", "payout_failed"),
+    }
+    assert {member.value for member in WalletEntryKind} == {
+        *("receive", "settle", "request_refund", "withdraw_refund", "reject_refund", "lapse", "resolve_for_seller"),
+        *("payout_requested", "payout_failed"),
+    }
 
 
 def test_times_are_of_one_form() -> None:

@@ -1,5 +1,7 @@
 """Goods, their pictures, and the verdicts of their reviews."""
 
+from enum import StrEnum
+
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, String, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
@@ -85,6 +87,13 @@ class Picture(Base):
     created_at: Mapped[created_moment]
 
 
+class VerdictKind(StrEnum):
+    """What a check looked at."""
+
+    TEXT = "text"
+    PICTURE = "picture"
+
+
 class Verdict(Base):
     """The result of one check on one revision of a good; `subject` is `title`, `description` or `picture:<id>`."""
 
@@ -94,7 +103,7 @@ class Verdict(Base):
     id: Mapped[intpk]
     good_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("goods.id"))
     revision: Mapped[int]
-    kind: Mapped[str] = mapped_column(String(20))  # "text" or "picture"
+    kind: Mapped[str] = mapped_column(String(20))  # a `VerdictKind`
     subject: Mapped[str] = mapped_column(String(40))
     passed: Mapped[bool]
     reasons: Mapped[list[str]] = mapped_column(JSONB)

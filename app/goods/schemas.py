@@ -11,6 +11,7 @@ from app.clock import MomentOut
 from app.enums import OneOf
 from app.fen import PriceIn, YuanIn, YuanOut
 from app.fields import CleanText, IdIn, Whole
+from app.goods.models import VerdictKind
 from app.goods.pictures import ThumbnailWidth
 from app.listings.schemas import PriceReferenceOut
 from app.paging import PageQuery
@@ -239,7 +240,7 @@ REVIEW_STATE: Final[dict[int, ReviewState]] = {
 class VerdictOut(TypedDict):
     """What one check found; `subject` is `title`, `description` or `picture:<id>`."""
 
-    kind: str
+    kind: Annotated[str, OneOf(VerdictKind)]
     subject: str
     passed: bool
     reasons: list[str]
@@ -248,7 +249,7 @@ class VerdictOut(TypedDict):
 class VerificationOut(TypedDict):
     """How moderation stands with the good as it is now (its `revision`)."""
 
-    state: str
+    state: ReviewState
     revision: int
     verdicts: list[VerdictOut]
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.clock import utcnow
 from app.db.transactions import row_or_none, rows, transaction
-from app.goods.models import Good, Picture, Verdict
+from app.goods.models import Good, Picture, Verdict, VerdictKind
 from app.goods.storage import picture_storage
 from app.moderation.content_verify import check_text
 from app.moderation.pic_verify import StoredPicture, check_picture
@@ -54,8 +54,8 @@ def check_good(*, good_id: int, revision: int) -> None:
         log.info("review_stale", step="check", good_id=good_id, revision=revision)
         return
     reasons = {
-        ("text", "title"): check_text(parts[0].title),
-        ("text", "description"): check_text(parts[0].description),
+        (VerdictKind.TEXT, "title"): check_text(parts[0].title),
+        (VerdictKind.TEXT, "description"): check_text(parts[0].description),
     }
     storage = picture_storage()
     pixels_limit = settings().picture_pixels_limit
@@ -82,7 +82,11 @@ def conclude_good(*, good_id: int, revision: int) -> None:
             log.info("review_stale", step="conclude", good_id=good_id, revision=revision)
             return
         pictures = select(Picture.id).where(Picture.good_id == good_id, Picture.position.is_not(None))
-        expected = {("text", "title"), ("text", "description"), *map(_picture_key, session.scalars(pictures))}
+        expected = {
+            (VerdictKind.TEXT, "title"),
+            (VerdictKind.TEXT, "description"),
+            *map(_picture_key, session.scalars(pictures)),
+        }
         verdicts = session.execute(
             select(Verdict.kind, Verdict.subject, Verdict.passed).where(
                 Verdict.good_id == good_id, Verdict.revision == revision
@@ -152,18 +156,20 @@ def _locked(session: Session, *, good_id: int, revision: int) -> Good | None:
     return session.scalars(statement).one_or_none()
 
 
-def _picture_key(picture_id: int) -> tuple[str, str]:
-    return "picture", f"picture:{picture_id}"
+def _picture_key(picture_id: int) -> tuple[VerdictKind, str]:
+    return VerdictKind.PICTURE, f"picture:{picture_id}"
 
 
-def _record(session: Session, *, good_id: int, revision: int, reasons: dict[tuple[str, str], list[str]]) -> None:
+def _record(
+    session: Session, *, good_id: int, revision: int, reasons: dict[tuple[VerdictKind, str], list[str]]
+) -> None:
     now = utcnow()
     statement = upsert(Verdict).values(
         [
             {
                 "good_id": good_id,
                 "revision": revision,
-                "kind": kind,
+                "kind": kind.value,
                 "subject": subject,
                 "passed": not found,
                 "reasons": found,

@@ -8,11 +8,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 from typing_extensions import TypedDict
 
 from app.clock import MomentOut
-from app.enums import OneOf
+from app.enums import OneOf, text_enum
 from app.fen import SignedYuanOut, YuanOut
 from app.fields import CleanText, IdIn
 from app.ledger.models import AccountKind
-from app.money.models import PaymentState, RefundState
+from app.money.models import PAID_LATE, PaymentState, RefundState
 from app.orders.schemas import (
     DisputeOut,
     OrderDetailOut,
@@ -25,7 +25,20 @@ from app.orders.schemas import (
 )
 from app.paging import Page, PageQuery
 from app.staff.models import ActionKind, Subject
-from app.staff.texts import ACCOUNT_TEXT, ACTION_TEXT
+from app.staff.texts import ACCOUNT_TEXT, ACTION_TEXT, POSTING_TEXT
+from statemachine import ORDER, Pot
+
+PostingKind = text_enum(
+    "PostingKind", POSTING_TEXT, about="What moved money: an order's event, a refund, a withdrawal."
+)
+RefundReason = text_enum(
+    "RefundReason",
+    [
+        *dict.fromkeys(rule.event for rule in ORDER.rules if any(move.target == Pot.GATEWAY for move in rule.moves)),
+        PAID_LATE,
+    ],
+    about="Why money goes back to the payer: an order's event, or a payment that came too late.",
+)
 
 AccountKindOut = Annotated[str, OneOf(AccountKind, ACCOUNT_TEXT)]
 
@@ -155,7 +168,7 @@ class LedgerTransactionOut(TypedDict):
 
     id: int
     key: str
-    kind: str
+    kind: Annotated[str, OneOf(PostingKind, POSTING_TEXT)]
     kind_text: str
     order_id: int | None
     at: MomentOut
@@ -178,7 +191,7 @@ class StaffRefundOut(TypedDict):
     request_no: str
     out_trade_no: str
     amount: YuanOut
-    reason: str
+    reason: Annotated[str, OneOf(RefundReason, POSTING_TEXT)]
     reason_text: str
     state: RefundStateOut
     attempts: int

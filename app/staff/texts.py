@@ -21,7 +21,7 @@ ACCOUNT_TEXT: Final[Mapping[AccountKind, str]] = {
 }
 
 POSTING_TEXT: Final[Mapping[str, str]] = {
-    **{event.value: text.zh for event, text in ORDER.events.items()},
+    **{rule.event.value: ORDER.events[rule.event].zh for rule in ORDER.rules if rule.moves},
     PAID_LATE: "付款过迟或重复,退回",
     "refund_confirmed": "退款到账",
     PayoutPosting.REQUESTED.value: "提现",

@@ -6,13 +6,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from app.clock import MomentOut
-from app.enums import OneOf
+from app.enums import OneOf, text_enum
 from app.fen import PriceIn, SignedYuanOut, YuanOut, format_yuan
 from app.fields import CleanText
 from app.money.gateways.base import MIN_TRANSFER_FEN
 from app.paging import Page
 from app.wallet.models import PayoutState
-from app.wallet.texts import STATE_TEXT
+from app.wallet.texts import KIND_TEXT, STATE_TEXT
 
 
 def _at_least_a_transfer(fen: int) -> int:
@@ -22,6 +22,9 @@ def _at_least_a_transfer(fen: int) -> int:
 
 
 WalletAccount = Literal["held", "available"]
+WalletEntryKind = text_enum(
+    "WalletEntryKind", KIND_TEXT, about="What changed the wallet: an order's event, a withdrawal."
+)
 
 
 class WithdrawIn(BaseModel):
@@ -48,7 +51,7 @@ class EntryOut(TypedDict):
 
     id: int
     at: MomentOut
-    kind: str
+    kind: Annotated[str, OneOf(WalletEntryKind, KIND_TEXT)]
     kind_text: str
     account: WalletAccount
     amount: SignedYuanOut
