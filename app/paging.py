@@ -26,6 +26,7 @@ class PageQuery(BaseModel):
         return (self.page - 1) * self.size
 
 
+# Not to be derived from: pydantic would not know what the `items` of the derived type are.
 class Page(TypedDict, Generic[Item]):
     """One page of a list."""
 

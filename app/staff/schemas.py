@@ -23,7 +23,7 @@ from app.orders.schemas import (
     RefundRequestOut,
     RefundStateOut,
 )
-from app.paging import Page, PageQuery
+from app.paging import PageQuery
 from app.staff.models import ActionKind, Subject
 from app.staff.texts import ACCOUNT_TEXT, ACTION_TEXT, POSTING_TEXT
 from statemachine import ORDER, Pot
@@ -175,12 +175,17 @@ class LedgerTransactionOut(TypedDict):
     entries: list[LedgerEntryOut]
 
 
-class LedgerOut(Page[LedgerTransactionOut]):
+class LedgerOut(TypedDict):
     """Where the money lies, and a page of how it came there, newest first.
 
     `accounts` are all there are; with `user_id` that user's; with `order_id` where that order's money is.
     """
 
+    items: list[LedgerTransactionOut]
+    page: int
+    size: int
+    total: int
+    pages: int
     accounts: list[PotOut]
 
 

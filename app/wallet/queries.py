@@ -12,7 +12,7 @@ from app.ledger.models import AccountKind, LedgerAccount, LedgerEntry, LedgerTra
 from app.orders.models import Order
 from app.paging import PageQuery, page_of
 from app.wallet.models import Payout, PayoutState
-from app.wallet.schemas import EntryOut, PayoutOut, WalletAccount, WalletOut
+from app.wallet.schemas import PayoutOut, WalletAccount, WalletEntryOut, WalletOut
 from app.wallet.texts import KIND_TEXT, STATE_TEXT
 
 _ACCOUNT_NAMES: Final[dict[str, WalletAccount]] = {
@@ -79,7 +79,7 @@ def wallet_of(*, user_id: int, query: PageQuery) -> WalletOut:
     }
 
 
-def _entry_out(row: Row[Any]) -> EntryOut:
+def _entry_out(row: Row[Any]) -> WalletEntryOut:
     return {
         "id": row.id,
         "at": format_moment(row.at),

@@ -10,7 +10,6 @@ from app.enums import OneOf, text_enum
 from app.fen import PriceIn, SignedYuanOut, YuanOut, format_yuan
 from app.fields import CleanText
 from app.money.gateways.base import MIN_TRANSFER_FEN
-from app.paging import Page
 from app.wallet.models import PayoutState
 from app.wallet.texts import KIND_TEXT, STATE_TEXT
 
@@ -46,7 +45,7 @@ class WithdrawIn(BaseModel):
     name: Annotated[str, Field(description="the account owner's real name", repr=False), CleanText(1, 30)]
 
 
-class EntryOut(TypedDict):
+class WalletEntryOut(TypedDict):
     """One line of the wallet. `account` is `held` (待结算) or `available` (可用); what left it is below zero."""
 
     id: int
@@ -59,9 +58,14 @@ class EntryOut(TypedDict):
     order_no: str | None
 
 
-class WalletOut(Page[EntryOut]):
+class WalletOut(TypedDict):
     """What the caller has, and a page of how it came to that."""
 
+    items: list[WalletEntryOut]
+    page: int
+    size: int
+    total: int
+    pages: int
     available: YuanOut
     held: YuanOut
     withdrawing: YuanOut

@@ -304,6 +304,19 @@ def test_every_code_and_every_time_is_described_as_one(document: dict[str, Any])
     assert schemas["Role"]["enum"] == ["buyer", "seller", "system", "gateway", "staff"]
 
 
+def test_every_list_says_of_what(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    lists = [
+        (name, field["items"])
+        for name, component in schemas.items()
+        for field in component.get("properties", {}).values()
+        if field.get("type") == "array"
+    ]
+    assert [name for name, items in lists if items == {}] == []
+    assert ("Wallet", {"$ref": "#/components/schemas/WalletEntry"}) in lists
+    assert ("Ledger", {"$ref": "#/components/schemas/LedgerTransaction"}) in lists
+
+
 def test_two_classes_of_one_name_are_refused() -> None:
     api = Api("things", __name__, tag="东西", about="whatever there is")
 
