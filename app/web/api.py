@@ -260,8 +260,9 @@ def _assert_declared(declared: Operation, result: Any) -> None:
 
 
 def _flat(values: "MultiDict[str, str]") -> dict[str, str]:
-    # An empty value is an absent one: forms and hand-written query strings send `?category=`.
-    return {name: value for name, value in values.items() if value != ""}
+    # An empty value is an absent one: forms and hand-written query strings send `?category=`. A part of a multipart
+    # form without a readable name has None for it, and is ignored as unknown fields are.
+    return {name: value for name, value in values.items() if name is not None and value != ""}
 
 
 def _body_fields(declared: Operation) -> dict[str, Any]:

@@ -335,6 +335,17 @@ def test_a_body_that_cannot_be_read_leaves_the_key_free(app: Flask, client: Flas
     assert_done(client.post(ADD, json=ADDRESS, headers=headers), Answer.ADDRESS_ADDED)
 
 
+def test_a_part_of_a_form_without_a_name_is_ignored(app: Flask, client: FlaskClient) -> None:
+    headers = keyed(app, make_user(app))
+    boundary, form = encode_multipart(ADDRESS)
+    nameless = f"--{boundary}\r\nContent-Disposition: form-data\r\n\r\nwhatever\r\n".encode() + form
+    kind = f'multipart/form-data; boundary="{boundary}"'
+    first = client.post(ADD, data=nameless, content_type=kind, headers=headers)
+    assert_done(first, Answer.ADDRESS_ADDED)
+    assert_replay(client.post(ADD, data=form, content_type=kind, headers=headers), first)
+    assert count(app, Address) == 1
+
+
 def test_of_what_is_refused_half_way_only_the_refusal_stays(app: Flask, client: FlaskClient) -> None:
     seller, buyer = make_user(app), make_user(app)
     foreign = make_address(app, buyer)
