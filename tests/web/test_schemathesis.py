@@ -6,6 +6,7 @@ No answer may be a 5xx, have an undocumented status, type or header, or break it
 import io
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import schemathesis
@@ -48,12 +49,17 @@ CHECKS = [
     response_schema_conformance,
 ]
 EXAMPLES = 30
+_COMMAS = {"type": "string", "pattern": "^[0-9]+(,[0-9]+)*$"}
 
 
 @pytest.fixture(scope="session")
 def schema(app: Flask) -> BaseSchema:
-    """The document as the application serves it."""
-    return schemathesis.openapi.from_wsgi("/docs/openapi.json", app, config=SchemathesisConfig())
+    """The document that the application serves, with all types of body that it takes."""
+    document = app.test_client().get("/docs/openapi.json").get_json()
+    _add_types_of_body(document)
+    schema = schemathesis.openapi.from_dict(document, config=SchemathesisConfig())
+    schema.app = app
+    return schema
 
 
 @pytest.fixture
@@ -93,7 +99,7 @@ def callers(app: Flask, clean: None) -> list[dict[str, str]]:
 def test_every_answer_is_as_documented(operation: Operation, schema: BaseSchema, callers: list[dict[str, str]]) -> None:
     # Being not ready is a 503 that is declared; any other 5xx is a fault.
     checks = [check for check in CHECKS if check is not not_a_server_error or Answer.NOT_READY not in operation.refuses]
-    described = schema[re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", operation.rule)][operation.method]
+    described = schema[_path(operation)][operation.method]
 
     @settings(
         max_examples=EXAMPLES, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
@@ -103,6 +109,31 @@ def test_every_answer_is_as_documented(operation: Operation, schema: BaseSchema,
         case.call_and_validate(headers=headers, checks=checks)
 
     answers()
+
+
+def _path(operation: Operation) -> str:
+    """The operation's key in the document."""
+    return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", operation.rule)
+
+
+def _add_types_of_body(document: dict[str, Any]) -> None:
+    """Add the types that the document promises of every body, though it describes one: JSON and both kinds of forms."""
+    for operation in OPERATIONS:
+        if operation.body is None:
+            continue
+        model = operation.body.model_json_schema(ref_template="#/components/schemas/{model}")
+        model.pop("$defs", None)  # the document has them
+        form = {**model, "properties": {name: _form_field(field) for name, field in model["properties"].items()}}
+        content = document["paths"][_path(operation)][operation.method.lower()]["requestBody"]["content"]
+        content.setdefault("application/json", {"schema": model})
+        content.setdefault("application/x-www-form-urlencoded", {"schema": form})
+        content.setdefault("multipart/form-data", {"schema": form})
+
+
+def _form_field(field: dict[str, Any]) -> dict[str, Any]:
+    """`field` as a form can say it: null is to leave it out, a list is its values with commas between."""
+    choices = [choice for choice in field.get("anyOf", [field]) if choice != {"type": "null"}]
+    return {"anyOf": [_COMMAS if choice.get("type") == "array" else choice for choice in choices]}
 
 
 def _cases(operation: APIOperation) -> Iterator[st.SearchStrategy[Case]]:
