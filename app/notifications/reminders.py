@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from app.clock import format_moment, utcnow
 from app.db.transactions import transaction
-from app.notifications.models import NotificationKind
+from app.notifications.models import TITLE_LENGTH, NotificationKind
 from app.notifications.service import notify
 from app.orders.models import Order
 from app.orders.queries import facts_of
@@ -56,7 +56,7 @@ def _remind_batch(size: int) -> tuple[int, int]:
                 session,
                 user_id=order.buyer_id if deadline.reminder.role == Role.BUYER else order.seller_id,
                 kind=NotificationKind.REMINDER,
-                title=f"{deadline.text.zh}:{order.good_title}"[:80],
+                title=f"{deadline.text.zh}:{order.good_title}"[:TITLE_LENGTH],
                 text=_REMINDERS[deadline.event].format(title=order.good_title, at=_minute(order.deadline_at)),
                 order_id=order.id,
                 event=deadline.event.value,

@@ -7,7 +7,7 @@ good, the order, then (in `app.ledger`) the accounts.
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
@@ -195,14 +195,7 @@ _TIMER_SETTINGS: Final = tuple(
 
 
 def _facts(order: Order, command: OrderCommand) -> OrderFacts:
-    return OrderFacts(
-        trade_mode=order.trade_mode,
-        refund_count=order.refund_count,
-        disputed=order.disputed,
-        extended=order.extended,
-        has_reason=bool(command.note),
-        handover_code_ok=command.handover_code_ok,
-    )
+    return replace(facts_of(order), has_reason=bool(command.note), handover_code_ok=command.handover_code_ok)
 
 
 def _update_facts(order: Order, event: OrderEvent) -> None:
