@@ -28,7 +28,8 @@ def envelope(answer: Answer, data: Any = None) -> Response:
     The setting ENVELOPE_ALWAYS_200 hides the HTTP status.
     """
     if answer.is_refusal:
-        data = {**(data or {}), "error": answer.name}
+        name = {"error": answer.name}
+        data = name | (data or {}) | name  # first, and no detail of that key may hide it
     return Response(
         orjson.dumps({"status": answer.status, "msg": answer.msg, "data": data}),
         status=200 if settings().envelope_always_200 else answer.http,

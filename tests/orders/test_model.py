@@ -898,6 +898,8 @@ def test_every_line_of_the_table(shop: type[Shop]) -> None:
     assert [row for row in ROWS if not shop.taken_by_all[row]] == []
 
 
+# Traced, it takes a third longer and covers nothing that others do not.
+@pytest.mark.no_cover
 def test_the_services_do_what_the_design_says(shop: type[Shop]) -> None:
     """Random walks through what people, the gateway and time can do."""
     steps = int(os.environ.get("STORM_STEPS", "0"))
