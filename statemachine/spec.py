@@ -205,9 +205,16 @@ class Spec(Generic[P, E, F]):
         except KeyError:
             raise UnknownTerm(f"{self.name} has no state {show(phase)}") from None
 
+    @cached_property
+    def _leaving(self) -> Mapping[P, tuple[Rule[P, E, F], ...]]:
+        leaving: dict[P, tuple[Rule[P, E, F], ...]] = {}
+        for rule in self.rules:
+            leaving[rule.source] = (*leaving.get(rule.source, ()), rule)
+        return leaving
+
     def rules_from(self, phase: P) -> tuple[Rule[P, E, F], ...]:
         """The rules that leave `phase`, in the order of the spec."""
-        return tuple(rule for rule in self.rules if rule.source == phase)
+        return self._leaving.get(phase, ())
 
 
 def show(phase: object) -> str:

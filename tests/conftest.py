@@ -26,6 +26,19 @@ hypothesis_settings.register_profile("saltfish", deadline=None)
 hypothesis_settings.load_profile("saltfish")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Coverage traces only the first case of a parametrised test: the others take the same lines, a third slower.
+
+    The state machine's cases do not: each breaks another rule of a spec. And there every branch has to be taken.
+    """
+    seen = set()
+    for item in items:
+        test = item.nodeid.partition("[")[0]
+        if test in seen and not test.startswith("tests/statemachine/"):
+            item.add_marker(pytest.mark.no_cover)
+        seen.add(test)
+
+
 @pytest.fixture(scope="session")
 def stores() -> Iterator[tuple[str, str]]:
     """`(database_url, redis_url)` of this pytest process's own, empty stores.

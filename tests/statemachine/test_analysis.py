@@ -260,19 +260,16 @@ BREAKS: list[Break] = [
 ]
 
 
-def codes(rules: tuple[OrderRule, ...]) -> set[str]:
-    """The codes of all violations of an order with these rules, without facts and with; `spec` if none can be built."""
+def codes(rules: tuple[OrderRule, ...]) -> Iterator[str]:
+    """The code of each violation of an order with these rules, without facts and then with; `spec` if it cannot be."""
     try:
         spec = replace(ORDER, rules=rules)
     except SpecError:
-        return {"spec"}
-    return {
-        violation.code
-        for facts in (None, ORDER_FACTS)
-        for violation in explore(
-            spec, external_actions=SELLER, linked=LINKED_GOOD, facts=facts, invariants=ORDER_INVARIANTS
-        ).violations
-    }
+        yield "spec"
+        return
+    for facts in (None, ORDER_FACTS):
+        found = explore(spec, external_actions=SELLER, linked=LINKED_GOOD, facts=facts, invariants=ORDER_INVARIANTS)
+        yield from (violation.code for violation in found.violations)
 
 
 @pytest.mark.parametrize(("event", "source", "change", "code"), BREAKS)
@@ -388,7 +385,7 @@ def row(at: int) -> str:
 @pytest.mark.no_cover
 @pytest.mark.parametrize("at", range(len(ORDER.rules)), ids=row)
 def test_every_single_mistake_in_the_table_is_seen(at: int) -> None:
-    unseen = {f"{row(at)}: {name}" for name, rules in single_breaks(at) if not codes(rules)}
+    unseen = {f"{row(at)}: {name}" for name, rules in single_breaks(at) if not any(codes(rules))}
     assert unseen == {name for name in UNSEEN if name.startswith(f"{row(at)}:")}
 
 
