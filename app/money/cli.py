@@ -12,7 +12,7 @@ from flask.cli import AppGroup
 from app.clock import SHANGHAI, format_moment
 from app.fen import format_signed_yuan, format_yuan
 from app.money.queries import BookedMovement, booked_movements
-from app.money.reconcile import DayBill, Difference, DifferenceKind, MovementKind, compare, read_day_bill
+from app.money.reconcile import BillDifference, BillDifferenceKind, DayBill, MovementKind, compare, read_day_bill
 
 payments_commands = AppGroup("payments", help="Payments and refunds at the gateway.")
 
@@ -68,8 +68,8 @@ def _with_day(bill: DayBill, day: datetime | None) -> DayBill:
 
 
 def _set_aside_undecided(
-    differences: Iterable[Difference], booked: Iterable[BookedMovement], since: datetime
-) -> tuple[list[Difference], list[str]]:
+    differences: Iterable[BillDifference], booked: Iterable[BookedMovement], since: datetime
+) -> tuple[list[BillDifference], list[str]]:
     """`(differences, undecided)`: refunds that the gateway may have made before the bill's day are set aside.
 
     Those may be in the bill of an earlier day; `undecided` has a line about each.
@@ -80,7 +80,7 @@ def _set_aside_undecided(
     real, undecided = [], []
     for difference in differences:
         requested_at = requested.get((difference.movement, difference.out_trade_no, difference.request_no))
-        if difference.kind is DifferenceKind.MISSING_THERE and requested_at is not None and requested_at < since:
+        if difference.kind is BillDifferenceKind.MISSING_THERE and requested_at is not None and requested_at < since:
             days = f"{requested_at.astimezone(SHANGHAI):{_DAY}} to {difference.at.astimezone(SHANGHAI):{_DAY}}"
             undecided.append(f"no difference yet: {difference}; it must be in one of the bills of {days}")
         else:

@@ -71,7 +71,7 @@ class OurMovement:
     at: datetime
 
 
-class DifferenceKind(StrEnum):
+class BillDifferenceKind(StrEnum):
     """How the bill and our books differ."""
 
     MISSING_HERE = "missing_here"
@@ -84,22 +84,22 @@ class DifferenceKind(StrEnum):
 
 
 _SENTENCES = {
-    DifferenceKind.MISSING_HERE: "over {theirs} yuan is not in our books",
-    DifferenceKind.MISSING_THERE: "over {ours} yuan is not in the bill",
-    DifferenceKind.OTHER_AMOUNT: "is over {theirs} yuan in the bill and over {ours} yuan in our books",
-    DifferenceKind.DOUBLED: "stands once more {where}",
+    BillDifferenceKind.MISSING_HERE: "over {theirs} yuan is not in our books",
+    BillDifferenceKind.MISSING_THERE: "over {ours} yuan is not in the bill",
+    BillDifferenceKind.OTHER_AMOUNT: "is over {theirs} yuan in the bill and over {ours} yuan in our books",
+    BillDifferenceKind.DOUBLED: "stands once more {where}",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class BillDifference:
     """One difference; `str()` is a sentence for the operator.
 
     `line` and `bill_fen` come from the bill and `our_fen` from our books, each None where that side has nothing; `at`
     is the bill's moment if it has one, otherwise ours.
     """
 
-    kind: DifferenceKind
+    kind: BillDifferenceKind
     movement: MovementKind
     out_trade_no: str
     request_no: str | None
@@ -160,7 +160,7 @@ def read_day_bill(raw: bytes) -> DayBill:
     return DayBill(rows=tuple(rows), problems=tuple(problems), since=since, until=until)
 
 
-def compare(bill: DayBill, ours: Iterable[OurMovement]) -> list[Difference]:
+def compare(bill: DayBill, ours: Iterable[OurMovement]) -> list[BillDifference]:
     """Every difference between the bill and our movements, in the bill's order, then those that only we have.
 
     `ours` may include movements outside the bill's day: a refund that was moved just before midnight and confirmed
@@ -183,22 +183,22 @@ def compare(bill: DayBill, ours: Iterable[OurMovement]) -> list[Difference]:
 _Key = tuple[MovementKind, str, str | None]
 
 
-def _differences(rows: Sequence[BillRow], ours: Sequence[OurMovement]) -> list[Difference]:
+def _differences(rows: Sequence[BillRow], ours: Sequence[OurMovement]) -> list[BillDifference]:
     """The differences about one payment or refund, of which each side should have one."""
     found = []
     if not rows:
-        found += [_of_ours(DifferenceKind.MISSING_THERE, movement) for movement in ours[:1]]
+        found += [_of_ours(BillDifferenceKind.MISSING_THERE, movement) for movement in ours[:1]]
     elif not ours:
-        found.append(_of_bill(DifferenceKind.MISSING_HERE, rows[0]))
+        found.append(_of_bill(BillDifferenceKind.MISSING_HERE, rows[0]))
     elif rows[0].amount_fen != ours[0].amount_fen:
-        found.append(_of_bill(DifferenceKind.OTHER_AMOUNT, rows[0], our_fen=ours[0].amount_fen))
-    found += [_of_bill(DifferenceKind.DOUBLED, row) for row in rows[1:]]
-    found += [_of_ours(DifferenceKind.DOUBLED, movement) for movement in ours[1:]]
+        found.append(_of_bill(BillDifferenceKind.OTHER_AMOUNT, rows[0], our_fen=ours[0].amount_fen))
+    found += [_of_bill(BillDifferenceKind.DOUBLED, row) for row in rows[1:]]
+    found += [_of_ours(BillDifferenceKind.DOUBLED, movement) for movement in ours[1:]]
     return found
 
 
-def _of_bill(kind: DifferenceKind, row: BillRow, *, our_fen: int | None = None) -> Difference:
-    return Difference(
+def _of_bill(kind: BillDifferenceKind, row: BillRow, *, our_fen: int | None = None) -> BillDifference:
+    return BillDifference(
         kind=kind,
         movement=row.kind,
         out_trade_no=row.out_trade_no,
@@ -210,8 +210,8 @@ def _of_bill(kind: DifferenceKind, row: BillRow, *, our_fen: int | None = None) 
     )
 
 
-def _of_ours(kind: DifferenceKind, movement: OurMovement) -> Difference:
-    return Difference(
+def _of_ours(kind: BillDifferenceKind, movement: OurMovement) -> BillDifference:
+    return BillDifference(
         kind=kind,
         movement=movement.kind,
         out_trade_no=movement.out_trade_no,

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from app.clock import SHANGHAI
 from app.fen import MAX_FEN
 from app.money.reconcile import (
+    BillDifference,
+    BillDifferenceKind,
     BillProblem,
     BillRow,
     DayBill,
-    Difference,
-    DifferenceKind,
     MovementKind,
     OurMovement,
     compare,
@@ -203,7 +203,7 @@ def test_a_bill_that_does_not_say_its_day_covers_all_days(comment: str) -> None:
     assert (read.since, read.until) == (None, None)
     assert [each.line for each in read.rows] == [3]
     lonely = our(out_trade_no="P2", at=datetime(2020, 1, 1, tzinfo=UTC))
-    assert [each.kind for each in compare(read, [our(), lonely])] == [DifferenceKind.MISSING_THERE]
+    assert [each.kind for each in compare(read, [our(), lonely])] == [BillDifferenceKind.MISSING_THERE]
 
 
 # --- comparing ---
@@ -219,8 +219,10 @@ def our(
     return OurMovement(kind=kind, out_trade_no=out_trade_no, request_no=request_no, amount_fen=amount_fen, at=at)
 
 
-def difference(kind: DifferenceKind, *, line: int | None, bill_fen: int | None, our_fen: int | None) -> Difference:
-    return Difference(
+def difference(
+    kind: BillDifferenceKind, *, line: int | None, bill_fen: int | None, our_fen: int | None
+) -> BillDifference:
+    return BillDifference(
         kind=kind,
         movement=MovementKind.PAYMENT,
         out_trade_no="P1",
@@ -238,37 +240,37 @@ def difference(kind: DifferenceKind, *, line: int | None, bill_fen: int | None, 
         (
             [row()],
             [],
-            difference(DifferenceKind.MISSING_HERE, line=6, bill_fen=564250, our_fen=None),
+            difference(BillDifferenceKind.MISSING_HERE, line=6, bill_fen=564250, our_fen=None),
             "line 6: payment of trade P1 at 2026-11-22T20:15:00+08:00 over 5642.50 yuan is not in our books",
         ),
         (
             [],
             [our()],
-            difference(DifferenceKind.MISSING_THERE, line=None, bill_fen=None, our_fen=564250),
+            difference(BillDifferenceKind.MISSING_THERE, line=None, bill_fen=None, our_fen=564250),
             "payment of trade P1 at 2026-11-22T20:15:00+08:00 over 5642.50 yuan is not in the bill",
         ),
         (
             [row()],
             [our(amount_fen=564249)],
-            difference(DifferenceKind.OTHER_AMOUNT, line=6, bill_fen=564250, our_fen=564249),
+            difference(BillDifferenceKind.OTHER_AMOUNT, line=6, bill_fen=564250, our_fen=564249),
             "line 6: payment of trade P1 at 2026-11-22T20:15:00+08:00"
             " is over 5642.50 yuan in the bill and over 5642.49 yuan in our books",
         ),
         (
             [row(), row()],
             [our()],
-            difference(DifferenceKind.DOUBLED, line=7, bill_fen=564250, our_fen=None),
+            difference(BillDifferenceKind.DOUBLED, line=7, bill_fen=564250, our_fen=None),
             "line 7: payment of trade P1 at 2026-11-22T20:15:00+08:00 stands once more in the bill",
         ),
         (
             [row()],
             [our(), our()],
-            difference(DifferenceKind.DOUBLED, line=None, bill_fen=None, our_fen=564250),
+            difference(BillDifferenceKind.DOUBLED, line=None, bill_fen=None, our_fen=564250),
             "payment of trade P1 at 2026-11-22T20:15:00+08:00 stands once more in our books",
         ),
     ],
 )
-def test_each_difference_is_named(rows: list[str], ours: list[OurMovement], found: Difference, text: str) -> None:
+def test_each_difference_is_named(rows: list[str], ours: list[OurMovement], found: BillDifference, text: str) -> None:
     assert compare(read_day_bill(file(*rows)), ours) == [found]
     assert str(found) == text
 
@@ -368,17 +370,17 @@ def test_one_thing_changed_is_the_one_difference(
 ) -> None:
     index = data.draw(st.integers(min_value=0, max_value=len(movements) - 1))
     changed = booked(*movements[index])
-    kind = data.draw(st.sampled_from(list(DifferenceKind)))
+    kind = data.draw(st.sampled_from(list(BillDifferenceKind)))
     ours = [booked(*each) for each in movements]
     others = [*ours[:index], *ours[index + 1 :]]
     match kind:
-        case DifferenceKind.MISSING_HERE:
+        case BillDifferenceKind.MISSING_HERE:
             found = compare(written(movements), others)
-        case DifferenceKind.MISSING_THERE:
+        case BillDifferenceKind.MISSING_THERE:
             found = compare(written([*movements[:index], *movements[index + 1 :]]), ours)
-        case DifferenceKind.OTHER_AMOUNT:
+        case BillDifferenceKind.OTHER_AMOUNT:
             found = compare(written(movements), [*others, replace(changed, amount_fen=changed.amount_fen + 1)])
-        case DifferenceKind.DOUBLED:
+        case BillDifferenceKind.DOUBLED:
             found = compare(written([*movements, movements[index]]), ours)
 
     assert [(each.kind, each.movement, each.out_trade_no, each.request_no) for each in found] == [

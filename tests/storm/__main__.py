@@ -31,7 +31,7 @@ from supervisor.options import PROJECT
 from tests.applications import running_app
 from tests.factories import Made, auth_headers, make_address, make_good, make_user
 from tests.storm.checks import facts, settle, violations
-from tests.storm.clients import Client, ClientLog, Person, Stalls
+from tests.storm.clients import Client, ClientLog, GoodsForSale, Person
 from tests.storm.processes import Market, running_market
 
 _PEOPLE_PER_CLIENT = 3
@@ -88,7 +88,7 @@ def _load_and_kill(app: Flask, market: Market, client_log: ClientLog, options: a
         make_good(app, Made(dice.choice(people).id, {}), price=dice.randrange(100, 90000), trade_mode=8).id
         for _ in range(options.clients * _GOODS_PER_CLIENT)
     ]
-    over, stalls = threading.Event(), Stalls(goods)
+    over, goods_for_sale = threading.Event(), GoodsForSale(goods)
     clients = [
         Client(
             number=number,
@@ -97,7 +97,7 @@ def _load_and_kill(app: Flask, market: Market, client_log: ClientLog, options: a
             people=people[number :: options.clients],
             everybody={person.id: person for person in people},
             staff=staff,
-            stalls=stalls,
+            goods_for_sale=goods_for_sale,
             client_log=client_log,
             over=over,
         )

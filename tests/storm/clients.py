@@ -77,7 +77,7 @@ class ClientLog:
 
 
 @dataclass
-class Stalls:
+class GoodsForSale:
     """The goods that are fought over."""
 
     goods: list[int]
@@ -112,21 +112,21 @@ class Client(threading.Thread):
         people: Sequence[Person],
         everybody: dict[int, Person],
         staff: Person,
-        stalls: Stalls,
+        goods_for_sale: GoodsForSale,
         client_log: ClientLog,
         over: threading.Event,
     ) -> None:
         super().__init__(name=f"client-{number}")
         self.dice = random.Random(f"{seed}-{number}")
         self.ports, self.people, self.everybody, self.staff = ports, people, everybody, staff
-        self.stalls, self.client_log, self.over = stalls, client_log, over
+        self.goods_for_sale, self.client_log, self.over = goods_for_sale, client_log, over
         self.last_order: int | None = None
 
     def run(self) -> None:
         """One thing after the other."""
         while not self.over.is_set():
             act = self.dice.choices(
-                [self._buy, self._tend_orders, self._release, self._withdraw, self._trespass, self._decide],
+                [self._buy, self._take_steps, self._release, self._withdraw, self._try_as_stranger, self._decide],
                 [4, 16, 1, 1, 1, 1],
             )[0]
             try:
@@ -140,7 +140,7 @@ class Client(threading.Thread):
     # --- what people do ---
 
     def _buy(self, person: Person) -> None:
-        good_id = self.stalls.pick(self.dice)
+        good_id = self.goods_for_sale.pick(self.dice)
         if good_id is None:
             self._release(person)
             return
@@ -152,7 +152,7 @@ class Client(threading.Thread):
                 self.client_log.orders.add(reply.body["data"]["id"])
         elif reply.body["msg"] == Answer.GOOD_NOT_FOR_SALE.msg and self.dice.random() < 0.3:
             # Not at once: it comes back when its order is cancelled.
-            self.stalls.drop(good_id)
+            self.goods_for_sale.drop(good_id)
             self._release(person)
 
     def _release(self, person: Person) -> None:
@@ -166,9 +166,9 @@ class Client(threading.Thread):
         }
         reply = self._send("release", "/api/good_release/", body, person)
         if reply.status == 200:
-            self.stalls.add(reply.body["data"]["id"])
+            self.goods_for_sale.add(reply.body["data"]["id"])
 
-    def _tend_orders(self, person: Person) -> None:
+    def _take_steps(self, person: Person) -> None:
         side = self.dice.choice(["buy", "sell"])
         listed = self._send("list", f"/api/{side}_order/?size=30", None, person, method="GET")
         orders = [each for each in listed.body["data"].get("items", []) if each["actions"]]
@@ -260,7 +260,7 @@ class Client(threading.Thread):
             with self.client_log.lock:
                 self.client_log.payouts.add(reply.body["data"]["id"])
 
-    def _trespass(self, person: Person) -> None:
+    def _try_as_stranger(self, person: Person) -> None:
         """Try a step on an order that somebody touched lately, allowed or not."""
         if self.last_order is not None:
             self._step(person, self.dice.choice(list(_STEPS)), self.last_order)
