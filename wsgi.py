@@ -1,17 +1,13 @@
 """The WSGI entry point: `granian --interface wsgi wsgi:app`, `flask --app wsgi …`."""
 
-import gc
 import signal
 import threading
 
-from app import create_app
+from app import load_app
 
 # Granian forks its workers with its own handlers, and they get theirs only once they have loaded this module. A worker
 # told to end before that would only note it down, and granian wait for it for ever.
 if threading.current_thread() is threading.main_thread():  # `flask run` loads elsewhere, where nobody may set one
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
-app = create_app()
-
-# All that was loaded stays. A full collection would look through it again and again, while a request waits.
-gc.freeze()
+app = load_app()

@@ -24,7 +24,7 @@ from sqlalchemy import bindparam, exists, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
-from app import create_app
+from app import load_app
 from app.clock import utcnow
 from app.db.transactions import rows, transaction
 from app.extensions import valkey
@@ -206,7 +206,7 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, request_stop)
     signal.signal(signal.SIGINT, request_stop)
-    run(create_app(), stop)
+    run(load_app(), stop)
 
 
 if __name__ == "__main__":

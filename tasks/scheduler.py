@@ -18,7 +18,7 @@ from rq.cron import CronJob, CronScheduler
 from rq.exceptions import SchedulerNotFound
 from rq.scripts import acquire_or_refresh_lock, release_lock
 
-from app import create_app
+from app import load_app
 from tasks.queues import SERIALIZER, connect, enqueue_singleton
 from tasks.schedule import SCHEDULE, Periodic
 
@@ -111,7 +111,7 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, request_stop)
     signal.signal(signal.SIGINT, request_stop)
-    run(create_app(), stop)
+    run(load_app(), stop)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from rq.job import Job, JobStatus
 from rq.logutils import colorizer
 from rq.worker.base import BaseWorker
 
-from app import create_app
+from app import load_app
 from app.db.database import db
 from app.settings import settings
 from tasks.queues import SERIALIZER, QueueName, connect, job_id_of, queue
@@ -147,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("queue", type=QueueName, choices=list(QueueName), help="the queue")
     parser.add_argument("--burst", action="store_true", help="end when the queue is empty")
     options = parser.parse_args(arguments)
-    app = create_app()
+    app = load_app()
     # RQ colours its log lines for terminals; ours are JSON.
     colorizer.notty = True
     if options.queue is not QueueName.SEARCH:

@@ -6,6 +6,7 @@ imported before a test asks for it: tests of the state machine run in seconds, w
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -24,6 +25,16 @@ if TYPE_CHECKING:
 # A property that takes long on a busy machine is no failure.
 hypothesis_settings.register_profile("saltfish", deadline=None)
 hypothesis_settings.load_profile("saltfish")
+
+
+# What collecting makes stays to the end: to look through it for garbage, again and again, takes seconds.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From here on garbage is collected, but not looked for in what is there now."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
