@@ -14,11 +14,18 @@ def analyser(tmp_path_factory: pytest.TempPathFactory) -> Analyser:
     return Analyser(cache_dir=tmp_path_factory.mktemp("jieba"))
 
 
-@pytest.fixture
-def with_jieba(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Analyser:
-    """An analyser on a machine for which there is no wheel of rjieba."""
-    monkeypatch.setitem(sys.modules, "rjieba", None)
-    return Analyser(cache_dir=tmp_path / "jieba")
+@pytest.fixture(scope="module")
+def jieba_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where jieba's cache is."""
+    return tmp_path_factory.mktemp("cache") / "jieba"
+
+
+@pytest.fixture(scope="module")
+def with_jieba(jieba_folder: Path) -> Analyser:
+    """An analyser on a machine for which there is no wheel of rjieba; one for all, as it reads its dictionary long."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(sys.modules, "rjieba", None)
+        return Analyser(cache_dir=jieba_folder)
 
 
 @pytest.mark.parametrize(
@@ -58,12 +65,14 @@ def test_parts_of_a_word(analyser: Analyser) -> None:
     assert analyser.parts("iphone") == []
 
 
+@pytest.mark.xdist_group("jieba")
 @pytest.mark.parametrize("text", ["红色连衣裙 iPhone13", "九成新二手笔记本电脑", "耐克运动鞋 42码", "山地自行车26寸"])
 def test_jieba_stands_in_with_the_same_tokens(analyser: Analyser, with_jieba: Analyser, text: str) -> None:
     assert with_jieba.index_tokens(text) == analyser.index_tokens(text)
     assert with_jieba.query_tokens(text) == analyser.query_tokens(text)
 
 
-def test_jieba_keeps_its_cache_in_our_folder(with_jieba: Analyser, tmp_path: Path) -> None:
+@pytest.mark.xdist_group("jieba")
+def test_jieba_keeps_its_cache_in_our_folder(with_jieba: Analyser, jieba_folder: Path) -> None:
     assert with_jieba.index_tokens("手机") == ["手机"]
-    assert [file.name for file in (tmp_path / "jieba").iterdir()] == ["jieba.cache"]
+    assert [file.name for file in jieba_folder.iterdir()] == ["jieba.cache"]

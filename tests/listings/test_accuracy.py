@@ -20,6 +20,9 @@ from tests.applications import empty_stores
 from tests.listings.feeds import Feed
 from tests.listings.offers import NOW, RARE, RARE_COUNT, THINGS, Offer, Thing, offers
 
+# The market is imported once, so all tests of it run in one process.
+pytestmark = pytest.mark.xdist_group("accuracy")
+
 _LISTINGS = 6000
 _CODES = {text: code for code, text in CATEGORY_TEXT.items()}
 
