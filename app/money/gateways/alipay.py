@@ -9,13 +9,14 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from http.client import HTTPException
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 from urllib.error import HTTPError
 
-from alipay import AliPay
+from alipay import RSA, AliPay
 from alipay.exceptions import AliPayException, AliPayValidationError
 from alipay.utils import AliPayConfig
 from werkzeug.datastructures import MultiDict
@@ -137,12 +138,25 @@ class _Fields:
             raise NotificationRefused(RefusalReason.MALFORMED_FIELD, name) from error
 
 
+@lru_cache(maxsize=8)
+def _rsa_key(pem: str) -> Any:
+    """The key in `pem`, as the SDK reads it; ValueError.
+
+    It is kept, because the check that a private key is made of primes takes a tenth of a second.
+    """
+    return RSA.import_key(pem)
+
+
 class _Sdk(AliPay):  # type: ignore[misc]  # the SDK has no type information
     """The SDK, which also accepts signatures by the gateway's previous key, if one is given."""
 
-    def __init__(self, *, previous: AliPay | None, **arguments: Any) -> None:
+    def __init__(self, *, previous: "_Sdk | None" = None, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._previous = previous
+
+    def _load_key(self) -> None:
+        self._app_private_key = _rsa_key(self._app_private_key_string)
+        self._alipay_public_key = _rsa_key(self._alipay_public_key_string)
 
     def _verify(self, raw_content: str, signature: str) -> bool:
         # The SDK verifies both notifications and answers through this method.
@@ -188,7 +202,7 @@ class AlipayGateway:
                 "config": AliPayConfig(timeout=timeout_s),
             }
 
-        previous = None if previous_public_key is None else AliPay(**arguments(previous_public_key))
+        previous = None if previous_public_key is None else _Sdk(**arguments(previous_public_key))
         self._sdk = _Sdk(previous=previous, **arguments(alipay_public_key))
         if (app_cert is None) != (alipay_root_cert is None):
             raise ValueError("the application's certificate and Alipay's root certificates belong together")
