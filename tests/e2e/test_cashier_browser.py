@@ -70,14 +70,22 @@ class Bought:
             connection.execute(update(Order).where(Order.id == self.order_id).values(deadline_at=until))
 
 
-@pytest.fixture
-def street(app: Flask, environment: dict[str, str], clean: None, tmp_path: Path) -> Iterator[Street]:
+@pytest.fixture(scope="module")
+def servers(
+    app: Flask, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[LiveServer, SandboxServer]]:
+    """Both, for all tests: neither keeps anything of an order beside what is in the stores."""
     keys = Path(environment["INSTANCE_PATH"]) / "keys"
     with (
-        start_sandbox(tmp_path, keys_dir=keys) as sandbox,
+        start_sandbox(tmp_path_factory.mktemp("sandbox"), keys_dir=keys) as sandbox,
         LiveServer.start({**environment, "ALIPAY_GATEWAY_URL": sandbox.gateway_url}, workers=1) as server,
     ):
-        yield Street(app, server, sandbox)
+        yield server, sandbox
+
+
+@pytest.fixture
+def street(app: Flask, servers: tuple[LiveServer, SandboxServer], clean: None) -> Street:
+    return Street(app, *servers)
 
 
 @pytest.fixture
