@@ -17,10 +17,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     The imports are inside the function so that `app.money.sandbox` and the supervisor can import modules of this
     package without loading Flask and its extensions.
     """
-    from app.factory import build_app
     from config import load_settings
 
-    return build_app(settings or load_settings())
+    # First, so that who starts a process with wrong settings reads so at once, not after the seconds that imports take.
+    chosen = settings or load_settings()
+    from app.factory import build_app
+
+    return build_app(chosen)
 
 
 def load_app() -> Flask:
