@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from config import load_settings
 from tests.applications import running_app
 from tests.factories import Made, auth_headers, make_user
 from tests.ledger.steps import balances, give
-from tests.money.sandbox_server import SandboxServer, fetch, start_sandbox
+from tests.money.sandbox_server import SandboxServer, fetch, free_port, start_sandbox
 
 AVAILABLE = 50000
 
@@ -104,23 +103,29 @@ def wallet_keys(environment: dict[str, str]) -> Path:
     return Path(environment["INSTANCE_PATH"]) / "keys"
 
 
-@contextmanager
-def _bank(environment: dict[str, str], sandbox: SandboxServer) -> Iterator[Bank]:
-    with running_app(load_settings({**environment, "ALIPAY_GATEWAY_URL": sandbox.gateway_url})) as application:
-        yield Bank(application, sandbox)
+@pytest.fixture(scope="module")
+def gateway_port() -> int:
+    """The port at which the application looks for its gateway."""
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def wallet_app(environment: dict[str, str], gateway_port: int) -> Iterator[Flask]:
+    """The application of `bank`; its stores are those of `app`."""
+    url = f"http://127.0.0.1:{gateway_port}/gateway.do"
+    with running_app(load_settings({**environment, "ALIPAY_GATEWAY_URL": url})) as application:
+        yield application
 
 
 @pytest.fixture
-def bank(app: Flask, environment: dict[str, str], wallet_keys: Path, tmp_path: Path, clean: None) -> Iterator[Bank]:
+def bank(wallet_app: Flask, gateway_port: int, wallet_keys: Path, tmp_path: Path, clean: None) -> Iterator[Bank]:
     """The application with a sandbox of its own, both empty."""
-    with start_sandbox(tmp_path, keys_dir=wallet_keys) as sandbox, _bank(environment, sandbox) as made:
-        yield made
+    with start_sandbox(tmp_path, keys_dir=wallet_keys, port=gateway_port) as sandbox:
+        yield Bank(wallet_app, sandbox)
 
 
 @pytest.fixture
-def lonely(app: Flask, environment: dict[str, str], wallet_keys: Path, tmp_path: Path, clean: None) -> Iterator[Bank]:
+def lonely(bank: Bank) -> Bank:
     """As `bank`, but its gateway does not run: a test starts one at the same port itself."""
-    with start_sandbox(tmp_path, keys_dir=wallet_keys) as sandbox:
-        sandbox.stop()
-        with _bank(environment, sandbox) as made:
-            yield made
+    bank.sandbox.stop()
+    return bank

@@ -21,12 +21,18 @@ from tests.live import LiveServer, Reply
 _LIMIT = 100_000
 
 
-@pytest.fixture
-def server(app: Flask, environment: dict[str, str], clean: None) -> Iterator[LiveServer]:
-    """A server that takes little: bodies of 100 kB, and two captchas a minute."""
+@pytest.fixture(scope="module")
+def strict_server(app: Flask, environment: dict[str, str]) -> Iterator[LiveServer]:
+    """Where `server` comes from."""
     strict = {"MAX_BODY_BYTES": str(_LIMIT), "RATE_LIMITS_ENABLED": "1", "RATE_LIMIT_CAPTCHA": "2 per minute"}
     with LiveServer.start({**environment, **strict}, workers=1) as running:
         yield running
+
+
+@pytest.fixture
+def server(strict_server: LiveServer, clean: None) -> LiveServer:
+    """A server that takes little: bodies of 100 kB, and two captchas a minute; on empty stores."""
+    return strict_server
 
 
 def assert_refused(reply: Reply, answer: Answer, **details: Any) -> None:
@@ -102,12 +108,13 @@ def test_bodies_that_are_too_large(server: LiveServer, kind: str) -> None:
     reply = server.call("POST", "/login/", body=b"a" * (_LIMIT + 1), headers={"Content-Type": kind})
     assert_refused(reply, Answer.TOO_LARGE)
     # What is only announced is not waited for.
-    announced = request_bytes("POST", "/login/", f"Content-Type: {kind}", "Content-Length: 999999999999", body=b"{")
+    headers = (f"Content-Type: {kind}", _CLOSE)
+    announced = request_bytes("POST", "/login/", *headers, "Content-Length: 999999999999", body=b"{")
     status, body = parts(raw(server, announced))
     assert (status, json.loads(body)["msg"]) == (413, Answer.TOO_LARGE.msg)
     # What is not announced is counted.
     in_chunks = chunked(b"a" * 65536, b"a" * 65536)
-    sent = request_bytes("POST", "/login/", f"Content-Type: {kind}", "Transfer-Encoding: chunked", body=in_chunks)
+    sent = request_bytes("POST", "/login/", *headers, "Transfer-Encoding: chunked", body=in_chunks)
     status, body = parts(raw(server, sent))
     assert (status, json.loads(body)["msg"]) == (413, Answer.TOO_LARGE.msg)
     assert server.call("GET", "/healthz").status == 200
