@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.processes import ForkedPython
+
 PROJECT = Path(__file__).resolve().parent.parent
 _START_SECONDS = 60
 _END_SECONDS = 15
@@ -43,20 +45,26 @@ class LiveServer:
     """A running web server."""
 
     port: int
-    process: subprocess.Popen[bytes]
+    process: ForkedPython | subprocess.Popen[bytes]
 
     @classmethod
     @contextmanager
     def start(
-        cls, environment: Mapping[str, str], *, workers: int = 2, port: int | None = None
+        cls, environment: Mapping[str, str], *, workers: int = 2, port: int | None = None, forked: bool = True
     ) -> Iterator["LiveServer"]:
-        """Serve `wsgi:app` with `environment` until the block is left."""
+        """Serve `wsgi:app` with `environment` until the block is left.
+
+        Unless it is `forked` from a process that has imported the application, Python is started for it.
+        """
         chosen = port or free_port()
-        command = [sys.executable, "-m", "granian", "--interface", "wsgi", "wsgi:app", "--host", "127.0.0.1"]
+        command = ["-m", "granian", "--interface", "wsgi", "wsgi:app", "--host", "127.0.0.1"]
         command += ["--port", str(chosen), "--workers", str(workers), "--blocking-threads", "4", "--no-ws"]
-        process = subprocess.Popen(
-            command, cwd=PROJECT, env={**os.environ, **environment, "PORT": str(chosen)}, start_new_session=True
-        )
+        environ = {**os.environ, **environment, "PORT": str(chosen)}
+        process: ForkedPython | subprocess.Popen[bytes]
+        if forked:
+            process = ForkedPython(command, environ=environ, new_session=True)
+        else:
+            process = subprocess.Popen([sys.executable, *command], cwd=PROJECT, env=environ, start_new_session=True)
         server = cls(chosen, process)
         try:
             server._wait()

@@ -18,13 +18,13 @@ from ahocorasick_rs import BytesAhoCorasick
 
 from tests.crawler.goofish.generated_market import Market
 from tests.crawler.goofish.process import Site
-from tests.crawler.processes import ForkedProcess
 from tests.live import PROJECT
 from tests.money.sandbox_server import eventually
+from tests.processes import ForkedPython
 
 _AT_MOST_S = 60
 
-Process = ForkedProcess | subprocess.Popen[str]
+Process = ForkedPython | subprocess.Popen[str]
 """A running crawler."""
 
 
@@ -124,12 +124,12 @@ class Operator:
 
     def start(self, *keywords: str, spider: str = "xianyu_search", **variables: str) -> Process:
         """Start a run, without waiting for its end."""
-        arguments = ["run", spider, str(self.targets(*keywords))]
+        arguments = ["-m", "crawler", "run", spider, str(self.targets(*keywords))]
         environ = self.environment(variables)
         if self.forked:
-            return ForkedProcess("xianyu.runner", arguments, environ=environ, folder=PROJECT)
+            return ForkedPython(arguments, environ=environ)
         return subprocess.Popen(
-            [sys.executable, "-m", "crawler", *arguments],
+            [sys.executable, *arguments],
             cwd=PROJECT,
             env=environ,
             stdout=subprocess.PIPE,

@@ -13,8 +13,8 @@ from xianyu.errors import ConfigurationError
 from xianyu.spiders.xianyu_detail import read_items
 from xianyu.spiders.xianyu_file import existing_files
 
-from tests.crawler.processes import ForkedProcess
 from tests.live import PROJECT
+from tests.processes import ForkedPython
 
 SAMPLES: Final = PROJECT / "crawler" / "samples"
 PERSONAL: Final = (b"SAMPLE-COOKIE", "示例卖家".encode(), b"2200000000000", b"U0FNUExF", b"sample_ricoh1", b"0013 8000")
@@ -22,9 +22,9 @@ PERSONAL: Final = (b"SAMPLE-COOKIE", "示例卖家".encode(), b"2200000000000", 
 
 def run(data: Path, *arguments: str | Path) -> tuple[int | None, str]:
     """Run `xianyu_file`. Returns the exit code and what it wrote to standard error."""
-    words = ["run", "xianyu_file", *map(str, arguments)]
+    words = ["-m", "crawler", "run", "xianyu_file", *map(str, arguments)]
     environ = {"PATH": os.defpath, "XIANYU_DATA": str(data)}
-    with ForkedProcess("xianyu.runner", words, environ=environ, folder=PROJECT) as process:
+    with ForkedPython(words, environ=environ) as process:
         _, errors = process.communicate(timeout=60)
         return process.returncode, errors
 

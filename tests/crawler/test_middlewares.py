@@ -40,8 +40,8 @@ from xianyu.stopping import result_of, stop
 
 from tests.crawler.goofish.faults import Fault, FaultKind, Robots
 from tests.crawler.goofish.generated_market import Market
-from tests.crawler.processes import ForkedProcess
 from tests.live import PROJECT
+from tests.processes import ForkedPython
 
 BASE = "https://h5api.m.goofish.com"
 GOOD = {"ret": ["SUCCESS::调用成功"], "data": {"resultList": []}}
@@ -463,8 +463,8 @@ def test_a_waiting_request_is_refused_at_once_when_the_crawl_is_stopped():
 def burst(site, keyword, folder, *, delay):
     """The lines that `tests.crawler.burst` printed, and its log."""
     site.robots(Robots.ALLOW, pause=0.5)  # so that all five requests wait for it
-    arguments = [site.url, keyword, str(folder), str(delay)]
-    with ForkedProcess("tests.crawler.burst", arguments, environ={"PATH": os.defpath}, folder=PROJECT) as process:
+    arguments = ["-m", "tests.crawler.burst", site.url, keyword, str(folder), str(delay)]
+    with ForkedPython(arguments, environ={"PATH": os.defpath}) as process:
         printed, log = process.communicate(timeout=60)
         assert process.returncode == 0, log
     return printed.splitlines(), log

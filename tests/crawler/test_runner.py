@@ -33,9 +33,9 @@ from xianyu.state import STATES, State
 from xianyu.stopping import CrawlResult, is_stopping, mark_fault, mark_partial, result_of, stop
 
 from tests.crawler.crawls import Process
-from tests.crawler.processes import ForkedProcess
 from tests.live import PROJECT
 from tests.money.sandbox_server import eventually
+from tests.processes import ForkedPython
 
 SAMPLE = PROJECT / "crawler" / "samples" / "search.json"
 LIVE = {"XIANYU_LIVE": "yes", "XIANYU_CONTACT": "https://example.org/crawler", "XIANYU_DELAY": "0"}
@@ -68,11 +68,10 @@ class Ended:
         return {key: json.loads(value) if value.startswith('"') else value for key, value in pairs}
 
 
-def start(data: Path, *words: object, environ: Mapping[str, str] | None = None) -> ForkedProcess:
+def start(data: Path, *words: object, environ: Mapping[str, str] | None = None) -> ForkedPython:
     """Start a command line, forked from a process that has imported Scrapy."""
-    arguments = [*map(str, words), "--data", str(data)]
-    variables = {"PATH": os.defpath, **(environ or {})}
-    return ForkedProcess("xianyu.runner", arguments, environ=variables, folder=PROJECT)
+    arguments = ["-m", "crawler", *map(str, words), "--data", str(data)]
+    return ForkedPython(arguments, environ={"PATH": os.defpath, **(environ or {})})
 
 
 def start_python(data: Path, *words: object, **more: Any) -> "subprocess.Popen[str]":
@@ -545,7 +544,7 @@ def test_a_full_disk_is_a_fault_and_touches_nothing_finished(data: Path, tmp_pat
 
 
 @contextmanager
-def hanging(data: Path, server: socket.socket, **variables: str) -> Iterator[tuple[ForkedProcess, socket.socket]]:
+def hanging(data: Path, server: socket.socket, **variables: str) -> Iterator[tuple[ForkedPython, socket.socket]]:
     """A live run, and the connection on which its first request waits for an answer."""
     targets = data.parent / "targets.txt"
     targets.write_text("相机\n", "utf-8")
@@ -563,7 +562,7 @@ def hanging(data: Path, server: socket.socket, **variables: str) -> Iterator[tup
                 process.kill()
 
 
-def send_signal(process: ForkedProcess, data: Path, number: signal.Signals) -> None:
+def send_signal(process: ForkedPython, data: Path, number: signal.Signals) -> None:
     """Send a signal, and wait until the run begins to stop."""
     process.send_signal(number)
     (log,) = (data / "logs").iterdir()

@@ -1,7 +1,5 @@
 """Importing feeds: what is stored, and that neither repeats, nor races, nor kills make a difference."""
 
-import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -27,7 +25,7 @@ from app.search import service as search
 from tests.conftest import MakeApp
 from tests.factories import assert_envelope, make_good, make_user, whole_database
 from tests.listings.feeds import BEGAN, Feed, at, feed_of, listing
-from tests.live import PROJECT
+from tests.processes import run_forked
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -404,10 +402,8 @@ def test_an_import_that_was_killed_is_repeated(
 ) -> None:
     feed = many(tmp_path)
     code = _KILLED.format(method=method, deadly=deadly, manifest=str(feed.manifest))
-    ended = subprocess.run(
-        [sys.executable, "-c", code], cwd=PROJECT, env={**environ, **environment}, timeout=60, check=False
-    )
-    assert ended.returncode == -9
+    ended = run_forked(["-c", code], environ={**environ, **environment}, timeout=60)
+    assert ended.returncode == -9, ended.stderr
     half = everything()
     assert [len(half[name]) for name in ("listings", "prices")] == [kept, kept]
     assert (half["runs"][0]["created"], last_runs(limit=1)[0].imported_at) == (kept, None)

@@ -22,6 +22,7 @@ from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_ope
 
 from app.money.gateways.alipay import AlipayGateway
 from app.money.sandbox import DEFAULT_APP_ID, DEFAULT_SELLER_ID, keys
+from tests.processes import ForkedPython
 
 ROOT = Path(__file__).resolve().parents[2]
 _START_S = 20.0
@@ -94,7 +95,7 @@ class SandboxServer:
     keys: Path
     store: Path
     log: Path
-    process: "subprocess.Popen[bytes]"
+    process: ForkedPython | subprocess.Popen[bytes]
 
     @property
     def gateway_url(self) -> str:
@@ -163,10 +164,12 @@ def start_sandbox(
     notify_factor: float = 1.0,
     notify_timeout_s: float = 5.0,
     keys_dir: Path | None = None,
+    forked: bool = True,
 ) -> SandboxServer:
     """A sandbox that answers, its store and (unless given) its keys under `tmp_path`.
 
-    Port 0 takes a free one. The same `tmp_path` again continues with the same store.
+    Port 0 takes a free one. The same `tmp_path` again continues with the same store. Unless it is `forked` from a
+    process that has imported it, Python is started for it.
     """
     keys_dir = keys_dir or tmp_path / "keys"
     keys.create_keys(keys_dir)
@@ -181,14 +184,23 @@ def start_sandbox(
         "SANDBOX_NOTIFY_TIMEOUT": str(notify_timeout_s),
     }
     command = [
-        *(sys.executable, "-m", "app.money.sandbox", "serve", "--host", "127.0.0.1", "--port", str(port)),
+        *("-m", "app.money.sandbox", "serve", "--host", "127.0.0.1", "--port", str(port)),
         *("--store", str(tmp_path / "sandbox.sqlite3"), "--keys", str(keys_dir)),
         *("--notify-factor", str(notify_factor)),
     ]
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
-        )
+    process: ForkedPython | subprocess.Popen[bytes]
+    if forked:
+        process = ForkedPython(command, environ=environment, stdout=log, stderr=log, new_session=True)
+    else:
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, *command],
+                cwd=ROOT,
+                env=environment,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
     server = SandboxServer(f"http://127.0.0.1:{port}", keys_dir, tmp_path / "sandbox.sqlite3", log, process)
 
     def healthy() -> bool:

@@ -6,8 +6,6 @@ import re
 import socket
 import sqlite3
 import stat
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -45,7 +43,6 @@ from app.money.sandbox.protocol import Problem, ProblemFound
 from app.money.sandbox.settings import SandboxSettings
 from app.money.sandbox.store import DEFAULT_LIFETIME_S, Store, Trade
 from tests.money.sandbox_server import (
-    ROOT,
     NotifyReceiver,
     SandboxServer,
     eventually,
@@ -53,6 +50,7 @@ from tests.money.sandbox_server import (
     form_action,
     start_sandbox,
 )
+from tests.processes import ForkedPython
 
 # Alipay's 24 hours of repeating take 0.9 seconds.
 QUICK = 0.00001
@@ -1090,8 +1088,8 @@ def test_keys_are_made_once(tmp_path: Path) -> None:
 
 
 def test_keys_made_by_many_at_once_fit(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "app.money.sandbox", "keys", "--dir", str(tmp_path)]
-    makers = [subprocess.Popen(command, cwd=ROOT) for _ in range(4)]
+    command = ["-m", "app.money.sandbox", "keys", "--dir", str(tmp_path)]
+    makers = [ForkedPython(command, environ=os.environ) for _ in range(4)]
     assert [maker.wait(timeout=20) for maker in makers] == [0, 0, 0, 0]
     keys.create_keys(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -1177,7 +1175,7 @@ def test_only_rsa_keys_are_keys(tmp_path: Path, keys_dir: Path) -> None:
 
 
 def test_sigterm_ends_the_server_and_frees_its_port(tmp_path: Path, keys_dir: Path) -> None:
-    sandbox = start_sandbox(tmp_path, keys_dir=keys_dir)
+    sandbox = start_sandbox(tmp_path, keys_dir=keys_dir, forked=False)
     port = urlsplit(sandbox.url).port
     assert port is not None
 

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 
 import pytest
@@ -13,11 +11,11 @@ from app.db.transactions import transaction
 from app.outbox.models import Topic
 from app.outbox.service import add_message
 from app.search import service
-from config import PROJECT_ROOT
 from statemachine import GoodStatus
 from tasks.queues import QueueName, enqueue_singleton
 from tasks.search import drain_search_outbox
 from tests.factories import make_good, make_user
+from tests.processes import run_forked
 from tests.search.steps import announce, change_good, ids, release, waiting
 
 pytestmark = pytest.mark.usefixtures("clean", "no_index")
@@ -123,10 +121,8 @@ def test_killed_between_the_two_commits_a_drain_does_the_same_again(app: Flask, 
     announce(app, sold.id)
     new = release(app, "壁灯")
     for _ in range(2):
-        killed = subprocess.run(
-            [sys.executable, "-c", _KILLED_DRAIN], cwd=PROJECT_ROOT, env=os.environ | environment, capture_output=True
-        )
-        assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+        killed = run_forked(["-c", _KILLED_DRAIN], environ=os.environ | environment, timeout=60)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
         assert waiting(app) == 3
     with app.app_context():
         service.search_index()._check_every = 0  # it was another process that wrote
@@ -148,7 +144,10 @@ from app.search import service
 with create_app().app_context():
     service.search_index().check()
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
-    service.drain_outbox()
+    try:
+        service.drain_outbox()
+    finally:  # what it says of its end goes to a file, too
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 """
 
 
@@ -158,11 +157,9 @@ def test_a_full_disk_keeps_the_messages_and_the_index(app: Flask, environment: d
     new = release(app, "台灯")
     with app.app_context():
         before = service.search_index().status().folder
-    failed = subprocess.run(
-        [sys.executable, "-c", _HINDERED_DRAIN], cwd=PROJECT_ROOT, env=os.environ | environment, capture_output=True
-    )
+    failed = run_forked(["-c", _HINDERED_DRAIN], environ=os.environ | environment, timeout=60)
     assert failed.returncode == 1
-    assert b"File too large" in failed.stderr
+    assert "File too large" in failed.stderr
     assert waiting(app) == 1
     assert indexed(app, "台灯") == [old.id]
     assert drain(app) == 1
@@ -254,13 +251,7 @@ def test_the_worker_drains_what_the_outbox_holds(app: Flask, environment: dict[s
     good = release(app, "台灯")
     with app.app_context():
         assert enqueue_singleton(QueueName.SEARCH, drain_search_outbox)
-    worker = subprocess.run(
-        [sys.executable, "-m", "tasks.worker", "search", "--burst"],
-        cwd=PROJECT_ROOT,
-        env=os.environ | environment,
-        capture_output=True,
-        timeout=60,
-    )
-    assert worker.returncode == 0, worker.stderr.decode()
+    worker = run_forked(["-m", "tasks.worker", "search", "--burst"], environ=os.environ | environment, timeout=60)
+    assert worker.returncode == 0, worker.stderr
     assert waiting(app) == 0
     assert indexed(app, "台灯") == [good.id]

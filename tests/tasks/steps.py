@@ -19,6 +19,7 @@ from rq.job import Job
 from tasks.queues import SERIALIZER, QueueName, queue
 from tasks.worker import work
 from tests.live import PROJECT
+from tests.processes import ForkedPython, run_forked
 
 _PATIENCE = 60.0  # several test runs may share the machine
 
@@ -34,12 +35,16 @@ def wait_until(condition: Callable[[], bool], what: str, *, seconds: float = _PA
 class TaskProcess:
     """A running `python -m tasks.…`."""
 
-    def __init__(self, environment: Mapping[str, str], log: Path, *arguments: str) -> None:
+    def __init__(self, environment: Mapping[str, str], log: Path, *arguments: str, forked: bool) -> None:
         self.log = log
+        self.process: ForkedPython | subprocess.Popen[bytes]
+        environ = {**os.environ, **environment}
+        log.touch()
+        if forked:
+            self.process = ForkedPython(["-m", *arguments], environ=environ, stderr=log)
+            return
         with log.open("ab") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", *arguments], cwd=PROJECT, env={**os.environ, **environment}, stderr=output
-            )
+            self.process = subprocess.Popen([sys.executable, "-m", *arguments], cwd=PROJECT, env=environ, stderr=output)
 
     @property
     def pid(self) -> int:
@@ -83,10 +88,15 @@ def _runs(pid: int) -> bool:
 
 
 @contextmanager
-def running(environment: Mapping[str, str], folder: Path, *arguments: str) -> Iterator[TaskProcess]:
-    """`python -m <arguments>` for the length of the block; logs INFO into `folder`."""
+def running(
+    environment: Mapping[str, str], folder: Path, *arguments: str, forked: bool = True
+) -> Iterator[TaskProcess]:
+    """`python -m <arguments>` for the length of the block; logs INFO into `folder`.
+
+    Unless it is `forked` from a process that has imported the application, Python is started for it.
+    """
     log = folder / f"{'-'.join(arguments)}-{time.monotonic_ns()}.log"
-    process = TaskProcess({**environment, "LOG_LEVEL": "INFO"}, log, *arguments)
+    process = TaskProcess({**environment, "LOG_LEVEL": "INFO"}, log, *arguments, forked=forked)
     try:
         yield process
     finally:
@@ -106,13 +116,8 @@ def work_off(app: Flask, name: QueueName = QueueName.DEFAULT) -> None:
 
 def work_off_elsewhere(environment: Mapping[str, str], name: QueueName = QueueName.DEFAULT) -> None:
     """As `work_off`, in a process of its own."""
-    subprocess.run(
-        [sys.executable, "-m", "tasks.worker", name.value, "--burst"],
-        cwd=PROJECT,
-        env={**os.environ, **environment},
-        check=True,
-        timeout=120,
-    )
+    arguments = ["-m", "tasks.worker", name.value, "--burst"]
+    run_forked(arguments, environ={**os.environ, **environment}, timeout=120).check_returncode()
 
 
 def queued(app: Flask, name: QueueName = QueueName.DEFAULT) -> list[str]:

@@ -1,8 +1,6 @@
 """Work that is leased, done by a job, tried again, given up and replayed; and everybody killed in between."""
 
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,9 +19,9 @@ from app.outbox.models import OutboxMessage, Topic
 from config import Settings
 from tasks.outbox import WORK, job_timeout, lease_seconds, work_message
 from tasks.relay import relay_once
-from tests.live import PROJECT
 from tests.moderation.steps import add_message, messages
 from tests.notifications.steps import an_order, make_step, outbox, time_passes, told
+from tests.processes import run_forked
 from tests.tasks.steps import payloads, queued, running, wait_until, work_off
 from tests.webhooks.receiver import SECRET, Receiver, receiving
 
@@ -288,14 +286,9 @@ def kill_at(environment: dict[str, str], code: str) -> None:
         "import os, signal\nfrom app import create_app\nimport tasks.relay, tasks.outbox\n"
         "def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    ended = subprocess.run(
-        [sys.executable, "-c", f"{prelude}with create_app().app_context():\n    {code}"],
-        cwd=PROJECT,
-        env={**os.environ, **environment},
-        timeout=60,
-        check=False,
-    )
-    assert ended.returncode == -9
+    arguments = ["-c", f"{prelude}with create_app().app_context():\n    {code}"]
+    ended = run_forked(arguments, environ={**os.environ, **environment}, timeout=60)
+    assert ended.returncode == -9, ended.stderr
 
 
 def webhook_environment(environment: dict[str, str], receiver: Receiver) -> dict[str, str]:

@@ -224,7 +224,7 @@ def test_delivered_twice_before_a_worker_came(app: Flask) -> None:
 
 
 def test_the_process_relays_beats_and_ends(app: Flask, environment: dict[str, str], tmp_path: Path) -> None:
-    with running(environment, tmp_path, "tasks.relay") as process:
+    with running(environment, tmp_path, "tasks.relay", forked=False) as process:
         with app.app_context():
             wait_until(lambda: bool(valkey().exists(RELAY_HEARTBEAT_KEY)), "first heartbeat")
             assert 20 < valkey().ttl(RELAY_HEARTBEAT_KEY) <= 30

@@ -120,7 +120,7 @@ def test_the_process_registers_schedules_and_ends(
     app: Flask, environment: dict[str, str], settings: Settings, valkey: redis.Redis, tmp_path: Path
 ) -> None:
     valkey.zadd("rq:cron_schedulers", {"killed-long-ago": time.time() - 1000})
-    with running(environment, tmp_path, "tasks.scheduler") as process:
+    with running(environment, tmp_path, "tasks.scheduler", forked=False) as process:
         wait_until(lambda: payloads(settings.redis_url) == ALL, "the periodic jobs")
         (found,) = CronScheduler.all(valkey, cleanup=False)
         assert (found.pid, found.name.encode()) == (process.pid, valkey.get(LOCK_KEY))

@@ -149,7 +149,7 @@ def test_a_check_that_fails_is_tried_again_and_decides_nothing(app: Flask, setti
 def test_a_killed_job_is_run_again(app: Flask, environment: dict[str, str], tmp_path: Path) -> None:
     """kill -9 of the process that runs the job: its worker notices, and tries again after two seconds."""
     good = good_in_review(app)
-    with running(environment, tmp_path, "tasks.worker", "default") as worker:
+    with running(environment, tmp_path, "tasks.worker", "default", forked=False) as worker:
         wait_until(lambda: worker.said("cleaning group registries"), "start")
         others = set(worker.children())  # RQ's scheduler of retries
         with locking(app, good):
@@ -230,7 +230,7 @@ def test_a_worker_that_ends_unasked_says_so(app: Flask, environment: dict[str, s
 
 
 def test_the_search_worker_is_alone_on_its_index(app: Flask, environment: dict[str, str], tmp_path: Path) -> None:
-    with running(environment, tmp_path, "tasks.worker", "search") as first:
+    with running(environment, tmp_path, "tasks.worker", "search", forked=False) as first:
         wait_until(lambda: is_registered(app, QueueName.SEARCH), "start")
         with running(environment, tmp_path, "tasks.worker", "search") as second:
             assert second.process.wait(60) == 1

@@ -145,7 +145,8 @@ def test_a_store_that_is_gone_takes_away_its_own_metrics_only(make_app: MakeApp)
 def test_several_processes_are_added_up(environment: dict[str, str], clean: None, tmp_path: Path) -> None:
     folder = tmp_path / "metrics"
     folder.mkdir()
-    with LiveServer.start({**environment, "PROMETHEUS_MULTIPROC_DIR": str(folder)}, workers=2) as server:
+    # prometheus-client looks for the folder when it is imported.
+    with LiveServer.start({**environment, "PROMETHEUS_MULTIPROC_DIR": str(folder)}, workers=2, forked=False) as server:
         before = parsed(server.call("GET", "/metrics").content.decode())
         sent, until = 0, time.monotonic() + 60
         # Every request is a connection of its own; each process writes a file once it has answered one.

@@ -1,19 +1,22 @@
-"""Imports all that a crawl needs. Only for the fork server of `tests.crawler.processes`, which loads this module first.
+"""Imports all that our programs need. Only for the fork server of `tests.processes`, which loads this module first.
 
-Twisted's reactor is not among it: each process installs its own.
+Not among it are Twisted's reactor, which each process installs for itself, and the modules that are programs: a process
+runs them anew, as `python -m` does.
 """
 
+import gc
 import importlib
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
-from tests.live import PROJECT
+from config import PROJECT_ROOT
 
-sys.path.insert(0, str(PROJECT / "crawler"))
+sys.path.insert(0, str(PROJECT_ROOT / "crawler"))
 
 from scrapy.settings import BaseSettings, Settings
 from scrapy.utils.misc import load_object
+from sqlalchemy.orm import configure_mappers
 
 
 def _names(value: object) -> Iterator[str]:
@@ -29,7 +32,20 @@ def _names(value: object) -> Iterator[str]:
             yield from _names(inner)
 
 
-def preload() -> None:
+def preload_application() -> None:
+    """Import the application, and what serves it, runs its jobs and stands in for its gateway."""
+    for module in ("app.factory", "app.money.sandbox.server", "granian.cli", "flask.cli"):
+        importlib.import_module(module)
+    for module in ("limits.storage.redis", "valkey"):  # what Flask-Limiter loads for its storage
+        importlib.import_module(module)
+    for module in ("outbox", "queues", "schedule", "search"):
+        importlib.import_module(f"tasks.{module}")
+    for module in ("rq.cron", "rq.scheduler", "rq.worker"):
+        importlib.import_module(module)
+    configure_mappers()
+
+
+def preload_crawler() -> None:
     """Import the crawler, and whatever its settings name."""
     for module in ("settings", "runner", "exporters", "pictures", "changed_listings"):  # settings first: see its top
         importlib.import_module(f"xianyu.{module}")
@@ -44,4 +60,8 @@ def preload() -> None:
                     load_object(path)
 
 
-preload()
+gc.disable()  # as `app.load_app` does
+preload_application()
+preload_crawler()
+gc.freeze()  # else the collections of forked processes would copy its memory
+gc.enable()
