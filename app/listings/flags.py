@@ -46,7 +46,7 @@ class _Sign:
 
     def is_in(self, text: str, end: int = _LONGEST) -> bool:
         """Whether it counts anywhere before `end`."""
-        return next(iter(self.places_in(text, end)), None) is not None
+        return self.words.search(text) is not None and next(iter(self.places_in(text, end)), None) is not None
 
     def first_in(self, text: str, end: int) -> int | None:
         """Where the first match begins, if it counts and is before `end`. Later ones do not count without the first."""

@@ -44,14 +44,20 @@ _LONGEST: Final = 300
 
 
 class Measure(NamedTuple):
-    """How a measure is written (the first group is the number), and the unit that its term has."""
+    """How a measure is written (the first group is the number), and the unit that its term has.
+
+    A text without any of the characters of `needed` has no such measure, and is not searched; empty: it may have.
+    """
 
     pattern: re.Pattern[str]
     unit: str
+    needed: frozenset[str]
 
 
 def _measure(number: str, units: str, unit: str) -> Measure:
-    return Measure(re.compile(rf"(?<![\d.])({number})\s*(?:{units})(?![a-z0-9])"), unit)
+    beginnings = frozenset(each[:1] for each in units.split("|"))
+    pattern = re.compile(rf"(?<![\d.])({number})\s*(?:{units})(?![a-z0-9])")
+    return Measure(pattern, unit, frozenset() if "" in beginnings else beginnings)
 
 
 _YEAR: Final = r"20[0-3]\d"
@@ -74,9 +80,9 @@ _MEASURES: Final = (
     _measure(r"\d", "k", "k"),
     _measure(r"\d{3,5}", "mah|毫安", "毫安"),
     _measure(r"128|256|512", "", "g"),
-    Measure(re.compile(r"(?<![a-z0-9])(x{0,3}[sl]|m)\s*码"), "码"),
-    Measure(re.compile(r"(?<![a-z0-9])(x{1,3}l)(?![a-z0-9])"), "码"),
-    Measure(re.compile(r"(?<![a-z0-9])f/?(\d(?:\.\d)?)(?![a-z0-9.])"), "光圈"),
+    Measure(re.compile(r"(?<![a-z0-9])(x{0,3}[sl]|m)\s*码"), "码", frozenset("码")),
+    Measure(re.compile(r"(?<![a-z0-9])(x{1,3}l)(?![a-z0-9])"), "码", frozenset("x")),
+    Measure(re.compile(r"(?<![a-z0-9])f/?(\d(?:\.\d)?)(?![a-z0-9.])"), "光圈", frozenset("f")),
 )
 _MEMORY: Final = re.compile(
     r"(?<![\d.])(\d{1,2})\s*g?b?\s*\+\s*(16|32|64|128|256|512|1024|[12]\s*(?=t))\s*(gb?|tb?)?(?![a-z0-9])"
@@ -247,7 +253,10 @@ def _without_measures(text: str, parsed: ParsedTitle) -> str:
         return " "
 
     text = _MEMORY.sub(memory, text)
-    for pattern, unit in _MEASURES:
+    characters = set(text)
+    for pattern, unit, needed in _MEASURES:
+        if needed and needed.isdisjoint(characters):
+            continue
 
         def other(match: re.Match[str], unit: str = unit) -> str:
             parsed.measures.append(_in_one_unit(match[1], unit))
@@ -269,11 +278,11 @@ def _in_one_unit(number: str, unit: str) -> tuple[str, str]:
 def _pieces(analyser: Analyser, text: str) -> list[_Piece]:
     """The tokens of `text`; each synonym is replaced by the first one of its group."""
     tokens = analyser.query_tokens(text)
-    canonical = _canonical(analyser)
-    longest = max(map(len, canonical))
+    canonical, lengths = _canonical(analyser)
     pieces: list[_Piece] = []
     position, end = 0, 0
     while position < len(tokens):
+        longest = lengths.get(tokens[position].text, 0)
         length = next(
             (
                 length
@@ -295,14 +304,15 @@ def _pieces(analyser: Analyser, text: str) -> list[_Piece]:
     return pieces
 
 
-def _names_apart(text: str) -> list[str]:
+@lru_cache(maxsize=4096)
+def _names_apart(text: str) -> tuple[str, ...]:
     """A token, split behind names that it begins with: redmik (of RedmiK60) is 红米 and k, 格力空调 格力 and 空调."""
     for length in range(len(text) - 1, 1 if is_han(text) else 3, -1):
         name, rest = text[:length], text[length:]
         # Any longer word may happen to begin with a short name.
         if name in _NAMES and (is_han(rest) or length > 4 or len(rest) <= 2 or rest in _NAMES or _qualifiers(rest)):
-            return [_NAMES[name], *_names_apart(rest)]
-    return [_NAMES.get(text, text)]
+            return (_NAMES[name], *_names_apart(rest))
+    return (_NAMES.get(text, text),)
 
 
 def _phrase(tokens: Sequence[Token], position: int, length: int) -> tuple[str, ...]:
@@ -310,15 +320,21 @@ def _phrase(tokens: Sequence[Token], position: int, length: int) -> tuple[str, .
 
 
 @lru_cache(maxsize=4)
-def _canonical(analyser: Analyser) -> dict[tuple[str, ...], tuple[str, ...]]:
-    """By the tokens of each synonym those that replace it: of the first one that means a thing of the same price."""
+def _canonical(analyser: Analyser) -> tuple[dict[tuple[str, ...], tuple[str, ...]], dict[str, int]]:
+    """By the tokens of each synonym those that replace it: of the first one that means a thing of the same price.
+
+    Then, by the first token of synonyms, how many tokens the longest of them has.
+    """
     found: dict[tuple[str, ...], tuple[str, ...]] = {}
     for group in SYNONYMS:
         members = [member for member in group if member not in SEARCH_ONLY_SYNONYMS]
         if len(members) > 1:
             first, *others = (tuple(token.text for token in analyser.query_tokens(normalise(each))) for each in members)
             found.update(dict.fromkeys(others, first))
-    return found
+    lengths: dict[str, int] = {}
+    for synonym in found:
+        lengths[synonym[0]] = max(len(synonym), lengths.get(synonym[0], 0))
+    return found, lengths
 
 
 _FIRST_NAMES: Final = {
@@ -368,7 +384,7 @@ def _read_pieces(pieces: list[_Piece], parsed: ParsedTitle) -> None:
         _add_model(parsed, parsed.brands[0], lone)
 
 
-def _lettered(prefix: str, text: str) -> tuple[str, set[str]] | None:
+def _lettered(prefix: str, text: str) -> tuple[str, frozenset[str]] | None:
     """The model that letters name behind `prefix`, and its qualifiers: xs of 苹果 xs; xs and max of iphonexsmax."""
     for name in LETTER_MODELS.get(_series_of(prefix), ()):
         rest = text.removeprefix(name)
@@ -399,16 +415,17 @@ def _number(pieces: list[_Piece], position: int) -> tuple[str, int]:
     return number, position
 
 
-def _qualifiers(text: str) -> set[str]:
+@lru_cache(maxsize=4096)
+def _qualifiers(text: str) -> frozenset[str]:
     """The qualifiers that a token consists of (promax: pro, max); empty where it has any other part."""
     found: set[str] = set()
     while text:
         longest = max((each for each in QUALIFIERS if text.startswith(each)), key=len, default="")
         if not longest:
-            return set()
+            return frozenset()
         found.add(longest)
         text = text[len(longest) :]
-    return found
+    return frozenset(found)
 
 
 def _series_of(prefix: str) -> str:
