@@ -15,7 +15,7 @@ from app.listings.importer import import_manifest
 from app.listings.models import Listing
 from app.listings.queries import Reference, find_reference, price_reference
 from app.listings.statistics import Confidence
-from app.listings.terms import listing_terms
+from app.listings.terms import listing_terms, part_of, part_term
 from tests.goods.steps import counting
 from tests.listings.feeds import BEGAN, feed_of, listing
 from tests.settings import settings_with
@@ -240,6 +240,7 @@ def fill(titles: dict[str, int], *, price: int = 100000) -> None:
     analysing = analyser()
     made = []
     for title, count in titles.items():
+        shared = set(listing_terms(analysing, title, item_id="0")) - {part_term(part_of("0"))}
         for _ in range(count):
             item_id = str(len(made))
             made.append(
@@ -254,7 +255,7 @@ def fill(titles: dict[str, int], *, price: int = 100000) -> None:
                     "first_seen_at": BEGAN,
                     "last_seen_at": BEGAN,
                     "flags": [],
-                    "terms": listing_terms(analysing, title, item_id=item_id),
+                    "terms": sorted({*shared, part_term(part_of(item_id))}),
                     "run_id": "run-1",
                 }
             )
