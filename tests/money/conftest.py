@@ -3,11 +3,13 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
@@ -134,10 +136,15 @@ class Shop:
             statement = update(Payment).where(Payment.query_at.is_not(None))
             connection.execute(statement.values(query_at=utcnow(), **columns))
 
+    @cached_property
+    def gateway_key(self) -> RSAPrivateKey:
+        """What the gateway signs with. Kept, as reading it takes longer than a request."""
+        return keys.load_private_key(self.sandbox.keys / keys.GATEWAY_PRIVATE)
+
     def sign(self, form: Mapping[str, str], **changes: str) -> dict[str, str]:
         """`form` with `changes` (an empty text takes the field out), signed by the gateway's own key."""
         fields = {name: value for name, value in {**form, **changes}.items() if name not in ("sign", "sign_type")}
-        return protocol.signed_form(fields, keys.load_private_key(self.sandbox.keys / keys.GATEWAY_PRIVATE))
+        return protocol.signed_form(fields, self.gateway_key)
 
     def notify(self, form: Any) -> str:
         """Deliver a form (a mapping, or bytes as they stand); what the gateway hears."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from urllib.request import ProxyHandler, build_opener
 import pytest
 import structlog
 from alipay import AliPay
-from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from flask.testing import FlaskClient
 
@@ -746,8 +747,14 @@ def signed_request(keys_dir: Path, content: object, **changes: str) -> dict[str,
         "version": "1.0",
         "biz_content": content if isinstance(content, str) else json.dumps(content),
     } | changes
-    key = keys.load_private_key(keys_dir / keys.APP_PRIVATE)
+    key = _app_key(keys_dir)
     return fields | {"sign": protocol.sign(protocol.canonical_text(fields, exclude=("sign",)), key)}
+
+
+@cache
+def _app_key(folder: Path) -> RSAPrivateKey:
+    """Read once: to check a key takes longer than anything that it is used for."""
+    return keys.load_private_key(folder / keys.APP_PRIVATE)
 
 
 @pytest.mark.parametrize(
