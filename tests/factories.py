@@ -6,7 +6,7 @@
 import functools
 import io
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, partial
@@ -16,7 +16,7 @@ from flask import Flask
 from flask_jwt_extended import create_access_token
 from PIL import Image
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Select, exists, insert, select, update
+from sqlalchemy import Connection, RowMapping, Select, Text, func, insert, literal_column, select, update
 from werkzeug.test import TestResponse
 
 from app.accounts.models import Address, User
@@ -24,7 +24,7 @@ from app.accounts.passwords import hash_password
 from app.answers import Answer
 from app.clock import utcnow
 from app.db.database import db
-from app.db.transactions import transaction
+from app.db.transactions import autocommit_connection, transaction
 from app.goods.models import Good
 from app.money.models import Payment
 from app.orders import service as orders
@@ -82,7 +82,7 @@ class Made:
 
 
 def _make(app: Flask, model: Any, values: dict[str, Any]) -> Made:
-    with app.app_context(), db.engine.begin() as connection:
+    with app.app_context(), autocommit_connection() as connection:
         row_id = connection.execute(insert(model).values(**values).returning(model.id)).scalar_one()
     return Made(row_id, values)
 
@@ -355,25 +355,39 @@ def _details_adapter(answer: Answer) -> TypeAdapter[Any]:
 
 
 def whole_database(app: Flask) -> dict[str, list[dict[str, Any]]]:
-    """Every row of every table, in the order of its primary key, for "nothing changed"."""
-    selects, which_have_rows = _reads()
-    with app.app_context(), db.engine.connect() as connection:
-        have_rows = connection.execute(which_have_rows).one()
-        return {
-            name: [dict(row) for row in connection.execute(rows).mappings()] if has_rows else []
-            for (name, rows), has_rows in zip(selects.items(), have_rows, strict=True)
-        }
+    """Every row of every table, in the order of its primary key, for "nothing changed".
+
+    A table is read again only if it has other versions of rows than the last time.
+    """
+    selects, select_versions = _reads()
+    known = _known.setdefault(app.config["SQLALCHEMY_DATABASE_URI"], {})
+    # To end a transaction would cost a round trip, and the driver the statements that it has prepared.
+    with app.app_context(), autocommit_connection() as connection:
+        for name, versions in connection.execute(select_versions).one()._mapping.items():
+            if name not in known or known[name][0] != versions:
+                known[name] = versions, connection.execute(selects[name]).mappings().all() if versions else ()
+    return {name: [dict(row) for row in known[name][1]] for name in selects}
+
+
+_known: dict[str, dict[str, tuple[str | None, Sequence[RowMapping]]]] = {}
+"""For each database the versions and rows of each table, when they were last read."""
 
 
 @cache
 def _reads() -> tuple[dict[str, Select[Any]], Select[Any]]:
-    """For each table by name a statement that reads it, and one that says of each whether it has rows.
+    """For each table by name a statement that reads it, and one that tells the versions of all rows of each.
 
-    Most tables are empty: to ask all of them at once saves as many round trips.
+    Whatever changes a row makes a version of it that another transaction wrote or that lies elsewhere.
     """
     tables = db.metadata.sorted_tables
     reads = {table.name: select(table).order_by(*table.primary_key) for table in tables}
-    return reads, select(*(exists().select_from(table) for table in tables))
+    version = literal_column("ctid::text || ' ' || xmin::text", Text)
+    return reads, select(
+        *(
+            select(func.md5(func.string_agg(version, ","))).select_from(table).scalar_subquery().label(table.name)
+            for table in tables
+        )
+    )
 
 
 class StatementCounter:
