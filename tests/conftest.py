@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
     from config import Settings
+    from tests.applications import KeptContents
     from tests.live import LiveServer, SharedServer
 
 # A property that takes long on a busy machine is no failure.
@@ -136,15 +137,23 @@ def app(settings: Settings) -> Iterator[Flask]:
 
 
 @pytest.fixture
-def clean(app: Flask, settings: Settings) -> Iterator[None]:
+def clean(app: Flask) -> Iterator[None]:
     """Empty stores around a test."""
     from app.db.database import db
     from tests.applications import empty_stores
 
-    empty_stores(app, settings)
+    empty_stores(app)
     yield
     with app.app_context():
         db.session.remove()
+
+
+@pytest.fixture(scope="module")
+def kept(app: Flask) -> KeptContents:
+    """What the tests of a file begin with. The first who needs something makes it, the others get it put back."""
+    from tests.applications import KeptContents
+
+    return KeptContents(app)
 
 
 @pytest.fixture

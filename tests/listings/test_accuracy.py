@@ -15,7 +15,6 @@ from app.listings.queries import price_reference
 from app.listings.relaxation import relaxation_steps
 from app.listings.schemas import PriceReferenceOut
 from app.listings.terms import listing_terms
-from config import Settings
 from tests.applications import empty_stores
 from tests.listings.feeds import Feed
 from tests.listings.offers import NOW, RARE, RARE_COUNT, THINGS, Offer, Thing, offers
@@ -28,9 +27,9 @@ _CODES = {text: code for code, text in CATEGORY_TEXT.items()}
 
 
 @pytest.fixture(scope="module")
-def market(app: Flask, settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Offer]]:
+def market(app: Flask, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Offer]]:
     """The market, imported."""
-    empty_stores(app, settings)
+    empty_stores(app)
     made = list(offers(_LISTINGS))
     feed = Feed(tmp_path_factory.mktemp("market"))
     feed.add([offer.line for offer in made])
@@ -38,7 +37,7 @@ def market(app: Flask, settings: Settings, tmp_path_factory: pytest.TempPathFact
         report = import_manifest(feed.manifest)
     assert (report.rejected, report.damaged) == (0, [])
     yield made
-    empty_stores(app, settings)
+    empty_stores(app)
 
 
 def _reference(app: Flask, thing: Thing) -> PriceReferenceOut:

@@ -245,7 +245,7 @@ class Shop(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        empty_stores(self.app, self.settings)
+        empty_stores(self.app)
         self.now = 0
         self.orders: list[ModelOrder] = []
         self.money = Money()
