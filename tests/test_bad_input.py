@@ -26,6 +26,7 @@ from app.web.api import Operation
 from app.web.auth import Auth, deny_token
 from statemachine import GoodStatus, OrderPhase, TradeMode
 from statemachine.order import PAID, RECEIVED, REFUND_REQUESTED_RECEIVED, REFUND_REQUESTED_SHIPPED, RETURN_SENT
+from tests.applications import KeptContents
 from tests.factories import (
     Made,
     assert_envelope,
@@ -139,11 +140,15 @@ def at(app: Flask, phase: OrderPhase) -> None:
 
 
 @pytest.fixture
-def market(app: Flask, client: FlaskClient) -> tuple[Made, Made, Made]:
+def market(app: Flask, client: FlaskClient, kept: KeptContents) -> tuple[Made, Made, Made]:
     """Somebody's user, address, good, picture and order, each with id 1 (the user's is 1 too): seller, buyer, stranger.
 
     The good is in review, so that it and its picture are nobody else's business.
     """
+    return kept.begin_with("market", lambda: _fill_market(app, client))
+
+
+def _fill_market(app: Flask, client: FlaskClient) -> tuple[Made, Made, Made]:
     seller, buyer, stranger = make_user(app), make_user(app), make_user(app)
     make_address(app, seller)
     release(app, client, seller)
@@ -402,12 +407,20 @@ STEPS = {
     ORDER_BODIES,
     ids=[f"{step}-{field}-{str(value)[:10]!a}" for step, field, value, _ in ORDER_BODIES],
 )
-def test_bad_fields_of_orders(app: Flask, client: FlaskClient, step: str, field: str, value: Any, reason: str) -> None:
+def test_bad_fields_of_orders(
+    app: Flask, client: FlaskClient, kept: KeptContents, step: str, field: str, value: Any, reason: str
+) -> None:
     name, phase, side = STEPS[step]
-    seller, buyer = make_user(app), make_user(app)
-    right = {**RIGHT[name], "address_id": make_address(app, seller).id} if step == "ship" else {**RIGHT[name]}
-    mode = TradeMode.FACE_TO_FACE if step == "hand_over" else TradeMode.COURIER
-    order = lead_order(app, make_good(app, seller, trade_mode=mode), buyer, phase=phase)
+
+    def lead() -> tuple[Made, Made, Made, Made]:
+        seller, buyer = make_user(app), make_user(app)
+        address = make_address(app, seller)
+        mode = TradeMode.FACE_TO_FACE if step == "hand_over" else TradeMode.COURIER
+        order = lead_order(app, make_good(app, seller, trade_mode=mode), buyer, phase=phase)
+        return seller, buyer, address, order
+
+    seller, buyer, address, order = kept.begin_with(step, lead)
+    right = {**RIGHT[name], "address_id": address.id} if step == "ship" else {**RIGHT[name]}
     if step == "hand_over":
         right["code"] = order.handover_code
     headers = auth_headers(app, seller if side == "seller" else buyer)

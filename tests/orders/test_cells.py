@@ -15,6 +15,7 @@ from app.answers import Answer
 from app.ledger.audit import audit
 from statemachine import OrderPhase, Role, TradeMode
 from statemachine.order import PAID, RECEIVED, REFUND_REQUESTED_SHIPPED, RETURN_SENT, SHIPPED
+from tests.applications import KeptContents
 from tests.factories import (
     SNAPSHOT,
     Made,
@@ -50,6 +51,7 @@ from tests.orders.table import (
 class Market(NamedTuple):
     app: Flask
     client: FlaskClient
+    kept: KeptContents
     people: dict[str, Made]
     address: Made
 
@@ -63,11 +65,15 @@ class Market(NamedTuple):
         )
 
     def order_at(self, phase: OrderPhase, mode: TradeMode = TradeMode.COURIER, **options: Any) -> Made:
-        """A new order that went its way to `phase`."""
+        """A new order that went its way to `phase`, the only one in the market."""
         if phase in RESUMABLE:
             options["clock_left"] = LEFT
-        good = make_good(self.app, self.people[SELLER], trade_mode=mode)
-        return lead_order(self.app, good, self.people[BUYER], phase=phase, **options)
+
+        def lead() -> Made:
+            good = make_good(self.app, self.people[SELLER], trade_mode=mode)
+            return lead_order(self.app, good, self.people[BUYER], phase=phase, **options)
+
+        return self.kept.begin_with((phase, mode, *options.items()), lead)
 
     def refused(self, answers: Mapping[str, Answer], act: Callable[[str], TestResponse]) -> dict[str, Any]:
         """Let each side `act`: it gets its answer, and nothing changes. The data of each refusal."""
@@ -85,9 +91,12 @@ class Market(NamedTuple):
 
 
 @pytest.fixture
-def market(app: Flask, client: FlaskClient) -> Market:
-    people = {role: make_user(app, role) for role in ROLES}
-    return Market(app, client, people, make_address(app, people[SELLER], is_default=True))
+def market(app: Flask, client: FlaskClient, kept: KeptContents) -> Market:
+    def settle() -> tuple[dict[str, Made], Made]:
+        people = {role: make_user(app, role) for role in ROLES}
+        return people, make_address(app, people[SELLER], is_default=True)
+
+    return Market(app, client, kept, *kept.begin_with("people", settle))
 
 
 def assert_action_done(before: Database, after: Database, action: str, role: str, effect: Effect) -> None:

@@ -29,6 +29,7 @@ from app.factory import APIS
 from app.web.api import Operation
 from statemachine import GoodStatus
 from statemachine.order import PAID, RECEIVED, REFUND_REQUESTED_RECEIVED, REFUNDED_RETURNED, SHIPPED
+from tests.applications import KeptContents
 from tests.factories import (
     PASSWORD,
     assert_envelope,
@@ -63,11 +64,15 @@ def schema(app: Flask) -> BaseSchema:
 
 
 @pytest.fixture
-def callers(app: Flask, clean: None) -> list[dict[str, str]]:
+def callers(app: Flask, clean: None, kept: KeptContents) -> list[dict[str, str]]:
     """A market in which ids from 1 on hit rows; returns the headers of those who call.
 
     They are a buyer, a seller, staff, the buyer with the wrong kind of token, nobody, and a liar.
     """
+    return kept.begin_with("market", lambda: _fill_market(app))
+
+
+def _fill_market(app: Flask) -> list[dict[str, str]]:
     buyer, seller = make_user(app), make_user(app)
     client = app.test_client()
     login = client.post("/login/", json={"username": buyer.username, "password": PASSWORD})
