@@ -7,9 +7,10 @@ returns only the differences.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ARRAY, Boolean, Connection, SmallInteger, Text, bindparam, text
+from sqlalchemy import ARRAY, Boolean, Connection, SmallInteger, Text, TextClause, bindparam, text
 
 from app.db.database import db
 from app.ledger.models import DEBIT_NORMAL, SLOTS, USER_KINDS, AccountKind
@@ -84,12 +85,17 @@ def _differences(progress: Callable[[str, int, int], None]) -> Iterator[Differen
 
 
 def _run(connection: Connection, check: _Check) -> Iterator[Difference]:
-    names = text(check.sql).compile().params
-    statement = text(check.sql).bindparams(*(_PARAMETERS[name][0] for name in names))
-    values = {name: _PARAMETERS[name][1] for name in names}
-    rows = connection.execution_options(yield_per=1000).execute(statement, values)
+    rows = connection.execution_options(yield_per=1000).execute(*_statement(check))
     for kind, subject, words in rows:
         yield Difference(DifferenceKind(kind), subject, words)
+
+
+@cache
+def _statement(check: _Check) -> tuple[TextClause, dict[str, Any]]:
+    """The check's query and what it is executed with."""
+    names = text(check.sql).compile().params
+    statement = text(check.sql).bindparams(*(_PARAMETERS[name][0] for name in names))
+    return statement, {name: _PARAMETERS[name][1] for name in names}
 
 
 _ACCOUNTS: Final = {

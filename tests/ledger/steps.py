@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from app.clock import utcnow
 from app.db.database import db
-from app.db.transactions import transaction
+from app.db.transactions import autocommit_connection, transaction
 from app.ledger.models import AccountKind, LedgerAccount
 from app.ledger.service import Posting, Transfer, order_account, post, user_account
 from app.money.models import Payment, PaymentState
@@ -44,7 +44,7 @@ def give(app: Flask, user: Made, *, available: int = 0, held: int = 0) -> None:
 def balances(app: Flask) -> dict[tuple[str, int | None], int]:
     """`{(kind, user id or None): fen}`, slots added up, without the empty ones."""
     sums: dict[tuple[str, int | None], int] = {}
-    with app.app_context(), db.engine.connect() as connection:
+    with app.app_context(), autocommit_connection() as connection:
         for row in connection.execute(select(LedgerAccount.__table__)):
             sums[row.kind, row.user_id] = sums.get((row.kind, row.user_id), 0) + row.balance
     return {account: fen for account, fen in sums.items() if fen}
