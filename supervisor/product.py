@@ -142,13 +142,15 @@ def _remove_temporary(folder: Path) -> None:
 def _remove_stale_temporary_folders() -> None:
     """Remove the folders of runs that were killed before they could do it themselves."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY_PREFIX}*"):
-        found = folder.lstat()
-        if found.st_uid != os.geteuid() or time.time() - found.st_mtime <= _STALE_SECONDS:
-            continue
+        # FileNotFoundError: another run that starts just now has removed it.
         # StartError: a server in it does not end, or somebody has started it by hand and uses it.
-        with suppress(FileNotFoundError, StartError), (folder / _TEMPORARY_LOCK).open("a") as lock:
-            if _try_lock(lock.fileno()):
-                _remove_temporary(folder)
+        with suppress(FileNotFoundError, StartError):
+            found = folder.lstat()
+            if found.st_uid != os.geteuid() or time.time() - found.st_mtime <= _STALE_SECONDS:
+                continue
+            with (folder / _TEMPORARY_LOCK).open("a") as lock:
+                if _try_lock(lock.fileno()):
+                    _remove_temporary(folder)
 
 
 @contextmanager

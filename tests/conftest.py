@@ -7,8 +7,10 @@ imported before a test asks for it: tests of the state machine run in seconds, w
 from __future__ import annotations
 
 import gc
+import importlib
 import os
-from collections.abc import Callable, Iterator
+import pkgutil
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -38,6 +40,31 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+# What coverage measures, and the tests of what it does not: the crawler, the supervisor, tools, processes of their own.
+_MEASURED = ("app", "statemachine", "tasks")
+_NOT_MEASURED = tuple(f"tests/{folder}/" for folder in ("benchmarks", "crawler", "e2e", "supervisor", "tools"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Coverage traces the imports of what it measures, and not what pytest does to find and rewrite the tests."""
+    plugin = session.config.pluginmanager.getplugin("_cov")
+    controller = plugin and plugin.cov_controller
+    if not controller:
+        return (yield)
+    for package in _MEASURED:
+        for module in pkgutil.walk_packages([package], f"{package}."):
+            if not module.name.endswith(".__main__"):
+                importlib.import_module(module.name)
+    controller.pause()
+    try:
+        return (yield)
+    finally:
+        # The process that only hands out tests to others has nothing more to trace.
+        if hasattr(session.config, "workerinput") or not session.config.getoption("numprocesses", None):
+            controller.resume()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Coverage traces only the first case of a parametrised test: the others take the same lines, a third slower.
 
@@ -46,7 +73,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     seen = set()
     for item in items:
         test = item.nodeid.partition("[")[0]
-        if test in seen and not test.startswith("tests/statemachine/"):
+        if test.startswith(_NOT_MEASURED) or (test in seen and not test.startswith("tests/statemachine/")):
             item.add_marker(pytest.mark.no_cover)
         seen.add(test)
 

@@ -30,7 +30,7 @@ from statemachine.order import (
     RETURN_SENT,
     SHIPPED,
 )
-from tests.applications import running_app
+from tests.applications import KeptContents, running_app
 from tests.factories import assert_envelope, make_good, make_user, whole_database
 
 
@@ -46,6 +46,12 @@ def sandbox(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 def seed(app: Flask) -> None:
     result = app.test_cli_runner().invoke(args=["seed"], catch_exceptions=False)
     assert result.exit_code == 0, result.output
+
+
+@pytest.fixture
+def seeded(app: Flask, kept: KeptContents, sandbox: SandboxSettings) -> None:
+    """The demo market, but not what the gateway knows of it."""
+    kept.begin_with("demo market", lambda: seed(app))
 
 
 def all_for_sale(client: FlaskClient) -> list[dict[str, Any]]:
@@ -84,8 +90,8 @@ def test_a_small_market_of_everything(app: Flask, client: FlaskClient, sandbox: 
         assert (trade.status, trade.trade_no) == ("TRADE_SUCCESS", trade_no)
 
 
-def test_what_things_are_offered_for_elsewhere(app: Flask, client: FlaskClient) -> None:
-    seed(app)
+@pytest.mark.usefixtures("seeded")
+def test_what_things_are_offered_for_elsewhere(client: FlaskClient) -> None:
     answers = {
         model.titles[0]: client.get("/api/price_reference/", query_string={"title": model.titles[0]})
         for model in MODELS
@@ -101,8 +107,8 @@ def test_what_things_are_offered_for_elsewhere(app: Flask, client: FlaskClient) 
     assert len(all_for_sale(client)) == len(GOODS) - 6
 
 
-def test_the_logins_that_are_printed(app: Flask, client: FlaskClient) -> None:
-    seed(app)
+@pytest.mark.usefixtures("seeded")
+def test_the_logins_that_are_printed(client: FlaskClient) -> None:
     staff = {}
     for username, password, _ in DEMO_LOGINS:
         answer = client.post("/login/", json={"username": username, "password": password})

@@ -7,7 +7,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -77,6 +79,24 @@ def test_with_engines_removes_what_a_killed_run_left(folder: Path) -> None:
         assert supervisor("with-engines", "--", "true", TMPDIR=str(folder)).returncode == 0
         assert [path.exists() for path in (stale, young, used)] == [False, True, True]
         assert valkey.exited() is None
+
+
+def test_runs_that_start_at_once_remove_the_same_leftovers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    for number in range(200):
+        path = folder / f"saltfish-engines-{number}"
+        path.mkdir()
+        os.utime(path, (time.time() - 3600,) * 2)
+    runs = 8
+    together = threading.Barrier(runs)
+
+    def start(_run: int) -> None:
+        together.wait()
+        product._remove_stale_temporary_folders()
+
+    with ThreadPoolExecutor(runs) as pool:
+        assert list(pool.map(start, range(runs))) == [None] * runs
+    assert list(folder.iterdir()) == []
 
 
 def test_a_long_run_removes_its_own_folder_while_others_start(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
