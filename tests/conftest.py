@@ -54,8 +54,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
         return (yield)
     for package in _MEASURED:
         for module in pkgutil.walk_packages([package], f"{package}."):
-            if not module.name.endswith(".__main__"):
-                importlib.import_module(module.name)
+            importlib.import_module(module.name)
     controller.pause()
     try:
         return (yield)
