@@ -40,8 +40,7 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-# What coverage measures, and the tests of what it does not: the crawler, the supervisor, tools, processes of their own.
-_MEASURED = ("app", "statemachine", "tasks")
+# The tests of what coverage does not measure: the crawler, the supervisor, tools, processes of their own.
 _NOT_MEASURED = tuple(f"tests/{folder}/" for folder in ("benchmarks", "crawler", "e2e", "supervisor", "tools"))
 
 
@@ -52,7 +51,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     controller = plugin and plugin.cov_controller
     if not controller:
         return (yield)
-    for package in _MEASURED:
+    for package in controller.cov.get_option("run:source"):
         for module in pkgutil.walk_packages([package], f"{package}."):
             importlib.import_module(module.name)
     controller.pause()

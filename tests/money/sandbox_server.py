@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +21,7 @@ from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_ope
 
 from app.money.gateways.alipay import AlipayGateway
 from app.money.sandbox import DEFAULT_APP_ID, DEFAULT_SELLER_ID, keys
+from tests.live import free_port
 from tests.processes import ForkedPython
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,14 +77,6 @@ def eventually(probe: Callable[[], T | None], *, within_s: float = 10.0, what: s
             return found
         assert time.monotonic() < deadline, f"{what} did not come within {within_s} s"
         time.sleep(_POLL_S)
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass(slots=True)

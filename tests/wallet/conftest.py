@@ -20,7 +20,8 @@ from config import load_settings
 from tests.applications import running_app
 from tests.factories import Made, auth_headers, make_user
 from tests.ledger.steps import balances, give
-from tests.money.sandbox_server import SandboxServer, fetch, free_port, start_sandbox
+from tests.live import free_port
+from tests.money.sandbox_server import SandboxServer, fetch, start_sandbox
 
 AVAILABLE = 50000
 
