@@ -1,0 +1,150 @@
+"""Who may call what: a row for each operation of docs/openapi.json on each thing that it makes a difference for.
+
+A new operation without a row fails `test_access.py`, and so does a row without its operation. What is in a row is asked
+of the running application, for each caller, and has to be answered exactly so.
+
+Callers: *nobody* sends no token; *buyer* and *seller* are the sides of every order and own the things below; *stranger*
+is any other user; *suspended* is one whom staff suspended, with the tokens from before it; *staff* is no side of any
+order.
+
+Answers: `ok` is what the operation declares as its success, `empty` its list without a row, `404` that what the URL
+names (or the body, where it names a thing) does not exist; the others are in `REFUSALS`.
+
+Things, of the market in `market.py`: `public` and `review` are goods of the seller with a picture, for sale and not yet
+reviewed; `address` and `notification` are the buyer's; `withdrawal` is the seller's; the others are orders where they
+stand, or what belongs to them.
+"""
+
+from typing import Final, NamedTuple
+
+from app.answers import Answer
+
+CALLERS: Final = ("nobody", "stranger", "buyer", "seller", "suspended", "staff")
+
+REFUSALS: Final = {
+    "401": Answer.LOGIN_REQUIRED,
+    "403": Answer.FORBIDDEN,
+    "down": Answer.NOT_READY,
+    "funds": Answer.INSUFFICIENT_FUNDS,
+    "own": Answer.OWN_GOOD,
+    "revoked": Answer.TOKEN_REVOKED,
+    "wrong": Answer.WRONG_CREDENTIALS,
+}
+
+_TABLE: Final = """
+operation                                        thing           nobody stranger buyer seller suspended staff
+
+GET    /register/                                -               ok     ok       ok    ok     ok        ok
+POST   /register/                                -               ok     ok       ok    ok     ok        ok
+POST   /login/                                   -               wrong  ok       ok    ok     ok        ok
+POST   /api/token_refresh/                       -               401    ok       ok    ok     revoked   ok
+POST   /api/logout/                              -               401    ok       ok    ok     revoked   ok
+GET    /api/user/                                -               401    ok       ok    ok     revoked   ok
+PATCH  /api/user/                                -               401    ok       ok    ok     revoked   ok
+POST   /api/user/password/                       -               401    ok       ok    ok     revoked   ok
+GET    /api/user/{user_id}/                      seller          ok     ok       ok    ok     ok        ok
+POST   /api/add_address/                         -               401    ok       ok    ok     revoked   ok
+GET    /api/address/                             -               401    ok       ok    ok     revoked   ok
+GET    /api/address/{address_id}/                address         401    404      ok    404    revoked   404
+PUT    /api/address/{address_id}/                address         401    404      ok    404    revoked   404
+PATCH  /api/address/{address_id}/                address         401    404      ok    404    revoked   404
+DELETE /api/address/{address_id}/                address         401    404      ok    404    revoked   404
+POST   /api/address/{address_id}/default/        address         401    404      ok    404    revoked   404
+
+GET    /api/good_release/                        -               401    ok       ok    ok     revoked   ok
+POST   /api/good_release/                        -               401    ok       ok    ok     revoked   ok
+GET    /api/good/{good_id}/                      public          ok     ok       ok    ok     revoked   ok
+GET    /api/good/{good_id}/                      review          404    404      404   ok     revoked   ok
+GET    /api/goods/                               -               ok     ok       ok    ok     ok        ok
+GET    /api/my_goods/                            -               401    empty    empty ok     revoked   empty
+GET    /api/good_edit/{good_id}/                 public          401    404      404   ok     revoked   404
+PUT    /api/good_edit/{good_id}/                 public          401    404      404   ok     revoked   404
+PATCH  /api/good_edit/{good_id}/                 public          401    404      404   ok     revoked   404
+DELETE /api/good_edit/{good_id}/                 public          401    404      404   ok     revoked   404
+GET    /api/pic/{pic_id}/                        public_picture  ok     ok       ok    ok     revoked   ok
+GET    /api/pic/{pic_id}/                        review_picture  404    404      404   ok     revoked   ok
+GET    /api/verify/good/{good_id}                review          ok     ok       ok    ok     revoked   ok
+
+GET    /api/all_order/bill_status/               -               ok     ok       ok    ok     ok        ok
+GET    /api/refund_reasons/                      -               ok     ok       ok    ok     ok        ok
+POST   /api/buy/{good_id}/                       public          401    ok       ok    own    revoked   ok
+POST   /api/buy/{good_id}/                       review          401    404      404   404    revoked   404
+GET    /api/buy_order/                           -               401    empty    ok    empty  revoked   empty
+GET    /api/sell_order/                          -               401    empty    empty ok     revoked   empty
+GET    /api/order/{order_id}/                    disputed        401    404      ok    ok     revoked   404
+GET    /api/order/{order_id}/diagram             disputed        401    404      ok    ok     revoked   ok
+POST   /api/cancel_order/{order_id}/             unpaid          401    404      ok    ok     revoked   404
+POST   /api/seller_send_delivery/{order_id}/     paid            401    404      403   ok     revoked   404
+POST   /api/buyer_receive_delivery/{order_id}/   shipped         401    404      ok    403    revoked   404
+POST   /api/buyer_extend_receipt/{order_id}/     shipped         401    404      ok    403    revoked   404
+POST   /api/seller_hand_over/{order_id}/         face_to_face    401    404      403   ok     revoked   404
+POST   /api/buyer_handover_code/{order_id}/      face_to_face    401    404      ok    403    revoked   404
+POST   /api/buyer_motion_drawback/{order_id}     received        401    404      ok    403    revoked   404
+POST   /api/buyer_withdraw_drawback/{order_id}/  requested       401    404      ok    403    revoked   404
+POST   /api/seller_reject_drawback/{order_id}/   requested       401    404      403   ok     revoked   404
+POST   /api/seller_approve_drawback/{order_id}/  requested       401    404      403   ok     revoked   404
+POST   /api/buyer_send_drawback/{order_id}/      requested       401    404      ok    403    revoked   404
+POST   /api/seller_receive_drawback/{order_id}/  returned        401    404      403   ok     revoked   404
+POST   /api/seller_contest_drawback/{order_id}/  returned        401    404      403   ok     revoked   404
+POST   /api/dispute_order/{order_id}/            requested       401    404      ok    ok     revoked   404
+POST   /api/dispute_statement/{order_id}/        disputed        401    404      ok    ok     revoked   404
+GET    /api/evidence/{pic_id}/                   evidence        401    404      ok    ok     revoked   ok
+DELETE /api/edit_order/{order_id}/               received        401    404      ok    ok     revoked   404
+
+GET    /order/pay/{order_id}/                    unpaid          401    404      ok    404    revoked   404
+POST   /order/pay/{order_id}/                    unpaid          401    404      ok    404    revoked   404
+GET    /order/pay/result/{ticket}/               ticket          ok     ok       ok    ok     ok        ok
+GET    /order/pay/result/{ticket}/               forged_ticket   404    404      404   404    404       404
+POST   /order/notify/                            -               ok     ok       ok    ok     ok        ok
+
+GET    /api/wallet/                              -               401    ok       ok    ok     revoked   ok
+POST   /api/withdraw/                            -               401    funds    funds ok     revoked   funds
+GET    /api/withdraw/                            -               401    empty    empty ok     revoked   empty
+GET    /api/withdraw/{payout_id}/                withdrawal      401    404      404   ok     revoked   404
+GET    /api/notifications/                       -               401    empty    ok    ok     revoked   empty
+GET    /api/notifications/unread_count/          -               401    ok       ok    ok     revoked   ok
+POST   /api/notifications/read/                  -               401    ok       ok    ok     revoked   ok
+POST   /api/notifications/read/                  notification    401    404      ok    404    revoked   404
+
+GET    /api/staff/disputes/                      -               401    403      403   403    revoked   ok
+POST   /api/staff/resolve_for_buyer/{order_id}/  disputed        401    403      403   403    revoked   ok
+POST   /api/staff/resolve_for_seller/{order_id}/ disputed        401    403      403   403    revoked   ok
+GET    /api/staff/orders/                        -               401    403      403   403    revoked   ok
+GET    /api/staff/order/{order_id}/              disputed        401    403      403   403    revoked   ok
+GET    /api/staff/payments/                      -               401    403      403   403    revoked   ok
+GET    /api/staff/ledger/                        -               401    403      403   403    revoked   ok
+GET    /api/staff/actions/                       -               401    403      403   403    revoked   ok
+
+GET    /test/                                    -               empty  empty    empty empty  empty     empty
+GET    /api/price_reference/                     -               empty  empty    empty empty  empty     empty
+GET    /api/price_reference/chart/               -               ok     ok       ok    ok     ok        ok
+GET    /docs/openapi.json                        -               ok     ok       ok    ok     ok        ok
+GET    /docs/                                    -               ok     ok       ok    ok     ok        ok
+GET    /docs/states/                             -               ok     ok       ok    ok     ok        ok
+GET    /docs/assets/{name}                       asset           ok     ok       ok    ok     ok        ok
+GET    /healthz                                  -               ok     ok       ok    ok     ok        ok
+GET    /readyz                                   -               down   down     down  down   down      down
+GET    /metrics                                  -               ok     ok       ok    ok     ok        ok
+"""
+
+
+class Row(NamedTuple):
+    """One line of the table: `operation` is `METHOD path`, as in docs/openapi.json; the answers are by caller."""
+
+    operation: str
+    thing: str
+    answers: dict[str, str]
+
+    def __str__(self) -> str:
+        return self.operation if self.thing == "-" else f"{self.operation} of {self.thing}"
+
+
+def _row(line: str) -> Row:
+    method, path, thing, *answers = line.split()
+    return Row(f"{method} {path}", thing, dict(zip(CALLERS, answers, strict=True)))
+
+
+_HEADING, *_LINES = _TABLE.strip().splitlines()
+assert tuple(_HEADING.split()[2:]) == CALLERS
+
+ROWS: Final = [_row(line) for line in _LINES if line]

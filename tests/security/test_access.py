@@ -1,0 +1,149 @@
+"""The table of `access.py` is what the application answers, for every operation and caller, and nothing else happens.
+
+What is refused leaves the database as it was, what is read does too, and nobody but an order's sides and staff finds
+the sides' words and addresses in any answer.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from app.answers import Answer
+from app.factory import APIS
+from app.web.api import Operation
+from app.web.auth import Auth
+from config import PROJECT_ROOT
+from tests.applications import KeptContents, empty_stores
+from tests.factories import PASSWORD, assert_envelope, whole_database
+from tests.security.access import CALLERS, REFUSALS, ROWS, Row
+from tests.security.market import ELSEWHERE, PRIVATE, Market, fill_market
+from tests.test_bad_input import MISSING, RIGHT
+
+pytestmark = pytest.mark.xdist_group("access")
+
+_METHODS = {"get", "post", "put", "patch", "delete"}
+_DOCUMENT = json.loads((PROJECT_ROOT / "docs" / "openapi.json").read_bytes())
+DOCUMENTED = {
+    f"{method.upper()} {path}": str(described["operationId"])
+    for path, item in _DOCUMENT["paths"].items()
+    for method, described in item.items()
+    if method in _METHODS
+}
+OPERATIONS = {each.name: each for api in APIS for each in api.operations}
+
+_MISSING = {**MISSING, "ticket": Answer.NO_SUCH_ORDER, "notification": Answer.NO_SUCH_NOTIFICATION}
+_QUERIES = {
+    "search.search": {"q": "iPhone"},
+    "listings.price_reference": {"title": "iPhone 13", "category": "1"},
+    "listings.chart": {"title": "iPhone 13", "category": "1"},
+}
+
+
+def test_every_operation_has_a_row_and_every_row_an_operation() -> None:
+    assert {row.operation for row in ROWS} == set(DOCUMENTED)
+    assert len({(row.operation, row.thing) for row in ROWS}) == len(ROWS)
+
+
+def test_who_reads_what_is_not_his_is_refused() -> None:
+    """Of the table itself: what needs a login is for nobody without one, and what is for staff for nobody else."""
+    for row in ROWS:
+        auth = OPERATIONS[DOCUMENTED[row.operation]].auth
+        if auth not in (Auth.NONE, Auth.OPTIONAL):
+            assert (row.answers["nobody"], row.answers["suspended"]) == ("401", "revoked"), row
+        if auth is Auth.STAFF:
+            assert {row.answers[name] for name in ("stranger", "buyer", "seller")} == {"403"}, row
+
+
+@pytest.fixture(scope="module")
+def market(app: Flask, kept: KeptContents) -> Market:
+    empty_stores(app)
+    return kept.begin_with("market", lambda: fill_market(app, app.test_client()))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_who_may(app: Flask, kept: KeptContents, market: Market, row: Row) -> None:
+    operation = OPERATIONS[DOCUMENTED[row.operation]]
+    client = app.test_client()
+    before = whole_database(app)
+    for caller in CALLERS:
+        wanted = row.answers[caller]
+        response = _call(client, market, operation, row, caller)
+        _assert_answer(response, operation, row, wanted)
+        if caller in ("nobody", "stranger", "suspended"):
+            found = [text for text in PRIVATE if text.encode() in response.data]
+            assert found == [], (row, caller)
+        if operation.method == "GET" or wanted not in ("ok", "empty"):
+            assert whole_database(app) == before, (row, caller)
+        else:
+            kept.begin_with("market", _never)
+            before = whole_database(app)
+
+
+def _never() -> Market:
+    raise AssertionError("the market is made by its fixture")
+
+
+def _call(client: FlaskClient, market: Market, operation: Operation, row: Row, caller: str) -> TestResponse:
+    method, path = row.operation.split()
+    start, opened, rest = path.partition("{")
+    url = start + str(market.things[row.thing]) + rest.partition("}")[2] if opened else path
+    tokens = market.refresh if operation.auth is Auth.REFRESH else market.access
+    headers = {} if caller == "nobody" else {"Authorization": f"Bearer {tokens[caller]}"}
+    options = {"json": _body(client, market, row, caller)} if operation.body is not None else {}
+    return client.open(url, method=method, headers=headers, query_string=_QUERIES.get(operation.name), **options)
+
+
+def _body(client: FlaskClient, market: Market, row: Row, caller: str) -> dict[str, Any]:
+    """A right body for the operation, as this caller would send it."""
+    rule = next(name for name in RIGHT if _same(name, row.operation))
+    return RIGHT[rule] | _OWN.get(row.operation, lambda *_: {})(client, market, row, caller)
+
+
+def _same(rule: str, operation: str) -> bool:
+    return rule.replace("<id:", "{").replace(">", "}") == operation
+
+
+def _captcha(client: FlaskClient, *_: object) -> dict[str, Any]:
+    made = assert_envelope(client.get("/register/"), Answer.CAPTCHA_MADE)
+    return {"captcha_id": made["captcha_id"], "captcha_code": made["captcha_code"]}
+
+
+def _own_address(_client: FlaskClient, market: Market, row: Row, caller: str) -> dict[str, Any]:
+    return {"address_id": market.addresses[caller if caller in market.addresses else "buyer"]}
+
+
+def _notifications(_client: FlaskClient, market: Market, row: Row, _caller: str) -> dict[str, Any]:
+    return {} if row.thing == "-" else {"ids": [market.things[row.thing]], "all": False}
+
+
+_OWN: dict[str, Callable[..., dict[str, Any]]] = {
+    "POST /register/": _captcha,
+    "POST /login/": lambda _client, _market, _row, caller: {"username": caller, "password": PASSWORD},
+    "POST /api/add_address/": lambda *_: ELSEWHERE,
+    "PUT /api/address/{address_id}/": lambda *_: ELSEWHERE,
+    "POST /api/buy/{good_id}/": _own_address,
+    "POST /api/seller_send_delivery/{order_id}/": _own_address,
+    "POST /api/seller_hand_over/{order_id}/": lambda _client, market, *_: {"code": market.handover_code},
+    "POST /api/notifications/read/": _notifications,
+}
+
+
+def _assert_answer(response: TestResponse, operation: Operation, row: Row, wanted: str) -> None:
+    if wanted == "404":
+        parameter = operation.rule.partition("<")[2].partition(">")[0].removeprefix("id:")
+        assert_envelope(response, _MISSING[parameter or row.thing])
+    elif wanted == "ok" and operation.redirects:
+        assert response.status_code == 302, response.text
+    elif wanted == "ok" and operation.media:
+        assert response.status_code == 200, response.text
+        assert response.mimetype in {media.partition(";")[0] for media in operation.media}
+    elif wanted == "empty":
+        assert operation.empty is not None
+        assert_envelope(response, operation.empty)
+    else:
+        assert_envelope(response, operation.answer if wanted == "ok" else REFUSALS[wanted])
