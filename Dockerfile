@@ -23,7 +23,6 @@ ENV PATH=/opt/saltfish/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     SALTFISH_ENV=production \
     INSTANCE_PATH=/data \
-    SEARCH_INDEX_PATH=/data/search \
     HOST=0.0.0.0 \
     PORT=8000 \
     WEB_WORKERS=2

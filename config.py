@@ -8,9 +8,14 @@ meaning once, and is named like its variable; the table in the README is generat
 from __future__ import annotations
 
 import base64
+import functools
+import ipaddress
 import os
 import re
+import secrets
+import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, Field, dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +25,7 @@ from urllib.parse import urlsplit
 import limits
 
 PROJECT_ROOT = Path(__file__).resolve().parent
+_INSTANCE: Final = PROJECT_ROOT / "instance"
 
 
 class Environment(StrEnum):
@@ -167,13 +173,22 @@ def _setting(
     *,
     secret: bool = False,
     variable: str | None = None,
+    under_instance: bool = False,
 ) -> Any:  # dataclass fields are typed by their annotation, as with dataclasses.field itself
     """One setting: its default, what the README says of it, and how the variable's text becomes the value.
 
     `secret`: has no default in production and is never shown. `variable`: the environment variable, where that is not
-    the field's name in upper case.
+    the field's name in upper case. `under_instance`: `default` is a path in the instance folder, wherever that is.
     """
-    metadata = {"variable": variable, "meaning": meaning, "parse": parse, "secret": secret}
+    if under_instance:
+        default = _INSTANCE / default
+    metadata = {
+        "variable": variable,
+        "meaning": meaning,
+        "parse": parse,
+        "secret": secret,
+        "under_instance": under_instance,
+    }
     return field(default=default, metadata=metadata)
 
 
@@ -188,7 +203,10 @@ class Settings:
     """All settings of the application. Durations are seconds, sizes bytes, unless a name says otherwise."""
 
     environment: Environment = _setting(
-        Environment.DEVELOPMENT, "`development`, `testing` or `production`", _environment, variable="SALTFISH_ENV"
+        Environment.DEVELOPMENT,
+        "`production`, `development` or `testing`; has to be said, `make run` says development",
+        _environment,
+        variable="SALTFISH_ENV",
     )
     # Stores
     database_url: str = _setting(
@@ -198,17 +216,21 @@ class Settings:
     database_pool_size: int = _setting(10, "connections kept per process", _positive)
     database_statement_timeout: int = _setting(15, "seconds after which PostgreSQL ends a statement", _natural)
     database_lock_timeout: int = _setting(10, "seconds a statement waits for a row lock", _natural)
-    instance_path: Path = _setting(
-        PROJECT_ROOT / "instance", "folder for pictures, the search index and development keys", _path
-    )
+    instance_path: Path = _setting(_INSTANCE, "folder for pictures, the search index and development keys", _path)
     # Tokens
     jwt_secret_key: str = _setting(
-        "development-only-secret-key-0123456789abcdef",
-        "signs access and refresh tokens; at least 32 characters",
+        "",
+        "signs access and refresh tokens; at least 32 characters; unset: a random one, kept in `INSTANCE_PATH`",
         secret=True,
     )
     access_token_lifetime: int = _setting(3600, "seconds an access token lives", _positive)
     refresh_token_lifetime: int = _setting(30 * 86400, "seconds a refresh token lives", _positive)
+    cashier_ticket_lifetime: int = _setting(600, "seconds for which a ticket opens an order's cashier", _positive)
+    cashier_accepts_access_token: bool | None = _setting(
+        None,
+        "whether the cashier also takes an access token in its URL; default: 0 in production, otherwise 1",
+        _boolean,
+    )
     # Web
     host: str = _setting("127.0.0.1", "address the web server listens on")
     port: int = _setting(8000, "port of the web server", _port)
@@ -296,6 +318,9 @@ class Settings:
     accept_return_reminder: int = _setting(
         86400, "seconds before that deadline when the seller is reminded; 0: never", _natural
     )
+    address_shown_days: int = _setting(
+        30, "days after an order is closed for which its sides and staff see its addresses unmasked", _natural
+    )
     unpaid_orders_limit: int = _setting(5, "unpaid orders one buyer may hold at a time", _positive)
     expired_orders_allowed: int = _setting(3, "orders a buyer may let expire before new ones are slowed", _natural)
     expired_orders_window: int = _setting(86400, "seconds after which an expired order is forgotten", _positive)
@@ -326,13 +351,14 @@ class Settings:
     alipay_app_id: str = _setting("2021000000000001", "our app id at the gateway", secret=True)
     alipay_seller_id: str = _setting("2088000000000001", "our merchant (seller) id at the gateway", secret=True)
     alipay_app_private_key_path: Path = _setting(
-        PROJECT_ROOT / "instance" / "keys" / "app_private.pem", "PEM file of our private key", _path, secret=True
+        "keys/app_private.pem", "PEM file of our private key", _path, secret=True, under_instance=True
     )
     alipay_public_key_path: Path = _setting(
-        PROJECT_ROOT / "instance" / "keys" / "gateway_public.pem",
+        "keys/gateway_public.pem",
         "PEM file of the gateway's public key, or of its certificate",
         _path,
         secret=True,
+        under_instance=True,
     )
     alipay_previous_public_key_path: Path | None = _setting(
         None, "PEM file of the key before, believed too while they change it", _path
@@ -357,7 +383,7 @@ class Settings:
     outbox_lease: int = _setting(120, "seconds until work whose worker was killed is given out again", _positive)
     # Search
     search_index_path: Path = _setting(
-        PROJECT_ROOT / "instance" / "search", "folder of the Whoosh index, on a local disk", _path
+        "search", "folder of the Whoosh index, on a local disk", _path, under_instance=True
     )
     # Health
     worker_heartbeat_limit: int = _setting(
@@ -375,6 +401,18 @@ class Settings:
         return self.alipay_gateway_url or f"http://{reachable(self.gateway_host)}:{self.gateway_port}/gateway.do"
 
     @property
+    def takes_access_token_in_url(self) -> bool:
+        """Whether the cashier takes `?token=` with an access token, not only with a ticket."""
+        if self.cashier_accepts_access_token is None:
+            return not self.is_production
+        return self.cashier_accepts_access_token
+
+    @property
+    def signing_key(self) -> str:
+        """What signs tokens and tickets: `jwt_secret_key`, or this instance's own. Raises `SettingsError`."""
+        return self.jwt_secret_key or _own_key(self.instance_path / "keys" / "jwt_secret_key")
+
+    @property
     def is_production(self) -> bool:
         """Whether secrets are required and development's conveniences refused."""
         return self.environment is Environment.PRODUCTION
@@ -384,6 +422,14 @@ RATE_LIMITS: Final = tuple(each.name for each in fields(Settings) if each.metada
 """The settings that an operation may name as its rate limit."""
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server that listens on the address `host`."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def reachable(host: str) -> str:
     """How a URL on this machine names the address `host` that a server listens on.
 
@@ -391,6 +437,25 @@ def reachable(host: str) -> str:
     """
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - translated away, not bound
     return f"[{host}]" if ":" in host else host
+
+
+@functools.cache
+def _own_key(path: Path) -> str:
+    """The random key in the file `path`, which is made where it is missing, for its owner alone."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            # Linked once it is whole: of processes that start together, all read the first one's.
+            with tempfile.NamedTemporaryFile("w", dir=path.parent) as draft:  # made with mode 0600
+                draft.write(secrets.token_urlsafe(48))
+                draft.flush()
+                with suppress(FileExistsError):
+                    os.link(draft.name, path)
+        return path.read_text("ascii")
+    except OSError as error:
+        raise SettingsError(
+            [f"JWT_SECRET_KEY: is not set, and none can be kept in {path}: {error.strerror}"]
+        ) from error
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -410,6 +475,10 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             values[each.name] = each.metadata["parse"](raw)
         except ValueError as error:
             problems.append(f"{variable_of(each)}: {error}")
+    instance = values.get("instance_path", _INSTANCE)
+    for each in fields(Settings):
+        if each.metadata["under_instance"]:
+            values.setdefault(each.name, instance / Path(str(each.default)).relative_to(_INSTANCE))
     settings = Settings(**values)
     given = {each.name for each in fields(Settings) if source.get(variable_of(each))}
     problems += _inconsistencies(settings, given=given)
@@ -420,6 +489,10 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 def _inconsistencies(settings: Settings, *, given: set[str]) -> list[str]:
     problems = []
+    if "environment" not in given:
+        problems.append(
+            "SALTFISH_ENV: is not set; say production, or development on a machine of your own (`make run` does)"
+        )
     if settings.is_production:
         problems += [
             f"{variable_of(each)}: is required in production ({each.metadata['meaning']})"
@@ -452,7 +525,7 @@ def _inconsistencies(settings: Settings, *, given: set[str]) -> list[str]:
     if settings.outbox_lease < 2 * settings.webhook_timeout:
         # Or a job would be ended before its receiver must have answered.
         problems.append("OUTBOX_LEASE: must be at least twice WEBHOOK_TIMEOUT")
-    if len(settings.jwt_secret_key) < 32:
+    if settings.jwt_secret_key and len(settings.jwt_secret_key) < 32:
         problems.append("JWT_SECRET_KEY: must have at least 32 characters")
     return problems
 
@@ -469,10 +542,14 @@ def settings_table() -> str:
 def _shown_default(each: Field[Any]) -> str:
     if each.metadata["secret"]:
         return "required in production"
+    if each.name == "environment":
+        return ""
     default = each.default
     assert default is not MISSING, each.name  # noqa: S101 - every setting is declared by _setting, which takes a default
     if isinstance(default, Path):
         default = default.relative_to(PROJECT_ROOT).as_posix()
+    if each.metadata["under_instance"]:
+        default = "INSTANCE_PATH" + default.removeprefix("instance")
     if isinstance(default, bool):
         default = int(default)
     return f"`{default}`" if default not in ("", (), None) else ""

@@ -66,6 +66,7 @@ class Answer(Enum):
     NOTIFICATION_FOUND = (200, 200, "通知查询成功")
     NOTIFICATION_READ = (200, 200, "通知已读")
     VERDICT_FOUND = (200, 200, "审核结果查询成功")
+    TICKET_MADE = (200, 200, "付款链接获取成功")
     WALLET_FOUND = (200, 200, "钱包查询成功")
     WITHDRAWAL_REQUESTED = (200, 200, "提现申请成功")
     WITHDRAWALS_FOUND = (200, 200, "提现记录查询成功")

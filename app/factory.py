@@ -110,7 +110,7 @@ def _flask_config(settings: Settings) -> dict[str, object]:
                 "application_name": "saltfish",
             },
         },
-        "JWT_SECRET_KEY": settings.jwt_secret_key,
+        "JWT_SECRET_KEY": settings.signing_key,
         "JWT_ACCESS_TOKEN_EXPIRES": timedelta(seconds=settings.access_token_lifetime),
         "JWT_REFRESH_TOKEN_EXPIRES": timedelta(seconds=settings.refresh_token_lifetime),
         "JWT_QUERY_STRING_NAME": "token",

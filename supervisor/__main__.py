@@ -21,9 +21,11 @@ _STILL_WAITING_SECONDS = 20.0
 
 def run(options: Options) -> int:
     """Start engines and processes under the instance folder and keep them until asked to stop."""
+    options.refuse_open_addresses()
     with product.only_one(options.instance):
         options.refuse_taken_ports()
         product.forget_metrics(options)
+        product.close_private_folders(options)
         wanted = product.engines(options, options.instance)
         with _supervisor(options, wanted) as supervisor, product.running(wanted) as urls:
             supervisor.env = product.process_environment(options, urls, supervisor.env)
@@ -53,6 +55,7 @@ def run_engines(options: Options) -> int:
         with _supervisor(options, wanted) as supervisor, product.running(wanted) as urls:
             for variable, url in urls.items():
                 print(f"export {variable}='{url}'", flush=True)
+            print(f"export SALTFISH_ENV='{options.environment}'", flush=True)
             return supervisor.run((), _Watch(supervisor, options, wanted).look_after_engines)
 
 
@@ -150,6 +153,8 @@ def _welcome(options: Options) -> str:
         from app.seed import DEMO_LOGINS  # here, so that other commands do not pay for the import
 
         lines += ["  demo logins:", *(f"    {name:<14} {password}   {role}" for name, password, role in DEMO_LOGINS)]
+        if options.open_to_others:
+            lines.append(f"  WARNING: {options.open_to_others} lets other machines in, with these public passwords.")
     return "\n".join([*lines, "  Ctrl-C ends everything.", ""])
 
 

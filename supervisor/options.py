@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from config import reachable
+from config import is_loopback, reachable
 
 from .errors import StartError
 
@@ -29,6 +29,7 @@ class Options:
     redis_url: str = ""
     gateway_url: str = ""
     environment: str = "development"
+    environment_said: bool = False
 
     @property
     def runs_sandbox(self) -> bool:
@@ -44,6 +45,21 @@ class Options:
     def sandbox_url(self) -> str:
         """Where a browser on this machine finds the sandbox gateway."""
         return f"http://{reachable(self.gateway_host)}:{self.gateway_port}"
+
+    @property
+    def open_to_others(self) -> str:
+        """`HOST=…` and `GATEWAY_HOST=…`, those of them that other machines reach; empty where none is."""
+        wanted = [("HOST", self.host)] + ([("GATEWAY_HOST", self.gateway_host)] if self.runs_sandbox else [])
+        return " ".join(f"{variable}={host}" for variable, host in wanted if not is_loopback(host))
+
+    def refuse_open_addresses(self) -> None:
+        """Raise `StartError` where other machines would reach us though nobody has said what this is."""
+        if self.open_to_others and not self.environment_said:
+            raise StartError(
+                f"{self.open_to_others} lets other machines in, and SALTFISH_ENV is not set: say "
+                "SALTFISH_ENV=production (docs/going-live.md), or SALTFISH_ENV=development to show them the demo "
+                "market, whose passwords are public"
+            )
 
     def refuse_taken_ports(self) -> None:
         """Raise `StartError` naming the first address that cannot be listened on."""
@@ -81,6 +97,7 @@ def read_options(environ: Mapping[str, str]) -> Options:
         redis_url=text("REDIS_URL"),
         gateway_url=text("ALIPAY_GATEWAY_URL"),
         environment=text("SALTFISH_ENV", default.environment),
+        environment_said=bool(text("SALTFISH_ENV")),
     )
 
 

@@ -72,15 +72,21 @@ def process_environment(options: Options, urls: Mapping[str, str], environ: Mapp
         "PYTHONUNBUFFERED": "1",  # or a log line shows when the next 8 KiB are full
         **urls,
     }
-    defaults = {"SEARCH_INDEX_PATH": str(options.instance / "search")}
+    defaults = {}
     if options.runs_sandbox:
         defaults["SANDBOX_KEYS"] = str(options.instance / "keys")
         defaults["SANDBOX_STORE"] = str(options.instance / "sandbox" / "trades.sqlite3")
-        defaults["ALIPAY_APP_PRIVATE_KEY_PATH"] = str(options.instance / "keys" / "app_private.pem")
-        defaults["ALIPAY_PUBLIC_KEY_PATH"] = str(options.instance / "keys" / "gateway_public.pem")
     if options.environment == "development":
         defaults["CAPTCHA_REVEAL"] = "1"  # so that the README's walk can be typed; production refuses it
     return env | {name: value for name, value in defaults.items() if not env.get(name)}
+
+
+def close_private_folders(options: Options) -> None:
+    """Let only their owner look into the folders of keys and of the sandbox, also those of an earlier version."""
+    for name in ("keys", "sandbox"):
+        folder = options.instance / name
+        folder.mkdir(mode=0o700, exist_ok=True)
+        folder.chmod(0o700)
 
 
 def metrics_folder(options: Options) -> Path:

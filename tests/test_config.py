@@ -3,6 +3,8 @@
 import ast
 import dataclasses
 import os
+import socket
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +14,16 @@ import pytest
 
 from config import PROJECT_ROOT, Environment, Settings, SettingsError, load_settings, settings_table, variable_of
 from statemachine import ORDER
+from tests.live import free_port
 
-STORES = {"DATABASE_URL": "postgresql+psycopg://db/saltfish", "REDIS_URL": "redis://valkey/0"}
+STORES = {
+    "SALTFISH_ENV": "development",
+    "DATABASE_URL": "postgresql+psycopg://db/saltfish",
+    "REDIS_URL": "redis://valkey/0",
+}
+ENVIRONMENT_UNSET = (
+    "SALTFISH_ENV: is not set; say production, or development on a machine of your own (`make run` does)"
+)
 PRODUCTION = {
     **STORES,
     "SALTFISH_ENV": "production",
@@ -32,7 +42,7 @@ REQUIRED = {
     " (PostgreSQL, as a SQLAlchemy URL; unset: `make run` starts its own)",
     "REDIS_URL": "REDIS_URL: is required in production (Valkey or Redis; unset: `make run` starts its own)",
     "JWT_SECRET_KEY": "JWT_SECRET_KEY: is required in production"
-    " (signs access and refresh tokens; at least 32 characters)",
+    " (signs access and refresh tokens; at least 32 characters; unset: a random one, kept in `INSTANCE_PATH`)",
     "ALIPAY_APP_ID": "ALIPAY_APP_ID: is required in production (our app id at the gateway)",
     "ALIPAY_SELLER_ID": "ALIPAY_SELLER_ID: is required in production (our merchant (seller) id at the gateway)",
     "ALIPAY_APP_PRIVATE_KEY_PATH": "ALIPAY_APP_PRIVATE_KEY_PATH: is required in production"
@@ -129,11 +139,107 @@ def test_the_containers_set_what_production_requires() -> None:
 # Everywhere
 
 
-@pytest.mark.parametrize("environment", ["", "development", "testing"])
+@pytest.mark.parametrize("environment", ["development", "testing"])
 def test_elsewhere_only_the_stores_are_needed(environment: str) -> None:
     assert problems({"SALTFISH_ENV": environment}) == STORES_UNSET
     assert problems({"SALTFISH_ENV": environment, "DATABASE_URL": STORES["DATABASE_URL"]}) == STORES_UNSET[1:]
-    assert load_settings(STORES | {"SALTFISH_ENV": environment}).environment == (environment or "development")
+    assert load_settings(STORES | {"SALTFISH_ENV": environment}).environment == environment
+
+
+@pytest.mark.parametrize("blank", [False, True], ids=["missing", "empty"])
+def test_what_this_is_has_to_be_said(blank: bool) -> None:
+    unset = {"SALTFISH_ENV": ""} if blank else {}
+    rest = {name: value for name, value in STORES.items() if name != "SALTFISH_ENV"}
+    assert problems(rest | unset) == [ENVIRONMENT_UNSET]
+    assert problems(unset) == [ENVIRONMENT_UNSET, *STORES_UNSET]
+    rest = {name: value for name, value in PRODUCTION.items() if name != "SALTFISH_ENV"}
+    assert problems(rest | unset) == [ENVIRONMENT_UNSET]
+
+
+STARTS = {
+    "web": ["granian", "--interface", "wsgi", "--no-ws", "--host", "0.0.0.0", "--port", "{port}", "wsgi:app"],
+    "commands": ["flask", "--app", "wsgi", "db", "current"],
+    "relay": ["tasks.relay"],
+    "worker": ["tasks.worker", "default"],
+    "scheduler": ["tasks.scheduler"],
+}
+
+
+@pytest.mark.parametrize("command", STARTS.values(), ids=STARTS)
+def test_no_process_starts_before_that_is_said(command: list[str]) -> None:
+    environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    stores = {name: STORES[name] for name in ("DATABASE_URL", "REDIS_URL")}
+    port = free_port()
+    ended = subprocess.run(
+        [sys.executable, "-m", *(word.format(port=port) for word in command)],
+        cwd=PROJECT_ROOT,
+        env=environ | stores,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode != 0
+    assert ENVIRONMENT_UNSET in ended.stderr + ended.stdout
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+
+
+def test_the_key_of_an_instance_is_random_kept_and_its_owners(tmp_path: Path) -> None:
+    def key(instance: Path, **more: str) -> str:
+        return load_settings(STORES | {"INSTANCE_PATH": str(instance)} | more).signing_key
+
+    here, there = tmp_path / "here", tmp_path / "there"
+    first = key(here)
+    path = here / "keys" / "jwt_secret_key"
+    assert (len(first), path.read_text()) == (64, first)
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (path, path.parent)] == [0o600, 0o700]
+    assert [each.name for each in path.parent.iterdir()] == ["jwt_secret_key"]
+    # Another process reads what this one has written.
+    code = "from config import load_settings; print(load_settings().signing_key)"
+    environ = os.environ | STORES | {"INSTANCE_PATH": str(here)}
+    command = [sys.executable, "-c", code]
+    read = subprocess.run(
+        command, cwd=PROJECT_ROOT, env=environ, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert read.stdout.strip() == first
+    assert key(there) not in ("", first)
+    assert key(tmp_path / "elsewhere", JWT_SECRET_KEY="k" * 32) == "k" * 32
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_key_that_cannot_be_kept_is_told(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("a file")
+    settings = load_settings(STORES | {"INSTANCE_PATH": str(tmp_path)})
+    with pytest.raises(SettingsError) as caught:
+        _ = settings.signing_key
+    [problem] = caught.value.problems
+    assert problem.startswith(f"JWT_SECRET_KEY: is not set, and none can be kept in {tmp_path}/keys/jwt_secret_key: ")
+
+
+def test_no_known_key_signs_anything() -> None:
+    assert Settings().jwt_secret_key == ""
+
+
+def test_what_is_in_the_instance_folder_moves_with_it() -> None:
+    moved = load_settings(STORES | {"INSTANCE_PATH": "/srv/market"})
+    assert [moved.search_index_path, moved.alipay_app_private_key_path, moved.alipay_public_key_path] == [
+        Path("/srv/market/search"),
+        Path("/srv/market/keys/app_private.pem"),
+        Path("/srv/market/keys/gateway_public.pem"),
+    ]
+    apart = load_settings(STORES | {"INSTANCE_PATH": "/srv/market", "SEARCH_INDEX_PATH": "/fast/index"})
+    assert apart.search_index_path == Path("/fast/index")
+    assert load_settings(STORES).search_index_path == PROJECT_ROOT / "instance" / "search"
+
+
+def test_the_cashier_takes_access_tokens_in_urls_only_outside_of_production() -> None:
+    assert not load_settings(PRODUCTION).takes_access_token_in_url
+    assert load_settings(STORES).takes_access_token_in_url
+    for word, taken in (("1", True), ("0", False)):
+        for environ in (PRODUCTION, STORES):
+            chosen = load_settings(environ | {"CASHIER_ACCEPTS_ACCESS_TOKEN": word})
+            assert chosen.takes_access_token_in_url is taken
 
 
 def test_the_key_for_tokens_has_a_least_length() -> None:
@@ -257,7 +363,7 @@ def test_certificates_come_together(variable: str) -> None:
 
 
 def test_numbers_and_switches_are_all_in_the_table() -> None:
-    assert len(of_type("int")) == 47
+    assert len(of_type("int")) == 49
     assert of_type("bool") == ["ENVELOPE_ALWAYS_200", "SQL_COUNT_HEADER", "CAPTCHA_REVEAL", "RATE_LIMITS_ENABLED"]
 
 
@@ -318,7 +424,7 @@ def test_addresses_are_what_a_browser_takes() -> None:
 
 def test_variables_are_named_like_their_fields() -> None:
     named = {each.name: variable_of(each) for each in dataclasses.fields(Settings)}
-    assert len(named) == 81
+    assert len(named) == 84
     others = {name: variable for name, variable in named.items() if variable != name.upper()}
     assert others == {"environment": "SALTFISH_ENV"}
 
@@ -357,7 +463,6 @@ def test_the_table_has_every_setting_and_shows_no_secret() -> None:
     assert len(set(variables)) == len(variables)
     secrets = {row[0].strip("`") for row in cells if row[1] == "required in production"}
     assert secrets == set(REQUIRED) - {"ALIPAY_GATEWAY_URL", "PUBLIC_URL"}
-    assert Settings().jwt_secret_key not in settings_table()
 
 
 def test_nothing_else_in_the_application_reads_the_environment() -> None:

@@ -2,11 +2,12 @@
 
 import math
 import secrets
+from datetime import datetime, timedelta
 
 from flask import Response, make_response, redirect, render_template, request, url_for
-from itsdangerous import BadSignature, URLSafeSerializer
 
 from app.answers import Answer, Refused
+from app.cashier.schemas import TicketOut
 from app.clock import utcnow
 from app.fen import format_yuan
 from app.orders import payments
@@ -14,6 +15,7 @@ from app.orders.payments import CashierBill
 from app.settings import settings
 from app.web.api import Api
 from app.web.auth import Actor, Auth
+from app.web.tickets import new_cashier_ticket, new_result_ticket, read_result_ticket
 
 api = Api(
     "cashier", __name__, tag="支付", about="the cashier, and where the gateway calls back", template_folder="templates"
@@ -26,28 +28,54 @@ _POLICY = (
 )
 
 
+@api.post(
+    "/order/pay/<id:order_id>/ticket/",
+    auth=Auth.USER,
+    out=TicketOut,
+    answer=Answer.TICKET_MADE,
+    refuses=(Answer.NO_SUCH_ORDER, Answer.WRONG_STATE, Answer.PAYMENT_LATE),
+    idempotent=False,
+)
+def make_ticket(*, actor: Actor, order_id: int) -> TicketOut:
+    """A ticket that opens the cashier of this order in a browser, and pays it.
+
+    The page is `url`. The ticket lives for `expires_in` seconds and is worth one attempt to pay; the access token need
+    not stand in any URL.
+    """
+    attempt = payments.next_attempt(buyer_id=actor.id, order_id=order_id)
+    ticket = new_cashier_ticket(order_id=order_id, buyer_id=actor.id, attempt=attempt)
+    url = f"{url_for('cashier.show', order_id=order_id)}/?token={ticket}"
+    return {"url": url, "ticket": ticket, "expires_in": settings().cashier_ticket_lifetime}
+
+
 @api.get(
-    "/order/pay/<id:order_id>/", auth=Auth.BROWSER, refuses=(Answer.NO_SUCH_ORDER,), media=("text/html; charset=utf-8",)
+    "/order/pay/<id:order_id>/", auth=Auth.CASHIER, refuses=(Answer.NO_SUCH_ORDER,), media=("text/html; charset=utf-8",)
 )
 def show(*, actor: Actor, order_id: int) -> Response:
     """The cashier: amount, what is bought, countdown, pay button."""
     bill = payments.cashier_bill(order_id=order_id, buyer_id=actor.id)
-    return _page("cashier.html", bill=bill, token=request.args.get("token", ""))
+    token, until = request.args.get("token", ""), actor.ticket.expires_at if actor.ticket else None
+    if not token and bill.payable:
+        # Opened with a header, which the form will not have.
+        attempt = payments.next_attempt(buyer_id=actor.id, order_id=order_id)
+        token = new_cashier_ticket(order_id=order_id, buyer_id=actor.id, attempt=attempt)
+        until = utcnow() + timedelta(seconds=settings().cashier_ticket_lifetime)
+    return _page("cashier.html", bill=bill, token=token, token_until=until)
 
 
 @api.post(
     "/order/pay/<id:order_id>/",
-    auth=Auth.BROWSER,
+    auth=Auth.CASHIER,
     refuses=(Answer.NO_SUCH_ORDER, Answer.WRONG_STATE, Answer.PAYMENT_LATE),
     redirects=True,
 )
 def pay(*, actor: Actor, order_id: int) -> Response:
     """Go to the gateway's cashier."""
-    ticket = _tickets().dumps(order_id)
     location = payments.start_payment(
         buyer_id=actor.id,
         order_id=order_id,
-        return_url=settings().base_url + url_for("cashier.result", ticket=ticket),
+        return_url=settings().base_url + url_for("cashier.result", ticket=new_result_ticket(order_id)),
+        attempt=actor.ticket.attempt if actor.ticket else None,
     )
     return make_response(redirect(location))
 
@@ -55,10 +83,9 @@ def pay(*, actor: Actor, order_id: int) -> Response:
 @api.get("/order/pay/result/<ticket>/", refuses=(Answer.NO_SUCH_ORDER,), media=("text/html; charset=utf-8",))
 def result(*, ticket: str) -> Response:
     """Where the gateway sends the payer back to: shows what we know, believes nothing in the URL."""
-    try:
-        order_id = int(_tickets().loads(ticket))
-    except BadSignature:
-        raise Refused(Answer.NO_SUCH_ORDER) from None
+    order_id = read_result_ticket(ticket)
+    if order_id is None:
+        raise Refused(Answer.NO_SUCH_ORDER)
     return _page("result.html", bill=payments.cashier_bill(order_id=order_id))
 
 
@@ -69,15 +96,11 @@ def notify() -> Response:
     return Response("success" if believed else "failure", content_type="text/plain; charset=utf-8")
 
 
-def _tickets() -> URLSafeSerializer:
-    """Signs the order id in the return URL, so that the payer can come back without an access token in the URL."""
-    return URLSafeSerializer(settings().jwt_secret_key, salt="payment-result")
-
-
-def _page(template: str, *, bill: CashierBill, token: str = "") -> Response:
+def _page(template: str, *, bill: CashierBill, token: str = "", token_until: datetime | None = None) -> Response:
     nonce = secrets.token_urlsafe(16)
+    now = utcnow()
     # Rounded up, so that when the page's countdown reaches zero the deadline has passed here, too.
-    seconds_left = max(0, math.ceil((bill.expires_at - utcnow()).total_seconds()))
+    seconds_left = max(0, math.ceil((bill.expires_at - now).total_seconds()))
     page = render_template(
         template,
         bill=bill,
@@ -86,6 +109,8 @@ def _page(template: str, *, bill: CashierBill, token: str = "") -> Response:
         freight=format_yuan(bill.freight),
         seconds_left=seconds_left,
         token=token,
+        # Rounded down: the button must not be there any more when the token in the form is refused.
+        token_seconds=math.floor((token_until - now).total_seconds()) if token_until else None,
         nonce=nonce,
     )
     response = make_response(page)

@@ -81,7 +81,7 @@ def actions(
     offered: list[ActionOut] = []
     payable = OrderEvent.PAY in order_flow.allowed(phase, Role.GATEWAY) and deadline_at and utcnow() < deadline_at
     if role is Role.BUYER and payable:
-        offered.append({"name": "pay", "text": "付款", "method": "POST", "url": f"/order/pay/{order_id}/"})
+        offered.append({"name": "pay", "text": "付款", "method": "POST", "url": f"/order/pay/{order_id}/ticket/"})
     for event in available_events(phase, role, facts):
         url = _URLS[event, role].format(id=order_id)
         text = _BUTTONS.get((event, phase), ORDER.events[event].zh)

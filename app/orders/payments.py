@@ -105,23 +105,23 @@ def cashier_bill(*, order_id: int, buyer_id: int | None = None) -> CashierBill:
     )
 
 
-def start_payment(*, buyer_id: int, order_id: int, return_url: str) -> str:
+def next_attempt(*, buyer_id: int, order_id: int) -> int:
+    """The number of the attempt that `start_payment` would continue or begin now. Raises as that does."""
+    with transaction() as session:
+        _check_payable(session.get(Order, order_id), buyer_id=buyer_id)
+        return _attempt_number(session, order_id)
+
+
+def start_payment(*, buyer_id: int, order_id: int, return_url: str, attempt: int | None = None) -> str:
     """The URL of the gateway's payment page for an unpaid order. Starting again continues the attempt still open.
 
-    Raises NO_SUCH_ORDER, WRONG_STATE once the order is paid or closed, PAYMENT_LATE after its deadline for payment.
+    Raises NO_SUCH_ORDER, WRONG_STATE once the order is paid or closed, PAYMENT_LATE after its deadline for payment;
+    with `attempt` also TOKEN_REVOKED where another attempt than that one would be continued or begun.
     """
     with transaction() as session:
-        order = session.scalar(_ORDER, {"order_id": order_id})
-        if order is None or order.buyer_id != buyer_id:
-            raise Refused(Answer.NO_SUCH_ORDER)
-        reasons = order_flow.why_not(order.phase, OrderEvent.PAY, Role.GATEWAY)
-        if reasons:
-            details = refusal_details(
-                order, event=OrderEvent.PAY, role=Role.BUYER, reasons=[reason.zh for reason in reasons]
-            )
-            raise Refused(Answer.WRONG_STATE, data=details)
-        if order.deadline_at is None or utcnow() >= order.deadline_at:
-            raise Refused(Answer.PAYMENT_LATE)
+        order, deadline = _check_payable(session.scalar(_ORDER, {"order_id": order_id}), buyer_id=buyer_id)
+        if attempt is not None and attempt != _attempt_number(session, order_id):
+            raise Refused(Answer.TOKEN_REVOKED)
         payment = open_attempt(session, order_id) or _new_attempt(session, order)
         return gateway().page_pay_url(
             out_trade_no=payment.out_trade_no,
@@ -129,8 +129,29 @@ def start_payment(*, buyer_id: int, order_id: int, return_url: str) -> str:
             subject=order.good_title,
             notify_url=notification_url(),
             return_url=return_url,
-            expires_at=order.deadline_at,
+            expires_at=deadline,
         )
+
+
+def _check_payable(order: Order | None, *, buyer_id: int) -> tuple[Order, datetime]:
+    """The buyer's order, and until when it can be paid. Raises NO_SUCH_ORDER, WRONG_STATE, PAYMENT_LATE."""
+    if order is None or order.buyer_id != buyer_id:
+        raise Refused(Answer.NO_SUCH_ORDER)
+    reasons = order_flow.why_not(order.phase, OrderEvent.PAY, Role.GATEWAY)
+    if reasons:
+        details = refusal_details(
+            order, event=OrderEvent.PAY, role=Role.BUYER, reasons=[reason.zh for reason in reasons]
+        )
+        raise Refused(Answer.WRONG_STATE, data=details)
+    if order.deadline_at is None or utcnow() >= order.deadline_at:
+        raise Refused(Answer.PAYMENT_LATE)
+    return order, order.deadline_at
+
+
+def _attempt_number(session: Session, order_id: int) -> int:
+    """The number of the open attempt, or of the one that would be next."""
+    payment = open_attempt(session, order_id)
+    return payment.attempt if payment else 1 + (session.scalar(_ATTEMPTS, {"order_id": order_id}) or 0)
 
 
 def open_attempt(session: Session, order_id: int) -> Payment | None:

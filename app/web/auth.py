@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 from flask_jwt_extended import verify_jwt_in_request
 from flask_jwt_extended.exceptions import InvalidHeaderError
 
 from app.accounts.queries import is_staff
 from app.answers import Answer, Refused
 from app.extensions import jwt, valkey
+from app.settings import settings
 from app.web.envelope import envelope
+from app.web.tickets import CashierTicket, read_cashier_ticket
 
 
 class Auth(Enum):
@@ -23,15 +25,16 @@ class Auth(Enum):
     USER = "user"  # a valid access token
     STAFF = "staff"  # as USER, of a user who is staff now
     REFRESH = "refresh"  # a valid refresh token
-    BROWSER = "browser"  # as USER, and the token may also be in `?token=`, because a browser opens the URL
+    CASHIER = "cashier"  # as USER, or by a ticket for this order in `?token=`, because a browser opens the URL
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The authenticated caller: the user's id and the token's claims."""
+    """The authenticated caller: the user's id, and the token's claims or the ticket that was shown instead."""
 
     id: int
     claims: dict[str, Any]
+    ticket: CashierTicket | None = None
 
 
 def authenticate(auth: Auth) -> Actor | None:
@@ -41,11 +44,13 @@ def authenticate(auth: Auth) -> Actor | None:
     """
     if auth is Auth.NONE:
         return None
+    if auth is Auth.CASHIER and (actor := _by_ticket()):
+        return actor
     try:
         verified = verify_jwt_in_request(
             optional=auth is Auth.OPTIONAL,
             refresh=auth is Auth.REFRESH,
-            locations=["headers", "query_string"] if auth is Auth.BROWSER else ["headers"],
+            locations=["headers", "query_string"] if auth is Auth.CASHIER else ["headers"],
         )
     except IndexError:
         # Flask-JWT-Extended 4.7.4 splits the header at commas and fails on a part that is only spaces.
@@ -58,6 +63,22 @@ def authenticate(auth: Auth) -> Actor | None:
     if auth is Auth.STAFF and not is_staff(actor.id):
         raise Refused(Answer.FORBIDDEN)
     return actor
+
+
+def _by_ticket() -> Actor | None:
+    """The buyer whose ticket for the order of this URL stands in `?token=`; None where an access token has to do.
+
+    Raises TOKEN_EXPIRED, and TOKEN_INVALID for a ticket of another order and for what may not stand in a URL at all.
+    """
+    text = request.args.get("token", "")
+    if not text or request.headers.get("Authorization", "")[:7].lower() == "bearer ":
+        return None
+    ticket = read_cashier_ticket(text)
+    if ticket is None and settings().takes_access_token_in_url:
+        return None
+    if ticket is None or ticket.order_id != (request.view_args or {}).get("order_id"):
+        raise Refused(Answer.TOKEN_INVALID)
+    return Actor(id=ticket.buyer_id, claims={}, ticket=ticket)
 
 
 _DENIED = "denied-token:"

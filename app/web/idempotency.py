@@ -54,7 +54,7 @@ def hash_request(
     """
     digests = [(name, _digest(file)) for name, file in files]
     parts = ["idempotency-key", request.method, rule, request.view_args, query, body, digests]
-    return hmac.digest(settings().jwt_secret_key.encode(), orjson.dumps(parts, option=orjson.OPT_SORT_KEYS), "sha256")
+    return hmac.digest(settings().signing_key.encode(), orjson.dumps(parts, option=orjson.OPT_SORT_KEYS), "sha256")
 
 
 def answer_once(view: Callable[[], Response], *, scope: int, key: str, request_hash: bytes) -> Response:

@@ -72,7 +72,7 @@ _SECURITY_SCHEMES: Json = {
         "type": "apiKey",
         "in": "query",
         "name": "token",
-        "description": "The access token where a browser opens the URL.",
+        "description": "A ticket of `POST /order/pay/<order_id>/ticket/`, where a browser opens the URL.",
     },
 }
 
@@ -82,7 +82,7 @@ _SECURITY: Mapping[Auth, list[Json]] = {
     Auth.USER: [{"access": []}],
     Auth.STAFF: [{"staff": []}],
     Auth.REFRESH: [{"refresh": []}],
-    Auth.BROWSER: [{"access": []}, {"query": []}],
+    Auth.CASHIER: [{"access": []}, {"query": []}],
 }
 
 _BAD_TOKEN = (Answer.TOKEN_INVALID, Answer.TOKEN_EXPIRED, Answer.TOKEN_REVOKED)
@@ -93,7 +93,7 @@ _IMPLIED_BY_AUTH: Mapping[Auth, tuple[Answer, ...]] = {
     Auth.USER: (Answer.LOGIN_REQUIRED, *_BAD_TOKEN),
     Auth.STAFF: (Answer.LOGIN_REQUIRED, *_BAD_TOKEN, Answer.FORBIDDEN),
     Auth.REFRESH: (Answer.LOGIN_REQUIRED, *_BAD_TOKEN),
-    Auth.BROWSER: (Answer.LOGIN_REQUIRED, *_BAD_TOKEN),
+    Auth.CASHIER: (Answer.LOGIN_REQUIRED, *_BAD_TOKEN),
 }
 
 _IMPLIED_BY_KEY = (Answer.REQUEST_RUNNING, Answer.KEY_REUSED)

@@ -17,7 +17,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
-    # The cashier's URL may carry a token.
+    # The cashier's URL carries a ticket.
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
 }
@@ -42,13 +42,13 @@ def register_request_hooks(app: Flask) -> None:
             response.headers.setdefault(name, value)
         if response.status_code == HTTPStatus.UNAUTHORIZED:  # RFC 9110 demands it
             response.headers.setdefault("WWW-Authenticate", "Bearer")
-        # Never log the query string: the cashier's may hold a token. Metrics are labelled by rule, not by path.
+        # Never log the query string: the cashier's holds a ticket. Metrics are labelled by rule, not by path.
         rule = request.url_rule.rule if request.url_rule else "(none)"
         metrics.observe_request(method=request.method, rule=rule, http=response.status_code, seconds=elapsed)
         log.info(
             "request",
             method=request.method,
-            path=request.path,
+            path=rule if "ticket" in (request.view_args or {}) else request.path,
             http=response.status_code,
             milliseconds=round(elapsed * 1000, 2),
         )

@@ -54,9 +54,9 @@ class Bought:
 
     @property
     def cashier(self) -> str:
-        """What an app opens in a browser."""
-        token = self.headers["Authorization"].removeprefix("Bearer ")
-        return f"{self.street.server.url}/order/pay/{self.order_id}/?token={token}"
+        """What an app opens in a browser: by a ticket for this order."""
+        made = self.street.server.call("POST", f"/order/pay/{self.order_id}/ticket/", headers=self.headers)
+        return f"{self.street.server.url}{made.body['data']['url']}"
 
     def states(self) -> tuple[int, int]:
         """Bill and order state, as the API tells them."""

@@ -251,13 +251,14 @@ def test_the_result_page_of_a_closed_order(shop: Shop) -> None:
 def test_a_forged_ticket_shows_nothing(shop: Shop) -> None:
     purchase, other = shop.buy(), shop.buy()
     mine, theirs = (result_path(shop, each).rsplit("/", 1)[1] for each in (purchase, other))
-    payload, signature = mine.split(".")
+    payload, at, signature = mine.split(".")
     forged = [
         str(purchase.order_id),
-        f"{theirs.split('.')[0]}.{signature}",
-        f"{payload}.{signature[:-1]}",
-        f"{payload}.",
-        f".{signature}",
+        f"{theirs.split('.')[0]}.{at}.{signature}",
+        f"{payload}.{signature}",
+        f"{payload}.{at}.{signature[:-1]}",
+        f"{payload}.{at}.",
+        f".{at}.{signature}",
         ".",
         quote("鱼\x00"),
         "a" * 3000,

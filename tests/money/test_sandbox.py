@@ -511,8 +511,8 @@ def test_a_transfer_moves_money_once(sandbox: SandboxServer) -> None:
         "out_biz_no": number,
         "order_id": first.order_id,
         "amount_fen": 12345,
-        "payee_account": "seller@example.com",
-        "payee_name": "张三",
+        "payee_account": "s***@example.com",
+        "payee_name": "张*",
         "title": "咸鱼提现",
         "status": "SUCCESS",
         "requested_at": known["paid_at"],
@@ -550,7 +550,7 @@ def test_another_transfer_under_a_used_number_moves_nothing(sandbox: SandboxServ
         assert transferred(sandbox, number, **changes) == first
 
     known = transfer_of(sandbox, number)
-    assert (known["amount_fen"], known["payee_account"], known["payee_name"]) == (12345, "seller@example.com", "张三")
+    assert (known["amount_fen"], known["payee_account"], known["payee_name"]) == (12345, "s***@example.com", "张*")
 
 
 def test_an_account_that_is_none_is_refused(sandbox: SandboxServer) -> None:
@@ -614,6 +614,48 @@ def test_what_becomes_of_a_transfer_is_found_by_asking(
 
 
 # --- the books in short, and a day's bill ---
+
+
+@pytest.mark.parametrize(
+    ("account", "name", "shown"),
+    [
+        ("13812345678", "王小明", {"payee_account": "138****78", "payee_name": "王**"}),
+        ("a@example.com", "李", {"payee_account": "a***@example.com", "payee_name": "李"}),
+    ],
+)
+def test_a_payee_is_shown_to_nobody_who_does_not_know_it(
+    sandbox: SandboxServer, account: str, name: str, shown: dict[str, str]
+) -> None:
+    number = new_number("W")
+    transferred(sandbox, number, payee_account=account, payee_name=name)
+    assert transfer_of(sandbox, number).items() >= shown.items()
+    listed = fetch(f"{sandbox.url}/sandbox/transfers").text
+    assert "12345678" not in listed
+
+
+def test_the_store_is_read_by_its_owner_alone(tmp_path: Path, keys_dir: Path) -> None:
+    """The file, what SQLite keeps beside it, the folder; also where an earlier version has made them."""
+    path = tmp_path / "deep" / "sandbox" / "trades.sqlite3"
+    modes = {}
+    for _ in range(2):
+        store = Store(path, lambda *_: {})
+        with store._transaction() as connection:
+            connection.execute("DELETE FROM trades")
+            modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()}
+            for each in path.parent.iterdir():
+                each.chmod(0o644)
+        assert modes == dict.fromkeys(("trades.sqlite3", "trades.sqlite3-wal", "trades.sqlite3-shm"), 0o600)
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_the_sandbox_lets_nobody_in_unless_told_what_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SALTFISH_ENV", raising=False)
+    command = ["serve", "--host", "0.0.0.0", "--store", str(tmp_path / "store"), "--keys", str(tmp_path)]
+    assert main(command) == 2
+    assert capsys.readouterr().err == "GATEWAY_HOST=0.0.0.0 lets other machines in, and SALTFISH_ENV is not set\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_all_trades_are_listed(tmp_path: Path, keys_dir: Path) -> None:

@@ -215,7 +215,7 @@ OFFERED_DISPUTED = {
 }
 
 BUTTONS = {
-    "pay": ("付款", "POST", "/order/pay/{id}/"),
+    "pay": ("付款", "POST", "/order/pay/{id}/ticket/"),
     "cancel": ("取消订单", "POST", "/api/cancel_order/{id}/"),
     "ship": ("发货", "POST", "/api/seller_send_delivery/{id}/"),
     "extend_receipt": ("延长收货时间", "POST", "/api/buyer_extend_receipt/{id}/"),

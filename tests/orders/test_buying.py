@@ -96,7 +96,7 @@ def test_the_order_that_is_made(app: Flask, client: FlaskClient) -> None:
     assert data["address"] == SNAPSHOT
     assert (data["delivery"], data["return_delivery"], data["refund"]) == (None, None, None)
     assert data["actions"] == [
-        {"name": "pay", "text": "付款", "method": "POST", "url": f"/order/pay/{order_id}/"},
+        {"name": "pay", "text": "付款", "method": "POST", "url": f"/order/pay/{order_id}/ticket/"},
         {"name": "cancel", "text": "取消订单", "method": "POST", "url": f"/api/cancel_order/{order_id}/"},
     ]
     assert (data["deadline"]["what"], data["deadline"]["text"]) == ("expire", "买家付款截止")

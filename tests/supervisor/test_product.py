@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from supervisor import bootstrap, product
+from supervisor.__main__ import _welcome
 from supervisor.engines import EmbeddedPostgres, EmbeddedValkey
 from supervisor.errors import StartError
 from supervisor.options import Options, read_options
@@ -277,6 +278,56 @@ def test_procfile_and_compose_run_what_the_supervisor_runs() -> None:
         r'^CMD \["sh", "-c", "PROMETHEUS_MULTIPROC_DIR=\$\(mktemp -d\) exec (.*)"\]$', dockerfile, re.MULTILINE
     )
     assert deployed(start[0].replace('\\"', "")) == procfile["web"]
+
+
+def test_nothing_is_open_to_others_before_it_is_said_what_this_is(folder: Path) -> None:
+    for variable in ("HOST", "GATEWAY_HOST"):
+        ran = supervisor("run", INSTANCE_PATH=str(folder / "instance"), SALTFISH_ENV="", **{variable: "0.0.0.0"})
+        assert (ran.returncode, ran.stdout) == (1, "")
+        assert ran.stderr == (
+            f"saltfish: {variable}=0.0.0.0 lets other machines in, and SALTFISH_ENV is not set: say "
+            "SALTFISH_ENV=production (docs/going-live.md), or SALTFISH_ENV=development to show them the demo market, "
+            "whose passwords are public\n"
+        )
+    assert list(folder.iterdir()) == []
+
+
+OPEN = {"HOST": "0.0.0.0", "GATEWAY_HOST": "192.168.1.7"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "others"),
+    [
+        ({}, ""),
+        ({"HOST": "localhost", "GATEWAY_HOST": "::1"}, ""),
+        ({"HOST": "127.0.0.2"}, ""),
+        (OPEN, "HOST=0.0.0.0 GATEWAY_HOST=192.168.1.7"),
+        ({"HOST": "::"}, "HOST=::"),
+        ({"HOST": "shop.example"}, "HOST=shop.example"),
+        (OPEN | {"ALIPAY_GATEWAY_URL": "https://gateway.example"}, "HOST=0.0.0.0"),
+    ],
+)
+def test_who_is_let_in(environ: dict[str, str], others: str) -> None:
+    assert read_options(environ).open_to_others == others
+    read_options(environ | {"SALTFISH_ENV": "development"}).refuse_open_addresses()
+    if others:
+        with pytest.raises(StartError, match=re.escape(f"{others} lets other machines in")):
+            read_options(environ).refuse_open_addresses()
+    else:
+        read_options(environ).refuse_open_addresses()
+
+
+def test_who_lets_others_into_the_demo_market_is_warned() -> None:
+    warning = "WARNING: HOST=0.0.0.0 lets other machines in, with these public passwords."
+    said = {"SALTFISH_ENV": "development"}
+    assert warning in _welcome(read_options(said | {"HOST": "0.0.0.0"}))
+    assert "WARNING" not in _welcome(read_options(said))
+
+
+def test_the_folders_of_keys_and_of_the_sandbox_are_closed(folder: Path) -> None:
+    (folder / "sandbox").mkdir(mode=0o755)
+    product.close_private_folders(Options(instance=folder))
+    assert {each.name: each.stat().st_mode & 0o777 for each in folder.iterdir()} == {"keys": 0o700, "sandbox": 0o700}
 
 
 def test_an_old_python_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:

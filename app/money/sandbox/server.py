@@ -141,7 +141,7 @@ def transfers() -> ResponseReturnValue:
 
 @_blueprint.get("/sandbox/transfers/<out_biz_no>")
 def inspect_transfer(out_biz_no: str) -> ResponseReturnValue:
-    """Not Alipay's: the transfer with its payee. Unlike a query, inspecting it does not change its status."""
+    """Not Alipay's: the transfer, its payee masked. Unlike a query, inspecting it does not change its status."""
     try:
         return _sandbox().store.inspect_transfer(out_biz_no)
     except ProblemFound as found:

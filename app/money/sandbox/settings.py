@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,21 @@ class SandboxSettings:
         for field in ("store", "keys"):
             if field not in given:
                 raise ValueError(f"{_VARIABLES[field][0]} is not set")
-        return cls(**given)
+        settings = cls(**given)
+        if not (_is_loopback(settings.host) or environment.get("SALTFISH_ENV")):
+            raise ValueError(f"GATEWAY_HOST={settings.host} lets other machines in, and SALTFISH_ENV is not set")
+        return settings
 
     def to_environment(self) -> dict[str, str]:
         """The variables that `from_environment` reads back as these settings."""
         return {variable: str(getattr(self, field)) for field, (variable, _) in _VARIABLES.items()}
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {

@@ -6,10 +6,11 @@ between threads.
 """
 
 import json
+import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, astuple, dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -161,12 +162,17 @@ NotificationFields = Callable[[Trade, Refund | None, str], dict[str, str]]
 
 
 class Store:
-    """The database in the SQLite file `path`, which is created if it is missing."""
+    """The database in the SQLite file `path`, which is created if it is missing; only its owner may read it."""
 
     def __init__(self, path: Path, notification_fields: NotificationFields) -> None:
         self._path = path
         self._notification_fields = notification_fields
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Before SQLite opens it, as it gives the files beside it (-wal, -shm) the mode of the file itself.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        for each in (path, *(path.with_name(path.name + ending) for ending in ("-wal", "-shm"))):
+            with suppress(FileNotFoundError):
+                each.chmod(0o600)
         connection = self._connect()
         try:
             # A persistent setting of the file: readers do not wait for the writer, and a commit survives kill -9.
@@ -518,8 +524,12 @@ def _get_transfer(connection: sqlite3.Connection, out_biz_no: str) -> Transfer:
 
 
 def _inspected_transfer(transfer: Transfer) -> dict[str, Any]:
+    """All of it, with a payee that can be recognised by who knows it: anybody may inspect."""
+    account, at, domain = transfer.payee_account.partition("@")
     return {
         **asdict(transfer),
+        "payee_account": f"{account[:1]}***{at}{domain}" if at else f"{account[:3]}****{account[-2:]}",
+        "payee_name": transfer.payee_name[:1] + "*" * len(transfer.payee_name[1:]),
         "requested_at": protocol.iso_text(transfer.requested_at),
         "paid_at": protocol.iso_text(transfer.paid_at),
     }
