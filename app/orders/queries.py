@@ -28,6 +28,7 @@ from app.fen import format_yuan
 from app.goods.queries import picture_url
 from app.money.models import PAID_LATE, Payment, Refund
 from app.orders.actions import actions, deadline
+from app.orders.addresses import AddressView, stage_of
 from app.orders.models import (
     Direction,
     Dispute,
@@ -49,7 +50,7 @@ from app.orders.schemas import (
     RefundRequestOut,
     WaybillOut,
 )
-from statemachine import ORDER, BillStatus, OrderFacts, OrderPhase, Role
+from statemachine import ORDER, OrderFacts, OrderPhase, Role
 from statemachine.good import TRADE_TEXT
 from statemachine.order import BILL_TEXT, ORDER_TEXT
 
@@ -299,6 +300,8 @@ def order_out(row: Row[Any], *, role: Role) -> OrderOut:
     """The order in `row` as `role` sees it."""
     phase = OrderPhase(row.bill_status, row.order_status, row.closed)
     facts = facts_of(row)
+    stage = stage_of(phase=phase, since=row.phase_since, shipped=row.delivery_company is not None)
+    addresses = AddressView(role, stage)
     hidden = row.hidden_by_buyer if role is Role.BUYER else row.hidden_by_seller
     picture = None if row.good_picture_id is None else picture_url(row.good_picture_id)
     return {
@@ -322,17 +325,16 @@ def order_out(row: Row[Any], *, role: Role) -> OrderOut:
             order_id=row.id, phase=phase, deadline_at=row.deadline_at, role=role, facts=facts, hidden=hidden
         ),
         "deadline": deadline(phase=phase, deadline_at=row.deadline_at, facts=facts),
-        # The seller sees the buyer's address only once the order is paid.
-        "address": None if role is Role.SELLER and phase.bill == BillStatus.UNPAID else row.address,
-        "delivery": _waybill(row, "delivery"),
-        "return_delivery": _waybill(row, "return"),
+        "address": addresses.of(Role.BUYER, row.address),
+        "delivery": _waybill(row, "delivery", addresses, sender=Role.SELLER, recipient=Role.BUYER),
+        "return_delivery": _waybill(row, "return", addresses, sender=Role.BUYER, recipient=Role.SELLER),
         "refund": _refund(row),
         "created_at": format_moment(row.created_at),
         "updated_at": format_moment(row.updated_at),
     }
 
 
-def _waybill(row: Row[Any], prefix: str) -> WaybillOut | None:
+def _waybill(row: Row[Any], prefix: str, addresses: AddressView, *, sender: Role, recipient: Role) -> WaybillOut | None:
     values = row._mapping
     if values[f"{prefix}_company"] is None:
         return None
@@ -340,8 +342,8 @@ def _waybill(row: Row[Any], prefix: str) -> WaybillOut | None:
         "company": values[f"{prefix}_company"],
         "tracking_no": values[f"{prefix}_tracking_no"],
         "freight": format_yuan(values[f"{prefix}_freight"]),
-        "sender": values[f"{prefix}_sender"],
-        "recipient": values[f"{prefix}_recipient"],
+        "sender": addresses.of(sender, values[f"{prefix}_sender"]),
+        "recipient": addresses.of(recipient, values[f"{prefix}_recipient"]),
         "created_at": format_moment(values[f"{prefix}_created_at"]),
     }
 

@@ -164,7 +164,7 @@ class PartyOut(TypedDict):
 
 
 class OrderAddressOut(TypedDict):
-    """An address as it was copied."""
+    """An address as it was copied; masked (王**, 138****0002, ***) once the order has long been closed."""
 
     name: str
     mobile: str
@@ -175,7 +175,7 @@ class OrderAddressOut(TypedDict):
 
 
 class WaybillOut(TypedDict):
-    """A parcel and both its ends; the ends of a 当面交易 order's return are not known to us."""
+    """A parcel and both its ends, if they are shown; those of a 当面交易 order's return are not known to us."""
 
     company: str
     tracking_no: str

@@ -93,6 +93,7 @@ DELETE /api/edit_order/{order_id}/               received        401    404     
 
 GET    /order/pay/{order_id}/                    unpaid          401    404      ok    404    revoked   404
 POST   /order/pay/{order_id}/                    unpaid          401    404      ok    404    revoked   404
+POST   /order/pay/{order_id}/ticket/             unpaid          401    404      ok    404    revoked   404
 GET    /order/pay/result/{ticket}/               ticket          ok     ok       ok    ok     ok        ok
 GET    /order/pay/result/{ticket}/               forged_ticket   404    404      404   404    404       404
 POST   /order/notify/                            -               ok     ok       ok    ok     ok        ok
