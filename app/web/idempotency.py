@@ -2,9 +2,19 @@
 
 The header follows the IETF's draft-ietf-httpapi-idempotency-key-header: a key that the client chooses for one request,
 ideally a UUID. Claiming the key, the view, and keeping the rendered answer are one transaction, which the services join
-(`app.db.transactions`). Successes and refusals are kept. Answers that may be different next time are not: a bad token
-(401), too many requests (429), and errors on our side (5xx). Neither are refusals from before the request could be
-read: an unreadable body, a malformed key.
+(`app.db.transactions`).
+
+Kept is what was done, and what the state of things refused. What was wrong with the request itself is not, nor what may
+be different next time: it did nothing, so the key is free again, and the corrected request is taken under it.
+
+| answer | kept |
+|---|---|
+| 2xx, 3xx: done | yes |
+| 409: refused by the state of things | yes, but for `REQUEST_RUNNING` |
+| 400, 405, 413, 415, 422: malformed | no |
+| 401, 403, 404: not (yet) allowed, not there | no |
+| 429: too early | no |
+| 5xx: our fault, or the gateway's | no |
 """
 
 import hashlib
@@ -32,8 +42,6 @@ KEY_PATTERN: Final = "[!-~]{1,255}"
 
 _KEY = re.compile(KEY_PATTERN, re.ASCII)
 _KEPT_HEADERS = ("Content-Type", "Cache-Control", "Location")
-_NOT_KEPT = frozenset({Answer.REQUEST_RUNNING, Answer.KEY_REUSED})
-_STATUSES_NOT_KEPT = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS})
 
 
 def given_key(*, malformed: Answer) -> str | None:
@@ -70,7 +78,7 @@ def answer_once(view: Callable[[], Response], *, scope: int, key: str, request_h
                 keep_answer(session, scope=scope, key=key, request_hash=request_hash, answer=_kept(response))
                 return response
     except Refused as refusal:
-        if refusal.answer in _NOT_KEPT or not is_kept(refusal.answer.http):
+        if refusal.answer is Answer.REQUEST_RUNNING or not is_kept(refusal.answer.http):
             raise
         with transaction() as session:
             # Since the rollback the key was free: if the same request was handled meanwhile, its answer is the one.
@@ -84,7 +92,7 @@ def answer_once(view: Callable[[], Response], *, scope: int, key: str, request_h
 
 def is_kept(http: int) -> bool:
     """Whether an answer with this HTTP status is kept."""
-    return http not in _STATUSES_NOT_KEPT and http < HTTPStatus.INTERNAL_SERVER_ERROR
+    return http < HTTPStatus.BAD_REQUEST or http == HTTPStatus.CONFLICT
 
 
 def _kept(response: Response) -> KeptAnswer:

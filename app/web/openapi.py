@@ -50,8 +50,9 @@ back and stands in the log.
 without a single row answers 100 with HTTP status 200 and is no refusal: its `data` is the empty list.
 
 A POST that takes an `Idempotency-Key` can be sent again without fear: for 24 hours the same key with the same request
-gets the same answer, successes and refusals alike, and has its effect once. Not kept are answers after which the same
-again may fare better: 401, 429 and 5xx.
+gets the same answer and has its effect once. Kept is what was done, and what the state of things refused (409). What
+was wrong with the request itself (400, 413, 415, 422), what is not allowed or not there (401, 403, 404), and what may
+fare better next time (429, 5xx) leaves the key free: the corrected request may be sent under it.
 """
 
 _SECURITY_SCHEMES: Json = {

@@ -362,7 +362,7 @@ def test_operation_that_takes_a_key() -> None:
         "302": ["Idempotency-Replayed", "Location", "X-Request-Id"],
         "401": ["X-Request-Id"],
         "409": ["Idempotency-Replayed", "Retry-After", "X-Request-Id"],
-        "422": ["Idempotency-Replayed", "X-Request-Id"],
+        "422": ["X-Request-Id"],
         "500": ["X-Request-Id"],
         "503": ["Retry-After", "X-Request-Id"],
     }
