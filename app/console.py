@@ -1,13 +1,41 @@
 """What commands print for people."""
 
+from datetime import datetime
 from typing import Final
 
+import click
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from app.clock import SHANGHAI
+
 _PIPE_WIDTH: Final = 260
+
+
+class Moment(click.ParamType[datetime]):
+    """A time in ISO 8601 with its offset from UTC; without one its meaning would depend on the machine.
+
+    With `days` a mere day is its first moment in Shanghai.
+    """
+
+    name = "ISO 8601"
+
+    def __init__(self, *, days: bool = False) -> None:
+        self.days = days
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """The time that `value` says."""
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            moment = None
+        if moment is not None and moment.tzinfo is None and self.days and len(value) == len("2026-11-22"):
+            moment = moment.replace(tzinfo=SHANGHAI)
+        if moment is None or moment.tzinfo is None:
+            self.fail(f"{value!r} is not like 2026-11-22T20:15:00+08:00{' or 2026-11-22' * self.days}", param, ctx)
+        return moment
 
 
 def print_table(table: Table) -> None:

@@ -1,25 +1,92 @@
-"""`flask order …` exports and verifies an order's history; `flask payments show` prints everything about its money."""
+"""`flask order …` lists orders, exports and verifies their histories.
+
+`flask payments show` prints everything about the money of one.
+"""
 
 import sys
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, BinaryIO
 
 import click
 import orjson
 from flask.cli import AppGroup
 from rich.table import Table
+from sqlalchemy import Row
 
 from app.clock import format_moment, format_moment_or_none
-from app.console import print_table, table_cell
+from app.console import Moment, print_table, table_cell
 from app.fen import format_yuan, format_yuan_or_none
 from app.money.cli import payments_commands
 from app.orders import history
 from app.orders.payment_report import payment_report
+from app.orders.queries import orders_of_market, phase_of
+from statemachine import ORDER
 from statemachine.order import BILL_TEXT, ORDER_TEXT
 
-order_commands = AppGroup("order", help="Histories of orders as evidence.")
+order_commands = AppGroup("order", help="Which orders there are, and their histories as evidence.")
 
 _BAD_FILE = 2
+
+
+@order_commands.command("list")
+@click.option(
+    "--state",
+    type=click.Choice(list(ORDER.by_key)),
+    help="Only orders in this state: bill status and order status, as in the diagrams.",
+)
+@click.option("--user", "username", help="Only orders that this user bought or sold.")
+@click.option("--since", type=Moment(days=True), help="Only orders made since this moment, or this day in Shanghai.")
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_orders(
+    state: str | None,
+    username: str | None,
+    since: datetime | None,
+    limit: int,
+    as_json: bool,  # noqa: FBT001 - click passes options by name
+) -> None:
+    """List orders, newest first. Their numbers are what the other commands take."""
+    phase = None if state is None else ORDER.by_key[state].phase
+    found = orders_of_market(phase=phase, username=username, since=since, limit=limit)
+    if as_json:
+        click.echo(orjson.dumps([_order_json(each) for each in found], option=orjson.OPT_INDENT_2).decode())
+        return
+    table = Table("order", "id", "state", "amount", "good", "buyer", "seller", "made at", box=None)
+    for each in found:
+        texts = f"{BILL_TEXT[each.bill_status]}, {ORDER_TEXT[each.order_status]}"
+        values = (
+            each.order_no,
+            each.id,
+            f"{ORDER.state(phase_of(each)).key} {texts}{', disputed' if each.disputed else ''}",
+            format_yuan(each.amount),
+            each.good_title,
+            each.buyer,
+            each.seller,
+            format_moment(each.created_at),
+        )
+        table.add_row(*map(table_cell, values))
+    print_table(table)
+    if len(found) == limit:
+        click.echo(f"only the newest {limit} are shown", err=True)
+
+
+def _order_json(row: Row[Any]) -> dict[str, Any]:
+    return {
+        "order_no": row.order_no,
+        "id": row.id,
+        "state": ORDER.state(phase_of(row)).key,
+        "bill_status": row.bill_status,
+        "order_status": row.order_status,
+        "closed": row.closed,
+        "disputed": row.disputed,
+        "amount": format_yuan(row.amount),
+        "good": {"id": row.good_id, "title": row.good_title},
+        "buyer": {"id": row.buyer_id, "username": row.buyer},
+        "seller": {"id": row.seller_id, "username": row.seller},
+        "created_at": format_moment(row.created_at),
+        "updated_at": format_moment(row.updated_at),
+    }
 
 
 @order_commands.command()

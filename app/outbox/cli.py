@@ -12,7 +12,7 @@ from app.console import print_table
 from app.db.database import db
 from app.db.transactions import transaction
 from app.outbox.models import OutboxMessage, Topic
-from app.outbox.service import replay
+from app.outbox.service import failed, replay
 
 outbox_commands = AppGroup("outbox", help="After-commit work: what waits, and the dead letters.")
 
@@ -72,21 +72,22 @@ def show(message_id: int) -> None:
 
 @outbox_commands.command("replay")
 @click.argument("message_ids", type=int, nargs=-1)
-@click.option("--all-dead", is_flag=True, help="Every message that was given up.")
-def replay_messages(message_ids: Sequence[int], all_dead: bool) -> None:  # noqa: FBT001 - click passes options by name
-    """Make messages due now. Dead ones begin anew, with all their attempts.
+@click.option("--all-dead", is_flag=True, help="Every message that was given up, and no other.")
+@click.option("--topic", type=click.Choice([topic.value for topic in Topic]), help="Only messages of this topic.")
+def replay_messages(message_ids: Sequence[int], all_dead: bool, topic: str | None) -> None:  # noqa: FBT001 - click passes options by name
+    """Make the messages MESSAGE_IDS due now; without ids all that failed.
 
-    Where one of the ids does not exist, nothing is changed and the exit status is 1.
+    These are the dead, and those that wait to be tried again. Dead ones begin anew, with all their attempts. Where one
+    of the ids does not exist, nothing is changed and the exit status is 1.
     """
-    if bool(message_ids) is all_dead:
-        raise click.UsageError("give either ids or --all-dead")
+    if message_ids and (all_dead or topic):
+        raise click.UsageError("ids go with neither --all-dead nor --topic")
     with transaction() as session:
-        if all_dead:
-            message_ids = session.scalars(select(OutboxMessage.id).where(OutboxMessage.dead_at.is_not(None))).all()
-        missing = replay(session, message_ids)
-        if missing and not all_dead:
+        wanted = set(message_ids or failed(session, dead_only=all_dead, topic=topic))
+        missing = replay(session, wanted)
+        if missing and message_ids:
             raise click.ClickException(f"there is no message {', '.join(map(str, missing))}; nothing was changed")
-    click.echo(f"{len(set(message_ids)) - len(missing)} messages are due now")
+    click.echo(f"{len(wanted) - len(missing)} messages are due now")
 
 
 def state_of(message: OutboxMessage) -> str:

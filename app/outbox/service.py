@@ -175,6 +175,16 @@ def record_failure(session: Session, message: OutboxMessage, *, error: str, retr
         _make_heads_due(session, [message.stream])
 
 
+def failed(session: Session, *, dead_only: bool, topic: str | None = None) -> Sequence[int]:
+    """The ids of the messages that were given up and, unless `dead_only`, of those that wait to be tried again."""
+    waits_again = (OutboxMessage.attempts > 0) & ~OutboxMessage.leased & (OutboxMessage.due_at > utcnow())
+    is_dead = OutboxMessage.dead_at.is_not(None)
+    statement = select(OutboxMessage.id).where(is_dead if dead_only else is_dead | waits_again)
+    if topic is not None:
+        statement = statement.where(OutboxMessage.topic == topic)
+    return session.scalars(statement.order_by(OutboxMessage.id)).all()
+
+
 def replay(session: Session, message_ids: Collection[int]) -> list[int]:
     """Make these messages due now; dead ones start over with no attempts counted. Returns the ids that do not exist."""
     messages = list(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 from flask import Flask
-from sqlalchemy import text, update
+from sqlalchemy import insert, text, update
 
 from app.clock import utcnow
 from app.db.database import db
@@ -511,8 +511,8 @@ def test_replay(app: Flask) -> None:
         1,
         "Error: there is no message 8, 9; nothing was changed\n",
     )
-    assert flask_outbox(app, "replay")[0] == 2
     assert flask_outbox(app, "replay", "1", "--all-dead")[0] == 2
+    assert flask_outbox(app, "replay", "1", "--topic", "webhook")[0] == 2
     assert outbox(app) == before
     assert flask_outbox(app, "replay", "2", "2") == (0, "1 messages are due now\n")
     dead, leased, due = outbox(app)
@@ -524,3 +524,28 @@ def test_replay(app: Flask) -> None:
     assert (replayed.dead_at, replayed.attempts, replayed.leased) == (None, 0, False)
     assert flask_outbox(app, "replay", "--all-dead") == (0, "0 messages are due now\n")
     assert sorted(messages(app)) == [("payment_refund", 71), ("search_index", 73), ("webhook", 72)]
+
+
+def test_replay_of_all_that_failed(app: Flask) -> None:
+    """As `docs/webhooks.md` has it: the dead, and what waits to be tried again; nobody's work is done a second time."""
+    later = utcnow() + timedelta(hours=1)
+    rows: list[dict[str, object]] = [
+        {"topic": "payment_refund", "attempts": 20, "leased": False, "due_at": later, "dead_at": utcnow()},
+        {"topic": "webhook", "attempts": 3, "leased": False, "due_at": later, "dead_at": None},
+        {"topic": "webhook", "attempts": 1, "leased": True, "due_at": later, "dead_at": None},
+        {"topic": "webhook", "attempts": 0, "leased": False, "due_at": later, "dead_at": None},
+        {"topic": "payout", "attempts": 2, "leased": False, "due_at": later, "dead_at": None},
+    ]
+    with app.app_context(), db.engine.begin() as connection:
+        for number, row in enumerate(rows, start=1):
+            connection.execute(insert(OutboxMessage).values(subject_id=number, created_at=utcnow(), **row))
+    before = outbox(app)
+    assert flask_outbox(app, "replay", "--topic", "webhook") == (0, "1 messages are due now\n")
+    dead, failed, at_work, new, payout = outbox(app)
+    assert (dead, at_work, new, payout) == (before[0], before[2], before[3], before[4])
+    assert (failed.attempts, failed.leased, seconds_until(failed.due_at) <= 0) == (3, False, True)
+    assert flask_outbox(app, "replay") == (0, "2 messages are due now\n")
+    dead, _, at_work, new, payout = outbox(app)
+    assert (dead.dead_at, dead.attempts, seconds_until(dead.due_at) <= 0) == (None, 0, True)
+    assert (at_work, new, seconds_until(payout.due_at) <= 0) == (before[2], before[3], True)
+    assert flask_outbox(app, "replay") == (0, "0 messages are due now\n")
