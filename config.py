@@ -327,6 +327,13 @@ class Settings:
     expired_orders_delay: int = _setting(
         600, "seconds of waiting for each expired order above what is allowed", _positive
     )
+    cancelled_orders_allowed: int = _setting(
+        3, "orders a buyer may cancel before paying until new ones are slowed", _natural
+    )
+    cancelled_orders_window: int = _setting(86400, "seconds after which a cancelled order is forgotten", _positive)
+    cancelled_orders_delay: int = _setting(
+        600, "seconds of waiting for each cancelled order above what is allowed", _positive
+    )
     handover_tries: int = _setting(
         5, "tries a seller has for the buyer's handover code until the buyer makes a new one", _positive
     )

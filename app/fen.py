@@ -1,6 +1,7 @@
 """Money: integer fen inside, a decimal string in yuan with two places outside. Never a float."""
 
 import re
+from functools import partial
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -63,6 +64,21 @@ _YUAN_SCHEMA = {
 
 YuanIn = Annotated[int, BeforeValidator(parse_yuan), WithJsonSchema(_YUAN_SCHEMA)]
 """A request field in yuan; its value is fen."""
+
+AmountIn = Annotated[
+    int,
+    BeforeValidator(partial(parse_yuan, maximum=2 * MAX_FEN)),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^[0-9]{1,8}(\.[0-9]{1,2})?$"},
+                {"type": "number", "minimum": 0, "maximum": 2 * MAX_FEN // 100, "multipleOf": 0.01},
+            ],
+            "description": "yuan, at most two decimal places",
+        }
+    ),
+]
+"""A request field in yuan that may hold an order's amount: a price and the freight. Its value is fen."""
 
 PriceIn = Annotated[int, BeforeValidator(_parse_price), WithJsonSchema(_YUAN_SCHEMA)]
 """As `YuanIn`, at least one fen."""

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from app.answers import Answer, FieldErrors
 from app.goods.schemas import GoodRefusalDetails, RefusalReasons
-from app.orders.schemas import LimitReached, OrderRefusalDetails, TriesLeft
+from app.orders.schemas import LimitReached, OrderRefusalDetails, PresentFigures, TriesLeft
 from app.web.health import ReadyOut
 
 REFUSAL_DETAILS: Final[Mapping[Answer, Any]] = {  # TypedDicts, or unions that pydantic's TypeAdapter takes
@@ -18,6 +18,7 @@ REFUSAL_DETAILS: Final[Mapping[Answer, Any]] = {  # TypedDicts, or unions that p
     Answer.RELEASE_FAILED: RefusalReasons,
     Answer.EDIT_FAILED: GoodRefusalDetails,
     Answer.DELETE_FAILED: GoodRefusalDetails,
+    Answer.GOOD_CHANGED: PresentFigures,
     Answer.WRONG_STATE: OrderRefusalDetails,
     Answer.FORBIDDEN: OrderRefusalDetails | None,  # where it is about an order's state
     Answer.HANDOVER_CODE_WRONG: TriesLeft,

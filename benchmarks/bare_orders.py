@@ -34,7 +34,13 @@ _ADDRESS: Final = """
 _COUNT_UNPAID: Final = """
     SELECT count(*) FILTER (WHERE NOT closed),
         count(*) FILTER (WHERE closed_reason = 'expire' AND updated_at > %(since)s),
-        max(updated_at) FILTER (WHERE closed_reason = 'expire' AND updated_at > %(since)s)
+        max(updated_at) FILTER (WHERE closed_reason = 'expire' AND updated_at > %(since)s),
+        count(*) FILTER (WHERE closed_reason = 'cancel' AND updated_at > %(since)s AND EXISTS (
+            SELECT FROM order_events
+            WHERE order_id = orders.id AND sequence = orders.history_length AND role = 'buyer')),
+        max(updated_at) FILTER (WHERE closed_reason = 'cancel' AND updated_at > %(since)s AND EXISTS (
+            SELECT FROM order_events
+            WHERE order_id = orders.id AND sequence = orders.history_length AND role = 'buyer'))
     FROM orders WHERE buyer_id = %(user)s AND bill_status = 1
 """
 _PICTURE: Final = """
@@ -204,12 +210,14 @@ class BareOrders:
         """Close the connection."""
         self._connection.close()
 
-    def buy(self, *, buyer_id: int, good_id: int, address_id: int) -> dict[str, Any]:
+    def buy(self, *, buyer_id: int, good_id: int, address_id: int, revision: int) -> dict[str, Any]:
         """Buy a good; returns the new order as read back."""
         now = utcnow()
         with self._connection.transaction():
             self._run("SELECT id FROM users WHERE id = %(user)s FOR NO KEY UPDATE", user=buyer_id)
             good = self._one("SELECT * FROM goods WHERE id = %(good_id)s FOR UPDATE", good_id=good_id)
+            if good["revision"] != revision:
+                raise AssertionError(f"good {good_id} was edited")
             address = self._one(_ADDRESS, address_id=address_id, user=buyer_id)
             self._run(_COUNT_UNPAID, user=buyer_id, since=now - _REMIND_BEFORE)
             picture = self._one(_PICTURE, good_id=good_id)

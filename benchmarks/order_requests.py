@@ -54,7 +54,7 @@ def lifecycle(trade: Trade, notification: Notification) -> Generator[Call, bytes
     def post(step: str, path: str, by: Trader, **fields: object) -> Call:
         return Call(step=step, path=path, by=by, body=orjson.dumps(fields) if fields else b"")
 
-    answer = yield post("buy", f"/api/buy/{trade.good_id}/", buyer, address_id=buyer.address_id)
+    answer = yield post("buy", f"/api/buy/{trade.good_id}/", buyer, address_id=buyer.address_id, revision=1)
     order = orjson.loads(answer)["data"]
     order_id = order["id"]
     yield Call(step="checkout", path=f"/order/pay/{order_id}/", by=buyer, expected=HTTPStatus.FOUND)

@@ -164,7 +164,7 @@ def _saltfish_statements(saltfish: Flask, trade: Trade, notification: Notificati
 def run_bare(bare: BareOrders, trade: Trade, notification: Notification) -> None:
     """A lifecycle as plain function calls, with the same contents as the requests of `lifecycle`."""
     buyer, seller = trade.buyer, trade.seller
-    order = bare.buy(buyer_id=buyer.user_id, good_id=trade.good_id, address_id=buyer.address_id)
+    order = bare.buy(buyer_id=buyer.user_id, good_id=trade.good_id, address_id=buyer.address_id, revision=1)
     order_id = order["id"]
     bare.checkout(order_id=order_id)
     bare.pay(fields=dict(parse_qsl(notification(order["order_no"], order["amount"]).decode())))

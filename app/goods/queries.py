@@ -96,6 +96,7 @@ GOODS: Final[Select[*tuple[Any, ...]]] = select(
     Good.trade_mode,
     Good.status,
     Good.deleted,
+    Good.revision,
     Good.owner_id,
     User.username,
     _PICTURES.label("pictures"),
@@ -117,7 +118,7 @@ _GOOD = GOODS.where(Good.id == bindparam("good_id"))
 
 _GOODS_BY_IDS = GOODS.where(Good.id == any_(bindparam("ids", type_=ARRAY(BigInteger))), _IS_FOR_SALE)
 
-_OWN_GOOD = GOODS.add_columns(Good.revision, VERDICTS.label("verdicts")).where(
+_OWN_GOOD = GOODS.add_columns(VERDICTS.label("verdicts")).where(
     Good.id == bindparam("good_id"), Good.owner_id == bindparam("owner_id")
 )
 
@@ -165,6 +166,7 @@ def good_out(row: Row[Any]) -> GoodOut:
         "trade_mode_text": TRADE_TEXT[row.trade_mode],
         "good_status": row.status,
         "good_status_text": GOOD_TEXT[row.status],
+        "revision": row.revision,
         "owner": {"id": row.owner_id, "username": row.username},
         "pictures": [
             {"id": picture_id, "url": picture_url(picture_id), "width": width, "height": height}

@@ -214,6 +214,7 @@ class GoodOut(TypedDict):
     trade_mode_text: str
     good_status: GoodStatusOut
     good_status_text: str
+    revision: int  # counts edits: whoever buys may say which one they saw
     owner: OwnerOut
     pictures: list[PictureOut]
     published_at: MomentOut | None

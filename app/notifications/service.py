@@ -1,11 +1,12 @@
 """Notifies users: a row in their list, written in the transaction of what it is about."""
 
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from app.answers import Answer, Refused
 from app.clock import utcnow
@@ -14,10 +15,24 @@ from app.fen import format_yuan
 from app.notifications.models import TEXT_LENGTH, TITLE_LENGTH, Notification, NotificationKind
 from app.notifications.texts import NOTIFICATION_TEXTS, notified_sides
 from app.orders.models import Order, OrderEventRecord
-from statemachine import Role
+from statemachine import ORDER, BillStatus, OrderEvent, Role
 
 # Shorter than a text, because a reason that a user wrote may be as long as that.
 _NOTE_LENGTH: Final = 120
+
+# A buyer who takes a good and cancels, again and again, is told of once in this time.
+_QUIET: Final = timedelta(days=1)
+_SAID_ONCE: Final = frozenset({(ORDER.creation.name, Role.BUYER), (OrderEvent.CANCEL.value, Role.BUYER)})
+
+_earlier = aliased(Order)
+_REPEATED: Final = exists().where(
+    _earlier.good_id == Order.good_id,
+    _earlier.buyer_id == Order.buyer_id,
+    _earlier.id < Order.id,
+    _earlier.bill_status == BillStatus.UNPAID,
+    _earlier.created_at > Order.created_at - _QUIET,
+)
+"""Whether the same buyer took the same good shortly before, and did not pay."""
 
 _STEPS: Final = select(
     OrderEventRecord.id,
@@ -31,6 +46,7 @@ _STEPS: Final = select(
     Order.good_title,
     Order.amount,
     Order.trade_mode,
+    _REPEATED.label("repeated"),
 ).join(Order, Order.id == OrderEventRecord.order_id)
 
 
@@ -61,7 +77,10 @@ def notify(
 def notify_of_steps(session: Session, *, event_ids: Collection[int]) -> None:
     """Notify those who did not make these steps (ids of `order_events`), in the caller's transaction.
 
-    A step that was notified of before changes nothing. Raises KeyError for a step without a text.
+    A step that was notified of before changes nothing. Of a buyer who takes the same good and cancels several times
+    within a day the seller is told once; that the good was paid, or not in time, always.
+
+    Raises KeyError for a step without a text.
     """
     steps = session.execute(_STEPS.where(OrderEventRecord.id.in_(event_ids)).order_by(OrderEventRecord.id)).all()
     rows = [row for step in steps for row in _rows(step)]
@@ -75,6 +94,8 @@ def notify_of_steps(session: Session, *, event_ids: Collection[int]) -> None:
 
 def _rows(step: Any) -> list[dict[str, Any]]:  # a row of _STEPS, which has more columns than a type can name
     role = Role(step.role)
+    if step.repeated and (step.event, role) in _SAID_ONCE:
+        return []
     users = {Role.BUYER: step.buyer_id, Role.SELLER: step.seller_id}
     words = {"good": step.good_title, "amount": format_yuan(step.amount), "note": _truncated(step.note, _NOTE_LENGTH)}
     rows = []

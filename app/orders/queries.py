@@ -21,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from app.accounts.models import User
+from app.accounts.usernames import username_key
 from app.answers import Answer, Refused
 from app.clock import MomentOut, format_moment, format_moment_or_none
 from app.db.transactions import reading, row_or_none, rows
@@ -127,6 +128,37 @@ _LISTS: Final = {
     Role.BUYER: _list_of(Order.buyer_id, Order.hidden_by_buyer),
     Role.SELLER: _list_of(Order.seller_id, Order.hidden_by_seller),
 }
+
+
+def phase_of(order: Any) -> OrderPhase:
+    """Where an order, or a row of one, stands."""
+    return OrderPhase(order.bill_status, order.order_status, order.closed)
+
+
+def orders_of_market(
+    *, phase: OrderPhase | None, username: str | None, since: datetime | None, limit: int
+) -> Sequence[Row[Any]]:
+    """The newest orders: those in `phase`, that `username` bought or sold, that were made from `since` on.
+
+    Each row has what a table of orders shows: the columns of `orders`, and the names `buyer` and `seller`.
+    """
+    statement = (
+        select(Order.__table__, _buyer.username.label("buyer"), _seller.username.label("seller"))
+        .join(_buyer, _buyer.id == Order.buyer_id)
+        .join(_seller, _seller.id == Order.seller_id)
+        .order_by(Order.id.desc())
+        .limit(limit)
+    )
+    if phase is not None:
+        statement = statement.where(
+            Order.bill_status == phase.bill, Order.order_status == phase.goods, Order.closed == phase.closed
+        )
+    if username is not None:
+        key = username_key(username)
+        statement = statement.where(or_(_buyer.username_key == key, _seller.username_key == key))
+    if since is not None:
+        statement = statement.where(Order.created_at >= since)
+    return rows(statement)
 
 
 def facts_of(order: Any) -> OrderFacts:
@@ -298,7 +330,7 @@ def role_of(order: Any, user_id: int) -> Role:
 
 def order_out(row: Row[Any], *, role: Role) -> OrderOut:
     """The order in `row` as `role` sees it."""
-    phase = OrderPhase(row.bill_status, row.order_status, row.closed)
+    phase = phase_of(row)
     facts = facts_of(row)
     stage = stage_of(phase=phase, since=row.phase_since, shipped=row.delivery_company is not None)
     addresses = AddressView(role, stage)

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from app.clock import MomentOut
 from app.enums import OneOf, text_enum
-from app.fen import YuanIn, YuanOut
+from app.fen import AmountIn, YuanIn, YuanOut
 from app.fields import CleanText, IdIn, Whole
 from app.money.models import PaymentState, RefundState
 from app.paging import PageQuery
@@ -55,12 +55,18 @@ RefundStateOut = Annotated[str, OneOf(RefundState)]
 
 
 class BuyIn(BaseModel):
-    """What a buyer chooses. Price, seller and buyer are the server's; whatever else is sent is not read."""
+    """What a buyer chooses, and what they saw. Price, seller and buyer are the server's; nothing else is read."""
 
     model_config = ConfigDict(frozen=True)
 
     address_id: IdIn | None = Field(None, description="where to ship; not for 当面交易")
     trade_mode: OrderTradeModeIn | None = Field(None, description="6 当面交易 or 7 快递, where the good leaves it open")
+    expected_amount: AmountIn | None = Field(
+        None, description="what the order is to cost, freight included, in yuan; another amount is refused"
+    )
+    revision: Annotated[int, Whole(1, 2**31 - 1)] | None = Field(
+        None, description="the `revision` of the good as it was read; a good that was edited since is refused"
+    )
 
 
 class ShipIn(BaseModel):
@@ -353,6 +359,18 @@ class OrderRefusalDetails(TypedDict):
     closed: bool
     reasons: list[str]
     allowed: list[EventOut]
+
+
+class PresentFigures(TypedDict):
+    """The good as it would be bought now: what a buyer who saw another one has to look at again."""
+
+    good_id: int
+    revision: int
+    title: str
+    trade_mode: OrderTradeModeOut
+    price: YuanOut
+    freight: YuanOut
+    amount: YuanOut
 
 
 class TriesLeft(TypedDict):

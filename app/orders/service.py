@@ -12,6 +12,7 @@ from app.accounts.service import address_snapshot
 from app.answers import Answer, Refused, field_errors
 from app.clock import SHANGHAI, utcnow
 from app.db.transactions import autocommit_connection, independent_transaction, row_or_none, transaction
+from app.fen import format_yuan
 from app.goods.models import Good, Picture
 from app.goods.pictures import PreparedPicture
 from app.goods.queries import is_public
@@ -20,7 +21,8 @@ from app.orders.evidence import add_evidence, prepare_evidence
 from app.orders.models import Direction, Dispute, Order, RefundRequest, Waybill
 from app.orders.payments import close_open_trade, open_attempt
 from app.orders.purchase_limits import check_purchase_limits
-from app.orders.queries import facts_of, role_of
+from app.orders.queries import facts_of, phase_of, role_of
+from app.orders.schemas import PresentFigures
 from app.orders.transitions import (
     OrderCommand,
     advance,
@@ -31,7 +33,7 @@ from app.orders.transitions import (
     refusal_details,
 )
 from app.settings import settings
-from statemachine import GoodStatus, OrderEvent, OrderPhase, Role, TradeMode, order_flow
+from statemachine import GoodStatus, OrderEvent, Role, TradeMode, order_flow
 from statemachine.order import PAID
 
 MAX_STATEMENTS: Final = 5
@@ -50,12 +52,25 @@ _FIRST_PICTURE: Final = (
 )
 
 
-def buy_good(*, buyer_id: int, good_id: int, address_id: int | None, trade_mode: int | None) -> int:
+def buy_good(
+    *,
+    buyer_id: int,
+    good_id: int,
+    address_id: int | None,
+    trade_mode: int | None,
+    expected_amount: int | None = None,
+    revision: int | None = None,
+) -> int:
     """Buy a good: makes an order that awaits payment, and the good is then in trade. Returns the order's id.
 
     `address_id` is required unless the trade is 当面交易; `trade_mode` only matters where the good leaves it open.
-    Price, freight and seller are the good's. Raises NO_SUCH_USER, TOO_MANY_UNPAID, TOO_MANY_EXPIRED, NO_SUCH_GOOD,
-    OWN_GOOD, GOOD_NOT_FOR_SALE, TRADE_MODE_REFUSED, NO_SUCH_ADDRESS, or MALFORMED naming the missing field.
+    Price, freight and seller are the good's. `expected_amount` (fen, freight included) and `revision` are what the
+    buyer saw: a good that costs something else, or was edited since, is not bought. They are compared under the good's
+    lock, which an edit has to wait for.
+
+    Raises NO_SUCH_USER, TOO_MANY_UNPAID, TOO_MANY_EXPIRED, TOO_MANY_CANCELLED, NO_SUCH_GOOD, OWN_GOOD,
+    GOOD_NOT_FOR_SALE, GOOD_CHANGED with the present figures, TRADE_MODE_REFUSED, NO_SUCH_ADDRESS, or MALFORMED naming
+    the missing field.
     """
     with transaction() as session:
         # Locked, so that of two purchases by one buyer at the same time the second counts the first.
@@ -68,11 +83,17 @@ def buy_good(*, buyer_id: int, good_id: int, address_id: int | None, trade_mode:
             raise Refused(Answer.OWN_GOOD)
         if good.status != GoodStatus.PUBLISHED:
             raise Refused(Answer.GOOD_NOT_FOR_SALE)
-        mode = _agreed_trade_mode(good.trade_mode, trade_mode)
+        mode = _trade_mode(good.trade_mode, trade_mode)
+        freight = 0 if mode == TradeMode.FACE_TO_FACE else good.freight
+        if revision not in (None, good.revision):
+            raise Refused(Answer.GOOD_CHANGED, data=_present_figures(good, mode, freight))
+        if trade_mode not in (None, mode):
+            raise Refused(Answer.TRADE_MODE_REFUSED)
+        if expected_amount not in (None, good.price + freight):
+            raise Refused(Answer.GOOD_CHANGED, data=_present_figures(good, mode, freight))
         address = _address(mode, buyer_id=buyer_id, address_id=address_id)
         now = utcnow()
         check_purchase_limits(session, buyer_id=buyer_id, now=now)
-        freight = 0 if mode == TradeMode.FACE_TO_FACE else good.freight
         order = Order(
             order_no=_new_order_no(),
             good_id=good.id,
@@ -130,7 +151,7 @@ def _allows_cancelling(order: Any, actor_id: int) -> bool:
     """Whether the machine lets `actor_id` cancel the order (or row of one)."""
     if actor_id not in (order.buyer_id, order.seller_id):
         return False
-    phase = OrderPhase(order.bill_status, order.order_status, order.closed)
+    phase = phase_of(order)
     return OrderEvent.CANCEL in order_flow.allowed(phase, role_of(order, actor_id), facts_of(order))
 
 
@@ -176,7 +197,7 @@ def hand_over(*, actor_id: int, order_id: int, code: str) -> None:
     if role_of(order, actor_id) is not Role.SELLER:
         # The buyer may fire the same event, RECEIVE, without a code, but not by this verb.
         raise Refused(Answer.FORBIDDEN)
-    phase = OrderPhase(order.bill_status, order.order_status, order.closed)
+    phase = phase_of(order)
     is_expected = phase == PAID and order.handover_code is not None
     is_right = is_expected and _try_handover_code(order_id, code)
     with transaction() as session:
@@ -397,13 +418,21 @@ def _add_waybill(
     )
 
 
-def _agreed_trade_mode(offered: int, wanted: int | None) -> TradeMode:
+def _trade_mode(offered: int, wanted: int | None) -> TradeMode:
     """The order's trade mode: the good's, or the buyer's choice (快递 by default) where the good leaves it open."""
-    if offered == TradeMode.ANY:
-        return TradeMode(wanted or TradeMode.COURIER)
-    if wanted is not None and wanted != offered:
-        raise Refused(Answer.TRADE_MODE_REFUSED)
-    return TradeMode(offered)
+    return TradeMode((wanted or TradeMode.COURIER) if offered == TradeMode.ANY else offered)
+
+
+def _present_figures(good: Good, mode: TradeMode, freight: int) -> PresentFigures:
+    return {
+        "good_id": good.id,
+        "revision": good.revision,
+        "title": good.title,
+        "trade_mode": mode,
+        "price": format_yuan(good.price),
+        "freight": format_yuan(freight),
+        "amount": format_yuan(good.price + freight),
+    }
 
 
 def _address(mode: TradeMode, *, buyer_id: int, address_id: int | None) -> dict[str, Any] | None:

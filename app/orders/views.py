@@ -54,17 +54,28 @@ def bill_status() -> list[StateOut]:
         Answer.NO_SUCH_GOOD,
         Answer.OWN_GOOD,
         Answer.GOOD_NOT_FOR_SALE,
+        Answer.GOOD_CHANGED,
         Answer.TRADE_MODE_REFUSED,
         Answer.NO_SUCH_ADDRESS,
         Answer.NO_SUCH_USER,
         Answer.TOO_MANY_UNPAID,
         Answer.TOO_MANY_EXPIRED,
+        Answer.TOO_MANY_CANCELLED,
     ),
 )
 def buy(*, actor: Actor, good_id: int, body: BuyIn) -> OrderOut:
-    """Buy a good: one buyer gets it, however many try at once."""
+    """Buy a good: one buyer gets it, however many try at once.
+
+    `expected_amount` and `revision` say what the buyer saw. Where one is sent and the good is another one by now,
+    nothing is bought, and the answer has the present figures.
+    """
     order_id = service.buy_good(
-        buyer_id=actor.id, good_id=good_id, address_id=body.address_id, trade_mode=body.trade_mode
+        buyer_id=actor.id,
+        good_id=good_id,
+        address_id=body.address_id,
+        trade_mode=body.trade_mode,
+        expected_amount=body.expected_amount,
+        revision=body.revision,
     )
     return queries.order_of(user_id=actor.id, order_id=order_id)
 

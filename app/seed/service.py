@@ -105,7 +105,13 @@ def _order(people: dict[str, int], wanted: DemoOrder, good_id: int, store: Store
             for user_id in (buyer_id, seller_id)
         }
         # One transaction around all steps: if the process is killed, there is a whole order or none.
-        order_id = orders.buy_good(buyer_id=buyer_id, good_id=good_id, address_id=addresses[buyer_id], trade_mode=None)
+        order_id = orders.buy_good(
+            buyer_id=buyer_id,
+            good_id=good_id,
+            address_id=addresses[buyer_id],
+            trade_mode=None,
+            revision=good.revision,
+        )
         for event in wanted.steps:
             _STEPS[event](order_id=order_id, buyer_id=buyer_id, seller_id=seller_id, addresses=addresses, store=store)
 

@@ -127,7 +127,11 @@ def walk(url: str) -> None:
     wait_for(lambda: seller.data("moderation.verify_good", good.id).good_status, models.GoodStatus.PUBLISHED)
     assert buyer.detailed("goods.picture", good.pictures[0].id).parsed.payload.read(3) == b"\xff\xd8\xff"
 
-    purchase = models.BuyIn(address_id=recipient.id)
+    seen = buyer.data("goods.good", good.id)
+    changed = models.BuyIn(address_id=recipient.id, revision=seen.revision, expected_amount="539.99")
+    name, data = buyer.refusal("orders.buy", good.id, body=changed)
+    assert (name, data.error, data.amount) == ("GoodChangedRefusal", "GOOD_CHANGED", "540.00")
+    purchase = models.BuyIn(address_id=recipient.id, revision=seen.revision, expected_amount="540.00")
     assert seller.refusal("orders.buy", good.id, body=purchase)[1].error == "OWN_GOOD"
     key = str(uuid.uuid4())
     order = buyer.data("orders.buy", good.id, body=purchase, idempotency_key=key)

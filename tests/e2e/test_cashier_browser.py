@@ -39,7 +39,7 @@ class Street:
         good = release(self.app, self.app.test_client(), seller, *pictures, **fields)
         publish(self.app, good["id"])
         headers = auth_headers(self.app, buyer)
-        body = {"address_id": make_address(self.app, buyer).id}
+        body = {"address_id": make_address(self.app, buyer).id, "revision": good["revision"]}
         order = self.server.call("POST", f"/api/buy/{good['id']}/", body=body, headers=headers).body["data"]
         return Bought(self, order["id"], headers)
 

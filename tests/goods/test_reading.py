@@ -37,7 +37,8 @@ def test_the_good(app: Flask, client: FlaskClient) -> None:
     ]
     assert list(data) == [
         *("id", "title", "description", "price", "original_price", "freight", "category", "category_text"),
-        *("trade_mode", "trade_mode_text", "good_status", "good_status_text", "owner", "pictures"),
+        *("trade_mode", "trade_mode_text", "good_status", "good_status_text"),
+        *("revision", "owner", "pictures"),
         *("published_at", "updated_at"),
     ]
     assert_envelope(client.get(f"/api/good/{released['id']}"), Answer.GOOD_FOUND)

@@ -72,6 +72,7 @@ def test_release_from_json(app: Flask, client: FlaskClient) -> None:
         "trade_mode_text": "快递",
         "good_status": 1,
         "good_status_text": "待审核",
+        "revision": 1,
         "owner": {"id": owner.id, "username": "老王"},
         "pictures": [],
         "published_at": None,

@@ -1,17 +1,19 @@
 """Steps of orders become notifications of those who did not make them."""
 
 from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 from flask import Flask
 
+from app.clock import utcnow
 from app.db.transactions import transaction
 from app.notifications.models import NotificationKind
 from app.notifications.service import notify, notify_of_steps
 from statemachine import Role, TradeMode
-from statemachine.order import AWAITING_PAYMENT
+from statemachine.order import AWAITING_PAYMENT, CANCELLED, PAID
 from tasks.relay import relay_once
-from tests.factories import make_user
+from tests.factories import lead_order, make_good, make_user
 from tests.notifications.steps import an_order, make_step, outbox, told
 
 pytestmark = pytest.mark.usefixtures("clean")
@@ -74,6 +76,40 @@ def test_the_words_fit_the_trade_mode(app: Flask) -> None:
     relay(app)
     (line,) = told(app, order.seller_id)
     assert line.text == "买家已付款:「九成新 iPhone 13 128G」,请与买家约定当面交货"
+
+
+def test_of_a_buyer_who_takes_and_cancels_again_and_again_the_seller_is_told_once(app: Flask) -> None:
+    seller, buyer, other = make_user(app), make_user(app), make_user(app)
+    good = make_good(app, seller)
+
+    def heard() -> list[tuple[str, int]]:
+        while relay(app):
+            pass
+        return [(line.event, line.order_id) for line in told(app, seller.id)]
+
+    first = lead_order(app, good, buyer, phase=CANCELLED)
+    once = [("buy", first.id), ("cancel", first.id)]
+    assert heard() == once
+    lead_order(app, good, buyer, phase=CANCELLED)
+    assert heard() == once
+    # Somebody else is another matter, and so is another good; and that it was paid is always told.
+    theirs = lead_order(app, good, other, phase=CANCELLED)
+    elsewhere = lead_order(app, make_good(app, seller), buyer)
+    paid = lead_order(app, good, buyer, phase=PAID)
+    everything = [*once, ("buy", theirs.id), ("cancel", theirs.id), ("buy", elsewhere.id), ("pay", paid.id)]
+    assert sorted(heard()) == sorted(everything)
+    # The buyer was told of nothing but the payment: who acts knows.
+    assert [line.event for line in told(app, buyer.id)] == ["pay"]
+
+
+def test_the_next_day_the_seller_is_told_again(app: Flask) -> None:
+    seller, buyer = make_user(app), make_user(app)
+    good = make_good(app, seller)
+    lead_order(app, good, buyer, phase=CANCELLED, created_at=utcnow() - timedelta(hours=24, seconds=1))
+    again = lead_order(app, good, buyer)
+    while relay(app):
+        pass
+    assert [line.event for line in told(app, seller.id) if line.order_id == again.id] == ["buy"]
 
 
 def test_a_step_that_is_taken_up_again_is_told_once(app: Flask) -> None:

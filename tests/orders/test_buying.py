@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
+from werkzeug.test import TestResponse
 
 from app.answers import Answer
 from app.db.database import db
+from app.fen import format_yuan, parse_yuan
 from app.goods.models import Good
 from app.orders.models import Order, OrderEventRecord
 from app.outbox.models import OutboxMessage
@@ -26,6 +28,7 @@ from tests.factories import (
     make_good,
     make_order,
     make_user,
+    whole_database,
 )
 from tests.live import LiveServer, Reply
 
@@ -249,3 +252,145 @@ def test_a_seller_learns_the_address_with_the_payment(app: Flask, client: FlaskC
     assert [each["address"] for each in assert_envelope(sold, Answer.ORDER_FOUND)["items"]] == [None, None]
     paid = lead_order(app, make_good(app, seller), buyer, phase=PAID)
     assert (shown_to(buyer, paid), shown_to(seller, paid)) == (SNAPSHOT, SNAPSHOT)
+
+
+# --- what was seen is what is bought ---
+
+SEEN = {"price": 10000, "freight": 1000, "title": "二手吉他", "trade_mode": TradeMode.ANY}
+AMOUNT, FACE_TO_FACE_AMOUNT = "110.00", "100.00"
+EDITS: list[dict[str, Any]] = [
+    {"price": "9000.00"},
+    {"price": "99.99"},
+    {"freight": "900.00"},
+    {"title": "吉他盒子"},
+    {"description": "只卖盒子"},
+    {"category": 2},
+    {"original_price": "1.00"},
+    {"trade_mode": TradeMode.COURIER},
+    {"trade_mode": TradeMode.FACE_TO_FACE, "freight": "0"},
+    {"keep_pictures": []},
+]
+
+
+class Seen:
+    """A good that somebody has read and is about to buy."""
+
+    def __init__(self, app: Flask, client: FlaskClient, **columns: Any) -> None:
+        self.app, self.client = app, client
+        self.seller, self.buyer = make_user(app), make_user(app)
+        self.good = make_good(app, self.seller, **SEEN | columns)
+        self.address = make_address(app, self.buyer)
+
+    def read(self) -> dict[str, Any]:
+        """The good as the buyer sees it."""
+        data: dict[str, Any] = assert_envelope(self.client.get(f"/api/good/{self.good.id}/"), Answer.GOOD_FOUND)
+        return data
+
+    def edit(self, changes: dict[str, Any]) -> None:
+        """The seller edits, and moderation lets it pass."""
+        response = self.client.patch(
+            f"/api/good_edit/{self.good.id}/", json=changes, headers=auth_headers(self.app, self.seller)
+        )
+        assert_envelope(response, Answer.GOOD_EDITED)
+        with self.app.app_context(), db.engine.begin() as connection:
+            connection.execute(update(Good).values(status=GoodStatus.PUBLISHED, published_at=Good.updated_at))
+
+    def buy(self, **fields: Any) -> TestResponse:
+        """The buyer says yes."""
+        body = {"address_id": self.address.id, **fields}
+        return self.client.post(f"/api/buy/{self.good.id}/", json=body, headers=auth_headers(self.app, self.buyer))
+
+
+@pytest.mark.parametrize("changes", EDITS, ids=str)
+def test_a_good_that_was_edited_since_is_not_bought(app: Flask, client: FlaskClient, changes: dict[str, Any]) -> None:
+    street = Seen(app, client)
+    seen = street.read()
+    assert seen["revision"] == 1
+    street.edit(changes)
+    before = whole_database(app)
+    now = street.read()
+    face_to_face = now["trade_mode"] == TradeMode.FACE_TO_FACE
+    freight = "0.00" if face_to_face else now["freight"]
+    figures = {
+        "good_id": street.good.id,
+        "revision": 2,
+        "title": now["title"],
+        "trade_mode": 6 if face_to_face else 7,
+        "price": now["price"],
+        "freight": freight,
+        "amount": format_yuan(parse_yuan(now["price"]) + parse_yuan(freight)),
+    }
+    refused = street.buy(revision=seen["revision"], expected_amount=AMOUNT)
+    assert assert_envelope(refused, Answer.GOOD_CHANGED) == figures
+    assert assert_envelope(street.buy(revision=1), Answer.GOOD_CHANGED) == figures
+    assert whole_database(app) == before
+    # Whoever looks again may buy.
+    agreed = street.buy(revision=figures["revision"], expected_amount=figures["amount"])
+    assert assert_envelope(agreed, Answer.ORDER_CREATED)["amount"] == figures["amount"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "answer"),
+    [
+        ({}, Answer.ORDER_CREATED),
+        ({"expected_amount": AMOUNT}, Answer.ORDER_CREATED),
+        ({"expected_amount": 110}, Answer.ORDER_CREATED),
+        ({"expected_amount": "110"}, Answer.ORDER_CREATED),
+        ({"expected_amount": None, "revision": None}, Answer.ORDER_CREATED),
+        ({"revision": 1}, Answer.ORDER_CREATED),
+        ({"revision": "1", "expected_amount": AMOUNT}, Answer.ORDER_CREATED),
+        ({"trade_mode": 6, "expected_amount": FACE_TO_FACE_AMOUNT, "address_id": None}, Answer.ORDER_CREATED),
+        ({"trade_mode": 7, "expected_amount": AMOUNT}, Answer.ORDER_CREATED),
+        ({"expected_amount": "109.99"}, Answer.GOOD_CHANGED),
+        ({"expected_amount": "110.01"}, Answer.GOOD_CHANGED),
+        ({"expected_amount": "0"}, Answer.GOOD_CHANGED),
+        # The price alone is not what the order costs, and the freight is none where they meet.
+        ({"expected_amount": FACE_TO_FACE_AMOUNT}, Answer.GOOD_CHANGED),
+        ({"trade_mode": 6, "expected_amount": AMOUNT, "address_id": None}, Answer.GOOD_CHANGED),
+        ({"revision": 2}, Answer.GOOD_CHANGED),
+        ({"revision": 2, "expected_amount": AMOUNT}, Answer.GOOD_CHANGED),
+        ({"revision": 1, "expected_amount": "1"}, Answer.GOOD_CHANGED),
+        ({"expected_amount": "110.001"}, Answer.MALFORMED),
+        ({"expected_amount": "-110"}, Answer.MALFORMED),
+        ({"expected_amount": "一百"}, Answer.MALFORMED),
+        ({"expected_amount": True}, Answer.MALFORMED),
+        ({"expected_amount": "20000000.00"}, Answer.MALFORMED),
+        ({"revision": 0}, Answer.MALFORMED),
+        ({"revision": 1.5}, Answer.MALFORMED),
+        ({"revision": 2**31}, Answer.MALFORMED),
+    ],
+    ids=str,
+)
+def test_what_the_buyer_says_to_have_seen(
+    app: Flask, client: FlaskClient, fields: dict[str, Any], answer: Answer
+) -> None:
+    street = Seen(app, client)
+    before = whole_database(app)
+    response = street.buy(**fields)
+    told = assert_envelope(response, answer)
+    if answer is Answer.ORDER_CREATED:
+        assert told["amount"] == (FACE_TO_FACE_AMOUNT if fields.get("trade_mode") == 6 else AMOUNT)
+        return
+    assert whole_database(app) == before
+    if answer is Answer.MALFORMED:
+        assert list(told["errors"]) == [next(name for name in fields if name in ("expected_amount", "revision"))]
+    else:
+        assert (told["revision"], told["price"], told["title"]) == (1, "100.00", "二手吉他")
+
+
+def test_the_state_is_told_before_the_figures(app: Flask, client: FlaskClient) -> None:
+    """What is not for sale, or not there any more, is not offered anew."""
+    for columns, answer in (
+        ({"status": GoodStatus.IN_TRADE}, Answer.GOOD_NOT_FOR_SALE),
+        ({"status": GoodStatus.IN_REVIEW}, Answer.NO_SUCH_GOOD),
+        ({"deleted": True}, Answer.NO_SUCH_GOOD),
+    ):
+        street = Seen(app, client, **columns)
+        assert assert_envelope(street.buy(revision=7, expected_amount="1"), answer) is None
+
+
+def test_a_way_of_trading_that_is_gone_is_an_edit(app: Flask, client: FlaskClient) -> None:
+    street = Seen(app, client, trade_mode=TradeMode.COURIER, revision=3)
+    told = assert_envelope(street.buy(trade_mode=6, revision=2), Answer.GOOD_CHANGED)
+    assert (told["trade_mode"], told["amount"]) == (7, AMOUNT)
+    assert_envelope(street.buy(trade_mode=6, revision=3, expected_amount="100.00"), Answer.TRADE_MODE_REFUSED)

@@ -850,6 +850,7 @@ def shop(app: Flask, environment: dict[str, str], model_gateway: SandboxServer) 
         "PUBLIC_URL": "http://127.0.0.1:9",  # the discard port: nobody listens
         "UNPAID_ORDERS_LIMIT": str(UNPAID_LIMIT),
         "EXPIRED_ORDERS_ALLOWED": "1000000",
+        "CANCELLED_ORDERS_ALLOWED": "1000000",
         "WITHDRAW_DAILY_LIMIT": "1000000",
         "PAYMENT_QUERY_AFTER": str(QUERY_AFTER * 60),
         "LOG_LEVEL": "CRITICAL",  # refused refunds and late payments are what this is about

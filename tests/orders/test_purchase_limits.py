@@ -15,7 +15,7 @@ from app.answers import Answer
 from app.clock import utcnow
 from app.db.database import db
 from app.goods.models import Good
-from app.orders import service
+from app.orders import service, transitions
 from app.orders.models import Order
 from statemachine import GoodStatus
 from statemachine.order import CANCELLED, PAID, REFUND_REQUESTED_UNSHIPPED, SHIPPED
@@ -175,7 +175,7 @@ def test_what_was_long_ago_is_forgotten(app: Flask, client: FlaskClient, hands: 
 
 def test_only_what_expired_counts(app: Flask, client: FlaskClient) -> None:
     buyer, other = Buyer(app), Buyer(app)
-    buyer.let_expire(20, closed_reason="cancel")
+    buyer.let_expire(20, closed_reason="refund_unshipped")
     other.let_expire(20)
     assert_envelope(buyer.buy(), Answer.ORDER_CREATED)
 
@@ -191,6 +191,68 @@ def test_the_slowdown_is_made_of_settings(make_app: MakeApp, monkeypatch: pytest
     response = buyer.buy()
     assert_envelope(response, Answer.TOO_MANY_EXPIRED)
     assert response.headers["Retry-After"] == "12"
+
+
+# --- and so is who cancels ---
+
+
+def cancelled(buyer: Buyer, times: int, hands: list[Any], *, by: str = "buyer") -> list[TestResponse]:
+    """So many rounds of buying and cancelling, one second after the other; the answers to the purchases."""
+    answers = []
+    for _ in range(times):
+        hands[0] += timedelta(seconds=1)
+        answers.append(buyer.buy())
+        if answers[-1].status_code == 200:
+            order_id = answers[-1].get_json()["data"]["id"]
+            side = buyer.user if by == "buyer" else buyer.seller
+            response = buyer.app.test_client().post(
+                f"/api/cancel_order/{order_id}/", headers=auth_headers(buyer.app, side)
+            )
+            assert_envelope(response, Answer.ORDER_CANCELLED)
+    return answers
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """`clock[0]` is the moment of purchases and cancellings."""
+    moment = [utcnow()]
+    for module in (service, transitions):
+        monkeypatch.setattr(module, "utcnow", lambda: moment[0])
+    return moment
+
+
+def test_buying_and_cancelling_again_and_again_is_slowed(app: Flask, client: FlaskClient, clock: list[Any]) -> None:
+    """Three are forgiven; each further one is ten minutes after the last, and holds no good meanwhile."""
+    buyer = Buyer(app)
+    answers = cancelled(buyer, 25, clock)
+    assert [answer.status_code for answer in answers] == [200] * 4 + [429] * 21
+    for seconds, answer in enumerate(answers[4:], start=1):
+        assert assert_envelope(answer, Answer.TOO_MANY_CANCELLED) is None
+        assert answer.headers["Retry-After"] == str(600 - seconds)
+    clock[0] += timedelta(seconds=600)
+    (fifth,) = cancelled(buyer, 1, clock)
+    assert_envelope(fifth, Answer.ORDER_CREATED)
+    (sixth,) = cancelled(buyer, 1, clock)
+    assert_envelope(sixth, Answer.TOO_MANY_CANCELLED)
+    assert sixth.headers["Retry-After"] == str(1199)
+    clock[0] += timedelta(days=1)
+    assert [answer.status_code for answer in cancelled(buyer, 2, clock)] == [200, 200]
+
+
+def test_what_the_seller_cancels_is_nothing_against_the_buyer(
+    app: Flask, client: FlaskClient, clock: list[Any]
+) -> None:
+    assert [answer.status_code for answer in cancelled(Buyer(app), 8, clock, by="seller")] == [200] * 8
+
+
+def test_the_slowing_of_who_cancels_is_made_of_settings(make_app: MakeApp, clock: list[Any]) -> None:
+    app = make_app(CANCELLED_ORDERS_ALLOWED="1", CANCELLED_ORDERS_DELAY="7", CANCELLED_ORDERS_WINDOW="60")
+    buyer = Buyer(app)
+    answers = cancelled(buyer, 3, clock)
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert answers[2].headers["Retry-After"] == "6"
+    clock[0] += timedelta(seconds=60)
+    assert [answer.status_code for answer in cancelled(buyer, 1, clock)] == [200]
 
 
 def test_a_slowed_buyer_may_try_again_under_the_same_key(app: Flask, client: FlaskClient, hands: list[Any]) -> None:

@@ -145,7 +145,8 @@ class Client(threading.Thread):
             self._release(person)
             return
         mode = self.dice.choice([6, 7])
-        body = {"trade_mode": mode, **({"address_id": person.address_id} if mode == 7 else {})}
+        # Nobody edits in a storm: what was released is what is bought.
+        body = {"trade_mode": mode, "revision": 1, **({"address_id": person.address_id} if mode == 7 else {})}
         reply = self._send("buy", f"/api/buy/{good_id}/", body, person)
         if reply.status == 200:
             with self.client_log.lock:
