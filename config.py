@@ -262,6 +262,7 @@ class Settings:
     rate_limit_captcha: str = _setting("120 per 10 minutes", "captcha pictures", _rate_limit)
     rate_limit_login: str = _setting("60 per minute", "logins and refreshes", _rate_limit)
     rate_limit_release: str = _setting("60 per minute", "goods released or edited", _rate_limit)
+    rate_limit_evidence: str = _setting("30 per minute", "refund requests, disputes and statements", _rate_limit)
     rate_limit_search: str = _setting("600 per minute", "searches", _rate_limit)
     rate_limit_price_reference: str = _setting(
         "300 per minute", "questions for reference prices and their charts", _rate_limit
@@ -273,6 +274,17 @@ class Settings:
     goods_in_review_limit: int = _setting(50, "goods one user may have in review at a time", _natural)
     picture_bytes_limit: int = _setting(10 * 1024 * 1024, "largest picture file", _natural)
     picture_pixels_limit: int = _setting(50_000_000, "most pixels a picture may decode to", _natural)
+    picture_seconds_limit: int = _setting(
+        10, "seconds of processor time that preparing one picture may take", _positive
+    )
+    picture_memory_limit: int = _setting(1536 * 1024 * 1024, "bytes of memory for it, with the program", _positive)
+    picture_requests_limit: int = _setting(
+        3, "requests with pictures that one web process works at; further ones are to come again", _positive
+    )
+    picture_patience: int = _setting(45, "seconds that one of them may wait for its pictures", _positive)
+    picture_budget_window: int = _setting(600, "seconds in which one user's pictures may cost what follows", _positive)
+    picture_budget_seconds: int = _setting(60, "seconds of processor time for one user's pictures", _positive)
+    picture_budget_pixels: int = _setting(2_000_000_000, "pixels of one user's pictures", _positive)
     review_sweep_after: int = _setting(
         120, "seconds in review after which the sweep asks for the check again", _natural
     )
@@ -347,6 +359,11 @@ class Settings:
     )
     notification_record_lifetime: int = _setting(
         30 * 86400, "seconds that refused notifications of the gateway are kept", _positive
+    )
+    refused_notifications_kept: int = _setting(
+        100,
+        "notifications without the gateway's signature that are recorded per address and hour; others are counted",
+        _natural,
     )
     rate_limit_notify: str = _setting("600 per minute", "notifications of the gateway", _rate_limit)
     # Payment gateway (Alipay page pay; the sandbox speaks the same protocol)

@@ -5,7 +5,7 @@ from app.goods.models import Good, Picture, Verdict
 from app.idempotency import IdempotencyKey
 from app.ledger.models import LedgerAccount, LedgerEntry, LedgerTransaction
 from app.listings.models import CrawlRun, Listing, ListingPrice
-from app.money.models import GatewayNotification, Payment, Refund
+from app.money.models import GatewayNotification, Payment, Refund, RefusedNotifications
 from app.notifications.models import Notification
 from app.orders.models import Dispute, EvidencePicture, Order, OrderEventRecord, RefundRequest, Waybill
 from app.outbox.models import OutboxMessage
@@ -34,6 +34,7 @@ __all__ = [
     "Picture",
     "Refund",
     "RefundRequest",
+    "RefusedNotifications",
     "StaffAction",
     "User",
     "Verdict",

@@ -2,7 +2,7 @@
 
 from app import idempotency
 from app.clock import utcnow
-from app.orders import payments
+from app.orders import notification_records
 
 
 def purge_idempotency_keys() -> None:
@@ -12,4 +12,4 @@ def purge_idempotency_keys() -> None:
 
 def purge_refused_notifications() -> None:
     """Periodic: delete old notifications that were refused, because the gateway had not sent them."""
-    payments.purge_refused_notifications()
+    notification_records.purge_refused_notifications()

@@ -12,6 +12,7 @@ from app.clock import utcnow
 from app.fen import format_yuan
 from app.orders import payments
 from app.orders.payments import CashierBill
+from app.origin import network_of
 from app.settings import settings
 from app.web.api import Api
 from app.web.auth import Actor, Auth
@@ -92,7 +93,7 @@ def result(*, ticket: str) -> Response:
 @api.post("/order/notify/", limit="rate_limit_notify", media=("text/plain; charset=utf-8",), idempotent=False)
 def notify() -> Response:
     """The gateway's asynchronous notification. Answers `success`, or `failure` when it was not believed."""
-    believed = payments.process_notification(form=request.form)
+    believed = payments.process_notification(form=request.form, origin=network_of(request.remote_addr))
     return Response("success" if believed else "failure", content_type="text/plain; charset=utf-8")
 
 

@@ -49,7 +49,11 @@ class Payment(Base):
 
 
 class GatewayNotification(Base):
-    """Every notification that reached us, believed or not; `refusal` says why not."""
+    """A notification that reached us, believed or not; `refusal` says why not.
+
+    Of one without the gateway's signature `fields` are only a few, shortened, and `digest` is the SHA-256 of the whole;
+    most of them are not recorded at all (`app.orders.notification_records`).
+    """
 
     __tablename__ = "gateway_notifications"
     __table_args__ = (
@@ -62,8 +66,22 @@ class GatewayNotification(Base):
     out_trade_no: Mapped[str] = mapped_column(String(64))
     trade_no: Mapped[str] = mapped_column(String(64))
     fields: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    digest: Mapped[str | None] = mapped_column(String(64))
     refusal: Mapped[str | None] = mapped_column(String(100))
     received_at: Mapped[created_moment]
+
+
+class RefusedNotifications(Base):
+    """How many notifications without the gateway's signature came from one network in one hour, which begins at `hour`.
+
+    `origin` is as `app.origin.network_of` gives it.
+    """
+
+    __tablename__ = "refused_notifications"
+
+    origin: Mapped[str] = mapped_column(String(50), primary_key=True)
+    hour: Mapped[moment] = mapped_column(primary_key=True)
+    refused: Mapped[int]
 
 
 PAID_LATE: Final = "payment_late"

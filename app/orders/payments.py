@@ -10,12 +10,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy import bindparam, delete, func, insert, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from app.answers import Answer, Refused
 from app.clock import utcnow
-from app.db.columns import Base
 from app.db.transactions import row_or_none, transaction
 from app.ledger.models import AccountKind
 from app.ledger.service import Posting, Transfer, order_account, post
@@ -26,18 +25,16 @@ from app.money.gateways.base import (
     NotificationRefused,
     TradeStatus,
 )
-from app.money.models import PAID_LATE, GatewayNotification, Payment, PaymentState
+from app.money.models import PAID_LATE, Payment, PaymentState
 from app.money.refunds import create_refund_of
 from app.orders.models import Order
+from app.orders.notification_records import record_forged, record_signed
 from app.orders.transitions import OrderCommand, fire, lock_order, refusal_details
+from app.origin import UNKNOWN
 from app.settings import settings
 from statemachine import BillStatus, OrderEvent, Role, order_flow
 
 log = structlog.get_logger(__name__)
-
-# How much of a notification is recorded: it may come from anybody and contain anything.
-_RECORDED_FIELDS: Final = 60
-_RECORDED_LENGTH: Final = 512
 
 _QUERIES_AT_ONCE: Final = 50
 _MAX_QUERY_WAIT: Final = timedelta(hours=1)
@@ -53,7 +50,6 @@ _OPEN_ATTEMPT: Final = select(Payment).where(
 )
 _ATTEMPTS: Final = select(func.count()).select_from(Payment).where(Payment.order_id == bindparam("order_id"))
 _BY_NUMBER: Final = select(Payment).where(Payment.out_trade_no == bindparam("out_trade_no"))
-_RECORD: Final = insert(Base.metadata.tables[GatewayNotification.__tablename__])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,18 +172,20 @@ def _new_attempt(session: Session, order: Order) -> Payment:
     return payment
 
 
-def process_notification(*, form: Mapping[str, str]) -> bool:
+def process_notification(*, form: Mapping[str, str], origin: str = UNKNOWN) -> bool:
     """Process a notification of the gateway; True if it is genuine, so that the gateway need not repeat it.
 
     A payment makes its order `PAID`; one for an order that was closed or paid meanwhile is refunded. A notification
-    that is forged, or differs from our payment, is recorded with the reason and changes nothing else (False).
+    that is forged, or differs from our payment, is recorded with the reason and changes nothing else (False). `origin`
+    is the network that it came from: of forged ones, few are recorded from each (`app.orders.notification_records`).
     """
     try:
         notification = gateway().read_notification(form)
     except NotificationRefused as refusal:
         with transaction() as session:
-            _record_notification(session, form, refusal=str(refusal))
-        log.warning("notification_refused", reason=refusal.reason.value, field=refusal.code)
+            recorded = record_forged(session, form, origin=origin, refusal=str(refusal))
+        if recorded:
+            log.warning("notification_refused", reason=refusal.reason.value, field=refusal.code)
         return False
     report = TradeReport(
         trade_no=notification.trade_no,
@@ -198,7 +196,7 @@ def process_notification(*, form: Mapping[str, str]) -> bool:
     with transaction() as session:
         payment = session.scalar(_BY_NUMBER, {"out_trade_no": notification.out_trade_no})
         mismatch = _find_mismatch(payment, report)
-        _record_notification(session, form, refusal=mismatch)
+        record_signed(session, form, refusal=mismatch)
         if payment is None or mismatch is not None:
             log.warning("notification_refused", reason=mismatch)
             return False
@@ -268,18 +266,6 @@ def query_due_payments() -> int:
         except GatewayRefused as error:
             log.error("payment_query_refused", payment_id=payment_id, reason=str(error))  # noqa: TRY400 - no traceback needed
     return len(claimed)
-
-
-def purge_refused_notifications() -> int:
-    """Delete refused notifications that are older than NOTIFICATION_RECORD_LIFETIME; returns how many."""
-    lifetime = timedelta(seconds=settings().notification_record_lifetime)
-    with transaction() as session:
-        statement = (
-            delete(GatewayNotification)
-            .where(GatewayNotification.refusal.is_not(None), GatewayNotification.received_at < utcnow() - lifetime)
-            .returning(GatewayNotification.id)
-        )
-        return len(session.scalars(statement).all())
 
 
 def _query_delay() -> timedelta:
@@ -386,18 +372,3 @@ def _refund_late_payment(session: Session, payment: Payment) -> None:
     )
     create_refund_of(session, payment, reason=PAID_LATE)
     post(session, [posting], at=utcnow())
-
-
-def _record_notification(session: Session, form: Mapping[str, str], *, refusal: str | None) -> None:
-    fields = {
-        name[:_RECORDED_LENGTH].replace("\x00", ""): str(value)[:_RECORDED_LENGTH].replace("\x00", "")
-        for name, value in list(form.items())[:_RECORDED_FIELDS]
-    }
-    notification = {
-        "out_trade_no": fields.get("out_trade_no", "")[:64],
-        "trade_no": fields.get("trade_no", "")[:64],
-        "fields": fields,
-        "refusal": refusal,
-        "received_at": utcnow(),
-    }
-    session.execute(_RECORD, notification)

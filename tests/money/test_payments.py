@@ -10,12 +10,13 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, literal_column, select, update
 
 from app.answers import Answer
 from app.clock import utcnow
 from app.db.database import db
-from app.money.models import GatewayNotification, Payment
+from app.money.models import GatewayNotification, Payment, RefusedNotifications
+from app.orders import notification_records
 from app.orders.models import Order, OrderEventRecord
 from app.settings import settings
 from statemachine import OrderPhase, order_flow
@@ -25,6 +26,7 @@ from tests.conftest import MakeApp
 from tests.factories import assert_envelope, auth_headers, make_user
 from tests.money.conftest import AMOUNT, FRESH, STARTED, Purchase, Shop, paid
 from tests.money.sandbox_server import fetch
+from tests.settings import settings_with
 
 
 def make_late(shop: Shop, purchase: Purchase, *, seconds_left: int = 0) -> None:
@@ -460,6 +462,102 @@ def test_notifications_are_limited_in_rate(shop: Shop, make_app: MakeApp) -> Non
     assert int(refused.headers["Retry-After"]) > 0
     # Not recorded either: that is what the limit is for.
     assert (shop.state_of(purchase), len(shop.refusals())) == (before, 2)
+
+
+def _recorded(shop: Shop) -> list[tuple[str | None, int]]:
+    """Of each recorded notification its refusal and how many bytes its row takes, oldest first."""
+    table = GatewayNotification.__table__
+    size = func.pg_column_size(literal_column("gateway_notifications.*"))
+    with shop.app.app_context(), db.engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(select(table.c.refusal, size).order_by(table.c.id))]
+
+
+def _counted(shop: Shop) -> dict[str, int]:
+    with shop.app.app_context(), db.engine.connect() as connection:
+        statement = select(RefusedNotifications.origin, RefusedNotifications.refused)
+        return dict(connection.execute(statement).tuples())
+
+
+FORGED = {
+    "sixty fields": {f"{number:02d}字段": "字" * 512 for number in range(60)},
+    "known fields": dict.fromkeys(
+        ("out_trade_no", "trade_no", "notify_id", "trade_status", "total_amount", "app_id", "seller_id", "sign_type"),
+        "字" * 5000,
+    ),
+    "long names": {"名" * 5000 + str(number): "x" for number in range(20)},
+    "nothing": {},
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_what_the_gateway_did_not_sign_is_recorded_short(shop: Shop, name: str) -> None:
+    """Of 93 kB of fields, which anybody may send, less than 2 are kept."""
+    purchase = shop.buy()
+    form = shop.pay(purchase)
+    for sent in (FORGED[name], FORGED[name], {**FORGED[name], "one": "more"}):
+        assert shop.notify(sent) == "failure"
+    with shop.app.app_context():
+        kept = db.session.scalars(select(GatewayNotification).order_by(GatewayNotification.id)).all()
+        assert [set(each.fields) for each in kept] == [set(FORGED["known fields"]) & set(FORGED[name])] * 3
+        # What was not kept can still be recognised.
+        assert [len(each.digest or "") for each in kept] == [64] * 3
+        assert [each.digest == kept[0].digest for each in kept] == [True, True, False]
+    assert max(size for _, size in _recorded(shop)) < 2000
+    # What the gateway signed is kept whole.
+    assert shop.notify(form) == "success"
+    with shop.app.app_context():
+        genuine = db.session.scalars(select(GatewayNotification).where(GatewayNotification.refusal.is_(None))).one()
+        assert (genuine.fields, genuine.digest) == (form, None)
+
+
+def test_forged_notifications_are_few_from_each_network(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    purchase, other = shop.buy(), shop.buy()
+    form = shop.pay(purchase)
+    shop.start(other)
+
+    def notify(origin: str, sent: dict[str, str]) -> str:
+        client = shop.app.test_client()
+        return client.post("/order/notify/", data=sent, environ_base={"REMOTE_ADDR": origin}).get_data(as_text=True)
+
+    with settings_with(shop.app, refused_notifications_kept=3):
+        for origin, times in (("192.0.2.1", 6), ("192.0.2.2", 2), ("2001:db8::1", 2), ("2001:db8::2", 3)):
+            assert [notify(origin, {"sign": "x"}) for _ in range(times)] == ["failure"] * times
+        assert _counted(shop) == {"192.0.2.1": 6, "192.0.2.2": 2, "2001:db8::/64": 5}
+        assert [refusal for refusal, _ in _recorded(shop)] == ["missing_field: sign_type"] * 8
+        said = [record.msg for record in caplog.records]
+        assert [line["event"] for line in said if isinstance(line, dict) and line["level"] == "warning"] == [
+            *["notification_refused"] * 3,
+            "notifications_only_counted",
+            *["notification_refused"] * 5,
+            "notifications_only_counted",
+        ]
+        # What the gateway signed comes from there, too, and is recorded whatever else came: paid, and contradicting.
+        assert notify("192.0.2.1", shop.sign(form, out_trade_no=other.order_no, total_amount="1.00")) == "failure"
+        assert notify("192.0.2.1", form) == "success"
+        assert [refusal for refusal, _ in _recorded(shop)][8:] == ["other_amount", None]
+        assert shop.state_of(purchase).phase == PAID
+        # In the next hour some are recorded again.
+        with shop.app.app_context(), db.engine.begin() as connection:
+            connection.execute(update(RefusedNotifications).values(hour=RefusedNotifications.hour - timedelta(hours=1)))
+        assert notify("192.0.2.1", {"sign": "y"}) == "failure"
+        assert len(_recorded(shop)) == 11
+        # Counts are kept for a day.
+        with shop.app.app_context(), db.engine.begin() as connection:
+            connection.execute(
+                update(RefusedNotifications).values(hour=RefusedNotifications.hour - timedelta(hours=23))
+            )
+        with shop.app.app_context():
+            purge_refused_notifications()
+        assert _counted(shop) == {"192.0.2.1": 1}
+        assert len(_recorded(shop)) == 11
+
+
+def test_forged_notifications_are_few_from_all_networks(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notification_records, "_KEPT_OF_ALL", 4)
+    client = shop.app.test_client()
+    for number in range(6):
+        client.post("/order/notify/", data={}, environ_base={"REMOTE_ADDR": f"192.0.2.{number}"})
+    assert (len(_recorded(shop)), sum(_counted(shop).values())) == (4, 6)
 
 
 def test_refused_notifications_are_kept_for_a_while(shop: Shop) -> None:
