@@ -102,6 +102,7 @@ class Answer(Enum):
     METHOD_NOT_ALLOWED = (100, 405, "请求方法不被允许")
     TOO_LARGE = (101, 413, "请求内容过大")
     TOO_MANY_REQUESTS = (100, 429, "请求过于频繁,请稍后再试")
+    TOO_MANY_PICTURES = (100, 429, "图片处理过于频繁,请稍后再试")
     REQUEST_RUNNING = (100, 409, "相同请求正在处理中,请稍后再试")
     BUSY = (100, 503, "系统繁忙,请稍后再试")
     FAULT = (100, 500, "服务器内部错误")

@@ -3,23 +3,29 @@
 Only the pixels of an upload are kept: it is decoded, rotated as its EXIF orientation says, converted to sRGB and
 encoded again, so EXIF, GPS, XMP, comments and data appended to the file are gone. The file name and type that the
 client claims are ignored.
+
+Uploads are prepared in a process of their own: see `app.goods.uploads`. What is stored was made by ourselves, and is
+safe to decode anywhere.
 """
 
 import hashlib
 import io
-import threading
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import IO
+from typing import IO, TYPE_CHECKING, Final
 
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from app.goods.storage import PictureStorage
+if TYPE_CHECKING:
+    # The process that prepares uploads loads no Flask.
+    from app.goods.storage import PictureStorage
 
 MAX_PICTURES = 9
 LONG_SIDE = 2560  # pixels; larger pictures are scaled down
+
+DAMAGED: Final = "已损坏或不完整"
+"""Why a picture is refused that cannot be decoded."""
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
 _JPEG_QUALITY = 88
@@ -31,10 +37,9 @@ _THUMBNAIL_QUALITY = 80
 _MAX_JPEG_SCANS = 100
 _START_OF_SCAN = b"\xff\xda"
 
-# A few bytes may decode to all the pixels that are allowed, which can take 800 MB for a moment. So each process decodes
-# one picture at a time; once scaled down it takes little. Pillow's allocation blocks (size in bytes) are made so large
-# that glibc returns them to the system: with smaller ones every thread could keep up to 600 MB.
-_decoding = threading.Lock()
+# A few bytes may decode to all the pixels that are allowed, which can take 800 MB for a moment. Pillow's allocation
+# blocks (size in bytes) are made so large that glibc returns them to the system: of smaller ones a process could keep
+# 600 MB.
 Image.core.set_block_size(64 * 1024 * 1024)  # type: ignore[attr-defined] # Pillow's manual names it, its types do not
 
 # Above its own limit Pillow only warns, and refuses from twice that limit on: make the warning an error.
@@ -54,41 +59,28 @@ class ThumbnailWidth(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class PreparedPicture:
-    """A picture as it will be stored and served: `sha256` is that of `data`, width and height are pixels."""
+    """A picture as it will be stored and served: `sha256` is that of `data`, width and height are pixels.
+
+    `decoded_pixels` is how many the upload had.
+    """
 
     data: bytes
     sha256: str
     content_type: str
     width: int
     height: int
+    decoded_pixels: int
 
 
 class PictureRefused(Exception):  # noqa: N818 - it says what happened, as app.answers.Refused does
-    """An upload that cannot be accepted; the message is shown to its sender."""
+    """An upload that cannot be accepted; the message is shown to its sender.
 
+    `decoded_pixels` is how many it has, where decoding them was tried.
+    """
 
-class PicturesRefused(Exception):  # noqa: N818 - as above
-    """At least one of several uploads cannot be accepted; `reasons` has a text about each such one."""
-
-    def __init__(self, reasons: list[str]) -> None:
-        self.reasons = reasons
-        super().__init__("; ".join(reasons))
-
-
-def prepare_all(uploads: Sequence[IO[bytes]], *, bytes_limit: int, pixels_limit: int) -> list[PreparedPicture]:
-    """`prepare` each of at most nine `uploads`. Raises `PicturesRefused` with a reason for each bad one."""
-    if len(uploads) > MAX_PICTURES:
-        raise PicturesRefused([f"至多 {MAX_PICTURES} 张图片"])
-    prepared = []
-    reasons = []
-    for number, upload in enumerate(uploads, start=1):
-        try:
-            prepared.append(prepare(upload, bytes_limit=bytes_limit, pixels_limit=pixels_limit))
-        except PictureRefused as refusal:
-            reasons.append(f"第 {number} 张图片{refusal}")
-    if reasons:
-        raise PicturesRefused(reasons)
-    return prepared
+    def __init__(self, message: str, *, decoded_pixels: int = 0) -> None:
+        self.decoded_pixels = decoded_pixels
+        super().__init__(message)
 
 
 def prepare(upload: IO[bytes], *, bytes_limit: int, pixels_limit: int) -> PreparedPicture:
@@ -98,10 +90,9 @@ def prepare(upload: IO[bytes], *, bytes_limit: int, pixels_limit: int) -> Prepar
     other formats and for damaged files.
     """
     source = upload.read(bytes_limit + 1)
-    if len(source) > bytes_limit:
-        raise PictureRefused(f"超过 {_shown_size(bytes_limit)}")
-    with _decoding:
-        image = _decoded(source, pixels_limit=pixels_limit)
+    if too_large := check_size(len(source), limit=bytes_limit):
+        raise PictureRefused(too_large)
+    image, pixels = _decoded(source, pixels_limit=pixels_limit)
     image = _upright(image)
     image = _without_opaque_alpha(_in_srgb(image))
     # Otherwise the encoders would write metadata that the decoder left here.
@@ -114,7 +105,12 @@ def prepare(upload: IO[bytes], *, bytes_limit: int, pixels_limit: int) -> Prepar
         content_type = "image/jpeg"
         image.save(buffer, "JPEG", quality=_JPEG_QUALITY, progressive=True, optimize=True)
     data = buffer.getvalue()
-    return PreparedPicture(data, hashlib.sha256(data).hexdigest(), content_type, image.width, image.height)
+    return PreparedPicture(data, hashlib.sha256(data).hexdigest(), content_type, image.width, image.height, pixels)
+
+
+def check_size(length: int, *, limit: int) -> str | None:
+    """Why an upload of `length` bytes is refused; None if it is not."""
+    return f"超过 {_shown_size(limit)}" if length > limit else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +134,7 @@ def rendition_of(*, sha256: str, content_type: str, width: int, wanted: Thumbnai
     return Rendition(sha256, "image/webp", wanted)
 
 
-def read_rendition(storage: PictureStorage, rendition: Rendition) -> bytes:
+def read_rendition(storage: "PictureStorage", rendition: Rendition) -> bytes:
     """The bytes of the rendition. A thumbnail is made when it is first read."""
     if rendition.width is not None and not storage.exists(rendition.key):
         storage.put(rendition.key, _thumbnail(storage, rendition.sha256, rendition.width))
@@ -146,7 +142,7 @@ def read_rendition(storage: PictureStorage, rendition: Rendition) -> bytes:
         return file.read()
 
 
-def _thumbnail(storage: PictureStorage, sha256: str, width: int) -> bytes:
+def _thumbnail(storage: "PictureStorage", sha256: str, width: int) -> bytes:
     buffer = io.BytesIO()
     with storage.open(sha256) as file, Image.open(file) as image:
         image.thumbnail((width, LONG_SIDE), Image.Resampling.LANCZOS)
@@ -154,11 +150,13 @@ def _thumbnail(storage: PictureStorage, sha256: str, width: int) -> bytes:
     return buffer.getvalue()
 
 
-def _decoded(source: bytes, *, pixels_limit: int) -> Image.Image:
-    """The picture in `source`, decoded and scaled down to at most `LONG_SIDE`."""
+def _decoded(source: bytes, *, pixels_limit: int) -> tuple[Image.Image, int]:
+    """The picture in `source`, decoded and scaled down to at most `LONG_SIDE`, and how many pixels it had."""
+    pixels = 0
     try:
         image = Image.open(io.BytesIO(source), formats=_FORMATS)
         _check_header(image, source, pixels_limit=pixels_limit)
+        pixels = image.width * image.height
         # A JPEG can be decoded at a half, quarter or eighth of its size, which is much cheaper.
         image.draft(None, (2 * LONG_SIDE, 2 * LONG_SIDE))
         image.load()
@@ -171,15 +169,15 @@ def _decoded(source: bytes, *, pixels_limit: int) -> Image.Image:
     except UnidentifiedImageError:
         raise PictureRefused("不是 JPEG、PNG、WebP、GIF 或 AVIF 图片") from None
     except Exception as error:  # Pillow's decoders raise nearly any exception on malicious bytes
-        raise PictureRefused("已损坏或不完整") from error
-    return shrunk
+        raise PictureRefused(DAMAGED, decoded_pixels=pixels) from error
+    return shrunk, pixels
 
 
 def _check_header(image: Image.Image, source: bytes, *, pixels_limit: int) -> None:
     if image.width * image.height > pixels_limit:
         raise PictureRefused(f"超过 {_shown_pixels(pixels_limit)}像素")
     if image.format in ("JPEG", "MPO") and source.count(_START_OF_SCAN) > _MAX_JPEG_SCANS:
-        raise PictureRefused("已损坏或不完整")
+        raise PictureRefused(DAMAGED)
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -12,10 +12,11 @@ from app.answers import Answer, Refused, field_errors
 from app.clock import utcnow
 from app.db.transactions import row_or_none, transaction
 from app.goods.models import Good, Picture
-from app.goods.pictures import MAX_PICTURES, PicturesRefused, PreparedPicture, prepare_all
+from app.goods.pictures import MAX_PICTURES, PreparedPicture
 from app.goods.queries import good_in
 from app.goods.schemas import GoodChanges, GoodFields, GoodOut, GoodRefusalDetails
 from app.goods.storage import picture_storage
+from app.goods.uploads import prepare_uploads
 from app.orders.models import Order
 from app.outbox.models import Topic
 from app.outbox.service import add_message
@@ -36,10 +37,10 @@ def release_good(*, owner_id: int, fields: GoodFields, uploads: Sequence[IO[byte
     """Release a good for sale, with the pictures in `uploads`; it is in review at first.
 
     Raises RELEASE_MALFORMED naming what is wrong with the pictures or the freight, RELEASE_FAILED for an owner who
-    has too many goods in review, NO_SUCH_USER.
+    has too many goods in review, NO_SUCH_USER; for pictures also as `app.goods.uploads.prepare_uploads`.
     """
     _check_freight(fields["trade_mode"], fields["freight"], Answer.RELEASE_MALFORMED)
-    prepared = _prepared(uploads, Answer.RELEASE_MALFORMED)
+    prepared = prepare_uploads(uploads, user_id=owner_id, malformed=Answer.RELEASE_MALFORMED)
     with transaction() as session:
         _check_room_in_review(session, owner_id)
         _store(prepared)
@@ -68,12 +69,13 @@ def edit_good(
     new pictures replace all present ones; if there are no new ones either, the pictures stay as they are.
 
     Raises NO_SUCH_GOOD, also for another user's good; EDIT_MALFORMED where nothing is to be changed, or naming what is
-    wrong with pictures or freight; EDIT_FAILED with the reasons if the good's state forbids it (an open order).
+    wrong with pictures or freight; EDIT_FAILED with the reasons if the good's state forbids it (an open order). For
+    pictures also as `app.goods.uploads.prepare_uploads`.
     """
     _check_owner(good_id, owner_id)
     if not changes and keep_pictures is None and not uploads:
         raise Refused(Answer.EDIT_MALFORMED, data=field_errors(body="没有要修改的内容"))
-    prepared = _prepared(uploads, Answer.EDIT_MALFORMED)
+    prepared = prepare_uploads(uploads, user_id=owner_id, malformed=Answer.EDIT_MALFORMED)
     with transaction() as session:
         good = _locked(session, good_id, owner_id)
         for name, value in changes.items():
@@ -108,15 +110,6 @@ def _check_freight(
 ) -> None:
     if trade_mode == TradeMode.FACE_TO_FACE and freight > 0:
         raise Refused(malformed, data=field_errors(freight="当面交易没有运费,须为 0"))
-
-
-def _prepared(uploads: Sequence[IO[bytes]], malformed: Answer) -> list[PreparedPicture]:
-    try:
-        return prepare_all(
-            uploads, bytes_limit=settings().picture_bytes_limit, pixels_limit=settings().picture_pixels_limit
-        )
-    except PicturesRefused as refusal:
-        raise Refused(malformed, data=field_errors(pictures=refusal.reasons)) from refusal
 
 
 def _check_room_in_review(session: Session, owner_id: int) -> None:

@@ -1,7 +1,6 @@
 """Evidence: pictures attached to a refund request or a dispute, visible to both parties and staff only."""
 
 from collections.abc import Sequence
-from typing import IO
 
 import structlog
 from flask import current_app
@@ -9,23 +8,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.accounts.queries import is_staff
-from app.answers import Answer, Refused, field_errors
+from app.answers import Answer, Refused
 from app.db.transactions import row_or_none
-from app.goods.pictures import PicturesRefused, PreparedPicture, Rendition, prepare_all
+from app.goods.pictures import PreparedPicture, Rendition
 from app.orders.models import EvidencePicture, Order
-from app.settings import settings
 
 log = structlog.get_logger(__name__)
-
-
-def prepare_evidence(uploads: Sequence[IO[bytes]]) -> list[PreparedPicture]:
-    """The uploaded pictures as they will be stored; raises MALFORMED with a reason for each bad one."""
-    try:
-        return prepare_all(
-            uploads, bytes_limit=settings().picture_bytes_limit, pixels_limit=settings().picture_pixels_limit
-        )
-    except PicturesRefused as refusal:
-        raise Refused(Answer.MALFORMED, data=field_errors(pictures=refusal.reasons)) from refusal
 
 
 def add_evidence(

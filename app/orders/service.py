@@ -16,8 +16,9 @@ from app.fen import format_yuan
 from app.goods.models import Good, Picture
 from app.goods.pictures import PreparedPicture
 from app.goods.queries import is_public
+from app.goods.uploads import prepare_uploads
 from app.orders.actions import may_hide
-from app.orders.evidence import add_evidence, prepare_evidence
+from app.orders.evidence import add_evidence
 from app.orders.models import Direction, Dispute, Order, RefundRequest, Waybill
 from app.orders.payments import close_open_trade, open_attempt
 from app.orders.purchase_limits import check_purchase_limits
@@ -251,7 +252,7 @@ def request_refund(
 ) -> None:
     """Ask for the money back, at most three times per order, with up to nine pictures as evidence.
 
-    Raises as `receive_order`, MALFORMED naming what is wrong with the pictures.
+    Raises as `receive_order`, for pictures also as `app.goods.uploads.prepare_uploads`.
     """
     pictures = _prepare_pictures(actor_id=actor_id, order_id=order_id, uploads=uploads)
     with transaction() as session:
@@ -316,7 +317,7 @@ def raise_dispute(
 ) -> None:
     """Call staff: `event` is DISPUTE, or CONTEST_RETURN by the seller about a returned parcel. No deadline runs then.
 
-    Raises as `receive_order`, MALFORMED naming what is wrong with the pictures.
+    Raises as `receive_order`, for pictures also as `app.goods.uploads.prepare_uploads`.
     """
     pictures = _prepare_pictures(actor_id=actor_id, order_id=order_id, uploads=uploads)
     with transaction() as session:
@@ -339,7 +340,7 @@ def state_case(*, actor_id: int, order_id: int, text: str, uploads: Sequence[IO[
     """Make a statement to staff while the order is disputed, with pictures; each party up to `MAX_STATEMENTS` times.
 
     It is no event of the machine, so the history has no line for it. Raises NO_SUCH_ORDER, WRONG_STATE where there is
-    no open dispute, TOO_MANY_STATEMENTS, MALFORMED naming what is wrong with the pictures.
+    no open dispute, TOO_MANY_STATEMENTS; for pictures also as `app.goods.uploads.prepare_uploads`.
     """
     pictures = _prepare_pictures(actor_id=actor_id, order_id=order_id, uploads=uploads)
     with transaction() as session:
@@ -368,7 +369,7 @@ def _prepare_pictures(*, actor_id: int, order_id: int, uploads: Sequence[IO[byte
     if order is None:
         raise Refused(Answer.NO_SUCH_ORDER)
     role_of(order, actor_id)
-    return prepare_evidence(uploads)
+    return prepare_uploads(uploads, user_id=actor_id, malformed=Answer.MALFORMED)
 
 
 def hide_order(*, actor_id: int, order_id: int) -> None:

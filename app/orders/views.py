@@ -1,6 +1,8 @@
 """The order URLs."""
 
-from flask import Response
+import hashlib
+
+from flask import Response, request
 from werkzeug.datastructures import FileStorage
 
 from app.answers import Answer
@@ -174,6 +176,7 @@ def receive(*, actor: Actor, order_id: int) -> OrderOut:
     out=OrderOut,
     answer=Answer.REFUND_REQUESTED,
     refuses=_STEP,
+    limit="rate_limit_evidence",
 )
 def ask_refund(*, actor: Actor, order_id: int, body: RefundIn, files: list[FileStorage]) -> OrderOut:
     """The buyer asks for the money back, with pictures as evidence."""
@@ -244,6 +247,7 @@ def approve_refund(*, actor: Actor, order_id: int) -> OrderOut:
     out=OrderOut,
     answer=Answer.DISPUTE_RAISED,
     refuses=_STEP,
+    limit="rate_limit_evidence",
 )
 def dispute(*, actor: Actor, order_id: int, body: DisputeIn, files: list[FileStorage]) -> OrderOut:
     """Either side calls staff; the deadlines of the refund stop."""
@@ -266,6 +270,7 @@ def dispute(*, actor: Actor, order_id: int, body: DisputeIn, files: list[FileSto
     out=OrderOut,
     answer=Answer.RETURN_CONTESTED,
     refuses=_STEP,
+    limit="rate_limit_evidence",
 )
 def contest_return(*, actor: Actor, order_id: int, body: DisputeIn, files: list[FileStorage]) -> OrderOut:
     """The seller contests the parcel that came back; staff decide."""
@@ -288,6 +293,7 @@ def contest_return(*, actor: Actor, order_id: int, body: DisputeIn, files: list[
     out=OrderDetailOut,
     answer=Answer.STATEMENT_ADDED,
     refuses=(Answer.NO_SUCH_ORDER, Answer.WRONG_STATE, Answer.TOO_MANY_STATEMENTS),
+    limit="rate_limit_evidence",
 )
 def state_case(*, actor: Actor, order_id: int, body: StatementIn, files: list[FileStorage]) -> OrderDetailOut:
     """Either side tells staff its view of a dispute, with pictures; at most five times each."""
@@ -357,13 +363,16 @@ def evidence(*, actor: Actor, pic_id: int) -> Response:
     query=DiagramQuery,
     refuses=(Answer.NO_SUCH_ORDER,),
     media=("image/svg+xml", "text/vnd.mermaid; charset=utf-8"),
+    conditional=True,
 )
 def diagram(*, actor: Actor, order_id: int, query: DiagramQuery) -> Response:
     """The order's own way through its machine, as a picture or as Mermaid text."""
     drawn = order_diagram(user_id=actor.id, order_id=order_id, form=query.format)
     response = Response(drawn, content_type=_DIAGRAM_TYPES[query.format])
-    response.headers["Cache-Control"] = "private, no-store"
+    response.set_etag(hashlib.sha256(drawn.encode()).hexdigest()[:32])
+    response.headers["Cache-Control"] = "private, no-cache"
     response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+    response.make_conditional(request)
     return response
 
 

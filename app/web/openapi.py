@@ -107,6 +107,9 @@ _SAYS_WHEN = frozenset({Answer.REQUEST_RUNNING, Answer.NOT_READY, Answer.BUSY})
 
 _IMPLIED_BY_BODY = (Answer.BAD_REQUEST, Answer.UNSUPPORTED_TYPE, Answer.TOO_LARGE)
 
+# All files are pictures.
+_IMPLIED_BY_FILES = (Answer.TOO_MANY_PICTURES,)
+
 _ID: Json = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
 _REFERENCE = re.compile(r'"#/components/schemas/([^"]+)"')
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
@@ -391,6 +394,8 @@ def _refusals(operation: Operation) -> Iterator[Answer]:
         yield operation.malformed
     if operation.body or operation.files:
         yield from _IMPLIED_BY_BODY
+    if operation.files:
+        yield from _IMPLIED_BY_FILES
     if operation.limit:
         yield Answer.TOO_MANY_REQUESTS
     if operation.takes_key:

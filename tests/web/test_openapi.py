@@ -231,7 +231,7 @@ def test_operation_with_body_and_files() -> None:
         "description": "ids of its parts",
     }
     assert form["properties"]["pictures"] == {"type": "array", "items": {"type": "string", "format": "binary"}}
-    assert sorted(operation["responses"]) == ["200", "400", "401", "404", "413", "415", "422", "500", "503"]
+    assert sorted(operation["responses"]) == ["200", "400", "401", "404", "413", "415", "422", "429", "500", "503"]
     assert schema_of(operation, 401) == {
         "anyOf": [
             refused(answer)
