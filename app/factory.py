@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import redis
 from flask import Flask
-from flask_cors import CORS
 from sqlalchemy.pool import QueuePool
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -31,11 +30,11 @@ from app.staff.views import api as staff_api
 from app.wallet.views import api as wallet_api
 from app.web.api import Api, IdConverter
 from app.web.bodies import CountedBodies
+from app.web.cors import allow_origins
 from app.web.docs import docs
 from app.web.envelope import OrjsonProvider
 from app.web.errors import register_error_handlers
 from app.web.health import health
-from app.web.idempotency import REPLAYED_HEADER
 from app.web.metrics import register_gauges
 from app.web.openapi import register_openapi
 from app.web.request_hooks import register_request_hooks, register_sql_counting
@@ -134,6 +133,6 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
         # In production a missing or broken key fails the start; elsewhere keys are read at first use.
         app.extensions["saltfish.gateway"] = AlipayGateway.from_settings(settings)
     if settings.cors_origins:
-        CORS(app, origins=list(settings.cors_origins), expose_headers=["X-Request-Id", "Retry-After", REPLAYED_HEADER])
+        allow_origins(app, settings.cors_origins)
     with app.app_context():
         app.extensions["saltfish.read_engine"] = read_engine(db.engine)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import http.client
 import os
@@ -140,15 +139,10 @@ def temporary_engines(options: Options) -> Iterator[dict[str, str]]:
 
 
 def _remove_temporary(folder: Path) -> None:
-    try:
+    with suppress(FileNotFoundError):  # two runs that start at the same moment may clear the same leftovers
         for engine in (EmbeddedPostgres(folder / "postgres"), EmbeddedValkey(folder / "valkey")):
             engine.delete()
         rmtree(folder)
-    except OSError as error:
-        # Two runs that start at the same moment may clear the same leftovers. If the other one found the folder just
-        # before its lock was removed, it has made a new lock in it (ENOTEMPTY), and removes it next.
-        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY):
-            raise
 
 
 def _remove_stale_temporary_folders() -> None:

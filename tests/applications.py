@@ -58,7 +58,7 @@ def _empty() -> str:
 
 
 def _execute(app: Flask, statements: str) -> Any:
-    """Send `statements` in one round trip; the cursor of the first."""
+    """Send `statements` in one round trip; the cursor of the last."""
     with app.app_context(), autocommit_connection() as connection:
         # Without parameters the driver takes several statements at once, and a percent sign for what it is.
         driver: Any = connection.connection.driver_connection

@@ -30,36 +30,30 @@ hypothesis_settings.register_profile("saltfish", deadline=None)
 hypothesis_settings.load_profile("saltfish")
 
 
+# What collecting makes stays to the end: to look through it for garbage, again and again, takes seconds.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From here on garbage is collected, but not looked for in what is there now."""
+    gc.freeze()
+    gc.enable()
+
+
 # The tests of what coverage does not measure: the crawler, the supervisor, tools, processes of their own.
 _NOT_MEASURED = tuple(f"tests/{folder}/" for folder in ("benchmarks", "crawler", "e2e", "supervisor", "tools"))
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection() -> Generator[None, object, object]:
-    """What collecting makes stays to the end: to look through it for garbage, again and again, takes seconds."""
-    gc.disable()
-    try:
-        return (yield)
-    finally:
-        gc.freeze()
-        gc.enable()
-
-
-@pytest.hookimpl(wrapper=True, specname="pytest_collection")
-def pytest_collection_traced(session: pytest.Session) -> Generator[None, object, object]:
-    """Coverage traces the imports of what it measures, and not what pytest does to find and rewrite the tests.
-
-    So the declarations of each module count as run, also where no test imports it; what its functions do does not.
-    """
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Coverage traces the imports of what it measures, and not what pytest does to find and rewrite the tests."""
     plugin = session.config.pluginmanager.getplugin("_cov")
     controller = plugin and plugin.cov_controller
     if not controller:
         return (yield)
-    for source in controller.cov.get_option("run:source"):
-        if name := source.strip("./").replace("/", "."):  # `--cov=app/orders` names a folder, `--cov=.` them all
-            package = importlib.import_module(name)
-            for module in pkgutil.walk_packages(getattr(package, "__path__", ()), f"{name}."):
-                importlib.import_module(module.name)
+    for package in controller.cov.get_option("run:source"):
+        for module in pkgutil.walk_packages([package], f"{package}."):
+            importlib.import_module(module.name)
     controller.pause()
     try:
         return (yield)
@@ -70,10 +64,9 @@ def pytest_collection_traced(session: pytest.Session) -> Generator[None, object,
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Coverage traces only the first case of a parametrised test, because tracing makes all of them a third slower.
+    """Coverage traces only the first case of a parametrised test: the others take the same lines, a third slower.
 
-    Most cases take the same lines. Where they do not, a line may be shown as missed that is run, never the other way.
-    The state machine's cases are all traced: each breaks another rule of a spec, and every branch has to be taken.
+    The state machine's cases do not: each breaks another rule of a spec. And there every branch has to be taken.
     """
     seen = set()
     for item in items:

@@ -2,10 +2,9 @@
 
 Of the 2 s of CPU time of a worker that runs one job, or of a crawl of one saved page, nearly all are imports. So a fork
 server, that of `multiprocessing`, imports the application and Scrapy once (`tests.preload`), and each process is forked
-from it. Apart from that it is much like what `python …` starts: a process with its own environment, output, signals and
-exit code. But what Python or a module reads of the environment at its start (`PYTHON…`, `TZ`) is that of the fork
-server, and functions registered with `atexit` may not be called at the end. So of each program at least one test starts
-the real `python -m …`: see `forked=False` in the tests.
+from it. Apart from that it is what `python …` starts: a process with its own environment, working folder, output,
+signals and exit code. Of each program at least one test starts the real `python -m …` nevertheless, to show that it is
+the same: see `forked=False` in the tests.
 """
 
 import multiprocessing
@@ -37,11 +36,12 @@ class ForkedPython:
         arguments: Sequence[str],
         *,
         environ: Mapping[str, str],
+        folder: Path = PROJECT_ROOT,
         stdout: Path | None = None,
         stderr: Path | None = None,
         new_session: bool = False,
     ) -> None:
-        """Start it in the project's folder, in a session of its own if that is asked for.
+        """Start it in `folder`, in a session of its own if that is asked for.
 
         `arguments` begin with `-m` and a module, or with `-c` and code. What it writes is appended to the files
         `stdout` and `stderr`; without them it can be read with `written` and `communicate`.
@@ -54,7 +54,7 @@ class ForkedPython:
         weakref.finalize(self, shutil.rmtree, own, ignore_errors=True)
         self._paths = (stdout or own / "stdout", stderr or own / "stderr")
         self._process = _FORK_SERVER.Process(
-            target=_run, args=(self._arguments, dict(environ), self._paths, new_session)
+            target=_run, args=(self._arguments, dict(environ), folder, self._paths, new_session)
         )
         self._process.start()
 
@@ -124,7 +124,9 @@ def run_forked(
         return subprocess.CompletedProcess(list(arguments), process.returncode, output, errors)
 
 
-def _run(arguments: Sequence[str], environ: Mapping[str, str], outputs: tuple[Path, Path], new_session: bool) -> None:
+def _run(
+    arguments: Sequence[str], environ: Mapping[str, str], folder: Path, outputs: tuple[Path, Path], new_session: bool
+) -> None:
     """What the forked process does."""
     if new_session:
         os.setsid()
@@ -134,7 +136,7 @@ def _run(arguments: Sequence[str], environ: Mapping[str, str], outputs: tuple[Pa
         os.close(file)
     os.environ.clear()
     os.environ.update(environ)
-    os.chdir(PROJECT_ROOT)
+    os.chdir(folder)
     # Its own children come as those of any process, not from a fork server.
     multiprocessing.set_start_method(None, force=True)
     how, what, *rest = arguments

@@ -46,7 +46,6 @@ class _Sign:
 
     def is_in(self, text: str, end: int = _LONGEST) -> bool:
         """Whether it counts anywhere before `end`."""
-        # Most texts have none of the words: to look for them first is cheaper than to begin going through the places.
         return self.words.search(text) is not None and next(iter(self.places_in(text, end)), None) is not None
 
     def first_in(self, text: str, end: int) -> int | None:

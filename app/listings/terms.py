@@ -55,7 +55,6 @@ class Measure(NamedTuple):
 
 
 def _measure(number: str, units: str, unit: str) -> Measure:
-    """A measure written with one of `units`: alternatives whose first character stands for itself."""
     beginnings = frozenset(each[:1] for each in units.split("|"))
     pattern = re.compile(rf"(?<![\d.])({number})\s*(?:{units})(?![a-z0-9])")
     return Measure(pattern, unit, frozenset() if "" in beginnings else beginnings)

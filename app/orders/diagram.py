@@ -1,5 +1,6 @@
 """The diagram of one order: the state machine with the path that the order took, drawn from its history."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
@@ -19,6 +20,7 @@ _RENDER: Final[Mapping[DiagramForm, Callable[[Path[OrderPhase]], str]]] = {
     "svg": lambda path: svg.render(ORDER, "zh", path=path),
     "mermaid": lambda path: mermaid.render(ORDER, "zh", path=path),
 }
+_KEPT_DRAWINGS: Final = 256  # of some 20 kB each
 
 
 def order_diagram(*, user_id: int, order_id: int, form: DiagramForm) -> str:
@@ -34,7 +36,13 @@ def order_diagram(*, user_id: int, order_id: int, form: DiagramForm) -> str:
         .where(OrderEventRecord.order_id == order_id)
         .order_by(OrderEventRecord.sequence)
     )
-    return _RENDER[form]([_past_step(record) for record in records])
+    return _drawn(form, tuple(_past_step(record) for record in records))
+
+
+@functools.lru_cache(maxsize=_KEPT_DRAWINGS)
+def _drawn(form: DiagramForm, path: tuple[PastStep[OrderPhase], ...]) -> str:
+    """The drawing of a path. Most orders take one of a few, and it shows nothing else of them; to draw it is dear."""
+    return _RENDER[form](path)
 
 
 def _past_step(record: Row[Any]) -> PastStep[OrderPhase]:

@@ -10,7 +10,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Literal
 
-from flask import Response, current_app, make_response, render_template, request
+from flask import Response, current_app, render_template, request
 from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict
 
@@ -78,13 +78,13 @@ def openapi() -> Response:
     return _cached(document.content, document.etag, "application/json")
 
 
-@docs.get("/docs/", media=(_HTML,))
+@docs.get("/docs/", media=(_HTML,), conditional=True)
 def swagger() -> Response:
     """Swagger UI: every URL, to read and to try."""
     return _page(render_template("docs/swagger.html"), _SWAGGER)
 
 
-@docs.get("/docs/states/", query=StatesQuery, media=(_HTML,))
+@docs.get("/docs/states/", query=StatesQuery, media=(_HTML,), conditional=True)
 def states(*, query: StatesQuery) -> Response:
     """The life of orders and goods, drawn from the machines that this process runs."""
     return _page(render_template("docs/states.html", lang=query.lang, machines=_machines(query.lang)), _OWN_FILES)
@@ -105,7 +105,8 @@ def asset(*, name: str) -> Response:
 
 
 def _page(html: str, policy: str) -> Response:
-    response = make_response(html)
+    content = html.encode()
+    response = _cached(content, hashlib.sha256(content).hexdigest()[:32], _HTML)
     response.headers["Content-Security-Policy"] = policy
     return response
 

@@ -6,14 +6,15 @@ from xml.etree import ElementTree as ET
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import delete, select, text
 
 from app.answers import Answer, Refused
 from app.clock import utcnow
-from app.db.transactions import transaction
+from app.db.transactions import autocommit_connection, transaction
 from app.money.models import Payment
 from app.orders import service
-from app.orders.diagram import order_diagram
+from app.orders.diagram import _drawn, order_diagram
+from app.orders.models import OrderEventRecord
 from app.orders.payments import record_paid_trade, start_payment
 from tests.factories import Made, assert_envelope, auth_headers, make_address, make_good, make_user
 
@@ -109,3 +110,32 @@ def test_over_http(app: Flask, client: FlaskClient, buyer: Made, returned: int) 
     assert (text.status_code, text.get_data(as_text=True)) == (200, mermaid)
     assert text.mimetype.startswith("text/")
     assert_envelope(client.get(url, headers=auth_headers(app, make_user(app))), Answer.NO_SUCH_ORDER)
+
+
+def test_a_way_is_drawn_once(app: Flask, client: FlaskClient, seller: Made, buyer: Made, returned: int) -> None:
+    """To draw takes as long as fifty other requests, and everybody may ask again and again."""
+    with app.app_context():
+        drawn = {order_diagram(user_id=each.id, order_id=returned, form="svg") for each in (seller, buyer)}
+        before = _drawn.cache_info()
+        for each in (seller, buyer, seller):
+            drawn.add(order_diagram(user_id=each.id, order_id=returned, form="svg"))
+        after = _drawn.cache_info()
+    assert (len(drawn), after.misses - before.misses, after.hits - before.hits) == (1, 0, 3)
+    url = f"/api/order/{returned}/diagram"
+    first = client.get(url, headers=auth_headers(app, buyer))
+    assert first.headers["Cache-Control"] == "private, no-cache"
+    for who, form, status in ((buyer, "svg", 304), (seller, "svg", 304), (buyer, "mermaid", 200)):
+        headers = {**auth_headers(app, who), "If-None-Match": first.headers["ETag"]}
+        again = client.get(f"{url}?format={form}", headers=headers)
+        assert (again.status_code, bool(again.data)) == (status, status == 200)
+    stranger = {**auth_headers(app, make_user(app)), "If-None-Match": first.headers["ETag"]}
+    assert_envelope(client.get(url, headers=stranger), Answer.NO_SUCH_ORDER)
+    # One step more is another picture.
+    with app.app_context(), autocommit_connection() as connection:
+        connection.execute(text("SET session_replication_role = replica"))
+        connection.execute(
+            delete(OrderEventRecord).where(OrderEventRecord.order_id == returned, OrderEventRecord.sequence == 7)
+        )
+        connection.execute(text("SET session_replication_role = origin"))
+    shorter = client.get(url, headers={**auth_headers(app, buyer), "If-None-Match": first.headers["ETag"]})
+    assert (shorter.status_code, shorter.headers["ETag"] == first.headers["ETag"]) == (200, False)

@@ -261,7 +261,7 @@ BREAKS: list[Break] = [
 
 
 def codes(rules: tuple[OrderRule, ...]) -> Iterator[str]:
-    """The code of each violation of an order with these rules, without facts and with; `spec` if none can be made."""
+    """The code of each violation of an order with these rules, without facts and then with; `spec` if it cannot be."""
     try:
         spec = replace(ORDER, rules=rules)
     except SpecError:

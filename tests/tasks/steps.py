@@ -117,8 +117,7 @@ def work_off(app: Flask, name: QueueName = QueueName.DEFAULT) -> None:
 def work_off_elsewhere(environment: Mapping[str, str], name: QueueName = QueueName.DEFAULT) -> None:
     """As `work_off`, in a process of its own."""
     arguments = ["-m", "tasks.worker", name.value, "--burst"]
-    ended = run_forked(arguments, environ={**os.environ, **environment}, timeout=120)
-    assert ended.returncode == 0, ended.stderr
+    run_forked(arguments, environ={**os.environ, **environment}, timeout=120).check_returncode()
 
 
 def queued(app: Flask, name: QueueName = QueueName.DEFAULT) -> list[str]:

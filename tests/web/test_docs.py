@@ -99,3 +99,13 @@ def test_pages_work_in_a_browser(live_server: LiveServer) -> None:
         assert page.evaluate("document.querySelector('.picture').scrollLeft") > 0
     assert tab.complaints == []
     assert tab.asked_elsewhere(live_server.url, "data:") == []
+
+
+@pytest.mark.parametrize("url", ["/docs/", "/docs/states/"])
+def test_pages_are_asked_for_anew_and_sent_once(client: FlaskClient, url: str) -> None:
+    """Without it browsers guess for how long a page of an earlier release is right."""
+    response = client.get(url)
+    assert response.headers["Cache-Control"] == "no-cache"
+    again = client.get(url, headers={"If-None-Match": response.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+    assert again.headers["Content-Security-Policy"] == response.headers["Content-Security-Policy"]

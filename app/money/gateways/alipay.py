@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, Self
 from urllib.error import HTTPError
 
-from alipay import RSA, AliPay  # the SDK's own choice among the RSA libraries that it may run with
+from alipay import RSA, AliPay
 from alipay.exceptions import AliPayException, AliPayValidationError
 from alipay.utils import AliPayConfig
 from werkzeug.datastructures import MultiDict
