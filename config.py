@@ -225,6 +225,12 @@ class Settings:
     )
     access_token_lifetime: int = _setting(3600, "seconds an access token lives", _positive)
     refresh_token_lifetime: int = _setting(30 * 86400, "seconds a refresh token lives", _positive)
+    refresh_reuse_interval: int = _setting(
+        10, "seconds in which a used refresh token answers its successor again; then it ends the session", _natural
+    )
+    session_cache_lifetime: int = _setting(
+        60, "seconds for which Valkey answers that a session lives before PostgreSQL is asked again", _positive
+    )
     cashier_ticket_lifetime: int = _setting(600, "seconds for which a ticket opens an order's cashier", _positive)
     cashier_accepts_access_token: bool | None = _setting(
         None,
@@ -253,7 +259,10 @@ class Settings:
         False, "`GET /register/` also returns the answer, for scripts; refused in production", _boolean
     )
     login_failures_allowed: int = _setting(
-        5, "failed logins per account, and ten times that per address, before slowing", _natural
+        5,
+        "failed logins of one account from one network before slowing; ten times as many from one network, five times "
+        "as many of one account from networks where it is not at home",
+        _natural,
     )
     login_failures_window: int = _setting(900, "seconds after which failed logins are forgotten", _positive)
     # Rate limits, in Flask-Limiter's notation, per address of origin

@@ -11,7 +11,8 @@ from app.origin import network_of
 # Alembic's batches are for SQLite, which cannot alter tables; PostgreSQL can.
 migrate = Migrate(render_as_batch=False)
 jwt = JWTManager()
-limiter = Limiter(key_func=lambda: network_of(request.remote_addr), headers_enabled=True, strategy="moving-window")
+# Without its headers: it writes Retry-After on every answer, and over those that know better (`app.web.errors`).
+limiter = Limiter(key_func=lambda: network_of(request.remote_addr), strategy="moving-window")
 
 
 def valkey() -> "redis.Redis":

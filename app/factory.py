@@ -4,10 +4,13 @@ from datetime import timedelta
 
 import redis
 from flask import Flask
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from sqlalchemy.pool import QueuePool
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import models  # noqa: F401 - Flask-Migrate compares the database with every model there is
+from app.accounts.sessions import SessionCache
 from app.accounts.views import api as accounts_api
 from app.cashier.views import api as cashier_api
 from app.cli import register_commands
@@ -29,6 +32,7 @@ from app.settings import bind_settings
 from app.staff.views import api as staff_api
 from app.wallet.views import api as wallet_api
 from app.web.api import Api, IdConverter
+from app.web.auth import AUDIENCE, ISSUER
 from app.web.bodies import CountedBodies
 from app.web.cors import allow_origins
 from app.web.docs import docs
@@ -54,6 +58,9 @@ APIS: tuple[Api, ...] = (
     docs,
     health,
 )
+
+
+_CACHE_TIMEOUT = 1.0  # seconds
 
 
 def build_app(settings: Settings) -> Flask:
@@ -112,7 +119,9 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "JWT_SECRET_KEY": settings.signing_key,
         "JWT_ACCESS_TOKEN_EXPIRES": timedelta(seconds=settings.access_token_lifetime),
         "JWT_REFRESH_TOKEN_EXPIRES": timedelta(seconds=settings.refresh_token_lifetime),
-        "JWT_QUERY_STRING_NAME": "token",
+        "JWT_COOKIE_CSRF_PROTECT": False,  # there are no cookies, and a pair of tokens can be made once more
+        "JWT_ENCODE_ISSUER": ISSUER,
+        "JWT_ENCODE_AUDIENCE": AUDIENCE,
         "RATELIMIT_ENABLED": settings.rate_limits_enabled,
         "RATELIMIT_STORAGE_URI": settings.redis_url.replace("unix://", "redis+unix://", 1),
     }
@@ -128,6 +137,15 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
         # checked there. Without the hook, reading a good costs a seventh less.
         app.before_request_funcs[None].remove(limiter._check_request_limit)
     app.extensions["valkey"] = redis.Redis.from_url(settings.redis_url, decode_responses=True)
+    # A cache that does not answer at once is passed over, so this client neither waits nor tries again.
+    cache = redis.Redis.from_url(
+        settings.redis_url,
+        decode_responses=True,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=_CACHE_TIMEOUT,
+        socket_connect_timeout=_CACHE_TIMEOUT,
+    )
+    app.extensions["saltfish.sessions"] = SessionCache(cache)
     app.extensions["saltfish.pictures"] = LocalPictureStorage(settings.instance_path / "pictures")
     if settings.is_production:
         # In production a missing or broken key fails the start; elsewhere keys are read at first use.

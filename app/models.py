@@ -1,6 +1,6 @@
 """Imports every model, so that metadata is complete for migrations."""
 
-from app.accounts.models import Address, User
+from app.accounts.models import Address, LoginSession, User
 from app.goods.models import Good, Picture, Verdict
 from app.idempotency import IdempotencyKey
 from app.ledger.models import LedgerAccount, LedgerEntry, LedgerTransaction
@@ -25,6 +25,7 @@ __all__ = [
     "LedgerTransaction",
     "Listing",
     "ListingPrice",
+    "LoginSession",
     "Notification",
     "Order",
     "OrderEventRecord",

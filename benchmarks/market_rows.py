@@ -11,7 +11,7 @@ from typing import Any, Final
 from flask_jwt_extended import create_access_token
 from sqlalchemy import Connection, insert
 
-from app.accounts.models import Address, User
+from app.accounts.models import Address, LoginSession, User
 from app.categories import Category
 from app.clock import utcnow
 from app.db.database import db
@@ -89,6 +89,7 @@ def fill(*, goods: int, orders: int) -> Market:
                 for position in range(_PICTURES_PER_GOOD)
             ],
         )
+        connection.execute(insert(LoginSession), [_session(buyer_id, now)])
         _insert(
             connection,
             Order,
@@ -141,6 +142,7 @@ def _traders(connection: Connection, count: int, now: datetime) -> list[Trader]:
         for user_id in user_ids
     ]
     address_ids = _insert(connection, Address, addresses)
+    connection.execute(insert(LoginSession), [_session(user_id, now) for user_id in user_ids])
     return [
         Trader(user_id, _token(user_id), address_id) for user_id, address_id in zip(user_ids, address_ids, strict=True)
     ]
@@ -148,9 +150,25 @@ def _traders(connection: Connection, count: int, now: datetime) -> list[Trader]:
 
 def _token(user_id: int) -> str:
     token: str = create_access_token(
-        identity=str(user_id), additional_claims={"session": "benchmark"}, expires_delta=_TOKEN_LIFETIME
+        identity=str(user_id), additional_claims={"session": _session_id(user_id)}, expires_delta=_TOKEN_LIFETIME
     )
     return token
+
+
+def _session(user_id: int, now: datetime) -> dict[str, Any]:
+    return {
+        "id": _session_id(user_id),
+        "user_id": user_id,
+        "generation": 0,
+        "refresh_jti": "benchmark",
+        "created_at": now,
+        "refreshed_at": now,
+        "expires_at": now + _TOKEN_LIFETIME,
+    }
+
+
+def _session_id(user_id: int) -> str:
+    return f"benchmark-{user_id}"
 
 
 def _insert(connection: Connection, model: Any, rows: list[dict[str, Any]]) -> list[int]:

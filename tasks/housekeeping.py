@@ -1,6 +1,7 @@
 """Periodic jobs that delete rows kept for a limited time."""
 
 from app import idempotency
+from app.accounts import sessions
 from app.clock import utcnow
 from app.orders import notification_records
 
@@ -13,3 +14,8 @@ def purge_idempotency_keys() -> None:
 def purge_refused_notifications() -> None:
     """Periodic: delete old notifications that were refused, because the gateway had not sent them."""
     notification_records.purge_refused_notifications()
+
+
+def purge_sessions() -> None:
+    """Periodic: delete the rows of sessions whose tokens have all expired."""
+    sessions.purge_sessions()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tasks.deadlines import query_payments, sweep_deadlines
-from tasks.housekeeping import purge_idempotency_keys, purge_refused_notifications
+from tasks.housekeeping import purge_idempotency_keys, purge_refused_notifications, purge_sessions
 from tasks.queues import QueueName
 from tasks.search import drain_search_outbox
 from tasks.verification import sweep_stale_reviews
@@ -26,6 +26,7 @@ SCHEDULE: Final = (
     Periodic(job=purge_refused_notifications, queue=QueueName.DEFAULT, every=3600),
     Periodic(job=sweep_stale_reviews, queue=QueueName.DEFAULT, every=30),
     Periodic(job=purge_idempotency_keys, queue=QueueName.DEFAULT, every=600),
+    Periodic(job=purge_sessions, queue=QueueName.DEFAULT, every=3600),
     # The relay queues this one as soon as there is work; this entry is for when no relay runs.
     Periodic(job=drain_search_outbox, queue=QueueName.SEARCH, every=10),
 )

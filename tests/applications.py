@@ -28,6 +28,7 @@ def close_app(app: Flask) -> None:
         db.session.remove()
         db.engine.dispose()
     app.extensions["valkey"].close()
+    app.extensions["saltfish.sessions"].close()
 
 
 _Made = TypeVar("_Made")

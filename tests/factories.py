@@ -17,10 +17,12 @@ from flask_jwt_extended import create_access_token
 from PIL import Image
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, RowMapping, Select, Text, func, insert, literal_column, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from werkzeug.test import TestResponse
 
-from app.accounts.models import Address, User
+from app.accounts.models import Address, LoginSession, User
 from app.accounts.passwords import hash_password
+from app.accounts.sessions import lives
 from app.answers import Answer
 from app.clock import utcnow
 from app.db.database import db
@@ -93,7 +95,7 @@ def make_user(app: Flask, username: str | None = None, *, staff: bool = False, p
     if password not in _hashes:
         with app.app_context():
             _hashes[password] = hash_password(password)
-    return _make(
+    user = _make(
         app,
         User,
         {
@@ -105,13 +107,38 @@ def make_user(app: Flask, username: str | None = None, *, staff: bool = False, p
             "created_at": utcnow(),
         },
     )
+    make_session(app, user.id)
+    return user
+
+
+def make_session(app: Flask, user_id: int, session_id: str | None = None) -> str:
+    """A living session of the user; its id, which is `test-session-` and the user's unless given.
+
+    Where there is one already, nothing is changed.
+    """
+    session_id = session_id or f"test-session-{user_id}"
+    now = utcnow()
+    values = {
+        "id": session_id,
+        "user_id": user_id,
+        "generation": select(User.generation).where(User.id == user_id).scalar_subquery(),
+        "refresh_jti": f"refresh-{session_id}",
+        "created_at": now,
+        "refreshed_at": now,
+        "expires_at": now + timedelta(days=30),
+    }
+    with app.app_context(), autocommit_connection() as connection:
+        connection.execute(upsert(LoginSession).values(**values).on_conflict_do_nothing())
+    return session_id
 
 
 def auth_headers(app: Flask, user: Made, *, lifetime: timedelta | None = None) -> dict[str, str]:
-    """Headers with a valid access token of `user`."""
+    """Headers with a valid access token of `user`, whose session is cached as living."""
+    session_id = make_session(app, user.id)
     with app.app_context():
+        lives(session_id=session_id, user_id=user.id)
         token = create_access_token(
-            identity=str(user.id), additional_claims={"session": f"test-session-{user.id}"}, expires_delta=lifetime
+            identity=str(user.id), additional_claims={"session": session_id}, expires_delta=lifetime
         )
     return {"Authorization": f"Bearer {token}"}
 

@@ -17,13 +17,14 @@ from flask.testing import FlaskClient
 from flask_jwt_extended import create_access_token, create_refresh_token
 from sqlalchemy import update
 
+from app.accounts.sessions import end_session
 from app.answers import Answer
 from app.db.database import db
 from app.factory import APIS
 from app.goods.models import Good
 from app.orders.models import Order
 from app.web.api import Operation
-from app.web.auth import Auth, deny_token
+from app.web.auth import Auth
 from statemachine import GoodStatus, OrderPhase, TradeMode
 from statemachine.order import PAID, RECEIVED, REFUND_REQUESTED_RECEIVED, REFUND_REQUESTED_SHIPPED, RETURN_SENT
 from tests.applications import KeptContents
@@ -35,6 +36,7 @@ from tests.factories import (
     make_address,
     make_good,
     make_order,
+    make_session,
     make_user,
     whole_database,
 )
@@ -455,10 +457,9 @@ def bad_tokens(app: Flask, user: Made, auth: Auth) -> list[tuple[str, Answer]]:
     with app.app_context():
         right = make(identity=str(user.id), additional_claims=SESSION)
         expired = make(identity=str(user.id), additional_claims=SESSION, expires_delta=timedelta(seconds=-1))
-        revoked = make(identity=str(user.id), additional_claims=SESSION)
-        deny_token(jti=pyjwt.decode(revoked, options={"verify_signature": False})["jti"], seconds=60)
-        ended = make(identity=str(user.id), additional_claims={"session": "an-ended-session"})
-        deny_token(jti="an-ended-session", seconds=60)
+        ended = make(identity=str(user.id), additional_claims={"session": make_session(app, user.id, "ended")})
+        end_session(user_id=user.id, session_id="ended")
+        never = make(identity=str(user.id), additional_claims={"session": "there-never-was-one"})
         of_the_other_kind = other(identity=str(user.id), additional_claims=SESSION)
         nobodys = [make(identity=name, additional_claims=SESSION) for name in ("0", "-1", str(2**64), "x", "", "１")]
     claims = pyjwt.decode(right, options={"verify_signature": False})
@@ -471,7 +472,7 @@ def bad_tokens(app: Flask, user: Made, auth: Auth) -> list[tuple[str, Answer]]:
     ]
     return [
         (f"Bearer {expired}", Answer.TOKEN_EXPIRED),
-        (f"Bearer {revoked}", Answer.TOKEN_REVOKED),
+        (f"Bearer {never}", Answer.TOKEN_REVOKED),
         (f"Bearer {ended}", Answer.TOKEN_REVOKED),
         *((f"Bearer {token}", Answer.TOKEN_INVALID) for token in invalid),
     ]

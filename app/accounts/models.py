@@ -1,13 +1,18 @@
-"""Users and their delivery addresses."""
+"""Users, their sessions and their delivery addresses."""
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, text
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.columns import Base, created_moment, intpk, moment
 
 
 class User(Base):
-    """A user. `username_key` is the normalised name (`app.accounts.usernames`), which is unique."""
+    """A user. `username_key` is the normalised name (`app.accounts.usernames`), which is unique.
+
+    `generation` counts what ended the user's sessions at once, such as changes of the password; see `LoginSession`.
+    """
 
     __tablename__ = "users"
 
@@ -17,7 +22,44 @@ class User(Base):
     password_hash: Mapped[str] = mapped_column(String(200))
     bio: Mapped[str] = mapped_column(String(200), default="")
     is_staff: Mapped[bool] = mapped_column(default=False)
+    generation: Mapped[int] = mapped_column(default=0, server_default="0")
     created_at: Mapped[created_moment]
+
+
+class EndReason(StrEnum):
+    """What ended a session."""
+
+    LOGGED_OUT = "logged_out"
+    REFRESH_REUSED = "refresh_reused"  # a refresh token was used twice: it may be stolen
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a name
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - a name
+    SUSPENDED = "suspended"  # by staff
+    ACCOUNT_DELETED = "account_deleted"
+
+
+class LoginSession(Base):
+    """What one login started. It lives until it has ended or expired, or its user has another `generation`.
+
+    `refresh_jti` is the id of the refresh token that works, `previous_jti` of the one that was used for it.
+    """
+
+    __tablename__ = "sessions"
+    __table_args__ = (
+        CheckConstraint("(ended_at IS NULL) = (end_reason IS NULL)", name="ended_for_a_reason"),
+        Index("ix_sessions_user_id", "user_id", postgresql_where=text("ended_at IS NULL")),
+        Index("ix_sessions_expires_at", "expires_at"),
+    )
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id"))
+    generation: Mapped[int]
+    refresh_jti: Mapped[str] = mapped_column(String(64))
+    previous_jti: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[created_moment]
+    refreshed_at: Mapped[moment]
+    expires_at: Mapped[moment]
+    ended_at: Mapped[moment | None]
+    end_reason: Mapped[str | None] = mapped_column(String(30))  # an `EndReason`
 
 
 class Address(Base):

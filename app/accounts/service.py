@@ -9,9 +9,10 @@ from sqlalchemy.orm import Session
 
 from app.accounts import throttle
 from app.accounts.captcha import consume_captcha
-from app.accounts.models import Address, User
+from app.accounts.models import Address, EndReason, User
 from app.accounts.passwords import hash_password, is_outdated, resembles, verify_password
 from app.accounts.queries import own_profile
+from app.accounts.sessions import Issue, end_sessions, start_session
 from app.accounts.usernames import username_key
 from app.answers import Answer, Refused, field_errors
 from app.clock import utcnow
@@ -60,31 +61,34 @@ def create_user(session: Session, *, username: str, password: str, is_staff: boo
     return user
 
 
-def login(*, username: str, password: str, origin: str | None) -> Row[Any]:
-    """Verify a password; returns the user's profile (`queries.own_profile`). `origin` is the caller's IP address.
+def login(*, username: str, password: str, origin: str | None) -> tuple[Row[Any], Issue]:
+    """Verify a password and start a session; the user's profile (`queries.own_profile`) and the first tokens' issue.
 
-    Raises Refused(LOGIN_FAILED) with the seconds to wait after too many failures, and Refused(WRONG_CREDENTIALS) for a
-    wrong name as well as a wrong password, after the same work in both cases.
+    `origin` is the caller's IP address. Raises Refused(LOGIN_FAILED) with the seconds to wait after too many failures,
+    and Refused(WRONG_CREDENTIALS) for a wrong name as well as a wrong password, after the same work in both cases.
     """
     wait = throttle.admit(username=username, origin=origin)
     if wait:
         raise Refused(Answer.LOGIN_FAILED, retry_after=wait)
-    found = row_or_none(select(User.id, User.password_hash).where(User.username_key == username_key(username)))
+    wanted = select(User.id, User.password_hash, User.generation).where(User.username_key == username_key(username))
+    found = row_or_none(wanted)
     right = verify_password(None if found is None else found.password_hash, password)
     if found is None or not right:
         raise Refused(Answer.WRONG_CREDENTIALS)
+    # The password may have been changed while this one was verified: then there is no session.
+    issue = start_session(user_id=found.id, generation=found.generation)
     throttle.forgive(username=username, origin=origin)
     if is_outdated(found.password_hash):
         _replace_hash(found.id, old=found.password_hash, new=hash_password(password))
     log.info("user_logged_in", user_id=found.id)
-    return own_profile(found.id)
+    return own_profile(found.id), issue
 
 
-def change_password(*, user_id: int, old_password: str, new_password: str, origin: str | None) -> None:
-    """Change the password of a user who knows the old one. Guessing it is slowed down like at the login.
+def change_password(*, user_id: int, session_id: str, old_password: str, new_password: str) -> None:
+    """Change the password of a user who knows the old one; all sessions but `session_id` end.
 
-    Raises Refused with TOO_MANY_REQUESTS (and the seconds to wait), OLD_PASSWORD_WRONG, NO_SUCH_USER, or MALFORMED
-    where the new password is the old one or the username.
+    Guessing the old one is slowed down, in this session alone. Raises Refused with TOO_MANY_REQUESTS (and the seconds
+    to wait), OLD_PASSWORD_WRONG, NO_SUCH_USER, or MALFORMED where the new password is the old one or the username.
     """
     user = row_or_none(select(User.username, User.password_hash).where(User.id == user_id))
     if user is None:
@@ -93,22 +97,38 @@ def change_password(*, user_id: int, old_password: str, new_password: str, origi
         raise Refused(Answer.MALFORMED, data={"errors": {"new_password": ["不能与用户名相同"]}})
     if new_password == old_password:
         raise Refused(Answer.MALFORMED, data={"errors": {"new_password": ["不能与原密码相同"]}})
-    wait = throttle.admit(username=user.username, origin=origin)
+    verify_own_password(session_id=session_id, stored=user.password_hash, password=old_password)
+    new = hash_password(new_password)
+    with transaction() as session:
+        if not _swap_hash(session, user_id, old=user.password_hash, new=new):
+            # Another request changed it meanwhile, so `old_password` is no longer the present one.
+            raise Refused(Answer.OLD_PASSWORD_WRONG)
+        end_sessions(session, user_id=user_id, reason=EndReason.PASSWORD_CHANGED, keep=session_id)
+    log.info("password_changed", user_id=user_id)
+
+
+def verify_own_password(*, session_id: str, stored: str, password: str) -> None:
+    """Check a password that a logged-in user gives once more against the `stored` hash.
+
+    Raises Refused with TOO_MANY_REQUESTS (and the seconds to wait), OLD_PASSWORD_WRONG.
+    """
+    wait = throttle.admit_session(session_id)
     if wait:
         raise Refused(Answer.TOO_MANY_REQUESTS, retry_after=wait)
-    if not verify_password(user.password_hash, old_password):
+    if not verify_password(stored, password):
         raise Refused(Answer.OLD_PASSWORD_WRONG)
-    throttle.forgive(username=user.username, origin=origin)
-    if not _replace_hash(user_id, old=user.password_hash, new=hash_password(new_password)):
-        # Another request changed it meanwhile, so `old_password` is no longer the present one.
-        raise Refused(Answer.OLD_PASSWORD_WRONG)
-    log.info("password_changed", user_id=user_id)
+    throttle.forgive_session(session_id)
 
 
 def _replace_hash(user_id: int, *, old: str, new: str) -> bool:
     with transaction() as session:
-        statement = update(User).where(User.id == user_id, User.password_hash == old).values(password_hash=new)
-        return session.execute(statement.returning(User.id)).first() is not None
+        return _swap_hash(session, user_id, old=old, new=new)
+
+
+def _swap_hash(session: Session, user_id: int, *, old: str, new: str) -> bool:
+    """Store another hash where the present one is still `old`; whether it was."""
+    statement = update(User).where(User.id == user_id, User.password_hash == old).values(password_hash=new)
+    return session.execute(statement.returning(User.id)).first() is not None
 
 
 def edit_profile(*, user_id: int, bio: str) -> None:

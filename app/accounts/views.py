@@ -2,7 +2,7 @@
 
 from flask import request
 
-from app.accounts import queries, service, tokens
+from app.accounts import queries, service, sessions
 from app.accounts.captcha import make_captcha
 from app.accounts.schemas import (
     AddressIn,
@@ -22,6 +22,7 @@ from app.accounts.schemas import (
     own_profile_out,
     public_profile_out,
 )
+from app.accounts.tokens import tokens_of
 from app.answers import Answer
 from app.paging import Page, PageQuery, page_of
 from app.settings import settings
@@ -79,11 +80,14 @@ def register(*, body: RegisterIn) -> RegisteredOut:
 def login(*, body: LoginIn) -> LoginOut:
     """Log in.
 
-    After too many failures, of the account or of the caller's address, logins are refused (429) for the seconds in
-    `Retry-After`, which double with each further failure.
+    After too many failures from the caller's network, logins are refused (429) for the seconds in `Retry-After`, which
+    double with each further failure. After many from networks in which the account is not at home, all of those are
+    refused.
     """
-    user = service.login(username=body.username, password=body.password.get_secret_value(), origin=request.remote_addr)
-    return {**tokens.start_session(user.id), "user": own_profile_out(user)}
+    user, issue = service.login(
+        username=body.username, password=body.password.get_secret_value(), origin=request.remote_addr
+    )
+    return {**tokens_of(issue), "user": own_profile_out(user)}
 
 
 @api.post(
@@ -91,18 +95,17 @@ def login(*, body: LoginIn) -> LoginOut:
     auth=Auth.REFRESH,
     out=TokensOut,
     answer=Answer.TOKEN_REFRESHED,
-    refuses=(Answer.NO_SUCH_USER,),
     limit="rate_limit_login",
     idempotent=False,
 )
 def refresh_tokens(*, actor: Actor) -> TokensOut:
     """Renew the tokens.
 
-    The refresh token comes as bearer; the answer is a new pair. Each refresh token works once: used again, it ends its
-    session.
+    The refresh token comes as bearer; the answer is a new pair. Each refresh token works once. Used again within a few
+    seconds it answers the same pair, because answers get lost; later it ends its session.
     """
-    queries.own_profile(actor.id)
-    return tokens.rotate(actor.claims)
+    claims = actor.claims
+    return tokens_of(sessions.rotate(user_id=actor.id, session_id=claims["session"], jti=claims["jti"]))
 
 
 @api.post("/api/logout/", auth=Auth.USER, answer=Answer.LOGGED_OUT, idempotent=False)
@@ -111,7 +114,7 @@ def logout(*, actor: Actor) -> None:
 
     The session ends: its access and refresh tokens are refused from now on.
     """
-    tokens.end_session(actor.id, actor.claims["session"])
+    sessions.end_session(user_id=actor.id, session_id=actor.claims["session"])
 
 
 @api.get("/api/user/", auth=Auth.USER, out=OwnProfileOut, answer=Answer.USER_FOUND, refuses=(Answer.NO_SUCH_USER,))
@@ -149,11 +152,10 @@ def change_password(*, actor: Actor, body: PasswordIn) -> None:
     """
     service.change_password(
         user_id=actor.id,
+        session_id=actor.claims["session"],
         old_password=body.old_password.get_secret_value(),
         new_password=body.new_password.get_secret_value(),
-        origin=request.remote_addr,
     )
-    tokens.end_other_sessions(actor.id, keep=actor.claims["session"])
 
 
 @api.get("/api/user/<id:user_id>/", out=PublicProfileOut, answer=Answer.USER_FOUND, refuses=(Answer.NO_SUCH_USER,))

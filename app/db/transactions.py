@@ -8,7 +8,7 @@ Code that catches an error raised by a joined block, or by a statement inside on
 `session.begin_nested()`: otherwise the outer block commits what the failed part had done before the error.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from app.db.database import db
 
 _JOINED = "saltfish_transaction"
+_AFTER_COMMIT = "saltfish_after_commit"
 
 
 @contextmanager
@@ -31,6 +32,8 @@ def transaction() -> Iterator[Session]:
     # Reads before the block may have opened a transaction with an older snapshot; locks need a fresh one.
     session.rollback()
     session.info[_JOINED] = True
+    actions: list[Callable[[], None]] = []
+    session.info[_AFTER_COMMIT] = actions
     try:
         yield session
         session.commit()
@@ -39,6 +42,17 @@ def transaction() -> Iterator[Session]:
         raise
     finally:
         session.info.pop(_JOINED, None)
+        session.info.pop(_AFTER_COMMIT, None)
+    for action in actions:
+        action()
+
+
+def after_commit(session: Session, action: Callable[[], None]) -> None:
+    """Do `action` when the outermost `transaction()` block of `session` has committed, and not where it rolls back.
+
+    It may be lost with the process: what must happen is a message of the outbox. It must not raise.
+    """
+    session.info[_AFTER_COMMIT].append(action)
 
 
 @contextmanager

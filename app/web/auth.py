@@ -1,20 +1,35 @@
-"""Authentication: bearer tokens by Flask-JWT-Extended, revoked tokens in Valkey, and the answers to bad tokens."""
+"""Authentication: which bearer tokens are ours, whose they are, and whether their session lives.
+
+A token opens this API only if it is signed by our key, names us as its issuer (`iss`) and this API as its only audience
+(`aud`), and has every claim of ours, an end (`exp`) among them. Whatever else is signed by the same key (tickets of the
+cashier, links that come back from the gateway) has neither, and opens nothing.
+"""
 
 import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
-from flask import Response, request
-from flask_jwt_extended import verify_jwt_in_request
-from flask_jwt_extended.exceptions import InvalidHeaderError
+import jwt
+from flask import request
 
 from app.accounts.queries import is_staff
+from app.accounts.sessions import lives
 from app.answers import Answer, Refused
-from app.extensions import jwt, valkey
 from app.settings import settings
-from app.web.envelope import envelope
 from app.web.tickets import CashierTicket, read_cashier_ticket
+
+ISSUER: Final = "saltfish"
+"""Who makes our tokens: the claim `iss`."""
+
+AUDIENCE: Final = "saltfish-api"
+"""What our tokens are for: the claim `aud`."""
+
+_ALGORITHM: Final = "HS256"
+_CLAIMS: Final = ["iss", "aud", "exp", "iat", "nbf", "sub", "jti", "type", "session"]
+
+_USER_ID: Final = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
+_SESSION_ID: Final = re.compile(r"[!-~]{1,64}", re.ASCII)
 
 
 class Auth(Enum):
@@ -38,27 +53,27 @@ class Actor:
 
 
 def authenticate(auth: Auth) -> Actor | None:
-    """The caller, or None where `auth` allows anonymous ones. Flask-JWT-Extended's errors pass through.
+    """The caller, or None where `auth` allows anonymous ones.
 
-    Raises FORBIDDEN for users who are not staff where `auth` requires it.
+    Raises LOGIN_REQUIRED without a token; TOKEN_INVALID and TOKEN_EXPIRED; TOKEN_REVOKED where the token's session has
+    ended, except for refresh tokens, whose session is looked at when it is refreshed; FORBIDDEN for users who are not
+    staff where `auth` requires it.
     """
     if auth is Auth.NONE:
         return None
-    if auth is Auth.CASHIER and (actor := _by_ticket()):
-        return actor
-    try:
-        verified = verify_jwt_in_request(
-            optional=auth is Auth.OPTIONAL,
-            refresh=auth is Auth.REFRESH,
-            locations=["headers", "query_string"] if auth is Auth.CASHIER else ["headers"],
-        )
-    except IndexError:
-        # Flask-JWT-Extended 4.7.4 splits the header at commas and fails on a part that is only spaces.
-        raise InvalidHeaderError("Bad Authorization header") from None
-    if verified is None:
-        return None
-    claims = verified[1]
+    token = _bearer_token()
+    if token is None and auth is Auth.CASHIER:
+        if actor := _by_ticket():
+            return actor
+        token = request.args.get("token") or None
+    if token is None:
+        if auth is Auth.OPTIONAL:
+            return None
+        raise Refused(Answer.LOGIN_REQUIRED)
+    claims = _verified(token, kind="refresh" if auth is Auth.REFRESH else "access")
     actor = Actor(id=int(claims["sub"]), claims=claims)
+    if auth is not Auth.REFRESH and not lives(session_id=claims["session"], user_id=actor.id):
+        raise Refused(Answer.TOKEN_REVOKED)
     # Looked up each time and not a claim of the token, so that a revoked role ends at once.
     if auth is Auth.STAFF and not is_staff(actor.id):
         raise Refused(Answer.FORBIDDEN)
@@ -71,7 +86,7 @@ def _by_ticket() -> Actor | None:
     Raises TOKEN_EXPIRED, and TOKEN_INVALID for a ticket of another order and for what may not stand in a URL at all.
     """
     text = request.args.get("token", "")
-    if not text or request.headers.get("Authorization", "")[:7].lower() == "bearer ":
+    if not text:
         return None
     ticket = read_cashier_ticket(text)
     if ticket is None and settings().takes_access_token_in_url:
@@ -81,56 +96,42 @@ def _by_ticket() -> Actor | None:
     return Actor(id=ticket.buyer_id, claims={}, ticket=ticket)
 
 
-_DENIED = "denied-token:"
-_USER_ID = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
+def _bearer_token() -> str | None:
+    """The token in the header `Authorization`; None where it names no bearer.
+
+    The scheme is written in any case (RFC 9110, section 11.1), blanks may be any. Raises TOKEN_INVALID where what
+    follows it is not one word, and for more than one bearer.
+    """
+    # A proxy may join several headers by commas, which no token has in it.
+    fields = [field.split() for field in request.headers.get("Authorization", "").split(",")]
+    bearers = [field[1:] for field in fields if field and field[0].lower() == "bearer"]
+    if not bearers:
+        return None
+    if len(bearers) > 1 or len(bearers[0]) != 1:
+        raise Refused(Answer.TOKEN_INVALID)
+    return bearers[0][0]
 
 
-def deny_token(*, jti: str, seconds: int) -> None:
-    """Refuse the token `jti` from now on. The entry is kept for `seconds`: the token's remaining lifetime."""
-    valkey().set(_DENIED + jti, "1", ex=max(seconds, 1))
-
-
-@jwt.token_in_blocklist_loader
-def _is_denied(_header: dict[str, Any], claims: dict[str, Any]) -> bool:
-    # A refresh token and the access tokens made with it share a session; logging out ends the session.
-    return bool(valkey().exists(_DENIED + claims["jti"], _DENIED + str(claims.get("session"))))
-
-
-@jwt.token_verification_loader
-def _has_our_claims(_header: dict[str, Any], claims: dict[str, Any]) -> bool:
-    return isinstance(claims.get("session"), str) and _USER_ID.fullmatch(str(claims["sub"])) is not None
-
-
-@jwt.unauthorized_loader
-def _missing(_reason: str) -> Response:
-    return envelope(Answer.LOGIN_REQUIRED)
-
-
-@jwt.invalid_token_loader
-def _invalid(_reason: str) -> Response:
-    return envelope(Answer.TOKEN_INVALID)
-
-
-@jwt.expired_token_loader
-def _expired(_header: dict[str, Any], _claims: dict[str, Any]) -> Response:
-    return envelope(Answer.TOKEN_EXPIRED)
-
-
-@jwt.revoked_token_loader
-def _revoked(_header: dict[str, Any], _claims: dict[str, Any]) -> Response:
-    return envelope(Answer.TOKEN_REVOKED)
-
-
-@jwt.needs_fresh_token_loader
-def _not_fresh(_header: dict[str, Any], _claims: dict[str, Any]) -> Response:
-    return envelope(Answer.TOKEN_EXPIRED)
-
-
-@jwt.token_verification_failed_loader
-def _unverified(_header: dict[str, Any], _claims: dict[str, Any]) -> Response:
-    return envelope(Answer.TOKEN_INVALID)
-
-
-@jwt.user_lookup_error_loader
-def _no_user(_header: dict[str, Any], _claims: dict[str, Any]) -> Response:
-    return envelope(Answer.NO_SUCH_USER)
+def _verified(token: str, *, kind: str) -> dict[str, Any]:
+    """The claims of a token of ours that is of this kind. Raises TOKEN_EXPIRED, TOKEN_INVALID."""
+    try:
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            settings().jwt_secret_key,
+            algorithms=[_ALGORITHM],
+            audience=AUDIENCE,
+            issuer=ISSUER,
+            options={"require": _CLAIMS, "strict_aud": True},
+        )
+    except jwt.ExpiredSignatureError:
+        raise Refused(Answer.TOKEN_EXPIRED) from None
+    except (jwt.InvalidTokenError, ValueError, OverflowError, RecursionError):
+        raise Refused(Answer.TOKEN_INVALID) from None
+    if (
+        claims["type"] != kind
+        or not isinstance(claims["session"], str)
+        or not _SESSION_ID.fullmatch(claims["session"])
+        or not _USER_ID.fullmatch(claims["sub"])
+    ):
+        raise Refused(Answer.TOKEN_INVALID)
+    return claims

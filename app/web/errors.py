@@ -1,5 +1,8 @@
 """The one module that turns errors into responses."""
 
+import math
+import time
+
 import redis.exceptions
 import sqlalchemy.exc
 import structlog
@@ -8,6 +11,7 @@ from flask_limiter import RateLimitExceeded
 from werkzeug.exceptions import HTTPException
 
 from app.answers import Answer, Refused
+from app.extensions import limiter
 from app.web.envelope import envelope
 
 log = structlog.get_logger(__name__)
@@ -53,7 +57,9 @@ def register_error_handlers(app: Flask) -> None:
 
 
 def _limited(_error: RateLimitExceeded) -> Response:
-    return envelope(Answer.TOO_MANY_REQUESTS)
+    limit = limiter.current_limit
+    left = limit.window.reset_time - time.time() if limit else 1
+    return _retry_later(Answer.TOO_MANY_REQUESTS, seconds=max(1, math.ceil(left)))
 
 
 def _http_error(error: HTTPException) -> Response:

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any, TypeVar
 
+import jwt
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
@@ -13,6 +14,7 @@ from werkzeug.test import TestResponse
 from app.answers import Answer
 from app.db.database import db
 from app.extensions import valkey
+from app.web.auth import AUDIENCE, ISSUER
 from tests.factories import PASSWORD, assert_envelope
 
 Result = TypeVar("Result")
@@ -41,6 +43,13 @@ def log_in(client: FlaskClient, username: object, password: object = PASSWORD, *
 def session_of(client: FlaskClient, username: str, password: str = PASSWORD) -> Any:
     """The data of a successful login."""
     return assert_envelope(log_in(client, username, password), Answer.LOGGED_IN)
+
+
+def claims_of(app: Flask, token: str) -> dict[str, Any]:
+    """What a token of ours says, its signature checked."""
+    key = app.config["JWT_SECRET_KEY"]
+    claims: dict[str, Any] = jwt.decode(token, key, ["HS256"], audience=AUDIENCE, issuer=ISSUER)
+    return claims
 
 
 def bearer(token: str) -> dict[str, str]:

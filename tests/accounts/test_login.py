@@ -10,22 +10,23 @@ import pytest
 from argon2 import extract_parameters, low_level
 from flask import Flask
 from flask.testing import FlaskClient
-from flask_jwt_extended import decode_token
 from sqlalchemy import update
 
 from app.accounts import passwords
-from app.accounts.models import User
-from app.accounts.throttle import LONGEST_WAIT, admit, forgive
+from app.accounts.models import LoginSession, User
+from app.accounts.throttle import HOMES_KEPT, LONGEST_WAIT, admit, forgive
 from app.answers import Answer
 from app.clock import format_moment
 from app.db.database import db
 from app.extensions import valkey
 from config import Settings
-from tests.accounts.steps import all_rows, at_once, log_in, session_of, valkey_keys
+from tests.accounts.steps import all_rows, at_once, claims_of, log_in, session_of, valkey_keys
 from tests.conftest import MakeApp
 from tests.factories import PASSWORD, assert_envelope, make_user
 
 LOCAL = "127.0.0.1"
+ALICE = f"origin:alice:{LOCAL}"
+NETWORK = f"network:{LOCAL}"
 
 
 def failures(app: Flask, subject: str) -> int:
@@ -37,6 +38,11 @@ def fail_before(app: Flask, subject: str, times: int) -> None:
     """As if `subject` had failed `times` times, and waited."""
     with app.app_context():
         valkey().set(f"login-failures:{subject}", times, ex=900)
+
+
+def _counters(username: str, network: str) -> list[str]:
+    subjects = (f"account:{username}", f"network:{network}", f"origin:{username}:{network}")
+    return [f"login-failures:{subject}" for subject in subjects]
 
 
 def reopen(app: Flask) -> None:
@@ -58,8 +64,7 @@ def test_a_login_answers_tokens_and_the_user(client: FlaskClient, app: Flask, se
         "is_staff": False,
         "created_at": format_moment(alice.created_at),
     }
-    with app.app_context():
-        access, refresh = decode_token(data["access_token"]), decode_token(data["refresh_token"])
+    access, refresh = claims_of(app, data["access_token"]), claims_of(app, data["refresh_token"])
     assert (access["sub"], access["type"]) == (str(alice.id), "access")
     assert (refresh["sub"], refresh["type"]) == (str(alice.id), "refresh")
     assert access["session"] == refresh["session"]
@@ -70,8 +75,7 @@ def test_a_login_answers_tokens_and_the_user(client: FlaskClient, app: Flask, se
 def test_every_login_is_a_session_of_its_own(client: FlaskClient, app: Flask) -> None:
     make_user(app, "alice")
     tokens = [session_of(client, "alice")["access_token"] for _ in range(2)]
-    with app.app_context():
-        assert decode_token(tokens[0])["session"] != decode_token(tokens[1])["session"]
+    assert claims_of(app, tokens[0])["session"] != claims_of(app, tokens[1])["session"]
 
 
 @pytest.mark.parametrize("spelling", ["Alice", "ALICE", " alice ", "ａｌｉｃｅ"])
@@ -93,7 +97,7 @@ def test_a_wrong_name_and_a_wrong_password_answer_the_same(
     response = log_in(client, username, password)
     assert assert_envelope(response, Answer.WRONG_CREDENTIALS) is None
     assert "Retry-After" not in response.headers
-    assert valkey_keys(app, "sessions:*") == []
+    assert len(all_rows(app, LoginSession)) == 1  # the one of the factory
 
 
 @pytest.mark.parametrize(
@@ -191,9 +195,7 @@ def test_a_login_renews_a_hash_made_with_older_parameters(client: FlaskClient, a
     assert all_rows(app, User)[0]["password_hash"] == renewed
 
 
-def test_five_failures_are_free_then_each_closes_the_account_for_twice_as_long(
-    context: Flask, settings: Settings
-) -> None:
+def test_five_failures_are_free_then_each_closes_for_twice_as_long(context: Flask, settings: Settings) -> None:
     assert settings.login_failures_allowed == 5
     for _ in range(5):
         assert admit(username="alice", origin=LOCAL) == 0
@@ -208,7 +210,7 @@ def test_a_closed_account_says_when_to_come_back_whether_or_not_it_exists(
     client: FlaskClient, app: Flask, username: str
 ) -> None:
     make_user(app, "alice")
-    fail_before(app, "account:" + username, 9)
+    fail_before(app, f"origin:{username}:{LOCAL}", 9)
     assert_envelope(log_in(client, username, "wrong-pass-1"), Answer.WRONG_CREDENTIALS)
     response = log_in(client, username, "wrong-pass-1")
     assert assert_envelope(response, Answer.LOGIN_FAILED) is None
@@ -217,13 +219,13 @@ def test_a_closed_account_says_when_to_come_back_whether_or_not_it_exists(
 
 def test_a_closed_account_refuses_the_right_password_without_looking_at_it(client: FlaskClient, app: Flask) -> None:
     make_user(app, "alice")
-    fail_before(app, "account:alice", 9)
+    fail_before(app, ALICE, 9)
     log_in(client, "alice", "wrong-pass-1")
     with Argon2Calls() as calls:
         assert_envelope(log_in(client, "ALICE"), Answer.LOGIN_FAILED)
     assert calls.hashes == []
-    assert failures(app, "account:alice") == 10
-    assert valkey_keys(app, "sessions:*") == []
+    assert failures(app, ALICE) == 10
+    assert len(all_rows(app, LoginSession)) == 1  # the one of the factory
 
 
 def test_the_wait_ends_by_itself(client: FlaskClient, app: Flask) -> None:
@@ -238,40 +240,40 @@ def test_the_wait_ends_by_itself(client: FlaskClient, app: Flask) -> None:
 
 def test_the_wait_is_at_most_fifteen_minutes(context: Flask, settings: Settings) -> None:
     assert LONGEST_WAIT == 900
-    valkey().set("login-failures:account:alice", 500)
+    valkey().set(f"login-failures:{ALICE}", 500)
     assert admit(username="alice", origin=LOCAL) == 0
     assert admit(username="alice", origin=LOCAL) == 900
     # The count outlives the wait, so that the next failure closes for as long again.
-    assert valkey().ttl("login-failures:account:alice") in range(1795, 1801)
+    assert valkey().ttl(f"login-failures:{ALICE}") in range(1795, 1801)
 
 
 def test_failures_are_forgotten_after_the_window(context: Flask, settings: Settings) -> None:
     admit(username="alice", origin=LOCAL)
-    for subject in ("account:alice", f"address:{LOCAL}"):
+    for subject in (ALICE, NETWORK):
         assert valkey().ttl(f"login-failures:{subject}") in range(895, 901)
 
 
-def test_a_right_password_clears_the_account(client: FlaskClient, app: Flask) -> None:
+def test_a_right_password_clears_what_this_caller_failed(client: FlaskClient, app: Flask) -> None:
     make_user(app, "alice")
     for _ in range(4):
         log_in(client, "alice", "wrong-pass-1")
-    assert failures(app, "account:alice") == 4
+    assert failures(app, ALICE) == 4
     session_of(client, "alice")
-    assert failures(app, "account:alice") == 0
-    assert failures(app, f"address:{LOCAL}") == 4
+    assert failures(app, ALICE) == 0
+    assert failures(app, NETWORK) == 4
 
 
 def test_right_passwords_are_never_slowed(client: FlaskClient, app: Flask) -> None:
     make_user(app, "alice")
     for _ in range(12):
         session_of(client, "alice")
-    assert failures(app, f"address:{LOCAL}") == 0
+    assert failures(app, NETWORK) == 0
 
 
 def test_one_account_closed_leaves_the_others_open(client: FlaskClient, app: Flask) -> None:
     make_user(app, "alice")
     make_user(app, "bob")
-    fail_before(app, "account:alice", 9)
+    fail_before(app, ALICE, 9)
     log_in(client, "alice", "wrong-pass-1")
     assert_envelope(log_in(client, "alice"), Answer.LOGIN_FAILED)
     session_of(client, "bob")
@@ -280,7 +282,7 @@ def test_one_account_closed_leaves_the_others_open(client: FlaskClient, app: Fla
 def test_a_closed_address_refuses_every_account(client: FlaskClient, app: Flask) -> None:
     make_user(app, "alice")
     make_user(app, "bob")
-    fail_before(app, f"address:{LOCAL}", 54)
+    fail_before(app, NETWORK, 54)
     log_in(client, "alice", "wrong-pass-1")
     response = log_in(client, "bob")
     assert_envelope(response, Answer.LOGIN_FAILED)
@@ -301,7 +303,7 @@ def test_an_own_account_does_not_wash_away_guesses_at_others(context: Flask) -> 
         admit(username=f"user{number}", origin="192.0.2.1")
     assert admit(username="mine", origin="192.0.2.1") == 0
     forgive(username="mine", origin="192.0.2.1")
-    assert valkey().get("login-failures:address:192.0.2.1") == "49"
+    assert valkey().get("login-failures:network:192.0.2.1") == "49"
     assert admit(username="victim", origin="192.0.2.1") == 0
     assert admit(username="victim", origin="192.0.2.1") == 1
 
@@ -324,7 +326,7 @@ def test_an_ipv6_customer_is_one_address(context: Flask, first: str, second: str
 def test_nobody_chooses_the_address_they_are_counted_by(client: FlaskClient, app: Flask, forwarded: str) -> None:
     response = log_in(client, "nobody", headers={"X-Forwarded-For": forwarded, "Forwarded": "for=192.0.2.9"})
     assert_envelope(response, Answer.WRONG_CREDENTIALS)
-    assert valkey_keys(app, "login-*") == ["login-failures:account:nobody", f"login-failures:address:{LOCAL}"]
+    assert valkey_keys(app, "login-*") == _counters("nobody", LOCAL)
 
 
 @pytest.mark.parametrize(
@@ -343,17 +345,74 @@ def test_a_trusted_proxy_names_the_address(make_app: MakeApp, forwarded: str, co
     app = make_app(TRUSTED_PROXIES="1")
     response = log_in(app.test_client(), "nobody", headers={"X-Forwarded-For": forwarded})
     assert_envelope(response, Answer.WRONG_CREDENTIALS)
-    assert valkey_keys(app, "login-*") == ["login-failures:account:nobody", f"login-failures:address:{counted}"]
+    assert valkey_keys(app, "login-*") == _counters("nobody", counted)
 
 
-def test_forgiving_what_has_expired_leaves_nothing(context: Flask) -> None:
+def test_forgiving_what_has_expired_leaves_nothing_but_the_home(context: Flask) -> None:
     forgive(username="alice", origin=LOCAL)
-    assert valkey().keys("*") == []
+    assert valkey().keys("*") == ["login-homes:alice"]
+
+
+def at(address: str) -> dict[str, Any]:
+    return {"environ_base": {"REMOTE_ADDR": address}}
+
+
+def test_a_stranger_shuts_out_nobody_but_himself(client: FlaskClient, app: Flask) -> None:
+    """Six wrong passwords, as many more as he likes, and the owner neither at home nor elsewhere waits."""
+    make_user(app, "alice")
+    token = session_of(client, "alice")["access_token"]
+    for _ in range(6):
+        log_in(client, "alice", "wrong-pass-1", **at("192.0.2.66"))
+    slowed = log_in(client, "alice", **at("192.0.2.66"))
+    assert_envelope(slowed, Answer.LOGIN_FAILED)
+    assert slowed.headers["Retry-After"] in ("1", "2")
+    assert_envelope(log_in(client, "alice"), Answer.LOGGED_IN)
+    assert_envelope(log_in(client, "alice", **at("198.51.100.7")), Answer.LOGGED_IN)
+    body = {"old_password": PASSWORD, "new_password": "new-secret-2"}
+    headers = {"Authorization": f"Bearer {token}"}
+    assert_envelope(client.post("/api/user/password/", json=body, headers=headers), Answer.PASSWORD_CHANGED)
+
+
+@pytest.mark.parametrize("username", ["alice", "nobody"])
+def test_guessers_from_many_networks_are_slowed_and_the_owner_at_home_is_not(
+    client: FlaskClient, app: Flask, username: str
+) -> None:
+    make_user(app, "alice")
+    session_of(client, "alice")
+    for number in range(25):
+        assert_envelope(log_in(client, username, "wrong-pass-1", **at(f"192.0.2.{number}")), Answer.WRONG_CREDENTIALS)
+    for number in range(3):
+        slowed = log_in(client, username, "wrong-pass-1", **at(f"198.51.100.{number}"))
+        assert_envelope(slowed, Answer.LOGIN_FAILED)
+        assert slowed.headers["Retry-After"] == "1"
+    session_of(client, "alice")
+    assert failures(app, f"account:{username}") == 25
+
+
+def test_guessers_from_many_networks_wait_longer_and_longer(context: Flask) -> None:
+    valkey().set("login-failures:account:alice", 34)
+    assert admit(username="alice", origin="192.0.2.1") == 0
+    assert admit(username="alice", origin="192.0.2.2") == LONGEST_WAIT
+
+
+def test_the_networks_remembered_of_an_account_are_few(context: Flask) -> None:
+    for number in range(HOMES_KEPT + 5):
+        forgive(username="alice", origin=f"192.0.2.{number}")
+    assert valkey().zcard("login-homes:alice") == HOMES_KEPT
+    assert valkey().zscore("login-homes:alice", "192.0.2.4") is None
+    assert valkey().ttl("login-homes:alice") in range(90 * 86400 - 5, 90 * 86400 + 1)
+
+
+def test_the_wait_that_is_told_is_the_one_that_is_left(client: FlaskClient, app: Flask) -> None:
+    make_user(app, "alice")
+    with app.app_context():
+        valkey().set(f"login-closed:{ALICE}", "1", px=31_900)
+    assert log_in(client, "alice").headers["Retry-After"] == "32"
 
 
 def test_simultaneous_guesses_cannot_pass_together(app: Flask, clean: None) -> None:
     make_user(app, "alice")
-    fail_before(app, "account:alice", 9)
+    fail_before(app, ALICE, 9)
     responses = at_once(16, lambda number: log_in(app.test_client(), "alice", f"guess-{number}"))
     assert sorted(response.status_code for response in responses) == [401] + [429] * 15
-    assert failures(app, "account:alice") == 10
+    assert failures(app, ALICE) == 10

@@ -8,12 +8,11 @@ import jwt
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from flask_jwt_extended import decode_token
 
 from app.answers import Answer
-from app.extensions import valkey
+from app.web.auth import AUDIENCE, ISSUER
 from config import Settings
-from tests.accounts.steps import at_once, bearer, session_of, valkey_keys
+from tests.accounts.steps import bearer, claims_of, session_of, valkey_keys
 from tests.factories import assert_envelope, auth_headers, make_user
 
 OWN = "/api/user/"
@@ -21,17 +20,11 @@ REFRESH = "/api/token_refresh/"
 LOGOUT = "/api/logout/"
 
 
-def claims_of(app: Flask, token: str) -> dict[str, Any]:
-    with app.app_context():
-        claims: dict[str, Any] = decode_token(token)
-    return claims
-
-
 def forged(settings: Settings, *, key: str | None = None, algorithm: str = "HS256", **changes: Any) -> str:
     """A token such as ours, with some claims changed (None: left out), signed by `key` (default: ours)."""
     now = int(time.time())
     claims = {"sub": "1", "type": "access", "fresh": False, "iat": now, "nbf": now, "exp": now + 600}
-    claims |= {"jti": "forged", "session": "forged"} | changes
+    claims |= {"iss": ISSUER, "aud": AUDIENCE, "jti": "forged", "session": "test-session-1"} | changes
     present = {name: value for name, value in claims.items() if value is not None}
     return jwt.encode(present, settings.jwt_secret_key if key is None else key, algorithm)
 
@@ -57,8 +50,10 @@ def test_no_token_asks_for_a_login(client: FlaskClient, method: str, url: str) -
         ("   ", Answer.LOGIN_REQUIRED),
         ("Basic YTpi", Answer.LOGIN_REQUIRED),
         ("garbage", Answer.LOGIN_REQUIRED),
-        (",  ,", Answer.TOKEN_INVALID),
+        (",  ,", Answer.LOGIN_REQUIRED),
         (",  ,Bearer x", Answer.TOKEN_INVALID),
+        ("Bearer x, bearer y", Answer.TOKEN_INVALID),
+        ("BearerX", Answer.LOGIN_REQUIRED),
         ("Bearer", Answer.TOKEN_INVALID),
         ("Bearer ", Answer.TOKEN_INVALID),
         ("Bearer a b", Answer.TOKEN_INVALID),
@@ -73,6 +68,19 @@ def test_no_token_asks_for_a_login(client: FlaskClient, method: str, url: str) -
 )
 def test_headers_that_carry_no_token(client: FlaskClient, header: str, answer: Answer) -> None:
     assert assert_envelope(client.get(OWN, headers={"Authorization": header}), answer) is None
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    ["bearer {}", "BEARER {}", "bEaReR {}", "  Bearer   {}  ", "Bearer\t{}", "Bearer {},", "Basic YTpi, Bearer {}"],
+)
+def test_the_scheme_is_spelt_in_any_way(client: FlaskClient, app: Flask, spelling: str) -> None:
+    alice = make_user(app, "alice")
+    tokens = session_of(client, "alice")
+    header = {"Authorization": spelling.format(tokens["access_token"])}
+    assert assert_envelope(client.get(OWN, headers=header), Answer.USER_FOUND)["id"] == alice.id
+    header = {"Authorization": spelling.format(tokens["refresh_token"])}
+    assert_envelope(client.post(REFRESH, headers=header), Answer.TOKEN_REFRESHED)
 
 
 def test_an_expired_token(client: FlaskClient, app: Flask) -> None:
@@ -100,9 +108,26 @@ def test_an_expired_refresh_token(client: FlaskClient, app: Flask, settings: Set
         {"sub": "１"},
         {"session": None},
         {"session": 5},
+        {"session": ""},
+        {"session": "a\x00b"},
+        {"session": "x" * 65},
+        {"exp": None},
+        {"iat": None},
+        {"nbf": None},
+        {"jti": None},
+        {"type": None},
+        {"type": "cashier"},
+        {"iss": None},
+        {"iss": "another"},
+        {"aud": None},
+        {"aud": "saltfish-cashier"},
+        {"aud": AUDIENCE.upper()},
+        {"aud": [AUDIENCE]},  # for this API and perhaps for others
+        {"aud": [AUDIENCE, "saltfish-cashier"]},
         {"nbf": 4_000_000_000},  # in 2096
         {"iat": "yesterday"},
         {"exp": "tomorrow"},
+        {"exp": float("inf")},
         {"type": "refresh"},
     ],
     ids=str,
@@ -141,7 +166,6 @@ def test_an_access_token_is_no_refresh_token(client: FlaskClient, app: Flask) ->
     make_user(app, "alice")
     headers = bearer(session_of(client, "alice")["access_token"])
     assert assert_envelope(client.post(REFRESH, headers=headers), Answer.TOKEN_INVALID) is None
-    assert valkey_keys(app, "used-refresh-token:*") == []
 
 
 def test_a_token_in_the_query_string_is_not_looked_at(client: FlaskClient, app: Flask) -> None:
@@ -161,14 +185,15 @@ def test_a_token_of_somebody_who_does_not_exist(client: FlaskClient, app: Flask,
     make_user(app, "alice")
     access, refresh = (bearer(forged(settings, sub=sub, type=kind)) for kind in ("access", "refresh"))
     passwords = {"old_password": "correct-horse-1", "new_password": "correct-horse-2"}
-    assert_envelope(client.get(OWN, headers=access), Answer.NO_SUCH_USER)
-    assert_envelope(client.patch(OWN, json={"bio": "x"}, headers=access), Answer.NO_SUCH_USER)
-    assert_envelope(client.post("/api/user/password/", json=passwords, headers=access), Answer.NO_SUCH_USER)
-    assert_envelope(client.post("/api/address/1/default/", headers=access), Answer.NO_SUCH_USER)
-    assert_envelope(client.delete("/api/address/1/", headers=access), Answer.NO_SUCH_USER)
-    assert_envelope(client.get("/api/address/", headers=access), Answer.NO_ADDRESSES)
-    assert_envelope(client.post(REFRESH, headers=refresh), Answer.NO_SUCH_USER)
-    assert valkey_keys(app, "used-refresh-token:*") == []
+    for answer in (
+        client.get(OWN, headers=access),
+        client.patch(OWN, json={"bio": "x"}, headers=access),
+        client.post("/api/user/password/", json=passwords, headers=access),
+        client.get("/api/address/", headers=access),
+        client.post(REFRESH, headers=refresh),
+    ):
+        assert_envelope(answer, Answer.TOKEN_REVOKED)
+    assert valkey_keys(app, "*") == []
 
 
 def test_a_refresh_answers_a_new_pair_of_the_same_session(client: FlaskClient, app: Flask, settings: Settings) -> None:
@@ -186,46 +211,8 @@ def test_a_refresh_answers_a_new_pair_of_the_same_session(client: FlaskClient, a
     assert_envelope(client.get(OWN, headers=bearer(third["access_token"])), Answer.USER_FOUND)
 
 
-def test_a_refresh_token_used_again_ends_its_session(client: FlaskClient, app: Flask) -> None:
+def test_logging_out_ends_the_session_and_no_other(client: FlaskClient, app: Flask) -> None:
     make_user(app, "alice")
-    stolen, other = session_of(client, "alice"), session_of(client, "alice")
-    renewed = assert_envelope(client.post(REFRESH, headers=bearer(stolen["refresh_token"])), Answer.TOKEN_REFRESHED)
-    again = client.post(REFRESH, headers=bearer(stolen["refresh_token"]))
-    assert assert_envelope(again, Answer.TOKEN_REVOKED) is None
-    for tokens in (stolen, renewed):
-        assert_envelope(client.get(OWN, headers=bearer(tokens["access_token"])), Answer.TOKEN_REVOKED)
-        assert_envelope(client.post(REFRESH, headers=bearer(tokens["refresh_token"])), Answer.TOKEN_REVOKED)
-    assert_envelope(client.get(OWN, headers=bearer(other["access_token"])), Answer.USER_FOUND)
-    assert_envelope(client.post(REFRESH, headers=bearer(other["refresh_token"])), Answer.TOKEN_REFRESHED)
-
-
-def test_of_simultaneous_refreshes_one_succeeds_and_the_session_ends(app: Flask, clean: None) -> None:
-    make_user(app, "alice")
-    tokens = session_of(app.test_client(), "alice")
-    headers = bearer(tokens["refresh_token"])
-    responses = at_once(8, lambda _number: app.test_client().post(REFRESH, headers=headers))
-    assert sorted(response.status_code for response in responses) == [200] + [401] * 7
-    [winner] = [response for response in responses if response.status_code == 200]
-    renewed = assert_envelope(winner, Answer.TOKEN_REFRESHED)
-    for response in responses:
-        if response is not winner:
-            assert assert_envelope(response, Answer.TOKEN_REVOKED) is None
-    client = app.test_client()
-    assert_envelope(client.get(OWN, headers=bearer(renewed["access_token"])), Answer.TOKEN_REVOKED)
-
-
-def test_what_is_remembered_of_a_used_token_lives_as_long_as_the_token(client: FlaskClient, app: Flask) -> None:
-    make_user(app, "alice")
-    token = session_of(client, "alice")["refresh_token"]
-    claims = claims_of(app, token)
-    assert_envelope(client.post(REFRESH, headers=bearer(token)), Answer.TOKEN_REFRESHED)
-    with app.app_context():
-        left = valkey().ttl(f"used-refresh-token:{claims['jti']}")
-    assert 0 <= left - (claims["exp"] - time.time()) <= 2
-
-
-def test_logging_out_ends_the_session_and_no_other(client: FlaskClient, app: Flask, settings: Settings) -> None:
-    alice = make_user(app, "alice")
     here, elsewhere = session_of(client, "alice"), session_of(client, "alice")
     renewed = assert_envelope(client.post(REFRESH, headers=bearer(here["refresh_token"])), Answer.TOKEN_REFRESHED)
     assert assert_envelope(client.post(LOGOUT, headers=bearer(here["access_token"])), Answer.LOGGED_OUT) is None
@@ -234,9 +221,3 @@ def test_logging_out_ends_the_session_and_no_other(client: FlaskClient, app: Fla
         assert_envelope(client.post(LOGOUT, headers=bearer(tokens["access_token"])), Answer.TOKEN_REVOKED)
         assert_envelope(client.post(REFRESH, headers=bearer(tokens["refresh_token"])), Answer.TOKEN_REVOKED)
     assert_envelope(client.get(OWN, headers=bearer(elsewhere["access_token"])), Answer.USER_FOUND)
-    with app.app_context():
-        session = claims_of(app, here["access_token"])["session"]
-        assert valkey().ttl(f"denied-token:{session}") in range(
-            settings.refresh_token_lifetime - 5, settings.refresh_token_lifetime + 1
-        )
-        assert valkey().zrange(f"sessions:{alice.id}", 0, -1) == [claims_of(app, elsewhere["access_token"])["session"]]

@@ -225,8 +225,9 @@ def test_an_idempotency_key(street: Street) -> None:
 )
 def test_reading_an_order(street: Street, phase: OrderPhase, further: list[str]) -> None:
     order = street.lead(phase)
+    headers = auth_headers(street.app, street.people[BUYER])
     with counted(street.app) as heads:
-        street.client.get(f"/api/order/{order.id}/", headers=auth_headers(street.app, street.people[BUYER]))
+        street.client.get(f"/api/order/{order.id}/", headers=headers)
     assert heads == [ANSWER, "SELECT order_events", *further, "SELECT payments + refunds"]
 
 

@@ -16,19 +16,17 @@ from flask_jwt_extended import create_access_token, create_refresh_token
 from sqlalchemy import select, text
 from sqlalchemy.pool import QueuePool
 
+from app.accounts.sessions import end_session
 from app.answers import Answer
 from app.db.database import db
 from app.db.transactions import transaction
 from app.goods.models import Good
 from app.refusals import REFUSAL_DETAILS
 from app.web.api import Api
-from app.web.auth import deny_token
 from app.web.envelope import envelope
 from tests.conftest import MakeApp
-from tests.factories import assert_envelope, auth_headers, make_address, make_good, make_user
+from tests.factories import assert_envelope, auth_headers, make_address, make_good, make_session, make_user
 from tests.live import PROJECT
-
-SESSION = {"session": "a-session"}
 
 # Public: programs compare `data.error` with them. A name may be added; none is changed or taken away.
 ERRORS = [
@@ -403,16 +401,18 @@ def test_always_200(make_app: MakeApp, path: str, answer: Answer) -> None:
 
 def test_every_kind_of_bad_token(app: Flask, client: FlaskClient) -> None:
     user = make_user(app)
+    living = {"session": make_session(app, user.id)}
     with app.app_context():
-        access = create_access_token(identity=str(user.id), additional_claims=SESSION)
-        revoked = create_access_token(identity=str(user.id), additional_claims=SESSION)
-        deny_token(jti=pyjwt.decode(revoked, options={"verify_signature": False})["jti"], seconds=60)
+        access = create_access_token(identity=str(user.id), additional_claims=living)
+        ended = {"session": make_session(app, user.id, "ended")}
+        revoked = create_access_token(identity=str(user.id), additional_claims=ended)
+        end_session(user_id=user.id, session_id="ended")
         no_session = create_access_token(identity=str(user.id))
-        nobody = create_access_token(identity="x1", additional_claims=SESSION)
+        nobody = create_access_token(identity="x1", additional_claims=living)
         expired = create_access_token(
-            identity=str(user.id), additional_claims=SESSION, expires_delta=timedelta(seconds=-1)
+            identity=str(user.id), additional_claims=living, expires_delta=timedelta(seconds=-1)
         )
-        refresh = create_refresh_token(identity=str(user.id), additional_claims=SESSION)
+        refresh = create_refresh_token(identity=str(user.id), additional_claims=living)
     claims = pyjwt.decode(access, options={"verify_signature": False})
     forged = pyjwt.encode(claims, hashlib.sha256(b"another key").hexdigest(), algorithm="HS256")
     unsigned = pyjwt.encode(claims, None, algorithm="none")
