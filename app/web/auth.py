@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any, Final
 
 import jwt
-from flask import request
+from flask import current_app, request
 
 from app.accounts.queries import is_staff
 from app.accounts.sessions import lives
@@ -117,7 +117,7 @@ def _verified(token: str, *, kind: str) -> dict[str, Any]:
     try:
         claims: dict[str, Any] = jwt.decode(
             token,
-            settings().jwt_secret_key,
+            current_app.config["JWT_SECRET_KEY"],
             algorithms=[_ALGORITHM],
             audience=AUDIENCE,
             issuer=ISSUER,

@@ -13,6 +13,7 @@ from app.answers import Answer
 from app.web.auth import AUDIENCE, ISSUER
 from config import Settings
 from tests.accounts.steps import bearer, claims_of, session_of, valkey_keys
+from tests.conftest import MakeApp
 from tests.factories import assert_envelope, auth_headers, make_user
 
 OWN = "/api/user/"
@@ -221,3 +222,14 @@ def test_logging_out_ends_the_session_and_no_other(client: FlaskClient, app: Fla
         assert_envelope(client.post(LOGOUT, headers=bearer(tokens["access_token"])), Answer.TOKEN_REVOKED)
         assert_envelope(client.post(REFRESH, headers=bearer(tokens["refresh_token"])), Answer.TOKEN_REVOKED)
     assert_envelope(client.get(OWN, headers=bearer(elsewhere["access_token"])), Answer.USER_FOUND)
+
+
+def test_tokens_are_signed_and_read_by_the_instances_own_key(make_app: MakeApp, settings: Settings) -> None:
+    """Where JWT_SECRET_KEY is not set, outside of production."""
+    app = make_app(JWT_SECRET_KEY="")
+    alice = make_user(app, "alice")
+    client = app.test_client()
+    tokens = session_of(client, "alice")
+    assert assert_envelope(client.get(OWN, headers=bearer(tokens["access_token"])), Answer.USER_FOUND)["id"] == alice.id
+    assert_envelope(client.post(REFRESH, headers=bearer(tokens["refresh_token"])), Answer.TOKEN_REFRESHED)
+    assert_envelope(client.get(OWN, headers=bearer(forged(settings))), Answer.TOKEN_INVALID)
