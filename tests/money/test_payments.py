@@ -475,7 +475,7 @@ def _recorded(shop: Shop) -> list[tuple[str | None, int]]:
 def _counted(shop: Shop) -> dict[str, int]:
     with shop.app.app_context(), db.engine.connect() as connection:
         statement = select(RefusedNotifications.origin, RefusedNotifications.refused)
-        return dict(connection.execute(statement).tuples())
+        return {row.origin: row.refused for row in connection.execute(statement)}
 
 
 FORGED = {
