@@ -143,6 +143,12 @@ def _webhook_secret(raw: str) -> str:
     return raw.strip()
 
 
+def _metrics_token(raw: str) -> str:
+    if not re.fullmatch(r"[!-~]{16,}", raw.strip()):
+        raise ValueError("must have at least 16 characters, printable ASCII without blanks")
+    return raw.strip()
+
+
 def _webhook_timeout(raw: str) -> int:
     seconds = _positive(raw)
     if seconds > 60:
@@ -419,6 +425,11 @@ class Settings:
         "search", "folder of the Whoosh index, on a local disk", _path, under_instance=True
     )
     # Health
+    metrics_token: str = _setting(
+        "",
+        "bearer token for `/metrics`; empty: only this machine may read it, and in production nobody",
+        _metrics_token,
+    )
     worker_heartbeat_limit: int = _setting(
         120, "seconds without a worker heartbeat after which `/readyz` fails", _positive
     )

@@ -1,10 +1,10 @@
-"""Prometheus gauges of work that waits: outbox messages, queued jobs, goods in review, open orders."""
+"""Prometheus metrics of what waits (outbox, queues, reviews, orders) and of what does it: jobs, scheduler, relay."""
 
 from collections.abc import Iterator
 from datetime import datetime
 
 import structlog
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 from rq import Queue
@@ -19,7 +19,8 @@ from app.extensions import valkey
 from app.goods.models import Good
 from app.orders.models import Order
 from app.outbox.models import Topic
-from app.outbox.service import backlog
+from app.outbox.service import backlog, relay_runs
+from app.periodic.queries import periodic_jobs, scheduler_leads
 from statemachine.good import GoodStatus
 
 log = structlog.get_logger(__name__)
@@ -38,7 +39,7 @@ class WaitingWork(Collector):
 
 
 def _in_database() -> list[Metric]:
-    return [*_outbox(), _goods_in_review(), _open_orders()]
+    return [*_outbox(), _goods_in_review(), _open_orders(), *_periodic_jobs()]
 
 
 def _outbox() -> list[Metric]:
@@ -88,10 +89,35 @@ def _open_orders() -> Metric:
     return orders
 
 
+def _periodic_jobs() -> list[Metric]:
+    period = GaugeMetricFamily("saltfish_periodic_period_seconds", "Seconds between two runs.", labels=["job"])
+    done = GaugeMetricFamily(
+        "saltfish_periodic_last_success_timestamp_seconds", "When a run last succeeded.", labels=["job"]
+    )
+    since = GaugeMetricFamily(
+        "saltfish_periodic_since_success_seconds", "Seconds since then, or since the job is known.", labels=["job"]
+    )
+    took = GaugeMetricFamily("saltfish_periodic_last_duration_seconds", "What that run took.", labels=["job"])
+    failures = CounterMetricFamily("saltfish_periodic_failures", "Runs that failed.", labels=["job"])
+    for job in periodic_jobs():
+        period.add_metric([job.name], job.every)
+        since.add_metric([job.name], job.since)
+        failures.add_metric([job.name], job.failures)
+        if job.succeeded_at is not None and job.milliseconds is not None:
+            done.add_metric([job.name], job.succeeded_at.timestamp())
+            took.add_metric([job.name], job.milliseconds / 1000)
+    return [period, done, since, took, failures]
+
+
 def _in_valkey() -> list[Metric]:
     jobs = GaugeMetricFamily("saltfish_queue_jobs", "Jobs waiting for a worker.", labels=["queue"])
     failed = GaugeMetricFamily("saltfish_queue_failed_jobs", "Jobs that failed for good.", labels=["queue"])
     for queue in sorted(Queue.all(connection=valkey()), key=lambda queue: queue.name):
         jobs.add_metric([queue.name], queue.count)
         failed.add_metric([queue.name], FailedJobRegistry(queue=queue).get_job_count(cleanup=False))
-    return [jobs, failed]
+    return [
+        jobs,
+        failed,
+        GaugeMetricFamily("saltfish_scheduler_up", "Whether a scheduler is at work.", value=int(scheduler_leads())),
+        GaugeMetricFamily("saltfish_relay_up", "Whether a relay is at work.", value=int(relay_runs())),
+    ]

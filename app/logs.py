@@ -20,6 +20,18 @@ _SECRET_FIELDS = frozenset(
 _QUOTED_ROW = re.compile(r"(Failing row contains|Key) \(.*?(?=\n\[SQL: |\n\nThe above exception|\Z)", re.DOTALL)
 
 
+# Loggers of libraries whose INFO is our DEBUG. `rq.worker` would set a level of its own.
+_LOUD = ("rq", "rq.worker")
+
+
+# Alembic says these whenever it looks at the database, as `/readyz` lets it do.
+_ALEMBIC_LOOKS = ("Context impl ", "Will assume ")
+
+
+def _is_no_look(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(_ALEMBIC_LOOKS)
+
+
 def _without_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name in _SECRET_FIELDS & event.keys():
         event[name] = "[hidden]"
@@ -60,6 +72,12 @@ def configure_logging(level: str) -> None:
     root.setLevel(level)
     # One line per fired transition says nothing that the history does not, and costs more than the transition.
     logging.getLogger("transitions").setLevel(logging.WARNING)
+    # RQ tells of every job three times, and of what it does periodically; `tasks.worker` tells of each job once.
+    for name in _LOUD:
+        logging.getLogger(name).setLevel(
+            root.level if root.level == logging.DEBUG else max(root.level, logging.WARNING)
+        )
+    logging.getLogger("alembic.runtime.migration").addFilter(_is_no_look)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

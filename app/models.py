@@ -9,6 +9,7 @@ from app.money.models import GatewayNotification, Payment, Refund, RefusedNotifi
 from app.notifications.models import Notification
 from app.orders.models import Dispute, EvidencePicture, Order, OrderEventRecord, RefundRequest, Waybill
 from app.outbox.models import OutboxMessage
+from app.periodic.models import PeriodicJob
 from app.staff.models import StaffAction
 from app.wallet.models import Payout
 
@@ -32,6 +33,7 @@ __all__ = [
     "OutboxMessage",
     "Payment",
     "Payout",
+    "PeriodicJob",
     "Picture",
     "Refund",
     "RefundRequest",

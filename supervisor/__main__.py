@@ -81,6 +81,13 @@ def run_inside(options: Options, command: Sequence[str]) -> int:
         return _run_command(command, env)
 
 
+def run_unprepared(options: Options, command: Sequence[str]) -> int:
+    """As `exec`, but alone, and without preparing the database: what is restored needs an empty one."""
+    wanted = product.engines(options, options.instance)
+    with product.only_one(options.instance), product.running(wanted) as urls:
+        return _run_command(command, product.process_environment(options, urls, {}))
+
+
 def reset_data(options: Options) -> int:
     """Delete the data under the instance folder: database, queues, pictures, search index, keys."""
     with product.only_one(options.instance):
@@ -136,7 +143,7 @@ class _Watch:
             self.supervisor.say(_welcome(self.options))
         elif time.monotonic() > self.next_complaint:
             self.next_complaint = time.monotonic() + _STILL_WAITING_SECONDS
-            self.supervisor.say(f"not ready yet: {said[:500]}")
+            self.supervisor.say(f"not ready yet: {said[:500] if status else 'the web server is still starting'}")
 
 
 def _welcome(options: Options) -> str:
@@ -186,6 +193,7 @@ _PLAIN: dict[str, Callable[[Options], int]] = {"run": run, "engines": run_engine
 _WRAPPING: dict[str, Callable[[Options, Sequence[str]], int]] = {
     "with-engines": run_with_engines,
     "exec": run_inside,
+    "exec-unprepared": run_unprepared,
 }
 
 

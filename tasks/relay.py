@@ -32,6 +32,7 @@ from app.notifications.service import notify_of_steps
 from app.outbox.models import OutboxMessage, Topic
 from app.outbox.service import (
     RELAY_HEARTBEAT_KEY,
+    RELAY_HEARTBEAT_SECONDS,
     complete,
     count_leased,
     lease,
@@ -50,7 +51,6 @@ log = structlog.get_logger(__name__)
 _BATCH: Final = 100
 _IDLE_SECONDS: Final = 0.2
 _HEARTBEAT_SECONDS: Final = 5
-_HEARTBEAT_EXPIRY: Final = 30
 _LONGEST_BACKOFF: Final = 5.0
 
 # Seconds before each further attempt at work done by the relay itself. Few, as only bugs and the database can fail it.
@@ -183,7 +183,7 @@ def run(app: Flask, stop: threading.Event) -> None:
         try:
             with app.app_context():
                 if time.monotonic() >= heartbeat_due:
-                    valkey().set(RELAY_HEARTBEAT_KEY, utcnow().isoformat(), ex=_HEARTBEAT_EXPIRY)
+                    valkey().set(RELAY_HEARTBEAT_KEY, utcnow().isoformat(), ex=RELAY_HEARTBEAT_SECONDS)
                     heartbeat_due = time.monotonic() + _HEARTBEAT_SECONDS
                 delivered = relay_once()
         except (DBAPIError, redis.exceptions.RedisError) as error:

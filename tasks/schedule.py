@@ -6,7 +6,7 @@ from typing import Final
 
 from tasks.deadlines import query_payments, sweep_deadlines
 from tasks.housekeeping import purge_idempotency_keys, purge_refused_notifications, purge_sessions
-from tasks.queues import QueueName
+from tasks.queues import QueueName, job_id_of
 from tasks.search import drain_search_outbox
 from tasks.verification import sweep_stale_reviews
 
@@ -30,3 +30,6 @@ SCHEDULE: Final = (
     # The relay queues this one as soon as there is work; this entry is for when no relay runs.
     Periodic(job=drain_search_outbox, queue=QueueName.SEARCH, every=10),
 )
+
+PERIODS: Final = {job_id_of(periodic.job): periodic.every for periodic in SCHEDULE}
+"""The seconds between two runs of each job, by its id."""

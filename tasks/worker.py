@@ -11,9 +11,11 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import redis
 import structlog
@@ -23,11 +25,14 @@ from rq.executions import Execution
 from rq.job import Job, JobStatus
 from rq.logutils import colorizer
 from rq.worker.base import BaseWorker
+from sqlalchemy.exc import SQLAlchemyError
 
 from app import load_app
 from app.db.database import db
+from app.periodic.service import record_failure, record_success
 from app.settings import settings
 from tasks.queues import SERIALIZER, QueueName, connect, job_id_of, queue
+from tasks.schedule import PERIODS
 from tasks.search import drain_search_outbox
 
 log = structlog.get_logger(__name__)
@@ -48,12 +53,30 @@ class _AppWorker(BaseWorker):
         return self._shutdown_requested_date is not None
 
     def perform_job(self, job: Job, queue: Queue, execution: Execution) -> bool:
-        """As RQ's, in a context of the application; its log lines name the job."""
+        """As RQ's, in a context of the application; its log lines name the job.
+
+        A job that was done is one line, a periodic one none: what those did says who did it. And it is written down.
+        """
         with self.flask_app.app_context(), structlog.contextvars.bound_contextvars(job_id=job.id):
             if self._is_horse:
                 # The connections inherited through the fork belong to the parent: forget them without closing them.
                 db.engine.dispose(close=False)
-            return super().perform_job(job, queue, execution)
+            began = time.monotonic()
+            done = super().perform_job(job, queue, execution)
+            milliseconds = round((time.monotonic() - began) * 1000)
+            if done and job.id in PERIODS:
+                log.debug("periodic_job_done", milliseconds=milliseconds)
+                _write_down(lambda: record_success(name=job.id, milliseconds=milliseconds))
+            elif done:
+                log.info("job_done", milliseconds=milliseconds)
+            return done
+
+    def handle_job_failure(self, job: Job, *args: Any, **kwargs: Any) -> None:
+        """As RQ's, which also calls it for a job whose process was killed. Failures of periodic jobs are counted."""
+        super().handle_job_failure(job, *args, **kwargs)
+        if job.id in PERIODS:
+            with self.flask_app.app_context():
+                _write_down(lambda: record_failure(name=job.id))
 
     def heartbeat(self, timeout: int | None = None, pipeline: "redis.client.Pipeline | None" = None) -> None:
         """As RQ's, but registers again after Valkey was emptied; RQ's worker would go on without being listed."""
@@ -65,6 +88,13 @@ class _AppWorker(BaseWorker):
                 worker_registration.register(self, registration)
                 registration.execute()
             self.log.warning("Worker %s: registered anew", self.name)
+
+
+def _write_down(record: Callable[[], None]) -> None:
+    try:
+        record()
+    except SQLAlchemyError as error:  # no reason to fail the job: if this goes on, `/readyz` calls it overdue
+        log.warning("periodic_job_not_written_down", error=type(error).__name__)
 
 
 class ForkingWorker(_AppWorker, Worker):
@@ -133,10 +163,12 @@ def work(app: Flask, name: QueueName, *, burst: bool = False) -> int:
         worker = make_worker(app, name)
         if name is QueueName.SEARCH:
             forget_unfinished_drain()
+    log.info("worker_started", queue=name.value)
     try:
         worker.work(burst=burst, with_scheduler=True)
     finally:
         worker.connection.close()
+    log.info("worker_stopped", queue=name.value)
     # Unless it was asked to stop, RQ's loop ends only when something is wrong: tell the supervisor by the exit status.
     return 0 if burst or worker.was_asked_to_stop else 1
 

@@ -19,14 +19,24 @@ from sqlalchemy.orm import Session, aliased
 
 from app.clock import utcnow
 from app.db.columns import Base
+from app.extensions import valkey
 from app.outbox.models import ERROR_LENGTH, OutboxMessage, Topic
 
 RELAY_HEARTBEAT_KEY: Final = "relay-heartbeat"
 """Valkey key that the relay sets with an expiry; its value is when (ISO 8601, UTC). `/readyz` looks for it."""
 
+RELAY_HEARTBEAT_SECONDS: Final = 30
+"""That expiry. A relay that lives sets the key anew every few seconds."""
+
 # Where every message found is blocked by its stream's head, the search goes on with more messages per scan.
 _WIDE_SCAN: Final = 1000
 _MAX_SCANS: Final = 10
+
+
+def relay_runs() -> bool:
+    """Whether a relay is at work. A heartbeat that would live longer than it may is from before the clock was set."""
+    left: int = valkey().pttl(RELAY_HEARTBEAT_KEY)
+    return 0 < left <= RELAY_HEARTBEAT_SECONDS * 1000
 
 
 class PermanentFailure(Exception):  # noqa: N818 - it says what happened

@@ -19,7 +19,8 @@ from app.answers import Answer, Refused
 from app.clock import utcnow
 from app.db.transactions import reading
 from app.extensions import valkey
-from app.outbox.service import RELAY_HEARTBEAT_KEY
+from app.outbox.service import relay_runs
+from app.periodic.queries import periodic_jobs, scheduler_leads
 from app.settings import settings
 from app.version import __version__
 from app.web import metrics
@@ -64,8 +65,8 @@ def alive() -> AliveOut:
 def ready() -> ReadyOut:
     """Can the whole product work?
 
-    The database answers and stands at the newest migration, Valkey answers, workers listen to every queue, the relay
-    runs. 503 while one of them fails, with all of them named in `data`.
+    The database answers and stands at the newest migration, Valkey answers, workers listen to every queue, relay and
+    scheduler run, no sweep is overdue. 503 while one of them fails, with all of them named in `data`.
     """
     checks = [_checked(name, check) for name, check in _CHECKS]
     if not all(check["ok"] for check in checks):
@@ -73,9 +74,18 @@ def ready() -> ReadyOut:
     return {"checks": checks}
 
 
-@health.get("/metrics", media=("text/plain; version=0.0.4; charset=utf-8",))
+@health.get(
+    "/metrics",
+    media=("text/plain; version=0.0.4; charset=utf-8",),
+    refuses=(Answer.NO_SUCH_URL, Answer.TOKEN_INVALID),
+)
 def show_metrics() -> Response:
-    """Metrics for Prometheus. A proxy in front must not pass this on to the public."""
+    """Metrics for Prometheus.
+
+    Where `METRICS_TOKEN` is set, for whoever sends it as a bearer token. Where it is not, for callers on this machine,
+    and in production for nobody.
+    """
+    metrics.require_reader()
     return metrics.exposition()
 
 
@@ -132,15 +142,31 @@ def _worker(queue: str) -> str:
     if not beats:
         raise _Failed("no worker")
     age = (utcnow() - max(beats)).total_seconds()
-    if age > settings().worker_heartbeat_limit:
+    if abs(age) > settings().worker_heartbeat_limit:  # in the future: from before the clock was set back
         raise _Failed(f"last heartbeat {age:.0f} s ago")
     return f"{len(beats)} listening, last heartbeat {max(age, 0):.0f} s ago"
 
 
 def _relay() -> str:
-    if not valkey().exists(RELAY_HEARTBEAT_KEY):
+    if not relay_runs():
         raise _Failed("no heartbeat")
     return "running"
+
+
+def _scheduler() -> str:
+    if not scheduler_leads():
+        raise _Failed("no heartbeat")
+    return "running"
+
+
+def _periodic_jobs() -> str:
+    jobs = periodic_jobs()
+    if not jobs:
+        raise _Failed("no scheduler has listed any yet")
+    overdue = [f"{job.name}: last done {job.since:.0f} s ago, every {job.every} s" for job in jobs if job.overdue]
+    if overdue:
+        raise _Failed("; ".join(overdue))
+    return f"{len(jobs)} on time"
 
 
 _CHECKS: tuple[tuple[str, Callable[[], str]], ...] = (
@@ -150,4 +176,6 @@ _CHECKS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("worker_default", functools.partial(_worker, "default")),
     ("worker_search", functools.partial(_worker, "search")),
     ("relay", _relay),
+    ("scheduler", _scheduler),
+    ("periodic_jobs", _periodic_jobs),
 )

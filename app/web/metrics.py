@@ -5,16 +5,22 @@ prometheus-client keeps the counters there, and `/metrics` sums over the process
 variable must be in the environment of the web processes from the start (the supervisor, the Dockerfile and
 docker-compose.yml set it). Without it each process counts for itself.
 
-`/metrics` reveals business figures: a reverse proxy must not expose it to the public.
+`/metrics` reveals business figures. With `METRICS_TOKEN` it wants that token, as Prometheus sends it; without one it
+does not exist in production, and elsewhere only for callers on this machine.
 """
 
+import hmac
 import os
+from ipaddress import ip_address
 from typing import Final
 
-from flask import Flask, Response, current_app
+from flask import Flask, Response, current_app, request
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
+
+from app.answers import Answer, Refused
+from app.settings import settings
 
 _GAUGES: Final = "saltfish.gauges"
 
@@ -52,6 +58,25 @@ def register_gauges(app: Flask, gauges: Collector) -> None:
     registry = CollectorRegistry()
     registry.register(gauges)
     app.extensions[_GAUGES] = registry
+
+
+def require_reader() -> None:
+    """Let only those go on who may read the metrics. Raises NO_SUCH_URL, or TOKEN_INVALID for a wrong token or none."""
+    token = settings().metrics_token
+    if not token:
+        if settings().is_production or not _is_local(request.remote_addr):
+            raise Refused(Answer.NO_SUCH_URL)
+        return
+    kind, _, given = request.headers.get("Authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
+        raise Refused(Answer.TOKEN_INVALID)
+
+
+def _is_local(address: str | None) -> bool:
+    try:
+        return ip_address(address or "").is_loopback
+    except ValueError:
+        return False
 
 
 def exposition() -> Response:

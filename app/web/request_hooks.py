@@ -1,5 +1,6 @@
 """Hooks around every request: its id, its log line, its metrics, security headers."""
 
+import logging
 import re
 import secrets
 import time
@@ -14,6 +15,8 @@ from app.web import metrics
 log = structlog.get_logger("request")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
+
+_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -45,7 +48,9 @@ def register_request_hooks(app: Flask) -> None:
         # Never log the query string: the cashier's holds a ticket. Metrics are labelled by rule, not by path.
         rule = request.url_rule.rule if request.url_rule else "(none)"
         metrics.observe_request(method=request.method, rule=rule, http=response.status_code, seconds=elapsed)
-        log.info(
+        # Supervisors, load balancers and Prometheus ask without end. They are counted; a line a second tells nothing.
+        log.log(
+            logging.DEBUG if rule in _PROBES else logging.INFO,
             "request",
             method=request.method,
             path=rule if "ticket" in (request.view_args or {}) else request.path,

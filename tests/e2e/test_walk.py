@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.live import PROJECT, Reply, call
 pytestmark = pytest.mark.xdist_group("product")
 
 _WALK_SECONDS = 60
+_SILENCE_SECONDS = 12  # the sweep of deadlines comes every 5, the drain of the search topic every 10
 
 ANSWERS = ["发货成功", "确认收货成功", "退款申请成功", "退货发货成功", "退货确认成功,退款处理中"]
 HISTORY = [
@@ -84,6 +86,19 @@ def bought(product: Product, username: str) -> Reply:
     return call(product.port, "GET", "/api/buy_order/", headers={"Authorization": f"Bearer {token}"})
 
 
+def quiet(product: Product) -> None:
+    """Return once the idle product has said nothing for so long that sweeps, polls and probes were at work."""
+
+    def silent() -> bool:
+        said = len(product.said)
+        for _ in range(4):
+            time.sleep(_SILENCE_SECONDS / 4)
+            assert call(product.port, "GET", "/readyz").status == 200
+        return len(product.said) == said
+
+    until(silent, seconds=6 * _SILENCE_SECONDS, what="silence")
+
+
 @pytest.mark.usefixtures("python_client")
 def test_the_walks_a_power_cut_and_a_clean_end(product: Product) -> None:
     with product.running():
@@ -95,6 +110,8 @@ def test_the_walks_a_power_cut_and_a_clean_end(product: Product) -> None:
         moments = [datetime.fromisoformat(at) for at, _ in history]
         assert moments == sorted(moments)
         assert said[-1] == "(5, 10) 卖家已退款 卖家已收货"
+        # Neither a gateway that knocks before anybody is at home, nor a supervisor that does.
+        assert [line for line in product.said if "refused" in line] == []
         before = bought(product, buyer).body
         assert [(order["bill_status"], order["order_status"]) for order in before["data"]["items"]] == [(5, 10)]
         # The same by a client that a program made of the OpenAPI document; one product is enough for both walks.
@@ -106,6 +123,7 @@ def test_the_walks_a_power_cut_and_a_clean_end(product: Product) -> None:
         assert bought(product, buyer).body == before
         assert product.listens() == [True, True]
         assert len(product.sockets()) == 2
+        quiet(product)
         everything = product.processes()
         assert product.terminate() == 0, product.log
         assert [process for process in everything if process.is_running()] == []

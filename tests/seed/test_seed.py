@@ -88,6 +88,8 @@ def test_a_small_market_of_everything(app: Flask, client: FlaskClient, sandbox: 
     for order_no, trade_no in paid.items():
         trade = books.trade(order_no, now=time.time())
         assert (trade.status, trade.trade_no) == ("TRADE_SUCCESS", trade_no)
+    # It has nothing to tell of them: when it starts, nobody would listen yet.
+    assert books.next_pending(exclude=()) is None
 
 
 @pytest.mark.usefixtures("seeded")

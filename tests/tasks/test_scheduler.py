@@ -14,12 +14,15 @@ from rq.serializers import JSONSerializer
 from rq.utils import as_text
 
 from app.clock import utcnow
+from app.periodic.models import SCHEDULER_LOCK_KEY as LOCK_KEY
+from app.periodic.queries import periodic_jobs, scheduler_leads
+from app.periodic.service import list_jobs
 from config import Settings
 from statemachine import GoodStatus
 from tasks.queues import QueueName, connect
 from tasks.relay import relay_once
-from tasks.schedule import SCHEDULE
-from tasks.scheduler import LOCK_KEY, Scheduler
+from tasks.schedule import PERIODS, SCHEDULE
+from tasks.scheduler import Scheduler
 from tests.moderation.steps import good_in_review, messages, status_of
 from tests.tasks.steps import payloads, queued, running, wait_until, work_off
 
@@ -84,6 +87,53 @@ def test_nothing_is_due_before_its_time(app: Flask, valkey: redis.Redis) -> None
     assert queued(app, QueueName.SEARCH) == ["drain-search-outbox"]
 
 
+def test_a_clock_that_is_set_keeps_no_sweep_waiting(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RQ alone would wait a day where the clock was set back by one."""
+    steps = []
+    with app.app_context():
+        scheduler = Scheduler(connect())
+        scheduler.step()
+        for offset in (0, -86_400, 0, 86_400, 86_400 + 20):
+            work_off(app)
+            work_off(app, QueueName.SEARCH)
+            real = time.time
+            with monkeypatch.context() as patch:
+                patch.setattr("tasks.scheduler.time.time", lambda real=real, offset=offset: real() + offset)
+                scheduler.step()
+            steps.append((offset, sorted(queued(app))))
+        scheduler.retire()
+    # Seconds more or less are no setting of the clock.
+    assert [(offset, jobs if jobs == DEFAULT else []) for offset, jobs in steps] == [
+        (0, []),
+        (-86_400, DEFAULT),
+        (0, DEFAULT),
+        (86_400, DEFAULT),
+        (86_400 + 20, []),
+    ]
+
+
+def test_a_lock_from_before_the_clock_was_set_back_is_no_life(app: Flask, valkey: redis.Redis) -> None:
+    with app.app_context():
+        standby = Scheduler(connect())
+        assert not scheduler_leads()
+        valkey.set(LOCK_KEY, "killed-long-ago", ex=86_400)
+        assert not scheduler_leads()
+        # It ends as soon as that of a scheduler that was killed a moment ago; one that lives takes it anew meanwhile.
+        assert not standby.leads()
+        assert 0 < valkey.ttl(LOCK_KEY) <= 15
+        valkey.delete(LOCK_KEY)
+        assert standby.leads()
+        assert scheduler_leads()
+        standby.retire()
+
+
+def test_the_table_of_jobs_follows_the_schedule(app: Flask) -> None:
+    with app.app_context():
+        list_jobs({"sweep-deadlines": 5, "of-yesterday": 60})
+        list_jobs({"sweep-deadlines": 7, "of-today": 60})
+        assert [(each.name, each.every) for each in periodic_jobs()] == [("of-today", 60), ("sweep-deadlines", 7)]
+
+
 def test_the_sweep_from_schedule_to_publication(app: Flask) -> None:
     good = good_in_review(app, updated_at=utcnow() - timedelta(hours=1))
     with app.app_context():
@@ -128,7 +178,10 @@ def test_the_process_registers_schedules_and_ends(
         assert utcnow() - found.last_heartbeat < timedelta(seconds=10)
         assert [name for name, _ in valkey.zscan_iter("rq:cron_schedulers")] == [found.name.encode()]
         assert process.terminate() == 0
-        assert process.said("periodic_job_queued")
+        # Nothing periodic is told of.
+        assert [line["event"] for line in process.lines()] == ["scheduler_started", "scheduler_stopped"]
+    with app.app_context():
+        assert {each.name: each.every for each in periodic_jobs()} == PERIODS
     assert (valkey.get(LOCK_KEY), valkey.zcard("rq:cron_schedulers")) == (None, 0)
 
 
@@ -169,4 +222,9 @@ def test_the_process_starts_and_lives_without_valkey(environment: dict[str, str]
     with running(away, tmp_path, "tasks.scheduler") as process:
         wait_until(lambda: process.said("scheduler_hindered"), "it notices")
         assert process.terminate() == 0
-        assert [line["event"] for line in process.lines()] == ["scheduler_hindered", "scheduler_retired_unnoticed"]
+        assert [line["event"] for line in process.lines()] == [
+            "scheduler_started",
+            "scheduler_hindered",
+            "scheduler_retired_unnoticed",
+            "scheduler_stopped",
+        ]

@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import redis
 from flask import Flask
 from flask.testing import FlaskClient
 from rq.job import JobStatus
+from rq.registry import FailedJobRegistry
 from sqlalchemy import select, text
 
 from app.answers import Answer
@@ -20,6 +22,8 @@ from app.clock import utcnow
 from app.db.database import db
 from app.goods.models import Good
 from app.moderation.service import request_stale_reviews
+from app.periodic.queries import periodic_jobs
+from app.periodic.service import list_jobs
 from config import Settings
 from statemachine import GoodStatus
 from tasks.queues import QueueName, enqueue_singleton, queue
@@ -150,7 +154,7 @@ def test_a_killed_job_is_run_again(app: Flask, environment: dict[str, str], tmp_
     """kill -9 of the process that runs the job: its worker notices, and tries again after two seconds."""
     good = good_in_review(app)
     with running(environment, tmp_path, "tasks.worker", "default", forked=False) as worker:
-        wait_until(lambda: worker.said("cleaning group registries"), "start")
+        wait_until(lambda: is_registered(app) and len(worker.children()) == 1, "start")
         others = set(worker.children())  # RQ's scheduler of retries
         with locking(app, good):
             ask_for_review(app, good)
@@ -161,7 +165,62 @@ def test_a_killed_job_is_run_again(app: Flask, environment: dict[str, str], tmp_
             assert (status_of(app, good), count_verdicts(app)) == (GoodStatus.IN_REVIEW, 0)
         wait_until(lambda: status_of(app, good) == GoodStatus.PUBLISHED, "it is run again")
         assert worker.terminate() == 0
-        assert any(line.get("job_id") == f"conclude-good-{good.id}-1" for line in worker.lines())
+        done = [line["job_id"] for line in worker.lines() if line["event"] == "job_done"]
+        assert done == [f"check-good-{good.id}-1", f"conclude-good-{good.id}-1"]
+
+
+def test_runs_of_periodic_jobs_are_written_down_and_not_logged(
+    app: Flask, environment: dict[str, str], tmp_path: Path
+) -> None:
+    with app.app_context():
+        list_jobs({"sweep-stale-reviews": 30, "drain-search-outbox": 10})
+        listed = periodic_jobs()
+        assert [(each.name, each.succeeded_at, each.failures, each.overdue) for each in listed] == [
+            ("drain-search-outbox", None, 0, False),
+            ("sweep-stale-reviews", None, 0, False),
+        ]
+        assert enqueue_singleton(QueueName.DEFAULT, sweep_stale_reviews)
+    before = utcnow()
+    with running(environment, tmp_path, "tasks.worker", "default", "--burst") as worker:
+        assert worker.process.wait(60) == 0
+        assert [line["event"] for line in worker.lines()] == ["worker_started", "worker_stopped"]
+    with app.app_context():
+        untouched, done = periodic_jobs()
+        assert untouched == replace(listed[0], since=untouched.since)
+        assert done.succeeded_at is not None
+        assert before <= done.succeeded_at <= utcnow()
+        assert done.milliseconds is not None
+        assert 0 <= done.milliseconds < 60_000
+        # Its process is killed in the middle; the worker that notices counts it.
+        good = good_in_review(app, updated_at=utcnow() - timedelta(hours=1))
+    with running(environment, tmp_path, "tasks.worker", "default") as worker:
+        wait_until(lambda: is_registered(app) and len(worker.children()) == 1, "start")
+        others = set(worker.children())
+        with app.app_context(), db.engine.begin() as connection:
+            connection.execute(text("LOCK TABLE goods IN ACCESS EXCLUSIVE MODE"))
+            assert enqueue_singleton(QueueName.DEFAULT, sweep_stale_reviews)
+            wait_until(lambda: waiting_for_locks(app) == 1, "the sweep is in the middle of its work")
+            (horse,) = set(worker.children()) - others
+            os.kill(horse, signal.SIGKILL)
+            wait_until(lambda: worker.said("terminated unexpectedly"), "the worker notices")
+        with app.app_context():
+            wait_until(lambda: periodic_jobs()[1].failures == 1, "the failure is counted")
+            assert periodic_jobs()[1].succeeded_at == done.succeeded_at
+    assert status_of(app, good) == GoodStatus.IN_REVIEW
+
+
+def test_what_cannot_be_written_down_fails_no_job(app: Flask) -> None:
+    with app.app_context():
+        assert enqueue_singleton(QueueName.DEFAULT, sweep_stale_reviews)
+        with db.engine.begin() as connection:
+            connection.execute(text("ALTER TABLE periodic_jobs RENAME TO elsewhere"))
+    try:
+        work_off(app)
+    finally:
+        with app.app_context(), db.engine.begin() as connection:
+            connection.execute(text("ALTER TABLE elsewhere RENAME TO periodic_jobs"))
+    with app.app_context():
+        assert FailedJobRegistry(queue=queue(QueueName.DEFAULT)).get_job_count() == 0
 
 
 def test_a_killed_worker_leaves_the_good_in_review_and_the_sweep_brings_it_back(

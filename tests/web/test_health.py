@@ -10,19 +10,21 @@ from flask import Flask
 from flask.testing import FlaskClient
 from rq import SimpleWorker
 from rq.utils import utcformat
-from sqlalchemy import text
+from sqlalchemy import delete, text, update
 
 from app.answers import Answer
 from app.clock import utcnow
 from app.db.database import db
 from app.extensions import valkey
 from app.outbox.service import RELAY_HEARTBEAT_KEY
+from app.periodic.models import SCHEDULER_LOCK_KEY, PeriodicJob
+from app.periodic.service import list_jobs, record_success
 from app.version import __version__
 from config import PROJECT_ROOT
 from tests.conftest import MakeApp
 from tests.factories import assert_envelope
 
-NAMES = ["database", "migrations", "valkey", "worker_default", "worker_search", "relay"]
+NAMES = ["database", "migrations", "valkey", "worker_default", "worker_search", "relay", "scheduler", "periodic_jobs"]
 HEADS = sorted(ScriptDirectory(str(PROJECT_ROOT / "migrations")).get_heads())
 
 
@@ -36,6 +38,8 @@ def ready(app: Flask, clean: None) -> Iterator[dict[str, SimpleWorker]]:
         for worker in workers.values():
             worker.register_birth()
         valkey().set(RELAY_HEARTBEAT_KEY, utcnow().isoformat(), ex=30)
+        valkey().set(SCHEDULER_LOCK_KEY, "the-scheduler", ex=15)
+        list_jobs({"sweep-deadlines": 5, "purge-idempotency-keys": 600})
         yield workers
         with db.engine.begin() as connection:
             connection.execute(text("DROP TABLE IF EXISTS alembic_version"))
@@ -65,6 +69,7 @@ def test_ready(client: FlaskClient, ready: dict[str, SimpleWorker]) -> None:
     assert details["migrations"] == f"at {', '.join(HEADS) or 'none'}"
     assert details["worker_default"].startswith("1 listening, last heartbeat ")
     assert (details["database"], details["valkey"], details["relay"]) == ("answers", "answers", "running")
+    assert (details["scheduler"], details["periodic_jobs"]) == ("running", "2 on time")
 
 
 @pytest.mark.parametrize("queue", ["default", "search"])
@@ -75,7 +80,12 @@ def test_not_ready_without_a_worker(client: FlaskClient, ready: dict[str, Simple
 
 def test_not_ready_when_the_last_heartbeat_is_old(client: FlaskClient, ready: dict[str, SimpleWorker]) -> None:
     worker = ready["search"]
-    for age, expected in ((119, {}), (300, {"worker_search": "last heartbeat 300 s ago"})):
+    # The last one: the clock was set back after the heartbeat.
+    for age, expected in (
+        (119, {}),
+        (300, {"worker_search": "last heartbeat 300 s ago"}),
+        (-86_400, {"worker_search": "last heartbeat -86400 s ago"}),
+    ):
         worker.connection.hset(worker.key, "last_heartbeat", utcformat(utcnow() - timedelta(seconds=age)))
         if expected:
             assert failed(client) == expected
@@ -91,8 +101,41 @@ def test_one_living_worker_is_enough(app: Flask, client: FlaskClient, ready: dic
 
 
 def test_not_ready_without_the_relay(client: FlaskClient, ready: dict[str, SimpleWorker]) -> None:
+    valkey().expire(RELAY_HEARTBEAT_KEY, 86_400)  # from before Valkey's clock was set back
+    assert failed(client) == {"relay": "no heartbeat"}
     valkey().delete(RELAY_HEARTBEAT_KEY)
     assert failed(client) == {"relay": "no heartbeat"}
+
+
+def test_not_ready_without_a_scheduler(client: FlaskClient, ready: dict[str, SimpleWorker]) -> None:
+    valkey().delete(SCHEDULER_LOCK_KEY)
+    assert failed(client) == {"scheduler": "no heartbeat"}
+
+
+def test_not_ready_while_a_sweep_is_overdue(client: FlaskClient, ready: dict[str, SimpleWorker]) -> None:
+    """Three periods, and five minutes at least; counted from the first listing for a job that has never run."""
+    for column in ("listed_at", "succeeded_at"):
+        for name, age, said in (
+            ("sweep-deadlines", 290, ""),
+            ("sweep-deadlines", 400, "sweep-deadlines: last done 400 s ago, every 5 s"),
+            ("sweep-deadlines", -86_400, "sweep-deadlines: last done -86400 s ago, every 5 s"),
+            ("purge-idempotency-keys", 1700, ""),
+            ("purge-idempotency-keys", 1900, "purge-idempotency-keys: last done 1900 s ago, every 600 s"),
+        ):
+            for each in ("sweep-deadlines", "purge-idempotency-keys"):
+                record_success(name=each, milliseconds=1)
+            with db.engine.begin() as connection:
+                changed = {"succeeded_at": None, column: utcnow() - timedelta(seconds=age)}
+                connection.execute(update(PeriodicJob).where(PeriodicJob.name == name).values(**changed))
+            if said:
+                assert failed(client) == {"periodic_jobs": said}
+            else:
+                assert_envelope(client.get("/readyz"), Answer.OK)
+    list_jobs({"of-another-schedule": 5})
+    assert_envelope(client.get("/readyz"), Answer.OK)
+    with db.engine.begin() as connection:
+        connection.execute(delete(PeriodicJob))
+    assert failed(client) == {"periodic_jobs": "no scheduler has listed any yet"}
 
 
 def test_not_ready_at_another_migration(client: FlaskClient, ready: dict[str, SimpleWorker]) -> None:
@@ -116,5 +159,7 @@ def test_not_ready_without_stores_and_no_secret_tells_why(make_app: MakeApp) -> 
         "worker_default": "ConnectionError",
         "worker_search": "ConnectionError",
         "relay": "ConnectionError",
+        "scheduler": "ConnectionError",
+        "periodic_jobs": "OperationalError",
     }
     assert b"secret" not in client.get("/readyz").data

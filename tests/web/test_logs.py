@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from typing import Any
 
 import pytest
@@ -34,6 +35,17 @@ def test_one_line_for_each_request(make_app: MakeApp, capsys: pytest.CaptureFixt
         "path": "/nowhere",
         "http": 404,
     }
+
+
+def test_probes_are_counted_and_not_told_of(make_app: MakeApp, capsys: pytest.CaptureFixture[str]) -> None:
+    for level, told in (("INFO", []), ("DEBUG", ["/healthz", "/readyz", "/metrics"])):
+        client = make_app(LOG_LEVEL=level).test_client()
+        for path in ("/healthz", "/readyz", "/metrics"):
+            client.get(path)
+        assert [line["path"] for line in lines(capsys) if line["event"] == "request"] == told
+    counted = r'saltfish_http_requests_total\{http="200",method="GET",rule="/healthz"\} ([0-9.]+)'
+    [count] = re.findall(counted, client.get("/metrics").get_data(as_text=True))
+    assert float(count) >= 2
 
 
 def test_a_fault_is_logged_with_its_traceback_and_request(

@@ -3,6 +3,7 @@
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -14,16 +15,22 @@ from rq.serializers import JSONSerializer
 from sqlalchemy import insert
 from werkzeug.test import Client
 
+from app.answers import Answer
 from app.clock import utcnow
 from app.db.database import db
 from app.extensions import valkey
 from app.outbox.models import OutboxMessage, Topic
+from app.outbox.service import RELAY_HEARTBEAT_KEY
+from app.periodic.models import SCHEDULER_LOCK_KEY
+from app.periodic.service import list_jobs, record_failure, record_success
 from app.web.metrics import observe_request
+from config import Environment
 from statemachine import GoodStatus
 from statemachine.order import AWAITING_PAYMENT, REFUNDED_RETURNED, SHIPPED
 from tests.conftest import MakeApp
-from tests.factories import make_good, make_order, make_user
+from tests.factories import assert_envelope, make_good, make_order, make_user
 from tests.live import LiveServer
+from tests.settings import settings_with
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -130,6 +137,63 @@ def test_queues_and_failed_jobs(app: Flask, client: FlaskClient) -> None:
     samples = scrape(client)
     assert value(samples, "saltfish_queue_jobs", queue="default") == 2
     assert value(samples, "saltfish_queue_failed_jobs", queue="default") == 1
+
+
+def test_what_does_the_work(app: Flask, client: FlaskClient) -> None:
+    def up(samples: Samples) -> tuple[float | None, float | None]:
+        return value(samples, "saltfish_scheduler_up"), value(samples, "saltfish_relay_up")
+
+    assert up(scrape(client)) == (0, 0)
+    with app.app_context():
+        valkey().set(SCHEDULER_LOCK_KEY, "the-scheduler", ex=15)
+        valkey().set(RELAY_HEARTBEAT_KEY, utcnow().isoformat(), ex=30)
+        list_jobs({"sweep-deadlines": 5, "query-payments": 15})
+        record_success(name="sweep-deadlines", milliseconds=1250)
+        for _ in range(2):
+            record_failure(name="sweep-deadlines")
+        record_failure(name="of-no-schedule")
+    samples = scrape(client)
+    assert up(samples) == (1, 1)
+    parts = ("period_seconds", "last_success_timestamp_seconds", "last_duration_seconds", "failures_total")
+    found = {
+        job: [value(samples, f"saltfish_periodic_{part}", job=job) for part in parts]
+        for job in ("sweep-deadlines", "query-payments", "of-no-schedule")
+    }
+    assert found == {
+        "sweep-deadlines": [5, pytest.approx(time.time(), abs=30), 1.25, 2],
+        "query-payments": [15, None, None, 0],
+        "of-no-schedule": [None] * 4,
+    }
+    assert value(samples, "saltfish_periodic_since_success_seconds", job="sweep-deadlines") == pytest.approx(0, abs=30)
+
+
+def test_only_readers_of_metrics_get_them(app: Flask, client: FlaskClient) -> None:
+    production = {"environment": Environment.PRODUCTION}
+    token = "of-prometheus-0123456789"
+    elsewhere = {"REMOTE_ADDR": "192.0.2.7"}
+    with_token = {"metrics_token": token}
+    cases: tuple[tuple[dict[str, Any], dict[str, str], str | None, Answer | None], ...] = (
+        ({}, {}, None, None),
+        ({}, {"REMOTE_ADDR": "::1"}, None, None),
+        ({}, elsewhere, None, Answer.NO_SUCH_URL),
+        (with_token, elsewhere, f"Bearer {token}", None),
+        (with_token, elsewhere, f"bearer {token}", None),
+        (with_token, {}, None, Answer.TOKEN_INVALID),
+        (with_token, {}, f"Bearer {token}x", Answer.TOKEN_INVALID),
+        (with_token, {}, f"Basic {token}", Answer.TOKEN_INVALID),
+        (with_token, {}, "Bearer übel", Answer.TOKEN_INVALID),
+        (production, {}, None, Answer.NO_SUCH_URL),
+        ({**production, **with_token}, elsewhere, f"Bearer {token}", None),
+    )
+    for changes, environ, header, answer in cases:
+        headers = {} if header is None else {"Authorization": header}
+        with settings_with(app, **changes):
+            response = client.get("/metrics", environ_overrides=environ, headers=headers)
+        if answer is None:
+            assert (response.status_code, b"saltfish_open_orders" in response.data) == (200, True)
+        else:
+            assert_envelope(response, answer)
+            assert b"saltfish_" not in response.data
 
 
 def test_a_store_that_is_gone_takes_away_its_own_metrics_only(make_app: MakeApp) -> None:
