@@ -29,4 +29,4 @@ ENV PATH=/opt/saltfish/bin:$PATH \
 USER saltfish
 VOLUME /data
 EXPOSE 8000
-CMD ["sh", "-c", "PROMETHEUS_MULTIPROC_DIR=$(mktemp -d) exec python -m granian --interface wsgi --no-ws --host \"$HOST\" --port \"$PORT\" --workers \"$WEB_WORKERS\" --blocking-threads 4 wsgi:app"]
+CMD ["sh", "-c", "PROMETHEUS_MULTIPROC_DIR=$(mktemp -d) exec python -m app.web.server"]

@@ -254,7 +254,23 @@ class Settings:
     envelope_always_200: bool = _setting(
         False, "answer every envelope with HTTP 200, for clients that cannot read others", _boolean
     )
-    max_body_bytes: int = _setting(105 * 1024 * 1024, "largest request body", _natural)
+    max_body_bytes: int = _setting(
+        91 * 1024 * 1024, "largest request body with pictures; all others have at most 64 KiB", _natural
+    )
+    body_seconds: int = _setting(
+        10, "seconds a request body may take, and one more for each `BODY_LEAST_RATE` bytes of it", _positive
+    )
+    body_least_rate: int = _setting(32 * 1024, "bytes a second at which a large request body has to come", _positive)
+    bodies_limit: int = _setting(
+        512, "bodies one web process receives at a time; another one ends the one that has taken longest", _positive
+    )
+    connections_limit: int = _setting(
+        1024, "connections one web process keeps; of more, those are closed that do nothing for longest", _positive
+    )
+    web_workers: int = _setting(2, "web processes", _positive)
+    web_heartbeat_path: Path | None = _setting(
+        None, "folder where web processes show that they answer; `make run` sets it and looks", _path
+    )
     log_level: str = _setting("INFO", "level of the structured log", _log_level)
     sql_count_header: bool = _setting(
         False, "answer with `X-SQL-Statements` (benchmarks); refused in production", _boolean

@@ -101,6 +101,7 @@ class Answer(Enum):
     LOGIN_REQUIRED = (100, 401, "请先登录")
     METHOD_NOT_ALLOWED = (100, 405, "请求方法不被允许")
     TOO_LARGE = (101, 413, "请求内容过大")
+    REQUEST_TIMEOUT = (100, 408, "请求内容接收超时,请重试")
     TOO_MANY_REQUESTS = (100, 429, "请求过于频繁,请稍后再试")
     TOO_MANY_PICTURES = (100, 429, "图片处理过于频繁,请稍后再试")
     REQUEST_RUNNING = (100, 409, "相同请求正在处理中,请稍后再试")

@@ -31,9 +31,9 @@ from app.search.views import api as search_api
 from app.settings import bind_settings
 from app.staff.views import api as staff_api
 from app.wallet.views import api as wallet_api
-from app.web.api import Api, IdConverter
+from app.web.api import Api, IdConverter, register_operations
 from app.web.auth import AUDIENCE, ISSUER
-from app.web.bodies import CountedBodies
+from app.web.bodies import FIELDS_LIMIT, SMALL_BODY, CountedBodies
 from app.web.cors import allow_origins
 from app.web.docs import docs
 from app.web.envelope import OrjsonProvider
@@ -80,6 +80,7 @@ def build_app(settings: Settings) -> Flask:
     register_error_handlers(app)
     for api in APIS:
         app.register_blueprint(api)
+    register_operations(app, APIS)
     register_gauges(app, WaitingWork())
     register_openapi(app, APIS, REFUSAL_DETAILS, always_200=settings.envelope_always_200)
     register_commands(app)
@@ -97,8 +98,8 @@ def _flask_config(settings: Settings) -> dict[str, object]:
     return {
         "TESTING": settings.environment == "testing",
         "MAX_CONTENT_LENGTH": settings.max_body_bytes,
-        "MAX_FORM_MEMORY_SIZE": 1024 * 1024,
-        "MAX_FORM_PARTS": 100,
+        "MAX_FORM_MEMORY_SIZE": SMALL_BODY,
+        "MAX_FORM_PARTS": FIELDS_LIMIT,
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
         "SQLALCHEMY_ENGINE_OPTIONS": {
             "poolclass": QueuePool,

@@ -1,8 +1,9 @@
 """`python -m benchmarks.http`: the hot reads of the API beside a bare Flask, in one interleaved run.
 
-Every subject runs under the same server with the same number of workers and threads, on the same database, with its log
-in a file. Rounds are interleaved (A B C D E A B …), so that a machine which slows down meanwhile affects all subjects;
-ratios are taken within a round, and medians over the rounds are printed. PostgreSQL and Valkey are started for the run
+Every subject runs under granian with the same number of workers and threads, on the same database, with its log in a
+file: Saltfish behind its edge, as it is served everywhere, the bare Flask under granian's own WSGI. Rounds are
+interleaved (A B C D E A B …), so that a machine which slows down meanwhile affects all subjects; ratios are taken
+within a round, and medians over the rounds are printed. PostgreSQL and Valkey are started for the run
 unless DATABASE_URL and REDIS_URL name them. On a given PostgreSQL the run creates a database and drops it; in a given
 Valkey it leaves keys that expire within a minute.
 
@@ -31,7 +32,7 @@ from app.search.service import rebuild
 from app.web.request_hooks import register_sql_counting
 from benchmarks import bare, market_rows
 from benchmarks.load import Round, drive, get
-from benchmarks.servers import prepared, serving
+from benchmarks.servers import prepared, serving, serving_product
 from config import Settings, load_settings
 
 _BARE_JSON, _BARE_ROW = "bare Flask, JSON", "bare Flask-SQLAlchemy, one row"
@@ -82,7 +83,7 @@ def _measure(arguments: argparse.Namespace, environ: Mapping[str, str], folder: 
     with ExitStack() as stack:
         servers = {
             True: stack.enter_context(serving("benchmarks.bare:create_app", "/json", arguments, env, folder)),
-            False: stack.enter_context(serving("app:create_app", "/healthz", arguments, env, folder)),
+            False: stack.enter_context(serving_product(arguments, env, folder)),
         }
 
         def load(subject: Subject, seconds: float) -> Round:

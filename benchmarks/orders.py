@@ -39,7 +39,7 @@ from benchmarks.bare_orders import BareOrders
 from benchmarks.load import Exchange, Round, Scenario, drive_scenarios, post, round_of
 from benchmarks.market_rows import Trade, fill_trades
 from benchmarks.order_requests import Notification, lifecycle, notifications
-from benchmarks.servers import prepared, serving
+from benchmarks.servers import prepared, serving, serving_product
 from config import Settings, load_settings
 
 _SALTFISH, _FLASK, _PSYCOPG = "Saltfish", "bare Flask, same SQL", "psycopg, same SQL"
@@ -75,7 +75,7 @@ def _measure(arguments: argparse.Namespace, environ: Mapping[str, str], folder: 
     with ExitStack() as stack:
         servers = {
             _FLASK: stack.enter_context(serving("benchmarks.bare_orders:create_app", "/alive", arguments, env, folder)),
-            _SALTFISH: stack.enter_context(serving("app:create_app", "/healthz", arguments, env, folder)),
+            _SALTFISH: stack.enter_context(serving_product(arguments, env, folder)),
         }
         runner = _PsycopgRunner(
             stack, settings.database_url, folder / "keys", workers=arguments.workers, threads=arguments.threads

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -60,14 +60,35 @@ def prepared() -> Iterator[tuple[dict[str, str], Path]]:
 def serving(
     factory: str, alive: str, arguments: argparse.Namespace, env: Mapping[str, str], folder: Path
 ) -> Iterator[Server]:
-    """Serve the application that `factory` makes, during the block; `alive` is the path that answers once it is up."""
-    name = factory.partition(":")[0]
+    """Serve the WSGI application that `factory` makes, during the block, under granian's own WSGI.
+
+    `alive` is the path that answers once it is up. `serving_product` is how Saltfish runs.
+    """
     port = _free_port()
-    metrics = folder / f"{name}-metrics"
-    metrics.mkdir()
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--workers", str(arguments.workers)]
     command += ["--blocking-threads", str(arguments.threads), factory]
+    with _running(factory.partition(":")[0], command, env, port, alive, folder) as server:
+        yield server
+
+
+@contextmanager
+def serving_product(arguments: argparse.Namespace, env: Mapping[str, str], folder: Path) -> Iterator[Server]:
+    """Serve Saltfish as it is served everywhere, behind its edge, during the block."""
+    port = _free_port()
+    own = {"HOST": "127.0.0.1", "PORT": str(port), "WEB_WORKERS": str(arguments.workers)}
+    with _running(
+        "saltfish", [sys.executable, "-m", "app.web.server"], {**env, **own}, port, "/healthz", folder
+    ) as server:
+        yield server
+
+
+@contextmanager
+def _running(
+    name: str, command: Sequence[str], env: Mapping[str, str], port: int, alive: str, folder: Path
+) -> Iterator[Server]:
+    metrics = folder / f"{name}-metrics"
+    metrics.mkdir()
     with (folder / f"{name}.log").open("wb") as log:
         process = children.spawn(
             command, env={**env, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}, cwd=PROJECT, output=log

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from . import children, product
 from .engines import Engine
 from .errors import StartError
+from .heartbeats import Heartbeats
 from .options import PROJECT, Options, read_options
 from .processes import DEFAULT_POLICY, Supervisor
 
@@ -112,12 +113,19 @@ class _Watch:
         self.engines = list(engines.values())
         self.started = dict.fromkeys(self.engines, time.monotonic())
         self.quick_ends = dict.fromkeys(self.engines, 0)
+        self.heartbeats = Heartbeats(
+            product.heartbeat_folder(options),
+            limit=float(options.web_heartbeat_limit),
+            marker=supervisor.marker,
+            say=supervisor.say,
+        )
         self.ready = False
         self.next_complaint = time.monotonic() + _STILL_WAITING_SECONDS
 
     def look(self) -> None:
-        """Check the engines and, until the product has been ready once, its readiness."""
+        """Check the engines, the web processes and, until the product has been ready once, its readiness."""
         self.look_after_engines()
+        self.heartbeats.look()
         if not self.ready:
             self._look_for_readiness()
 

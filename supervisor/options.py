@@ -24,6 +24,7 @@ class Options:
     gateway_host: str = "127.0.0.1"
     gateway_port: int = 8001
     web_workers: int = 2
+    web_heartbeat_limit: int = 60  # seconds for which a web process may answer nothing
     workers: int = 2
     database_url: str = ""
     redis_url: str = ""
@@ -92,6 +93,7 @@ def read_options(environ: Mapping[str, str]) -> Options:
         gateway_host=text("GATEWAY_HOST", default.gateway_host),
         gateway_port=number("GATEWAY_PORT", default.gateway_port, 1, 65535),
         web_workers=number("WEB_WORKERS", default.web_workers, 1, 64),
+        web_heartbeat_limit=number("WEB_HEARTBEAT_LIMIT", default.web_heartbeat_limit, 5, 86400),
         workers=number("WORKERS", default.workers, 1, 64),
         database_url=text("DATABASE_URL"),
         redis_url=text("REDIS_URL"),

@@ -19,7 +19,7 @@ from .errors import StartError
 from .options import Options
 from .processes import Process
 
-INSTANCE_FOLDERS = ("keys", "metrics", "pictures", "sandbox", "search")
+INSTANCE_FOLDERS = ("heartbeats", "keys", "metrics", "pictures", "sandbox", "search")
 """What the application keeps in the instance folder, beside the engines' own."""
 
 _TEMPORARY_PREFIX = "saltfish-engines-"
@@ -45,12 +45,10 @@ def preparations(options: Options) -> tuple[Process, ...]:
 
 def process_table(options: Options) -> tuple[Process, ...]:
     """What runs, in the order in which it starts; it ends in the opposite one."""
-    granian = _module("granian", "--interface", "wsgi", "--no-ws", "--host", options.host, "--port", str(options.port))
-    granian += ("--workers", str(options.web_workers), "--blocking-threads", "4", "wsgi:app")
     gateway = Process("gateway", _module("app.money.sandbox", "serve"))
     return (
         *((gateway,) if options.runs_sandbox else ()),
-        Process("web", granian),
+        Process("web", _module("app.web.server")),
         Process("relay", _module("tasks.relay")),
         Process("worker", _module("tasks.worker", "default"), count=options.workers),
         Process("search", _module("tasks.worker", "search")),  # exactly one: the index has a single writer
@@ -68,6 +66,8 @@ def process_environment(options: Options, urls: Mapping[str, str], environ: Mapp
         "PORT": str(options.port),
         "GATEWAY_HOST": options.gateway_host,
         "GATEWAY_PORT": str(options.gateway_port),
+        "WEB_WORKERS": str(options.web_workers),
+        "WEB_HEARTBEAT_PATH": str(heartbeat_folder(options)),
         "PROMETHEUS_MULTIPROC_DIR": str(metrics_folder(options)),
         "PYTHONUNBUFFERED": "1",  # or a log line shows when the next 8 KiB are full
         **urls,
@@ -92,6 +92,13 @@ def close_private_folders(options: Options) -> None:
 def metrics_folder(options: Options) -> Path:
     """Where the web processes keep their counters, so that `/metrics` can add them up; made empty if need be."""
     folder = options.instance / "metrics"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def heartbeat_folder(options: Options) -> Path:
+    """Where the web processes show that they answer; made if need be."""
+    folder = options.instance / "heartbeats"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

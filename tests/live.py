@@ -52,14 +52,13 @@ class LiveServer:
     def start(
         cls, environment: Mapping[str, str], *, workers: int = 2, port: int | None = None, forked: bool = True
     ) -> Iterator["LiveServer"]:
-        """Serve `wsgi:app` with `environment` until the block is left.
+        """Serve the application with `environment` until the block is left.
 
         Unless it is `forked` from a process that has imported the application, Python is started for it.
         """
         chosen = port or free_port()
-        command = ["-m", "granian", "--interface", "wsgi", "wsgi:app", "--host", "127.0.0.1"]
-        command += ["--port", str(chosen), "--workers", str(workers), "--blocking-threads", "4", "--no-ws"]
-        environ = {**os.environ, **environment, "PORT": str(chosen)}
+        command = ["-m", "app.web.server"]
+        environ = {**os.environ, **environment, "HOST": "127.0.0.1", "PORT": str(chosen), "WEB_WORKERS": str(workers)}
         process: ForkedPython | subprocess.Popen[bytes]
         if forked:
             process = ForkedPython(command, environ=environ, new_session=True)

@@ -34,7 +34,7 @@ def _names(value: object) -> Iterator[str]:
 
 def preload_application() -> None:
     """Import the application, and what serves it, runs its jobs and stands in for its gateway."""
-    for module in ("app.factory", "app.money.sandbox.server", "granian.cli", "flask.cli"):
+    for module in ("app.factory", "app.money.sandbox.server", "app.web.edge", "granian", "flask.cli"):
         importlib.import_module(module)
     for module in ("limits.storage.redis", "valkey"):  # what Flask-Limiter loads for its storage
         importlib.import_module(module)

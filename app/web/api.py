@@ -12,24 +12,26 @@ returns the envelope's `data`. The same declarations make the OpenAPI document (
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import orjson
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Flask, Response, current_app, request
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from werkzeug.datastructures import FileStorage, MultiDict
-from werkzeug.routing import BaseConverter, Map
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import BaseConverter, Map, RoutingException
 
 from app.answers import Answer, Refused
 from app.extensions import limiter
 from app.idempotency import ANONYMOUS
-from app.settings import rate_limit
+from app.settings import rate_limit, settings
 from app.web.auth import Auth, authenticate
-from app.web.bodies import read_all, read_form
+from app.web.bodies import SMALL_BODY, largest_body, read_all, read_form, refuse_intricate
 from app.web.envelope import envelope
 from app.web.idempotency import answer_once, given_key, hash_request
+from config import Settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -70,6 +72,7 @@ class Declarations:
     empty: Answer | None = None  # the success of a list without a single row, or of a figure without enough behind it
     refuses: tuple[Answer, ...] = ()
     malformed: Answer = Answer.MALFORMED  # what wrong fields answer
+    largest_body: int = SMALL_BODY  # bytes of JSON or a form; with pictures, what MAX_BODY_BYTES says
     limit: str | None = None  # the name of the setting that limits the rate
     media: tuple[str, ...] = ()  # the types of what is no envelope
     conditional: bool = False  # whether If-None-Match is answered with 304
@@ -89,6 +92,12 @@ class Operation(Declarations):
     tag: str
     summary: str
     description: str
+
+    def largest(self, content_type: str, settings: Settings) -> int:
+        """How many bytes a body of this type may have."""
+        return largest_body(
+            content_type, declared=self.largest_body, pictures=self.files is not None, settings=settings
+        )
 
     @property
     def takes_key(self) -> bool:
@@ -218,7 +227,26 @@ def _endpoint(declared: Operation, view: Callable[..., Any]) -> Callable[..., Re
     return endpoint
 
 
+_OPERATIONS = "saltfish.operations"
+
+
+def register_operations(app: Flask, apis: Iterable[Api]) -> None:
+    """Let `find_operation` find the operations of `apis` in `app`."""
+    app.extensions[_OPERATIONS] = {operation.name: operation for api in apis for operation in api.operations}
+
+
+def find_operation(app: Flask, method: str, path: str) -> Operation | None:
+    """The operation that a request asks for, None for one that there is not."""
+    try:
+        endpoint, _ = app.url_map.bind("").match(path, method)
+    except (HTTPException, RoutingException):
+        return None
+    found: Operation | None = app.extensions[_OPERATIONS].get(endpoint)
+    return found
+
+
 def _sent(declared: Operation) -> _Sent:
+    request.max_content_length = declared.largest(request.mimetype, settings())
     return _Sent(
         query=_flat(request.args) if declared.query is not None else {},
         body=_body_fields(declared) if declared.body is not None else {},
@@ -277,6 +305,7 @@ def _body_fields(declared: Operation) -> dict[str, Any]:
     raw = read_all()
     if not raw:  # many clients name the type even where they send nothing
         return {}
+    refuse_intricate(raw)
     try:
         fields = orjson.loads(raw)
     except orjson.JSONDecodeError:

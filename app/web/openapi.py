@@ -105,7 +105,7 @@ _IMPLIED_BY_ALL = (Answer.FAULT, Answer.NOT_READY, Answer.BUSY)
 # Refusals that say when another try makes sense; those with 429 do as well.
 _SAYS_WHEN = frozenset({Answer.REQUEST_RUNNING, Answer.NOT_READY, Answer.BUSY})
 
-_IMPLIED_BY_BODY = (Answer.BAD_REQUEST, Answer.UNSUPPORTED_TYPE, Answer.TOO_LARGE)
+_IMPLIED_BY_BODY = (Answer.BAD_REQUEST, Answer.UNSUPPORTED_TYPE, Answer.TOO_LARGE, Answer.REQUEST_TIMEOUT)
 
 # All files are pictures.
 _IMPLIED_BY_FILES = (Answer.TOO_MANY_PICTURES,)
@@ -302,16 +302,17 @@ class _Builder:
 
     def _request_body(self, operation: Operation) -> Json:
         """JSON, or a multipart form where there are files. Other types are taken as well, as `_DESCRIPTION` says."""
+        most = f"At most {operation.largest_body:,} bytes."
         if operation.files is None:
             schema = self._schemas[(operation.name, "body"), "validation"]
             required = bool(self._model(operation, "body").get("required"))
-            return {"required": required, "content": {"application/json": {"schema": schema}}}
+            return {"required": required, "description": most, "content": {"application/json": {"schema": schema}}}
         model: Json = self._model(operation, "body") if operation.body else {"type": "object", "properties": {}}
         fields = {name: _form_field(schema) for name, schema in model["properties"].items()}
         form = {**model, "properties": {**fields, operation.files: _FILES}}
         return {
             "required": bool(model.get("required")),
-            "description": "Without files the same fields are taken as JSON too.",
+            "description": f"Without files the same fields are taken as JSON too. {most}",
             "content": {"multipart/form-data": {"schema": form}},
         }
 

@@ -11,6 +11,7 @@ from flask import Flask, Response, g, request
 from sqlalchemy import Engine, event
 
 from app.web import metrics
+from app.web.bodies import REFUSAL
 
 log = structlog.get_logger("request")
 
@@ -36,6 +37,9 @@ def register_request_hooks(app: Flask) -> None:
         g.started = time.perf_counter()
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=g.request_id)
+        refusal = request.environ.get(REFUSAL)
+        if refusal is not None:
+            raise refusal
 
     @app.after_request
     def finish_request(response: Response) -> Response:

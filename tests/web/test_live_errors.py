@@ -190,7 +190,7 @@ NO_REQUESTS = {
     "negative length": (request_bytes("POST", "/login/", "Content-Length: -1", body=b"{}"), 400),
     "length beyond numbers": (request_bytes("POST", "/login/", f"Content-Length: {10**30}", body=b"{}"), 400),
     "two lengths": (request_bytes("POST", "/login/", "Content-Length: 2", "Content-Length: 3", body=b"{}"), 400),
-    "long URL": (request_bytes("GET", "/" + "a" * 70_000), 414),
+    "long URL": (request_bytes("GET", "/" + "a" * 70_000), 431),
     "many headers": (request_bytes("GET", "/healthz", *(f"X-{number}: a" for number in range(500))), 431),
 }
 

@@ -231,7 +231,19 @@ def test_operation_with_body_and_files() -> None:
         "description": "ids of its parts",
     }
     assert form["properties"]["pictures"] == {"type": "array", "items": {"type": "string", "format": "binary"}}
-    assert sorted(operation["responses"]) == ["200", "400", "401", "404", "413", "415", "422", "429", "500", "503"]
+    assert sorted(operation["responses"]) == [
+        "200",
+        "400",
+        "401",
+        "404",
+        "408",
+        "413",
+        "415",
+        "422",
+        "429",
+        "500",
+        "503",
+    ]
     assert schema_of(operation, 401) == {
         "anyOf": [
             refused(answer)
@@ -256,6 +268,7 @@ def test_stacked_operations_are_documented_each() -> None:
     assert operation["operationId"] == "things.edit_thing"
     assert operation["requestBody"] == {
         "required": True,
+        "description": "At most 65,536 bytes.",
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ThingIn"}}},
     }
     assert schema_of(operation, 422) == refused(Answer.EDIT_MALFORMED)

@@ -1,0 +1,95 @@
+"""Closes connections that do nothing, where a web process holds too many of them.
+
+Granian keeps a connection until its client closes it, or for as long as the next request's headers may take, and it
+takes only so many: further ones wait until one of them ends. Whoever opens many and says nothing would stop the site
+for that time. So above a number that the machine can bear, those are closed on which nothing has been sent or received
+for the longest time, as nginx does it. A client that still wants something opens a new one.
+
+Granian shows requests, not connections, but they are this process's sockets: when one is shut down, granian sees what
+it sees of a client that leaves.
+"""
+
+import os
+import socket
+from collections.abc import Container, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+_DESCRIPTORS: Final = Path("/proc/self/fd")
+_LEAVE: Final = 3 / 4  # of the limit: to look at all of them for each one above it would cost too much
+# Where struct tcp_info (linux/tcp.h) has the milliseconds since data was last sent, and received.
+_SENT, _RECEIVED, _INFO_BYTES = slice(44, 48), slice(52, 56), 56
+
+
+class ConnectionGuard:
+    """Keeps this process's connections with clients near `limit`; does nothing where there is no Linux `/proc`."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._ports: set[int] = set()
+
+    def look(self, busy: Container[str]) -> int:
+        """Close idle connections above the limit, and return how many.
+
+        `busy` has the addresses, `HOST:PORT`, of clients whose requests are under way: they are left alone.
+        """
+        if not _DESCRIPTORS.exists() or sum(1 for _ in os.scandir(_DESCRIPTORS)) <= self._limit:
+            return 0
+        if not self._ports:
+            self._ports = set(_listening_ports())
+        connections = list(self._connections())
+        idle = sorted((each for each in connections if each[1] not in busy), reverse=True)
+        excess = len(connections) - int(self._limit * _LEAVE) if len(connections) > self._limit else 0
+        closed = sum(_shut_down(descriptor, client) for _, client, descriptor in idle[:excess])
+        if closed:
+            log.warning("idle_connections_closed", connections=len(connections), closed=closed)
+        return closed
+
+    def _connections(self) -> Iterator[tuple[int, str, int]]:
+        """Of each client's connection: milliseconds without data, the client's address, the descriptor."""
+        for descriptor in _descriptors():
+            with suppress(OSError), _duplicate(descriptor) as found:
+                if found.getsockname()[1:2] and found.getsockname()[1] in self._ports:
+                    client = _address(found)
+                    info = found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
+                    quiet = min(int.from_bytes(info[part], "little") for part in (_SENT, _RECEIVED))
+                    yield quiet, client, descriptor
+
+
+def _listening_ports() -> Iterator[int]:
+    for descriptor in _descriptors():
+        with suppress(OSError), _duplicate(descriptor) as found:
+            if found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) and isinstance(found.getsockname(), tuple):
+                yield found.getsockname()[1]
+
+
+def _shut_down(descriptor: int, client: str) -> bool:
+    """Shut the connection of `client` down; False if it has ended, even if its number belongs to another one now."""
+    with suppress(OSError), _duplicate(descriptor) as found:
+        if _address(found) == client:
+            found.shutdown(socket.SHUT_RDWR)
+            return True
+    return False
+
+
+def _descriptors() -> list[int]:
+    return [int(each.name) for each in os.scandir(_DESCRIPTORS)]
+
+
+@contextmanager
+def _duplicate(descriptor: int) -> Iterator[socket.socket]:
+    """The socket behind a number, which another one may have a moment later. Raises OSError where it is no socket."""
+    # Of which family it is makes no difference to what is asked here.
+    with socket.fromfd(descriptor, socket.AF_INET, socket.SOCK_STREAM) as found:
+        yield found
+
+
+def _address(connection: socket.socket) -> str:
+    """The other end, as granian writes a client. Raises OSError where there is none."""
+    host, port, *_ = connection.getpeername()
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,316 @@
+"""What strangers send before it is a request: slowly, too much, too many at a time, or nothing at all."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app.answers import Answer, Refused
+from app.web.bodies import refuse_intricate
+from app.web.environ import environ_of
+from tests.factories import auth_headers, make_user
+from tests.live import LiveServer, free_port
+from tests.processes import ForkedPython
+
+_JSON = "Content-Type: application/json"
+_MULTIPART = "Content-Type: multipart/form-data; boundary=b"
+
+
+@pytest.fixture(scope="module")
+def impatient(app: Flask, environment: dict[str, str]) -> Iterator[LiveServer]:
+    """One web process that gives a body a second, takes six at a time, and keeps forty connections."""
+    limits = {"BODY_SECONDS": "1", "BODIES_LIMIT": "6", "CONNECTIONS_LIMIT": "60", "RATE_LIMITS_ENABLED": "0"}
+    with LiveServer.start({**environment, **limits}, workers=1) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def odd(app: Flask, environment: dict[str, str]) -> Iterator[int]:
+    """The port of `tests.web.odd_application`."""
+    with odd_server(environment) as (port, _):
+        yield port
+
+
+@contextlib.contextmanager
+def odd_server(environment: dict[str, str]) -> Iterator[tuple[int, ForkedPython]]:
+    """`tests.web.odd_application` under granian as anybody may start it; its port and its process."""
+    port = free_port()
+    command = ["-m", "granian", "--interface", "rsgi", "--http", "1", "--no-ws", "--port", str(port)]
+    environ = {**os.environ, **environment, "PORT": str(port)}
+    with ForkedPython([*command, "tests.web.odd_application:app"], environ=environ, new_session=True) as process:
+        server = LiveServer(port, process)
+        try:
+            server._wait()
+            yield port, process
+        finally:
+            server._end()
+
+
+def opened(port: int, *lines: str, body: bytes = b"") -> socket.socket:
+    """A connection on which a request has been sent, as far as these lines and this body go."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection.sendall("\r\n".join([*lines, "Host: shop.example", "", ""]).encode() + body)
+    return connection
+
+
+def answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of what comes back until the server hangs up; status 0 for nothing."""
+    got = b""
+    with connection, contextlib.suppress(ConnectionResetError):
+        while chunk := connection.recv(65536):
+            got += chunk
+    head, _, body = got.partition(b"\r\n\r\n")
+    first, *rest = head.decode().split("\r\n")
+    return int(first[9:12] or 0), dict(line.lower().split(": ", 1) for line in rest), body
+
+
+def ask(port: int, *lines: str, body: bytes = b"") -> tuple[int, dict[str, str], bytes]:
+    """The answer to one request on a connection of its own."""
+    return answer(opened(port, *lines, "Connection: close", body=body))
+
+
+def refusal(answer: Answer, **details: Any) -> dict[str, Any]:
+    """The envelope of a refusal."""
+    return {"status": answer.status, "msg": answer.msg, "data": {"error": answer.name, **details}}
+
+
+def is_quick(server: LiveServer) -> bool:
+    """Whether the server answers others within two seconds."""
+    began = time.monotonic()
+    return server.call("GET", "/healthz").status == 200 and time.monotonic() - began < 2
+
+
+def test_bodies_that_do_not_come_stop_nobody_and_end(impatient: LiveServer) -> None:
+    """F2: sixteen of them held every thread for as long as they liked."""
+    head = ("POST /login/ HTTP/1.1", _JSON)
+    began = time.monotonic()
+    with ExitStack() as stack:
+        waiting = [
+            stack.enter_context(opened(impatient.port, *head, *framing, body=body))
+            for framing, body in (
+                (("Content-Length: 100",), b""),
+                (("Content-Length: 100",), b'{"username"'),
+                (("Transfer-Encoding: chunked",), b""),
+                (("Transfer-Encoding: chunked",), b'4\r\n{"us\r\n'),
+                (("Content-Length: 100", "Expect: 100-continue"), b""),
+            )
+        ]
+        assert is_quick(impatient)
+        answers = [answer(connection) for connection in waiting]
+    # The last was told to go on.
+    status, _, rest = answers.pop()
+    assert (status, rest[:13]) == (100, b"HTTP/1.1 408 ")
+    assert [status for status, _, _ in answers] == [408] * 4
+    assert [json.loads(body) for _, _, body in answers] == [refusal(Answer.REQUEST_TIMEOUT)] * 4
+    assert all(headers["x-request-id"] for _, headers, _ in answers)
+    assert 1 <= time.monotonic() - began < 6
+    metrics = impatient.call("GET", "/metrics").content.decode()
+    counted = 'saltfish_http_requests_total{http="408",method="POST",rule="/login"} '
+    assert float(metrics.partition(counted)[2].split()[0]) >= 5
+
+
+def test_one_body_too_many_ends_the_one_that_has_taken_longest(impatient: LiveServer) -> None:
+    head = ("POST /login/ HTTP/1.1", _JSON, "Content-Length: 100")
+    with ExitStack() as stack:
+        waiting = [stack.enter_context(opened(impatient.port, *head)) for _ in range(12)]
+        body = b'{"username": "a", "password": "b"}'
+        began = time.monotonic()
+        honest = ask(impatient.port, *head[:2], f"Content-Length: {len(body)}", body=body)
+        assert (honest[0], time.monotonic() - began < 1) == (422, True)
+        assert [answer(connection)[0] for connection in waiting] == [408] * 12
+
+
+def test_a_body_that_comes_byte_after_byte_is_ended(impatient: LiveServer) -> None:
+    with opened(impatient.port, "POST /login/ HTTP/1.1", _JSON, "Transfer-Encoding: chunked") as connection:
+        for _ in range(100):
+            try:
+                connection.sendall(b"1\r\n \r\n")
+                time.sleep(0.05)
+            except OSError:
+                break
+        else:
+            raise AssertionError("it is still read")
+
+
+def test_large_bodies_come_from_users_only(app: Flask, impatient: LiveServer, clean: None) -> None:
+    large = ("POST /api/good_release/ HTTP/1.1", _MULTIPART, "Content-Length: 5000000")
+    status, _, body = ask(impatient.port, *large)
+    assert (status, json.loads(body)) == (401, refusal(Answer.LOGIN_REQUIRED))
+    token = f"Authorization: {auth_headers(app, make_user(app))['Authorization']}"
+    with ExitStack() as stack:
+        two = [stack.enter_context(opened(impatient.port, *large, token, body=b"--b\r\n")) for _ in range(2)]
+        time.sleep(0.2)
+        status, headers, body = ask(impatient.port, *large, token)
+        assert (status, headers["retry-after"], json.loads(body)) == (503, "1", refusal(Answer.BUSY))
+        another = f"Authorization: {auth_headers(app, make_user(app))['Authorization']}"
+        third = stack.enter_context(opened(impatient.port, *large, another, body=b"--b\r\n"))
+        assert is_quick(impatient)
+        assert [answer(connection)[0] for connection in (*two, third)] == [408] * 3
+    # Only with pictures, and only where pictures are taken.
+    for url, kind in (("/api/good_release/", _JSON), ("/api/add_address/", _MULTIPART)):
+        status, _, body = ask(impatient.port, f"POST {url} HTTP/1.1", kind, token, "Content-Length: 65537")
+        assert (status, json.loads(body)) == (413, refusal(Answer.TOO_LARGE))
+
+
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+def test_a_large_body_arrives_whole(app: Flask, impatient: LiveServer, clean: None, framing: str) -> None:
+    token = f"Authorization: {auth_headers(app, make_user(app))['Authorization']}"
+    part = b'--b\r\nContent-Disposition: form-data; name="pictures"; filename="a.png"\r\n\r\n'
+    body = part + b"no picture" * 30_000 + b"\r\n--b--\r\n"
+    length = f"Content-Length: {len(body)}" if framing == "length" else "Transfer-Encoding: chunked"
+    sent = body if framing == "length" else b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    head = ("POST /api/good_release/ HTTP/1.1", _MULTIPART, token, length)
+    status, _, answered = ask(impatient.port, *head, body=sent)
+    assert (status, json.loads(answered)["data"]["error"]) == (422, "RELEASE_MALFORMED")
+    assert json.loads(answered)["data"]["errors"]["title"] == ["必填"]
+    with opened(impatient.port, *head, body=sent[:-9]) as connection:
+        connection.shutdown(socket.SHUT_WR)
+        status, _, answered = answer(connection)
+    assert (status, json.loads(answered)) == (400, refusal(Answer.BAD_REQUEST))
+
+
+def test_many_idle_connections_keep_nobody_out(impatient: LiveServer) -> None:
+    """F2: from 1,024 on nothing was answered."""
+    with ExitStack() as stack:
+        idle = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", impatient.port), timeout=5)) for _ in range(300)
+        ]
+        for connection in idle[::2]:
+            connection.sendall(b"GET /healthz HT")
+        assert is_quick(impatient)
+        deadline = time.monotonic() + 10
+        while sum(_has_ended(connection) for connection in idle) < 255:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert is_quick(impatient)
+
+
+def _has_ended(connection: socket.socket) -> bool:
+    connection.setblocking(False)
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def test_http_2_is_not_spoken(impatient: LiveServer) -> None:
+    """F1: four streams of one connection held all threads for ever."""
+    with socket.create_connection(("127.0.0.1", impatient.port), timeout=5) as connection:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)))
+        assert answer(connection)[0] in (0, 400)
+    assert is_quick(impatient)
+
+
+def test_headers_have_a_limit(impatient: LiveServer) -> None:
+    assert ask(impatient.port, "GET /healthz HTTP/1.1", f"X-Large: {'a' * 70_000}")[0] == 431
+
+
+def test_the_application_is_told_what_wsgi_says(odd: int) -> None:
+    headers = ("X-A: 1", "X-A: 2", "X-A: 鱼", "Cookie: a=1", "Cookie: b=2", "X_Forwarded_For: 192.0.2.1")
+    framing = ("Transfer-Encoding: chunked",)
+    sent = b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+    status, _, body = ask(odd, "GET /odd/%65nviron/?q=%E9%B1%BC&x HTTP/1.1", *headers)
+    assert (status, body.decode().split("\n")) == (
+        200,
+        [
+            "CONTENT_LENGTH=None",
+            "HTTP_X_A=1,2",
+            "HTTP_COOKIE=a=1; b=2",
+            "HTTP_X_FORWARDED_FOR=None",  # only with dashes: a proxy replaces those
+            "HTTP_TRANSFER_ENCODING=None",
+            "PATH_INFO=/odd/environ/",
+            "QUERY_STRING=q=%E9%B1%BC&x",
+            "REMOTE_ADDR=127.0.0.1",
+            "SERVER_PROTOCOL=HTTP/1.1",
+            "wsgi.url_scheme=http",
+            "body=b''",
+        ],
+    )
+    # A URL that the OpenAPI document does not know has no body.
+    status, _, body = ask(odd, "POST /odd/environ/ HTTP/1.1", *framing, body=sent)
+    assert (status, body.decode().split("\n")[0], body.decode().split("\n")[-1]) == (
+        200,
+        "CONTENT_LENGTH=None",
+        "body=b''",
+    )
+
+
+class _Request:
+    """What granian says of a request over IPv6."""
+
+    http_version, server, client, scheme = "1.1", "[::1]:8000", "[2001:db8::7]:41000", "https"
+    method, path, query_string = "GET", "/鱼", ""
+    headers: Any = MappingProxyType({})
+
+
+def test_addresses_and_paths_are_written_as_wsgi_has_them() -> None:
+    environ = environ_of(_Request(), body=open(os.devnull, "rb"), length=None, errors=None)  # noqa: SIM115, PTH123 - empty
+    environ["wsgi.input"].close()
+    assert environ["PATH_INFO"] == "/鱼".encode().decode("latin-1")
+    assert (environ["SERVER_NAME"], environ["SERVER_PORT"], environ["REMOTE_ADDR"]) == ("::1", "8000", "2001:db8::7")
+
+
+def test_answers_of_every_kind_arrive_and_are_closed(odd: int) -> None:
+    assert ask(odd, "GET /odd/parts/ HTTP/1.1")[::2] == (200, b"one two")
+    status, headers, body = ask(odd, "GET /odd/stream/ HTTP/1.1")
+    assert (status, headers["transfer-encoding"], body) == (200, "chunked", b"4\r\none \r\n3\r\ntwo\r\n0\r\n\r\n")
+    status, headers, body = ask(odd, "HEAD /odd/environ/ HTTP/1.1")
+    assert (status, int(headers["content-length"]) > 100, body) == (200, True, b"")
+    for url in ("/odd/breaks/", "/odd/raises/"):
+        status, headers, body = ask(odd, f"GET {url} HTTP/1.1")
+        assert (status, json.loads(body)) == (500, refusal(Answer.FAULT))
+        assert headers["x-request-id"]
+    assert ask(odd, "GET /odd/closed/ HTTP/1.1")[2] == b"odd/parts,odd/breaks"
+
+
+def test_a_client_that_leaves_costs_one_request(odd: int) -> None:
+    for _ in range(3):
+        opened(odd, "GET /odd/slow/ HTTP/1.1").close()
+    assert ask(odd, "GET /healthz HTTP/1.1")[0] == 200
+
+
+def test_requests_under_way_are_answered_before_the_server_ends(environment: dict[str, str]) -> None:
+    with odd_server(environment) as (port, process):
+        connection = opened(port, "GET /odd/slow/ HTTP/1.1")
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        assert answer(connection)[::2] == (200, b"slow")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "refused"),
+    [
+        (b'{"ids": [' + b"1," * 500 + b"1]}", None),
+        (b'{"ids": [' + b"1," * 1000 + b"1]}", Answer.TOO_LARGE),
+        (b'{"username": [' + b"[]," * 600 + b"[]]}", Answer.TOO_LARGE),
+        (b'{"a":' * 8 + b"1" + b"}" * 8, None),
+        (b"[" * 9 + b"]" * 9, Answer.BAD_REQUEST),
+        (b"[" * 60_000, Answer.BAD_REQUEST),
+        # What stands in texts does not count, also where quotes are escaped.
+        (json.dumps({"description": '[{,\\"' * 2000}).encode(), None),
+        (b'{"a": "\\\\", "b": [' + b"1," * 1000 + b"1]}", Answer.TOO_LARGE),
+        (b'{"a": "' + b"[" * 5000, None),  # no JSON: the parser says so
+    ],
+)
+def test_json_that_no_operation_reads_is_told_without_parsing_it(body: bytes, refused: Answer | None) -> None:
+    """F3: lists in a list cost 35 times their bytes."""
+    if refused is None:
+        refuse_intricate(body)
+        return
+    with pytest.raises(Refused) as caught:
+        refuse_intricate(body)
+    assert caught.value.answer is refused
