@@ -52,6 +52,7 @@ from xianyu.privacy import HIDDEN, hide_contacts
         ("wx号 a_12345", f"wx号 {HIDDEN}"),
         ("wxid_1abcd234", f"wxid_{HIDDEN}"),
         ("qq：12345678", f"qq：{HIDDEN}"),
+        ("QQ 12345", f"QQ {HIDDEN}"),
         ("QQ 123 456 789", f"QQ {HIDDEN}"),
         ("QQ群12345678", f"QQ群{HIDDEN}"),
         ("扣扣123456", f"扣扣{HIDDEN}"),

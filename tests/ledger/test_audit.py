@@ -74,6 +74,13 @@ def test_clean_where_the_platform_takes_its_share(context: Flask, make_app: Call
     }
 
 
+def test_clean_while_the_gateway_refuses_a_refund(context: Flask, market: list[Made]) -> None:
+    """The money is still to go back, so it still lies where refunds under way do."""
+    with db.engine.begin() as connection:
+        connection.execute(text("UPDATE refunds SET state = 'refused', last_error = '40004 ACQ.INVALID_PARAMETER'"))
+    assert audit() == []
+
+
 def test_clean_once_a_refund_is_confirmed(context: Flask, market: list[Made]) -> None:
     with db.engine.begin() as connection:
         connection.execute(text("UPDATE refunds SET state = 'confirmed', confirmed_at = now()"))
@@ -231,6 +238,17 @@ def test_a_payment_of_which_no_history_knows(market: list[Made]) -> None:
         "VALUES (1, 2, 'paid', 'x', 260000, now(), 0, now())"
     )
     assert set(found()) == {("payments", "order 1")}
+
+
+def test_a_payment_of_another_amount(market: list[Made]) -> None:
+    tamper("UPDATE payments SET amount = amount - 1 WHERE order_id = 1")
+    assert found() == {
+        (
+            "payments",
+            "order 1",
+        ): "payments: 1 paid, 0 of them paid back as late; the history has 1 payments and 0 refunds, "
+        "there are 0 refunds; amounts that differ: 1"
+    }
 
 
 def test_a_payout_of_another_amount(market: list[Made]) -> None:

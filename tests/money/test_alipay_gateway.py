@@ -488,8 +488,11 @@ def test_an_unsigned_refusal_is_final(keys_dir: Path, name: str) -> None:
     assert refused.value.msg == "无效的AppID参数"
 
 
-def test_a_refund_that_moved_no_money_now_is_asked_for(keys_dir: Path, alipay_key: RSAPrivateKey) -> None:
-    unmoved = {"code": "10000", "out_trade_no": "P1", "trade_no": "T1", "refund_fee": "5.00", "fund_change": "N"}
+@pytest.mark.parametrize("said", [{"fund_change": "N"}, {}], ids=["not moved", "nothing of it"])
+def test_a_refund_that_moved_no_money_now_is_asked_for(
+    keys_dir: Path, alipay_key: RSAPrivateKey, said: dict[str, str]
+) -> None:
+    unmoved = {"code": "10000", "out_trade_no": "P1", "trade_no": "T1", "refund_fee": "5.00", **said}
     known = {"code": "10000", "out_trade_no": "P1", "trade_no": "T1", "out_request_no": "R1", "refund_amount": "5.00"}
     call: dict[str, Any] = {"out_trade_no": "P1", "amount_fen": 500, "out_request_no": "R1", "reason": "协商一致"}
     refund_said = protocol.signed_answer(REFUND, unmoved, alipay_key)

@@ -330,6 +330,21 @@ def test_an_order_paid_twice_is_paid_back_once(shop: Shop) -> None:
     )
     refunded = [shop.sandbox.trade(form["out_trade_no"])["refunded_fen"] for form in (first, second)]
     assert (refunded, shop.audit()) == ([AMOUNT, 0], [])
+    # The order is refunded later: what goes back is the payment that is not back yet.
+    with shop.app.app_context():
+        service.request_refund(
+            actor_id=purchase.buyer.id, order_id=purchase.order_id, reason="不想要了", description=""
+        )
+        service.approve_refund(actor_id=purchase.seller.id, order_id=purchase.order_id)
+    refund_everything(shop)
+    state = shop.state_of(purchase)
+    assert (state.refunds, state.refunds_left, state.money) == (
+        [(1, AMOUNT, "payment_late", "confirmed"), (2, AMOUNT, "approve_refund", "confirmed")],
+        0,
+        {},
+    )
+    refunded = [shop.sandbox.trade(form["out_trade_no"])["refunded_fen"] for form in (first, second)]
+    assert (refunded, shop.audit()) == ([AMOUNT, AMOUNT], [])
 
 
 def test_the_late_one_funds_an_order_that_still_waits(shop: Shop) -> None:

@@ -129,10 +129,23 @@ def test_a_job_that_dies_loses_nothing(shop: Shop, monkeypatch: pytest.MonkeyPat
     assert (ask(shop), shop.state_of(purchase)) == (1, paid(trade_no))
 
 
-def test_while_the_gateway_is_away_they_wait_for_their_next_turn(shop: Shop, away: Shop) -> None:
+def test_while_the_gateway_is_away_they_wait_for_their_next_turn(
+    shop: Shop, away: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One question is enough to know that it is away: each costs the job the whole time limit."""
     purchases = [pay_silently(shop) for _ in range(2)]
     shop.is_due()
+    asked = []
+    with away.app.app_context():
+        query = gateway().query
+
+        def count(out_trade_no: str) -> object:
+            asked.append(out_trade_no)
+            return query(out_trade_no)
+
+        monkeypatch.setattr(gateway(), "query", count)
     assert ask(away) == 2
+    assert len(asked) == 1
     assert [shop.state_of(purchase) for purchase, _ in purchases] == [STARTED] * 2
     assert ask(shop) == 0
     shop.is_due()

@@ -301,6 +301,26 @@ def test_two_disputes_one_after_the_other(market: Market) -> None:
     ]
 
 
+def test_what_has_ended_keeps_its_outcome(market: Market) -> None:
+    """A later request, and a later dispute, end with their own outcome, and the one before keeps its own."""
+    order = market.order_at(SHIPPED)
+    for action, role in (
+        *(("request", BUYER), ("dispute", BUYER), ("withdraw", BUYER)),
+        *(("request", BUYER), ("reject", SELLER), ("request", BUYER)),
+        *(("dispute", SELLER), ("approve", SELLER)),
+    ):
+        assert_envelope(market.do(action, role, order), ACTIONS[action].answer)
+    headers = auth_headers(market.app, market.people[BUYER])
+    data = assert_envelope(market.client.get(f"/api/order/{order.id}/", headers=headers), Answer.ORDER_FOUND)
+    assert [(each["outcome"], each["outcome_note"]) for each in data["refund_requests"]] == [
+        ("withdraw_refund", ""),
+        ("reject_refund", "商品与描述一致"),
+        ("approve_refund", ""),
+    ]
+    assert [each["outcome"] for each in data["disputes"]] == ["withdraw_refund", "approve_refund"]
+    assert market.differences() == []
+
+
 def test_snapshot_is_the_waybills_recipient(market: Market) -> None:
     order = market.order_at(PAID)
     headers = auth_headers(market.app, market.people[SELLER])
@@ -313,6 +333,18 @@ def test_snapshot_is_the_waybills_recipient(market: Market) -> None:
     assert assert_envelope(moved, Answer.ADDRESS_EDITED)["detail"] == "别处 1 号"
     later = assert_envelope(market.client.get(f"/api/order/{order.id}/", headers=headers), Answer.ORDER_FOUND)
     assert later["delivery"] == data["delivery"]
+
+
+def test_a_return_goes_back_to_where_it_was_shipped_from(market: Market) -> None:
+    order = market.order_at(PAID)
+    headers = auth_headers(market.app, market.people[SELLER])
+    moved = market.client.patch(f"/api/address/{market.address.id}/", json={"detail": "别处 1 号"}, headers=headers)
+    assert_envelope(moved, Answer.ADDRESS_EDITED)
+    for action, role in (("ship", SELLER), ("receive", BUYER), ("request", BUYER)):
+        assert_envelope(market.do(action, role, order), ACTIONS[action].answer)
+    data = assert_envelope(market.do("send_back", BUYER, order), Answer.RETURN_SENT)
+    assert data["return_delivery"]["recipient"] == {**SNAPSHOT, "detail": "别处 1 号"}
+    assert data["return_delivery"]["sender"] == SNAPSHOT
 
 
 @pytest.mark.parametrize("phase", PHASES, ids=name_of)

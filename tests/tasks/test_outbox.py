@@ -236,6 +236,15 @@ def test_only_so_many_are_given_out_at_a_time(app: Flask) -> None:
     assert queued(app) == [f"outbox-{message_id}" for message_id in range(1, 10)]
 
 
+def test_what_was_given_out_and_never_done_is_given_out_again(app: Flask) -> None:
+    """A lease that ended holds no place, or eight workers that died would end the deliveries of a topic for ever."""
+    for _ in range(12):
+        webhook(app)
+    assert [relay(app), relay(app)] == [8, 0]
+    time_passes(app)
+    assert [relay(app), relay(app)] == [8, 0]
+
+
 def test_relays_and_workers_take_a_stream_to_its_end(app: Flask, environment: dict[str, str], tmp_path: Path) -> None:
     """Were a message put off just when its turn came, its lease would have to run out: longer than the test waits."""
     orders = [an_order(app) for _ in range(2)]

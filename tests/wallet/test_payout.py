@@ -41,6 +41,26 @@ def test_paid_once_however_often_it_runs(bank: Bank) -> None:
     assert (data["state_text"], data["finished_at"]) == ("已到账", format_moment(row.finished_at))  # type: ignore[arg-type] # it is finished
 
 
+def test_a_run_that_was_overtaken_changes_nothing(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one run waits for the gateway's answer, another one takes the payout to its end."""
+    seller = bank.seller()
+    payout_id = bank.payout(seller)
+    with bank.app.app_context():
+        transfer = gateway().transfer
+
+        def overtaken(**call: Any) -> object:
+            monkeypatch.undo()
+            result = transfer(**call)
+            bank.send(payout_id)
+            return result
+
+        monkeypatch.setattr(gateway(), "transfer", overtaken)
+    bank.send(payout_id)
+    row = bank.row(payout_id)
+    assert (row.state, row.attempts) == ("confirmed", 2)
+    assert (bank.money(seller), bank.notices(seller), bank.transfers()) == (OUT, [PAID], 1)
+
+
 def test_a_payee_that_does_not_exist(bank: Bank) -> None:
     seller = bank.seller()
     payout_id = bank.payout(seller, account="refuse@example.com")
@@ -210,7 +230,8 @@ def test_a_refused_question_is_no_refused_transfer(bank: Bank, monkeypatch: pyte
     assert (bank.row(payout_id).state, bank.money(seller), bank.transfers()) == ("confirmed", OUT, 1)
 
 
-def test_a_transfer_of_another_amount_is_not_ours(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("amount", [11, 12001], ids=["less", "more"])
+def test_a_transfer_of_another_amount_is_not_ours(bank: Bank, monkeypatch: pytest.MonkeyPatch, amount: int) -> None:
     seller = bank.seller()
     payout_id = bank.payout(seller)
 
@@ -224,7 +245,7 @@ def test_a_transfer_of_another_amount_is_not_ours(bank: Bank, monkeypatch: pytes
     monkeypatch.undo()
     number = bank.row(payout_id).out_biz_no
     bank.sandbox.gateway().transfer(
-        out_biz_no=number, amount_fen=11, payee_account="wang@example.com", payee_name="王小明", title="x"
+        out_biz_no=number, amount_fen=amount, payee_account="wang@example.com", payee_name="王小明", title="x"
     )
     with pytest.raises(PermanentFailure, match="another amount under this number"):
         bank.send(payout_id)

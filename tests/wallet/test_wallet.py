@@ -1,7 +1,7 @@
 """The wallet: balances, entries with texts, withdrawals asked for and refused."""
 
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from app.db.database import db
 from app.ledger.models import USER_KINDS
 from app.orders.models import Order
 from app.orders.transitions import _ACCOUNTS
+from app.wallet import service
 from app.wallet.models import Payout, PayoutPosting
 from app.wallet.queries import mask_account, mask_name
 from app.wallet.texts import KIND_TEXT, STATE_TEXT
@@ -209,6 +210,24 @@ def test_so_many_a_day(make_app: Any, app: Flask) -> None:
     with app.app_context(), db.engine.begin() as connection:
         connection.execute(update(Payout).values(created_at=midnight - timedelta(days=1, seconds=1)))
     assert client.post("/api/withdraw/", json=RIGHT, headers=headers).status_code == 200
+
+
+def test_the_day_is_that_of_shanghai(make_app: Any, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 17:00 UTC the day in Shanghai is an hour old, while that in Greenwich is nearly over."""
+    limited, seller = make_app(WITHDRAW_DAILY_LIMIT="2"), make_user(app)
+    give(app, seller, available=AVAILABLE)
+    client, headers = limited.test_client(), auth_headers(app, seller)
+    now = datetime(2026, 11, 29, 17, 0, tzinfo=UTC)
+    monkeypatch.setattr(service, "utcnow", lambda: now)
+    for _ in range(2):
+        assert_envelope(client.post("/api/withdraw/", json=RIGHT, headers=headers), Answer.WITHDRAWAL_REQUESTED)
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(Payout).values(created_at=datetime(2026, 11, 29, 15, 59, 59, tzinfo=UTC)))
+    for _ in range(2):
+        assert_envelope(client.post("/api/withdraw/", json=RIGHT, headers=headers), Answer.WITHDRAWAL_REQUESTED)
+    refused = client.post("/api/withdraw/", json=RIGHT, headers=headers)
+    assert_envelope(refused, Answer.TOO_MANY_WITHDRAWALS)
+    assert refused.headers["Retry-After"] == str(23 * 3600 + 1)
 
 
 def test_the_same_request_again_withdraws_once(app: Flask, client: FlaskClient) -> None:
