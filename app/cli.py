@@ -5,6 +5,7 @@ from flask import Flask
 from flask.cli import with_appcontext
 from rich.progress import track
 
+from app.erasure import cli as _erasure_commands  # noqa: F401 - adds one to order_commands
 from app.ledger.cli import ledger_commands
 from app.listings.cli import listings_commands
 from app.money.cli import payments_commands

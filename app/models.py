@@ -1,6 +1,7 @@
 """Imports every model, so that metadata is complete for migrations."""
 
 from app.accounts.models import Address, LoginSession, User
+from app.db.erasable_texts import ErasableText
 from app.goods.models import Good, Picture, Verdict
 from app.idempotency import IdempotencyKey
 from app.ledger.models import LedgerAccount, LedgerEntry, LedgerTransaction
@@ -17,6 +18,7 @@ __all__ = [
     "Address",
     "CrawlRun",
     "Dispute",
+    "ErasableText",
     "EvidencePicture",
     "GatewayNotification",
     "Good",

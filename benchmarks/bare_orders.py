@@ -69,10 +69,13 @@ _CHANGE_ORDER: Final = """
 """
 _APPEND: Final = """
     INSERT INTO order_events (order_id, sequence, event, role, actor_id, from_bill, from_order, to_bill, to_order,
-        closed, note, at, previous_hash, hash)
+        closed, note_digest, at, previous_hash, hash)
     VALUES (%(order_id)s, %(sequence)s, %(event)s, %(role)s, %(actor_id)s, %(from_bill)s, %(from_order)s, %(to_bill)s,
-        %(to_order)s, %(closed)s, %(note)s, %(now)s, %(hash)s, %(hash)s)
+        %(to_order)s, %(closed)s, %(note_digest)s, %(now)s, %(hash)s, %(hash)s)
     RETURNING id
+"""
+_KEEP_WORDS: Final = """
+    INSERT INTO erasable_texts (digest, salt, text, written_at) VALUES (%(digest)s, %(salt)s, %(text)s, %(now)s)
 """
 _ADD_MESSAGE: Final = """
     INSERT INTO outbox (topic, subject_id, stream, attempts, leased, due_at, created_at)
@@ -368,7 +371,11 @@ class BareOrders:
             self._post(order, f"order:{order['id']}:{line['sequence']}:{event}", event, step.moves, now)
 
     def _append(self, line: dict[str, Any], now: datetime) -> None:
-        line_id = self._one(_APPEND, **{"note": "", **line}, hash=_HASH, now=now)["id"]
+        digest = None
+        if note := line.get("note"):
+            digest = secrets.token_hex(32)
+            self._run(_KEEP_WORDS, digest=digest, salt=digest, text=note, now=now)
+        line_id = self._one(_APPEND, **line, note_digest=digest, hash=_HASH, now=now)["id"]
         self._add_message("order_step", line_id, f"order:{line['order_id']}", now)
 
     def _move_good(self, good_id: int, status: int, now: datetime) -> None:

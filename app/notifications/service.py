@@ -39,7 +39,7 @@ _STEPS: Final = select(
     OrderEventRecord.order_id,
     OrderEventRecord.event,
     OrderEventRecord.role,
-    OrderEventRecord.note,
+    OrderEventRecord.note.label("note"),
     OrderEventRecord.at,
     Order.buyer_id,
     Order.seller_id,

@@ -105,9 +105,10 @@ def export(order_no: str, output: BinaryIO) -> None:
 @click.argument("file", type=click.File("rb"))
 @click.option("--offline", is_flag=True, help="Look at the file alone, without the database.")
 def verify(file: BinaryIO, offline: bool) -> None:  # noqa: FBT001 - click passes options by name
-    """Check an exported history: hashes, links, steps; unless --offline also against the database.
+    """Check an exported history: hashes, links, words, steps; unless --offline also against the database.
 
-    The exit status is 0 where it is whole, 1 where it is not (each problem is printed), 2 for no such file.
+    Words that were erased are told, and are no problem. The exit status is 0 where it is whole, 1 where it is not (each
+    problem is printed), 2 for no such file.
     """
     try:
         exported = history.parse(file.read())
@@ -117,8 +118,8 @@ def verify(file: BinaryIO, offline: bool) -> None:  # noqa: FBT001 - click passe
         sys.exit(_BAD_FILE)
     if not offline:
         problems += history.compare(exported)
-    for problem in problems:
-        click.echo(problem)
+    for line in (*history.erasures(exported), *problems):
+        click.echo(line)
     if problems:
         click.echo(f"problems: {len(problems)}", err=True)
         sys.exit(1)

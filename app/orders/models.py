@@ -18,10 +18,11 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from app.db.append_only import append_only
 from app.db.columns import Base, created_moment, fen, intpk, moment, not_negative, table_args
+from app.db.erasable_texts import DIGEST_LENGTH, text_of
 from statemachine.export.sql_check import sql_check
 from statemachine.order import ORDER, OrderPhase
 
@@ -113,7 +114,12 @@ class OrderEventRecord(Base):
     to_bill: Mapped[int] = mapped_column(SmallInteger)
     to_order: Mapped[int] = mapped_column(SmallInteger)
     closed: Mapped[bool]
-    note: Mapped[str] = mapped_column(String(500), default="")
+    note_digest: Mapped[str | None] = mapped_column(
+        String(DIGEST_LENGTH), ForeignKey("erasable_texts.digest")
+    )  # of what the actor wrote
+    note: Mapped[str] = column_property(text_of(note_digest))  # what the actor wrote; not of the row itself
+    # What `hash` was while the words themselves stood in the line; None for lines that were written since.
+    legacy_hash: Mapped[str | None] = mapped_column(String(64))
     at: Mapped[created_moment]
     previous_hash: Mapped[str] = mapped_column(String(64))
     hash: Mapped[str] = mapped_column(String(64))

@@ -111,6 +111,12 @@ _ORDERS: Select[Any] = (
 
 _ORDER: Final = _ORDERS.where(Order.id == bindparam("order_id"))
 
+_HISTORY: Final[Select[Any]] = (
+    select(*OrderEventRecord.__table__.c, OrderEventRecord.note.label("note"))
+    .where(OrderEventRecord.order_id == bindparam("order_id"))
+    .order_by(OrderEventRecord.sequence)
+)
+
 
 def _list_of(side: SQLColumnExpression[int], hidden: SQLColumnExpression[bool]) -> tuple[Select[int], Select[Any]]:
     """The statements that count the orders of a list and read one page of it."""
@@ -213,11 +219,7 @@ def order_rows(order_ids: Collection[int]) -> dict[int, Row[Any]]:
 
 def detail_out(row: Row[Any], *, role: Role) -> OrderDetailOut:
     """The order in `row` with its details, as `role` sees it; only the buyer sees the handover code."""
-    records = rows(
-        select(OrderEventRecord.__table__)
-        .where(OrderEventRecord.order_id == row.id)
-        .order_by(OrderEventRecord.sequence)
-    )
+    records = rows(_HISTORY, {"order_id": row.id})
     pictures: Sequence[Row[Any]] = ()
     requests: Sequence[Row[Any]] = ()
     disputes: Sequence[Row[Any]] = ()

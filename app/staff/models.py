@@ -3,12 +3,13 @@
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String
+from sqlalchemy import BigInteger, ForeignKey, Index, String
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from app.db.append_only import append_only
 from app.db.columns import Base, created_moment, intpk, table_args
+from app.db.erasable_texts import DIGEST_LENGTH, text_of
 
 
 class ActionKind(StrEnum):
@@ -35,7 +36,6 @@ class StaffAction(Base):
 
     __tablename__ = "staff_actions"
     __table_args__ = table_args(
-        CheckConstraint("reason <> ''", name="has_reason"),
         Index("ix_staff_actions_subject_subject_id", "subject", "subject_id"),
     )
 
@@ -44,7 +44,8 @@ class StaffAction(Base):
     action: Mapped[str] = mapped_column(String(40))
     subject: Mapped[str] = mapped_column(String(20))
     subject_id: Mapped[int] = mapped_column(BigInteger)
-    reason: Mapped[str] = mapped_column(String(500))
+    reason_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH), ForeignKey("erasable_texts.digest"))
+    reason: Mapped[str] = column_property(text_of(reason_digest))  # not of the row itself
     details: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
     at: Mapped[created_moment]
 

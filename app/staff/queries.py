@@ -361,7 +361,9 @@ def _transaction_out(entries: Sequence[Row[Any]]) -> LedgerTransactionOut:
 
 # --- what staff did ---
 
-_ACTIONS: Final = select(StaffAction.__table__, User.username).outerjoin(User, User.id == StaffAction.actor_id)
+_ACTIONS: Final[Select[Any]] = select(
+    *StaffAction.__table__.c, StaffAction.reason.label("reason"), User.username
+).outerjoin(User, User.id == StaffAction.actor_id)
 
 
 def list_actions(*, actor_id: int, query: ActionQuery) -> tuple[list[StaffActionOut], int]:
@@ -399,7 +401,7 @@ def _action_out(row: Row[Any]) -> StaffActionOut:
 def members() -> Sequence[Row[Any]]:
     """`id, username, at, reason` of every member of staff; the last two are of their appointment, None if unknown."""
     appointment = (
-        select(StaffAction.at, StaffAction.reason)
+        select(StaffAction.at, StaffAction.reason.label("reason"))
         .where(
             StaffAction.subject == Subject.USER.value,
             StaffAction.subject_id == User.id,

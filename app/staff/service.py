@@ -10,6 +10,7 @@ from app.accounts.models import User
 from app.accounts.usernames import username_key
 from app.answers import Answer, Refused
 from app.clock import utcnow
+from app.db.erasable_texts import keep_text
 from app.db.transactions import transaction
 from app.orders.transitions import OrderCommand, fire, lock_order, refusal_details
 from app.staff.models import ActionKind, StaffAction, Subject
@@ -95,7 +96,7 @@ def _set_staff(action: ActionKind, *, username: str, reason: str, is_staff: bool
             subject=Subject.USER,
             subject_id=user.id,
             reason=reason,
-            details={"username": user.username},
+            details={},
         )
         user_id = user.id
     log.info("staff_role_changed", user_id=user_id, is_staff=is_staff)
@@ -111,14 +112,15 @@ def _record(
     reason: str,
     details: dict[str, Any],
 ) -> None:
+    now = utcnow()
     session.execute(
         insert(StaffAction).values(
             actor_id=actor_id,
             action=action.value,
             subject=subject.value,
             subject_id=subject_id,
-            reason=reason,
+            reason_digest=keep_text(session, reason, written_at=now),
             details=details,
-            at=utcnow(),
+            at=now,
         )
     )

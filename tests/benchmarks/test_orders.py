@@ -35,7 +35,7 @@ ROWS = {
 }
 # What two orders have in common where the same happened to them.
 SAME = {
-    *("event", "role", "from_bill", "from_order", "to_bill", "to_order", "closed", "note", "sequence", "attempt"),
+    *("event", "role", "from_bill", "from_order", "to_bill", "to_order", "closed", "sequence", "attempt"),
     *("bill_status", "order_status", "closed_reason", "history_length", "refund_count", "trade_mode", "state"),
     *("reason", "outcome", "outcome_note", "direction", "company", "kind", "topic", "status", "refusal"),
 }
@@ -114,5 +114,5 @@ def test_a_run_prints_every_subject_and_leaves_no_database(stores: tuple[str, st
 
 COLUMNS = ("lifecycles/s", "p50 ms", "p99 ms", "CPU ms", "SQL", "× psycopg", "× bare Flask")
 SUBJECTS = ("psycopg, same SQL", "bare Flask, same SQL", "Saltfish")
-STATEMENTS = "67"
+STATEMENTS = "68"
 """Of each of the three: a statement more in ours has to be written there too, or the comparison is none."""

@@ -38,7 +38,8 @@ ORDERS = {
 }
 
 
-def _fill(connection: psycopg.Connection) -> None:
+def fill(connection: psycopg.Connection) -> None:
+    """Users, goods, and the orders above, as the first revision has them."""
     for user_id in (SELLER, BUYER):
         connection.execute(
             "INSERT INTO users (id, username, username_key, password_hash, bio, is_staff, created_at) "
@@ -102,7 +103,7 @@ def old(environment: dict[str, str]) -> Iterator[tuple[Flask, psycopg.Connection
                 with application.app_context():
                     flask_migrate.upgrade(revision="0001")
                 with psycopg.connect(plain, autocommit=True) as inside:
-                    _fill(inside)
+                    fill(inside)
                     yield application, inside
         finally:
             connection.execute(f"DROP DATABASE {url.database} WITH (FORCE)")

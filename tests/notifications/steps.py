@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.clock import utcnow
 from app.db.database import db
+from app.db.erasable_texts import keep_text
 from app.notifications.models import Notification
 from app.orders.models import OrderEventRecord
 from app.outbox.models import OutboxMessage, Topic
@@ -46,13 +47,13 @@ def make_step(
         "to_bill": target.bill,
         "to_order": target.goods,
         "closed": target.closed,
-        "note": note,
         "at": utcnow(),
         "previous_hash": "0" * 64,
         "hash": f"{sequence:064d}",
     }
     streams = {Topic.ORDER_STEP: f"order:{order.id}", Topic.WEBHOOK: f"webhook:order:{order.id}"}
     with app.app_context(), Session(db.engine) as session, session.begin():
+        values["note_digest"] = keep_text(session, note, written_at=utcnow())
         statement = insert(OrderEventRecord).values(**values).returning(OrderEventRecord.id)
         event_id: int = session.execute(statement).scalar_one()
         if topic is not None:

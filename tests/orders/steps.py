@@ -52,7 +52,8 @@ def assert_done(
     assert line["actor_id"] == new.get(f"{role}_id")
     assert (line["from_bill"], line["from_order"]) == source[:2]
     assert (line["to_bill"], line["to_order"], line["closed"]) == effect.target
-    assert line["note"] == note
+    said = [each for each in after["erasable_texts"] if each not in before["erasable_texts"]]
+    assert {each["digest"]: each["text"] for each in said}.get(line["note_digest"], "") == note
     assert line["at"] == new["updated_at"]
     assert (line["previous_hash"], line["hash"]) == (old["history_hash"], new["history_hash"])
     assert line["previous_hash"] != GENESIS
@@ -80,9 +81,10 @@ def assert_done(
     # Nothing else was touched.
     changed = {table for table in after if after[table] != before[table]}
     money_tables = MONEY_TABLES if effect.money else set()
-    assert changed == STEP_TABLES | money_tables | set(effect.writes) | ({"refunds"} if sent_back else set()) | (
-        {"goods"} if effect.good else set()
-    )
+    words = {"erasable_texts"} if note else set()
+    assert changed == STEP_TABLES | words | money_tables | set(effect.writes) | (
+        {"refunds"} if sent_back else set()
+    ) | ({"goods"} if effect.good else set())
     return line
 
 

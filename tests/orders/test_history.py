@@ -1,6 +1,7 @@
 """Histories: one line per step, chained by hashes; exported, checked, and found out whatever is changed in them."""
 
 import copy
+import hmac
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -26,8 +27,9 @@ from tests.orders.table import name_of
 Evidence = dict[str, Any]
 FIELDS = (
     *("order_no", "sequence", "event", "role", "actor_id", "from_bill", "from_order", "to_bill", "to_order"),
-    *("closed", "note", "at", "previous_hash", "hash"),
+    *("closed", "note_digest", "legacy_hash", "at", "previous_hash", "hash", "words"),
 )
+HASHED = FIELDS[:-2]
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ def chained(evidence: Evidence) -> Evidence:
     previous = "0" * 64
     for line in evidence["lines"]:
         line["previous_hash"] = previous
-        line["hash"] = previous = line_hash({name: value for name, value in line.items() if name != "hash"})
+        line["hash"] = previous = line_hash({name: line[name] for name in HASHED})
     evidence["last_hash"] = previous
     return evidence
 
@@ -65,19 +67,27 @@ def chained(evidence: Evidence) -> Evidence:
 
 
 def test_the_lines_of_a_whole_life(order: Made, evidence: Evidence) -> None:
-    assert (evidence["format"], evidence["order_no"]) == ("saltfish-order-history/1", order.order_no)
-    steps = [tuple(line[name] for name in FIELDS[1:11]) for line in evidence["lines"]]
+    assert (evidence["format"], evidence["order_no"]) == ("saltfish-order-history/2", order.order_no)
+    steps = [
+        (*(line[name] for name in FIELDS[1:10]), line["words"] and line["words"]["text"]) for line in evidence["lines"]
+    ]
     buyer, seller = order.buyer_id, order.seller_id
     assert steps == [
-        (1, "buy", "buyer", buyer, None, None, 1, 6, False, ""),
-        (2, "pay", "gateway", None, 1, 6, 2, 6, False, ""),
-        (3, "ship", "seller", seller, 2, 6, 2, 7, False, ""),
-        (4, "receive", "buyer", buyer, 2, 7, 3, 8, False, ""),
+        (1, "buy", "buyer", buyer, None, None, 1, 6, False, None),
+        (2, "pay", "gateway", None, 1, 6, 2, 6, False, None),
+        (3, "ship", "seller", seller, 2, 6, 2, 7, False, None),
+        (4, "receive", "buyer", buyer, 2, 7, 3, 8, False, None),
         (5, "request_refund", "buyer", buyer, 3, 8, 4, 8, False, "与描述不符"),
-        (6, "send_back", "buyer", buyer, 4, 8, 4, 9, False, ""),
-        (7, "accept_return", "seller", seller, 4, 9, 5, 10, True, ""),
+        (6, "send_back", "buyer", buyer, 4, 8, 4, 9, False, None),
+        (7, "accept_return", "seller", seller, 4, 9, 5, 10, True, None),
     ]
     assert all(set(line) == set(FIELDS) for line in evidence["lines"])
+    assert [line["legacy_hash"] for line in evidence["lines"]] == [None] * 7
+    said = evidence["lines"][4]
+    # printf '%s' 与描述不符 | openssl dgst -sha256 -mac hmac -macopt hexkey:$salt
+    digest = hmac.new(bytes.fromhex(said["words"]["salt"]), "与描述不符".encode(), "sha256").hexdigest()
+    assert (said["note_digest"], len(said["words"]["salt"])) == (digest, 64)
+    assert [line["note_digest"] for line in evidence["lines"] if line is not said] == [None] * 6
     hashes = [line["hash"] for line in evidence["lines"]]
     assert [line["previous_hash"] for line in evidence["lines"]] == ["0" * 64, *hashes[:-1]]
     assert evidence["last_hash"] == hashes[-1] == order.history_hash
@@ -101,8 +111,8 @@ def test_every_way_is_whole(context: Flask, phase: OrderPhase) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE order_events SET note = 'x' WHERE sequence = 1",
-        "UPDATE order_events SET note = note",
+        "UPDATE order_events SET note_digest = NULL WHERE sequence = 5",
+        "UPDATE order_events SET note_digest = note_digest",
         "DELETE FROM order_events WHERE sequence = 7",
         "TRUNCATE order_events, notifications",
         "TRUNCATE order_events CASCADE",
@@ -129,10 +139,12 @@ OTHER: dict[str, Any] = {
     "to_bill": 0,
     "to_order": 7,
     "closed": None,
-    "note": "另一句话",
+    "note_digest": "e" * 64,
+    "legacy_hash": "d" * 64,
     "at": "2026-11-22T00:00:00.000000+00:00",
     "previous_hash": "f" * 64,
     "hash": "f" * 64,
+    "words": {"text": "另一句话", "salt": "ab" * 32},
 }
 
 
@@ -143,8 +155,9 @@ def test_a_changed_field_is_named(evidence: Evidence, field: str, number: int) -
     assert line[field] != OTHER[field]
     line[field] = OTHER[field]
     problems = verify(evidence)
-    assert f"line {number}: was changed, its hash does not fit" in problems
+    assert (f"line {number}: was changed, its hash does not fit" in problems) == (field != "words")
     extra = {
+        "words": f"line {number}: has words that nobody wrote",
         "order_no": f"line {number}: is about order 2026112200000000000000",
         "sequence": f"line {number}: has sequence 9",
         "previous_hash": f"line {number}: does not follow the line before it",
@@ -197,7 +210,10 @@ def test_lines_that_are_missing_or_moved_are_named(
 
 def test_what_was_forged_well_is_found_by_the_database(evidence: Evidence) -> None:
     """All hashes made anew: the file is whole by itself, and it is not ours."""
-    evidence["lines"][4]["note"] = "不想要了"
+    said = evidence["lines"][4]
+    said["words"]["text"] = "不想要了"
+    salt = bytes.fromhex(said["words"]["salt"])
+    said["note_digest"] = hmac.new(salt, "不想要了".encode(), "sha256").hexdigest()
     assert verify(chained(evidence)) == []
     assert compare(evidence) == [
         "line 5: differs from the database",
@@ -225,9 +241,30 @@ def test_a_row_that_the_databases_owner_changed_is_found(context: Flask, order: 
     """Triggers do not stop him; the chain does, and the file that somebody took home."""
     with db.engine.begin() as connection:
         connection.execute(text("SET LOCAL session_replication_role = replica"))
-        connection.execute(text("UPDATE order_events SET note = '不想要了' WHERE sequence = 5"))
-    assert verify(as_file(export(order.order_no))) == ["line 5: was changed, its hash does not fit"]
+        connection.execute(text("UPDATE order_events SET role = 'seller' WHERE sequence = 4"))
+        connection.execute(text("UPDATE erasable_texts SET text = '不想要了'"))
+    assert verify(as_file(export(order.order_no))) == [
+        "line 4: was changed, its hash does not fit",
+        "line 4: is a step that the machine does not know",
+        "line 5: its words were changed",
+    ]
+    assert compare(evidence) == ["line 4: differs from the database", "line 5: differs from the database"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [None, {}, {"text": "与描述不符"}, {"text": "与描述不符", "salt": None}, "与描述不符", {"erased_at": "now"}],
+)
+def test_missing_words_are_told(evidence: Evidence, words: Any) -> None:
+    evidence["lines"][4]["words"] = words
+    assert verify(evidence) == ["line 5: its words are missing"]
     assert compare(evidence) == ["line 5: differs from the database"]
+
+
+@pytest.mark.parametrize("salt", ["zz", "", "ab" * 32, "\ud800"])
+def test_another_salt_is_found(evidence: Evidence, salt: str) -> None:
+    evidence["lines"][4]["words"]["salt"] = salt
+    assert verify(evidence) == ["line 5: its words were changed"]
 
 
 def test_an_older_file_is_still_right(context: Flask) -> None:
@@ -283,7 +320,7 @@ def test_any_single_change_is_found(evidence: Evidence, data: st.DataObject) -> 
 
 @given(
     number=st.integers(0, 6),
-    field=st.sampled_from([each for each in FIELDS if each not in ("hash", "previous_hash")]),
+    field=st.sampled_from([each for each in HASHED if each != "previous_hash"]),
     value=JSON,
 )
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -316,10 +353,10 @@ def test_export_and_verify(context: Flask, order: Made, tmp_path: Path) -> None:
 
 
 def test_verify_names_every_problem(context: Flask, evidence: Evidence, tmp_path: Path) -> None:
-    evidence["lines"][4]["note"] = "不想要了"
+    evidence["lines"][4]["words"]["text"] = "不想要了"
     file = tmp_path / "evidence.json"
     file.write_text(json.dumps(evidence))
-    changed = "line 5: was changed, its hash does not fit\n"
+    changed = "line 5: its words were changed\n"
     offline = run(context, "verify", str(file), "--offline")
     assert (offline.exit_code, offline.stdout, offline.stderr) == (1, changed, "problems: 1\n")
     online = run(context, "verify", str(file))
@@ -336,7 +373,8 @@ BAD_FILES: dict[str, bytes] = {
     "no JSON": b"{",
     "no UTF-8": b'{"format": "\xff"}',
     "nothing": b"null",
-    "another format": b'{"format": "saltfish-order-history/2"}',
+    "another format": b'{"format": "saltfish-order-history/3"}',
+    "a format that is no text": b'{"format": ["saltfish-order-history/2"]}',
     "not a number": b'{"format": NaN}',
     "nested": b"[" * 100_000,
     "no lines": b"{" + HEAD + b', "lines": []}',
@@ -359,8 +397,9 @@ def test_files_that_are_none(app: Flask, tmp_path: Path, content: bytes) -> None
 
 def test_numbers_and_texts_that_no_line_holds(evidence: Evidence) -> None:
     for value in (2**80, "\ud800"):
-        evidence["lines"][1]["note"] = value
-        assert verify(evidence) == ["line 2: was changed, its hash does not fit"]
+        evidence["lines"][1]["note_digest"] = value
+        problems = ["line 2: was changed, its hash does not fit", "line 2: its words are missing"]
+        assert verify(evidence) == problems
 
 
 def test_what_is_not_there(context: Flask, tmp_path: Path) -> None:

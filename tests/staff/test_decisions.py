@@ -326,7 +326,7 @@ def test_whoever_is_being_removed_decides_nothing(app: Flask, client: FlaskClien
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE staff_actions SET reason = 'another'",
+        "UPDATE staff_actions SET reason_digest = reason_digest",
         "DELETE FROM staff_actions",
         "TRUNCATE staff_actions",
     ],

@@ -1,0 +1,1 @@
+"""Erasing what people wrote, wherever it stands: histories keep their proof, not the words."""
