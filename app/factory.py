@@ -123,6 +123,8 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "JWT_COOKIE_CSRF_PROTECT": False,  # there are no cookies, and a pair of tokens can be made once more
         "JWT_ENCODE_ISSUER": ISSUER,
         "JWT_ENCODE_AUDIENCE": AUDIENCE,
+        "JWT_DECODE_ISSUER": ISSUER,
+        "JWT_DECODE_AUDIENCE": AUDIENCE,
         "RATELIMIT_ENABLED": settings.rate_limits_enabled,
         "RATELIMIT_STORAGE_URI": settings.redis_url.replace("unix://", "redis+unix://", 1),
     }
