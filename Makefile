@@ -16,7 +16,7 @@ ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick check storm lint format list-migrations types diagrams diagrams-check openapi openapi-check clients \
+.PHONY: help run test test-quick check storm mutants lint format list-migrations types diagrams diagrams-check openapi openapi-check clients \
 	bench-http bench-orders bench-sweeper bench-crawl bench-prices \
 	search-rebuild cli crawl shell engines lock clean reset-data environment environment-dev environment-crawler
 
@@ -32,17 +32,22 @@ test: environment-dev ## Run the tests; those that need engines start some of th
 test-quick: environment-dev ## Run the heart of every domain, three minutes at most (the list: tests/quick.txt)
 	@$(VENV) -m pytest -n $(JOBS) --dist loadgroup -q @tests/quick.txt $(ARGS)
 
-check: lint ## All that CI runs: lint, generated clients (need npm), every test (some need Chromium), coverage floors, a short storm
+check: lint ## All that CI runs: lint, generated clients (need npm), every test (some need Chromium), coverage floors, a short storm, ten mutants
 	$(MAKE) --no-print-directory clients
 	$(MAKE) --no-print-directory test ARGS="-q --durations=15 --cov --cov-report="
 	# Processes killed under load; the walk over the model is among the tests.
 	$(MAKE) --no-print-directory storm ARGS="--minutes 2 --steps 0"
+	# Ten of the faults that tests must notice, with each commit others.
+	$(MAKE) --no-print-directory mutants ARGS="--sample 10"
 	# Every branch of the state machine; nine tenths of the application.
 	$(VENV) -m coverage report --include='statemachine/*' --fail-under=100 --skip-covered
 	$(VENV) -m coverage report --include='app/*' --fail-under=90 --skip-covered
 
 storm: environment-dev ## Load on everything while processes are killed, then a long walk beside the model (ARGS="--minutes 9")
 	@$(VENV) -m tests.storm $(ARGS)
+
+mutants: environment-dev ## Put faults into a copy of the tree, one at a time: tests must notice (ARGS="--sample 10", "--file wallet")
+	@$(VENV) -m tests.mutants $(ARGS)
 
 lint: environment-dev diagrams-check openapi-check ## Check style, types, imports, floats near money, landed migrations, diagrams, docs/openapi.json
 	$(RUFF) check .
