@@ -92,6 +92,7 @@ GET    /api/evidence/{pic_id}/                   evidence        401    404     
 DELETE /api/edit_order/{order_id}/               received        401    404      ok    ok     revoked   404
 
 GET    /order/pay/{order_id}/                    unpaid          401    404      ok    404    revoked   404
+GET    /order/pay/{order_id}/                    paid            401    404      ok    404    revoked   404
 POST   /order/pay/{order_id}/                    unpaid          401    404      ok    404    revoked   404
 POST   /order/pay/{order_id}/ticket/             unpaid          401    404      ok    404    revoked   404
 GET    /order/pay/result/{ticket}/               ticket          ok     ok       ok    ok     ok        ok
