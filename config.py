@@ -316,6 +316,12 @@ class Settings:
     picture_budget_window: int = _setting(600, "seconds in which one user's pictures may cost what follows", _positive)
     picture_budget_seconds: int = _setting(60, "seconds of processor time for one user's pictures", _positive)
     picture_budget_pixels: int = _setting(2_000_000_000, "pixels of one user's pictures", _positive)
+    picture_quota: int = _setting(
+        2 * 1024 * 1024 * 1024, "bytes of pictures that are stored for one user's goods and evidence", _positive
+    )
+    unused_picture_lifetime: int = _setting(
+        86400, "seconds until pictures are deleted that nothing shows any more, or that no good came with", _positive
+    )
     review_sweep_after: int = _setting(
         120, "seconds in review after which the sweep asks for the check again", _natural
     )

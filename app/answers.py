@@ -88,6 +88,7 @@ class Answer(Enum):
     NO_ADDRESSES = (100, 200, "暂无收货地址")
     TOO_MANY_ADDRESSES = (100, 409, "收货地址数量已达上限")
     OLD_PASSWORD_WRONG = (100, 403, "原密码错误")
+    PICTURE_QUOTA_FULL = (100, 409, "图片存储空间不足,请删除不需要的商品后再试")
     GOOD_NOT_FOR_SALE = (100, 409, "商品已被买走或已下架")
     GOOD_CHANGED = (100, 409, "商品信息已变更,请确认后再购买")
     OWN_GOOD = (100, 409, "不能购买自己的商品")

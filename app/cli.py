@@ -11,6 +11,7 @@ from app.listings.cli import listings_commands
 from app.money.cli import payments_commands
 from app.orders.cli import order_commands
 from app.outbox.cli import outbox_commands
+from app.pictures.cli import pictures_commands
 from app.search.cli import search_commands
 from app.seed.service import seed_market
 from app.settings import settings
@@ -25,6 +26,7 @@ def register_commands(app: Flask) -> None:
     app.cli.add_command(order_commands)
     app.cli.add_command(outbox_commands)
     app.cli.add_command(payments_commands)
+    app.cli.add_command(pictures_commands)
     app.cli.add_command(search_commands)
     app.cli.add_command(staff_commands)
     app.cli.add_command(webhooks_commands)

@@ -2,7 +2,7 @@
 
 from app.accounts.models import Address, LoginSession, User
 from app.db.erasable_texts import ErasableText
-from app.goods.models import Good, Picture, Verdict
+from app.goods.models import Good, Picture, PictureUsage, Verdict
 from app.idempotency import IdempotencyKey
 from app.ledger.models import LedgerAccount, LedgerEntry, LedgerTransaction
 from app.listings.models import CrawlRun, Listing, ListingPrice
@@ -37,6 +37,7 @@ __all__ = [
     "Payout",
     "PeriodicJob",
     "Picture",
+    "PictureUsage",
     "Refund",
     "RefundRequest",
     "RefusedNotifications",

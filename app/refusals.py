@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from app.answers import Answer, FieldErrors
-from app.goods.schemas import GoodRefusalDetails, RefusalReasons
+from app.goods.schemas import GoodRefusalDetails, QuotaFull, RefusalReasons
 from app.orders.schemas import LimitReached, OrderRefusalDetails, PresentFigures, TriesLeft
 from app.web.health import ReadyOut
 
@@ -19,6 +19,7 @@ REFUSAL_DETAILS: Final[Mapping[Answer, Any]] = {  # TypedDicts, or unions that p
     Answer.EDIT_FAILED: GoodRefusalDetails,
     Answer.DELETE_FAILED: GoodRefusalDetails,
     Answer.GOOD_CHANGED: PresentFigures,
+    Answer.PICTURE_QUOTA_FULL: QuotaFull,
     Answer.WRONG_STATE: OrderRefusalDetails,
     Answer.FORBIDDEN: OrderRefusalDetails | None,  # where it is about an order's state
     Answer.HANDOVER_CODE_WRONG: TriesLeft,

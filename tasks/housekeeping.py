@@ -1,9 +1,10 @@
-"""Periodic jobs that delete rows kept for a limited time."""
+"""Periodic jobs that delete what is kept for a limited time."""
 
 from app import idempotency
 from app.accounts import sessions
 from app.clock import utcnow
 from app.orders import notification_records
+from app.pictures.service import collect_pictures
 
 
 def purge_idempotency_keys() -> None:
@@ -19,3 +20,8 @@ def purge_refused_notifications() -> None:
 def purge_sessions() -> None:
     """Periodic: delete the rows of sessions whose tokens have all expired."""
     sessions.purge_sessions()
+
+
+def collect_unused_pictures() -> None:
+    """Periodic: delete pictures that nothing shows any more."""
+    collect_pictures()

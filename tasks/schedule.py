@@ -5,7 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from tasks.deadlines import query_payments, sweep_deadlines
-from tasks.housekeeping import purge_idempotency_keys, purge_refused_notifications, purge_sessions
+from tasks.housekeeping import (
+    collect_unused_pictures,
+    purge_idempotency_keys,
+    purge_refused_notifications,
+    purge_sessions,
+)
 from tasks.queues import QueueName, job_id_of
 from tasks.search import drain_search_outbox
 from tasks.verification import sweep_stale_reviews
@@ -24,6 +29,7 @@ SCHEDULE: Final = (
     Periodic(job=sweep_deadlines, queue=QueueName.DEFAULT, every=5),
     Periodic(job=query_payments, queue=QueueName.DEFAULT, every=15),
     Periodic(job=purge_refused_notifications, queue=QueueName.DEFAULT, every=3600),
+    Periodic(job=collect_unused_pictures, queue=QueueName.DEFAULT, every=3600),
     Periodic(job=sweep_stale_reviews, queue=QueueName.DEFAULT, every=30),
     Periodic(job=purge_idempotency_keys, queue=QueueName.DEFAULT, every=600),
     Periodic(job=purge_sessions, queue=QueueName.DEFAULT, every=3600),

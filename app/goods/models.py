@@ -2,7 +2,17 @@
 
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, String, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    SmallInteger,
+    String,
+    UniqueConstraint,
+    text,
+    true,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -67,13 +77,17 @@ class Good(Base):
 class Picture(Base):
     """One picture of a good; its bytes are in picture storage under `sha256`.
 
-    `position` is None once an edit has removed the picture from the good; orders made before still show it.
+    `position` is None once an edit has removed the picture from the good, at `detached_at`; orders made before still
+    show it. `counted` is whether its size is in the owner's `PictureUsage`: no more where it is kept for an order only.
     """
 
     __tablename__ = "pictures"
     __table_args__ = table_args(
         CheckConstraint("width > 0 AND height > 0", name="has_size"),
         Index("ix_pictures_good_id_position", "good_id", "position"),
+        Index("ix_pictures_sha256", "sha256"),
+        # For the sweep that collects what nothing shows any more.
+        Index("ix_pictures_detached_at", "detached_at", postgresql_where=text("detached_at IS NOT NULL AND counted")),
     )
 
     id: Mapped[intpk]
@@ -84,7 +98,22 @@ class Picture(Base):
     size: Mapped[int]
     width: Mapped[int]
     height: Mapped[int]
+    detached_at: Mapped[moment | None]
+    counted: Mapped[bool] = mapped_column(default=True, server_default=true())
     created_at: Mapped[created_moment]
+
+
+class PictureUsage(Base):
+    """How many bytes are stored for a user: the pictures of his goods that are `counted`, and his evidence.
+
+    Whoever adds or deletes such rows changes it in the same transaction (`app.goods.picture_quota`).
+    """
+
+    __tablename__ = "picture_usage"
+    __table_args__ = table_args(not_negative("bytes"))
+
+    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id"), primary_key=True)
+    bytes: Mapped[int] = mapped_column(BigInteger)
 
 
 class VerdictKind(StrEnum):

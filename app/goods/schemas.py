@@ -281,3 +281,10 @@ class RefusalReasons(TypedDict):
     """Why, in words."""
 
     reasons: list[str]
+
+
+class QuotaFull(TypedDict):
+    """How many bytes of pictures are stored for the caller, and how many may be."""
+
+    used: int
+    limit: int

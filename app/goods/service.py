@@ -15,7 +15,7 @@ from app.goods.models import Good, Picture
 from app.goods.pictures import MAX_PICTURES, PreparedPicture
 from app.goods.queries import good_in
 from app.goods.schemas import GoodChanges, GoodFields, GoodOut, GoodRefusalDetails
-from app.goods.storage import picture_storage
+from app.goods.stored_pictures import store_pictures
 from app.goods.uploads import prepare_uploads
 from app.orders.models import Order
 from app.outbox.models import Topic
@@ -43,7 +43,6 @@ def release_good(*, owner_id: int, fields: GoodFields, uploads: Sequence[IO[byte
     prepared = prepare_uploads(uploads, user_id=owner_id, malformed=Answer.RELEASE_MALFORMED)
     with transaction() as session:
         _check_room_in_review(session, owner_id)
-        _store(prepared)
         now = utcnow()
         good = Good(owner_id=owner_id, revision=1, created_at=now, updated_at=now, **fields)
         good.phase = GOOD.start
@@ -52,6 +51,7 @@ def release_good(*, owner_id: int, fields: GoodFields, uploads: Sequence[IO[byte
         session.add_all(_rows(good, prepared, now=now))
         _request_review(session, good)
         session.flush()
+        store_pictures(session, prepared, user_id=owner_id)
         return good_in(session, good.id)
 
 
@@ -82,14 +82,14 @@ def edit_good(
             setattr(good, name, value)
         _check_freight(good.trade_mode, good.freight, Answer.EDIT_MALFORMED)
         now = utcnow()
-        _arrange_pictures(session, good, keep=keep_pictures, new=_rows(good, prepared, now=now))
+        _arrange_pictures(session, good, keep=keep_pictures, new=_rows(good, prepared, now=now), now=now)
         _fire(session, good, GoodEvent.EDIT, Answer.EDIT_FAILED)
-        _store(prepared)
         good.revision += 1
         good.published_at = None
         good.updated_at = now
         _request_review(session, good)
         session.flush()
+        store_pictures(session, prepared, user_id=owner_id)
         return good_in(session, good.id)
 
 
@@ -159,7 +159,9 @@ def _refusal_details(good: Good, refusal: TransitionRefused) -> GoodRefusalDetai
     }
 
 
-def _arrange_pictures(session: Session, good: Good, *, keep: Sequence[int] | None, new: Sequence[Picture]) -> None:
+def _arrange_pictures(
+    session: Session, good: Good, *, keep: Sequence[int] | None, new: Sequence[Picture], now: datetime
+) -> None:
     """Let the good have the pictures of `keep`, in that order, and then the `new` ones; the others are taken off.
 
     None keeps all where there are no new ones, and none where there are. Raises EDIT_MALFORMED for a picture that is
@@ -179,15 +181,10 @@ def _arrange_pictures(session: Session, good: Good, *, keep: Sequence[int] | Non
     positions = {picture_id: position for position, picture_id in enumerate(keep)}
     for picture in present.values():
         picture.position = positions.get(picture.id)
+        picture.detached_at = None if picture.id in positions else now
     for position, picture in enumerate(new, start=len(keep)):
         picture.position = position
     session.add_all(new)
-
-
-def _store(prepared: Sequence[PreparedPicture]) -> None:
-    storage = picture_storage()
-    for picture in prepared:
-        storage.put(picture.sha256, picture.data)
 
 
 def _rows(good: Good, prepared: Sequence[PreparedPicture], *, now: datetime) -> list[Picture]:

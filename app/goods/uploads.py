@@ -26,6 +26,7 @@ import structlog
 from app.answers import Answer, Refused, field_errors
 from app.goods import picture_budget
 from app.goods.decoder import ANSWER, REQUEST, Reply, receive
+from app.goods.picture_quota import check_quota
 from app.goods.pictures import DAMAGED, MAX_PICTURES, PreparedPicture, check_size
 from app.settings import settings
 from config import PROJECT_ROOT
@@ -47,13 +48,14 @@ _CRASHED: Final = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, sign
 def prepare_uploads(uploads: Sequence[IO[bytes]], *, user_id: int, malformed: Answer) -> list[PreparedPicture]:
     """The pictures in `uploads`, at most nine, as they will be stored, at the expense of the user.
 
-    Raises `malformed` with a reason for each bad one; TOO_MANY_PICTURES where the user has spent what decoding may cost
-    for the time being, BUSY where too many others are at it.
+    Raises `malformed` with a reason for each bad one; PICTURE_QUOTA_FULL where nothing more is stored for the user,
+    TOO_MANY_PICTURES where he has spent what decoding may cost for the time being, BUSY where too many are at it.
     """
     if not uploads:
         return []
     if len(uploads) > MAX_PICTURES:
         raise Refused(malformed, data=field_errors(pictures=f"至多 {MAX_PICTURES} 张图片"))
+    check_quota(user_id)
     prepared: list[PreparedPicture] = []
     reasons: list[str] = []
     with _turns.taken(user_id):

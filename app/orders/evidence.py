@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import structlog
-from flask import current_app
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -11,6 +10,7 @@ from app.accounts.queries import is_staff
 from app.answers import Answer, Refused
 from app.db.transactions import row_or_none
 from app.goods.pictures import PreparedPicture, Rendition
+from app.goods.stored_pictures import store_pictures
 from app.orders.models import EvidencePicture, Order
 
 log = structlog.get_logger(__name__)
@@ -25,10 +25,11 @@ def add_evidence(
     refund_request_id: int | None = None,
     dispute_id: int | None = None,
 ) -> None:
-    """Attach `pictures` to the refund request or the dispute; their files are written before the rows are committed."""
-    storage = current_app.extensions["saltfish.pictures"]
+    """Attach `pictures` to the refund request or the dispute; their files are written before the rows are committed.
+
+    Raises as `app.goods.stored_pictures.store_pictures`.
+    """
     for picture in pictures:
-        storage.put(picture.sha256, picture.data)
         session.add(
             EvidencePicture(
                 order_id=order.id,
@@ -43,6 +44,8 @@ def add_evidence(
                 created_at=order.updated_at,
             )
         )
+    session.flush()
+    store_pictures(session, pictures, user_id=uploader_id)
 
 
 def evidence_rendition(*, picture_id: int, user_id: int) -> Rendition:

@@ -211,6 +211,7 @@ class EvidencePicture(Base):
         CheckConstraint("width > 0 AND height > 0", name="has_size"),
         CheckConstraint("(refund_request_id IS NULL) <> (dispute_id IS NULL)", name="belongs_to_one"),
         Index("ix_evidence_pictures_order_id_id", "order_id", "id"),
+        Index("ix_evidence_pictures_sha256", "sha256"),
     )
 
     id: Mapped[intpk]

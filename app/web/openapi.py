@@ -108,7 +108,7 @@ _SAYS_WHEN = frozenset({Answer.REQUEST_RUNNING, Answer.NOT_READY, Answer.BUSY})
 _IMPLIED_BY_BODY = (Answer.BAD_REQUEST, Answer.UNSUPPORTED_TYPE, Answer.TOO_LARGE, Answer.REQUEST_TIMEOUT)
 
 # All files are pictures.
-_IMPLIED_BY_FILES = (Answer.TOO_MANY_PICTURES,)
+_IMPLIED_BY_FILES = (Answer.TOO_MANY_PICTURES, Answer.PICTURE_QUOTA_FULL)
 
 _ID: Json = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
 _REFERENCE = re.compile(r'"#/components/schemas/([^"]+)"')

@@ -32,8 +32,10 @@ ALL: dict[str, Any] = {
     "sweep-deadlines": ["tasks.deadlines.sweep_deadlines", None, [], {}],
     "query-payments": ["tasks.deadlines.query_payments", None, [], {}],
     "purge-refused-notifications": ["tasks.housekeeping.purge_refused_notifications", None, [], {}],
+    "collect-unused-pictures": ["tasks.housekeeping.collect_unused_pictures", None, [], {}],
     "sweep-stale-reviews": ["tasks.verification.sweep_stale_reviews", None, [], {}],
     "purge-idempotency-keys": ["tasks.housekeeping.purge_idempotency_keys", None, [], {}],
+    "purge-sessions": ["tasks.housekeeping.purge_sessions", None, [], {}],
     "drain-search-outbox": ["tasks.search.drain_search_outbox", None, [], {}],
 }
 DEFAULT = sorted(ALL.keys() - {"drain-search-outbox"})
@@ -51,8 +53,10 @@ def test_the_schedule() -> None:
         ("sweep_deadlines", QueueName.DEFAULT, 5),
         ("query_payments", QueueName.DEFAULT, 15),
         ("purge_refused_notifications", QueueName.DEFAULT, 3600),
+        ("collect_unused_pictures", QueueName.DEFAULT, 3600),
         ("sweep_stale_reviews", QueueName.DEFAULT, 30),
         ("purge_idempotency_keys", QueueName.DEFAULT, 600),
+        ("purge_sessions", QueueName.DEFAULT, 3600),
         ("drain_search_outbox", QueueName.SEARCH, 10),
     }
 

@@ -237,6 +237,7 @@ def test_operation_with_body_and_files() -> None:
         "401",
         "404",
         "408",
+        "409",
         "413",
         "415",
         "422",
