@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help run test test-quick check storm mutants lint format list-migrations types diagrams diagrams-check openapi openapi-check clients \
 	bench-http bench-orders bench-sweeper bench-crawl bench-prices \
-	search-rebuild cli crawl shell engines lock clean reset-data environment environment-dev environment-crawler
+	search-rebuild cli backup restore crawl shell engines lock clean reset-data environment environment-dev environment-crawler
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -102,6 +102,12 @@ search-rebuild: environment ## Write the search index again from the database, b
 
 cli: environment ## A command of the application, beside a running market or without (ARGS="ledger audit")
 	@$(VENV) -m supervisor exec -- $(VENV) -m flask --app wsgi $(ARGS)
+
+backup: environment ## Write a backup, beside a running market or without (FOLDER=/backups/today)
+	@$(VENV) -m supervisor exec -- $(VENV) -m flask --app wsgi backup "$(FOLDER)"
+
+restore: environment ## Restore a backup into an empty market that does not run (FOLDER=…, ARGS=--yes-overwrite)
+	@$(VENV) -m supervisor exec-unprepared -- $(VENV) -m flask --app wsgi restore "$(FOLDER)" $(ARGS)
 
 crawl: environment-crawler ## The crawler, in an environment of its own (ARGS="run xianyu_file saved.har", ARGS=-h)
 	@crawler/.venv/bin/python -m crawler $(ARGS)

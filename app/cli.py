@@ -5,6 +5,7 @@ from flask import Flask
 from flask.cli import with_appcontext
 from rich.progress import track
 
+from app.backup.cli import backup, restore
 from app.erasure import cli as _erasure_commands  # noqa: F401 - adds one to order_commands
 from app.ledger.cli import ledger_commands
 from app.listings.cli import listings_commands
@@ -30,6 +31,8 @@ def register_commands(app: Flask) -> None:
     app.cli.add_command(search_commands)
     app.cli.add_command(staff_commands)
     app.cli.add_command(webhooks_commands)
+    app.cli.add_command(backup)
+    app.cli.add_command(restore)
     app.cli.add_command(seed)
 
 

@@ -65,8 +65,9 @@ def alive() -> AliveOut:
 def ready() -> ReadyOut:
     """Can the whole product work?
 
-    The database answers and stands at the newest migration, Valkey answers, workers listen to every queue, relay and
-    scheduler run, no sweep is overdue. 503 while one of them fails, with all of them named in `data`.
+    The database answers and stands at the newest migration, or ahead of it during an upgrade; Valkey answers; workers
+    listen to every queue, relay and scheduler run, no sweep is overdue. 503 while one of them fails, with all of them
+    named in `data`.
     """
     checks = [_checked(name, check) for name, check in _CHECKS]
     if not all(check["ok"] for check in checks):
@@ -117,15 +118,19 @@ def _valkey() -> str:
 def _migrations() -> str:
     with reading() as connection:
         present = set(MigrationContext.configure(connection).get_current_heads())
-    wanted = _newest_migrations()
-    if present != wanted:
-        raise _Failed(f"at {_named(present)}, newest is {_named(wanted)}")
+    newest, known = _migrations_here()
+    if present - known:  # an upgrade is under way, and its migrations are made for the version before, too
+        return f"at {_named(present)}, ahead of this version's {_named(newest)}"
+    if present != newest:
+        raise _Failed(f"at {_named(present)}, newest is {_named(newest)}")
     return f"at {_named(present)}"
 
 
 @functools.cache
-def _newest_migrations() -> frozenset[str]:
-    return frozenset(ScriptDirectory(str(PROJECT_ROOT / "migrations")).get_heads())
+def _migrations_here() -> tuple[frozenset[str], frozenset[str]]:
+    """The newest migrations that this version knows, and all of them."""
+    scripts = ScriptDirectory(str(PROJECT_ROOT / "migrations"))
+    return frozenset(scripts.get_heads()), frozenset(script.revision for script in scripts.walk_revisions())
 
 
 def _named(revisions: set[str] | frozenset[str]) -> str:

@@ -142,8 +142,19 @@ def test_not_ready_at_another_migration(client: FlaskClient, ready: dict[str, Si
     with db.engine.begin() as connection:
         MigrationContext.configure(connection)._ensure_version_table()  # stamping nothing makes none
         connection.execute(text("DELETE FROM alembic_version"))
-        connection.execute(text("INSERT INTO alembic_version VALUES ('of_yesterday')"))
-    assert failed(client) == {"migrations": f"at of_yesterday, newest is {', '.join(HEADS) or 'none'}"}
+        connection.execute(text("INSERT INTO alembic_version VALUES ('0001')"))
+    assert failed(client) == {"migrations": f"at 0001, newest is {', '.join(HEADS)}"}
+    with db.engine.begin() as connection:
+        connection.execute(text("DELETE FROM alembic_version"))
+    assert failed(client) == {"migrations": f"at none, newest is {', '.join(HEADS)}"}
+
+
+def test_ready_while_the_next_version_has_migrated_already(client: FlaskClient, ready: dict[str, SimpleWorker]) -> None:
+    """Else the balancer would take every process of this version away as soon as an upgrade begins."""
+    with db.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = 'of_tomorrow'"))
+    checks = {check["name"]: check for check in assert_envelope(client.get("/readyz"), Answer.OK)["checks"]}
+    assert checks["migrations"]["detail"] == f"at of_tomorrow, ahead of this version's {', '.join(HEADS)}"
 
 
 def test_not_ready_without_stores_and_no_secret_tells_why(make_app: MakeApp) -> None:

@@ -1,11 +1,13 @@
 """What Prometheus reads: exact counts, and what waits."""
 
+import re
 import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from flask import Flask
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
@@ -24,7 +26,7 @@ from app.outbox.service import RELAY_HEARTBEAT_KEY
 from app.periodic.models import SCHEDULER_LOCK_KEY
 from app.periodic.service import list_jobs, record_failure, record_success
 from app.web.metrics import observe_request
-from config import Environment
+from config import PROJECT_ROOT, Environment
 from statemachine import GoodStatus
 from statemachine.order import AWAITING_PAYMENT, REFUNDED_RETURNED, SHIPPED
 from tests.conftest import MakeApp
@@ -165,6 +167,34 @@ def test_what_does_the_work(app: Flask, client: FlaskClient) -> None:
         "of-no-schedule": [None] * 4,
     }
     assert value(samples, "saltfish_periodic_since_success_seconds", job="sweep-deadlines") == pytest.approx(0, abs=30)
+
+
+def test_the_alerts_are_about_metrics_that_there_are(app: Flask, client: FlaskClient) -> None:
+    with app.app_context():
+        Queue("default", connection=valkey(), serializer=JSONSerializer).enqueue("builtins.len", "abc")
+        list_jobs({"sweep-deadlines": 5})
+        record_success(name="sweep-deadlines", milliseconds=1)
+    client.get("/healthz")
+    shown: dict[str, set[str]] = {}
+    for family in text_string_to_metric_families(client.get("/metrics").get_data(as_text=True)):
+        for sample in family.samples:
+            shown.setdefault(sample.name, set()).update(sample.labels)
+    rules = [
+        rule
+        for group in yaml.safe_load((PROJECT_ROOT / "deploy" / "alerts.yml").read_text("utf-8"))["groups"]
+        for rule in group["rules"]
+    ]
+    assert len(rules) >= 12
+    documented = (PROJECT_ROOT / "docs" / "operating.md").read_text("utf-8")
+    for rule in rules:
+        assert rule["labels"] in ({"severity": "page"}, {"severity": "ticket"}), rule["alert"]
+        named = re.findall(r"saltfish_\w+", rule["expr"])
+        assert named or rule["alert"] == "SaltfishDown", rule["alert"]
+        assert [name for name in named if name not in shown] == [], rule["alert"]
+        labels = {*re.findall(r"\{(\w+)=~?", rule["expr"]), *re.findall(r"labels\.(\w+)", str(rule["annotations"]))}
+        known = {"job", "instance"}.union(*(shown[name] for name in named))
+        assert labels - known == set(), rule["alert"]
+        assert f"`{rule['alert']}`" in documented
 
 
 def test_only_readers_of_metrics_get_them(app: Flask, client: FlaskClient) -> None:

@@ -1,0 +1,1 @@
+"""Backups of a whole market, and their restoration: database, pictures, the sandbox gateway's store."""
