@@ -36,6 +36,21 @@ class Environment(StrEnum):
     PRODUCTION = "production"
 
 
+class MessageProvider(StrEnum):
+    """What carries mail or text messages."""
+
+    CONSOLE = "console"  # nothing does: they are written to the log
+    SMTP = "smtp"
+
+
+class SmtpSecurity(StrEnum):
+    """How the connection to the mail server is encrypted."""
+
+    NONE = "none"
+    STARTTLS = "starttls"
+    TLS = "tls"  # from the first byte, on port 465
+
+
 class SettingsError(Exception):
     """The environment does not make valid settings; `problems` lists one line per variable."""
 
@@ -88,6 +103,24 @@ def _environment(raw: str) -> Environment:
     if raw not in {each.value for each in Environment}:
         raise ValueError(f"must be one of {', '.join(Environment)}, not {raw!r}")
     return Environment(raw)
+
+
+def _mail_provider(raw: str) -> MessageProvider:
+    if raw not in {each.value for each in MessageProvider}:
+        raise ValueError(f"must be one of {', '.join(MessageProvider)}, not {raw!r}")
+    return MessageProvider(raw)
+
+
+def _sms_provider(raw: str) -> MessageProvider:
+    if raw != MessageProvider.CONSOLE:
+        raise ValueError(f"must be console, not {raw!r}: others are written as an `app.messaging.base.Provider`")
+    return MessageProvider.CONSOLE
+
+
+def _smtp_security(raw: str) -> SmtpSecurity:
+    if raw not in {each.value for each in SmtpSecurity}:
+        raise ValueError(f"must be one of {', '.join(SmtpSecurity)}, not {raw!r}")
+    return SmtpSecurity(raw)
 
 
 def _log_level(raw: str) -> str:
@@ -287,11 +320,34 @@ class Settings:
         _natural,
     )
     login_failures_window: int = _setting(900, "seconds after which failed logins are forgotten", _positive)
+    one_time_code_lifetime: int = _setting(
+        900, "seconds a code lives that is sent for a forgotten password or a new address", _positive
+    )
+    # Messages that leave the platform
+    mail_provider: MessageProvider | None = _setting(
+        None, "`smtp`, or `console`: mail goes to the log; default: `console`, in production no mail", _mail_provider
+    )
+    sms_provider: MessageProvider | None = _setting(
+        None,
+        "`console`: text messages go to the log; default: `console`, in production no text messages",
+        _sms_provider,
+    )
+    mail_from: str = _setting("", "the sender of mail; required with `MAIL_PROVIDER=smtp`")
+    smtp_host: str = _setting("", "the mail server; required with `MAIL_PROVIDER=smtp`")
+    smtp_port: int = _setting(587, "its port", _port)
+    smtp_security: SmtpSecurity = _setting(
+        SmtpSecurity.STARTTLS, "`starttls`, `tls` (from the first byte, usually port 465) or `none`", _smtp_security
+    )
+    smtp_username: str = _setting("", "whom to log in as at the mail server; empty: nobody")
+    smtp_password: str = _setting("", "the password for it")
+    smtp_ca_path: Path | None = _setting(None, "PEM file of certificates that the mail server's is checked by", _path)
+    smtp_timeout: int = _setting(10, "seconds the mail server may take for each answer", _positive)
     # Rate limits, in Flask-Limiter's notation, per address of origin
     rate_limits_enabled: bool = _setting(True, "switch for all rate limits below", _boolean)
     rate_limit_register: str = _setting("60 per hour", "registrations", _rate_limit)
     rate_limit_captcha: str = _setting("120 per 10 minutes", "captcha pictures", _rate_limit)
     rate_limit_login: str = _setting("60 per minute", "logins and refreshes", _rate_limit)
+    rate_limit_password_forgot: str = _setting("10 per hour", "codes asked for forgotten passwords", _rate_limit)
     rate_limit_release: str = _setting("60 per minute", "goods released or edited", _rate_limit)
     rate_limit_evidence: str = _setting("30 per minute", "refund requests, disputes and statements", _rate_limit)
     rate_limit_search: str = _setting("600 per minute", "searches", _rate_limit)
@@ -591,8 +647,25 @@ def _inconsistencies(settings: Settings, *, given: set[str]) -> list[str]:
     if settings.outbox_lease < 2 * settings.webhook_timeout:
         # Or a job would be ended before its receiver must have answered.
         problems.append("OUTBOX_LEASE: must be at least twice WEBHOOK_TIMEOUT")
+    problems += _mail_problems(settings)
     if settings.jwt_secret_key and len(settings.jwt_secret_key) < 32:
         problems.append("JWT_SECRET_KEY: must have at least 32 characters")
+    return problems
+
+
+def _mail_problems(settings: Settings) -> list[str]:
+    problems = []
+    if settings.mail_provider is MessageProvider.SMTP:
+        problems += [
+            f"{variable}: is required with MAIL_PROVIDER=smtp"
+            for variable, value in (("SMTP_HOST", settings.smtp_host), ("MAIL_FROM", settings.mail_from))
+            if not value
+        ]
+        if settings.outbox_lease < 8 * settings.smtp_timeout:
+            # To send a mail is a handful of exchanges, and its job is ended after three quarters of the lease.
+            problems.append("OUTBOX_LEASE: must be at least eight times SMTP_TIMEOUT")
+        if settings.smtp_security is SmtpSecurity.NONE and settings.smtp_username:
+            problems.append("SMTP_USERNAME: is refused with SMTP_SECURITY=none, which would send its password in clear")
     return problems
 
 

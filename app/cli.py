@@ -16,7 +16,7 @@ from app.pictures.cli import pictures_commands
 from app.search.cli import search_commands
 from app.seed.service import seed_market
 from app.settings import settings
-from app.staff.cli import staff_commands
+from app.staff.cli import staff_commands, user_commands
 from app.webhooks.cli import webhooks_commands
 
 
@@ -30,6 +30,7 @@ def register_commands(app: Flask) -> None:
     app.cli.add_command(pictures_commands)
     app.cli.add_command(search_commands)
     app.cli.add_command(staff_commands)
+    app.cli.add_command(user_commands)
     app.cli.add_command(webhooks_commands)
     app.cli.add_command(backup)
     app.cli.add_command(restore)

@@ -26,6 +26,7 @@ from app.moderation.views import api as moderation_api
 from app.money.gateways.alipay import AlipayGateway
 from app.notifications.views import api as notifications_api
 from app.orders.views import api as orders_api
+from app.recovery.views import api as recovery_api
 from app.refusals import REFUSAL_DETAILS
 from app.search.views import api as search_api
 from app.settings import bind_settings
@@ -46,6 +47,7 @@ from config import PROJECT_ROOT, Settings
 
 APIS: tuple[Api, ...] = (
     accounts_api,
+    recovery_api,
     goods_api,
     moderation_api,
     orders_api,

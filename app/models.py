@@ -11,6 +11,7 @@ from app.notifications.models import Notification
 from app.orders.models import Dispute, EvidencePicture, Order, OrderEventRecord, RefundRequest, Waybill
 from app.outbox.models import OutboxMessage
 from app.periodic.models import PeriodicJob
+from app.recovery.models import OneTimeCode, RecoveryChannel
 from app.staff.models import StaffAction
 from app.wallet.models import Payout
 
@@ -30,6 +31,7 @@ __all__ = [
     "ListingPrice",
     "LoginSession",
     "Notification",
+    "OneTimeCode",
     "Order",
     "OrderEventRecord",
     "OutboxMessage",
@@ -38,6 +40,7 @@ __all__ = [
     "PeriodicJob",
     "Picture",
     "PictureUsage",
+    "RecoveryChannel",
     "Refund",
     "RefundRequest",
     "RefusedNotifications",

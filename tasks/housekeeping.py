@@ -5,6 +5,7 @@ from app.accounts import sessions
 from app.clock import utcnow
 from app.orders import notification_records
 from app.pictures.service import collect_pictures
+from app.recovery import codes
 
 
 def purge_idempotency_keys() -> None:
@@ -25,3 +26,8 @@ def purge_sessions() -> None:
 def collect_unused_pictures() -> None:
     """Periodic: delete pictures that nothing shows any more."""
     collect_pictures()
+
+
+def purge_one_time_codes() -> None:
+    """Periodic: delete the codes that are over."""
+    codes.purge_codes()

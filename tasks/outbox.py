@@ -9,6 +9,7 @@ import structlog
 from app.db.transactions import transaction
 from app.outbox.models import OutboxMessage, Topic
 from app.outbox.service import PermanentFailure, begin_attempt, complete, record_failure
+from app.recovery.service import send_code
 from app.settings import settings
 from app.webhooks.service import send_webhook
 from tasks.payments import send_payout, send_refund
@@ -43,6 +44,8 @@ WORK: Final[dict[Topic, Work]] = {
     # About eleven hours: a gateway may be away for a night's maintenance.
     Topic.PAYMENT_REFUND: Work(run=send_refund, max_attempts=20, first_wait=10),
     Topic.PAYOUT: Work(run=send_payout, max_attempts=20, first_wait=10),
+    # As long as the code lives.
+    Topic.ONE_TIME_CODE: Work(run=send_code, max_attempts=8, first_wait=5, longest_wait=240, in_flight=8),
     # About five hours.
     Topic.WEBHOOK: Work(run=send_webhook, max_attempts=15, first_wait=5, in_flight=8),
 }

@@ -8,6 +8,7 @@ from tasks.deadlines import query_payments, sweep_deadlines
 from tasks.housekeeping import (
     collect_unused_pictures,
     purge_idempotency_keys,
+    purge_one_time_codes,
     purge_refused_notifications,
     purge_sessions,
 )
@@ -33,6 +34,7 @@ SCHEDULE: Final = (
     Periodic(job=sweep_stale_reviews, queue=QueueName.DEFAULT, every=30),
     Periodic(job=purge_idempotency_keys, queue=QueueName.DEFAULT, every=600),
     Periodic(job=purge_sessions, queue=QueueName.DEFAULT, every=3600),
+    Periodic(job=purge_one_time_codes, queue=QueueName.DEFAULT, every=3600),
     # The relay queues this one as soon as there is work; this entry is for when no relay runs.
     Periodic(job=drain_search_outbox, queue=QueueName.SEARCH, every=10),
 )

@@ -10,6 +10,15 @@ from app.accounts.passwords import KnownPasswordIn, NewPasswordIn, resembles
 from app.accounts.usernames import UsernameIn
 from app.clock import MomentOut, format_moment
 from app.fields import CleanText
+from app.language.contacts import contact_in
+
+
+def _without_contact(text: str) -> str:
+    """`text`, which everybody reads; ValueError where it leads them away from the platform."""
+    kind = contact_in(text)
+    if kind is not None:
+        raise ValueError(f"不能含有联系方式({kind})")
+    return text
 
 
 class RegisterIn(BaseModel):
@@ -29,6 +38,11 @@ class RegisterIn(BaseModel):
             raise ValueError("不能与用户名相同")
         return password
 
+    @field_validator("username")
+    @classmethod
+    def _no_contact(cls, username: str) -> str:
+        return _without_contact(username)
+
 
 class LoginIn(BaseModel):
     """A login."""
@@ -45,6 +59,11 @@ class ProfileIn(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     bio: Annotated[str, CleanText(0, 200, multiline=True)]
+
+    @field_validator("bio")
+    @classmethod
+    def _no_contact(cls, bio: str) -> str:
+        return _without_contact(bio)
 
 
 class PasswordIn(BaseModel):

@@ -94,6 +94,17 @@ def forget_homes(*, username: str) -> None:
     valkey().delete(_homes(username))
 
 
+def admit_reset(*, username: str, origin: str | None) -> int:
+    """As `admit`, for one who tries codes for a forgotten password. Codes themselves allow few guesses."""
+    return _admit(_reset_counters(username, origin))
+
+
+def forgive_reset(*, username: str, origin: str | None) -> None:
+    """As `forgive`, for `admit_reset`: who had the right code may log in."""
+    _forgive(_reset_counters(username, origin))
+    forgive(username=username, origin=origin)
+
+
 def admit_session(session_id: str) -> int:
     """As `admit`, for one who gives the account's password in a session of it."""
     return _admit(_session_counters(session_id))
@@ -117,6 +128,11 @@ def _login_counters(username: str, origin: str | None) -> _Counters:
     if valkey().zscore(_homes(username), network) is None:
         counters[f"account:{account}"] = allowed * ACCOUNT_FACTOR
     return counters
+
+
+def _reset_counters(username: str, origin: str | None) -> _Counters:
+    account, network, allowed = username_key(username), network_of(origin), settings().login_failures_allowed
+    return {f"reset:{account}:{network}": allowed, f"reset-network:{network}": allowed * NETWORK_FACTOR}
 
 
 def _session_counters(session_id: str) -> _Counters:

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 
 from ahocorasick_rs import AhoCorasick, Implementation
 
+from app.language.contacts import contacts_in
 from app.language.normal_form import normalise
 from app.settings import settings
 
@@ -90,7 +91,7 @@ class Lexicon:
         """As `check_text`."""
         plain = normalise(text)
         found = [(hit.start, f"{hit.word.reason}:{hit.word.text}") for hit in self._forbidden_words(plain)]
-        found += [(start, f"{CONTACT_REASON}:{what}") for start, what in _contacts(plain)]
+        found += [(start, f"{CONTACT_REASON}:{what}") for start, what in contacts_in(plain)]
         return list(dict.fromkeys(reason for _, reason in sorted(found)))
 
     def _forbidden_words(self, plain: str) -> Iterator[_Hit]:
@@ -155,23 +156,3 @@ def _continues(left: str, right: str) -> bool:
     if not (left.isascii() and right.isascii()):
         return False
     return (left.isalpha() and right.isalpha()) or (left.isdigit() and right.isdigit())
-
-
-_SPELLINGS: Final = ("〇零", "一壹幺", "二贰两", "三叁", "四肆", "五伍", "六陆", "七柒", "八捌", "九玖")
-_DIGITS = str.maketrans({spelling: str(digit) for digit, spellings in enumerate(_SPELLINGS) for spelling in spellings})
-_GAP = r"(?:[^\w,:;/!?、。\n]|_){0,3}"
-_PHONE = re.compile(rf"(?<!\d)(?:\+?86{_GAP})?1{_GAP}[3-9](?:{_GAP}\d){{9}}(?!\d)")
-# A messenger's name, then only separators and words like "号/是/联系", then something that can be an id there.
-_MESSENGER_ID = re.compile(
-    r"(?:微信|薇信|威信|徽信|v信|(?<![a-z0-9])(?:vx|wx|wechat|weixin|qq)|扣扣|企鹅号)"
-    r"[\W_]{0,4}(?:(?:号码?|id|同号|账号|是|为|联系|搜索?)[\W_]{0,4}){0,3}"
-    r"(?:(?<![a-z0-9])(?=[a-z_\-]*[0-9_])[a-z][a-z0-9_\-]{5,19}|\d{5,11})(?![a-z0-9])"
-)
-
-
-def _contacts(plain: str) -> Iterator[tuple[int, str]]:
-    """`(start, kind)` of each contact detail for dealing outside the platform, written out (一三八…) or spaced, too."""
-    for match in _PHONE.finditer(plain.translate(_DIGITS)):
-        yield match.start(), "手机号码"
-    for match in _MESSENGER_ID.finditer(plain):
-        yield match.start(), "微信或 QQ 号"

@@ -21,6 +21,7 @@ class Topic(StrEnum):
     WEBHOOK = "webhook"  # subject: the line of the order's history
     PAYMENT_REFUND = "payment_refund"  # subject: the refund
     PAYOUT = "payout"  # subject: the payout
+    ONE_TIME_CODE = "one_time_code"  # subject: the code
 
 
 class OutboxMessage(Base):

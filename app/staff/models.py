@@ -19,6 +19,7 @@ class ActionKind(StrEnum):
     RESOLVE_FOR_SELLER = "resolve_for_seller"
     ADD_STAFF = "add_staff"
     REMOVE_STAFF = "remove_staff"
+    ISSUE_RESET_CODE = "issue_reset_code"
 
 
 class Subject(StrEnum):

@@ -47,6 +47,21 @@ ReasonIn = Annotated[str, CleanText(1, 500, multiline=True)]
 """Why staff do something; both sides of an order read it."""
 
 
+class ResetCodeIn(BaseModel):
+    """Why staff issue a code."""
+
+    model_config = ConfigDict(frozen=True)
+
+    reason: ReasonIn
+
+
+class ResetCodeOut(TypedDict):
+    """A one-time code for `POST /api/password/reset/`."""
+
+    code: str
+    expires_at: MomentOut
+
+
 _YEARS: Final = range(2000, 2200)
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 

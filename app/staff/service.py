@@ -9,11 +9,13 @@ from sqlalchemy.orm import Session
 from app.accounts.models import User
 from app.accounts.usernames import username_key
 from app.answers import Answer, Refused
-from app.clock import utcnow
+from app.clock import format_moment, utcnow
 from app.db.erasable_texts import keep_text
 from app.db.transactions import transaction
 from app.orders.transitions import OrderCommand, fire, lock_order, refusal_details
+from app.recovery import service as recovery
 from app.staff.models import ActionKind, StaffAction, Subject
+from app.staff.schemas import ResetCodeOut
 from statemachine import OrderEvent, Role
 
 log = structlog.get_logger(__name__)
@@ -66,6 +68,42 @@ def _resolve(event: OrderEvent, *, actor_id: int, order_id: int, reason: str) ->
             details=details,
         )
     log.info("dispute_decided", actor_id=actor_id, order_id=order_id, decision=event.value)
+
+
+def issue_reset_code(*, actor_id: int, user_id: int, reason: str) -> ResetCodeOut:
+    """A code with which the user sets a new password; who issued it and why is recorded.
+
+    Raises Refused with FORBIDDEN for an actor who is not staff, and for the account of one who is; NO_SUCH_USER.
+    """
+    with transaction() as session:
+        if not session.scalar(select(User.is_staff).where(User.id == actor_id).with_for_update(read=True)):
+            raise Refused(Answer.FORBIDDEN)
+        if session.scalar(select(User.is_staff).where(User.id == user_id)):
+            raise Refused(Answer.FORBIDDEN)
+        return _issue_reset_code(session, user_id=user_id, actor_id=actor_id, reason=reason)
+
+
+def issue_reset_code_by_name(*, username: str, reason: str) -> ResetCodeOut:
+    """As `issue_reset_code`, by an operator and for anybody. Raises Refused(NO_SUCH_USER)."""
+    with transaction() as session:
+        user_id = session.scalar(select(User.id).where(User.username_key == username_key(username)))
+        if user_id is None:
+            raise Refused(Answer.NO_SUCH_USER)
+        return _issue_reset_code(session, user_id=user_id, actor_id=None, reason=reason)
+
+
+def _issue_reset_code(session: Session, *, user_id: int, actor_id: int | None, reason: str) -> ResetCodeOut:
+    code, expires_at = recovery.issue_reset_code(session, user_id=user_id)
+    _record(
+        session,
+        ActionKind.ISSUE_RESET_CODE,
+        actor_id=actor_id,
+        subject=Subject.USER,
+        subject_id=user_id,
+        reason=reason,
+        details={"expires_at": format_moment(expires_at)},
+    )
+    return {"code": code, "expires_at": format_moment(expires_at)}
 
 
 def add_staff(*, username: str, reason: str) -> None:

@@ -35,4 +35,5 @@ ACTION_TEXT: Final[Mapping[ActionKind, str]] = {
     ActionKind.RESOLVE_FOR_SELLER: ORDER.events[OrderEvent.RESOLVE_FOR_SELLER].zh,
     ActionKind.ADD_STAFF: "任命客服",
     ActionKind.REMOVE_STAFF: "撤销客服",
+    ActionKind.ISSUE_RESET_CODE: "签发密码重置码",
 }

@@ -11,6 +11,8 @@ from app.staff.schemas import (
     LedgerOut,
     LedgerQuery,
     PaymentQuery,
+    ResetCodeIn,
+    ResetCodeOut,
     StaffActionOut,
     StaffOrderDetailOut,
     StaffOrderOut,
@@ -123,3 +125,20 @@ def staff_actions(*, actor: Actor, query: ActionQuery) -> Page[StaffActionOut]:
     """What staff did and why, newest first."""
     items, total = queries.list_actions(actor_id=actor.id, query=query)
     return page_of(items, total=total, query=query)
+
+
+@api.post(
+    "/api/staff/user/<id:user_id>/reset_code/",
+    auth=Auth.STAFF,
+    body=ResetCodeIn,
+    out=ResetCodeOut,
+    answer=Answer.RESET_CODE_ISSUED,
+    refuses=(Answer.NO_SUCH_USER,),
+    idempotent=False,  # its answer would be kept, and the code with it
+)
+def issue_reset_code(*, actor: Actor, user_id: int, body: ResetCodeIn) -> ResetCodeOut:
+    """A code with which a user sets a new password, for one who proved who they are in another way.
+
+    It lives a day. Not for members of staff (403): an operator issues theirs.
+    """
+    return service.issue_reset_code(actor_id=actor.id, user_id=user_id, reason=body.reason)

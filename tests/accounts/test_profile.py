@@ -170,3 +170,66 @@ def test_of_simultaneous_changes_one_succeeds(app: Flask, clean: None) -> None:
     for number in range(4):
         expected = Answer.LOGGED_IN if number == winner else Answer.WRONG_CREDENTIALS
         assert_envelope(log_in(app.test_client(), "alice", f"new-secret-{number}"), expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("加微信13912345678", "微信或 QQ 号"),
+        ("老王１３９１２３４５６７８", "手机号码"),
+        ("老王一三九一二三四五六七八", "手机号码"),
+        ("139_1234_5678", "手机号码"),
+        ("微信laowang88", "微信或 QQ 号"),
+        ("QQ12345678", "微信或 QQ 号"),
+        ("扣扣12345678", "微信或 QQ 号"),
+        ("加微信139", "引导至站外联系"),
+        ("加_V_信老王", "引导至站外联系"),
+        ("加ＶＸ看图", "引导至站外联系"),
+        ("老王微信同号", "引导至站外联系"),
+        ("进qq群有礼", "引导至站外联系"),
+    ],
+)
+def test_names_and_profiles_give_no_contacts(client: FlaskClient, app: Flask, text: str, kind: str) -> None:
+    alice = make_user(app, "alice")
+    before = all_rows(app, User)
+    reason = f"不能含有联系方式({kind})"
+    named = register(client, text)
+    assert assert_envelope(named, Answer.REGISTRATION_MALFORMED) == {"errors": {"username": [reason]}}
+    edited = client.patch(OWN, json={"bio": f"卖闲置。{text}"}, headers=auth_headers(app, alice))
+    assert assert_envelope(edited, Answer.MALFORMED) == {"errors": {"bio": [reason]}}
+    assert all_rows(app, User) == before
+
+
+@pytest.mark.parametrize(
+    ("bio", "kind"),
+    [
+        ("电话 139 1234 5678", "手机号码"),
+        ("139\u30001234\u30005678", "手机号码"),
+        ("1️⃣3️⃣9️⃣1️⃣2️⃣3️⃣4️⃣5️⃣6️⃣7️⃣8️⃣", "手机号码"),
+        ("1\u200b3\u200b9\u200b1\u200b2\u200b3\u200b4\u200b5\u200b6\u200b7\u200b8", "手机号码"),
+        ("+86 139-1234-5678", "手机号码"),
+        ("139\n12345678", "手机号码"),
+        ("wechat: laowang_88", "微信或 QQ 号"),
+        ("加 微 信 详谈", "引导至站外联系"),
+        ("+V 看更多", "引导至站外联系"),
+    ],
+)
+def test_contacts_in_disguise(client: FlaskClient, app: Flask, bio: str, kind: str) -> None:
+    alice = make_user(app, "alice")
+    edited = client.patch(OWN, json={"bio": bio}, headers=auth_headers(app, alice))
+    assert assert_envelope(edited, Answer.MALFORMED) == {"errors": {"bio": [f"不能含有联系方式({kind})"]}}
+
+
+@pytest.mark.parametrize(
+    "bio",
+    ["不加微信,站内聊", "加vip会员卡转让", "2026年11月29日起每周上新 138 件", "微信支付周边收藏", "vivo qqmini 玩家"],
+)
+def test_what_only_looks_like_a_contact(client: FlaskClient, app: Flask, bio: str) -> None:
+    alice = make_user(app, "alice")
+    edited = client.patch(OWN, json={"bio": bio}, headers=auth_headers(app, alice))
+    assert assert_envelope(edited, Answer.PROFILE_EDITED)["bio"] == bio
+
+
+def test_a_name_from_before_the_rule_logs_in(client: FlaskClient, app: Flask) -> None:
+    make_user(app, "加微信13912345678")
+    session_of(client, "加微信13912345678")

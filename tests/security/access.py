@@ -24,6 +24,7 @@ CALLERS: Final = ("nobody", "stranger", "buyer", "seller", "suspended", "staff")
 REFUSALS: Final = {
     "401": Answer.LOGIN_REQUIRED,
     "403": Answer.FORBIDDEN,
+    "code": Answer.CODE_WRONG,
     "down": Answer.NOT_READY,
     "funds": Answer.INSUFFICIENT_FUNDS,
     "own": Answer.OWN_GOOD,
@@ -42,6 +43,12 @@ POST   /api/logout/                              -               401    ok      
 GET    /api/user/                                -               401    ok       ok    ok     revoked   ok
 PATCH  /api/user/                                -               401    ok       ok    ok     revoked   ok
 POST   /api/user/password/                       -               401    ok       ok    ok     revoked   ok
+GET    /api/user/recovery/                       -               401    ok       ok    ok     revoked   ok
+POST   /api/user/recovery/                       -               401    ok       ok    ok     revoked   ok
+POST   /api/user/recovery/verify/                -               401    code     code  code   revoked   code
+DELETE /api/user/recovery/                       -               401    ok       ok    ok     revoked   ok
+POST   /api/password/forgot/                     -               ok     ok       ok    ok     ok        ok
+POST   /api/password/reset/                      -               code   code     code  code   code      code
 GET    /api/user/{user_id}/                      seller          ok     ok       ok    ok     ok        ok
 POST   /api/add_address/                         -               401    ok       ok    ok     revoked   ok
 GET    /api/address/                             -               401    ok       ok    ok     revoked   ok
@@ -115,6 +122,7 @@ GET    /api/staff/orders/                        -               401    403     
 GET    /api/staff/order/{order_id}/              disputed        401    403      403   403    revoked   ok
 GET    /api/staff/payments/                      -               401    403      403   403    revoked   ok
 GET    /api/staff/ledger/                        -               401    403      403   403    revoked   ok
+POST   /api/staff/user/{user_id}/reset_code/     seller          401    403      403   403    revoked   ok
 GET    /api/staff/actions/                       -               401    403      403   403    revoked   ok
 
 GET    /test/                                    -               empty  empty    empty empty  empty     empty

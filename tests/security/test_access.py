@@ -124,6 +124,7 @@ def _notifications(_client: FlaskClient, market: Market, row: Row, _caller: str)
 _OWN: dict[str, Callable[..., dict[str, Any]]] = {
     "POST /register/": _captcha,
     "POST /login/": lambda _client, _market, _row, caller: {"username": caller, "password": PASSWORD},
+    "POST /api/password/reset/": lambda _client, _market, _row, caller: {"username": caller},
     "POST /api/add_address/": lambda *_: ELSEWHERE,
     "PUT /api/address/{address_id}/": lambda *_: ELSEWHERE,
     "POST /api/buy/{good_id}/": _own_address,
