@@ -16,7 +16,7 @@ ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick check storm mutants lint format list-migrations types diagrams diagrams-check openapi openapi-check clients \
+.PHONY: help run test test-quick check storm mutants attack lint format list-migrations types diagrams diagrams-check openapi openapi-check clients \
 	bench-http bench-orders bench-sweeper bench-crawl bench-prices \
 	search-rebuild cli backup restore crawl shell engines lock clean reset-data environment environment-dev environment-crawler
 
@@ -81,6 +81,9 @@ openapi-check: environment
 
 clients: environment-dev openapi-check ## Generate clients from docs/openapi.json, in Python and TypeScript, into build/clients (needs npm)
 	$(VENV) -m tests.clients
+
+attack: environment-dev ## Try what strangers may send, on this machine only, and watch what others notice (ARGS="--only json")
+	@$(VENV) -m supervisor with-engines -- $(VENV) -m tests.attack $(ARGS)
 
 bench-http: environment ## Measure requests/s, latencies and SQL statements beside a bare Flask
 	$(VENV) -m supervisor with-engines -- $(VENV) -m benchmarks.http $(ARGS)

@@ -84,8 +84,13 @@ def _descriptors() -> list[int]:
 @contextmanager
 def _duplicate(descriptor: int) -> Iterator[socket.socket]:
     """The socket behind a number, which another one may have a moment later. Raises OSError where it is no socket."""
-    # Of which family it is makes no difference to what is asked here.
-    with socket.fromfd(descriptor, socket.AF_INET, socket.SOCK_STREAM) as found:
+    own = os.dup(descriptor)
+    try:
+        found = socket.socket(fileno=own)
+    except OSError:
+        os.close(own)
+        raise
+    with found:
         yield found
 
 

@@ -147,6 +147,7 @@ class Edge:
         await self._run_in_thread(request)
         if request.rest is not None:
             await self._linger(request.rest)
+            request.rest = None  # as in `_run`
 
     async def _receive(self, request: _Request) -> None:
         """Receive the body, as far as its operation takes one."""
@@ -319,6 +320,9 @@ class Edge:
             self._busy.discard(request.scope.client)
             if request.body is not None:
                 request.body.close()
+            # Granian waits for what is left of a body until nobody could ask for it any more, and some frame of the
+            # application's may know this request until garbage is collected.
+            del request.proto
 
     def _call(self, request: _Request) -> None:
         """Call the application and send its answer."""

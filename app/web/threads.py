@@ -77,6 +77,8 @@ class RequestThreads:
             work()
             self.finished += 1  # two threads may lose a count between them; nobody needs it exact
             self._ended.append(done)
+            # Or the last request would live, and its connection with it, until this thread gets the next one.
+            del given, work, done
 
     def _flush(self) -> None:
         self._tell()

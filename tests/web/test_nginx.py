@@ -1,0 +1,103 @@
+"""The nginx of `deploy/` in front of the real product."""
+
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import orjson
+import pytest
+import yaml
+from flask import Flask
+
+from app.answers import Answer
+from app.factory import APIS
+from config import Settings
+from tests.factories import auth_headers, make_user
+from tests.live import PROJECT, LiveServer, call, form
+from tests.nginx import nginx_before
+
+_CONFIG = (PROJECT / "deploy" / "nginx.conf").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def front(app: Flask, environment: dict[str, str]) -> Iterator[int]:
+    """The port of nginx in front of one web process that trusts it."""
+    with ExitStack() as stack:
+        limits = {"TRUSTED_PROXIES": "1", "RATE_LIMITS_ENABLED": "1", "RATE_LIMIT_CAPTCHA": "2 per minute"}
+        server = stack.enter_context(LiveServer.start({**environment, **limits}, workers=1))
+        yield stack.enter_context(nginx_before(server.port))
+
+
+def refused(answer: Answer) -> dict[str, Any]:
+    """Its envelope."""
+    return {"status": answer.status, "msg": answer.msg, "data": {"error": answer.name}}
+
+
+def test_what_nginx_refuses_has_our_envelope(app: Flask, front: int, clean: None) -> None:
+    assert call(front, "GET", "/healthz").status == 200
+    for url in ("/metrics", "/metrics/", "/%6detrics", "//metrics"):
+        reply = call(front, "GET", url)
+        assert (reply.status, reply.body) == (404, refused(Answer.NO_SUCH_URL)), url
+    large = b"a" * (64 * 1024 + 1)
+    for url in ("/login/", "/api/add_address/"):
+        reply = call(front, "POST", url, body=large, headers={"Content-Type": "application/json"})
+        assert (reply.status, reply.body) == (413, refused(Answer.TOO_LARGE)), url
+    # Where pictures are taken the application decides.
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    assert call(front, "POST", "/api/good_release/", body=large, headers=kind).body == refused(Answer.LOGIN_REQUIRED)
+    token = auth_headers(app, make_user(app))
+    reply = call(front, "POST", "/api/good_release/", body=b"--b--\r\n", headers={**kind, **token})
+    assert (reply.status, reply.body["data"]["error"]) == (422, "RELEASE_MALFORMED")
+    body, header = form(username="nobody", password="wrong password")
+    assert call(front, "POST", "/login/", body=body, headers=header).body == refused(Answer.WRONG_CREDENTIALS)
+
+
+def test_nobody_chooses_the_address_that_he_is_counted_by(front: int, clean: None) -> None:
+    answers = [
+        call(front, "GET", "/register/", headers={"X-Forwarded-For": f"192.0.2.{number}"}).status for number in range(4)
+    ]
+    assert answers == [200, 200, 429, 429]
+
+
+def test_one_address_has_so_many_requests_at_a_time(front: int) -> None:
+    head = b"POST /login/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
+    with ExitStack() as stack:
+        for _ in range(64):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", front), timeout=5))
+            connection.sendall(head)
+        reply = call(front, "GET", "/healthz")
+        assert (reply.status, reply.body) == (429, refused(Answer.TOO_MANY_REQUESTS))
+        # Another address is none the worse for it.
+        with socket.create_connection(("127.0.0.1", front), timeout=5, source_address=("127.0.0.2", 0)) as other:
+            other.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert other.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_sizes_by_route_are_those_of_the_operations() -> None:
+    pattern = re.search(r"location ~ (\S+) \{\s*client_max_body_size 91m;", _CONFIG)
+    assert pattern is not None
+    operations = [operation for api in APIS for operation in api.operations]
+    taking = {operation.rule for operation in operations if operation.files is not None}
+    for operation in operations:
+        url = re.sub(r"<[^>]+>", "7", operation.rule)
+        assert (re.match(pattern[1], url) is not None) == (operation.rule in taking), operation.name
+        assert operation.largest_body == 64 * 1024  # or nginx needs a location for it
+    assert Settings().max_body_bytes == 91 * 1024 * 1024
+
+
+def test_texts_are_those_of_the_application() -> None:
+    returned = re.findall(r"return (\d+) '(\{.*\})';", _CONFIG)
+    assert len(returned) == 5
+    for http, body in returned:
+        answer = Answer[orjson.loads(body)["data"]["error"]]
+        assert (int(http), orjson.loads(body)) == (answer.http, refused(answer))
+
+
+def test_compose_puts_it_in_front() -> None:
+    services = yaml.safe_load((PROJECT / "docker-compose.yml").read_text("utf-8"))["services"]
+    assert services["front"]["volumes"] == ["./deploy/nginx.conf:/etc/nginx/nginx.conf:ro"]
+    assert services["front"]["ports"] == ["${PORT:-8000}:80"]
+    assert "ports" not in services["web"]
+    assert services["web"]["environment"]["TRUSTED_PROXIES"] == "${TRUSTED_PROXIES:-1}"
