@@ -3,7 +3,12 @@
 # Every target first makes sure that .venv (or the crawler's own) is what the hash-pinned requirements say, which costs
 # nothing when it is.
 
-PYTHON ?= python3
+# What runs the bootstrap. It makes a new environment with the newest Python on the PATH that the locked requirements
+# serve, or, where PYTHON is given, with that one.
+PYTHON ?= $(or $(shell command -v python3 2>/dev/null),\
+	$(shell command -v python3.14 2>/dev/null),$(shell command -v python3.13 2>/dev/null),\
+	$(shell command -v python3.12 2>/dev/null),$(shell command -v python3.11 2>/dev/null),python3)
+THIS_PYTHON := $(if $(filter file,$(origin PYTHON)),,--this-python)
 VENV := .venv/bin/python
 RUFF := $(VENV) -m ruff
 # Processes that run tests at the same time; 0 runs them in this one, as a debugger needs it.
@@ -55,6 +60,7 @@ lint: environment-dev diagrams-check openapi-check ## Check style, types, import
 	$(VENV) -m mypy
 	$(VENV) -m tools.no_floats
 	$(VENV) -m tools.landed_migrations
+	$(VENV) -m tools.wheels
 	PYTHONPATH=crawler .venv/bin/lint-imports
 
 format: environment-dev ## Put the code into its form and fix what can be fixed safely
@@ -131,6 +137,12 @@ lock: environment-dev ## Pin all requirements again, with hashes, from setup.cfg
 		--output-file crawler/requirements.txt
 	grep -oE '^uv==[0-9.]+' requirements-bootstrap.txt | .venv/tools/bin/uv pip compile - --generate-hashes --no-header \
 		--universal --python-version 3.11 --no-emit-index-url --no-annotate --output-file requirements-bootstrap.txt
+	@mkdir -p build
+	.venv/tools/bin/uv pip compile requirements-dev.txt --quiet --format pylock.toml --universal --python-version 3.11 \
+		--output-file build/pylock.dev.toml
+	.venv/tools/bin/uv pip compile crawler/requirements.txt --quiet --format pylock.toml --universal --python-version 3.11 \
+		--output-file build/pylock.crawler.toml
+	$(VENV) -m tools.wheels --record build/pylock.dev.toml build/pylock.crawler.toml
 
 clean: ## Remove what can be made again: caches, reports, environments (not the data in instance/)
 	rm -rf .venv crawler/.venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov \
@@ -141,13 +153,13 @@ reset-data: environment ## Delete the demo market's data: database, queues, pict
 	@$(VENV) -m supervisor reset-data
 
 environment:
-	@command -v $(PYTHON) >/dev/null || { echo "saltfish: there is no $(PYTHON): install Python 3.11 or newer"; exit 1; }
-	@$(PYTHON) supervisor/bootstrap.py run
+	@command -v $(PYTHON) >/dev/null || { echo "saltfish: there is no $(PYTHON): install Python 3.11 to 3.14"; exit 1; }
+	@$(PYTHON) supervisor/bootstrap.py run $(THIS_PYTHON)
 
 environment-dev:
-	@command -v $(PYTHON) >/dev/null || { echo "saltfish: there is no $(PYTHON): install Python 3.11 or newer"; exit 1; }
-	@$(PYTHON) supervisor/bootstrap.py dev
+	@command -v $(PYTHON) >/dev/null || { echo "saltfish: there is no $(PYTHON): install Python 3.11 to 3.14"; exit 1; }
+	@$(PYTHON) supervisor/bootstrap.py dev $(THIS_PYTHON)
 
 environment-crawler:
-	@command -v $(PYTHON) >/dev/null || { echo "saltfish: there is no $(PYTHON): install Python 3.11 or newer"; exit 1; }
-	@$(PYTHON) supervisor/bootstrap.py crawler
+	@command -v $(PYTHON) >/dev/null || { echo "saltfish: there is no $(PYTHON): install Python 3.11 to 3.14"; exit 1; }
+	@$(PYTHON) supervisor/bootstrap.py crawler $(THIS_PYTHON)

@@ -4,6 +4,9 @@
 
 Runs before anything is installed, on whatever `python3` the machine has: it uses the standard library only, and
 no syntax newer than what it takes to say that Python is too old. It does nothing if the environment is right already.
+
+A new environment gets the newest Python on the PATH that the locked requirements serve; with `--this-python` the one
+that runs this.
 """
 
 from __future__ import annotations
@@ -17,6 +20,9 @@ import sys
 from pathlib import Path
 
 OLDEST = (3, 11)
+NEWEST = (3, 14)
+"""The locked packages have wheels from the one to the other (`tools/wheels.py` checks that). On a newer Python some
+would have to be compiled, by compilers that few machines have."""
 PROJECT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = {  # dev holds all of run
     "run": "requirements.txt",
@@ -48,13 +54,12 @@ class Environment:
             return {}
 
     def works(self) -> bool:
-        """Whether its Python starts and is new enough: its link is broken where the Python behind it was removed."""
-        check = f"import sys; sys.exit(sys.version_info < {OLDEST!r})"
-        return self.python.exists() and _status([self.python, "-c", check]) == 0
+        """Whether its Python starts and is one we serve: its link is broken where the Python behind it was removed."""
+        return self.python.exists() and _serves(_version(str(self.python)))
 
     def create(self) -> None:
         """Create it anew, with pip if this Python can install one (Debian has that in the package python3-venv)."""
-        print("creating", self.folder, "with Python", sys.version.split()[0], flush=True)
+        print("creating", self.folder, "with Python", sys.version.split()[0], "at", sys.executable, flush=True)
         shutil.rmtree(self.folder, ignore_errors=True)
         if _status([sys.executable, "-m", "venv", self.folder], quiet=True) != 0:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -103,18 +108,49 @@ def prepare(wanted: str, environment: Environment) -> None:
     environment.record.write_text(json.dumps(state))
 
 
-def suitable_python() -> str:
-    """The Python to make the environment with: this one, or a newer one on the PATH. Raises `BootstrapError`."""
-    if sys.version_info >= OLDEST:
+def suitable_python(*, this: bool) -> str:
+    """The Python to make an environment with: the newest on the PATH that we serve, or, with `this`, this one.
+
+    Of those that can make environments: Debian's needs the package python3-venv or python3-pip for that. Raises
+    `BootstrapError` where there is none.
+    """
+    here = f"{sys.version.split()[0]} ({sys.executable})"
+    if this:
+        if not _serves(sys.version_info[:2]):
+            raise BootstrapError(f"{_served()} is needed; PYTHON names {here}")
         return sys.executable
-    for minor in range(20, OLDEST[1] - 1, -1):
-        found = shutil.which(f"python3.{minor}")
-        if found:
-            return found
+    for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
+        # A name on the PATH says little: pyenv has one for each version that it could run.
+        for python in (sys.executable, shutil.which(f"python3.{minor}")):
+            if python and _version(python) == (3, minor) and _makes_environments(python):
+                return python
     raise BootstrapError(
-        f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed; this is {sys.version.split()[0]} ({sys.executable}), "
-        "and the PATH has no newer one"
+        f"{_served()} is needed, and the PATH has none that can make environments; python3 is {here}. Install one of "
+        f"them with its venv (Debian: python3-venv), or name one: make PYTHON=/where/it/is/bin/python3.{NEWEST[1]} ..."
     )
+
+
+def _served() -> str:
+    return f"Python {OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}"
+
+
+def _serves(version: tuple[int, ...]) -> bool:
+    return OLDEST <= version <= NEWEST
+
+
+def _version(python: str) -> tuple[int, ...]:
+    """Major and minor version of that Python; empty where it does not run."""
+    try:
+        said = subprocess.check_output(
+            [python, "-c", "import sys; print(*sys.version_info[:2])"], stderr=subprocess.DEVNULL
+        )
+        return tuple(int(number) for number in said.split())
+    except (OSError, ValueError, subprocess.CalledProcessError):
+        return ()
+
+
+def _makes_environments(python: str) -> bool:
+    return any(_status([python, "-c", f"import venv, {module}"], quiet=True) == 0 for module in ("ensurepip", "pip"))
 
 
 def _status(command: list[object], *, quiet: bool = False) -> int:
@@ -132,14 +168,17 @@ def _run(command: list[object], failure: str) -> None:
 
 def main() -> int:
     """Run one command line and return its exit status."""
-    if len(sys.argv) != 2 or sys.argv[1] not in REQUIREMENTS:
-        print("usage: python3 supervisor/bootstrap.py", "|".join(REQUIREMENTS), file=sys.stderr)
+    wanted, this = sys.argv[1:2], sys.argv[2:] == ["--this-python"]
+    if wanted[:1] not in [[name] for name in REQUIREMENTS] or (len(sys.argv) > 2 and not this):
+        print("usage: python3 supervisor/bootstrap.py", "|".join(REQUIREMENTS), "[--this-python]", file=sys.stderr)
         return 2
+    environment = Environment(PROJECT / FOLDERS[wanted[0]])
     try:
-        python = suitable_python()
-        if python != sys.executable:
-            os.execv(python, [python, *sys.argv])  # noqa: S606 - no shell is what we want
-        prepare(sys.argv[1], Environment(PROJECT / FOLDERS[sys.argv[1]]))
+        if not environment.works():
+            python = suitable_python(this=this)
+            if python != sys.executable:
+                os.execv(python, [python, sys.argv[0], wanted[0], "--this-python"])  # noqa: S606 - no shell is what we want
+        prepare(wanted[0], environment)
     except BootstrapError as error:
         print("saltfish:", error, file=sys.stderr)
         return 1

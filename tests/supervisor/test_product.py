@@ -330,11 +330,79 @@ def test_the_folders_of_keys_and_of_the_sandbox_are_closed(folder: Path) -> None
     assert {each.name: each.stat().st_mode & 0o777 for each in folder.iterdir()} == {"keys": 0o700, "sandbox": 0o700}
 
 
-def test_an_old_python_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bootstrap, "OLDEST", (3, 99))
-    monkeypatch.setenv("PATH", tempfile.gettempdir())
-    with pytest.raises(bootstrap.BootstrapError, match=r"Python 3\.99 or newer is needed; this is 3\."):
-        bootstrap.suitable_python()
+def fake_python(path: Path, said: str, *, makes_environments: bool = True) -> str:
+    """A program that answers as a Python of that version; `said` is empty for one that does not run."""
+    version = f"*version_info*) echo '{said}'; exit {int(not said)};;"
+    path.write_text(f'#!/bin/sh\ncase "$2" in {version} *) exit {int(not makes_environments)};; esac\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("this", "on_the_path", "chosen"),
+    [
+        ("3 11", {}, "python3"),
+        ("3 11", {"python3.12": "3 12", "python3.13": "3 13"}, "python3.13"),
+        ("3 13", {"python3.12": "3 12", "python3.13": "3 13"}, "python3"),
+        ("3 15", {"python3.11": "3 11", "python3.15": "3 15"}, "python3.11"),
+        ("2 7", {"python3.14": "3 14"}, "python3.14"),
+        # pyenv has names for versions that it does not run at the moment.
+        ("3 12", {"python3.14": "", "python3.13": "3 12"}, "python3"),
+        # Debian's without python3-venv.
+        ("3 12", {"python3.14": "3 14 without venv"}, "python3"),
+    ],
+)
+def test_the_newest_python_that_the_locks_serve_makes_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, this: str, on_the_path: dict[str, str], chosen: str
+) -> None:
+    for name, said in {"python3": this, **on_the_path}.items():
+        version = said.removesuffix(" without venv")
+        fake_python(tmp_path / name, version, makes_environments=version == said)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python3"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert bootstrap.suitable_python(this=False) == str(tmp_path / chosen)
+
+
+def test_where_no_python_will_do_those_are_named_that_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", fake_python(tmp_path / "python3", "3 15"))
+    fake_python(tmp_path / "python3.14", "3 14", makes_environments=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(bootstrap.BootstrapError, match=r"^Python 3\.11 to 3\.14 is needed, and the PATH has none"):
+        bootstrap.suitable_python(this=False)
+    # Who names one gets that one, or is told.
+    monkeypatch.undo()
+    assert bootstrap.suitable_python(this=True) == sys.executable
+    monkeypatch.setattr(bootstrap, "NEWEST", (3, 10))
+    with pytest.raises(bootstrap.BootstrapError, match=r"^Python 3\.11 to 3\.10 is needed; PYTHON names 3\."):
+        bootstrap.suitable_python(this=True)
+
+
+def test_an_environment_of_a_python_that_is_not_served_is_made_anew(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    environment = bootstrap.Environment(tmp_path)
+    works = {}
+    for said in ("3 10", "3 11", "3 14", "3 15", ""):
+        fake_python(environment.python, said)
+        works[said] = environment.works()
+    assert works == {"3 10": False, "3 11": True, "3 14": True, "3 15": False, "": False}
+
+
+def test_make_tells_the_bootstrap_whether_python_was_named() -> None:
+    def bootstraps(*arguments: str, **variables: str) -> list[str]:
+        environ = {name: value for name, value in os.environ.items() if name != "PYTHON"}
+        ran = subprocess.run(
+            ["make", "-n", "environment-dev", *arguments],
+            cwd=PROJECT,
+            env={**environ, **variables},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return [line.split("bootstrap.py ")[1].strip() for line in ran.stdout.splitlines() if "bootstrap.py" in line]
+
+    assert bootstraps() == ["dev"]
+    assert bootstraps("PYTHON=python3") == ["dev --this-python"]
+    assert bootstraps(PYTHON="python3") == ["dev --this-python"]
 
 
 def test_an_environment_with_the_larger_set_is_left_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -370,10 +438,11 @@ def test_the_crawler_has_an_environment_of_its_own(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(bootstrap, "prepare", prepare)
     for wanted in bootstrap.REQUIREMENTS:
-        monkeypatch.setattr(sys, "argv", ["bootstrap.py", wanted])
+        monkeypatch.setattr(sys, "argv", ["bootstrap.py", wanted, "--this-python"])
         assert bootstrap.main() == 0
     venv, own = PROJECT / ".venv", PROJECT / "crawler" / ".venv"
     assert prepared == [("run", venv), ("dev", venv), ("crawler", own)]
     assert [name for name in bootstrap.REQUIREMENTS.values() if not (PROJECT / name).is_file()] == []
-    monkeypatch.setattr(sys, "argv", ["bootstrap.py", "everything"])
-    assert bootstrap.main() == 2
+    for wrong in (["everything"], ["dev", "--that-python"], []):
+        monkeypatch.setattr(sys, "argv", ["bootstrap.py", *wrong])
+        assert bootstrap.main() == 2
