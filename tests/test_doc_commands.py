@@ -30,7 +30,7 @@ _COMMANDS: Final = {
 _ENDS: Final = {"||", "&&", "|", ";", "<", ">", ">>", "</dev/null"}
 
 # Programs of others, and modules of ours that read no arguments.
-_NOT_PARSED: Final = {"pip", "venv", "scrapy", "tests.crawler.tables"}
+_NOT_PARSED: Final = {"pip", "venv", "scrapy", "tests.crawler.tables", "app.web.server"}
 
 
 class Shown(NamedTuple):
@@ -79,9 +79,11 @@ EVERYTHING: Final = sorted({(found, relative(path)) for path in _DOCUMENTS for f
 def refusal_of_flask(app: Flask, words: tuple[str, ...], *, is_name: bool) -> str | None:
     """What `flask` says against these arguments; None where it takes them. Nothing is run."""
     group = FlaskGroup(create_app=lambda: app)
-    command: click.Command = group
-    context = click.Context(group, info_name="flask", obj=ScriptInfo(create_app=lambda: app))
-    rest = list(words)
+    with click.Context(group, info_name="flask", obj=ScriptInfo(create_app=lambda: app)) as context:
+        return _refusal(group, context, list(words), is_name=is_name)
+
+
+def _refusal(command: click.Command, context: click.Context, rest: list[str], *, is_name: bool) -> str | None:
     while isinstance(command, click.Group):
         if not rest:
             return None if is_name else "a command is missing"

@@ -202,7 +202,7 @@ def restore(folder: Path, *, overwrite: bool, report: Report) -> Restored:
     _restore_files(folder)
     report(f"pictures: {manifest.pictures} files, {manifest.pictures_bytes} bytes")
     flask_migrate.upgrade()
-    searchable = search.rebuild()
+    searchable = search.rebuild(take_over=True)  # the folder may hold the index of the database before
     report(f"search: {searchable} goods")
     problems = [f"picture {sha256}: was missing when the backup was made" for sha256 in manifest.missing_pictures]
     problems += map(str, audit())

@@ -7,18 +7,25 @@ from rich.table import Table
 
 from app.console import progress_bar
 from app.search import service
-from app.search.errors import IndexBusy, IndexDamaged
+from app.search.errors import IndexBusy, IndexDamaged, IndexForeign
+
+_FOREIGN = "give each its own INSTANCE_PATH or SEARCH_INDEX_PATH, or run: flask search rebuild --take-over"
 
 search_commands = AppGroup("search", help="The search index.")
 
 
 @search_commands.command()
-def rebuild() -> None:
+@click.option("--take-over", is_flag=True, help="Also where the folder holds the index of another market.")
+def rebuild(take_over: bool) -> None:  # noqa: FBT001 - click passes options by name
     """Build the index anew from the database, beside running workers, and switch to it."""
     with progress_bar() as bar:
         task = bar.add_task("indexing goods", total=None)
         try:
-            goods = service.rebuild(progress=lambda finished, total: bar.update(task, completed=finished, total=total))
+            goods = service.rebuild(
+                progress=lambda finished, total: bar.update(task, completed=finished, total=total), take_over=take_over
+            )
+        except IndexForeign as error:
+            raise click.ClickException(f"{error}; {_FOREIGN}") from error
         except IndexBusy as error:
             raise click.ClickException(
                 "another rebuild is running, or a writer does not let go of the index"
@@ -31,6 +38,8 @@ def status() -> None:
     """Show the index in numbers, and what waits to get into it."""
     try:
         index, waiting = service.status()
+    except IndexForeign as error:
+        raise click.ClickException(f"{error}; {_FOREIGN}") from error
     except IndexDamaged as error:
         raise click.ClickException(f"the index is damaged ({error}); run: flask search rebuild") from error
     table = Table(show_header=False)

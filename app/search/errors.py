@@ -18,6 +18,10 @@ class IndexBusy(Exception):  # noqa: N818 - as above
     """Another process holds the lock that this one needs."""
 
 
+class IndexForeign(Exception):  # noqa: N818 - as above
+    """The index is another market's: two markets have been given one folder."""
+
+
 @contextmanager
 def reading_files() -> Iterator[None]:
     """A block that reads index files: whatever it raises becomes `IndexDamaged`."""

@@ -8,10 +8,13 @@
     <path>/writer.lock       held while the current index changes, or another becomes the current one
     <path>/rebuild.lock      held throughout a rebuild
 
+The names of its folders tell whose index it is: another market's is neither read nor changed.
+
 The index can always be rebuilt from the database. Whoosh does not fsync, so a power failure may destroy the index.
 """
 
 import os
+import re
 import secrets
 import shutil
 import threading
@@ -34,11 +37,14 @@ from whoosh.util.filelock import FileLock, try_for
 
 from app.clock import utcnow
 from app.language.analysis import Analyser
-from app.search.errors import IndexBusy, IndexDamaged, IndexMissing, reading_files
+from app.search.errors import IndexBusy, IndexDamaged, IndexForeign, IndexMissing, reading_files
 from app.search.query import QueryParser
 from app.search.snapshot import BODY, COLUMNS, TITLE_WEIGHT, ArrayColumn, SharedCaches, Snapshot
 
 log = structlog.get_logger(__name__)
+
+# The name of a folder that says whose index it is.
+_OWNED = re.compile(r"index-v[0-9]+-[0-9a-f]{12}-", re.ASCII)
 
 # Part of the folders' names. Increase it when the schema or the analyser changes: older indexes then count as missing.
 _FORMAT = 1
@@ -125,13 +131,21 @@ class SearchIndex:
     """The index under `path`, for readers and writers in any number of processes on this machine."""
 
     def __init__(
-        self, path: Path, *, analyser: Analyser | None = None, check_every: float = 1.0, lock_timeout: float = 30.0
+        self,
+        path: Path,
+        *,
+        owner: str = "",
+        analyser: Analyser | None = None,
+        check_every: float = 1.0,
+        lock_timeout: float = 30.0,
     ) -> None:
         """`check_every`: seconds that a thread uses its snapshot before it checks whether the index has changed.
 
-        `lock_timeout`: seconds that a writer waits for another. `analyser`: by default a new one is made.
+        `owner`: twelve hexadecimal digits that tell this market from others; empty: any index will do. `lock_timeout`:
+        seconds that a writer waits for another. `analyser`: by default a new one is made.
         """
         self._path = path
+        self._prefix = f"index-v{_FORMAT}-{owner}-" if owner else f"index-v{_FORMAT}-"
         self._check_every = check_every
         self._lock_timeout = lock_timeout
         self.analyser = analyser or Analyser(cache_dir=path / "jieba")
@@ -145,7 +159,7 @@ class SearchIndex:
     def snapshot(self) -> Snapshot:
         """This thread's view of the index, at most `check_every` seconds old.
 
-        Raises `IndexMissing` and `IndexDamaged`.
+        Raises `IndexMissing`, `IndexForeign` and `IndexDamaged`.
         """
         opened: _Opened | None = getattr(self._local, "opened", None)
         now, writes = time.monotonic(), self._writes
@@ -204,14 +218,16 @@ class SearchIndex:
     # State
 
     def _current(self) -> Path:
-        """The folder of the current index. Raises `IndexMissing`."""
-        name = self._read_mark("current")
-        if name is None or not name.startswith(f"index-v{_FORMAT}-"):
-            raise IndexMissing
-        return self._path / name
+        """The folder of the current index. Raises `IndexMissing` and `IndexForeign`."""
+        name = self._read_mark("current") or ""
+        if name.startswith(self._prefix):
+            return self._path / name
+        if _OWNED.match(name):
+            raise IndexForeign(f"{self._path} holds the search index of another market")
+        raise IndexMissing
 
     def check(self) -> None:
-        """Raise `IndexMissing` or `IndexDamaged` where a rebuild is needed."""
+        """Raise `IndexMissing` or `IndexDamaged` where a rebuild is needed; `IndexForeign` where it is not ours."""
         folder = self._current()
         if self._read_mark("damaged") == folder.name:
             raise IndexDamaged("marked by a reader")
@@ -219,7 +235,7 @@ class SearchIndex:
 
     def mark_damaged(self) -> None:
         """Ask the next drain for a rebuild."""
-        with suppress(IndexMissing):
+        with suppress(IndexMissing, IndexForeign):
             self._write_mark("damaged", self._current().name)
 
     def _read_mark(self, name: str) -> str | None:
@@ -252,7 +268,7 @@ class SearchIndex:
         """Hold the writer's lock on the current index; yields the function that applies changes to it.
 
         The changes must be read from the database inside the block, so that the last writer writes the newest data.
-        Raises `IndexMissing`, `IndexDamaged`, `IndexBusy`.
+        Raises `IndexMissing`, `IndexForeign`, `IndexDamaged`, `IndexBusy`.
         """
         with self._locked("writer.lock", timeout=self._lock_timeout):
             folder = self._current()
@@ -305,14 +321,22 @@ class SearchIndex:
             "length": len(tokens),
         }
 
-    def rebuild(self, batches: Iterable[Sequence[Document]], *, reload: Callable[[Sequence[int]], Changes]) -> int:
+    def rebuild(
+        self,
+        batches: Iterable[Sequence[Document]],
+        *,
+        reload: Callable[[Sequence[int]], Changes],
+        take_over: bool = False,
+    ) -> int:
         """Build a new index from `batches` and make it the current one; returns the number of documents.
 
         Readers and the drain use the old one meanwhile; what the drain changes there is read again with `reload` before
-        the switch. Raises `IndexBusy` when another rebuild runs.
+        the switch. Raises `IndexBusy` when another rebuild runs, and `IndexForeign` unless `take_over`.
         """
         with self._locked("rebuild.lock", timeout=0):
-            folder = self._path / f"index-v{_FORMAT}-{utcnow():%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+            with suppress(IndexMissing, *((IndexForeign,) if take_over else ())):
+                self._current()
+            folder = self._path / f"{self._prefix}{utcnow():%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
             with self._locked("writer.lock", timeout=self._lock_timeout):
                 folder.mkdir()
                 self._write_mark("building", folder.name)

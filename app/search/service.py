@@ -1,10 +1,11 @@
 """Searches for goods, and keeps the index up to date with the database."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 from flask import current_app
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, func, select, text
 
 from app.answers import Answer, Refused
 from app.db.database import db
@@ -17,7 +18,7 @@ from app.outbox.models import OutboxMessage, Topic
 from app.outbox.service import complete, lock_due
 from app.search import engine
 from app.search.engine import Match, SearchHits
-from app.search.errors import IndexBusy, IndexDamaged, IndexMissing
+from app.search.errors import IndexBusy, IndexDamaged, IndexForeign, IndexMissing
 from app.search.index import Changes, Document, SearchIndex, Status
 from app.search.results import Results
 from app.search.snapshot import Filters, SearchSort
@@ -53,16 +54,29 @@ def search_index() -> SearchIndex:
     """The application's index; opened when first used, and so after any fork."""
     extensions = current_app.extensions
     if "saltfish.search" not in extensions:
-        extensions["saltfish.search"] = SearchIndex(settings().search_index_path, analyser=analyser())
+        path = settings().search_index_path
+        extensions["saltfish.search"] = SearchIndex(path, owner=_market(), analyser=analyser())
     index: SearchIndex = extensions["saltfish.search"]
     return index
+
+
+_IDENTITY = text(
+    "SELECT concat(system_identifier, '/', oid) FROM pg_control_system(), pg_database "
+    "WHERE datname = current_database()"
+)
+
+
+def _market() -> str:
+    """What tells this market from others: a hash of its database's identity, which another cluster has not."""
+    [identity] = rows(_IDENTITY)
+    return hashlib.sha256(identity[0].encode()).hexdigest()[:12]
 
 
 def search_goods(*, text: str, filters: Filters, sort: SearchSort, offset: int, size: int) -> Results:
     """One page of the goods for sale that match `text`.
 
     The hits of the page are checked against the database: those no longer for sale are neither returned nor counted.
-    Without an index nothing is found. Raises Refused(NOT_READY) while the index is damaged.
+    Without an index nothing is found. Raises Refused(NOT_READY) while the index is damaged, or another market's.
     """
     index = search_index()
     try:
@@ -76,6 +90,9 @@ def search_goods(*, text: str, filters: Filters, sort: SearchSort, offset: int, 
     except IndexMissing:
         log.warning("search_index_missing")
         return _NO_RESULTS
+    except IndexForeign as error:
+        log.error("search_index_foreign", reason=str(error))  # noqa: TRY400 - what is to be done stands in it
+        raise Refused(Answer.NOT_READY) from error
     except IndexDamaged as error:
         log.exception("search_index_damaged")
         index.mark_damaged()
@@ -100,11 +117,15 @@ def drain_outbox(*, limit: int = 200) -> int:
     """Update the index for all goods with a SEARCH_INDEX message in the outbox; returns the number of messages.
 
     For the one worker that writes the index. If it is killed between the index's commit and the database's, it repeats
-    the same work. A missing or damaged index is rebuilt first. Raises `IndexBusy`.
+    the same work. A missing or damaged index is rebuilt first; into another market's nothing is written. Raises
+    `IndexBusy`.
     """
     index = search_index()
     try:
         index.check()
+    except IndexForeign as reason:
+        log.error("search_index_foreign", reason=str(reason))  # noqa: TRY400 - what is to be done stands in it
+        return 0
     except (IndexMissing, IndexDamaged) as reason:
         log.warning("search_index_needs_rebuild", reason=repr(reason))
         try:
@@ -150,13 +171,14 @@ def _document(row: Row[tuple[object, ...]]) -> Document:
     )
 
 
-def rebuild(*, progress: Callable[[int, int], None] | None = None) -> int:
+def rebuild(*, progress: Callable[[int, int], None] | None = None, take_over: bool = False) -> int:
     """Build a new index from the database and switch to it; returns the number of goods in it.
 
     Search and the drain go on meanwhile. `progress` is called with the number of goods done and the total. Raises
-    `IndexBusy` when another rebuild runs.
+    `IndexBusy` when another rebuild runs; `IndexForeign` where the folder holds another market's index, unless
+    `take_over`.
     """
-    return search_index().rebuild(_goods_for_sale(progress), reload=_changes)
+    return search_index().rebuild(_goods_for_sale(progress), reload=_changes, take_over=take_over)
 
 
 def _goods_for_sale(progress: Callable[[int, int], None] | None) -> Iterator[list[Document]]:
@@ -172,7 +194,10 @@ def _goods_for_sale(progress: Callable[[int, int], None] | None) -> Iterator[lis
 
 
 def status() -> tuple[Status | None, int]:
-    """The status of the index (None: there is none) and the number of outbox messages for it. Raises `IndexDamaged`."""
+    """The status of the index (None: there is none) and the number of outbox messages for it.
+
+    Raises `IndexDamaged` and `IndexForeign`.
+    """
     waiting = db.session.scalar(
         select(func.count()).select_from(OutboxMessage).where(OutboxMessage.topic == Topic.SEARCH_INDEX.value)
     )

@@ -54,7 +54,7 @@ class Bought:
 
     @property
     def cashier(self) -> str:
-        """What an app opens in a browser: by a ticket for this order."""
+        """What an app opens in a browser: by a new ticket for this order, which must be unpaid."""
         made = self.street.server.call("POST", f"/order/pay/{self.order_id}/ticket/", headers=self.headers)
         return f"{self.street.server.url}{made.body['data']['url']}"
 
@@ -96,7 +96,8 @@ def tab() -> Iterator[Tab]:
 
 def test_paying_on_a_phone(street: Street, tab: Tab, tmp_path: Path) -> None:
     bought, page = street.buy((PROJECT / "docs" / "walk" / "guitar.jpg").read_bytes()), tab.page
-    page.goto(bought.cashier)
+    cashier = bought.cashier
+    page.goto(cashier)
     expect(page).to_have_title("收银台 · 咸鱼")
     expect(page.locator(".amount")).to_have_text("¥540.00")
     expect(page.get_by_role("heading", name=TITLE)).to_be_visible()
@@ -117,7 +118,7 @@ def test_paying_on_a_phone(street: Street, tab: Tab, tmp_path: Path) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
     page.screenshot(path=tmp_path / "result.png", full_page=True)
 
-    page.goto(bought.cashier)
+    page.goto(cashier)
     expect(page.get_by_role("button", name="已付款")).to_be_disabled()
     expect(page.locator("#countdown")).to_have_count(0)
     page.screenshot(path=tmp_path / "paid.png", full_page=True)
