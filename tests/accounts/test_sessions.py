@@ -212,6 +212,18 @@ def test_a_session_that_was_overlooked_is_dead_by_its_generation(client: FlaskCl
     assert refused.value.answer is Answer.WRONG_CREDENTIALS
 
 
+def test_a_session_that_was_just_used_ends_with_the_password(client: FlaskClient, app: Flask) -> None:
+    """It is cached as living, so its generation is not asked for: its end has to reach the cache."""
+    make_user(app, "alice")
+    here, elsewhere = session_of(client, "alice"), session_of(client, "alice")
+    for tokens in (here, elsewhere):
+        assert_envelope(own(client, tokens), Answer.USER_FOUND)
+    changed = client.post(CHANGE, json=PASSWORDS, headers=bearer(here["access_token"]))
+    assert_envelope(changed, Answer.PASSWORD_CHANGED)
+    assert_envelope(own(client, elsewhere), Answer.TOKEN_REVOKED)
+    assert_envelope(own(client, here), Answer.USER_FOUND)
+
+
 def test_a_token_of_another_users_session_opens_nothing(client: FlaskClient, app: Flask) -> None:
     alice, bob = make_user(app, "alice"), make_user(app, "bob")
     with app.app_context():
