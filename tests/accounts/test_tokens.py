@@ -71,6 +71,15 @@ def test_headers_that_carry_no_token(client: FlaskClient, header: str, answer: A
     assert assert_envelope(client.get(OWN, headers={"Authorization": header}), answer) is None
 
 
+def test_two_tokens_are_none(client: FlaskClient, app: Flask) -> None:
+    """Which of them counts would be anybody's guess, a proxy's for one."""
+    for name in ("alice", "bob"):
+        make_user(app, name)
+    first, second = (session_of(client, name)["access_token"] for name in ("alice", "bob"))
+    header = {"Authorization": f"Bearer {first}, Bearer {second}"}
+    assert assert_envelope(client.get(OWN, headers=header), Answer.TOKEN_INVALID) is None
+
+
 @pytest.mark.parametrize(
     "spelling",
     ["bearer {}", "BEARER {}", "bEaReR {}", "  Bearer   {}  ", "Bearer\t{}", "Bearer {},", "Basic YTpi, Bearer {}"],
