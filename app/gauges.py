@@ -68,7 +68,7 @@ def _seconds_since(moment: datetime | None, now: datetime) -> float:
 
 
 def _goods_in_review() -> Metric:
-    statement = select(func.count()).where(Good.status == GoodStatus.IN_REVIEW, ~Good.deleted)
+    statement = select(func.count()).where(Good.status == GoodStatus.IN_REVIEW, ~Good.deleted, ~Good.taken_down)
     with reading() as connection:
         count = connection.scalar(statement)
     return GaugeMetricFamily("saltfish_goods_in_review", "Goods waiting for their verdict.", value=count)

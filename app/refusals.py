@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from app.accounts.schemas import SuspensionOut
 from app.answers import Answer, FieldErrors
 from app.goods.schemas import GoodRefusalDetails, QuotaFull, RefusalReasons
 from app.orders.schemas import LimitReached, OrderRefusalDetails, PresentFigures, TriesLeft
@@ -18,6 +19,9 @@ REFUSAL_DETAILS: Final[Mapping[Answer, Any]] = {  # TypedDicts, or unions that p
     Answer.RELEASE_FAILED: RefusalReasons,
     Answer.EDIT_FAILED: GoodRefusalDetails,
     Answer.DELETE_FAILED: GoodRefusalDetails,
+    Answer.TAKE_DOWN_FAILED: GoodRefusalDetails,
+    Answer.RESTORE_FAILED: GoodRefusalDetails,
+    Answer.ACCOUNT_SUSPENDED: SuspensionOut,
     Answer.GOOD_CHANGED: PresentFigures,
     Answer.PICTURE_QUOTA_FULL: QuotaFull,
     Answer.WRONG_STATE: OrderRefusalDetails,

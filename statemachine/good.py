@@ -1,10 +1,13 @@
 """The good's machine: reviewed, published, held by an order, sold; edited by its owner, deleted at last.
 
+Staff take a good down wherever it stands, and restore it: off the market it keeps its status, and an order that holds
+it goes on.
+
 Numbers and Chinese texts are those of the API spec (`api-notes.txt`), byte for byte.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 from typing import Final, NamedTuple
 
@@ -41,6 +44,8 @@ class GoodEvent(StrEnum):
     FINISH = "finish"
     EDIT = "edit"
     DELETE = "delete"
+    TAKE_DOWN = "take_down"
+    RESTORE = "restore"
 
 
 class GoodRole(StrEnum):
@@ -52,10 +57,11 @@ class GoodRole(StrEnum):
 
 
 class GoodPhase(NamedTuple):
-    """Where a good stands: its `GoodStatus`, and whether it was deleted."""
+    """Where a good stands: its `GoodStatus`, and whether it was deleted by its owner, or taken down by staff."""
 
     status: int
     deleted: bool = False
+    taken_down: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,14 +108,15 @@ NO_OPEN_ORDER: Final = Guard[GoodFacts](
 _DELETABLE: Final = (GoodStatus.IN_REVIEW, GoodStatus.PUBLISHED, GoodStatus.SOLD, GoodStatus.REJECTED)
 
 
-def _state(status: GoodStatus, *, deleted: bool = False) -> State[GoodPhase]:
+def _state(status: GoodStatus, *, deleted: bool = False, taken_down: bool = False) -> State[GoodPhase]:
     zh, en = GOOD_TEXT[status], GOOD_TEXT_EN[status]
     label = Text(f"{status} {zh}", f"{status} {en}")
+    away = Text("已删除", "deleted") if deleted else Text("已下架", "taken down") if taken_down else None
     return State(
-        phase=GoodPhase(int(status), deleted),
-        key=f"{status},deleted" if deleted else f"{status}",
-        lines=(label, Text("已删除", "deleted")) if deleted else (label,),
-        meaning=Text("已删除", "deleted") if deleted else Text(zh, en),
+        phase=GoodPhase(int(status), deleted, taken_down),
+        key=f"{status}{',deleted' * deleted}{',taken_down' * taken_down}",
+        lines=(label,) if away is None else (label, away),
+        meaning=away or Text(zh, en),
         closed=deleted,
         # A good may wait for ever for moderation, a buyer or its owner; while it waits for its order, the order has the
         # deadlines.
@@ -124,12 +131,34 @@ def _rule(event: GoodEvent, by: tuple[GoodRole, ...], source: GoodStatus, target
 
 def _delete(status: GoodStatus) -> GoodRule:
     phase = GoodPhase(int(status))
-    by = (GoodRole.OWNER, GoodRole.STAFF)
-    return Rule(GoodEvent.DELETE, by, phase, phase._replace(deleted=True), guards=(NO_OPEN_ORDER,))
+    return Rule(GoodEvent.DELETE, _OWNER, phase, phase._replace(deleted=True), guards=(NO_OPEN_ORDER,))
+
+
+def _take_down(status: GoodStatus) -> GoodRule:
+    phase = GoodPhase(int(status))
+    return Rule(GoodEvent.TAKE_DOWN, (GoodRole.STAFF,), phase, phase._replace(taken_down=True))
+
+
+def _restore(status: GoodStatus) -> GoodRule:
+    phase = GoodPhase(int(status), taken_down=True)
+    # The system, when the time of its owner's suspension is over.
+    return Rule(GoodEvent.RESTORE, (GoodRole.STAFF, GoodRole.SYSTEM), phase, phase._replace(taken_down=False))
+
+
+def _taken_down(rule: GoodRule) -> GoodRule:
+    """The same while the good is taken down."""
+    source, target = (phase._replace(taken_down=True) for phase in (rule.source, rule.target))
+    return replace(rule, source=source, target=target._replace(taken_down=not target.deleted))
 
 
 _SYSTEM: Final = (GoodRole.SYSTEM,)
 _OWNER: Final = (GoodRole.OWNER,)
+_HELD: Final = (
+    _rule(GoodEvent.RELEASE, _SYSTEM, GoodStatus.IN_TRADE, GoodStatus.PUBLISHED),
+    _rule(GoodEvent.FINISH, _SYSTEM, GoodStatus.IN_TRADE, GoodStatus.SOLD),
+)
+"""What the end of its order makes of a good."""
+_DELETE: Final = tuple(_delete(status) for status in _DELETABLE)
 
 GOOD: Final = Spec[GoodPhase, GoodEvent, GoodFacts](
     name="good",
@@ -139,6 +168,7 @@ GOOD: Final = Spec[GoodPhase, GoodEvent, GoodFacts](
     states=(
         *(_state(status) for status in GoodStatus),
         *(_state(status, deleted=True) for status in _DELETABLE),
+        *(_state(status, taken_down=True) for status in GoodStatus),
     ),
     events={
         GoodEvent.APPROVE: Text("审核通过", "approve"),
@@ -148,6 +178,8 @@ GOOD: Final = Spec[GoodPhase, GoodEvent, GoodFacts](
         GoodEvent.FINISH: Text("交易完成", "finish the trade"),
         GoodEvent.EDIT: Text("编辑", "edit"),
         GoodEvent.DELETE: Text("删除", "delete"),
+        GoodEvent.TAKE_DOWN: Text("下架", "take down"),
+        GoodEvent.RESTORE: Text("恢复", "restore"),
     },
     roles={
         GoodRole.OWNER: Text("卖家", "owner"),
@@ -158,19 +190,21 @@ GOOD: Final = Spec[GoodPhase, GoodEvent, GoodFacts](
         _rule(GoodEvent.APPROVE, _SYSTEM, GoodStatus.IN_REVIEW, GoodStatus.PUBLISHED),
         _rule(GoodEvent.REJECT, _SYSTEM, GoodStatus.IN_REVIEW, GoodStatus.REJECTED),
         _rule(GoodEvent.HOLD, _SYSTEM, GoodStatus.PUBLISHED, GoodStatus.IN_TRADE),
-        _rule(GoodEvent.RELEASE, _SYSTEM, GoodStatus.IN_TRADE, GoodStatus.PUBLISHED),
-        _rule(GoodEvent.FINISH, _SYSTEM, GoodStatus.IN_TRADE, GoodStatus.SOLD),
+        *_HELD,
         # An edit while in review stays in review; any other goes back there.
         _rule(GoodEvent.EDIT, _OWNER, GoodStatus.IN_REVIEW, GoodStatus.IN_REVIEW),
         _rule(GoodEvent.EDIT, _OWNER, GoodStatus.PUBLISHED, GoodStatus.IN_REVIEW),
         _rule(GoodEvent.EDIT, _OWNER, GoodStatus.SOLD, GoodStatus.IN_REVIEW),
         _rule(GoodEvent.EDIT, _OWNER, GoodStatus.REJECTED, GoodStatus.IN_REVIEW),
-        *(_delete(status) for status in _DELETABLE),
+        *_DELETE,
+        *(_take_down(status) for status in GoodStatus),
+        *(_restore(status) for status in GoodStatus),
+        *(_taken_down(rule) for rule in (*_HELD, *_DELETE)),
     ),
-    columns=("good_status", "deleted"),
+    columns=("good_status", "deleted", "taken_down"),
 )
 """All that can happen to a good. A sold good may have an order in its after-sale window: until that is closed, the good
-is neither edited nor deleted."""
+is neither edited nor deleted. One that is taken down is neither reviewed, edited nor sold until it is restored."""
 
 good_flow: Final = Flow(GOOD)
 """Fires the good's events."""

@@ -1,4 +1,4 @@
-"""Periodic jobs that delete what is kept for a limited time."""
+"""Periodic jobs for what has a limited time: rows that are kept for it, users who are suspended for it."""
 
 from app import idempotency
 from app.accounts import sessions
@@ -6,11 +6,17 @@ from app.clock import utcnow
 from app.orders import notification_records
 from app.pictures.service import collect_pictures
 from app.recovery import codes
+from app.staff import service as staff
 
 
 def purge_idempotency_keys() -> None:
     """Periodic: delete the answers kept under idempotency keys that have expired."""
     idempotency.purge(before=utcnow() - idempotency.RETENTION)
+
+
+def lift_ended_suspensions() -> None:
+    """Periodic: let users in again, and their goods back, when the time of their suspension is over."""
+    staff.lift_ended_suspensions()
 
 
 def purge_refused_notifications() -> None:

@@ -7,6 +7,7 @@ from typing import Final
 from tasks.deadlines import query_payments, sweep_deadlines
 from tasks.housekeeping import (
     collect_unused_pictures,
+    lift_ended_suspensions,
     purge_idempotency_keys,
     purge_one_time_codes,
     purge_refused_notifications,
@@ -32,6 +33,7 @@ SCHEDULE: Final = (
     Periodic(job=purge_refused_notifications, queue=QueueName.DEFAULT, every=3600),
     Periodic(job=collect_unused_pictures, queue=QueueName.DEFAULT, every=3600),
     Periodic(job=sweep_stale_reviews, queue=QueueName.DEFAULT, every=30),
+    Periodic(job=lift_ended_suspensions, queue=QueueName.DEFAULT, every=60),
     Periodic(job=purge_idempotency_keys, queue=QueueName.DEFAULT, every=600),
     Periodic(job=purge_sessions, queue=QueueName.DEFAULT, every=3600),
     Periodic(job=purge_one_time_codes, queue=QueueName.DEFAULT, every=3600),

@@ -94,6 +94,10 @@ RIGHT: Mapping[str, dict[str, Any]] = {
     "POST /api/notifications/read/": {"all": True},
     "POST /api/staff/resolve_for_buyer/<id:order_id>/": {"reason": "凭证属实"},
     "POST /api/staff/resolve_for_seller/<id:order_id>/": {"reason": "凭证不足"},
+    "POST /api/staff/take_down_good/<id:good_id>/": {"reason": "假货"},
+    "POST /api/staff/restore_good/<id:good_id>/": {"reason": "查无此事"},
+    "POST /api/staff/suspend_user/<id:user_id>/": {"reason": "多次发布假货"},
+    "POST /api/staff/lift_suspension/<id:user_id>/": {"reason": "申诉成立"},
 }
 
 MISSING = {

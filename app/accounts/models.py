@@ -15,6 +15,10 @@ class User(Base):
     """
 
     __tablename__ = "users"
+    # For the sweep that ends suspensions whose time is over.
+    __table_args__ = (
+        Index("ix_users_suspended_until", "suspended_until", postgresql_where=text("suspended_until IS NOT NULL")),
+    )
 
     id: Mapped[intpk]
     username: Mapped[str] = mapped_column(String(20))
@@ -23,6 +27,10 @@ class User(Base):
     bio: Mapped[str] = mapped_column(String(200), default="")
     is_staff: Mapped[bool] = mapped_column(default=False)
     generation: Mapped[int] = mapped_column(default=0, server_default="0")
+    # Since when staff keep the user out, until when (None: for good), and what the user is told of why.
+    suspended_at: Mapped[moment | None]
+    suspended_until: Mapped[moment | None]
+    suspension_reason: Mapped[str] = mapped_column(String(500), default="", server_default="")
     created_at: Mapped[created_moment]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Row, func, select
 
 from app.accounts.models import Address, User
+from app.accounts.usernames import username_key
 from app.answers import Answer, Refused
 from app.db.transactions import row_or_none, rows
 from app.goods.models import Good
@@ -16,7 +17,7 @@ _OWN_PROFILE = select(User.id, User.username, User.bio, User.is_staff, User.crea
 _GOODS_ON_SALE = (
     select(func.count())
     .select_from(Good)
-    .where(Good.owner_id == User.id, Good.status == GoodStatus.PUBLISHED, ~Good.deleted)
+    .where(Good.owner_id == User.id, Good.status == GoodStatus.PUBLISHED, ~Good.deleted, ~Good.taken_down)
     .scalar_subquery()
 )
 
@@ -30,6 +31,12 @@ def public_profile(user_id: int) -> Row[Any]:
     """`id, username, bio, created_at, goods_on_sale` (how many). Raises Refused(NO_SUCH_USER)."""
     statement = select(User.id, User.username, User.bio, User.created_at, _GOODS_ON_SALE.label("goods_on_sale"))
     return _found(row_or_none(statement.where(User.id == user_id)), Answer.NO_SUCH_USER)
+
+
+def user_id_of(username: str) -> int | None:
+    """The id of the user with this name, in any spelling; None where there is none."""
+    row = row_or_none(select(User.id).where(User.username_key == username_key(username)))
+    return None if row is None else int(row.id)
 
 
 def is_staff(user_id: int) -> bool:

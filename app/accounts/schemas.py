@@ -218,3 +218,11 @@ def address_out(row: Row[Any]) -> AddressOut:
         "created_at": format_moment(row.created_at),
         "updated_at": format_moment(row.updated_at),
     }
+
+
+class SuspensionOut(TypedDict):
+    """Why staff suspended a user, since when and until when (null: for good)."""
+
+    reason: str
+    since: MomentOut
+    until: MomentOut | None

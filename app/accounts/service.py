@@ -13,6 +13,7 @@ from app.accounts.models import Address, EndReason, User
 from app.accounts.passwords import hash_password, is_outdated, resembles, verify_password
 from app.accounts.queries import own_profile
 from app.accounts.sessions import Issue, end_sessions, start_session
+from app.accounts.suspensions import refuse_suspended, suspension_of
 from app.accounts.usernames import username_key
 from app.answers import Answer, Refused, field_errors
 from app.clock import utcnow
@@ -22,6 +23,15 @@ log = structlog.get_logger(__name__)
 
 MAX_ADDRESSES = 20
 """Addresses one user may keep."""
+
+_CREDENTIALS = select(
+    User.id,
+    User.password_hash,
+    User.generation,
+    User.suspended_at,
+    User.suspended_until,
+    User.suspension_reason,
+)
 
 _SNAPSHOT = select(
     Address.name, Address.mobile, Address.province, Address.city, Address.district, Address.detail
@@ -66,16 +76,19 @@ def login(*, username: str, password: str, origin: str | None) -> tuple[Row[Any]
 
     `origin` is the caller's IP address. Raises Refused(LOGIN_FAILED) with the seconds to wait after too many failures,
     and Refused(WRONG_CREDENTIALS) for a wrong name as well as a wrong password, after the same work in both cases.
+    Who knows the password of a suspended user is told so: Refused(ACCOUNT_SUSPENDED), with why and until when.
     """
     wait = throttle.admit(username=username, origin=origin)
     if wait:
         raise Refused(Answer.LOGIN_FAILED, retry_after=wait)
-    wanted = select(User.id, User.password_hash, User.generation).where(User.username_key == username_key(username))
-    found = row_or_none(wanted)
+    found = row_or_none(_CREDENTIALS.where(User.username_key == username_key(username)))
     right = verify_password(None if found is None else found.password_hash, password)
     if found is None or not right:
         raise Refused(Answer.WRONG_CREDENTIALS)
-    # The password may have been changed while this one was verified: then there is no session.
+    if suspension_of(found) is not None:
+        throttle.forgive(username=username, origin=origin)
+        refuse_suspended(found)
+    # The password may have been changed while this one was verified, or the user suspended: then there is no session.
     issue = start_session(user_id=found.id, generation=found.generation)
     throttle.forgive(username=username, origin=origin)
     if is_outdated(found.password_hash):

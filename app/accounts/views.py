@@ -73,7 +73,7 @@ def register(*, body: RegisterIn) -> RegisteredOut:
     out=LoginOut,
     answer=Answer.LOGGED_IN,
     malformed=Answer.LOGIN_MALFORMED,
-    refuses=(Answer.WRONG_CREDENTIALS, Answer.LOGIN_FAILED),
+    refuses=(Answer.WRONG_CREDENTIALS, Answer.LOGIN_FAILED, Answer.ACCOUNT_SUSPENDED),
     limit="rate_limit_login",
     idempotent=False,
 )

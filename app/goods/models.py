@@ -10,6 +10,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     UniqueConstraint,
+    false,
     text,
     true,
 )
@@ -19,6 +20,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.categories import Category
 from app.db.columns import Base, created_moment, fen, intpk, moment, not_negative, one_of, table_args
 from statemachine.good import GoodPhase, GoodStatus, TradeMode
+
+
+class TakedownCause(StrEnum):
+    """Why a good is taken down: staff did it for the good's sake, or its owner is suspended."""
+
+    STAFF = "staff"
+    SUSPENSION = "suspension"
 
 
 class Good(Base):
@@ -38,12 +46,21 @@ class Good(Base):
             "category",
             "published_at",
             "id",
-            postgresql_where=text("status = 2 AND NOT deleted"),
+            postgresql_where=text("status = 2 AND NOT deleted AND NOT taken_down"),
         ),
-        Index("ix_goods_published_at", "published_at", "id", postgresql_where=text("status = 2 AND NOT deleted")),
-        Index("ix_goods_price", "price", "id", postgresql_where=text("status = 2 AND NOT deleted")),
+        Index(
+            "ix_goods_published_at",
+            "published_at",
+            "id",
+            postgresql_where=text("status = 2 AND NOT deleted AND NOT taken_down"),
+        ),
+        Index("ix_goods_price", "price", "id", postgresql_where=text("status = 2 AND NOT deleted AND NOT taken_down")),
         # For the sweep that requests lost reviews again.
-        Index("ix_goods_in_review", "updated_at", postgresql_where=text("status = 1 AND NOT deleted")),
+        Index(
+            "ix_goods_in_review", "updated_at", postgresql_where=text("status = 1 AND NOT deleted AND NOT taken_down")
+        ),
+        CheckConstraint("taken_down = (takedown_cause IS NOT NULL)", name="taken_down_for_a_cause"),
+        CheckConstraint("NOT (deleted AND taken_down)", name="deleted_or_taken_down"),
     )
 
     id: Mapped[intpk]
@@ -57,6 +74,8 @@ class Good(Base):
     trade_mode: Mapped[int] = mapped_column(SmallInteger)
     status: Mapped[int] = mapped_column(SmallInteger, default=GoodStatus.IN_REVIEW)
     deleted: Mapped[bool] = mapped_column(default=False)
+    taken_down: Mapped[bool] = mapped_column(default=False, server_default=false())
+    takedown_cause: Mapped[str | None] = mapped_column(String(20))  # a `TakedownCause`
     revision: Mapped[int] = mapped_column(default=1)
     # When the sweep last requested the review again; None if it never had to.
     review_requested_at: Mapped[moment | None]
@@ -66,12 +85,14 @@ class Good(Base):
 
     @property
     def phase(self) -> GoodPhase:
-        """The good's state in the good machine: status and deleted."""
-        return GoodPhase(self.status, self.deleted)
+        """The good's state in the good machine: status, deleted and taken down."""
+        return GoodPhase(self.status, self.deleted, self.taken_down)
 
     @phase.setter
     def phase(self, phase: GoodPhase) -> None:
-        self.status, self.deleted = phase
+        self.status, self.deleted, self.taken_down = phase
+        if not self.taken_down:
+            self.takedown_cause = None
 
 
 class Picture(Base):

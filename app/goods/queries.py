@@ -27,7 +27,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import NullType
 
 from app.accounts.models import User
-from app.accounts.queries import is_staff
+from app.accounts.staff_reads import reads_as_staff
 from app.answers import Answer, Refused
 from app.categories import CATEGORY_TEXT
 from app.clock import format_moment, format_moment_or_none
@@ -96,6 +96,7 @@ GOODS: Final[Select[*tuple[Any, ...]]] = select(
     Good.trade_mode,
     Good.status,
     Good.deleted,
+    Good.taken_down,
     Good.revision,
     Good.owner_id,
     User.username,
@@ -112,7 +113,7 @@ _ORDER: Final[dict[Sort, tuple[SQLColumnExpression[Any], ...]]] = {
 }
 
 # A literal, as in the partial indexes: with a parameter PostgreSQL's generic plans could not use them.
-_IS_FOR_SALE = (Good.status == literal_column(str(GoodStatus.PUBLISHED.value))) & ~Good.deleted
+_IS_FOR_SALE = (Good.status == literal_column(str(GoodStatus.PUBLISHED.value))) & ~Good.deleted & ~Good.taken_down
 
 _GOOD = GOODS.where(Good.id == bindparam("good_id"))
 
@@ -133,6 +134,7 @@ _PICTURE = (
         Picture.position,
         Good.status,
         Good.deleted,
+        Good.taken_down,
         Good.owner_id,
     )
     .join(Good, Good.id == Picture.good_id)
@@ -187,7 +189,7 @@ def visible_good(*, good_id: int, reader_id: int | None) -> GoodOut:
     row = row_or_none(_GOOD, {"good_id": good_id})
     if row is None:
         raise Refused(Answer.NO_SUCH_GOOD)
-    if not is_public(row.status, deleted=row.deleted) and not _is_owner_or_staff(row.owner_id, reader_id):
+    if not is_public(row) and not _may_see_hidden(row.owner_id, reader_id, subject="good", subject_id=row.id):
         raise Refused(Answer.NO_SUCH_GOOD)
     return good_out(row)
 
@@ -205,6 +207,7 @@ def own_good(*, good_id: int, owner_id: int) -> OwnGoodOut:
     verdicts: list[VerdictOut] = row.verdicts or []
     return {
         **good_out(row),
+        "taken_down": row.taken_down,
         "verification": {
             "state": REVIEW_STATE[row.status],
             "revision": row.revision,
@@ -249,19 +252,25 @@ def visible_picture(*, picture_id: int, reader_id: int | None) -> VisiblePicture
     row = row_or_none(_PICTURE, {"picture_id": picture_id})
     if row is None:
         raise Refused(Answer.NO_SUCH_PICTURE)
-    public = row.position is not None and is_public(row.status, deleted=row.deleted)
-    if not public and not _is_party(row, reader_id) and not _is_owner_or_staff(row.owner_id, reader_id):
+    public = row.position is not None and is_public(row)
+    if (
+        not public
+        and not _is_party(row, reader_id)
+        and not _may_see_hidden(row.owner_id, reader_id, subject="picture", subject_id=row.id)
+    ):
         raise Refused(Answer.NO_SUCH_PICTURE)
     return VisiblePicture(row.sha256, row.content_type, row.width, row.created_at, public)
 
 
-def is_public(status: int, *, deleted: bool) -> bool:
-    """Whether anybody may see a good in this status."""
-    return status in PUBLIC_STATUSES and not deleted
+def is_public(good: Any) -> bool:
+    """Whether anybody may see the good, a `Good` or a row with `status`, `deleted` and `taken_down`."""
+    return good.status in PUBLIC_STATUSES and not good.deleted and not good.taken_down
 
 
-def _is_owner_or_staff(owner_id: int, reader_id: int | None) -> bool:
-    return reader_id is not None and (reader_id == owner_id or is_staff(reader_id))
+def _may_see_hidden(owner_id: int, reader_id: int | None, *, subject: str, subject_id: int) -> bool:
+    if reader_id is None:
+        return False
+    return reader_id == owner_id or reads_as_staff(reader_id, subject=subject, subject_ids=[subject_id])
 
 
 def _is_party(picture: Row[Any], reader_id: int | None) -> bool:

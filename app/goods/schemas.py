@@ -256,8 +256,9 @@ class VerificationOut(TypedDict):
 
 
 class OwnGoodOut(GoodOut):
-    """A good as its owner edits it."""
+    """A good as its owner edits it; `taken_down` by staff, it is shown to nobody else."""
 
+    taken_down: bool
     verification: VerificationOut
 
 

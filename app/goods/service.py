@@ -7,11 +7,11 @@ from typing import IO, Literal
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
-from app.accounts.models import User
+from app.accounts.suspensions import lock_user, refuse_suspended
 from app.answers import Answer, Refused, field_errors
 from app.clock import utcnow
 from app.db.transactions import row_or_none, transaction
-from app.goods.models import Good, Picture
+from app.goods.models import Good, Picture, TakedownCause
 from app.goods.pictures import MAX_PICTURES, PreparedPicture
 from app.goods.queries import good_in
 from app.goods.schemas import GoodChanges, GoodFields, GoodOut, GoodRefusalDetails
@@ -37,7 +37,8 @@ def release_good(*, owner_id: int, fields: GoodFields, uploads: Sequence[IO[byte
     """Release a good for sale, with the pictures in `uploads`; it is in review at first.
 
     Raises RELEASE_MALFORMED naming what is wrong with the pictures or the freight, RELEASE_FAILED for an owner who
-    has too many goods in review, NO_SUCH_USER; for pictures also as `app.goods.uploads.prepare_uploads`.
+    has too many goods in review, NO_SUCH_USER, ACCOUNT_SUSPENDED; for pictures also as
+    `app.goods.uploads.prepare_uploads`.
     """
     _check_freight(fields["trade_mode"], fields["freight"], Answer.RELEASE_MALFORMED)
     prepared = prepare_uploads(uploads, user_id=owner_id, malformed=Answer.RELEASE_MALFORMED)
@@ -105,6 +106,72 @@ def delete_good(*, owner_id: int, good_id: int) -> None:
         add_message(session, Topic.SEARCH_INDEX, good.id)
 
 
+def lock_good(session: Session, good_id: int) -> Good:
+    """Anybody's good, locked. Raises NO_SUCH_GOOD."""
+    good = session.scalar(select(Good).where(Good.id == good_id).with_for_update())
+    if good is None:
+        raise Refused(Answer.NO_SUCH_GOOD)
+    return good
+
+
+def take_down(session: Session, good: Good, *, cause: TakedownCause) -> bool:
+    """Take a locked good off the market at once, wherever it stands; an order that holds it goes on.
+
+    What staff took down stays so when its owner's suspension ends, whichever came first. Returns False where nothing
+    had to be done. Raises TAKE_DOWN_FAILED for a deleted good.
+    """
+    if good.taken_down and good.takedown_cause in (cause, TakedownCause.STAFF):
+        return False
+    is_new = not good.taken_down
+    if is_new:
+        _fire_by(good, GoodEvent.TAKE_DOWN, GoodRole.STAFF, Answer.TAKE_DOWN_FAILED)
+        good.updated_at = utcnow()
+    good.takedown_cause = cause.value
+    if is_new:
+        add_message(session, Topic.SEARCH_INDEX, good.id)
+    return True
+
+
+def restore(session: Session, good: Good, *, by: GoodRole) -> None:
+    """Put a locked good that is taken down back where it stood; one that was in review is reviewed again.
+
+    Raises RESTORE_FAILED for a deleted good.
+    """
+    _fire_by(good, GoodEvent.RESTORE, by, Answer.RESTORE_FAILED)
+    good.updated_at = utcnow()
+    add_message(session, Topic.SEARCH_INDEX, good.id)
+    if good.status == GoodStatus.IN_REVIEW:
+        add_message(session, Topic.GOOD_VERIFICATION, good.id)
+
+
+def take_down_all(session: Session, *, owner_id: int) -> int:
+    """Take down all goods of a suspended owner whose row is locked; returns how many."""
+    return sum(take_down(session, good, cause=TakedownCause.SUSPENSION) for good in _goods_of(session, owner_id))
+
+
+def restore_all(session: Session, *, owner_id: int, by: GoodRole) -> int:
+    """Restore what was taken down for its owner's suspension, and nothing else; returns how many."""
+    down = [good for good in _goods_of(session, owner_id) if good.takedown_cause == TakedownCause.SUSPENSION]
+    for good in down:
+        restore(session, good, by=by)
+    return len(down)
+
+
+def _goods_of(session: Session, owner_id: int) -> Sequence[Good]:
+    """The owner's goods that are not deleted, locked in the order of their ids."""
+    statement = select(Good).where(Good.owner_id == owner_id, ~Good.deleted).order_by(Good.id).with_for_update()
+    return session.scalars(statement).all()
+
+
+def _fire_by(
+    good: Good, event: GoodEvent, role: GoodRole, refused: Literal[Answer.TAKE_DOWN_FAILED, Answer.RESTORE_FAILED]
+) -> None:
+    try:
+        good_flow.fire(good, event, role)
+    except TransitionRefused as refusal:
+        raise Refused(refused, data=_refusal_details(good, refusal)) from refusal
+
+
 def _check_freight(
     trade_mode: int, freight: int, malformed: Literal[Answer.RELEASE_MALFORMED, Answer.EDIT_MALFORMED]
 ) -> None:
@@ -114,11 +181,11 @@ def _check_freight(
 
 def _check_room_in_review(session: Session, owner_id: int) -> None:
     # Locking the owner makes the count exact. FOR NO KEY UPDATE does not block inserts of rows that refer to the user.
-    if session.scalar(select(User.id).where(User.id == owner_id).with_for_update(key_share=True)) is None:
-        raise Refused(Answer.NO_SUCH_USER)
+    # A suspension waits for it, too: what is released before is taken down by it, and nothing is released after.
+    refuse_suspended(lock_user(session, owner_id))
     limit = settings().goods_in_review_limit
     in_review = select(func.count()).where(
-        Good.owner_id == owner_id, Good.status == GoodStatus.IN_REVIEW, ~Good.deleted
+        Good.owner_id == owner_id, Good.status == GoodStatus.IN_REVIEW, ~Good.deleted, ~Good.taken_down
     )
     if session.execute(in_review).scalar_one() >= limit:
         raise Refused(Answer.RELEASE_FAILED, data={"reasons": [f"待审核的商品已达 {limit} 件,请等待审核"]})

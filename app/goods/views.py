@@ -53,7 +53,7 @@ def choices(*, actor: Actor) -> ChoicesOut:  # noqa: ARG001 - in the API spec (`
     out=GoodOut,
     answer=Answer.GOOD_RELEASED,
     malformed=Answer.RELEASE_MALFORMED,
-    refuses=(Answer.RELEASE_FAILED, Answer.NO_SUCH_USER),
+    refuses=(Answer.RELEASE_FAILED, Answer.NO_SUCH_USER, Answer.ACCOUNT_SUSPENDED),
     limit="rate_limit_release",
 )
 def release(*, actor: Actor, body: ReleaseIn, files: list[FileStorage]) -> GoodOut:

@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 _SWEEP_BATCH: Final = 200
 
-_IN_REVIEW = (Good.status == GoodStatus.IN_REVIEW) & ~Good.deleted
+_IN_REVIEW = (Good.status == GoodStatus.IN_REVIEW) & ~Good.deleted & ~Good.taken_down
 _REVISION = select(Good.revision).where(Good.id == bindparam("good_id"), _IN_REVIEW)
 # One statement, so that texts and pictures are of the same revision.
 _PARTS = (

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Row, select
 
-from app.accounts.queries import is_staff
+from app.accounts.staff_reads import reads_as_staff
 from app.answers import Answer, Refused
 from app.db.transactions import row_or_none, rows
 from app.orders.models import Order, OrderEventRecord
@@ -29,7 +29,10 @@ def order_diagram(*, user_id: int, order_id: int, form: DiagramForm) -> str:
     For the buyer, the seller and staff. Raises NO_SUCH_ORDER, also for everybody else.
     """
     order = row_or_none(select(Order.buyer_id, Order.seller_id).where(Order.id == order_id))
-    if order is None or (user_id not in (order.buyer_id, order.seller_id) and not is_staff(user_id)):
+    if order is None or (
+        user_id not in (order.buyer_id, order.seller_id)
+        and not reads_as_staff(user_id, subject="order", subject_ids=[order_id])
+    ):
         raise Refused(Answer.NO_SUCH_ORDER)
     records = rows(
         select(OrderEventRecord.__table__)

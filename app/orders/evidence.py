@@ -2,18 +2,15 @@
 
 from collections.abc import Sequence
 
-import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.accounts.queries import is_staff
+from app.accounts.staff_reads import reads_as_staff
 from app.answers import Answer, Refused
 from app.db.transactions import row_or_none
 from app.goods.pictures import PreparedPicture, Rendition
 from app.goods.stored_pictures import store_pictures
 from app.orders.models import EvidencePicture, Order
-
-log = structlog.get_logger(__name__)
 
 
 def add_evidence(
@@ -57,8 +54,8 @@ def evidence_rendition(*, picture_id: int, user_id: int) -> Rendition:
     )
     if row is None:
         raise Refused(Answer.NO_SUCH_PICTURE)
-    if user_id not in (row.buyer_id, row.seller_id):
-        if not is_staff(user_id):
-            raise Refused(Answer.NO_SUCH_PICTURE)
-        log.info("staff_read", actor_id=user_id, subject="evidence", subject_ids=[picture_id])
+    if user_id not in (row.buyer_id, row.seller_id) and not reads_as_staff(
+        user_id, subject="evidence", subject_ids=[picture_id]
+    ):
+        raise Refused(Answer.NO_SUCH_PICTURE)
     return Rendition(row.sha256, row.content_type, None)

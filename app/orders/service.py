@@ -78,7 +78,7 @@ def buy_good(
         if session.scalar(_BUYER, {"user_id": buyer_id}) is None:
             raise Refused(Answer.NO_SUCH_USER)
         good = session.scalar(_GOOD, {"good_id": good_id})
-        if good is None or not is_public(good.status, deleted=good.deleted):
+        if good is None or not is_public(good):
             raise Refused(Answer.NO_SUCH_GOOD)
         if good.owner_id == buyer_id:
             raise Refused(Answer.OWN_GOOD)

@@ -42,7 +42,7 @@ _COLUMNS = (
     Good.trade_mode,
 )
 
-_FOR_SALE = (Good.status == GoodStatus.PUBLISHED) & ~Good.deleted
+_FOR_SALE = (Good.status == GoodStatus.PUBLISHED) & ~Good.deleted & ~Good.taken_down
 
 
 _NO_RESULTS = Results(

@@ -1,19 +1,29 @@
-"""`flask staff …` appoints, removes and lists staff; `flask user …` helps users.
+"""`flask staff …` appoints, removes and lists staff; `flask user …` helps users, and suspends them as staff do by URL.
 
 There is no URL to appoint: it takes access to the server.
 """
+
+from datetime import datetime
 
 import click
 from flask.cli import AppGroup
 from pydantic import TypeAdapter, ValidationError
 from rich.table import Table
 
+from app.accounts.queries import user_id_of
 from app.answers import Refused
-from app.clock import format_moment
-from app.console import print_table
-from app.staff.queries import members
+from app.clock import format_moment, utcnow
+from app.console import Moment, print_table, table_cell
+from app.staff.queries import members, suspended_users
 from app.staff.schemas import ReasonIn
-from app.staff.service import AppointmentRefused, add_staff, issue_reset_code_by_name, remove_staff
+from app.staff.service import (
+    AppointmentRefused,
+    add_staff,
+    issue_reset_code_by_name,
+    lift_suspension,
+    remove_staff,
+    suspend_user,
+)
 
 staff_commands = AppGroup("staff", help="Who is of staff.")
 
@@ -73,3 +83,45 @@ def reset_code(username: str, reason: str) -> None:
     except Refused:
         raise click.ClickException(f"there is no user {username}") from None
     click.echo(f"{issued['code']}  (until {issued['expires_at']})")
+
+
+@user_commands.command()
+@click.argument("username")
+@click.option("--reason", required=True, callback=_reason, help="Why; it is recorded, and told at the login.")
+@click.option("--until", type=Moment(days=True), help="Until then; without it for good.")
+def suspend(username: str, reason: str, until: datetime | None) -> None:
+    """Keep USERNAME out: sessions end, logins are refused, goods leave the market. Open orders go on."""
+    if until is not None and until <= utcnow():
+        raise click.BadParameter("that is past", param_hint="--until")
+    try:
+        suspend_user(actor_id=None, user_id=_user_id(username), reason=reason, until=until)
+    except Refused:  # staff are not suspended
+        raise click.ClickException(f"{username} is staff: remove them from staff first") from None
+    click.echo(f"{username} is suspended {f'until {format_moment(until)}' if until else 'for good'}")
+
+
+@user_commands.command("lift")
+@click.argument("username")
+@click.option("--reason", required=True, callback=_reason, help="Why; it is recorded, and told to the user.")
+def lift_(username: str, reason: str) -> None:
+    """Let USERNAME in again; the goods that left for the suspension return."""
+    lift_suspension(actor_id=None, user_id=_user_id(username), reason=reason)
+    click.echo(f"{username} is not suspended")
+
+
+@user_commands.command("list")
+def list_suspended() -> None:
+    """List who is suspended, since and until when, and why."""
+    table = Table("id", "username", "since", "until", "reason", box=None)
+    for user in suspended_users():
+        until = format_moment(user.suspended_until) if user.suspended_until else "for good"
+        values = (user.id, user.username, format_moment(user.suspended_at), until, user.suspension_reason)
+        table.add_row(*map(table_cell, values))
+    print_table(table)
+
+
+def _user_id(username: str) -> int:
+    user_id = user_id_of(username)
+    if user_id is None:
+        raise click.ClickException(f"there is no user {username}")
+    return user_id

@@ -20,6 +20,10 @@ class ActionKind(StrEnum):
     ADD_STAFF = "add_staff"
     REMOVE_STAFF = "remove_staff"
     ISSUE_RESET_CODE = "issue_reset_code"
+    TAKE_DOWN_GOOD = "take_down_good"
+    RESTORE_GOOD = "restore_good"
+    SUSPEND_USER = "suspend_user"
+    LIFT_SUSPENSION = "lift_suspension"
 
 
 class Subject(StrEnum):
@@ -27,6 +31,7 @@ class Subject(StrEnum):
 
     ORDER = "order"
     USER = "user"
+    GOOD = "good"
 
 
 class StaffAction(Base):

@@ -8,13 +8,13 @@ from datetime import datetime, time, timedelta
 from itertools import groupby
 from typing import Any, Final
 
-import structlog
 from sqlalchemy import (
     ColumnElement,
     Executable,
     Row,
     Select,
     Subquery,
+    bindparam,
     case,
     func,
     literal_column,
@@ -23,9 +23,15 @@ from sqlalchemy import (
 )
 
 from app.accounts.models import User
+from app.accounts.staff_reads import record_staff_read
+from app.accounts.suspensions import suspension_of
+from app.accounts.usernames import username_key
+from app.answers import Answer, Refused
 from app.clock import SHANGHAI, format_moment, format_moment_or_none, utcnow
-from app.db.transactions import reading, rows
+from app.db.transactions import reading, row_or_none, rows
 from app.fen import format_signed_yuan, format_yuan
+from app.goods.models import Good
+from app.goods.queries import GOODS, good_out
 from app.ledger.models import DEBIT_NORMAL, AccountKind, LedgerAccount, LedgerEntry, LedgerTransaction
 from app.money.models import GatewayNotification, Payment, Refund
 from app.orders.models import Dispute, EvidencePicture, Order, RefundRequest
@@ -43,23 +49,20 @@ from app.staff.schemas import (
     PaymentQuery,
     PotOut,
     StaffActionOut,
+    StaffGoodOut,
     StaffOrderDetailOut,
     StaffOrderOut,
     StaffOrderQuery,
     StaffPaymentOut,
     StaffRefundOut,
+    StaffUserOut,
+    UserQuery,
 )
 from app.staff.texts import ACCOUNT_TEXT, ACTION_TEXT, POSTING_TEXT
 from statemachine import ORDER, Role
 
-log = structlog.get_logger(__name__)
-
 # Limited, because anybody can send any number of notifications (which are refused, but recorded).
 _NOTIFICATIONS_SHOWN: Final = 100
-
-
-def _log_read(actor_id: int, subject: str, subject_ids: Iterable[int]) -> None:
-    log.info("staff_read", actor_id=actor_id, subject=subject, subject_ids=list(subject_ids))
 
 
 # --- disputes ---
@@ -95,7 +98,7 @@ def list_disputes(*, actor_id: int, query: DisputeQuery) -> tuple[list[CaseOut],
     pictures = rows(select(EvidencePicture.__table__).where(is_evidence).order_by(EvidencePicture.id))
     pots = _pots_by_order(orders)
     now = utcnow()
-    _log_read(actor_id, "order", orders)
+    record_staff_read(actor_id, subject="order", subject_ids=orders)
     return [
         {
             "id": each.id,
@@ -133,14 +136,14 @@ def list_orders(*, actor_id: int, query: StaffOrderQuery) -> tuple[list[StaffOrd
         query,
     )
     orders = order_rows([each.id for each in found])
-    _log_read(actor_id, "order", orders)
+    record_staff_read(actor_id, subject="order", subject_ids=orders)
     return [_order_out(orders[each.id], actor_id) for each in found], total
 
 
 def order_of(*, actor_id: int, order_id: int) -> StaffOrderOut:
     """One order as in the list. Raises NO_SUCH_ORDER."""
     row = order_row(order_id)
-    _log_read(actor_id, "order", [order_id])
+    record_staff_read(actor_id, subject="order", subject_ids=[order_id])
     return _order_out(row, actor_id)
 
 
@@ -166,7 +169,7 @@ def order_detail(*, actor_id: int, order_id: int) -> StaffOrderDetailOut:
     ledger_transactions = _transactions(
         select(LedgerTransaction.__table__).where(LedgerTransaction.order_id == order_id).subquery(), newest_first=False
     )
-    _log_read(actor_id, "order", [order_id])
+    record_staff_read(actor_id, subject="order", subject_ids=[order_id])
     return {
         **detail,
         "pots": pots[order_id],
@@ -222,7 +225,7 @@ def list_payments(*, actor_id: int, query: PaymentQuery) -> tuple[list[StaffPaym
         query,
     )
     refunds = {each.payment_id: each for each in rows(_REFUNDS.where(Payment.id.in_([each.id for each in found])))}
-    _log_read(actor_id, "payment", [each.id for each in found])
+    record_staff_read(actor_id, subject="payment", subject_ids=[each.id for each in found])
     return [_payment_out(each, refunds.get(each.id)) for each in found], total
 
 
@@ -290,7 +293,7 @@ def ledger(*, actor_id: int, query: LedgerQuery) -> LedgerOut:
         total = connection.execute(count).scalar_one()
     page = select(LedgerTransaction.__table__).where(*conditions).order_by(LedgerTransaction.id.desc())
     found = _transactions(page.limit(query.size).offset(query.offset).subquery(), newest_first=True)
-    _log_read(actor_id, "ledger_transaction", [each["id"] for each in found])
+    record_staff_read(actor_id, subject="ledger_transaction", subject_ids=[each["id"] for each in found])
     return {"accounts": _pots(rows(_sums(query))), **page_of(found, total=total, query=query)}
 
 
@@ -359,6 +362,79 @@ def _transaction_out(entries: Sequence[Row[Any]]) -> LedgerTransactionOut:
     }
 
 
+# --- goods and users ---
+
+_GOOD: Final = GOODS.add_columns(Good.takedown_cause).where(Good.id == bindparam("good_id"))
+_USERS: Final = select(
+    *(
+        User.__table__.c[name]
+        for name in (
+            *("id", "username", "is_staff", "created_at"),
+            *("suspended_at", "suspended_until", "suspension_reason"),
+        )
+    )
+)
+
+
+def good_of(*, actor_id: int, good_id: int) -> StaffGoodOut:
+    """Anybody's good, as it stands. Raises NO_SUCH_GOOD."""
+    row = row_or_none(_GOOD, {"good_id": good_id})
+    if row is None:
+        raise Refused(Answer.NO_SUCH_GOOD)
+    record_staff_read(actor_id, subject="good", subject_ids=[good_id])
+    return {
+        **good_out(row),
+        "deleted": row.deleted,
+        "taken_down": row.taken_down,
+        "takedown_cause": row.takedown_cause,
+    }
+
+
+def user_of(*, actor_id: int, user_id: int) -> StaffUserOut:
+    """One user as in the list. Raises NO_SUCH_USER."""
+    row = row_or_none(_USERS.where(User.id == user_id))
+    if row is None:
+        raise Refused(Answer.NO_SUCH_USER)
+    record_staff_read(actor_id, subject="user", subject_ids=[user_id])
+    return _user_out(row)
+
+
+def list_users(*, actor_id: int, query: UserQuery) -> tuple[list[StaffUserOut], int]:
+    """One page of users, those who came last first, and the total."""
+    conditions: list[ColumnElement[bool]] = []
+    if query.username is not None:
+        conditions.append(User.username_key == username_key(query.username))
+    if query.suspended is not None:
+        conditions.append(suspended_now() if query.suspended else ~suspended_now())
+    found, total = _page(
+        select(func.count()).select_from(User).where(*conditions),
+        _USERS.where(*conditions).order_by(User.id.desc()),
+        query,
+    )
+    record_staff_read(actor_id, subject="user", subject_ids=[each.id for each in found])
+    return [_user_out(each) for each in found], total
+
+
+def suspended_users() -> Sequence[Row[Any]]:
+    """The columns of users, of everybody who is suspended, the latest first."""
+    return rows(_USERS.where(suspended_now()).order_by(User.suspended_at.desc(), User.id))
+
+
+def suspended_now() -> ColumnElement[bool]:
+    """Whether a user's suspension is in force, as `app.accounts.suspensions.suspension_of` says."""
+    return User.suspended_at.is_not(None) & (User.suspended_until.is_(None) | (User.suspended_until > utcnow()))
+
+
+def _user_out(row: Row[Any]) -> StaffUserOut:
+    return {
+        "id": row.id,
+        "username": row.username,
+        "is_staff": row.is_staff,
+        "created_at": format_moment(row.created_at),
+        "suspension": suspension_of(row),
+    }
+
+
 # --- what staff did ---
 
 _ACTIONS: Final[Select[Any]] = select(
@@ -380,7 +456,7 @@ def list_actions(*, actor_id: int, query: ActionQuery) -> tuple[list[StaffAction
         _ACTIONS.where(*conditions).order_by(StaffAction.id.desc()),
         query,
     )
-    _log_read(actor_id, "staff_action", [each.id for each in found])
+    record_staff_read(actor_id, subject="staff_action", subject_ids=[each.id for each in found])
     return [_action_out(each) for each in found], total
 
 

@@ -1,16 +1,27 @@
 """What the staff's URLs take and give."""
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 from typing_extensions import TypedDict
 
-from app.clock import MomentOut
+from app.accounts.schemas import SuspensionOut
+from app.clock import MomentOut, utcnow
 from app.enums import OneOf, text_enum
 from app.fen import SignedYuanOut, YuanOut
 from app.fields import CleanText, IdIn
+from app.goods.models import TakedownCause
+from app.goods.schemas import GoodOut
 from app.ledger.models import AccountKind
 from app.money.models import PAID_LATE, PaymentState, RefundState
 from app.orders.schemas import (
@@ -90,6 +101,39 @@ class DecisionIn(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     reason: ReasonIn
+
+
+def _parse_moment(value: object) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ValueError("须为带时区的时间,如 2026-11-22T20:15:00+08:00")
+    if not utcnow() < moment < _LATEST:
+        raise ValueError("须晚于现在,且不晚于 2199 年")
+    return moment
+
+
+_LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+
+FutureMomentIn = Annotated[
+    datetime, BeforeValidator(_parse_moment), WithJsonSchema({"type": "string", "format": "date-time"})
+]
+"""A moment to come, with its offset from UTC."""
+
+
+class SuspendIn(DecisionIn):
+    """Why a user is suspended, which they read at the login, and until when; without `until` for good."""
+
+    until: FutureMomentIn | None = None
+
+
+class UserQuery(PageQuery):
+    """Which users: one by name, those who are suspended or not."""
+
+    username: Annotated[str, Field(min_length=1, max_length=40)] | None = None
+    suspended: bool | None = None
 
 
 class DisputeQuery(PageQuery):
@@ -271,3 +315,21 @@ class StaffOrderDetailOut(OrderDetailOut):
     refunds: list[StaffRefundOut]
     gateway_notifications: list[GatewayNotificationOut]
     staff_actions: list[StaffActionOut]
+
+
+class StaffGoodOut(GoodOut):
+    """A good with what keeps it off the market. `suspension`: it returns when its owner is let in again."""
+
+    deleted: bool
+    taken_down: bool
+    takedown_cause: Annotated[str, OneOf(TakedownCause)] | None
+
+
+class StaffUserOut(TypedDict):
+    """A user, and the suspension that is in force."""
+
+    id: int
+    username: str
+    is_staff: bool
+    created_at: MomentOut
+    suspension: SuspensionOut | None

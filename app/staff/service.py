@@ -1,22 +1,32 @@
-"""Staff decide disputes, and operators appoint staff; one function per verb. Each action is recorded with a reason."""
+"""Staff decide disputes, take goods down and suspend users; operators appoint staff. One function per verb.
 
-from typing import Any
+Each action is recorded with a reason, in the transaction of what was done. Asked for what is so already, goods and
+users are left as they are, and nothing is recorded.
+"""
+
+from datetime import datetime
+from typing import Any, Final
 
 import structlog
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import User
+from app.accounts.suspensions import lift, lock_user, suspend, suspension_of
 from app.accounts.usernames import username_key
 from app.answers import Answer, Refused
-from app.clock import format_moment, utcnow
+from app.clock import format_moment, format_moment_or_none, utcnow
 from app.db.erasable_texts import keep_text
-from app.db.transactions import transaction
+from app.db.transactions import rows, transaction
+from app.goods.models import Good, TakedownCause
+from app.goods.service import lock_good, restore, restore_all, take_down, take_down_all
+from app.notifications.models import NotificationKind
+from app.notifications.service import notify
 from app.orders.transitions import OrderCommand, fire, lock_order, refusal_details
 from app.recovery import service as recovery
 from app.staff.models import ActionKind, StaffAction, Subject
 from app.staff.schemas import ResetCodeOut
-from statemachine import OrderEvent, Role
+from statemachine import GoodRole, OrderEvent, Role
 
 log = structlog.get_logger(__name__)
 
@@ -43,9 +53,7 @@ def resolve_for_seller(*, actor_id: int, order_id: int, reason: str) -> None:
 
 def _resolve(event: OrderEvent, *, actor_id: int, order_id: int, reason: str) -> None:
     with transaction() as session:
-        # Locked, so that somebody who is being removed from staff cannot decide anything afterwards.
-        if not session.scalar(select(User.is_staff).where(User.id == actor_id).with_for_update(read=True)):
-            raise Refused(Answer.FORBIDDEN)
+        _check_staff(session, actor_id)
         good, order = lock_order(session, order_id)
         if actor_id in (order.buyer_id, order.seller_id):
             refusal = refusal_details(order, event=event, role=Role.STAFF, reasons=["不能裁决自己参与的订单"])
@@ -76,8 +84,7 @@ def issue_reset_code(*, actor_id: int, user_id: int, reason: str) -> ResetCodeOu
     Raises Refused with FORBIDDEN for an actor who is not staff, and for the account of one who is; NO_SUCH_USER.
     """
     with transaction() as session:
-        if not session.scalar(select(User.is_staff).where(User.id == actor_id).with_for_update(read=True)):
-            raise Refused(Answer.FORBIDDEN)
+        _check_staff(session, actor_id)
         if session.scalar(select(User.is_staff).where(User.id == user_id)):
             raise Refused(Answer.FORBIDDEN)
         return _issue_reset_code(session, user_id=user_id, actor_id=actor_id, reason=reason)
@@ -104,6 +111,149 @@ def _issue_reset_code(session: Session, *, user_id: int, actor_id: int | None, r
         details={"expires_at": format_moment(expires_at)},
     )
     return {"code": code, "expires_at": format_moment(expires_at)}
+
+
+def take_down_good(*, actor_id: int, good_id: int, reason: str) -> None:
+    """Take a good off the market and out of the search, at once; its owner is told why. An order of it goes on.
+
+    Raises FORBIDDEN for an actor who is not staff or owns the good, NO_SUCH_GOOD, TAKE_DOWN_FAILED for a deleted one.
+    """
+    with transaction() as session:
+        good = _good_for(session, actor_id, good_id)
+        if not take_down(session, good, cause=TakedownCause.STAFF):
+            return
+        _record_of_good(session, ActionKind.TAKE_DOWN_GOOD, good, actor_id=actor_id, reason=reason)
+        _tell(
+            session, good.owner_id, "商品已被下架", f"你的商品「{good.title}」已被平台下架。原因:{reason}", "take_down"
+        )
+    log.info("good_taken_down", actor_id=actor_id, good_id=good_id)
+
+
+def restore_good(*, actor_id: int, good_id: int, reason: str) -> None:
+    """Put a good back where it stood; its owner is told. While the owner is suspended it only returns afterwards.
+
+    Raises FORBIDDEN as `take_down_good`, NO_SUCH_GOOD, RESTORE_FAILED for a deleted one.
+    """
+    with transaction() as session:
+        good = _good_for(session, actor_id, good_id)
+        if good.takedown_cause == TakedownCause.SUSPENSION or (not good.taken_down and not good.deleted):
+            return
+        if suspension_of(session.get_one(User, good.owner_id)) is None:
+            restore(session, good, by=GoodRole.STAFF)
+        else:
+            good.takedown_cause = TakedownCause.SUSPENSION.value
+        _record_of_good(session, ActionKind.RESTORE_GOOD, good, actor_id=actor_id, reason=reason)
+        _tell(session, good.owner_id, "商品已恢复", f"你的商品「{good.title}」已由平台恢复。说明:{reason}", "restore")
+    log.info("good_restored", actor_id=actor_id, good_id=good_id)
+
+
+def suspend_user(*, actor_id: int | None, user_id: int, reason: str, until: datetime | None) -> None:
+    """Keep a user out until that moment (None: for good). Their sessions end, their goods leave the market.
+
+    Open orders go on: the other side acts as ever, and the deadlines act for the user. `actor_id` is None for an
+    operator on the command line. Asked again with another reason or time, these are changed.
+
+    Raises FORBIDDEN for an actor who is not staff and for a user who is, NO_SUCH_USER.
+    """
+    with transaction() as session:
+        _check_staff(session, actor_id)
+        user = lock_user(session, user_id)
+        if user.is_staff:
+            raise Refused(Answer.FORBIDDEN)
+        known = suspension_of(user)
+        if known is not None and (user.suspension_reason, user.suspended_until) == (reason, until):
+            return
+        suspend(session, user, reason=reason, until=until)
+        goods = take_down_all(session, owner_id=user_id)
+        details = {"until": format_moment_or_none(until), "goods": goods}
+        _record(
+            session,
+            ActionKind.SUSPEND_USER,
+            actor_id=actor_id,
+            subject=Subject.USER,
+            subject_id=user_id,
+            reason=reason,
+            details=details,
+        )
+    log.info("user_suspended", actor_id=actor_id, user_id=user_id, goods=goods)
+
+
+def lift_suspension(*, actor_id: int | None, user_id: int, reason: str) -> None:
+    """Let a suspended user in again; the goods that left for the suspension return.
+
+    Raises FORBIDDEN for an actor who is not staff, NO_SUCH_USER.
+    """
+    with transaction() as session:
+        _check_staff(session, actor_id)
+        _lift(session, lock_user(session, user_id), actor_id=actor_id, reason=reason, by=GoodRole.STAFF)
+
+
+def lift_ended_suspensions() -> int:
+    """End the suspensions whose time is over; returns how many. Several may run at once."""
+    ended = select(User.id).where(User.suspended_until <= utcnow()).order_by(User.id)
+    user_ids = [row.id for row in rows(ended)]
+    for user_id in user_ids:
+        with transaction() as session:
+            user = lock_user(session, user_id)
+            # It may have been lifted or prolonged meanwhile.
+            if user.suspended_until is not None and user.suspended_until <= utcnow():
+                _lift(session, user, actor_id=None, reason=_TIME_IS_OVER, by=GoodRole.SYSTEM)
+    return len(user_ids)
+
+
+_TIME_IS_OVER: Final = "停用期满"
+
+
+def _lift(session: Session, user: User, *, actor_id: int | None, reason: str, by: GoodRole) -> None:
+    if user.suspended_at is None:
+        return
+    lift(user)
+    goods = restore_all(session, owner_id=user.id, by=by)
+    _record(
+        session,
+        ActionKind.LIFT_SUSPENSION,
+        actor_id=actor_id,
+        subject=Subject.USER,
+        subject_id=user.id,
+        reason=reason,
+        details={"goods": goods},
+    )
+    _tell(session, user.id, "账号已恢复", f"你的账号已恢复使用。说明:{reason}", "lift_suspension")
+    log.info("suspension_lifted", actor_id=actor_id, user_id=user.id, goods=goods)
+
+
+def _check_staff(session: Session, actor_id: int | None) -> None:
+    """Raise FORBIDDEN for an actor who is not of staff; None is an operator, who may."""
+    # Locked, so that somebody who is being removed from staff cannot do anything afterwards.
+    if actor_id is not None and not session.scalar(
+        select(User.is_staff).where(User.id == actor_id).with_for_update(read=True)
+    ):
+        raise Refused(Answer.FORBIDDEN)
+
+
+def _good_for(session: Session, actor_id: int, good_id: int) -> Good:
+    """The good, locked, for somebody of staff who does not own it."""
+    _check_staff(session, actor_id)
+    good = lock_good(session, good_id)
+    if good.owner_id == actor_id:
+        raise Refused(Answer.FORBIDDEN)
+    return good
+
+
+def _record_of_good(session: Session, action: ActionKind, good: Good, *, actor_id: int, reason: str) -> None:
+    _record(
+        session,
+        action,
+        actor_id=actor_id,
+        subject=Subject.GOOD,
+        subject_id=good.id,
+        reason=reason,
+        details={"good_status": good.status, "owner_id": good.owner_id},
+    )
+
+
+def _tell(session: Session, user_id: int, title: str, text: str, event: str) -> None:
+    notify(session, user_id=user_id, kind=NotificationKind.STAFF, title=title, text=text, event=event)
 
 
 def add_staff(*, username: str, reason: str) -> None:

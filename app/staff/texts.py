@@ -36,4 +36,8 @@ ACTION_TEXT: Final[Mapping[ActionKind, str]] = {
     ActionKind.ADD_STAFF: "任命客服",
     ActionKind.REMOVE_STAFF: "撤销客服",
     ActionKind.ISSUE_RESET_CODE: "签发密码重置码",
+    ActionKind.TAKE_DOWN_GOOD: "下架商品",
+    ActionKind.RESTORE_GOOD: "恢复商品",
+    ActionKind.SUSPEND_USER: "停用账号",
+    ActionKind.LIFT_SUSPENSION: "恢复账号",
 }

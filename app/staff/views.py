@@ -14,15 +14,19 @@ from app.staff.schemas import (
     ResetCodeIn,
     ResetCodeOut,
     StaffActionOut,
+    StaffGoodOut,
     StaffOrderDetailOut,
     StaffOrderOut,
     StaffOrderQuery,
     StaffPaymentOut,
+    StaffUserOut,
+    SuspendIn,
+    UserQuery,
 )
 from app.web.api import Api
 from app.web.auth import Actor, Auth
 
-api = Api("staff", __name__, tag="客服", about="what only staff may do: disputes, orders, payments, the ledger")
+api = Api("staff", __name__, tag="客服", about="what only staff may do: disputes, orders, money, goods, users")
 
 
 @api.get(
@@ -142,3 +146,79 @@ def issue_reset_code(*, actor: Actor, user_id: int, body: ResetCodeIn) -> ResetC
     It lives a day. Not for members of staff (403): an operator issues theirs.
     """
     return service.issue_reset_code(actor_id=actor.id, user_id=user_id, reason=body.reason)
+
+
+@api.post(
+    "/api/staff/take_down_good/<id:good_id>/",
+    auth=Auth.STAFF,
+    body=DecisionIn,
+    out=StaffGoodOut,
+    answer=Answer.GOOD_TAKEN_DOWN,
+    refuses=(Answer.NO_SUCH_GOOD, Answer.TAKE_DOWN_FAILED),
+)
+def take_down_good(*, actor: Actor, good_id: int, body: DecisionIn) -> StaffGoodOut:
+    """Take a good off the market and out of the search at once; its owner is told why.
+
+    An order that holds it goes on. Taken down already, it stays as it is.
+    """
+    service.take_down_good(actor_id=actor.id, good_id=good_id, reason=body.reason)
+    return queries.good_of(actor_id=actor.id, good_id=good_id)
+
+
+@api.post(
+    "/api/staff/restore_good/<id:good_id>/",
+    auth=Auth.STAFF,
+    body=DecisionIn,
+    out=StaffGoodOut,
+    answer=Answer.GOOD_RESTORED,
+    refuses=(Answer.NO_SUCH_GOOD, Answer.RESTORE_FAILED),
+)
+def restore_good(*, actor: Actor, good_id: int, body: DecisionIn) -> StaffGoodOut:
+    """Put a good that was taken down back where it stood; while its owner is suspended, it returns with them."""
+    service.restore_good(actor_id=actor.id, good_id=good_id, reason=body.reason)
+    return queries.good_of(actor_id=actor.id, good_id=good_id)
+
+
+@api.get(
+    "/api/staff/users/",
+    auth=Auth.STAFF,
+    query=UserQuery,
+    out=Page[StaffUserOut],
+    answer=Answer.USER_FOUND,
+    empty=Answer.NO_USERS,
+)
+def users(*, actor: Actor, query: UserQuery) -> Page[StaffUserOut]:
+    """Users, newest first, each with the suspension that is in force."""
+    items, total = queries.list_users(actor_id=actor.id, query=query)
+    return page_of(items, total=total, query=query)
+
+
+@api.post(
+    "/api/staff/suspend_user/<id:user_id>/",
+    auth=Auth.STAFF,
+    body=SuspendIn,
+    out=StaffUserOut,
+    answer=Answer.USER_SUSPENDED,
+    refuses=(Answer.NO_SUCH_USER,),
+)
+def suspend_user(*, actor: Actor, user_id: int, body: SuspendIn) -> StaffUserOut:
+    """Keep a user out, until a moment or for good: sessions end, logins are refused, goods leave the market.
+
+    Open orders go on: the other side acts as ever, and deadlines act for the suspended one.
+    """
+    service.suspend_user(actor_id=actor.id, user_id=user_id, reason=body.reason, until=body.until)
+    return queries.user_of(actor_id=actor.id, user_id=user_id)
+
+
+@api.post(
+    "/api/staff/lift_suspension/<id:user_id>/",
+    auth=Auth.STAFF,
+    body=DecisionIn,
+    out=StaffUserOut,
+    answer=Answer.SUSPENSION_LIFTED,
+    refuses=(Answer.NO_SUCH_USER,),
+)
+def lift_suspension(*, actor: Actor, user_id: int, body: DecisionIn) -> StaffUserOut:
+    """Let a suspended user in again; the goods that left for the suspension return."""
+    service.lift_suspension(actor_id=actor.id, user_id=user_id, reason=body.reason)
+    return queries.user_of(actor_id=actor.id, user_id=user_id)

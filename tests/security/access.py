@@ -29,6 +29,7 @@ REFUSALS: Final = {
     "funds": Answer.INSUFFICIENT_FUNDS,
     "own": Answer.OWN_GOOD,
     "revoked": Answer.TOKEN_REVOKED,
+    "shut": Answer.ACCOUNT_SUSPENDED,
     "wrong": Answer.WRONG_CREDENTIALS,
 }
 
@@ -37,7 +38,7 @@ operation                                        thing           nobody stranger
 
 GET    /register/                                -               ok     ok       ok    ok     ok        ok
 POST   /register/                                -               ok     ok       ok    ok     ok        ok
-POST   /login/                                   -               wrong  ok       ok    ok     ok        ok
+POST   /login/                                   -               wrong  ok       ok    ok     shut      ok
 POST   /api/token_refresh/                       -               401    ok       ok    ok     revoked   ok
 POST   /api/logout/                              -               401    ok       ok    ok     revoked   ok
 GET    /api/user/                                -               401    ok       ok    ok     revoked   ok
@@ -124,6 +125,11 @@ GET    /api/staff/payments/                      -               401    403     
 GET    /api/staff/ledger/                        -               401    403      403   403    revoked   ok
 POST   /api/staff/user/{user_id}/reset_code/     seller          401    403      403   403    revoked   ok
 GET    /api/staff/actions/                       -               401    403      403   403    revoked   ok
+GET    /api/staff/users/                         -               401    403      403   403    revoked   ok
+POST   /api/staff/take_down_good/{good_id}/      public          401    403      403   403    revoked   ok
+POST   /api/staff/restore_good/{good_id}/        public          401    403      403   403    revoked   ok
+POST   /api/staff/suspend_user/{user_id}/        stranger        401    403      403   403    revoked   ok
+POST   /api/staff/lift_suspension/{user_id}/     stranger        401    403      403   403    revoked   ok
 
 GET    /test/                                    -               empty  empty    empty empty  empty     empty
 GET    /api/price_reference/                     -               empty  empty    empty empty  empty     empty

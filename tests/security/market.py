@@ -13,7 +13,7 @@ from app.db.database import db
 from app.goods.models import Picture
 from app.notifications.models import Notification
 from app.orders.models import EvidencePicture
-from app.staff.service import add_staff
+from app.staff.service import add_staff, suspend_user
 from app.wallet.service import request_payout
 from statemachine import OrderPhase, Role, TradeMode
 from statemachine.order import (
@@ -91,7 +91,12 @@ def fill_market(app: Flask, client: FlaskClient) -> Market:
     tokens = {name: _log_in(client, name) for name in people}
     access = {name: each["access_token"] for name, each in tokens.items()}
 
-    things: dict[str, int | str] = {"seller": seller.id, "address": addresses["buyer"], "asset": "docs.css"}
+    things: dict[str, int | str] = {
+        "seller": seller.id,
+        "stranger": people["stranger"].id,
+        "address": addresses["buyer"],
+        "asset": "docs.css",
+    }
     for name in ("public", "review"):
         good = release(app, client, seller, picture_bytes())
         things[name], things[f"{name}_picture"] = good["id"], good["pictures"][0]["id"]
@@ -123,7 +128,8 @@ def fill_market(app: Flask, client: FlaskClient) -> Market:
         )
         things["evidence"] = db.session.scalars(select(EvidencePicture.id)).one()
         assert things["public_picture"] in db.session.scalars(select(Picture.id)).all()
-    _suspend(client, access["suspended"])
+    with app.app_context():
+        suspend_user(actor_id=people["staff"].id, user_id=people["suspended"].id, reason="违规交易", until=None)
     return Market(
         things=things,
         addresses=addresses,
@@ -145,8 +151,3 @@ def _result_ticket(client: FlaskClient, order: Made, token: str) -> str:
     assert response.status_code == 302, response.text
     [return_url] = parse_qs(urlsplit(response.headers["Location"]).query)["return_url"]
     return urlsplit(return_url).path.rstrip("/").rpartition("/")[2]
-
-
-def _suspend(client: FlaskClient, token: str) -> None:
-    response = client.post("/api/logout/", headers={"Authorization": f"Bearer {token}"})
-    assert_envelope(response, Answer.LOGGED_OUT)

@@ -5,15 +5,19 @@ the sides' words and addresses in any answer.
 """
 
 import json
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from app.accounts.models import User
 from app.answers import Answer
+from app.db.database import db
 from app.factory import APIS
 from app.web.api import Operation
 from app.web.auth import Auth
@@ -148,3 +152,61 @@ def _assert_answer(response: TestResponse, operation: Operation, row: Row, wante
         assert_envelope(response, operation.empty)
     else:
         assert_envelope(response, operation.answer if wanted == "ok" else REFUSALS[wanted])
+
+
+# --- what staff read ---
+
+_STAFF_ONLY = [row for row in ROWS if OPERATIONS[DOCUMENTED[row.operation]].auth is Auth.STAFF]
+_OF_OTHERS = [
+    row
+    for row in ROWS
+    if row.operation.startswith("GET ")
+    and row.thing != "-"
+    and OPERATIONS[DOCUMENTED[row.operation]].auth not in (Auth.NONE, Auth.STAFF)
+]
+
+
+def _reads(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    lines = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+    return [line for line in lines if line["event"] == "staff_read"]
+
+
+@pytest.mark.parametrize("row", [*_STAFF_ONLY, *_OF_OTHERS], ids=str)
+def test_what_staff_read_of_others_is_recorded(
+    app: Flask, kept: KeptContents, market: Market, row: Row, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What only staff may call, and whatever else answers them other than it does a stranger; and nothing besides.
+
+    What they do without reading (a code that they issue) is in the record of actions.
+    """
+    kept.begin_with("market", _never)
+    operation = OPERATIONS[DOCUMENTED[row.operation]]
+    client = app.test_client()
+    strangers = _call(client, market, operation, row, "stranger")
+    done = len(whole_database(app)["staff_actions"])
+    caplog.set_level(logging.INFO)
+    caplog.clear()
+    response = _call(client, market, operation, row, "staff")
+    done = len(whole_database(app)["staff_actions"]) - done
+    with app.app_context():
+        staff_id = db.session.scalars(select(User.id).where(User.username == "staff")).one()
+    sees_more = response.status_code < 400 and (strangers.status_code, strangers.data) != (200, response.data)
+    assert bool(_reads(caplog) or done) is sees_more
+    assert done <= (operation.method == "POST")
+    for line in _reads(caplog):
+        assert set(line) >= {"actor_id", "subject", "subject_ids"}
+        assert (line["actor_id"], line["subject_ids"] != []) == (staff_id, True)
+        if operation.auth is not Auth.STAFF and isinstance(market.things[row.thing], int):
+            assert line["subject_ids"] == [market.things[row.thing]]
+    assert [text for text in PRIVATE if text in caplog.text] == []
+
+
+def test_what_staff_see_that_others_do_not() -> None:
+    """So that the table above has something to find: it is these, beside what is staff's alone."""
+    differ = {str(row) for row in _OF_OTHERS if row.answers["staff"] != row.answers["stranger"]}
+    assert differ == {
+        "GET /api/good/{good_id}/ of review",
+        "GET /api/pic/{pic_id}/ of review_picture",
+        "GET /api/order/{order_id}/diagram of disputed",
+        "GET /api/evidence/{pic_id}/ of evidence",
+    }

@@ -49,8 +49,9 @@ def test_the_kept_pictures_are_those_of_the_machines() -> None:
             "good",
             "sql",
             "zh",
-            "(good_status, deleted) IN ((1,false),(2,false),(3,false),(4,false),(5,false),"
-            "(1,true),(2,true),(4,true),(5,true))\n",
+            "(good_status, deleted, taken_down) IN ((1,false,false),(2,false,false),(3,false,false),(4,false,false),"
+            "(5,false,false),(1,true,false),(2,true,false),(4,true,false),(5,true,false),(1,false,true),(2,false,true),"
+            "(3,false,true),(4,false,true),(5,false,true))\n",
         ),
     ],
 )

@@ -161,9 +161,10 @@ def test_sql_lists_exactly_the_legal_phases() -> None:
         "(bill_status, order_status, closed) IN ((1,6,false),(1,6,true),(2,6,false),(2,7,false),(3,8,false),(3,8,true),"
         "(4,6,false),(4,7,false),(4,8,false),(4,9,false),(5,6,true),(5,7,true),(5,8,true),(5,10,true),(3,9,true))"
     )
-    assert sql_check.sql_check(GOOD, ("good_status", "deleted_at IS NOT NULL")) == (
-        "(good_status, deleted_at IS NOT NULL) IN ((1,false),(2,false),(3,false),(4,false),(5,false),"
-        "(1,true),(2,true),(4,true),(5,true))"
+    assert sql_check.sql_check(GOOD, ("good_status", "deleted_at IS NOT NULL", "taken_down")) == (
+        "(good_status, deleted_at IS NOT NULL, taken_down) IN ((1,false,false),(2,false,false),(3,false,false),"
+        "(4,false,false),(5,false,false),(1,true,false),(2,true,false),(4,true,false),(5,true,false),"
+        "(1,false,true),(2,false,true),(3,false,true),(4,false,true),(5,false,true))"
     )
     with pytest.raises(ValueError, match=r"^a phase of order has 3 parts, not 2$"):
         sql_check.sql_check(ORDER, ("bill_status", "order_status"))

@@ -18,48 +18,66 @@ from statemachine import (
 from statemachine.good import GOOD_TEXT, GOOD_TEXT_EN, TRADE_TEXT, TRADE_TEXT_EN, GoodStatus
 from tests.statemachine.subjects import Thing
 
-Pair = tuple[int, bool]
+Triple = tuple[int, bool, bool]
+"""Status, deleted, taken down."""
 
-PAIRS: list[Pair] = [*((status, False) for status in (1, 2, 3, 4, 5)), *((status, True) for status in (1, 2, 4, 5))]
-TABLE: dict[tuple[str, str, Pair], Pair] = {
-    ("approve", "system", (1, False)): (2, False),
-    ("reject", "system", (1, False)): (5, False),
-    ("hold", "system", (2, False)): (3, False),
-    ("release", "system", (3, False)): (2, False),
-    ("finish", "system", (3, False)): (4, False),
-    ("edit", "owner", (1, False)): (1, False),
-    ("edit", "owner", (2, False)): (1, False),
-    ("edit", "owner", (4, False)): (1, False),
-    ("edit", "owner", (5, False)): (1, False),
-    ("delete", "owner", (1, False)): (1, True),
-    ("delete", "owner", (2, False)): (2, True),
-    ("delete", "owner", (4, False)): (4, True),
-    ("delete", "owner", (5, False)): (5, True),
-    ("delete", "staff", (1, False)): (1, True),
-    ("delete", "staff", (2, False)): (2, True),
-    ("delete", "staff", (4, False)): (4, True),
-    ("delete", "staff", (5, False)): (5, True),
+TRIPLES: list[Triple] = [
+    *((status, False, False) for status in (1, 2, 3, 4, 5)),
+    *((status, True, False) for status in (1, 2, 4, 5)),
+    *((status, False, True) for status in (1, 2, 3, 4, 5)),
+]
+TABLE: dict[tuple[str, str, Triple], Triple] = {
+    ("approve", "system", (1, False, False)): (2, False, False),
+    ("reject", "system", (1, False, False)): (5, False, False),
+    ("hold", "system", (2, False, False)): (3, False, False),
+    ("release", "system", (3, False, False)): (2, False, False),
+    ("finish", "system", (3, False, False)): (4, False, False),
+    ("edit", "owner", (1, False, False)): (1, False, False),
+    ("edit", "owner", (2, False, False)): (1, False, False),
+    ("edit", "owner", (4, False, False)): (1, False, False),
+    ("edit", "owner", (5, False, False)): (1, False, False),
+    ("delete", "owner", (1, False, False)): (1, True, False),
+    ("delete", "owner", (2, False, False)): (2, True, False),
+    ("delete", "owner", (4, False, False)): (4, True, False),
+    ("delete", "owner", (5, False, False)): (5, True, False),
+    ("take_down", "staff", (1, False, False)): (1, False, True),
+    ("take_down", "staff", (2, False, False)): (2, False, True),
+    ("take_down", "staff", (3, False, False)): (3, False, True),
+    ("take_down", "staff", (4, False, False)): (4, False, True),
+    ("take_down", "staff", (5, False, False)): (5, False, True),
+    **{
+        ("restore", role, (status, False, True)): (status, False, False)
+        for role in ("staff", "system")
+        for status in (1, 2, 3, 4, 5)
+    },
+    # Taken down, an order goes on, and its end brings the good no buyer.
+    ("release", "system", (3, False, True)): (2, False, True),
+    ("finish", "system", (3, False, True)): (4, False, True),
+    ("delete", "owner", (1, False, True)): (1, True, False),
+    ("delete", "owner", (2, False, True)): (2, True, False),
+    ("delete", "owner", (4, False, True)): (4, True, False),
+    ("delete", "owner", (5, False, True)): (5, True, False),
 }
-EVENTS = ["approve", "reject", "hold", "release", "finish", "edit", "delete"]
+EVENTS = ["approve", "reject", "hold", "release", "finish", "edit", "delete", "take_down", "restore"]
 ROLES = ["owner", "system", "staff"]
 FREE, BOUND = GoodFacts(has_open_order=False), GoodFacts(has_open_order=True)
 
 
 def test_phases_events_and_roles_are_those_of_the_design() -> None:
-    assert [tuple(phase) for phase in good_flow.phases] == PAIRS
+    assert [tuple(phase) for phase in good_flow.phases] == TRIPLES
     assert [str(event) for event in GoodEvent] == EVENTS
     assert [str(role) for role in GoodRole] == ROLES
-    assert good_flow.spec.start == (1, False)
+    assert good_flow.spec.start == (1, False, False)
 
 
 @pytest.mark.parametrize("known", [FREE, BOUND])
-@pytest.mark.parametrize("pair", PAIRS)
-def test_every_cell_is_allowed_or_refused_as_the_table_says(pair: Pair, known: GoodFacts) -> None:
-    phase = GoodPhase(*pair)
+@pytest.mark.parametrize("triple", TRIPLES)
+def test_every_cell_is_allowed_or_refused_as_the_table_says(triple: Triple, known: GoodFacts) -> None:
+    phase = GoodPhase(*triple)
     for event in GoodEvent:
         for role in GoodRole:
             thing = Thing(phase)
-            target = TABLE.get((event.value, role.value, pair))
+            target = TABLE.get((event.value, role.value, triple))
             stopped = known.has_open_order and event in (GoodEvent.EDIT, GoodEvent.DELETE)
             if target is not None and not stopped:
                 step = good_flow.fire(thing, event, role, known)
@@ -69,7 +87,7 @@ def test_every_cell_is_allowed_or_refused_as_the_table_says(pair: Pair, known: G
                 continue
             if target is not None:
                 refusal: type[TransitionRefused] = GuardFailed
-            elif any((event.value, other, pair) in TABLE for other in ROLES):
+            elif any((event.value, other, triple) in TABLE for other in ROLES):
                 refusal = Forbidden
             else:
                 refusal = IllegalTransition
@@ -97,9 +115,9 @@ def test_the_order_s_system_is_the_good_s_system() -> None:
 
 
 def test_no_phase_of_a_good_has_a_deadline_and_only_the_deleted_are_closed() -> None:
-    for pair in PAIRS:
-        assert good_flow.deadline(GoodPhase(*pair)) is None
-        assert good_flow.is_open(GoodPhase(*pair)) is not pair[1]
+    for triple in TRIPLES:
+        assert good_flow.deadline(GoodPhase(*triple)) is None
+        assert good_flow.is_open(GoodPhase(*triple)) is not triple[1]
 
 
 def test_numbers_and_texts_are_those_of_the_api_spec() -> None:

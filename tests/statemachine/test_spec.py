@@ -279,8 +279,8 @@ def test_a_table_beside_a_spec_has_an_entry_for_each_key_and_no_other() -> None:
 def test_states_are_found_by_phase_and_key() -> None:
     assert ORDER.state(ORDER.start).key == "1,6"
     assert ORDER.by_key["5,10,closed"].phase == REFUNDED_RETURNED
-    assert GOOD.by_key["4,deleted"].phase == (4, True)
-    with pytest.raises(UnknownTerm, match=r"^good has no state \(3, closed\)$"):
+    assert GOOD.by_key["4,deleted"].phase == (4, True, False)
+    with pytest.raises(UnknownTerm, match=r"^good has no state \(3, closed, open\)$"):
         GOOD.state(GOOD.start._replace(status=3, deleted=True))
 
 

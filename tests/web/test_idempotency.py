@@ -380,6 +380,8 @@ STATES = {
     Answer.RELEASE_FAILED,
     Answer.EDIT_FAILED,
     Answer.DELETE_FAILED,
+    Answer.TAKE_DOWN_FAILED,
+    Answer.RESTORE_FAILED,
     Answer.TOO_MANY_ADDRESSES,
     Answer.GOOD_NOT_FOR_SALE,
     Answer.GOOD_CHANGED,
@@ -391,6 +393,8 @@ STATES = {
     Answer.TOO_MANY_UNPAID,
     Answer.TOO_MANY_STATEMENTS,
     Answer.HANDOVER_CODE_WRONG,
+    Answer.PICTURE_QUOTA_FULL,
+    Answer.CODE_WRONG,
     Answer.REQUEST_RUNNING,  # of another request, and `answer_once` does not keep it
 }
 
