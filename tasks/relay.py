@@ -38,6 +38,7 @@ from app.outbox.service import (
     lease,
     lock_due,
     lock_due_heads,
+    make_far_dates_due,
     record_failure,
 )
 from app.webhooks.service import add_webhooks
@@ -52,9 +53,20 @@ _BATCH: Final = 100
 _IDLE_SECONDS: Final = 0.2
 _HEARTBEAT_SECONDS: Final = 5
 _LONGEST_BACKOFF: Final = 5.0
+_CLOCK_TOLERANCE: Final = 60  # seconds by which relays and workers on several machines may differ
 
 # Seconds before each further attempt at work done by the relay itself. Few, as only bugs and the database can fail it.
 _INLINE_WAITS: Final = (5, 30, 180, 1200)
+
+
+def notice_clock_set_back() -> int:
+    """Let no message wait for a time from before the clock was set back; returns how many did. Needs an app context."""
+    longest = max(*_INLINE_WAITS, lease_seconds(), *(work.longest_wait for work in WORK.values()))
+    with transaction() as session:
+        found = make_far_dates_due(session, longest_wait=longest + _CLOCK_TOLERANCE)
+    if found:
+        log.warning("clock_was_set_back", messages=found)
+    return found
 
 
 def announce_steps(session: Session, event_ids: Sequence[int]) -> None:
@@ -185,6 +197,7 @@ def run(app: Flask, stop: threading.Event) -> None:
                 if time.monotonic() >= heartbeat_due:
                     valkey().set(RELAY_HEARTBEAT_KEY, utcnow().isoformat(), ex=RELAY_HEARTBEAT_SECONDS)
                     heartbeat_due = time.monotonic() + _HEARTBEAT_SECONDS
+                    notice_clock_set_back()
                 delivered = relay_once()
         except (DBAPIError, redis.exceptions.RedisError) as error:
             log.warning("relay_hindered", error=type(error).__name__, retry_in=backoff)

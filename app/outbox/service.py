@@ -33,6 +33,21 @@ _WIDE_SCAN: Final = 1000
 _MAX_SCANS: Final = 10
 
 
+def make_far_dates_due(session: Session, *, longest_wait: int) -> int:
+    """Make messages due that would wait for more than `longest_wait` seconds, the longest that any may be given.
+
+    They were dated before the clock was set back, and would wait until the old time comes again. Returns how many.
+    """
+    now = utcnow()
+    statement = (
+        update(OutboxMessage)
+        .where(OutboxMessage.dead_at.is_(None), OutboxMessage.due_at > now + timedelta(seconds=longest_wait))
+        .values(due_at=now)
+        .returning(OutboxMessage.id)
+    )
+    return len(session.execute(statement, execution_options={"synchronize_session": False}).all())
+
+
 def relay_runs() -> bool:
     """Whether a relay is at work. A heartbeat that would live longer than it may is from before the clock was set."""
     left: int = valkey().pttl(RELAY_HEARTBEAT_KEY)

@@ -1,16 +1,19 @@
 """The real servers: started, stopped, killed, orphaned, started again."""
 
 import os
+import resource
 import signal
 import stat
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 import redis
-from sqlalchemy import NullPool, create_engine
+from sqlalchemy import NullPool, create_engine, make_url
 
 from supervisor import children, placement
 from supervisor.engines import EmbeddedPostgres, EmbeddedValkey, Engine
@@ -207,6 +210,44 @@ def test_a_server_that_does_not_start_says_why(folder: Path) -> None:
     with pytest.raises(StartError, match=r'PostgreSQL ended with status 1; its log ends:\n(.|\n)*"no_such_setting"'):
         postgres.start()
     assert postgres.pid is None
+
+
+def test_a_full_disk_under_postgres_takes_nothing_back_and_leaves_no_half(folder: Path) -> None:
+    """A limit on the size of files stands in for the disk; PostgreSQL meets both as a table that cannot grow."""
+    mebibyte = "INSERT INTO kept SELECT %s, repeat(md5(random()::text), 40) FROM generate_series(1, 800)"
+    count = "SELECT count(*) || ' ' || count(DISTINCT batch) || ' ' || max(batch) FROM kept"
+    postgres = EmbeddedPostgres(folder / "postgres")
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # More than a segment of the write-ahead log. The server inherits it.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (17 * 1024 * 1024, unlimited[1]))
+    try:
+        postgres.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    with ExitStack() as stack:
+        stack.callback(postgres.stop)
+        host = str(make_url(postgres.url).query["host"])
+        connection = stack.enter_context(
+            psycopg.connect(host=host, user="saltfish", dbname="saltfish", autocommit=True)
+        )
+        connection.execute("CREATE TABLE kept (batch integer, words text)")
+        acknowledged, refusal = 0, ""
+        while not refusal and acknowledged < 40:
+            try:
+                connection.execute(mebibyte, (acknowledged,))
+                acknowledged += 1
+            except psycopg.Error as error:
+                refusal = str(error)
+        assert "could not extend file" in refusal
+        there = f"{acknowledged * 800} {acknowledged} {acknowledged - 1}"
+        # The server has not ended, and serves others.
+        assert query(postgres, count) == there
+        os.kill(postgres.pid or 0, signal.SIGKILL)
+        until(lambda: postgres.exited() is not None)
+    with postgres:  # there is room again
+        assert query(postgres, count) == there
+        query(postgres, "INSERT INTO kept SELECT * FROM kept")
+        assert query(postgres, "SELECT count(*) FROM kept") == 2 * acknowledged * 800
 
 
 def test_a_foreign_folder_in_the_sockets_place_is_refused(folder: Path) -> None:
