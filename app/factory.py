@@ -10,6 +10,7 @@ from sqlalchemy.pool import QueuePool
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import models  # noqa: F401 - Flask-Migrate compares the database with every model there is
+from app.account_data.views import api as account_data_api
 from app.accounts.sessions import SessionCache
 from app.accounts.views import api as accounts_api
 from app.cashier.views import api as cashier_api
@@ -48,6 +49,7 @@ from config import PROJECT_ROOT, Settings
 APIS: tuple[Api, ...] = (
     accounts_api,
     recovery_api,
+    account_data_api,
     goods_api,
     moderation_api,
     orders_api,

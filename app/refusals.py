@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from app.account_data.schemas import AccountInUse
 from app.accounts.schemas import SuspensionOut
 from app.answers import Answer, FieldErrors
 from app.goods.schemas import GoodRefusalDetails, QuotaFull, RefusalReasons
@@ -27,6 +28,7 @@ REFUSAL_DETAILS: Final[Mapping[Answer, Any]] = {  # TypedDicts, or unions that p
     Answer.WRONG_STATE: OrderRefusalDetails,
     Answer.FORBIDDEN: OrderRefusalDetails | None,  # where it is about an order's state
     Answer.HANDOVER_CODE_WRONG: TriesLeft,
+    Answer.ACCOUNT_IN_USE: AccountInUse,
     Answer.TOO_MANY_UNPAID: LimitReached,
     Answer.TOO_MANY_STATEMENTS: LimitReached,
     Answer.NOT_READY: ReadyOut | None,  # of `/readyz`

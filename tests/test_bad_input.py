@@ -68,6 +68,7 @@ RIGHT: Mapping[str, dict[str, Any]] = {
     },
     "POST /login/": {"username": "laowang", "password": "horse-battery-9"},
     "PATCH /api/user/": {"bio": "常在杭州"},
+    "DELETE /api/user/": {"password": "correct-horse-1"},
     "POST /api/user/password/": {"old_password": "correct-horse-1", "new_password": "horse-battery-9"},
     "POST /api/user/recovery/": {"channel": "email", "address": "a@example.com", "password": "correct-horse-1"},
     "DELETE /api/user/recovery/": {"channel": "email", "password": "correct-horse-1"},

@@ -31,6 +31,7 @@ class User(Base):
     suspended_at: Mapped[moment | None]
     suspended_until: Mapped[moment | None]
     suspension_reason: Mapped[str] = mapped_column(String(500), default="", server_default="")
+    deleted_at: Mapped[moment | None]  # by the user; the row stays for what refers to it, without a name
     created_at: Mapped[created_moment]
 
 

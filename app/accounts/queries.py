@@ -30,7 +30,8 @@ def own_profile(user_id: int) -> Row[Any]:
 def public_profile(user_id: int) -> Row[Any]:
     """`id, username, bio, created_at, goods_on_sale` (how many). Raises Refused(NO_SUCH_USER)."""
     statement = select(User.id, User.username, User.bio, User.created_at, _GOODS_ON_SALE.label("goods_on_sale"))
-    return _found(row_or_none(statement.where(User.id == user_id)), Answer.NO_SUCH_USER)
+    present = statement.where(User.id == user_id, User.deleted_at.is_(None))
+    return _found(row_or_none(present), Answer.NO_SUCH_USER)
 
 
 def user_id_of(username: str) -> int | None:

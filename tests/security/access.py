@@ -25,6 +25,7 @@ REFUSALS: Final = {
     "401": Answer.LOGIN_REQUIRED,
     "403": Answer.FORBIDDEN,
     "code": Answer.CODE_WRONG,
+    "inuse": Answer.ACCOUNT_IN_USE,
     "down": Answer.NOT_READY,
     "funds": Answer.INSUFFICIENT_FUNDS,
     "own": Answer.OWN_GOOD,
@@ -43,6 +44,8 @@ POST   /api/token_refresh/                       -               401    ok      
 POST   /api/logout/                              -               401    ok       ok    ok     revoked   ok
 GET    /api/user/                                -               401    ok       ok    ok     revoked   ok
 PATCH  /api/user/                                -               401    ok       ok    ok     revoked   ok
+DELETE /api/user/                                -               401    ok       inuse inuse  revoked   inuse
+GET    /api/user/export/                         -               401    ok       ok    ok     revoked   ok
 POST   /api/user/password/                       -               401    ok       ok    ok     revoked   ok
 GET    /api/user/recovery/                       -               401    ok       ok    ok     revoked   ok
 POST   /api/user/recovery/                       -               401    ok       ok    ok     revoked   ok

@@ -1,0 +1,141 @@
+"""The end of an account: what belongs to nobody else goes, what law and books need stays without a name."""
+
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import delete, func, literal, select, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Session
+
+from app.account_data.schemas import AccountInUse
+from app.accounts import throttle
+from app.accounts.models import Address, EndReason, LoginSession, User
+from app.accounts.service import verify_own_password
+from app.accounts.sessions import end_sessions
+from app.answers import Answer, Refused
+from app.clock import utcnow
+from app.db.transactions import row_or_none, transaction
+from app.erasure.service import erase_words_of_user
+from app.fen import format_signed_yuan
+from app.goods.models import Good
+from app.goods.service import delete_good
+from app.idempotency import IdempotencyKey
+from app.ledger.models import USER_KINDS, LedgerAccount
+from app.notifications.models import Notification
+from app.orders.models import Direction, Order, Waybill
+from app.recovery.models import OneTimeCode, RecoveryChannel
+from app.wallet.models import Payout, PayoutState
+from statemachine import GoodStatus
+
+log = structlog.get_logger(__name__)
+
+DELETED_NAME: Final = "已注销用户"
+"""What stands where the name of a deleted account was."""
+
+_NO_PASSWORD: Final = "!"  # noqa: S105 - no hash: nobody logs in with it
+_NAMELESS: Final = literal({"name": DELETED_NAME, "mobile": "", "detail": ""}, JSONB)
+_IN_MARKET: Final = (GoodStatus.IN_REVIEW, GoodStatus.PUBLISHED, GoodStatus.REJECTED)
+
+
+def delete_account(*, user_id: int, session_id: str, password: str) -> None:
+    """Delete the account of a user who gives its password once more, unless something of it is not finished.
+
+    Its goods leave market and search; sessions, addresses, notifications, ways of recovery and words are erased; orders
+    and bookings stay, with `DELETED_NAME`. The username is free at once. Raises Refused with OLD_PASSWORD_WRONG,
+    TOO_MANY_REQUESTS, NO_SUCH_USER, and ACCOUNT_IN_USE, which names what is not finished.
+    """
+    user = row_or_none(select(User.username, User.username_key, User.password_hash).where(User.id == user_id))
+    if user is None:
+        raise Refused(Answer.NO_SUCH_USER)
+    verify_own_password(session_id=session_id, stored=user.password_hash, password=password)
+    with transaction() as session:
+        # Against everything that refers to the user: orders and goods that are under way have to be seen, or wait.
+        own = select(User).where(User.id == user_id, User.password_hash == user.password_hash)
+        row = session.scalars(own.with_for_update()).one_or_none()
+        if row is None:
+            raise Refused(Answer.OLD_PASSWORD_WRONG)
+        _refuse_unfinished(session, row)
+        _take_goods_down(session, user_id)
+        erase_words_of_user(session, user_id=user_id, by=f"user {user_id}", why="account deleted")
+        _forget_addresses(session, user_id)
+        end_sessions(session, user_id=user_id, reason=EndReason.ACCOUNT_DELETED)
+        for statement in (
+            delete(LoginSession).where(LoginSession.user_id == user_id),
+            delete(Notification).where(Notification.user_id == user_id),
+            delete(RecoveryChannel).where(RecoveryChannel.user_id == user_id),
+            delete(OneTimeCode).where(OneTimeCode.username_key == user.username_key),
+            delete(IdempotencyKey).where(IdempotencyKey.scope == user_id),
+            update(Payout).where(Payout.user_id == user_id).values(account="", name=DELETED_NAME),
+            update(User)
+            .where(User.id == user_id)
+            .values(
+                username=DELETED_NAME,
+                username_key=f"deleted:{user_id}",  # which nobody can type
+                password_hash=_NO_PASSWORD,
+                bio="",
+                deleted_at=utcnow(),
+            ),
+        ):
+            session.execute(statement, execution_options={"synchronize_session": False})
+    throttle.forget_homes(username=user.username)
+    log.info("account_deleted", user_id=user_id)
+
+
+def _refuse_unfinished(session: Session, user: User) -> None:
+    """Raises Refused(ACCOUNT_IN_USE) where orders are open, money is in the wallet or on its way, or a role is held."""
+    sides = (Order.buyer_id == user.id) | (Order.seller_id == user.id)
+    open_orders = session.scalars(select(Order.order_no).where(sides, ~Order.closed).order_by(Order.id)).all()
+    kinds = [kind.value for kind in USER_KINDS]
+    own = select(func.coalesce(func.sum(LedgerAccount.balance), 0))
+    balance = session.scalars(own.where(LedgerAccount.user_id == user.id, LedgerAccount.kind.in_(kinds))).one()
+    unpaid = select(func.count()).where(Payout.user_id == user.id, Payout.state == PayoutState.PENDING.value)
+    withdrawals = session.scalars(unpaid).one()
+    reasons = [
+        reason
+        for reason, holds in (
+            (f"还有 {len(open_orders)} 笔订单未完结", open_orders),
+            (f"钱包中还有 {format_signed_yuan(int(balance))} 元", balance),
+            (f"还有 {withdrawals} 笔提现未到账", withdrawals),
+            ("客服账号须先由管理员撤销权限", user.is_staff),
+        )
+        if holds
+    ]
+    if reasons:
+        details: AccountInUse = {
+            "reasons": reasons,
+            "open_orders": list(open_orders),
+            "balance": format_signed_yuan(int(balance)),
+            "open_withdrawals": withdrawals,
+        }
+        raise Refused(Answer.ACCOUNT_IN_USE, data={**details})
+
+
+def _take_goods_down(session: Session, user_id: int) -> None:
+    """Delete the goods that can be seen or bought, by their own verb; what is described in the others is erased."""
+    for_sale = select(Good.id).where(Good.owner_id == user_id, ~Good.deleted, Good.status.in_(_IN_MARKET))
+    for good_id in session.scalars(for_sale.order_by(Good.id)).all():
+        delete_good(owner_id=user_id, good_id=good_id)
+    session.flush()
+    session.execute(
+        update(Good).where(Good.owner_id == user_id).values(description=""),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def _forget_addresses(session: Session, user_id: int) -> None:
+    """Delete the address book; of the copies in orders and parcels the place stays, not the name, number and door."""
+    bought, sold = (select(Order.id).where(side == user_id) for side in (Order.buyer_id, Order.seller_id))
+    back = Waybill.direction == Direction.RETURN.value
+    copies: tuple[tuple[Any, Any], ...] = (
+        (Order.address, Order.buyer_id == user_id),
+        (Waybill.recipient, ~back & Waybill.order_id.in_(bought)),
+        (Waybill.sender, back & Waybill.order_id.in_(bought)),
+        (Waybill.sender, ~back & Waybill.order_id.in_(sold)),
+        (Waybill.recipient, back & Waybill.order_id.in_(sold)),
+    )
+    for column, whose in copies:
+        session.execute(
+            update(column.class_).where(whose, column.is_not(None)).values({column: column.op("||")(_NAMELESS)}),
+            execution_options={"synchronize_session": False},
+        )
+    session.execute(delete(Address).where(Address.user_id == user_id))

@@ -1,0 +1,215 @@
+"""What is kept about a user as one document, and the end of an account: what goes, what stays, what prevents it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import update
+
+from app.account_data.service import DELETED_NAME
+from app.accounts.models import Address, LoginSession, User
+from app.answers import Answer
+from app.db.database import db
+from app.goods.models import Good
+from app.ledger.audit import audit
+from app.ledger.models import LedgerAccount
+from app.notifications.models import Notification
+from app.orders.models import Order, Waybill
+from app.outbox.models import OutboxMessage, Topic
+from app.recovery.models import RecoveryChannel
+from app.wallet.models import Payout
+from statemachine import GoodStatus
+from statemachine.order import CANCELLED, PAID, REFUNDED_RECEIVED, SETTLED
+from tasks.relay import relay_once
+from tests.accounts.steps import all_rows, bearer, log_in, register, session_of
+from tests.factories import (
+    PASSWORD,
+    Made,
+    assert_envelope,
+    auth_headers,
+    lead_order,
+    make_address,
+    make_good,
+    make_user,
+    whole_database,
+)
+from tests.recovery.test_recovery import add_channel
+
+OWN = "/api/user/"
+EXPORT = "/api/user/export/"
+RIGHT = {"password": PASSWORD}
+
+
+@pytest.fixture
+def alice(app: Flask, clean: None) -> Made:
+    return make_user(app, "alice")
+
+
+@pytest.fixture
+def bob(app: Flask, clean: None) -> Made:
+    return make_user(app, "bob")
+
+
+def delete(app: Flask, client: FlaskClient, user: Made, **fields: Any) -> Any:
+    return client.delete(OWN, json=RIGHT | fields, headers=auth_headers(app, user))
+
+
+def refunded(app: Flask, buyer: Made, seller: Made) -> Made:
+    """An order that is over, with a parcel, the buyer's words, and no money left."""
+    return lead_order(app, make_good(app, seller, title="台灯"), buyer, phase=REFUNDED_RECEIVED)
+
+
+def notify(app: Flask) -> None:
+    with app.app_context():
+        while relay_once():
+            pass
+
+
+def test_all_that_is_kept_is_told(app: Flask, client: FlaskClient, alice: Made, bob: Made) -> None:
+    order = refunded(app, alice, bob)
+    good = make_good(app, alice, title="吉他", description="民谣吉他,送拨片。")
+    add_channel(app, alice)
+    notify(app)
+    tokens = session_of(client, "alice")
+    data = assert_envelope(client.get(EXPORT, headers=bearer(tokens["access_token"])), Answer.ACCOUNT_EXPORTED)
+    assert data["profile"]["username"] == "alice"
+    assert data["recovery"]["email"]["address"] == "a***@example.com"
+    assert [each["name"] for each in data["addresses"]] == ["王小明"]
+    assert [(each["id"], each["title"], each["description"]) for each in data["goods"]] == [
+        (good.id, "吉他", "民谣吉他,送拨片。")
+    ]
+    [bought] = data["orders"]
+    assert (bought["order_no"], bought["role"], bought["closed"]) == (order.order_no, "buyer", True)
+    assert bought["address"]["mobile"] == "13800138000"
+    assert [(each["step"], each["order_no"]) for each in data["words"]] == [("request_refund", order.order_no)]
+    assert "与描述不符" in data["words"][0]["text"]
+    assert len(data["notifications"]) == len([row for row in all_rows(app, Notification) if row["user_id"] == alice.id])
+    assert [each["ended_at"] for each in data["sessions"]] == [None, None]
+    assert (data["money"], data["withdrawals"]) == ([], [])
+    theirs = assert_envelope(client.get(EXPORT, headers=auth_headers(app, bob)), Answer.ACCOUNT_EXPORTED)
+    assert [(each["role"], each["address"]) for each in theirs["orders"]] == [("seller", None)]
+    assert theirs["words"] == []
+
+
+def test_a_sellers_money_is_told_with_its_sign(app: Flask, client: FlaskClient, alice: Made, bob: Made) -> None:
+    order = lead_order(app, make_good(app, bob), alice, phase=SETTLED)
+    data = assert_envelope(client.get(EXPORT, headers=auth_headers(app, bob)), Answer.ACCOUNT_EXPORTED)
+    amount = f"{order.amount / 100:.2f}"
+    assert [(each["account"], each["amount"]) for each in data["money"]][-2:] in (
+        [("seller_held", f"-{amount}"), ("seller_available", amount)],
+        [("seller_available", amount), ("seller_held", f"-{amount}")],
+    )
+
+
+def test_a_deleted_account_leaves_no_name_and_whole_books(
+    app: Flask, client: FlaskClient, alice: Made, bob: Made, tmp_path: Path
+) -> None:
+    orders = [refunded(app, alice, bob), refunded(app, bob, alice)]
+    for_sale = make_good(app, alice, title="吉他", description="民谣吉他")
+    waiting = make_good(app, alice, status=GoodStatus.IN_REVIEW)
+    make_address(app, alice)
+    add_channel(app, alice)
+    notify(app)
+    tokens = session_of(client, "alice")
+    assert (
+        assert_envelope(client.delete(OWN, json=RIGHT, headers=bearer(tokens["access_token"])), Answer.ACCOUNT_DELETED)
+        is None
+    )
+    # What is the user's alone is gone.
+    for model in (Address, LoginSession, Notification, RecoveryChannel):
+        assert alice.id not in {row["user_id"] for row in all_rows(app, model)}, model
+    row = all_rows(app, User)[0]
+    assert (row["username"], row["username_key"], row["bio"]) == (DELETED_NAME, f"deleted:{alice.id}", "")
+    assert row["deleted_at"] is not None
+    # Nobody gets in.
+    assert_envelope(client.get(OWN, headers=bearer(tokens["access_token"])), Answer.TOKEN_REVOKED)
+    assert_envelope(client.post("/api/token_refresh/", headers=bearer(tokens["refresh_token"])), Answer.TOKEN_REVOKED)
+    assert_envelope(log_in(client, "alice"), Answer.WRONG_CREDENTIALS)
+    assert_envelope(client.get(f"/api/user/{alice.id}/"), Answer.NO_SUCH_USER)
+    # The goods leave market and search.
+    goods = {each["id"]: each for each in all_rows(app, Good) if each["owner_id"] == alice.id}
+    assert (goods[for_sale.id]["deleted"], goods[waiting.id]["deleted"]) == (True, True)
+    assert {each["description"] for each in goods.values()} == {""}
+    indexed = [each["subject_id"] for each in all_rows(app, OutboxMessage) if each["topic"] == Topic.SEARCH_INDEX]
+    assert {for_sale.id, waiting.id} <= set(indexed)
+    assert_envelope(client.get(f"/api/good/{for_sale.id}/"), Answer.NO_SUCH_GOOD)
+    # Orders stay, for the other side too, without the name, the number, the door and the words.
+    kept = json.dumps([all_rows(app, Order), all_rows(app, Waybill)], default=str, ensure_ascii=False)
+    for order, role in zip(orders, ("buyer", "seller"), strict=True):
+        detail = client.get(f"/api/order/{order.id}/", headers=auth_headers(app, bob)).get_json()["data"]
+        assert detail[role]["username"] == DELETED_NAME
+    assert "浙江省" in kept
+    mine = [each["address"] for each in all_rows(app, Order) if each["buyer_id"] == alice.id]
+    assert [(each["name"], each["mobile"], each["detail"]) for each in mine] == [(DELETED_NAME, "", "")]
+    theirs = [each["address"] for each in all_rows(app, Order) if each["buyer_id"] == bob.id]
+    assert [(each["name"], each["mobile"]) for each in theirs] == [("王小明", "13800138000")]
+    parcels = {each["order_id"]: each for each in all_rows(app, Waybill)}
+    assert (parcels[orders[0].id]["recipient"]["name"], parcels[orders[0].id]["sender"]["name"]) == (
+        DELETED_NAME,
+        "王小明",
+    )
+    assert (parcels[orders[1].id]["sender"]["name"], parcels[orders[1].id]["recipient"]["name"]) == (
+        DELETED_NAME,
+        "王小明",
+    )
+    detail = client.get(f"/api/order/{orders[0].id}/", headers=auth_headers(app, bob)).get_json()["data"]
+    assert "屏幕有划痕" not in json.dumps(detail, ensure_ascii=False)
+    with app.app_context():
+        assert audit() == []
+    runner = app.test_cli_runner()
+    for order in orders:
+        file = str(tmp_path / order.order_no)
+        assert runner.invoke(args=["order", "export", order.order_no, "--output", file]).exit_code == 0
+        assert runner.invoke(args=["order", "verify", file]).exit_code == 0
+    # The name is free.
+    assert_envelope(register(client, "alice"), Answer.REGISTERED)
+
+
+@pytest.mark.parametrize("side", ["buyer", "seller"])
+def test_open_orders_prevent_it(app: Flask, client: FlaskClient, alice: Made, bob: Made, side: str) -> None:
+    buyer, seller = (alice, bob) if side == "buyer" else (bob, alice)
+    order = lead_order(app, make_good(app, seller), buyer, phase=PAID)
+    lead_order(app, make_good(app, seller), buyer, phase=CANCELLED)
+    headers = auth_headers(app, alice)
+    before = whole_database(app)
+    refused = client.delete(OWN, json=RIGHT, headers=headers)
+    assert assert_envelope(refused, Answer.ACCOUNT_IN_USE) == {
+        "reasons": ["还有 1 笔订单未完结"],
+        "open_orders": [order.order_no],
+        "balance": "0.00",
+        "open_withdrawals": 0,
+    }
+    assert whole_database(app) == before
+
+
+def test_money_prevents_it_until_it_has_arrived(app: Flask, client: FlaskClient, alice: Made, bob: Made) -> None:
+    order = lead_order(app, make_good(app, bob), alice, phase=SETTLED)
+    amount = f"{order.amount / 100:.2f}"
+    data = assert_envelope(delete(app, client, bob), Answer.ACCOUNT_IN_USE)
+    assert (data["reasons"], data["balance"]) == ([f"钱包中还有 {amount} 元"], amount)
+    body = {"amount": amount, "account": "13800138000", "name": "王小明"}
+    asked = client.post("/api/withdraw/", json=body, headers=auth_headers(app, bob))
+    assert_envelope(asked, Answer.WITHDRAWAL_REQUESTED)
+    data = assert_envelope(delete(app, client, bob), Answer.ACCOUNT_IN_USE)
+    assert (data["reasons"], data["open_withdrawals"]) == (["还有 1 笔提现未到账"], 1)
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(Payout).values(state="confirmed", finished_at=Payout.created_at))
+    assert_envelope(delete(app, client, bob), Answer.ACCOUNT_DELETED)
+    assert [(row["account"], row["name"]) for row in all_rows(app, Payout)] == [("", DELETED_NAME)]
+    assert {row["balance"] for row in all_rows(app, LedgerAccount) if row["user_id"] == bob.id} == {0}
+
+
+def test_staff_resign_first(app: Flask, client: FlaskClient, clean: None) -> None:
+    data = assert_envelope(delete(app, client, make_user(app, "service", staff=True)), Answer.ACCOUNT_IN_USE)
+    assert data["reasons"] == ["客服账号须先由管理员撤销权限"]
+
+
+def test_a_stolen_session_deletes_nothing(app: Flask, client: FlaskClient, alice: Made) -> None:
+    before = whole_database(app)
+    for _ in range(5):
+        assert_envelope(delete(app, client, alice, password="wrong-pass-1"), Answer.OLD_PASSWORD_WRONG)
+    assert_envelope(delete(app, client, alice), Answer.TOO_MANY_REQUESTS)
+    assert whole_database(app) == before
