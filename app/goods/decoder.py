@@ -37,6 +37,7 @@ class Reply(TypedDict):
     """What became of an upload: `refusal` says why it was refused, else the rest describes the picture."""
 
     seconds: float  # of processor time
+    total_seconds: float  # the same of this process since its start
     pixels: int  # of the upload, where it came to decoding them
     exhausted: bool  # whether it took more memory than it may
     refusal: str
@@ -96,8 +97,10 @@ def _prepared(source: bytearray, *, pixels_limit: int) -> tuple[Reply, bytes]:
         refusal, pixels = str(refused), refused.decoded_pixels
     except MemoryError:
         exhausted = True
+    total = time.process_time()
     reply: Reply = {
-        "seconds": time.process_time() - began,
+        "seconds": total - began,
+        "total_seconds": total,
         "pixels": pixels,
         "exhausted": exhausted,
         "refusal": refusal,

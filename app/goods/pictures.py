@@ -27,14 +27,19 @@ LONG_SIDE = 2560  # pixels; larger pictures are scaled down
 DAMAGED: Final = "已损坏或不完整"
 """Why a picture is refused that cannot be decoded."""
 
+TOO_DEAR: Final = "过于复杂,无法处理"
+"""Why a picture is refused that would take too much time or memory."""
+
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
 _JPEG_QUALITY = 88
 _WEBP_QUALITY = 88
 _THUMBNAIL_QUALITY = 80
 
 # A progressive JPEG normally has about ten scans. Each costs a pass over all pixels but may take only a dozen bytes, so
-# a file within all other limits could keep a processor busy for hours.
+# a file within all other limits could keep a processor busy for hours. More than a hundred no encoder writes, and large
+# pictures have few.
 _MAX_JPEG_SCANS = 100
+_MAX_LARGE_JPEG_SCANS = 12  # of one with as many pixels as a picture may have, and more the fewer it has
 _START_OF_SCAN = b"\xff\xda"
 
 # A few bytes may decode to all the pixels that are allowed, which can take 800 MB for a moment. Pillow's allocation
@@ -176,8 +181,12 @@ def _decoded(source: bytes, *, pixels_limit: int) -> tuple[Image.Image, int]:
 def _check_header(image: Image.Image, source: bytes, *, pixels_limit: int) -> None:
     if image.width * image.height > pixels_limit:
         raise PictureRefused(f"超过 {_shown_pixels(pixels_limit)}像素")
-    if image.format in ("JPEG", "MPO") and source.count(_START_OF_SCAN) > _MAX_JPEG_SCANS:
-        raise PictureRefused(DAMAGED)
+    if image.format in ("JPEG", "MPO"):
+        scans = source.count(_START_OF_SCAN)
+        if scans > _MAX_JPEG_SCANS:
+            raise PictureRefused(DAMAGED)
+        if scans * image.width * image.height > _MAX_LARGE_JPEG_SCANS * pixels_limit:
+            raise PictureRefused(TOO_DEAR)
 
 
 def _upright(image: Image.Image) -> Image.Image:

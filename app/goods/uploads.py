@@ -9,6 +9,7 @@ import atexit
 import hashlib
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -27,14 +28,13 @@ from app.answers import Answer, Refused, field_errors
 from app.goods import picture_budget
 from app.goods.decoder import ANSWER, REQUEST, Reply, receive
 from app.goods.picture_quota import check_quota
-from app.goods.pictures import DAMAGED, MAX_PICTURES, PreparedPicture, check_size
+from app.goods.pictures import DAMAGED, MAX_PICTURES, TOO_DEAR, PreparedPicture, check_size
 from app.settings import settings
 from config import PROJECT_ROOT
 
 log = structlog.get_logger(__name__)
 
 _CHUNK: Final = 256 * 1024
-_TOO_DEAR: Final = "过于复杂,无法处理"
 _TURN_RETRY_AFTER: Final = 2  # seconds
 _OVERLOAD_RETRY_AFTER: Final = 10  # seconds
 _LARGEST_ANSWER: Final = 64 * 1024 * 1024  # bytes; a picture of 2560 x 2560 pixels never takes as many
@@ -66,7 +66,7 @@ def prepare_uploads(uploads: Sequence[IO[bytes]], *, user_id: int, malformed: An
                 prepared.append(outcome)
                 continue
             reasons.append(f"第 {number} 张图片{outcome}")
-            if outcome == _TOO_DEAR:
+            if outcome == TOO_DEAR:
                 break  # those behind it are hardly better, and others wait
     if reasons:
         raise Refused(malformed, data=field_errors(pictures=reasons))
@@ -86,16 +86,17 @@ def _prepare(upload: IO[bytes], *, user_id: int, until: float) -> PreparedPictur
     )
     try:
         reply, data = _decode(upload, length=length, limits=limits, until=until)
-    except _NoTurn:
+    except _NoTurn as late:
+        picture_budget.charge(user_id, seconds=late.spent, pixels=0)
         raise Refused(Answer.BUSY, retry_after=_OVERLOAD_RETRY_AFTER) from None
     except _Ended as ended:
-        picture_budget.charge(user_id, seconds=limits.seconds, pixels=0)
+        picture_budget.charge(user_id, seconds=ended.spent, pixels=0)
         if ended.by_others:
             raise Refused(Answer.BUSY, retry_after=_OVERLOAD_RETRY_AFTER) from None
-        return _TOO_DEAR if ended.out_of_time else DAMAGED
+        return TOO_DEAR if ended.out_of_time else DAMAGED
     picture_budget.charge(user_id, seconds=reply["seconds"], pixels=reply["pixels"])
     if reply["exhausted"]:
-        return _TOO_DEAR
+        return TOO_DEAR
     if reply["refusal"]:
         return reply["refusal"]
     return PreparedPicture(
@@ -128,13 +129,21 @@ class _Limits:
 
 
 class _NoTurn(Exception):  # noqa: N818 - it says what happened, as the other errors here
-    """The decoder did not come to this picture, or to its end, in the time that the request may wait."""
+    """The decoder did not come to this picture, or to its end, in the time that the request may wait.
+
+    `spent` is the processor time, in seconds, that went into it nevertheless.
+    """
+
+    def __init__(self, *, spent: float = 0) -> None:
+        self.spent = spent
+        super().__init__(f"after {spent} s of processor time")
 
 
 class _Ended(Exception):  # noqa: N818 - as above
-    """The decoder ended while it worked at the picture."""
+    """The decoder ended while it worked at the picture, after `spent` seconds of processor time."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, *, spent: float) -> None:
+        self.spent = spent
         self.out_of_time = -status in _OUT_OF_TIME
         self.by_others = not self.out_of_time and -status not in _CRASHED
         super().__init__(f"signal {-status}" if status < 0 else f"status {status}")
@@ -147,6 +156,7 @@ class _Decoder:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
+        self._accounted = 0.0  # seconds of its processor time, up to its latest answer
 
     def prepare(self, upload: IO[bytes], *, length: int, limits: _Limits, until: float) -> tuple[Reply, bytes]:
         """What the decoder makes of `upload`. Raises `_NoTurn` at the moment `until` of `time.monotonic`, `_Ended`."""
@@ -155,17 +165,20 @@ class _Decoder:
         try:
             connection = self._connected()
             try:
-                return _exchange(connection, upload, length=length, limits=limits, until=until)
+                reply, data = _exchange(connection, upload, length=length, limits=limits, until=until)
             except TimeoutError:
-                self.stop()
-                raise _NoTurn from None
+                _, spent = self.stop()
+                raise _NoTurn(spent=spent) from None
             except (ConnectionError, EOFError):
-                ended = _Ended(self.stop())
+                status, spent = self.stop()
+                ended = _Ended(status, spent=spent)
                 log.warning("decoder_ended", reason=str(ended))
                 raise ended from None
             except BaseException:
                 self.stop()  # it waits for the rest of a request
                 raise
+            self._accounted = reply["total_seconds"]
+            return reply, data
         finally:
             self._lock.release()
 
@@ -184,17 +197,24 @@ class _Decoder:
                 )
         return self._connection
 
-    def stop(self) -> int:
-        """End the process, if there is one; its status, as `subprocess.Popen.returncode`."""
+    def stop(self) -> tuple[int, float]:
+        """End the process, if there is one.
+
+        Returns its status, as `subprocess.Popen.returncode`, and the processor time that it took since its latest
+        answer, in seconds.
+        """
         process, connection, self._process, self._connection = self._process, self._connection, None, None
+        accounted, self._accounted = self._accounted, 0.0
         if connection is not None:
             connection.close()
         if process is None:
-            return 0
+            return 0, 0.0
+        before = _time_of_children()
         if process.poll() is None:
             # One that has just been ended, by its limit say, keeps its own status.
             process.kill()
-        return process.wait()
+        status = process.wait()
+        return status, max(_time_of_children() - before - accounted, 0.0)
 
     def forget(self) -> None:
         """In a process that was forked from this one: the decoder is not its own."""
@@ -203,6 +223,12 @@ class _Decoder:
             self._process.returncode = 0  # or it would be waited for
         self._process = self._connection = None
         self._lock = threading.Lock()
+
+
+def _time_of_children() -> float:
+    """Seconds of processor time of all child processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _exchange(

@@ -32,6 +32,7 @@ from tests.settings import settings_with
 
 URL = "/api/good_release/"
 TOO_DEAR = "第 1 张图片过于复杂,无法处理"
+DAMAGED_ONE = "第 1 张图片已损坏或不完整"
 
 
 def _scans(side: int, count: int) -> bytes:
@@ -41,8 +42,8 @@ def _scans(side: int, count: int) -> bytes:
     return whole[:-2] + last * count + b"\xff\xd9"
 
 
-DEAR = _scans(4000, 90)
-"""16 million pixels, ninety times."""
+DEAR = encoded(Image.new("RGB", (7000, 7000)), "WEBP", lossless=True, quality=0, method=0)
+"""49 million pixels in some 2 kB: two seconds of a processor, and 800 MB of memory."""
 
 
 def _decoder_pid() -> int:
@@ -73,9 +74,22 @@ def test_a_dear_picture_ends_the_decoder_and_nothing_else(app: Flask, client: Fl
         assert_malformed(response, Answer.RELEASE_MALFORMED, pictures=[TOO_DEAR])
         assert everything(app, settings) == before
         with app.app_context():
-            assert _spent(owner.id) == {"milliseconds": 1000, "pixels": 0}
+            spent = _spent(owner.id)
+        assert (1000 <= spent["milliseconds"] < 4000, spent["pixels"]) == (True, 0)
         good = assert_envelope(client.post(URL, headers=headers, **form_with(picture_bytes())), Answer.GOOD_RELEASED)
     assert len(good["pictures"]) == 1
+
+
+@pytest.mark.parametrize(("side", "scans", "reason"), [(100, 80, None), (3000, 80, TOO_DEAR), (100, 120, DAMAGED_ONE)])
+def test_scans_of_a_jpeg(context: Flask, side: int, scans: int, reason: str | None) -> None:
+    """Each costs a pass over all pixels, so a large picture may have few. The file tells how many there are."""
+    if reason is None:
+        assert _prepared(_scans(side, scans)) == [(side, side)]
+        return
+    with pytest.raises(Refused) as refused:
+        _prepared(_scans(side, scans))
+    assert refused.value.data == {"errors": {"pictures": [reason]}}
+    assert _spent()["milliseconds"] < 200
 
 
 def test_a_picture_that_takes_too_much_memory(context: Flask) -> None:
@@ -224,6 +238,12 @@ def test_nobody_waits_for_ever(context: Flask) -> None:
         with pytest.raises(Refused) as refused:
             _prepared(picture_bytes())
         assert (refused.value.answer, refused.value.retry_after) == (Answer.BUSY, 10)
+        # What went into a picture that was not finished is not for nothing.
+        valkey().delete("picture-budget:1")
+        with pytest.raises(Refused) as refused:
+            _prepared(DEAR)
+        assert refused.value.answer is Answer.BUSY
+        assert 0 < _spent()["milliseconds"] < 3000
     assert _prepared(picture_bytes()) == [(64, 48)]
     assert _decoder_pid() != pid
 
