@@ -102,7 +102,8 @@ def _flask_config(settings: Settings) -> dict[str, object]:
     return {
         "TESTING": settings.environment == "testing",
         "MAX_CONTENT_LENGTH": settings.max_body_bytes,
-        "MAX_FORM_MEMORY_SIZE": SMALL_BODY,
+        # Werkzeug counts what it has just read among the fields, also where that is of a file: 64 KiB at a time.
+        "MAX_FORM_MEMORY_SIZE": 2 * SMALL_BODY,
         "MAX_FORM_PARTS": FIELDS_LIMIT,
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
         "SQLALCHEMY_ENGINE_OPTIONS": {

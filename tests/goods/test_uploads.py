@@ -316,6 +316,13 @@ def test_evidence_is_limited_in_rate(app: Flask, client: FlaskClient, make_app: 
     ]
 
 
+def test_a_file_is_no_field_whatever_is_in_it(app: Flask, client: FlaskClient) -> None:
+    """The parser of forms keeps the last line of what it has read, and counts it among the fields."""
+    picture = picture_bytes() + b"\r\nand some more behind its end" * 10_000
+    response = client.post(URL, headers=auth_headers(app, make_user(app)), **form_with(picture, picture))
+    assert_envelope(response, Answer.GOOD_RELEASED)
+
+
 def test_large_uploads_take_little_memory_of_a_web_process(app: Flask, live_server: LiveServer) -> None:
     """Two releases of nine pictures of 9.4 MB took 650 MB. The decoder, beside it, ends at its own limit."""
     owner = make_user(app)
