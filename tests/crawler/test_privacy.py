@@ -57,6 +57,7 @@ from xianyu.privacy import HIDDEN, hide_contacts
         ("QQ群12345678", f"QQ群{HIDDEN}"),
         ("扣扣123456", f"扣扣{HIDDEN}"),
         ("🐧123456", f"🐧{HIDDEN}"),
+        ("写信 12345＠qq.com", f"写信 {HIDDEN}"),
         ("写信 zhang.san+1@mail.example.com 或 12345＠qq.com", f"写信 {HIDDEN} 或 {HIDDEN}"),
     ],
 )

@@ -6,6 +6,7 @@ from sqlalchemy import func, select, text, update
 
 from app.accounts.models import User
 from app.answers import Answer, Refused
+from app.db.database import db
 from app.db.transactions import autocommit_connection, independent_transaction, reading, row_or_none, rows, transaction
 from tests.factories import make_user
 
@@ -42,6 +43,16 @@ def test_reads_outside_take_no_transaction(context: Flask) -> None:
     with transaction() as session:
         session.execute(BIOS)
         assert session.scalar(in_transaction) is True
+
+
+def test_a_transaction_knows_nothing_from_before(context: Flask) -> None:
+    """What the session read outside of it may be old by now: locks and checks need what is there."""
+    user = make_user(context)
+    assert db.session.get_one(User, user.id).bio == ""
+    with autocommit_connection() as connection:
+        connection.execute(update(User).values(bio="changed meanwhile"))
+    with transaction() as session:
+        assert session.get_one(User, user.id).bio == "changed meanwhile"
 
 
 def test_joined_blocks_commit_with_the_outermost(context: Flask) -> None:

@@ -198,6 +198,19 @@ def test_a_stream_keeps_its_order_over_failures_and_others_go_on(app: Flask) -> 
     assert outbox(app) == []
 
 
+def test_what_is_dead_holds_up_nothing_of_its_stream(app: Flask) -> None:
+    order = an_order(app)
+    ids = [make_step(app, order, sequence, topic=Topic.WEBHOOK) for sequence in (1, 2, 3)]
+    with receiving(app) as receiver:
+        receiver.answers.extend([410, 200, 200])
+        for _ in ids:
+            assert relay(app) == 1
+            work_off(app)
+    assert receiver.ids == [f"evt_{event_id}" for event_id in ids]
+    (dead,) = outbox(app)
+    assert (dead.subject_id, dead.dead_at is not None) == (ids[0], True)
+
+
 def test_what_waits_for_a_stalled_head_is_not_looked_at_until_then(app: Flask) -> None:
     """More of them than a batch has: they must not crowd out what can be done."""
     order = an_order(app)
