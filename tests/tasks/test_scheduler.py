@@ -36,6 +36,8 @@ ALL: dict[str, Any] = {
     "sweep-stale-reviews": ["tasks.verification.sweep_stale_reviews", None, [], {}],
     "purge-idempotency-keys": ["tasks.housekeeping.purge_idempotency_keys", None, [], {}],
     "purge-sessions": ["tasks.housekeeping.purge_sessions", None, [], {}],
+    "lift-ended-suspensions": ["tasks.housekeeping.lift_ended_suspensions", None, [], {}],
+    "purge-one-time-codes": ["tasks.housekeeping.purge_one_time_codes", None, [], {}],
     "drain-search-outbox": ["tasks.search.drain_search_outbox", None, [], {}],
 }
 DEFAULT = sorted(ALL.keys() - {"drain-search-outbox"})
@@ -57,6 +59,8 @@ def test_the_schedule() -> None:
         ("sweep_stale_reviews", QueueName.DEFAULT, 30),
         ("purge_idempotency_keys", QueueName.DEFAULT, 600),
         ("purge_sessions", QueueName.DEFAULT, 3600),
+        ("lift_ended_suspensions", QueueName.DEFAULT, 60),
+        ("purge_one_time_codes", QueueName.DEFAULT, 3600),
         ("drain_search_outbox", QueueName.SEARCH, 10),
     }
 
