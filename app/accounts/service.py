@@ -147,7 +147,8 @@ def _swap_hash(session: Session, user_id: int, *, old: str, new: str) -> bool:
 def edit_profile(*, user_id: int, bio: str) -> None:
     """Change the text that a user's profile shows. Raises Refused(NO_SUCH_USER)."""
     with transaction() as session:
-        if session.execute(update(User).where(User.id == user_id).values(bio=bio).returning(User.id)).first() is None:
+        changed = update(User).where(User.id == user_id, User.deleted_at.is_(None)).values(bio=bio)
+        if session.execute(changed.returning(User.id)).first() is None:
             raise Refused(Answer.NO_SUCH_USER)
 
 
@@ -218,7 +219,8 @@ def _lock(session: Session, user_id: int) -> None:
 
     It is FOR NO KEY UPDATE, so inserting orders and goods of the user meanwhile does not wait.
     """
-    if session.scalar(select(User.id).where(User.id == user_id).with_for_update(key_share=True)) is None:
+    present = select(User.id).where(User.id == user_id, User.deleted_at.is_(None))
+    if session.scalar(present.with_for_update(key_share=True)) is None:
         raise Refused(Answer.NO_SUCH_USER)
 
 

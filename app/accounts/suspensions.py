@@ -38,8 +38,8 @@ def refuse_suspended(user: Any) -> None:
 
 def lock_user(session: Session, user_id: int) -> User:
     """The user, locked against suspensions and releases of goods. Raises NO_SUCH_USER."""
-    statement = select(User).where(User.id == user_id).with_for_update(key_share=True)
-    user = session.scalar(statement.execution_options(populate_existing=True))
+    present = select(User).where(User.id == user_id, User.deleted_at.is_(None))
+    user = session.scalar(present.with_for_update(key_share=True).execution_options(populate_existing=True))
     if user is None:
         raise Refused(Answer.NO_SUCH_USER)
     return user

@@ -43,7 +43,9 @@ MAX_STATEMENTS: Final = 5
 _CLOSING_TRIES: Final = 3
 
 # Statements that every purchase needs, built once: building such a statement costs more than running it.
-_BUYER: Final = select(User.id).where(User.id == bindparam("user_id")).with_for_update(key_share=True)
+_BUYER: Final = (
+    select(User.id).where(User.id == bindparam("user_id"), User.deleted_at.is_(None)).with_for_update(key_share=True)
+)
 _GOOD: Final = select(Good).where(Good.id == bindparam("good_id")).with_for_update()
 _FIRST_PICTURE: Final = (
     select(Picture.id)

@@ -10,18 +10,20 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from app.account_data.service import DELETED_NAME
+from app.accounts import service as accounts
 from app.accounts.models import Address, LoginSession, User
-from app.answers import Answer
+from app.answers import Answer, Refused
 from app.db.database import db
 from app.goods.models import Good
 from app.ledger.audit import audit
 from app.ledger.models import LedgerAccount
 from app.notifications.models import Notification
 from app.orders.models import Order, Waybill
+from app.orders.service import buy_good
 from app.outbox.models import OutboxMessage, Topic
 from app.recovery.models import RecoveryChannel
 from app.wallet.models import Payout
-from statemachine import GoodStatus
+from statemachine import GoodStatus, TradeMode
 from statemachine.order import CANCELLED, PAID, REFUNDED_RECEIVED, SETTLED
 from tasks.relay import relay_once
 from tests.accounts.steps import all_rows, bearer, log_in, register, session_of
@@ -212,4 +214,22 @@ def test_a_stolen_session_deletes_nothing(app: Flask, client: FlaskClient, alice
     for _ in range(5):
         assert_envelope(delete(app, client, alice, password="wrong-pass-1"), Answer.OLD_PASSWORD_WRONG)
     assert_envelope(delete(app, client, alice), Answer.TOO_MANY_REQUESTS)
+    assert whole_database(app) == before
+
+
+def test_a_request_that_was_under_way_does_nothing_any_more(app: Flask, clean: None) -> None:
+    """It was let in before the account ended, and comes to its row after that."""
+    alice, bob = make_user(app, "alice"), make_user(app, "bob")
+    good = make_good(app, bob, trade_mode=TradeMode.FACE_TO_FACE)
+    assert_envelope(delete(app, app.test_client(), alice), Answer.ACCOUNT_DELETED)
+    before = whole_database(app)
+    address = dict.fromkeys(("name", "mobile", "province", "city", "district", "detail"), "x")
+    for act in (
+        lambda: buy_good(buyer_id=alice.id, good_id=good.id, address_id=None, trade_mode=None),
+        lambda: accounts.add_address(user_id=alice.id, is_default=False, **address),
+        lambda: accounts.edit_profile(user_id=alice.id, bio="x"),
+    ):
+        with app.app_context(), pytest.raises(Refused) as refused:
+            act()
+        assert refused.value.answer is Answer.NO_SUCH_USER
     assert whole_database(app) == before

@@ -105,7 +105,7 @@ MALFORMED = [
     ("city", None, "须为文字"),
     ("district", "", "不能为空"),
     ("detail", "号" * 201, "至多 200 个字符"),
-    ("detail", "x" * 1_000_000, "至多 200 个字符"),
+    ("detail", "x" * 10_000, "至多 200 个字符"),
     ("detail", {"a": 1}, "须为文字"),
     ("is_default", "perhaps", "须为布尔值"),
     ("is_default", None, "须为布尔值"),

@@ -59,7 +59,7 @@ def test_nobody_edits_more_than_the_bio(client: FlaskClient, app: Flask) -> None
     [
         ({}, "必填"),
         ({"bio": "鱼" * 201}, "至多 200 个字符"),
-        ({"bio": "鱼" * 1_000_000}, "至多 200 个字符"),
+        ({"bio": "鱼" * 10_000}, "至多 200 个字符"),
         ({"bio": "a\x00b"}, "含有不允许的字符"),
         ({"bio": "a\u202eb"}, "含有不允许的字符"),
         ({"bio": None}, "须为文字"),
