@@ -54,7 +54,8 @@ class ConnectionGuard:
         """Of each client's connection: milliseconds without data, the client's address, the descriptor."""
         for descriptor in _descriptors():
             with suppress(OSError), _duplicate(descriptor) as found:
-                if found.getsockname()[1:2] and found.getsockname()[1] in self._ports:
+                own = found.getsockname()  # no tuple, where it is no connection of the Internet
+                if isinstance(own, tuple) and own[1] in self._ports:
                     client = _address(found)
                     info = found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
                     quiet = min(int.from_bytes(info[part], "little") for part in (_SENT, _RECEIVED))

@@ -64,7 +64,7 @@ class _Visitor(threading.Thread):
                     self.failures.append(f"{path}: {error!r}")
                 self.asked += 1
                 self.slowest = max(self.slowest, time.monotonic() - began)
-            for process in self._web.children(recursive=True):
+            for process in self._web.children():  # not theirs: pictures are decoded in processes of their own
                 try:
                     self.memory = max(self.memory, process.memory_info().rss)
                 except psutil.NoSuchProcess:
