@@ -13,6 +13,7 @@ from app import models  # noqa: F401 - Flask-Migrate compares the database with 
 from app.account_data.views import api as account_data_api
 from app.accounts.sessions import SessionCache
 from app.accounts.views import api as accounts_api
+from app.cases.views import api as cases_api
 from app.cashier.views import api as cashier_api
 from app.cli import register_commands
 from app.db.database import db
@@ -44,7 +45,7 @@ from app.web.health import health
 from app.web.metrics import register_gauges
 from app.web.openapi import register_openapi
 from app.web.request_hooks import register_request_hooks, register_sql_counting
-from config import PROJECT_ROOT, Settings
+from config import PROJECT_ROOT, Settings, SettingsError
 
 APIS: tuple[Api, ...] = (
     accounts_api,
@@ -57,6 +58,7 @@ APIS: tuple[Api, ...] = (
     wallet_api,
     notifications_api,
     staff_api,
+    cases_api,
     search_api,
     listings_api,
     docs,
@@ -155,9 +157,13 @@ def _bind_extensions(app: Flask, settings: Settings) -> None:
     )
     app.extensions["saltfish.sessions"] = SessionCache(cache)
     app.extensions["saltfish.pictures"] = LocalPictureStorage(settings.instance_path / "pictures")
-    if settings.is_production:
-        # In production a missing or broken key fails the start; elsewhere keys are read at first use.
-        app.extensions["saltfish.gateway"] = AlipayGateway.from_settings(settings)
+    key_files = (settings.alipay_app_private_key_path, settings.alipay_public_key_path)
+    if settings.is_production or all(path.exists() for path in key_files):
+        # A broken key fails the start, in production a missing one too; elsewhere they may be made later.
+        try:
+            app.extensions["saltfish.gateway"] = AlipayGateway.from_settings(settings)
+        except (OSError, ValueError) as error:
+            raise SettingsError([str(error)]) from error
     if settings.cors_origins:
         allow_origins(app, settings.cors_origins)
     with app.app_context():

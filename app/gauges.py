@@ -1,7 +1,7 @@
 """Prometheus metrics of what waits (outbox, queues, reviews, orders) and of what does it: jobs, scheduler, relay."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, time
 
 import structlog
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -12,11 +12,13 @@ from rq.registry import FailedJobRegistry
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.clock import utcnow
+from app.clock import SHANGHAI, utcnow
 from app.db.database import db
-from app.db.transactions import reading, rows
+from app.db.transactions import reading, row_or_none, rows
 from app.extensions import valkey
 from app.goods.models import Good
+from app.money.cases import open_cases
+from app.money.models import MoneyCaseKind, Reconciliation
 from app.orders.models import Order
 from app.outbox.models import Topic
 from app.outbox.service import backlog, relay_runs
@@ -39,7 +41,7 @@ class WaitingWork(Collector):
 
 
 def _in_database() -> list[Metric]:
-    return [*_outbox(), _goods_in_review(), _open_orders(), *_periodic_jobs()]
+    return [*_outbox(), _goods_in_review(), _open_orders(), _open_money_cases(), *_last_bill(), *_periodic_jobs()]
 
 
 def _outbox() -> list[Metric]:
@@ -107,6 +109,29 @@ def _periodic_jobs() -> list[Metric]:
             done.add_metric([job.name], job.succeeded_at.timestamp())
             took.add_metric([job.name], job.milliseconds / 1000)
     return [period, done, since, took, failures]
+
+
+def _open_money_cases() -> Metric:
+    cases = GaugeMetricFamily(
+        "saltfish_money_cases", "Cases about money that wait for staff; see docs/staff.md.", labels=["kind"]
+    )
+    counts = open_cases()
+    for kind in MoneyCaseKind:
+        cases.add_metric([kind.value], counts.get(kind.value, 0))
+    return cases
+
+
+def _last_bill() -> list[Metric]:
+    last = row_or_none(select(Reconciliation.__table__).order_by(Reconciliation.day.desc()).limit(1))
+    if last is None:
+        return []
+    day = datetime.combine(last.day, time(), SHANGHAI).timestamp()
+    return [
+        GaugeMetricFamily(
+            "saltfish_bill_differences", "Differences of the last bill compared.", value=last.differences
+        ),
+        GaugeMetricFamily("saltfish_bill_day_seconds", "The day of the last bill compared, as its start.", value=day),
+    ]
 
 
 def _in_valkey() -> list[Metric]:

@@ -29,6 +29,7 @@ REFUSAL_DETAILS: Final[Mapping[Answer, Any]] = {  # TypedDicts, or unions that p
     Answer.FORBIDDEN: OrderRefusalDetails | None,  # where it is about an order's state
     Answer.HANDOVER_CODE_WRONG: TriesLeft,
     Answer.ACCOUNT_IN_USE: AccountInUse,
+    Answer.MONEY_CASE_REFUSED: RefusalReasons,
     Answer.TOO_MANY_UNPAID: LimitReached,
     Answer.TOO_MANY_STATEMENTS: LimitReached,
     Answer.NOT_READY: ReadyOut | None,  # of `/readyz`

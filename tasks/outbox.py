@@ -41,7 +41,8 @@ class Work:
 
 
 WORK: Final[dict[Topic, Work]] = {
-    # About eleven hours: a gateway may be away for a night's maintenance.
+    # About eleven hours: a gateway may be away for a night's maintenance. What it has not decided by then is begun anew
+    # by `tasks.payments.ask_again`.
     Topic.PAYMENT_REFUND: Work(run=send_refund, max_attempts=20, first_wait=10),
     Topic.PAYOUT: Work(run=send_payout, max_attempts=20, first_wait=10),
     # As long as the code lives.

@@ -5,6 +5,7 @@ How it does so depends on the topic:
 - SEARCH_INDEX: the search worker reads and deletes these messages itself; the relay only queues its job.
 - GOOD_VERIFICATION: the review is queued as jobs and the message deleted; a sweep finds reviews whose jobs were lost.
 - ORDER_STEP: the relay writes notifications and webhook messages in the transaction that deletes the message.
+- REFUND_CONFIRMED: likewise, notifications.
 - All others: the message is leased and a job queued (`tasks.outbox`) that deletes it when its work is done. If the
   relay or a worker is killed, or Valkey is emptied, the message is delivered again when the lease ends.
 
@@ -28,7 +29,7 @@ from app import load_app
 from app.clock import utcnow
 from app.db.transactions import rows, transaction
 from app.extensions import valkey
-from app.notifications.service import notify_of_steps
+from app.notifications.service import notify_of_refunds, notify_of_steps
 from app.outbox.models import OutboxMessage, Topic
 from app.outbox.service import (
     RELAY_HEARTBEAT_KEY,
@@ -78,7 +79,10 @@ def announce_steps(session: Session, event_ids: Sequence[int]) -> None:
 # Topics whose messages are deleted as soon as jobs are queued for them; the function takes the subject's id.
 _ENQUEUE: Final[dict[Topic, Callable[[int], object]]] = {Topic.GOOD_VERIFICATION: add_good_verify_task}
 # Topics whose work is done by the relay; the function takes the subjects' ids.
-_INLINE: Final[dict[Topic, Callable[[Session, Sequence[int]], None]]] = {Topic.ORDER_STEP: announce_steps}
+_INLINE: Final[dict[Topic, Callable[[Session, Sequence[int]], None]]] = {
+    Topic.ORDER_STEP: announce_steps,
+    Topic.REFUND_CONFIRMED: lambda session, refund_ids: notify_of_refunds(session, refund_ids=refund_ids),
+}
 # The topics in `tasks.outbox.WORK` are leased. The only one left, SEARCH_INDEX, is read by the search worker itself.
 
 # One query for all topics, because most rounds find nothing due.

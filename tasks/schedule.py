@@ -13,6 +13,7 @@ from tasks.housekeeping import (
     purge_refused_notifications,
     purge_sessions,
 )
+from tasks.payments import ask_again, reconcile_bills
 from tasks.queues import QueueName, job_id_of
 from tasks.search import drain_search_outbox
 from tasks.verification import sweep_stale_reviews
@@ -30,6 +31,8 @@ class Periodic:
 SCHEDULE: Final = (
     Periodic(job=sweep_deadlines, queue=QueueName.DEFAULT, every=5),
     Periodic(job=query_payments, queue=QueueName.DEFAULT, every=15),
+    Periodic(job=ask_again, queue=QueueName.DEFAULT, every=3600),
+    Periodic(job=reconcile_bills, queue=QueueName.DEFAULT, every=900),
     Periodic(job=purge_refused_notifications, queue=QueueName.DEFAULT, every=3600),
     Periodic(job=collect_unused_pictures, queue=QueueName.DEFAULT, every=3600),
     Periodic(job=sweep_stale_reviews, queue=QueueName.DEFAULT, every=30),

@@ -1,9 +1,20 @@
-"""Attempts to pay, notifications of the gateway, and refunds."""
+"""Attempts to pay, notifications of the gateway, refunds, cases for staff, and what comparing each day's bill found."""
 
+from datetime import date
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, String, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Date,
+    ForeignKey,
+    Index,
+    SmallInteger,
+    String,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -26,7 +37,8 @@ class Payment(Base):
 
     __tablename__ = "payments"
     __table_args__ = table_args(
-        not_negative("amount"),
+        not_negative("amount", "refunded_elsewhere"),
+        CheckConstraint("refunded_elsewhere <= amount", name="refunded_at_most_once"),
         UniqueConstraint("order_id", "attempt"),
         CheckConstraint("state IN ('open', 'paid', 'closed')", name="state_known"),
         CheckConstraint("(state = 'paid') = (paid_at IS NOT NULL)", name="paid_has_a_moment"),
@@ -41,6 +53,8 @@ class Payment(Base):
     state: Mapped[str] = mapped_column(String(10), default=PaymentState.OPEN.value, server_default="open")
     out_trade_no: Mapped[str] = mapped_column(String(64), unique=True)
     amount: Mapped[fen]
+    # Fen that went back to the payer without us, at the gateway's console; no part of our refund.
+    refunded_elsewhere: Mapped[fen] = mapped_column(default=0, server_default="0")
     trade_no: Mapped[str | None] = mapped_column(String(64))
     paid_at: Mapped[moment | None]
     query_at: Mapped[moment | None]  # when the gateway is queried next; None once nothing more can happen
@@ -115,3 +129,56 @@ class Refund(Base):
     last_error: Mapped[str | None] = mapped_column(String(200))
     confirmed_at: Mapped[moment | None]
     created_at: Mapped[created_moment]
+
+
+class MoneyCaseKind(StrEnum):
+    """What staff have to see to."""
+
+    PAYOUT = "payout"  # a withdrawal of which the gateway does not say the last word, or that it refuses because of us
+    REFUND = "refund"  # a refund that the gateway does not make
+    SECOND_PAYMENT = "second_payment"  # a paid order was paid once more
+    REFUND_ELSEWHERE = "refund_elsewhere"  # money of a paid order went back to the payer without us: its order is held
+    BILL = "bill"  # a day's bill differs from our books, or cannot be had
+
+
+class MoneyCase(Base):
+    """Something about money that a person has to decide. `key` names its cause, so that it is opened once.
+
+    `reason` says what happened, in English or by the gateway's code; `decision` how it was closed: what staff chose, or
+    `settled` where the gateway's last word came in the end.
+    """
+
+    __tablename__ = "money_cases"
+    __table_args__ = table_args(
+        CheckConstraint(
+            "kind IN ('payout', 'refund', 'second_payment', 'refund_elsewhere', 'bill')", name="kind_known"
+        ),
+        CheckConstraint("(closed_at IS NULL) = (decision IS NULL)", name="closed_by_a_decision"),
+        Index("ix_money_cases_open", "id", postgresql_where=text("closed_at IS NULL")),
+        Index("ix_money_cases_order_id", "order_id"),
+    )
+
+    id: Mapped[intpk]
+    kind: Mapped[str] = mapped_column(String(20))
+    key: Mapped[str] = mapped_column(String(200), unique=True)
+    reason: Mapped[str] = mapped_column(String(300))
+    order_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("orders.id"))
+    payment_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("payments.id"))
+    refund_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("refunds.id"))
+    payout_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("payouts.id"))
+    details: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    decision: Mapped[str | None] = mapped_column(String(20))
+    opened_at: Mapped[created_moment]
+    closed_at: Mapped[moment | None]
+
+
+class Reconciliation(Base):
+    """What the comparison of a day's bill with our books found. `day` is one in Asia/Shanghai."""
+
+    __tablename__ = "reconciliations"
+    __table_args__ = table_args(not_negative("differences"))
+
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    differences: Mapped[int]
+    report: Mapped[list[str]] = mapped_column(JSONB)
+    finished_at: Mapped[created_moment]

@@ -38,6 +38,7 @@ def booked_movements(*, since: datetime, until: datetime, out_trade_nos: Collect
     paid = select(
         literal(MovementKind.PAYMENT.value).label("kind"),
         Payment.out_trade_no,
+        Payment.trade_no,
         literal(None, String).label("request_no"),
         Payment.amount,
         Payment.paid_at.label("since"),
@@ -57,15 +58,19 @@ def booked_movements(*, since: datetime, until: datetime, out_trade_nos: Collect
         select(
             literal(MovementKind.REFUND.value),
             Payment.out_trade_no,
+            Payment.trade_no,
             Refund.request_no,
-            Refund.amount,
+            # What went back without us is in the bill under other numbers.
+            Refund.amount - Payment.refunded_elsewhere,
             Refund.created_at,
             Refund.confirmed_at,
-            -_gateway_clearing_change(LedgerTransaction.key == func.concat("refund:", Refund.id)),
+            -_gateway_clearing_change(LedgerTransaction.key == func.concat("refund:", Refund.id))
+            - Payment.refunded_elsewhere,
         )
         .join(Payment, Payment.id == Refund.payment_id)
         .where(
             Refund.state == RefundState.CONFIRMED.value,
+            Refund.amount > Payment.refunded_elsewhere,
             or_(named, and_(Refund.confirmed_at >= since, Refund.created_at < until)),
         )
     )
@@ -77,6 +82,7 @@ def booked_movements(*, since: datetime, until: datetime, out_trade_nos: Collect
                 request_no=row.request_no,
                 amount_fen=row.amount,
                 at=row.at,
+                trade_no=row.trade_no,
             ),
             since=row.since,
             ledger_fen=None if row.ledger_fen is None else int(row.ledger_fen),

@@ -1,14 +1,16 @@
 """Reconciliation: compares a day's bill of the gateway with our payments and refunds. Pure functions, no I/O.
 
-The bill is Alipay's 业务明细, downloaded from its console: a CSV file in GBK with comment lines (`#`), a row of column
-names, and a row per payment and refund; some values end with a tab. Columns are found by name, so new ones do no harm.
+The bill is Alipay's 业务明细, downloaded from its console or by its API: a CSV file in GBK with comment lines (`#`), a
+row of column names, and a row per payment and refund; some values end with a tab. Columns are found by name, so new
+ones do no harm. A file that a spreadsheet has saved again is none: numbers have lost digits there, so nothing of it is
+compared.
 """
 
 import csv
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -69,6 +71,8 @@ class OurMovement:
     """None for a payment."""
     amount_fen: int
     at: datetime
+    trade_no: str | None = None
+    """The gateway's number, as far as we know it."""
 
 
 class BillDifferenceKind(StrEnum):
@@ -107,6 +111,8 @@ class BillDifference:
     line: int | None
     bill_fen: int | None
     our_fen: int | None
+    trade_no: str | None = field(default=None, compare=False)
+    """The gateway's number in the bill."""
 
     def __str__(self) -> str:
         place = "" if self.line is None else f"line {self.line}: "
@@ -133,6 +139,7 @@ _SIGNED_YUAN = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,2}))?", re.ASCII)
 _TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}", re.ASCII)
 _PERIOD = re.compile(r"#起始日期[:：]\s*\[(.+?)\]\s*终止日期[:：]\s*\[(.+?)\]")
+_END = "业务明细列表结束"
 _PERIOD_FORMAT = "%Y年%m月%d日 %H:%M:%S"
 _SHOWN_LENGTH = 40
 
@@ -140,10 +147,12 @@ _SHOWN_LENGTH = 40
 def read_day_bill(raw: bytes) -> DayBill:
     """The bill in a file's bytes, GBK or UTF-8. A row that cannot be read becomes a problem, and the rest is read.
 
-    Raises ValueError where the row of column names is missing or lacks a column: then this is not such a bill.
+    Raises ValueError where the row of column names is missing or lacks a column: then this is not such a bill. Also,
+    with the line, where a spreadsheet has saved it again.
     """
     lines = raw.removeprefix(_UTF8_BOM).split(b"\n")
     start, encoding = _find_header(lines)
+    _check_is_as_downloaded(lines, start, encoding)
     columns = [name.strip().translate(_PLAIN_BRACKETS) for name in _cells(lines[start], encoding)]
     missing = [name for name in _COLUMNS if columns.count(name) != 1]
     if missing:
@@ -186,12 +195,20 @@ _Key = tuple[MovementKind, str, str | None]
 def _differences(rows: Sequence[BillRow], ours: Sequence[OurMovement]) -> list[BillDifference]:
     """The differences about one payment or refund, of which each side should have one."""
     found = []
+    # The row of the trade that we know comes first; another one is a second payment.
+    rows = sorted(rows, key=lambda row: bool(ours) and ours[0].trade_no not in (None, row.trade_no))
     if not rows:
         found += [_of_ours(BillDifferenceKind.MISSING_THERE, movement) for movement in ours[:1]]
     elif not ours:
         found.append(_of_bill(BillDifferenceKind.MISSING_HERE, rows[0]))
     elif rows[0].amount_fen != ours[0].amount_fen:
         found.append(_of_bill(BillDifferenceKind.OTHER_AMOUNT, rows[0], our_fen=ours[0].amount_fen))
+    elif ours[0].trade_no not in (None, rows[0].trade_no):
+        # An order was paid twice, or as a trade that we do not know.
+        found += [
+            _of_bill(BillDifferenceKind.MISSING_HERE, rows[0]),
+            _of_ours(BillDifferenceKind.MISSING_THERE, ours[0]),
+        ]
     found += [_of_bill(BillDifferenceKind.DOUBLED, row) for row in rows[1:]]
     found += [_of_ours(BillDifferenceKind.DOUBLED, movement) for movement in ours[1:]]
     return found
@@ -207,6 +224,7 @@ def _of_bill(kind: BillDifferenceKind, row: BillRow, *, our_fen: int | None = No
         line=row.line,
         bill_fen=row.amount_fen,
         our_fen=our_fen,
+        trade_no=row.trade_no,
     )
 
 
@@ -225,6 +243,69 @@ def _of_ours(kind: BillDifferenceKind, movement: OurMovement) -> BillDifference:
 
 def _covers(bill: DayBill, moment: datetime) -> bool:
     return (bill.since is None or bill.since <= moment) and (bill.until is None or moment < bill.until)
+
+
+_SPREADSHEET = "a spreadsheet has changed the file, take it as it was downloaded"
+_EXPONENT = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?[eE][+-]?[0-9]+", re.ASCII)
+# Spreadsheets keep fifteen digits of a number; the gateway's have 28.
+_ROUNDED = re.compile(r"[0-9]{15}0{8,}(?:\.0+)?", re.ASCII)
+_LONG_NUMBER = re.compile(r"[0-9]{16,}", re.ASCII)
+_REFORMATTED_TIME = re.compile(
+    r"[0-9]{1,4}/[0-9]{1,2}/[0-9]{1,4}.*|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2} [0-9]{1,2}:[0-9]{2}|[0-9]{5}\.[0-9]+|#{3,}",
+    re.ASCII,
+)
+_NUMBERS = (_TRADE_NO, _OUT_TRADE_NO, _REQUEST_NO)
+
+
+def _check_is_as_downloaded(lines: Sequence[bytes], start: int, encoding: str) -> None:
+    """Raise ValueError, with line and reason, where a spreadsheet has saved the bill again."""
+    for number, line in enumerate(lines, start=1):
+        text = line.decode(encoding, errors="replace").rstrip("\r\n ")
+        if text.startswith(("#", '"#')) and (text.startswith('"') or text.endswith((",", ";", "\t"))):
+            raise _changed(number, "a comment has become a row of a table")
+    header = lines[start].decode(encoding, errors="replace").strip()
+    if header.startswith('"'):
+        raise _changed(start + 1, "the column names stand in quotes")
+    if "," not in header and (";" in header or "\t" in header):
+        raise _changed(start + 1, "values are not separated by commas")
+    columns = [name.strip().translate(_PLAIN_BRACKETS) for name in header.split(",")]
+    for number, line in enumerate(lines[start + 1 :], start=start + 2):
+        if not line.strip() or line.startswith(b"#"):
+            continue
+        try:
+            cells = _cells(line, encoding)
+        except (ValueError, csv.Error):
+            continue  # becomes a problem of its own
+        if len(cells) == len(columns):
+            _check_row_is_as_downloaded(number, dict(zip(columns, cells, strict=True)))
+
+
+def _check_row_is_as_downloaded(line: int, values: Mapping[str, str]) -> None:
+    for name in _NUMBERS:
+        text = values.get(name, "").strip()
+        if _EXPONENT.fullmatch(text):
+            raise _changed(line, f"{name} has lost its digits: {_quoted(text)}")
+        if _ROUNDED.fullmatch(text):
+            raise _changed(line, f"{name} has lost its last digits: {_quoted(text)}")
+        if text.startswith(("=", "'")):
+            raise _changed(line, f"{name} is a formula: {_quoted(text)}")
+    trade_no = values.get(_TRADE_NO, "")
+    if _LONG_NUMBER.fullmatch(trade_no.rstrip(" ")):
+        raise _changed(line, f"{_TRADE_NO} has lost the tab behind it")
+    moment = values.get(_FINISHED_AT, "").strip()
+    if _REFORMATTED_TIME.fullmatch(moment):
+        raise _changed(line, f"{_FINISHED_AT} is written otherwise: {_quoted(moment)}")
+
+
+def _changed(line: int, what: str) -> ValueError:
+    return ValueError(f"line {line}: {what}: {_SPREADSHEET}")
+
+
+def check_is_whole(raw: bytes) -> None:
+    """Raise ValueError where the list has no end: the file was cut off, or its comments were taken out."""
+    lines = raw.rstrip().split(b"\n")
+    if not any(_END.encode(encoding) in line for line in lines if line.startswith(b"#") for encoding in _ENCODINGS):
+        raise ValueError(f"line {len(lines)}: the end of the list ({_END}) is missing: the file is not whole")
 
 
 _PLAIN_BRACKETS = str.maketrans("（）", "()")

@@ -42,7 +42,7 @@ def _remind_batch(size: int) -> tuple[int, int]:
     with transaction() as session:
         due: Sequence[Order] = session.scalars(
             select(Order)
-            .where(Order.remind_at <= utcnow())
+            .where(Order.remind_at <= utcnow(), Order.held_at.is_(None))
             .order_by(Order.remind_at)
             .limit(size)
             .with_for_update(skip_locked=True)

@@ -1,6 +1,6 @@
 """Notifies users: a row in their list, written in the transaction of what it is about."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -12,8 +12,16 @@ from app.answers import Answer, Refused
 from app.clock import utcnow
 from app.db.transactions import transaction
 from app.fen import format_yuan
+from app.money.models import PAID_LATE, Payment, Refund
 from app.notifications.models import TEXT_LENGTH, TITLE_LENGTH, Notification, NotificationKind
-from app.notifications.texts import NOTIFICATION_TEXTS, notified_sides
+from app.notifications.texts import (
+    NOTIFICATION_TEXTS,
+    PAID_LATE_REFUND_TEXT,
+    REFUND_CONFIRMED,
+    REFUND_CONFIRMED_TEXTS,
+    NotificationText,
+    notified_sides,
+)
 from app.orders.models import Order, OrderEventRecord
 from statemachine import ORDER, BillStatus, OrderEvent, Role
 
@@ -90,6 +98,35 @@ def notify_of_steps(session: Session, *, event_ids: Collection[int]) -> None:
             .values(rows)
             .on_conflict_do_nothing(index_elements=[Notification.order_event_id, Notification.user_id])
         )
+
+
+def notify_of_refunds(session: Session, *, refund_ids: Collection[int]) -> None:
+    """Notify the payer, and of an order's own refund the seller too, that the gateway has confirmed these refunds.
+
+    In the caller's transaction. Called again, it notifies again: the message that asks for it is deleted with it.
+    """
+    statement = (
+        select(Refund.amount, Refund.reason, Order.id, Order.buyer_id, Order.seller_id, Order.good_title)
+        .join(Payment, Payment.id == Refund.payment_id)
+        .join(Order, Order.id == Payment.order_id)
+        .where(Refund.id.in_(refund_ids))
+        .order_by(Refund.id)
+    )
+    for refund in session.execute(statement):
+        users = {Role.BUYER: refund.buyer_id, Role.SELLER: refund.seller_id}
+        texts: Mapping[Role, NotificationText] = REFUND_CONFIRMED_TEXTS
+        if refund.reason == PAID_LATE:
+            texts = {Role.BUYER: PAID_LATE_REFUND_TEXT}
+        for role, wording in texts.items():
+            notify(
+                session,
+                user_id=users[role],
+                kind=NotificationKind.ORDER,
+                title=wording.title,
+                text=wording.text.format(good=refund.good_title, amount=format_yuan(refund.amount)),
+                order_id=refund.id,
+                event=REFUND_CONFIRMED,
+            )
 
 
 def _rows(step: Any) -> list[dict[str, Any]]:  # a row of _STEPS, which has more columns than a type can name

@@ -48,14 +48,14 @@ NOTIFICATION_TEXTS: Final[Mapping[tuple[str, Role, Role], NotificationText]] = {
     # Delivery
     (_ON.SHIP, _S, _B): NotificationText("卖家已发货", "卖家已发货:「{good}」,收到后请确认收货"),
     (_ON.REFUND_UNSHIPPED, _SYSTEM, _B): NotificationText(
-        "超时未发货,已退款",
+        "超时未发货,退款处理中",
         "卖家超时未发货:「{good}」,{amount} 元将原路退回",
         face_to_face="超时未当面交货:「{good}」,{amount} 元将原路退回",
     ),
     (_ON.REFUND_UNSHIPPED, _SYSTEM, _S): NotificationText(
-        "超时未发货,已退款",
-        "「{good}」超时未发货,订单已关闭,货款已退给买家",
-        face_to_face="「{good}」超时未当面交货,订单已关闭,货款已退给买家",
+        "超时未发货,退款处理中",
+        "「{good}」超时未发货,订单已关闭,货款正在退给买家",
+        face_to_face="「{good}」超时未当面交货,订单已关闭,货款正在退给买家",
     ),
     (_ON.EXTEND_RECEIPT, _B, _S): NotificationText("买家延长了收货时间", "买家延长了收货时间:「{good}」"),
     (_ON.RECEIVE, _B, _S): NotificationText(
@@ -77,7 +77,7 @@ NOTIFICATION_TEXTS: Final[Mapping[tuple[str, Role, Role], NotificationText]] = {
         "退款申请已自动同意", "卖家超时未处理退款申请:「{good}」,{amount} 元将原路退回"
     ),
     (_ON.APPROVE_REFUND, _SYSTEM, _S): NotificationText(
-        "退款申请已自动同意", "「{good}」的退款申请超时未处理,已自动同意,货款已退给买家"
+        "退款申请已自动同意", "「{good}」的退款申请超时未处理,已自动同意,货款正在退给买家"
     ),
     # Returning the goods
     (_ON.SEND_BACK, _B, _S): NotificationText("买家已寄回退货", "买家已寄回退货:「{good}」,收到后请确认"),
@@ -88,7 +88,7 @@ NOTIFICATION_TEXTS: Final[Mapping[tuple[str, Role, Role], NotificationText]] = {
         "退货已自动确认", "卖家超时未确认收到退货:「{good}」,已自动确认,{amount} 元将原路退回"
     ),
     (_ON.ACCEPT_RETURN, _SYSTEM, _S): NotificationText(
-        "退货已自动确认", "「{good}」的退货超时未确认,已自动确认收到,货款已退给买家"
+        "退货已自动确认", "「{good}」的退货超时未确认,已自动确认收到,货款正在退给买家"
     ),
     (_ON.CONTEST_RETURN, _S, _B): NotificationText("卖家对退货有异议", "卖家对退货有异议:「{good}」,可提交陈述和凭证"),
     # Staff
@@ -107,6 +107,18 @@ NOTIFICATION_TEXTS: Final[Mapping[tuple[str, Role, Role], NotificationText]] = {
         "平台裁决:支持卖家", "平台客服裁决支持卖家:「{good}」,退款申请未通过"
     ),
 }
+
+REFUND_CONFIRMED: Final = "refund_confirmed"
+"""The event of a notification that the gateway has confirmed a refund."""
+
+REFUND_CONFIRMED_TEXTS: Final[Mapping[Role, NotificationText]] = {
+    Role.BUYER: NotificationText("退款成功", "「{good}」的退款 {amount} 元已原路退回"),
+    Role.SELLER: NotificationText("退款已完成", "「{good}」的货款 {amount} 元已退给买家"),
+}
+"""What is told once the gateway has confirmed a refund. Until then texts say that it is on its way."""
+
+PAID_LATE_REFUND_TEXT: Final = NotificationText("退款成功", "「{good}」重复或超时支付的 {amount} 元已原路退回")
+"""The same to a payer whose payment came too late, or twice; the seller never heard of that payment."""
 
 _SIDES: Final = (Role.BUYER, Role.SELLER)
 

@@ -11,6 +11,9 @@ from statemachine.spec import check_total
 
 PARTIES: Final = (Role.BUYER, Role.SELLER)
 
+HELD: Final = "订单款项在支付宝有变动,平台核实前暂停操作"
+"""Why nobody can make a step of a held order (`app.orders.holds`)."""
+
 # The URL of each event that people fire, by the role that fires it; all are POST.
 EVENT_URLS: Final[dict[OrderEvent, dict[Role, str]]] = {
     OrderEvent.CANCEL: dict.fromkeys(PARTIES, "/api/cancel_order/{id}/"),
@@ -75,14 +78,21 @@ def available_events(phase: OrderPhase, role: Role, facts: OrderFacts) -> list[O
 
 
 def actions(
-    *, order_id: int, phase: OrderPhase, deadline_at: datetime | None, role: Role, facts: OrderFacts, hidden: bool
+    *,
+    order_id: int,
+    phase: OrderPhase,
+    deadline_at: datetime | None,
+    role: Role,
+    facts: OrderFacts,
+    hidden: bool,
+    held: bool = False,
 ) -> list[ActionOut]:
-    """The actions that `role` may take now on an order whose deadline is `deadline_at` (UTC)."""
+    """The actions that `role` may take now on an order whose deadline is `deadline_at` (UTC); no steps if `held`."""
     offered: list[ActionOut] = []
     payable = OrderEvent.PAY in order_flow.allowed(phase, Role.GATEWAY) and deadline_at and utcnow() < deadline_at
-    if role is Role.BUYER and payable:
+    if role is Role.BUYER and payable and not held:
         offered.append({"name": "pay", "text": "付款", "method": "POST", "url": f"/order/pay/{order_id}/ticket/"})
-    for event in available_events(phase, role, facts):
+    for event in () if held else available_events(phase, role, facts):
         url = _URLS[event, role].format(id=order_id)
         text = _BUTTONS.get((event, phase), ORDER.events[event].zh)
         offered.append({"name": event.value, "text": text, "method": "POST", "url": url})
@@ -94,9 +104,11 @@ def actions(
     return offered
 
 
-def deadline(*, phase: OrderPhase, deadline_at: datetime | None, facts: OrderFacts) -> DeadlineOut | None:
-    """When the system acts on an order, and what it does then; None where no deadline runs."""
+def deadline(
+    *, phase: OrderPhase, deadline_at: datetime | None, facts: OrderFacts, held: bool = False
+) -> DeadlineOut | None:
+    """When the system acts on an order, and what it does then; None where no deadline runs, or it is `held`."""
     due = order_flow.deadline(phase, facts)
-    if due is None or deadline_at is None:
+    if due is None or deadline_at is None or held:
         return None
     return {"at": format_moment(deadline_at), "what": due.event.value, "text": due.text.zh}

@@ -1,11 +1,12 @@
 """`flask order …` lists orders, exports and verifies their histories.
 
-`flask payments show` prints everything about the money of one.
+`flask payments show` prints everything about the money of one, `flask payments reconcile` compares a day's bill.
 """
 
 import sys
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
@@ -18,15 +19,18 @@ from app.clock import format_moment, format_moment_or_none
 from app.console import Moment, print_table, table_cell
 from app.fen import format_yuan, format_yuan_or_none
 from app.money.cli import payments_commands
+from app.money.reconcile import DayBill, check_is_whole, read_day_bill
 from app.orders import history
 from app.orders.payment_report import payment_report
 from app.orders.queries import orders_of_market, phase_of
+from app.orders.reconciliation import NoBill, compare_with_books, fetch_day_bill, record_comparison, with_day
 from statemachine import ORDER
 from statemachine.order import BILL_TEXT, ORDER_TEXT
 
 order_commands = AppGroup("order", help="Which orders there are, and their histories as evidence.")
 
 _BAD_FILE = 2
+_NO_BILL = 3
 
 
 @order_commands.command("list")
@@ -124,6 +128,51 @@ def verify(file: BinaryIO, offline: bool) -> None:  # noqa: FBT001 - click passe
         click.echo(f"problems: {len(problems)}", err=True)
         sys.exit(1)
     click.echo(f"the history of order {exported['order_no']} is whole: {len(exported['lines'])} lines")
+
+
+@payments_commands.command()
+@click.option(
+    "--bill",
+    "path",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The gateway's file (Alipay: 业务明细, CSV, as it was downloaded); without it, it is fetched.",
+)
+@click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="The day in Shanghai.")
+def reconcile(path: Path | None, day: datetime | None) -> None:
+    """Compare a day's bill with our payments and refunds, and those with the ledger.
+
+    With --date alone the bill is fetched from the gateway. Prints every difference and every row that cannot be read.
+    The exit status is 0 where there is none, 1 where there is one, 2 where the file is no such bill, or a spreadsheet
+    has changed it, 3 where the gateway has no bill of this day yet, or does not answer.
+    """
+    if path is None and day is None:
+        raise click.UsageError("give --date, or the file with --bill")
+    try:
+        bill = _bill(path, None if day is None else day.date())
+    except NoBill as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(_NO_BILL)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--date" if path is None else "--bill") from error
+    if bill.since is None or bill.until is None:
+        raise click.UsageError("the file does not say which day it is about: give --date")
+    comparison = compare_with_books(bill)
+    for line in comparison.lines:
+        click.echo(line)
+    if path is None and day is not None:
+        record_comparison(day.date(), comparison.differences, comparison.lines)
+    sys.exit(1 if comparison.differences else 0)
+
+
+def _bill(path: Path | None, day: date | None) -> DayBill:
+    if path is None:
+        assert day is not None  # noqa: S101 - one of the two is given
+        return fetch_day_bill(day)
+    raw = path.read_bytes()
+    bill = read_day_bill(raw)
+    if bill.rows or bill.problems:
+        check_is_whole(raw)
+    return bill if day is None else with_day(bill, day)
 
 
 @payments_commands.command()

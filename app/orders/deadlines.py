@@ -80,6 +80,7 @@ def _due() -> Select[Order, Good]:
     return (
         select(Order, Good)
         .join(Good, Good.id == Order.good_id)
+        .where(Order.held_at.is_(None))
         .where(Order.deadline_at <= utcnow(), ~_CLOSES_A_TRADE)
         .order_by(Order.deadline_at)
         .with_for_update(of=(Good, Order), skip_locked=True)
@@ -100,7 +101,10 @@ def _fire_batch(locking: Select[Order, Good]) -> int:
 
 def _fire_one_by_one(size: int) -> int:
     due = rows(
-        select(Order.id).where(Order.deadline_at <= utcnow(), ~_CLOSES_A_TRADE).order_by(Order.deadline_at).limit(size)
+        select(Order.id)
+        .where(Order.deadline_at <= utcnow(), Order.held_at.is_(None), ~_CLOSES_A_TRADE)
+        .order_by(Order.deadline_at)
+        .limit(size)
     )
     fired = 0
     for row in due:
@@ -142,7 +146,7 @@ def _fire_one(session: Session, good: Good, order: Order) -> list[Posting]:
 def _expire_with_open_trades(limit: int) -> int:
     due = rows(
         select(Order.id)
-        .where(Order.deadline_at <= utcnow(), _CLOSES_A_TRADE)
+        .where(Order.deadline_at <= utcnow(), Order.held_at.is_(None), _CLOSES_A_TRADE)
         # In random order: sorted by deadline, trades the gateway does not answer about would come first every time.
         .order_by(func.random())
         .limit(max(min(limit, _TRADES_AT_ONCE), 0))
@@ -167,7 +171,12 @@ def _expire(order_id: int) -> int:
         statement = (
             select(Order, Good)
             .join(Good, Good.id == Order.good_id)
-            .where(Order.id == order_id, Order.deadline_at <= utcnow(), Order.bill_status == BillStatus.UNPAID)
+            .where(
+                Order.id == order_id,
+                Order.deadline_at <= utcnow(),
+                Order.held_at.is_(None),
+                Order.bill_status == BillStatus.UNPAID,
+            )
             .with_for_update(of=(Good, Order), skip_locked=True)
             .execution_options(populate_existing=True)
         )

@@ -77,6 +77,8 @@ class Order(Base):
     deadline_at: Mapped[moment | None]  # when the system acts; None where no deadline runs
     remind_at: Mapped[moment | None]  # when to remind of the deadline; None once that is done
     clock_left: Mapped[timedelta | None] = mapped_column(Interval)  # rest of the deadline that a refund request paused
+    # Since when nothing may happen to the order, because its money moved at the gateway without us: staff decide.
+    held_at: Mapped[moment | None]
     disputed: Mapped[bool] = mapped_column(default=False, server_default=false())  # waits for staff
     extended: Mapped[bool] = mapped_column(default=False, server_default=false())  # the time for receipt; only once
     handover_code: Mapped[str | None] = mapped_column(String(6))  # 当面交易: the buyer tells it to the seller

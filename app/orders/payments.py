@@ -18,6 +18,7 @@ from app.clock import utcnow
 from app.db.transactions import row_or_none, transaction
 from app.ledger.models import AccountKind
 from app.ledger.service import Posting, Transfer, order_account, post
+from app.money.cases import open_case
 from app.money.gateway import gateway, notification_url
 from app.money.gateways.base import (
     GatewayRefused,
@@ -25,8 +26,9 @@ from app.money.gateways.base import (
     NotificationRefused,
     TradeStatus,
 )
-from app.money.models import PAID_LATE, Payment, PaymentState
+from app.money.models import PAID_LATE, MoneyCaseKind, Payment, PaymentState, Refund
 from app.money.refunds import create_refund_of
+from app.orders.holds import note_refund_elsewhere
 from app.orders.models import Order
 from app.orders.notification_records import record_forged, record_signed
 from app.orders.transitions import OrderCommand, fire, lock_order, refusal_details
@@ -50,6 +52,7 @@ _OPEN_ATTEMPT: Final = select(Payment).where(
 )
 _ATTEMPTS: Final = select(func.count()).select_from(Payment).where(Payment.order_id == bindparam("order_id"))
 _BY_NUMBER: Final = select(Payment).where(Payment.out_trade_no == bindparam("out_trade_no"))
+_OWN_REFUND: Final = select(Refund.id).where(Refund.payment_id == bindparam("payment_id"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,11 +190,11 @@ def process_notification(*, form: Mapping[str, str], origin: str = UNKNOWN) -> b
         if recorded:
             log.warning("notification_refused", reason=refusal.reason.value, field=refusal.code)
         return False
+    paid_at = notification.paid_at
+    if paid_at is None and notification.status.paid and notification.refunded_fen == 0:
+        paid_at = _moment_of_payment(notification.out_trade_no)
     report = TradeReport(
-        trade_no=notification.trade_no,
-        amount=notification.amount_fen,
-        status=notification.status,
-        paid_at=notification.paid_at,
+        trade_no=notification.trade_no, amount=notification.amount_fen, status=notification.status, paid_at=paid_at
     )
     with transaction() as session:
         payment = session.scalar(_BY_NUMBER, {"out_trade_no": notification.out_trade_no})
@@ -202,7 +205,27 @@ def process_notification(*, form: Mapping[str, str], origin: str = UNKNOWN) -> b
             return False
         if notification.refunded_fen == 0:
             _apply_report(session, payment, report)
+        else:
+            order, locked = _lock_attempt(session, payment.id)
+            note_refund_elsewhere(
+                session,
+                order,
+                locked,
+                request_no=notification.out_request_no,
+                amount=None,
+                total=notification.refunded_fen,
+            )
     return True
+
+
+def _moment_of_payment(out_trade_no: str) -> datetime | None:
+    """When a trade was paid, by the gateway's answer; None where it gives none now. A notification need not say it."""
+    try:
+        trade = gateway().query(out_trade_no)
+    except (GatewayUnavailable, GatewayRefused) as error:
+        log.warning("moment_of_payment_unknown", reason=str(error))
+        return None
+    return None if trade is None else trade.paid_at
 
 
 def close_open_trade(*, order_id: int) -> None:
@@ -336,6 +359,7 @@ def _apply_report(session: Session, payment: Payment, report: TradeReport) -> No
     good, order = lock_order(session, payment.order_id)
     session.refresh(payment, with_for_update=True)
     if payment.state == PaymentState.PAID:
+        _compare_with_paid(session, order, payment, report)
         return
     if report.status.paid:
         payment.state = PaymentState.PAID.value
@@ -344,6 +368,8 @@ def _apply_report(session: Session, payment: Payment, report: TradeReport) -> No
         payment.query_at = None
         session.flush()
         if order_flow.why_not(order.phase, OrderEvent.PAY, Role.GATEWAY):
+            if order.bill_status != BillStatus.UNPAID:
+                open_second_payment(session, payment, trade_no=report.trade_no, is_refunded=True)
             _refund_late_payment(session, payment)
         else:
             fire(session, good, order, OrderCommand(event=OrderEvent.PAY, role=Role.GATEWAY))
@@ -351,6 +377,43 @@ def _apply_report(session: Session, payment: Payment, report: TradeReport) -> No
         payment.state = PaymentState.CLOSED.value
         payment.trade_no = report.trade_no
         payment.query_at = None
+
+
+def _compare_with_paid(session: Session, order: Order, payment: Payment, report: TradeReport) -> None:
+    """Find what a later report on a paid attempt says of other money: a second trade, or a refund that is not ours."""
+    if report.status.paid:
+        if report.trade_no != payment.trade_no:
+            open_second_payment(session, payment, trade_no=report.trade_no, is_refunded=False)
+    elif (
+        report.status is TradeStatus.TRADE_CLOSED
+        and report.trade_no == payment.trade_no
+        # A paid trade is closed by refunding all of it. Our own refund does so, too.
+        and session.scalar(_OWN_REFUND, {"payment_id": payment.id}) is None
+    ):
+        note_refund_elsewhere(session, order, payment, request_no=None, amount=None, total=payment.amount)
+
+
+def open_second_payment(session: Session, payment: Payment, *, trade_no: str, is_refunded: bool) -> None:
+    """Open the case about a payment of an order that was paid before, as the gateway's `trade_no`."""
+    open_case(
+        session,
+        kind=MoneyCaseKind.SECOND_PAYMENT,
+        key=second_payment_key(payment.out_trade_no, trade_no),
+        reason=f"{payment.out_trade_no} was paid as trade {trade_no}, and the order was paid before",
+        order_id=payment.order_id,
+        payment_id=payment.id,
+        details={
+            "out_trade_no": payment.out_trade_no,
+            "trade_no": trade_no,
+            "amount": payment.amount,
+            "refunded_by_us": is_refunded,
+        },
+    )
+
+
+def second_payment_key(out_trade_no: str, trade_no: str) -> str:
+    """The key of the case about a payment of an order that was paid before."""
+    return f"second_payment:{out_trade_no}:{trade_no}"
 
 
 def record_paid_trade(session: Session, payment: Payment, *, trade_no: str, paid_at: datetime) -> None:

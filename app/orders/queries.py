@@ -356,9 +356,15 @@ def order_out(row: Row[Any], *, role: Role) -> OrderOut:
         "closed": row.closed,
         "closed_reason": row.closed_reason,
         "actions": actions(
-            order_id=row.id, phase=phase, deadline_at=row.deadline_at, role=role, facts=facts, hidden=hidden
+            order_id=row.id,
+            phase=phase,
+            deadline_at=row.deadline_at,
+            role=role,
+            facts=facts,
+            hidden=hidden,
+            held=row.held_at is not None,
         ),
-        "deadline": deadline(phase=phase, deadline_at=row.deadline_at, facts=facts),
+        "deadline": deadline(phase=phase, deadline_at=row.deadline_at, facts=facts, held=row.held_at is not None),
         "address": addresses.of(Role.BUYER, row.address),
         "delivery": _waybill(row, "delivery", addresses, sender=Role.SELLER, recipient=Role.BUYER),
         "return_delivery": _waybill(row, "return", addresses, sender=Role.BUYER, recipient=Role.SELLER),

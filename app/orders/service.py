@@ -152,7 +152,7 @@ def _may_cancel(*, actor_id: int, order_id: int) -> bool:
 
 def _allows_cancelling(order: Any, actor_id: int) -> bool:
     """Whether the machine lets `actor_id` cancel the order (or row of one)."""
-    if actor_id not in (order.buyer_id, order.seller_id):
+    if actor_id not in (order.buyer_id, order.seller_id) or order.held_at is not None:
         return False
     phase = phase_of(order)
     return OrderEvent.CANCEL in order_flow.allowed(phase, role_of(order, actor_id), facts_of(order))
@@ -201,7 +201,7 @@ def hand_over(*, actor_id: int, order_id: int, code: str) -> None:
         # The buyer may fire the same event, RECEIVE, without a code, but not by this verb.
         raise Refused(Answer.FORBIDDEN)
     phase = phase_of(order)
-    is_expected = phase == PAID and order.handover_code is not None
+    is_expected = phase == PAID and order.handover_code is not None and order.held_at is None
     is_right = is_expected and _try_handover_code(order_id, code)
     with transaction() as session:
         advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.RECEIVE, handover_code_ok=is_right)

@@ -22,7 +22,7 @@ from app.goods.models import Good
 from app.ledger.models import AccountKind
 from app.ledger.service import AccountRef, Posting, Transfer, order_account, post, user_account
 from app.money.refunds import create_refund
-from app.orders.actions import available_events
+from app.orders.actions import HELD, available_events
 from app.orders.history import record_step
 from app.orders.models import Dispute, Order, RefundRequest
 from app.orders.queries import facts_of, role_of
@@ -119,6 +119,10 @@ def fire(session: Session, good: Good, order: Order, command: OrderCommand) -> O
 def apply(session: Session, good: Good, order: Order, command: OrderCommand) -> tuple[OrderStep, list[Posting]]:
     """As `fire`, but the caller posts the money, for several orders at once: ledger accounts must be locked last."""
     disputed_before = order.disputed
+    if order.held_at is not None and command.role is not Role.GATEWAY:
+        raise Refused(
+            Answer.WRONG_STATE, data=refusal_details(order, event=command.event, role=command.role, reasons=[HELD])
+        )
     try:
         step = order_flow.fire(order, command.event, command.role, _facts(order, command))
     except TransitionRefused as refusal:
@@ -175,7 +179,9 @@ def refusal_details(order: Order, *, event: str, role: Role, reasons: list[str])
         "order_status": phase.goods,
         "closed": phase.closed,
         "reasons": reasons,
-        "allowed": [each.value for each in available_events(phase, role, facts_of(order))],
+        "allowed": []
+        if order.held_at is not None
+        else [each.value for each in available_events(phase, role, facts_of(order))],
     }
 
 

@@ -20,6 +20,7 @@ class Topic(StrEnum):
     ORDER_STEP = "order_step"  # subject: the line of the order's history
     WEBHOOK = "webhook"  # subject: the line of the order's history
     PAYMENT_REFUND = "payment_refund"  # subject: the refund
+    REFUND_CONFIRMED = "refund_confirmed"  # subject: the refund
     PAYOUT = "payout"  # subject: the payout
     ONE_TIME_CODE = "one_time_code"  # subject: the code
 

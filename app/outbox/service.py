@@ -224,6 +224,28 @@ def replay(session: Session, message_ids: Collection[int]) -> list[int]:
     return sorted(set(message_ids) - {message.id for message in messages})
 
 
+def revive(session: Session, topic: Topic, subject_id: int) -> bool:
+    """Make the messages of `topic` about this subject due now, as `replay` does; False where there are none."""
+    statement = select(OutboxMessage.id).where(
+        OutboxMessage.topic == topic.value, OutboxMessage.subject_id == subject_id
+    )
+    found = session.scalars(statement).all()
+    replay(session, found)
+    return bool(found)
+
+
+def revive_exhausted(session: Session, topics: Collection[Topic], *, died_before: datetime) -> int:
+    """Begin messages anew whose attempts ran out before then; returns how many. Not those that failed permanently."""
+    statement = select(OutboxMessage.id).where(
+        OutboxMessage.topic.in_([topic.value for topic in topics]),
+        OutboxMessage.dead_at < died_before,
+        ~func.coalesce(OutboxMessage.last_error, "").startswith(f"{PermanentFailure.__name__}:"),
+    )
+    found = session.scalars(statement).all()
+    replay(session, found)
+    return len(found)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
     """The outbox messages of one topic in numbers. The moments (UTC) are None where no message waits."""

@@ -24,6 +24,7 @@ class ActionKind(StrEnum):
     RESTORE_GOOD = "restore_good"
     SUSPEND_USER = "suspend_user"
     LIFT_SUSPENSION = "lift_suspension"
+    DECIDE_MONEY_CASE = "decide_money_case"
 
 
 class Subject(StrEnum):
@@ -32,6 +33,7 @@ class Subject(StrEnum):
     ORDER = "order"
     USER = "user"
     GOOD = "good"
+    MONEY_CASE = "money_case"
 
 
 class StaffAction(Base):

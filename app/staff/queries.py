@@ -184,7 +184,7 @@ def _order_out(row: Row[Any], actor_id: int) -> StaffOrderOut:
     order = order_out(row, role=Role.STAFF)
     if actor_id in (row.buyer_id, row.seller_id):
         order["actions"] = []  # staff must not decide about their own orders
-    return {**order, "disputed": row.disputed}
+    return {**order, "disputed": row.disputed, "held_at": format_moment_or_none(row.held_at)}
 
 
 def _notification_out(row: Row[Any]) -> GatewayNotificationOut:
@@ -208,10 +208,13 @@ _REFUNDS: Final = (
 def list_payments(*, actor_id: int, query: PaymentQuery) -> tuple[list[StaffPaymentOut], int]:
     """One page of the attempts to pay, newest first, and the total."""
     conditions = _equal({Payment.state: query.state, Refund.state: query.refund_state})
+    moment = Payment.paid_at if query.by == "paid" else Payment.created_at
+    if query.by == "paid":
+        conditions.append(moment.is_not(None))
     if query.since is not None:
-        conditions.append(Payment.created_at >= datetime.combine(query.since, time(), SHANGHAI))
+        conditions.append(moment >= datetime.combine(query.since, time(), SHANGHAI))
     if query.until is not None:
-        conditions.append(Payment.created_at < datetime.combine(query.until + timedelta(days=1), time(), SHANGHAI))
+        conditions.append(moment < datetime.combine(query.until + timedelta(days=1), time(), SHANGHAI))
     count = select(func.count()).select_from(Payment)
     if query.refund_state is not None:
         count = count.join(Refund, Refund.payment_id == Payment.id)
@@ -221,7 +224,7 @@ def list_payments(*, actor_id: int, query: PaymentQuery) -> tuple[list[StaffPaym
         .join(Order, Order.id == Payment.order_id)
         .outerjoin(Refund, Refund.payment_id == Payment.id)
         .where(*conditions)
-        .order_by(Payment.id.desc()),
+        .order_by(*([moment.desc()] if query.by == "paid" else []), Payment.id.desc()),
         query,
     )
     refunds = {each.payment_id: each for each in rows(_REFUNDS.where(Payment.id.in_([each.id for each in found])))}

@@ -152,10 +152,15 @@ class StaffOrderQuery(OrderQuery):
 
 
 class PaymentQuery(PageQuery):
-    """Filters of payments. The days, Shanghai's, are those on which the payer began; both are included."""
+    """Filters of payments. The days are Shanghai's; both are included.
+
+    `by` says which moment of a payment the days are about, and the list is in its order: when the payer began
+    (`created`), or when he paid (`paid`). The gateway's bill and `flask payments reconcile` go by the latter.
+    """
 
     state: PaymentState | None = None
     refund_state: RefundState | None = None
+    by: Literal["created", "paid"] = "created"
     since: DayIn | None = None
     until: DayIn | None = None
 
@@ -195,6 +200,7 @@ class StaffOrderOut(OrderOut):
     """An order of a list, as staff see it."""
 
     disputed: bool
+    held_at: MomentOut | None  # since when nobody can make a step, because its money moved at the gateway without us
 
 
 class CaseOut(TypedDict):

@@ -66,7 +66,7 @@ def _resolve(event: OrderEvent, *, actor_id: int, order_id: int, reason: str) ->
             "to": [step.target.bill, step.target.goods],
             "amount": order.amount,
         }
-        _record(
+        record_action(
             session,
             ActionKind(event.value),
             actor_id=actor_id,
@@ -101,7 +101,7 @@ def issue_reset_code_by_name(*, username: str, reason: str) -> ResetCodeOut:
 
 def _issue_reset_code(session: Session, *, user_id: int, actor_id: int | None, reason: str) -> ResetCodeOut:
     code, expires_at = recovery.issue_reset_code(session, user_id=user_id)
-    _record(
+    record_action(
         session,
         ActionKind.ISSUE_RESET_CODE,
         actor_id=actor_id,
@@ -166,7 +166,7 @@ def suspend_user(*, actor_id: int | None, user_id: int, reason: str, until: date
         suspend(session, user, reason=reason, until=until)
         goods = take_down_all(session, owner_id=user_id)
         details = {"until": format_moment_or_none(until), "goods": goods}
-        _record(
+        record_action(
             session,
             ActionKind.SUSPEND_USER,
             actor_id=actor_id,
@@ -209,7 +209,7 @@ def _lift(session: Session, user: User, *, actor_id: int | None, reason: str, by
         return
     lift(user)
     goods = restore_all(session, owner_id=user.id, by=by)
-    _record(
+    record_action(
         session,
         ActionKind.LIFT_SUSPENSION,
         actor_id=actor_id,
@@ -241,7 +241,7 @@ def _good_for(session: Session, actor_id: int, good_id: int) -> Good:
 
 
 def _record_of_good(session: Session, action: ActionKind, good: Good, *, actor_id: int, reason: str) -> None:
-    _record(
+    record_action(
         session,
         action,
         actor_id=actor_id,
@@ -277,7 +277,7 @@ def _set_staff(action: ActionKind, *, username: str, reason: str, is_staff: bool
                 f"{user.username} is staff already" if is_staff else f"{user.username} is no staff"
             )
         user.is_staff = is_staff
-        _record(
+        record_action(
             session,
             action,
             actor_id=None,
@@ -290,7 +290,7 @@ def _set_staff(action: ActionKind, *, username: str, reason: str, is_staff: bool
     log.info("staff_role_changed", user_id=user_id, is_staff=is_staff)
 
 
-def _record(
+def record_action(
     session: Session,
     action: ActionKind,
     *,
@@ -300,6 +300,7 @@ def _record(
     reason: str,
     details: dict[str, Any],
 ) -> None:
+    """Record what was done, in the caller's transaction; `actor_id` is None for an operator on the command line."""
     now = utcnow()
     session.execute(
         insert(StaffAction).values(

@@ -40,4 +40,5 @@ ACTION_TEXT: Final[Mapping[ActionKind, str]] = {
     ActionKind.RESTORE_GOOD: "恢复商品",
     ActionKind.SUSPEND_USER: "停用账号",
     ActionKind.LIFT_SUSPENSION: "恢复账号",
+    ActionKind.DECIDE_MONEY_CASE: "处理款项待办",
 }

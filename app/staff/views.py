@@ -106,7 +106,7 @@ def order(*, actor: Actor, order_id: int) -> StaffOrderDetailOut:
     empty=Answer.NO_PAYMENTS,
 )
 def payments(*, actor: Actor, query: PaymentQuery) -> Page[StaffPaymentOut]:
-    """Attempts to pay and their refunds, newest first."""
+    """Attempts to pay and their refunds, newest first; with `by=paid` by the day that the gateway's bill uses."""
     items, total = queries.list_payments(actor_id=actor.id, query=query)
     return page_of(items, total=total, query=query)
 

@@ -51,5 +51,7 @@ class Payout(Base):
     gateway_order_no: Mapped[str | None] = mapped_column(String(64))  # the gateway's number of the transfer
     attempts: Mapped[int] = mapped_column(default=0)
     last_error: Mapped[str | None] = mapped_column(String(200))
+    # When the gateway was last asked for the transfer without a final answer: it may be made for a while after that.
+    undecided_at: Mapped[moment | None]
     created_at: Mapped[created_moment]
     finished_at: Mapped[moment | None]

@@ -1,11 +1,14 @@
 """Withdrawals: money is taken out of the wallet, transferred by the gateway, and put back if the gateway refuses.
 
 It is in the account payout_clearing until the gateway's answer is final. The outbox runs `send_payout` until then:
-every attempt uses the payout's own number, so the gateway transfers the money once.
+every attempt uses the payout's own number, so the gateway transfers the money once. What the gateway's codes mean is a
+table, `app.money.gateways.alipay_codes`. Only a refusal for the payee's own fault is final, and not while an earlier
+request may still be carried out. All else is asked for again, and becomes a case for staff (`app.money.cases`).
 """
 
 import secrets
 from datetime import datetime, time, timedelta
+from typing import Final
 
 import structlog
 from sqlalchemy import func, insert, select
@@ -13,17 +16,19 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import User
 from app.answers import Answer, Refused
-from app.clock import SHANGHAI, utcnow
+from app.clock import SHANGHAI, format_moment, utcnow
 from app.db.transactions import transaction
 from app.fen import format_yuan
 from app.ledger.models import AccountKind
 from app.ledger.service import InsufficientFunds, Posting, Transfer, payout_account, post, user_account
+from app.money.cases import SETTLED, close_case, open_case, payout_key
 from app.money.gateway import gateway
-from app.money.gateways.base import GatewayRefused, GatewayUnavailable, TransferResult, TransferStatus
+from app.money.gateways.base import GatewayRefused, GatewayUnavailable, TransferResult, TransferStatus, Verdict
+from app.money.models import MoneyCaseKind
 from app.notifications.models import NotificationKind
 from app.notifications.service import notify
 from app.outbox.models import Topic
-from app.outbox.service import PermanentFailure, add_message
+from app.outbox.service import PermanentFailure, add_message, revive
 from app.settings import settings
 from app.wallet.models import Payout, PayoutPosting, PayoutState
 from app.wallet.texts import REFUSAL_TEXT, REFUSED_TEXT
@@ -33,18 +38,20 @@ log = structlog.get_logger(__name__)
 # The title of the transfer, which the payee sees.
 _TITLE = "咸鱼钱包提现"
 
-# Alipay's code for a refusal because of this transfer. All other final ones (permissions, keys, arguments) are because
-# of our own account or request: no reason to let the user's withdrawal fail.
-_TRANSFER_REFUSED = "40004"
-# Reasons of that code which are not the payee's fault either: our account may not make transfers, or the payout's
-# number belongs to another transfer.
-_MERCHANT_FAULTS = frozenset(
-    {"PAYER_PERMLIMIT_CHECK_FAILURE", "PERMIT_CHECK_PERM_LIMITED", "PRODUCT_NOT_SIGN", "PAYMENT_INFO_INCONSISTENCY"}
-)
+UNDECIDED_FOR: Final = timedelta(hours=24)
+"""How long a transfer may still be made after a request that was not answered finally.
+
+Alipay says of such requests "try again later" (REQUEST_PROCESSING) and of a query just after them ORDER_NOT_EXIST,
+without a time; its own limit for a transfer to be carried out is a day.
+"""
 
 
 class PayoutUnderWay(Exception):  # noqa: N818 - says what happened
-    """The gateway has accepted the transfer but not carried it out yet: ask again later."""
+    """The gateway has not said its last word about the transfer: ask again later."""
+
+
+class PayoutNotDecidable(Exception):  # noqa: N818 - says what happened
+    """What staff want to do about a payout cannot be done now; the text, in Chinese, says why."""
 
 
 def request_payout(*, user_id: int, amount: int, account: str, name: str) -> int:
@@ -96,8 +103,8 @@ def send_payout(*, payout_id: int) -> None:
     """Let the gateway transfer the money, and record its answer. Safe to run twice, and to be killed at any line.
 
     A refusal because of the payee puts the money back into the wallet; the user is notified either way. Raises
-    GatewayUnavailable or PayoutUnderWay (try again later), PermanentFailure where the gateway refuses because of our
-    own account or request (the payout stays pending until an operator has mended that).
+    GatewayUnavailable or PayoutUnderWay (try again later), PermanentFailure where sending it again cannot help. The
+    payout stays pending then, and where a person is needed, or a day has passed, there is a case for staff.
     """
     with transaction() as session:
         payout = session.get(Payout, payout_id, with_for_update=True)
@@ -107,25 +114,53 @@ def send_payout(*, payout_id: int) -> None:
             return
         payout.attempts += 1
         asked_before = payout.attempts > 1
+        if not asked_before:
+            payout.undecided_at = utcnow()
         out_biz_no, amount, account, name = payout.out_biz_no, payout.amount, payout.account, payout.name
+    earlier: datetime | None = None
     try:
         # The answer to an earlier attempt may have been lost, so the gateway is asked for its outcome first.
         result = _earlier_transfer(out_biz_no, amount) if asked_before else None
         if result is None:
+            earlier = _begin_request(payout_id) if asked_before else None
             result = gateway().transfer(
                 out_biz_no=out_biz_no, amount_fen=amount, payee_account=account, payee_name=name, title=_TITLE
             )
     except GatewayUnavailable as error:
-        _record_error(payout_id, str(error))
+        _leave_open(payout_id, str(error), verdict=error.verdict)
+        raise
+    except PermanentFailure as error:
+        _leave_open(payout_id, str(error), verdict=Verdict.STOP)
         raise
     except GatewayRefused as refusal:
-        # Only the codes: the gateway's message may quote the payee.
-        _record_error(payout_id, f"{refusal.code} {refusal.sub_code}")
-        if refusal.code != _TRANSFER_REFUSED or refusal.sub_code in _MERCHANT_FAULTS:
-            raise PermanentFailure(f"the gateway refused: {refusal.code} {refusal.sub_code}") from None
-        _fail(payout_id, REFUSAL_TEXT.get(refusal.sub_code, REFUSED_TEXT))
+        _process_refusal(payout_id, refusal, earlier)
         return
     _record_result(payout_id, result)
+
+
+def _begin_request(payout_id: int) -> datetime | None:
+    """Record that the gateway is about to be asked for the transfer; when the request before was left undecided."""
+    with transaction() as session:
+        payout = session.get_one(Payout, payout_id, with_for_update=True)
+        earlier, payout.undecided_at = payout.undecided_at, utcnow()
+        return earlier
+
+
+def _process_refusal(payout_id: int, refusal: GatewayRefused, earlier: datetime | None) -> None:
+    """What follows from a refused request, before which another one was left undecided at `earlier`."""
+    # Only the codes: the gateway's message may quote the payee.
+    codes = f"{refusal.code} {refusal.sub_code}"
+    if refusal.verdict is not Verdict.FINAL:
+        _leave_open(payout_id, codes, verdict=refusal.verdict)
+        if refusal.verdict is Verdict.STOP:
+            raise PermanentFailure(f"the gateway refused: {codes}") from None
+        raise GatewayUnavailable(f"the gateway refused: {codes}", verdict=refusal.verdict) from None
+    if earlier is not None and utcnow() < earlier + UNDECIDED_FOR:
+        # This request is decided, the one before is not.
+        _leave_open(payout_id, codes, verdict=Verdict.ASK, undecided_at=earlier)
+        raise PayoutUnderWay(f"payout {payout_id} was refused, but an earlier request may still be carried out")
+    _record_error(payout_id, codes)
+    _fail(payout_id, REFUSAL_TEXT.get(refusal.sub_code, REFUSED_TEXT))
 
 
 def _earlier_transfer(out_biz_no: str, amount: int) -> TransferResult | None:
@@ -134,11 +169,90 @@ def _earlier_transfer(out_biz_no: str, amount: int) -> TransferResult | None:
         known = gateway().query_transfer(out_biz_no)
     except GatewayRefused as refusal:
         # The query was refused, not the transfer, which may have been carried out: the money must not be put back.
-        raise GatewayUnavailable(f"it does not tell of earlier attempts: {refusal.code} {refusal.sub_code}") from None
+        raise GatewayUnavailable(
+            f"it does not tell of earlier attempts: {refusal.code} {refusal.sub_code}", verdict=refusal.verdict
+        ) from None
     if known is not None and known.amount_fen not in (None, amount):
         # Another transfer has the payout's number (PAYMENT_INFO_INCONSISTENCY above), and the outcome of ours is
         # unknown.
         raise PermanentFailure("the gateway knows another amount under this number")
+    return known
+
+
+def _leave_open(payout_id: int, error: str, *, verdict: Verdict, undecided_at: datetime | None = None) -> None:
+    """Record an answer that decides nothing; with a case for staff where a person is needed, or a day has passed."""
+    with transaction() as session:
+        payout = _pending(session, payout_id)
+        if payout is None:
+            return
+        payout.last_error = error[:200]
+        if undecided_at is not None:
+            payout.undecided_at = undecided_at
+        if verdict in (Verdict.PERSON, Verdict.STOP) or utcnow() >= payout.created_at + UNDECIDED_FOR:
+            open_case(
+                session,
+                kind=MoneyCaseKind.PAYOUT,
+                key=payout_key(payout_id),
+                reason=payout.last_error,
+                payout_id=payout_id,
+                details={"payout_no": payout.out_biz_no, "amount": payout.amount, "user_id": payout.user_id},
+                reopen=True,
+            )
+
+
+def retry_payout(*, payout_id: int) -> None:
+    """Let the outbox ask the gateway again, now. Raises PayoutNotDecidable where the payout is decided."""
+    with transaction() as session:
+        if _pending(session, payout_id) is None:
+            raise PayoutNotDecidable("这笔提现已经有结果")
+        if not revive(session, Topic.PAYOUT, payout_id):
+            add_message(session, Topic.PAYOUT, payout_id)
+
+
+def mark_payout_paid(*, payout_id: int) -> None:
+    """Record a payout as paid, because staff have seen that it was. Raises PayoutNotDecidable.
+
+    The gateway is asked first: it must know the transfer as made, or not know it a day after the last request for it.
+    """
+    known = _ask_for_staff(payout_id)
+    if known is not None and known.status in (TransferStatus.FAIL, TransferStatus.REFUND):
+        raise PayoutNotDecidable("支付宝显示这笔转账没有成功")
+    _confirm(payout_id, None if known is None else known.order_id)
+
+
+def credit_payout_back(*, payout_id: int) -> None:
+    """Put the money of a payout back into the wallet, because staff have seen that it was not paid.
+
+    Raises PayoutNotDecidable. The gateway is asked first: it must know the transfer as failed, or not know it a day
+    after the last request for it.
+    """
+    known = _ask_for_staff(payout_id)
+    if known is not None and known.status is TransferStatus.SUCCESS:
+        raise PayoutNotDecidable("支付宝显示这笔转账已经成功")
+    _fail(payout_id, REFUSED_TEXT)
+
+
+def _ask_for_staff(payout_id: int) -> TransferResult | None:
+    """What the gateway knows of a pending payout; None where it knows none and none can be made any more.
+
+    Raises PayoutNotDecidable where it may still be made, or the gateway does not answer.
+    """
+    with transaction() as session:
+        payout = _pending(session, payout_id)
+        if payout is None:
+            raise PayoutNotDecidable("这笔提现已经有结果")
+        out_biz_no, amount, undecided_at = payout.out_biz_no, payout.amount, payout.undecided_at
+    try:
+        known = gateway().query_transfer(out_biz_no)
+    except (GatewayUnavailable, GatewayRefused):
+        raise PayoutNotDecidable("支付宝暂未答复这笔转账的结果,请稍后再试") from None
+    if known is not None and (known.amount_fen or amount) != amount:
+        known = None  # it is another transfer that has the number
+    if known is not None and known.status is TransferStatus.DEALING:
+        raise PayoutNotDecidable("支付宝仍在处理这笔转账")
+    if known is None and undecided_at is not None and utcnow() < undecided_at + UNDECIDED_FOR:
+        until = format_moment(undecided_at + UNDECIDED_FOR)
+        raise PayoutNotDecidable(f"支付宝仍可能付出这笔转账,{until} 之后才能处理")
     return known
 
 
@@ -147,7 +261,7 @@ def _record_result(payout_id: int, result: TransferResult) -> None:
         case TransferStatus.SUCCESS:
             _confirm(payout_id, result.order_id)
         case TransferStatus.DEALING:
-            _record_error(payout_id, TransferStatus.DEALING.value)
+            _leave_open(payout_id, TransferStatus.DEALING.value, verdict=Verdict.ASK)
             raise PayoutUnderWay(f"the gateway is still at payout {payout_id}")
         case TransferStatus.FAIL | TransferStatus.REFUND:
             code = (result.failure or "").partition(" ")[0]
@@ -163,6 +277,7 @@ def _confirm(payout_id: int, gateway_order_no: str | None) -> None:
         now = utcnow()
         payout.state, payout.finished_at, payout.last_error = PayoutState.CONFIRMED.value, now, None
         payout.gateway_order_no = gateway_order_no
+        close_case(session, payout_key(payout_id), decision=SETTLED)
         clearing = payout_account(AccountKind.PAYOUT_CLEARING, payout.user_id)
         paid_out = payout_account(AccountKind.PAID_OUT, payout.user_id)
         transfer = Transfer(clearing, paid_out, payout.amount)
@@ -179,6 +294,7 @@ def _fail(payout_id: int, reason: str) -> None:
             return
         now = utcnow()
         payout.state, payout.finished_at, payout.reason = PayoutState.FAILED.value, now, reason
+        close_case(session, payout_key(payout_id), decision=SETTLED)
         clearing = payout_account(AccountKind.PAYOUT_CLEARING, payout.user_id)
         available = user_account(AccountKind.SELLER_AVAILABLE, payout.user_id)
         transfer = Transfer(clearing, available, payout.amount)

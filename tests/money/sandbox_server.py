@@ -174,6 +174,7 @@ def start_sandbox(
             if not name.startswith(("ALIPAY_", "GATEWAY_", "SANDBOX_"))
         },
         "SANDBOX_NOTIFY_TIMEOUT": str(notify_timeout_s),
+        "SANDBOX_BILLS_AT_ONCE": "1",
     }
     command = [
         *("-m", "app.money.sandbox", "serve", "--host", "127.0.0.1", "--port", str(port)),

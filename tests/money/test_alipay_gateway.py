@@ -27,6 +27,7 @@ from app.clock import SHANGHAI
 from app.fen import format_yuan, parse_yuan
 from app.money.gateways import certificates
 from app.money.gateways.alipay import AlipayGateway
+from app.money.gateways.alipay_codes import CODES, SOURCES, verdict_on
 from app.money.gateways.base import (
     MAX_TRADE_FEN,
     MIN_TRANSFER_FEN,
@@ -39,6 +40,7 @@ from app.money.gateways.base import (
     TradeStatus,
     TransferResult,
     TransferStatus,
+    Verdict,
 )
 from app.money.sandbox import DEFAULT_APP_ID, DEFAULT_SELLER_ID, keys, protocol
 from config import Settings
@@ -171,8 +173,8 @@ def test_a_trade_closed_unpaid_has_no_moment_of_payment(gateway: AlipayGateway, 
         *[
             ({name: ""}, RefusalReason.MISSING_FIELD, name)
             for name in (
-                *("charset", "app_id", "seller_id", "notify_type", "notify_id", "out_trade_no", "trade_no"),
-                *("trade_status", "total_amount", "gmt_payment"),
+                *("charset", "app_id", "notify_type", "notify_id", "out_trade_no", "trade_no"),
+                *("trade_status", "total_amount"),
             )
         ],
     ],
@@ -873,3 +875,117 @@ def test_a_question_about_a_transfer_that_is_refused_says_so(keys_dir: Path, ali
     ):
         gateway_at(url, keys_dir).query_transfer("W1")
     assert refused.value.sub_code == "isv.insufficient-isv-permissions"
+
+
+# --- which part of an answer is signed ---
+
+
+@pytest.mark.parametrize(
+    "subject",
+    ["{x", "}x", "{{{", "}}}", '"{"', "\\{", '\\"}', "a\\\\", "𠮷{", "\u2028}", "sign", '","sign":"AAAA"', "/"],
+)
+@pytest.mark.parametrize("spaced", [False, True])
+def test_a_signed_answer_is_read_whatever_its_texts_hold(
+    keys_dir: Path, alipay_key: RSAPrivateKey, subject: str, spaced: bool
+) -> None:
+    for ascii_only in (False, True):
+        text = json.dumps(TRADE | {"subject": subject}, ensure_ascii=ascii_only).replace("/", "\\/")
+        gap = " \r\n" if spaced else ""
+        sign = json.dumps(protocol.sign(text, alipay_key))
+        member = f'"alipay_trade_query_response"{gap}:{gap}{text}{gap}'
+        other = f'"alipay_cert_sn":{gap}"{{"'
+        for members in ((member, f'"sign":{sign}'), (f'"sign":{sign}', other, member)):
+            body = gap + "{" + gap + f",{gap}".join(members) + gap + "}" + gap
+            with saying(body) as url:
+                trade = gateway_at(url, keys_dir).query("P1")
+            assert trade is not None, body
+            assert trade.amount_fen == 2000
+
+
+def test_what_stands_twice_is_not_believed(keys_dir: Path, alipay_key: RSAPrivateKey) -> None:
+    text, other = json.dumps(TRADE), json.dumps(TRADE | {"total_amount": "0.01"})
+    sign = json.dumps(protocol.sign(text, alipay_key))
+    name = '"alipay_trade_query_response"'
+    for body in (f'{{{name}:{text},{name}:{other},"sign":{sign}}}', f'{{{name}:{other},{name}:{text},"sign":{sign}}}'):
+        with saying(body) as url, pytest.raises(GatewayUnavailable):
+            gateway_at(url, keys_dir).query("P1")
+
+
+# --- codes: what follows from a refusal ---
+
+
+def test_a_refused_refund_is_asked_for(keys_dir: Path, alipay_key: RSAPrivateKey) -> None:
+    """A refusal concerns this call alone: an earlier one, whose answer was lost, may have paid."""
+    call: dict[str, Any] = {"out_trade_no": "P1", "amount_fen": 500, "out_request_no": "R1", "reason": "协商一致"}
+    known = {"code": "10000", "out_trade_no": "P1", "trade_no": "T1", "out_request_no": "R1", "refund_amount": "5.00"}
+    gone = {"code": "40004", "sub_code": "ACQ.TRADE_NOT_EXIST"}
+    refused = {code: {"code": "40004", "sub_code": code} for code in ("ACQ.TRADE_HAS_CLOSE", "ACQ.TRADE_NOT_EXIST")}
+
+    def said(refusal: dict[str, str], about: dict[str, str]) -> RefundResult:
+        answers = (
+            protocol.signed_answer(REFUND, refusal, alipay_key),
+            protocol.signed_answer(REFUND_QUERY, about, alipay_key),
+        )
+        with saying(*answers) as url:
+            return gateway_at(url, keys_dir).refund(**call)
+
+    for refusal in refused.values():
+        assert said(refusal, known).repeated
+        for unknown in ({"code": "10000"}, known | {"refund_amount": "4.00"}, gone):
+            with pytest.raises(GatewayRefused) as raised:
+                said(refusal, unknown)
+            assert (raised.value.sub_code, raised.value.verdict) == (refusal["sub_code"], Verdict.STOP)
+        for undecided in (known | {"refund_status": "REFUND_PROCESSING"}, NOT_ALLOWED, {"code": "20000"}):
+            with pytest.raises(GatewayUnavailable):
+                said(refusal, undecided)
+    with pytest.raises(GatewayUnavailable) as hopeless:
+        said(NOT_ALLOWED, NOT_ALLOWED)
+    assert hopeless.value.verdict is Verdict.PERSON
+
+
+@pytest.mark.parametrize(
+    ("method", "sub_code", "verdict"),
+    [
+        ("alipay.trade.refund", "ACQ.REASON_TRADE_BEEN_FREEZEN", Verdict.PERSON),
+        ("alipay.trade.refund", "ACQ.SYSTEM_ERROR", Verdict.ASK),
+        ("alipay.trade.refund", "ACQ.SELLER_BALANCE_NOT_ENOUGH", Verdict.RETRY),
+        ("alipay.trade.refund", "ACQ.NEW", Verdict.ASK),
+        ("alipay.trade.close", "ACQ.TRADE_STATUS_ERROR", Verdict.STOP),
+        ("alipay.trade.query", "ACQ.NEW", Verdict.PERSON),
+        (TRANSFER, "PAYEE_NOT_EXIST", Verdict.FINAL),
+        (TRANSFER, "EXCEED_LIMIT_MM_AMOUNT", Verdict.PERSON),
+        (TRANSFER, "REQUEST_PROCESSING", Verdict.ASK),
+    ],
+)
+def test_the_table_of_codes(method: str, sub_code: str, verdict: Verdict) -> None:
+    assert verdict_on(method, "40004", sub_code) is verdict
+    assert verdict_on(method, "40002", "isv.invalid-signature") is Verdict.PERSON
+    assert verdict_on(method, "40005", "isv.app-call-limited") is Verdict.RETRY
+    assert SOURCES[method].startswith("https://opendocs.alipay.com/")
+
+
+def test_every_table_has_its_source() -> None:
+    assert set(SOURCES) == set(CODES)
+    final = {
+        method: {code for code, (verdict, _) in table.items() if verdict is Verdict.FINAL}
+        for method, table in CODES.items()
+    }
+    assert final["alipay.trade.refund"] == final["common"] == set()
+    # Nothing that Alipay says of the payer, which is us, is final.
+    assert {code for code in final[TRANSFER] if "PAYER" in code} == {"PAYER_PAYEE_CANNOT_SAME"}
+
+
+def test_an_unsigned_refusal_is_not_final_for_a_payee(keys_dir: Path) -> None:
+    """Anybody on the way could have said so, and the money would be put back."""
+    with (
+        saying(json.dumps({"alipay_fund_trans_uni_transfer_response": REFUSED})) as url,
+        pytest.raises(GatewayUnavailable),
+    ):
+        gateway_at(url, keys_dir).transfer(**WORDS)
+
+
+def test_a_notification_need_not_say_what_is_optional(gateway: AlipayGateway, alipay_key: RSAPrivateKey) -> None:
+    fields = {name: value for name, value in PAID.items() if name not in ("seller_id", "gmt_payment")}
+    notification = gateway.read_notification(protocol.signed_form(fields, alipay_key))
+    assert (notification.status, notification.paid_at) == (TradeStatus.TRADE_SUCCESS, None)
+    assert notification.amount_fen == 564250

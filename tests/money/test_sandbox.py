@@ -1,5 +1,6 @@
 """The sandbox gateway: as a server of its own with the real SDK on the other side, and request by request."""
 
+import base64
 import json
 import os
 import re
@@ -20,7 +21,9 @@ from urllib.request import ProxyHandler, build_opener
 import pytest
 import structlog
 from alipay import AliPay
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from flask.testing import FlaskClient
 
@@ -819,8 +822,24 @@ def test_a_request_that_is_not_as_it_must_be(
 ) -> None:
     fields = signed_request(keys_dir, {"out_trade_no": "P1"}, **({"method": "alipay.trade.query"} | changes))
     answer = client.post("/gateway.do", data=fields)
-    assert answer.json == {"error_response": problem.answer()}
+    assert answer.json is not None
+    if problem in (Problem.MISSING_METHOD, Problem.MISSING_APP_ID, Problem.INVALID_APP_ID):
+        assert answer.json == {"error_response": problem.answer()}
+    else:
+        assert refusal_in(answer.text, keys_dir) == problem.answer()
     assert client.get("/gateway.do", query_string=fields).json == answer.json
+
+
+def refusal_in(text: str, keys_dir: Path) -> dict[str, str]:
+    """The refusal of a query, which the gateway must have signed."""
+    answer = json.loads(text)
+    assert list(answer) == ["alipay_trade_query_response", "sign"]
+    signed = text.removeprefix('{"alipay_trade_query_response":').partition(',"sign":')[0]
+    keys.load_public_key(keys_dir / keys.GATEWAY_PUBLIC).verify(
+        base64.b64decode(answer["sign"]), signed.encode(), PKCS1v15(), SHA256()
+    )
+    refusal: dict[str, str] = answer["alipay_trade_query_response"]
+    return refusal
 
 
 @pytest.mark.parametrize("sign", ["garbage", "AAAA", "签名", "A" * 344])
@@ -829,9 +848,9 @@ def test_a_request_that_our_application_did_not_sign(client: FlaskClient, keys_d
     page = client.get("/gateway.do", query_string=fields)
     assert (page.status_code, "isv.invalid-signature" in page.text) == (400, True)
     queried = client.get("/gateway.do", query_string=fields | {"method": "alipay.trade.query"})
-    assert queried.json == {"error_response": Problem.INVALID_SIGN.answer()}
+    assert refusal_in(queried.text, keys_dir) == Problem.INVALID_SIGN.answer()
     unsigned = client.get("/gateway.do", query_string=fields | {"method": "alipay.trade.query", "sign": ""})
-    assert unsigned.json == {"error_response": Problem.MISSING_SIGN.answer()}
+    assert refusal_in(unsigned.text, keys_dir) == Problem.MISSING_SIGN.answer()
     assert client.get("/sandbox/trades/FORGED").status_code == 404
 
 

@@ -11,8 +11,8 @@ Answers: `ok` is what the operation declares as its success, `empty` its list wi
 names (or the body, where it names a thing) does not exist; the others are in `REFUSALS`.
 
 Things, of the market in `market.py`: `public` and `review` are goods of the seller with a picture, for sale and not yet
-reviewed; `address` and `notification` are the buyer's; `withdrawal` is the seller's; the others are orders where they
-stand, or what belongs to them.
+reviewed; `address` and `notification` are the buyer's; `withdrawal` is the seller's; `case` is one about a day's
+bill; the others are orders where they stand, or what belongs to them.
 """
 
 from typing import Final, NamedTuple
@@ -133,6 +133,8 @@ POST   /api/staff/take_down_good/{good_id}/      public          401    403     
 POST   /api/staff/restore_good/{good_id}/        public          401    403      403   403    revoked   ok
 POST   /api/staff/suspend_user/{user_id}/        stranger        401    403      403   403    revoked   ok
 POST   /api/staff/lift_suspension/{user_id}/     stranger        401    403      403   403    revoked   ok
+GET    /api/staff/money_cases/                   -               401    403      403   403    revoked   ok
+POST   /api/staff/money_case/{case_id}/          case            401    403      403   403    revoked   ok
 
 GET    /test/                                    -               empty  empty    empty empty  empty     empty
 GET    /api/price_reference/                     -               empty  empty    empty empty  empty     empty

@@ -10,7 +10,10 @@ from sqlalchemy import select
 
 from app.answers import Answer
 from app.db.database import db
+from app.db.transactions import transaction
 from app.goods.models import Picture
+from app.money.cases import open_case
+from app.money.models import MoneyCase, MoneyCaseKind
 from app.notifications.models import Notification
 from app.orders.models import EvidencePicture
 from app.staff.service import add_staff, suspend_user
@@ -118,6 +121,9 @@ def fill_market(app: Flask, client: FlaskClient) -> Market:
     things["forged_ticket"] = f"{things['ticket']}x"
     with app.app_context():
         things["withdrawal"] = request_payout(user_id=seller.id, amount=1000, account="13700137000", name="王小明")
+        with transaction() as session:
+            open_case(session, kind=MoneyCaseKind.BILL, key="bill:2026-11-22", reason="1 differences")
+        things["case"] = db.session.scalars(select(MoneyCase.id)).one()
         while relay_once():
             pass
         things["notification"] = (

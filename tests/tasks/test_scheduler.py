@@ -31,6 +31,8 @@ pytestmark = pytest.mark.usefixtures("clean")
 ALL: dict[str, Any] = {
     "sweep-deadlines": ["tasks.deadlines.sweep_deadlines", None, [], {}],
     "query-payments": ["tasks.deadlines.query_payments", None, [], {}],
+    "ask-again": ["tasks.payments.ask_again", None, [], {}],
+    "reconcile-bills": ["tasks.payments.reconcile_bills", None, [], {}],
     "purge-refused-notifications": ["tasks.housekeeping.purge_refused_notifications", None, [], {}],
     "collect-unused-pictures": ["tasks.housekeeping.collect_unused_pictures", None, [], {}],
     "sweep-stale-reviews": ["tasks.verification.sweep_stale_reviews", None, [], {}],
@@ -54,6 +56,8 @@ def test_the_schedule() -> None:
     assert {(periodic.job.__name__, periodic.queue, periodic.every) for periodic in SCHEDULE} == {
         ("sweep_deadlines", QueueName.DEFAULT, 5),
         ("query_payments", QueueName.DEFAULT, 15),
+        ("ask_again", QueueName.DEFAULT, 3600),
+        ("reconcile_bills", QueueName.DEFAULT, 900),
         ("purge_refused_notifications", QueueName.DEFAULT, 3600),
         ("collect_unused_pictures", QueueName.DEFAULT, 3600),
         ("sweep_stale_reviews", QueueName.DEFAULT, 30),

@@ -7,14 +7,16 @@ alipay.fund.trans.uni.transfer and .common.query.
 
 import json
 import re
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from http.client import HTTPException
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 from alipay import RSA, AliPay
 from alipay.exceptions import AliPayException, AliPayValidationError
@@ -26,6 +28,7 @@ from app.fen import format_yuan, parse_yuan
 from config import Settings
 
 from . import certificates
+from .alipay_codes import verdict_on
 from .base import (
     MAX_TRADE_FEN,
     MIN_TRANSFER_FEN,
@@ -39,7 +42,11 @@ from .base import (
     TradeStatus,
     TransferResult,
     TransferStatus,
+    Verdict,
 )
+from .bill_archives import bill_in
+from .key_files import private_key_pem, public_key_pem, read_key_file
+from .signed_answers import signed_part
 
 _SIGN_TYPE = "RSA2"
 _TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
@@ -47,18 +54,10 @@ _TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,3})?", re.ASCII)
 
 _SUCCESS = "10000"
-# 20000: the service is not available; 40005: called too often. The sub codes mean the same with other codes.
-_RETRYABLE_CODES = frozenset({"20000", "40005"})
-_RETRYABLE_SUB_CODES = frozenset(
-    {
-        *("ACQ.SYSTEM_ERROR", "AQC.SYSTEM_ERROR", "aop.ACQ.SYSTEM_ERROR", "SYSTEM_ERROR"),
-        # Our account is empty, or has reached its daily limit. Alipay: repeat the same request after it was topped up.
-        *("PAYER_BALANCE_NOT_ENOUGH", "BALANCE_IS_NOT_ENOUGH", "EXCEED_LIMIT_DM_AMOUNT", "EXCEED_LIMIT_DM_MAX_AMOUNT"),
-        "ACQ.SELLER_BALANCE_NOT_ENOUGH",
-    }
-)
 _TRADE_NOT_EXIST = "ACQ.TRADE_NOT_EXIST"
+_QUERIED_TRADE_NOT_EXIST = "TRADE_NOT_EXIST"  # of alipay.trade.fastpay.refund.query
 _TRANSFER_NOT_EXIST = "ORDER_NOT_EXIST"
+_BILL_NOT_EXIST = frozenset({"BILL_NOT_EXIST", "isp.bill_not_exist"})
 
 # Alipay accepts at most 256 characters, without / = & and characters outside the basic plane; a good's title may have
 # them. Commas and quotes are replaced as well, because Alipay copies the subject into the day's bill, a CSV file.
@@ -70,6 +69,8 @@ _TITLE_LENGTH = 128
 _TRANSFER_PRODUCT = {"product_code": "TRANS_ACCOUNT_NO_PWD", "biz_scene": "DIRECT_TRANSFER"}
 _REASON_LENGTH = 256
 _NAME_LENGTH = 64
+_BILL_SCHEMES = ("https", "http")
+_LONGEST_ARCHIVE = 64 * 1024 * 1024
 
 
 def _shanghai_text(moment: datetime) -> str:
@@ -158,6 +159,10 @@ class _Sdk(AliPay):  # type: ignore[misc]  # the SDK has no type information
         self._app_private_key = _rsa_key(self._app_private_key_string)
         self._alipay_public_key = _rsa_key(self._alipay_public_key_string)
 
+    def _get_string_to_be_signed(self, raw_string: str, response_type: str) -> str:
+        # The SDK counts braces, also those inside of texts.
+        return signed_part(raw_string, response_type)
+
     def _verify(self, raw_content: str, signature: str) -> bool:
         # The SDK verifies both notifications and answers through this method.
         return super()._verify(raw_content, signature) or (
@@ -169,8 +174,9 @@ class AlipayGateway:
     """The `Gateway` to Alipay, or to the sandbox.
 
     `app_private_key` (ours, to sign with) and `alipay_public_key` (Alipay's, to verify with; a certificate will do) are
-    PEM texts; ValueError where one is not. Signatures by `previous_public_key` are accepted too: while Alipay changes
-    its key, both occur. `timeout_s` limits each network call, in seconds.
+    texts in any form that `app.money.gateways.key_files` reads; ValueError where one is not. Signatures by
+    `previous_public_key` are accepted too: while Alipay changes its key, both occur. `timeout_s` limits each network
+    call, in seconds.
 
     `app_cert` and `alipay_root_cert` are PEM texts, given both or neither. They switch to certificates (公钥证书),
     which Alipay requires for transfers.
@@ -193,11 +199,13 @@ class AlipayGateway:
         self._seller_id = seller_id
         self._gateway_url = gateway_url
 
+        private_pem = private_key_pem(app_private_key)
+
         def arguments(public_key: str) -> dict[str, Any]:
             return {
                 "appid": app_id,
-                "app_private_key_string": app_private_key,
-                "alipay_public_key_string": certificates.public_key(public_key),
+                "app_private_key_string": private_pem,
+                "alipay_public_key_string": public_key_pem(public_key),
                 "sign_type": _SIGN_TYPE,
                 "config": AliPayConfig(timeout=timeout_s),
             }
@@ -214,24 +222,40 @@ class AlipayGateway:
             }
         # The SDK has two built-in URLs and no setting for another.
         self._sdk._gateway = gateway_url
+        self._timeout_s = timeout_s
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """The gateway that the settings name; OSError or ValueError where a key file cannot be read."""
+        """The gateway that the settings name.
 
-        def optional(path: Path | None) -> str | None:
-            return None if path is None else path.read_text()
+        OSError or ValueError where a key file cannot be read; the latter names the setting and the file.
+        """
 
+        def text(setting: str, check: Callable[[str], object]) -> str | None:
+            path: Path | None = getattr(settings, setting)
+            if path is None:
+                return None
+            try:
+                read = read_key_file(path)
+                check(read)
+            except ValueError as error:
+                raise ValueError(f"{setting.upper()}: {path} {error}") from error
+            return read
+
+        app_private_key = text("alipay_app_private_key_path", private_key_pem)
+        alipay_public_key = text("alipay_public_key_path", public_key_pem)
+        if app_private_key is None or alipay_public_key is None:
+            raise ValueError("ALIPAY_APP_PRIVATE_KEY_PATH and ALIPAY_PUBLIC_KEY_PATH: are required")
         return cls(
             app_id=settings.alipay_app_id,
             seller_id=settings.alipay_seller_id,
             gateway_url=settings.gateway_url,
-            app_private_key=settings.alipay_app_private_key_path.read_text(),
-            alipay_public_key=settings.alipay_public_key_path.read_text(),
+            app_private_key=app_private_key,
+            alipay_public_key=alipay_public_key,
             timeout_s=settings.alipay_timeout,
-            previous_public_key=optional(settings.alipay_previous_public_key_path),
-            app_cert=optional(settings.alipay_app_cert_path),
-            alipay_root_cert=optional(settings.alipay_root_cert_path),
+            previous_public_key=text("alipay_previous_public_key_path", public_key_pem),
+            app_cert=text("alipay_app_cert_path", certificates.serial),
+            alipay_root_cert=text("alipay_root_cert_path", certificates.root_serial),
         )
 
     def page_pay_url(
@@ -273,20 +297,21 @@ class AlipayGateway:
         if not self._signed_by_alipay(fields.values, sign):
             raise NotificationRefused(RefusalReason.BAD_SIGNATURE, "sign")
         fields.expect("app_id", self._app_id, RefusalReason.OTHER_APP)
-        fields.expect("seller_id", self._seller_id, RefusalReason.OTHER_SELLER)
+        # Alipay: seller_id and gmt_payment are optional (异步通知参数说明).
+        if fields.optional("seller_id") is not None:
+            fields.expect("seller_id", self._seller_id, RefusalReason.OTHER_SELLER)
         fields.expect("notify_type", "trade_status_sync")
         try:
             status = TradeStatus(fields.text("trade_status"))
         except ValueError as error:
             raise NotificationRefused(RefusalReason.MALFORMED_FIELD, "trade_status") from error
-        has_payment = status.paid or fields.optional("gmt_payment") is not None
         return Notification(
             notify_id=fields.text("notify_id"),
             out_trade_no=fields.text("out_trade_no"),
             trade_no=fields.text("trade_no"),
             amount_fen=fields.fen("total_amount"),
             status=status,
-            paid_at=fields.moment("gmt_payment") if has_payment else None,
+            paid_at=fields.moment("gmt_payment") if fields.optional("gmt_payment") else None,
             refunded_fen=fields.fen("refund_fee") if fields.optional("refund_fee") else 0,
             out_request_no=fields.optional("out_biz_no"),
             raw=MappingProxyType(fields.values),
@@ -319,22 +344,23 @@ class AlipayGateway:
         """
         if amount_fen < 1:
             raise ValueError("an amount must be at least one fen")
-        answer = self._call(
-            "alipay.trade.refund",
-            {
-                "out_trade_no": out_trade_no,
-                "refund_amount": format_yuan(amount_fen),
-                "out_request_no": out_request_no,
-                "refund_reason": reason[:_REASON_LENGTH],
-            },
-        )
-        moved = answer.get("fund_change") == "Y"
-        if not moved:
-            answer = self._call(
-                "alipay.trade.fastpay.refund.query", {"out_trade_no": out_trade_no, "out_request_no": out_request_no}
-            )
-            if not _confirms_refund(answer, out_request_no=out_request_no, amount_fen=amount_fen):
-                raise GatewayUnavailable("the gateway does not confirm the refund yet")
+        content = {
+            "out_trade_no": out_trade_no,
+            "refund_amount": format_yuan(amount_fen),
+            "out_request_no": out_request_no,
+            "refund_reason": reason[:_REASON_LENGTH],
+        }
+        try:
+            answer = self._call("alipay.trade.refund", content)
+        except GatewayRefused as refusal:
+            answer = self._earlier_refund(refusal, out_trade_no, out_request_no, amount_fen)
+            moved = False
+        else:
+            moved = answer.get("fund_change") == "Y"
+            if not moved:
+                answer = self._refund_query(out_trade_no, out_request_no)
+                if not _confirms_refund(answer, out_request_no=out_request_no, amount_fen=amount_fen):
+                    raise GatewayUnavailable("the gateway does not confirm the refund yet")
         trade_no = answer.get("trade_no")
         if not trade_no:
             raise GatewayUnavailable("the answer to a refund cannot be read")
@@ -345,6 +371,30 @@ class AlipayGateway:
             amount_fen=amount_fen,
             repeated=not moved,
         )
+
+    def _refund_query(self, out_trade_no: str, out_request_no: str) -> dict[str, Any]:
+        return self._call(
+            "alipay.trade.fastpay.refund.query", {"out_trade_no": out_trade_no, "out_request_no": out_request_no}
+        )
+
+    def _earlier_refund(
+        self, refusal: GatewayRefused, out_trade_no: str, out_request_no: str, amount_fen: int
+    ) -> dict[str, Any]:
+        """The answer that confirms the refund which an earlier call made; raises `refusal` if there is none.
+
+        The answer to the earlier call may have been lost, and a refusal only concerns the present one.
+        """
+        try:
+            answer = self._refund_query(out_trade_no, out_request_no)
+        except GatewayRefused as error:
+            if error.sub_code in (_TRADE_NOT_EXIST, _QUERIED_TRADE_NOT_EXIST):
+                raise refusal from error
+            raise _undecided(refusal) from error
+        if _confirms_refund(answer, out_request_no=out_request_no, amount_fen=amount_fen):
+            return answer
+        if "refund_status" in answer and answer["refund_status"] != "REFUND_SUCCESS":
+            raise GatewayUnavailable("the gateway does not confirm the refund yet")
+        raise refusal
 
     def close(self, out_trade_no: str) -> bool:
         """See `Gateway.close`."""
@@ -400,7 +450,7 @@ class AlipayGateway:
             earlier = self.query_transfer(out_biz_no)
         except GatewayRefused as error:
             # With wrong keys every call is refused, even if an earlier one with the right keys went through.
-            raise GatewayUnavailable(f"refused with {refusal.sub_code}, and so is the question about it") from error
+            raise _undecided(refusal) from error
         if earlier is None or earlier.status is TransferStatus.FAIL:
             raise refusal
         if earlier.amount_fen is None:
@@ -408,6 +458,34 @@ class AlipayGateway:
         if earlier.amount_fen != amount_fen:
             raise refusal
         return earlier
+
+    def day_bill(self, day: date) -> bytes | None:
+        """See `Gateway.day_bill`. Alipay: the address of the archive holds for 30 seconds."""
+        try:
+            answer = self._call(
+                "alipay.data.dataservice.bill.downloadurl.query", {"bill_type": "trade", "bill_date": day.isoformat()}
+            )
+        except GatewayRefused as error:
+            if error.sub_code in _BILL_NOT_EXIST:
+                return None
+            raise
+        url = str(answer.get("bill_download_url", ""))
+        if urlsplit(url).scheme not in _BILL_SCHEMES:
+            raise GatewayUnavailable("the answer about a bill cannot be read")
+        try:
+            with urlopen(url, timeout=self._timeout_s) as response:  # noqa: S310 - http or https: checked above
+                archive: bytes = response.read(_LONGEST_ARCHIVE + 1)
+        except HTTPError as error:
+            error.close()
+            raise GatewayUnavailable(f"the bill cannot be downloaded: HTTP {error.code}") from error
+        except (OSError, HTTPException) as error:
+            raise GatewayUnavailable(f"the bill cannot be downloaded: {type(error).__name__}") from error
+        if len(archive) > _LONGEST_ARCHIVE:
+            raise GatewayUnavailable("the bill cannot be downloaded: it is too long")
+        try:
+            return bill_in(archive)
+        except ValueError as error:
+            raise GatewayUnavailable(f"the bill cannot be unpacked: {error}") from error
 
     def _signed_by_alipay(self, values: Mapping[str, str], sign: str) -> bool:
         # A copy, because the SDK removes sign_type from the dict it is given.
@@ -420,6 +498,7 @@ class AlipayGateway:
 
     def _call(self, method: str, content: Mapping[str, Any]) -> dict[str, Any]:
         """The verified answer (code 10000) to a call about one trade or transfer. Raises as `Gateway` says."""
+        is_signed = True
         try:
             answer: dict[str, Any] = self._sdk.server_api(
                 method, content, timestamp=_shanghai_text(utcnow()), **self._certificate_fields
@@ -427,7 +506,7 @@ class AlipayGateway:
         except AliPayValidationError as error:
             raise GatewayUnavailable("the answer is not signed by the gateway") from error
         except AliPayException as error:
-            answer = _unsigned_refusal(error, method)
+            answer, is_signed = _unsigned_refusal(error, method), False
         except HTTPError as error:
             error.close()
             raise GatewayUnavailable(f"HTTP {error.code}") from error
@@ -436,11 +515,7 @@ class AlipayGateway:
         except (ValueError, AttributeError, TypeError) as error:
             # The SDK parses whatever came back; a proxy's error page, for instance, is no JSON object.
             raise GatewayUnavailable("the answer cannot be read") from error
-        code, sub_code = str(answer.get("code", "")), str(answer.get("sub_code", ""))
-        if code in _RETRYABLE_CODES or sub_code in _RETRYABLE_SUB_CODES:
-            raise GatewayUnavailable(f"{code} {sub_code}")
-        if code != _SUCCESS:
-            raise GatewayRefused(code, sub_code, str(answer.get("sub_msg") or answer.get("msg", "")))
+        _check_success(answer, method, is_signed=is_signed)
         # An answer's signature does not cover the request: an answer about another trade could be substituted.
         for number in ("out_trade_no", "out_biz_no"):
             if number in content and answer.get(number, content[number]) != content[number]:
@@ -471,7 +546,27 @@ def _transfer_result(answer: dict[str, Any], *, out_biz_no: str, amount_fen: int
         raise GatewayUnavailable("the answer about a transfer cannot be read") from error
 
 
-def _confirms_refund(answer: dict[str, Any], *, out_request_no: str, amount_fen: int) -> bool:
+def _check_success(answer: Mapping[str, Any], method: str, *, is_signed: bool) -> None:
+    """Raise what follows from an answer that is no success."""
+    code, sub_code = str(answer.get("code", "")), str(answer.get("sub_code", ""))
+    if code == _SUCCESS:
+        return
+    verdict = verdict_on(method, code, sub_code)
+    if verdict is Verdict.FINAL and not is_signed:
+        verdict = Verdict.ASK  # anybody could have said so
+    if verdict in (Verdict.RETRY, Verdict.ASK):
+        raise GatewayUnavailable(f"{code} {sub_code}", verdict=verdict)
+    raise GatewayRefused(code, sub_code, str(answer.get("sub_msg") or answer.get("msg", "")), verdict)
+
+
+def _undecided(refusal: GatewayRefused) -> GatewayUnavailable:
+    """What to raise where a call was refused, and so is the question whether an earlier one went through."""
+    return GatewayUnavailable(
+        f"refused with {refusal.sub_code}, and so is the question about it", verdict=refusal.verdict
+    )
+
+
+def _confirms_refund(answer: Mapping[str, Any], *, out_request_no: str, amount_fen: int) -> bool:
     """Alipay: the answer has the refund's data exactly when it took place; newer ones also say so in refund_status."""
     return (
         answer.get("out_request_no") == out_request_no

@@ -5,7 +5,7 @@ Money is integer fen, moments are aware UTC. A gateway keeps no state of its own
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -69,18 +69,41 @@ class NotificationRefused(Exception):  # noqa: N818 - says what happened, as the
         self.code = code
 
 
+class Verdict(StrEnum):
+    """What follows from an answer that is no success. `app.money.gateways.alipay_codes` has one for each code."""
+
+    FINAL = "final"
+    """It will not be done, and for a reason of the other side's (a payee's account) or of the question itself."""
+    RETRY = "retry"
+    """Nothing was done; it passes by itself. The same request may be sent again."""
+    ASK = "ask"
+    """Whether it was done is open: ask, then send the same request again."""
+    PERSON = "person"
+    """A person has to see to our account, contract or request; then the same request may be sent again."""
+    STOP = "stop"
+    """A person has to see to it, and sending the same again gives the same answer."""
+
+
 class GatewayUnavailable(Exception):  # noqa: N818 - says what happened
-    """No valid answer came, so it is unknown whether the call took effect. The same call may be repeated."""
+    """No valid answer came, so it is unknown whether the call took effect. The same call may be repeated.
+
+    `verdict` is PERSON where it will stay so until a person has seen to something.
+    """
+
+    def __init__(self, text: str = "", *, verdict: Verdict = Verdict.ASK) -> None:
+        super().__init__(text)
+        self.verdict = verdict
 
 
 class GatewayRefused(Exception):  # noqa: N818 - says what happened
-    """The gateway refused for good: repeating the call gives the same answer. The three texts are the gateway's."""
+    """The gateway refused, and nothing was done. The three texts are the gateway's; `verdict` says what follows."""
 
-    def __init__(self, code: str, sub_code: str, msg: str) -> None:
+    def __init__(self, code: str, sub_code: str, msg: str, verdict: Verdict = Verdict.PERSON) -> None:
         super().__init__(f"{code} {sub_code}: {msg}")
         self.code = code
         self.sub_code = sub_code
         self.msg = msg
+        self.verdict = verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +120,7 @@ class Notification:
     """The whole trade's amount; refunds are not subtracted."""
     status: TradeStatus
     paid_at: datetime | None
-    """None only while nothing was paid."""
+    """None while nothing was paid, and where the gateway does not say."""
     refunded_fen: int
     """What was refunded of the trade so far; above 0 the notification is about a refund."""
     out_request_no: str | None
@@ -177,7 +200,10 @@ class Gateway(Protocol):
         """The trade as the gateway knows it now; None where it knows none (also when it was never opened)."""
 
     def refund(self, *, out_trade_no: str, amount_fen: int, out_request_no: str, reason: str) -> RefundResult:
-        """Refund the trade in part or in full; once per `out_request_no`, however often it is called."""
+        """Refund the trade in part or in full; once per `out_request_no`, however often it is called.
+
+        Before it raises GatewayRefused, it asks whether an earlier call, whose answer was lost, went through.
+        """
 
     def close(self, out_trade_no: str) -> bool:
         """Close the trade, so that it cannot be paid any more. False where the gateway knows no such trade.
@@ -199,4 +225,10 @@ class Gateway(Protocol):
         """
 
     def query_transfer(self, out_biz_no: str) -> TransferResult | None:
-        """The payout as the gateway knows it now; None where it knows none."""
+        """The payout as the gateway knows it now; None where it knows none (yet: one just sent may still be made)."""
+
+    def day_bill(self, day: date) -> bytes | None:
+        """The file of a day's payments and refunds as `app.money.reconcile` reads it; None where there is none yet.
+
+        `day` is one in Asia/Shanghai.
+        """

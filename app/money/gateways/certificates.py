@@ -1,4 +1,4 @@
-"""Alipay's certificates (公钥证书): the serial numbers that requests name them by, and the public key in one.
+"""Alipay's certificates (公钥证书): the serial numbers that requests name them by.
 
 python-alipay-sdk computes the serial numbers with deprecated functions of pyOpenSSL. The rule here is that of Alipay's
 own SDKs (AntCertificationUtil).
@@ -7,24 +7,11 @@ own SDKs (AntCertificationUtil).
 import re
 from hashlib import md5
 
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import Certificate, load_pem_x509_certificate
 
 _BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 # PKCS #1: Alipay's rule uses the root certificates signed with RSA, and ignores those with SM2 and ECDSA.
 _RSA_SIGNATURES = "1.2.840.113549.1.1."
-
-
-def public_key(text: str) -> str:
-    """The PEM text of the public key in a certificate (the first one of a chain); any other text is returned unchanged.
-
-    Raises ValueError where a certificate cannot be read.
-    """
-    block = _BLOCK.search(text)
-    if block is None:
-        return text
-    key = load_pem_x509_certificate(block[0].encode()).public_key()
-    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def serial(text: str) -> str:

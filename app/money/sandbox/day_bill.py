@@ -1,9 +1,13 @@
-"""Writes a day's bill as Alipay offers it for download (业务明细): CSV in GBK, with a tab after number-like values."""
+"""A day's bill as Alipay offers it for download (业务明细): CSV in GBK, tabs after number-like values, in a ZIP."""
 
 import csv
 import io
+import re
+import secrets
+import zipfile
 from collections.abc import Iterable
 from datetime import datetime
+from threading import Lock
 
 from .messages import BUYER_LOGON_ID
 from .protocol import SHANGHAI, time_text, yuan
@@ -69,3 +73,56 @@ def _signed(fen: int) -> str:
 
 def _day_text(epoch: float) -> str:
     return f"{datetime.fromtimestamp(epoch, SHANGHAI):%Y年%m月%d日 %H:%M:%S}"
+
+
+_ADDRESS_LIFETIME_S = 30
+_READY_AT_S = (24 + 9) * 3600  # of its day: at nine in the next morning
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+
+
+class Addresses:
+    """The days behind the addresses that were given out; each holds for 30 seconds. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._given: dict[str, tuple[str, float]] = {}
+
+    def add(self, day: str, *, now: float) -> str:
+        """A new address's id for the bill of this day."""
+        file_id = secrets.token_hex(16)
+        with self._lock:
+            self._given = {each: given for each, given in self._given.items() if now < given[1]}
+            self._given[file_id] = (day, now + _ADDRESS_LIFETIME_S)
+        return file_id
+
+    def day_of(self, file_id: str, *, now: float) -> str | None:
+        """The day of an address; None where there is none, or it ran out."""
+        with self._lock:
+            day, until = self._given.get(file_id, ("", now))
+        return day if now < until else None
+
+
+def is_day(text: str) -> bool:
+    """Whether it has the form of a day's bill_date."""
+    return _DAY.fullmatch(text) is not None
+
+
+def is_ready(since: float, *, now: float, at_once: bool) -> bool:
+    """Whether the bill of the day that begins at `since` is made: at nine in the next morning, or `at_once`."""
+    return now >= since + (0 if at_once else _READY_AT_S)
+
+
+class _GbkInfo(zipfile.ZipInfo):
+    """A member whose name is GBK, without the flag that says UTF-8: as Alipay's archives have them."""
+
+    def _encodeFilenameFlags(self) -> tuple[bytes, int]:  # noqa: N802 - zipfile's name
+        return self.filename.encode("gbk"), self.flag_bits & ~0x800
+
+
+def pack(bill: bytes, *, name: str) -> bytes:
+    """The archive of a day's bill: the details, and a summary beside them."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as members:
+        for kind, content in (("业务明细", bill), ("业务明细(汇总)", "#支付宝业务汇总查询\r\n".encode("gbk"))):
+            members.writestr(_GbkInfo(f"{name}_{kind}.csv"), content)
+    return archive.getvalue()

@@ -66,6 +66,8 @@ class Problem(Enum):
     TRANSFER_NOT_EXIST = ("40004", "ORDER_NOT_EXIST", "转账订单不存在")
     DISCORDANT_TRANSFER = ("40004", "PAYMENT_INFO_INCONSISTENCY", "两次请求商户单号一样,但是参数不一致")
     PAYEE_NOT_EXIST = ("40004", "PAYEE_NOT_EXIST", "收款账号不存在")
+    INVALID_BILL_ARGUMENTS = ("40004", "INVAILID_ARGUMENTS", "入参不合法")
+    BILL_NOT_EXIST = ("40004", "BILL_NOT_EXIST", "账单不存在")
     PAYER_BALANCE_NOT_ENOUGH = ("40004", "PAYER_BALANCE_NOT_ENOUGH", "付款方余额不足")
 
     def __init__(self, code: str, sub_code: str, sub_msg: str) -> None:

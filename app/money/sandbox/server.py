@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
@@ -13,7 +14,7 @@ from app.version import __version__
 
 from . import day_bill, keys, messages
 from .notifier import Notifier
-from .protocol import Problem, ProblemFound, Request, epoch_of, read_request, signed_answer, yuan
+from .protocol import Problem, ProblemFound, Request, epoch_of, read_request, signed_answer, success, yuan
 from .settings import SandboxSettings
 from .store import DEFAULT_LIFETIME_S, TRADE_CLOSED, TRADE_SUCCESS, WAIT_BUYER_PAY, Store, Trade
 
@@ -21,6 +22,9 @@ _PAGE_PAY = "alipay.trade.page.pay"
 _REASON_LENGTH = 256
 _DAY_S = 24 * 3600
 _TRANSFER_PRODUCT = {"product_code": "TRANS_ACCOUNT_NO_PWD", "biz_scene": "DIRECT_TRANSFER"}
+
+# Alipay signs its answers to an application that it knows, errors too; others it could sign for nobody.
+_OF_STRANGERS = (Problem.MISSING_METHOD, Problem.MISSING_APP_ID, Problem.INVALID_APP_ID)
 
 _EXTENSION = "sandbox"
 _NOT_WAITING = {TRADE_SUCCESS: Problem.TRADE_HAS_SUCCESS, TRADE_CLOSED: Problem.TRADE_HAS_CLOSE}
@@ -38,6 +42,7 @@ class Sandbox:
     own_key: RSAPrivateKey
     store: Store
     notifier: Notifier
+    bill_addresses: day_bill.Addresses
 
 
 def create_sandbox(settings: SandboxSettings | None = None) -> Flask:
@@ -63,6 +68,7 @@ def create_sandbox(settings: SandboxSettings | None = None) -> Flask:
         app_key=keys.load_public_key(settings.keys / keys.APP_PUBLIC),
         own_key=own_key,
         store=store,
+        bill_addresses=day_bill.Addresses(),
         notifier=Notifier(store, own_key, factor=settings.notify_factor, timeout_s=settings.notify_timeout_s),
     )
     app = Flask(__name__, static_folder=None)
@@ -88,13 +94,19 @@ def gateway() -> ResponseReturnValue:
         _log.warning("request_refused", problem=found.problem.sub_code, detail=found.detail)
         if request.values.get("method") == _PAGE_PAY:
             return _problem_page(found), 400
-        return {"error_response": found.problem.answer()}
+        method = request.values.get("method", "")
+        if found.problem in _OF_STRANGERS or method not in _METHODS:
+            return {"error_response": found.problem.answer()}
+        return _json(signed_answer(method, found.problem.answer(), sandbox.own_key))
     if asked.method == _PAGE_PAY:
         try:
             return _cashier_page(_open_trade(sandbox, asked, now=time.time()))
         except ProblemFound as found:
             return _problem_page(found), 400
-    body = signed_answer(asked.method, _answer(sandbox, asked), sandbox.own_key)
+    return _json(signed_answer(asked.method, _answer(sandbox, asked), sandbox.own_key))
+
+
+def _json(body: str) -> Response:
     return Response(body, content_type="application/json")
 
 
@@ -156,18 +168,36 @@ def daily_bill() -> ResponseReturnValue:
         since = epoch_of(f"{day} 00:00:00")
     except ValueError:
         return {"error": "date must be like 2026-11-22"}, 400
+    content = _bill_of(sandbox, since)
+    name = f"{sandbox.settings.seller_id}0156_{day.replace('-', '')}_DETAILS.csv"
+    response = Response(content, content_type="text/csv; charset=gbk")
+    response.headers.set("Content-Disposition", "attachment", filename=name)
+    return response
+
+
+@_blueprint.get("/downloadBillFile.resource")
+def download_bill() -> ResponseReturnValue:
+    """The archive behind an address that `alipay.data.dataservice.bill.downloadurl.query` gave, for 30 seconds."""
+    sandbox, file_id = _sandbox(), request.args.get("fileId", "")
+    day = sandbox.bill_addresses.day_of(file_id, now=time.time())
+    if day is None:
+        return "", 404
+    owner, compact = f"{sandbox.settings.seller_id}0156", day.replace("-", "")
+    content = day_bill.pack(_bill_of(sandbox, epoch_of(f"{day} 00:00:00")), name=f"{owner}_{compact}")
+    response = Response(content, content_type="application/zip")
+    response.headers.set("Content-Disposition", "attachment", filename=f"{owner}_{compact}.csv.zip")
+    return response
+
+
+def _bill_of(sandbox: Sandbox, since: float) -> bytes:
     until = since + _DAY_S
-    content = day_bill.render(
+    return day_bill.render(
         sandbox.store.movements(since=since, until=until),
         seller_id=sandbox.settings.seller_id,
         since=since,
         until=until,
         now=time.time(),
     )
-    name = f"{sandbox.settings.seller_id}0156_{day.replace('-', '')}_DETAILS.csv"
-    response = Response(content, content_type="text/csv; charset=gbk")
-    response.headers.set("Content-Disposition", "attachment", filename=name)
-    return response
 
 
 @_blueprint.get("/healthz")
@@ -276,6 +306,21 @@ def _transfer_query(sandbox: Sandbox, asked: Request, now: float) -> dict[str, s
     return messages.transfer_query_answer(sandbox.store.query_transfer(asked.out_no("out_biz_no"), now=now))
 
 
+def _bill_address(sandbox: Sandbox, asked: Request, now: float) -> dict[str, str]:
+    day = str(asked.content.get("bill_date"))
+    if asked.content.get("bill_type") != "trade" or not day_bill.is_day(day):
+        raise ProblemFound(Problem.INVALID_BILL_ARGUMENTS, "bill_date")
+    try:
+        since = epoch_of(f"{day} 00:00:00")
+    except ValueError as error:
+        raise ProblemFound(Problem.INVALID_BILL_ARGUMENTS, "bill_date") from error
+    if not day_bill.is_ready(since, now=now, at_once=sandbox.settings.bills_at_once):
+        raise ProblemFound(Problem.BILL_NOT_EXIST)
+    file_id = sandbox.bill_addresses.add(day, now=now)
+    query = urlencode({"bizType": "trade", "bizDates": day.replace("-", ""), "fileId": file_id})
+    return success(bill_download_url=f"{request.host_url}downloadBillFile.resource?{query}")
+
+
 def _must_be_to_an_account(asked: Request) -> None:
     for name, value in _TRANSFER_PRODUCT.items():
         if asked.content.get(name) != value:
@@ -289,6 +334,7 @@ _METHODS: Mapping[str, Callable[[Sandbox, Request, float], dict[str, str]]] = {
     "alipay.trade.close": _close,
     "alipay.fund.trans.uni.transfer": _transfer,
     "alipay.fund.trans.common.query": _transfer_query,
+    "alipay.data.dataservice.bill.downloadurl.query": _bill_address,
 }
 
 

@@ -16,7 +16,7 @@ class SandboxSettings:
     """The sandbox's settings: `store` is the SQLite file, `keys` the directory that `keys.create_keys` filled.
 
     `notify_factor` scales Alipay's waits between repeated notifications: with 0.01 the first wait, 4 minutes, becomes
-    2.4 seconds.
+    2.4 seconds. With `bills_at_once` the bill of a day can be downloaded during the day, not only on the next morning.
     """
 
     store: Path
@@ -27,6 +27,7 @@ class SandboxSettings:
     seller_id: str = DEFAULT_SELLER_ID
     notify_factor: float = 1.0
     notify_timeout_s: float = 10.0
+    bills_at_once: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
@@ -68,6 +69,12 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+def _flag(text: str) -> bool:
+    if text not in ("0", "1", "False", "True"):
+        raise ValueError(text)
+    return text in ("1", "True")
+
+
 _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "store": ("SANDBOX_STORE", Path),
     "keys": ("SANDBOX_KEYS", Path),
@@ -77,4 +84,5 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "seller_id": ("ALIPAY_SELLER_ID", str),
     "notify_factor": ("SANDBOX_NOTIFY_FACTOR", float),
     "notify_timeout_s": ("SANDBOX_NOTIFY_TIMEOUT", float),
+    "bills_at_once": ("SANDBOX_BILLS_AT_ONCE", _flag),
 }

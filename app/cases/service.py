@@ -1,0 +1,128 @@
+"""Staff decide cases about money: what the gateway does not decide, or did without us. Each decision is recorded."""
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.accounts.models import User
+from app.answers import Answer, Refused
+from app.cases.decisions import DECISION_TEXT, DECISIONS, CaseDecision
+from app.clock import utcnow
+from app.db.transactions import transaction
+from app.fen import format_yuan
+from app.goods.models import Good
+from app.money.models import MoneyCase, MoneyCaseKind
+from app.money.refunds import RefundNotDecidable, mark_refund_paid, retry_refund
+from app.notifications.models import NotificationKind
+from app.notifications.service import notify
+from app.orders.holds import count_as_refund, release_order
+from app.orders.models import Order
+from app.orders.transitions import lock_order
+from app.staff.models import ActionKind, Subject
+from app.staff.service import record_action
+from app.wallet.models import Payout
+from app.wallet.service import PayoutNotDecidable, credit_payout_back, mark_payout_paid, retry_payout
+
+log = structlog.get_logger(__name__)
+
+
+def decide_money_case(*, actor_id: int, case_id: int, decision: CaseDecision, reason: str) -> None:
+    """Decide an open case. A retried payout or refund leaves its case open until the gateway has said its last word.
+
+    Raises FORBIDDEN for an actor who is not staff or is concerned himself, NO_SUCH_MONEY_CASE, WRONG_STATE where the
+    order does not allow it, MONEY_CASE_REFUSED with the reasons where it is closed, or cannot be decided so (now).
+    """
+    with transaction() as session:
+        case = _lock_case(session, actor_id, case_id)
+        if decision not in DECISIONS[MoneyCaseKind(case.kind)]:
+            raise _refused(f"这类待办不能“{DECISION_TEXT[decision]}”")
+        try:
+            _carry_out(session, case, decision, actor_id=actor_id, reason=reason)
+        except (PayoutNotDecidable, RefundNotDecidable) as error:
+            raise _refused(str(error)) from None
+        if decision is not CaseDecision.RETRY:
+            # The services above close it as settled.
+            case.closed_at, case.decision = utcnow(), decision.value
+        record_action(
+            session,
+            ActionKind.DECIDE_MONEY_CASE,
+            actor_id=actor_id,
+            subject=Subject.MONEY_CASE,
+            subject_id=case_id,
+            reason=reason,
+            details={"kind": case.kind, "key": case.key, "decision": decision.value, **case.details},
+        )
+    log.info("money_case_decided", actor_id=actor_id, case_id=case_id, decision=decision.value)
+
+
+def _lock_case(session: Session, actor_id: int, case_id: int) -> MoneyCase:
+    # Locked, so that somebody who is being removed from staff cannot decide anything afterwards.
+    if not session.scalar(select(User.is_staff).where(User.id == actor_id).with_for_update(read=True)):
+        raise Refused(Answer.FORBIDDEN)
+    case = session.get(MoneyCase, case_id)
+    if case is None:
+        raise Refused(Answer.NO_SUCH_MONEY_CASE)
+    if case.order_id is not None:
+        # The good and the order are locked first, as everywhere.
+        _, order = lock_order(session, case.order_id)
+        if actor_id in (order.buyer_id, order.seller_id):
+            raise Refused(Answer.FORBIDDEN)
+    if case.payout_id is not None and session.get_one(Payout, case.payout_id).user_id == actor_id:
+        raise Refused(Answer.FORBIDDEN)
+    session.refresh(case, with_for_update=True)
+    if case.closed_at is not None:
+        raise _refused("这件待办已经处理过了")
+    return case
+
+
+def _carry_out(session: Session, case: MoneyCase, decision: CaseDecision, *, actor_id: int, reason: str) -> None:
+    if case.payout_id is not None:
+        {
+            CaseDecision.RETRY: retry_payout,
+            CaseDecision.MARK_PAID: mark_payout_paid,
+            CaseDecision.CREDIT_BACK: credit_payout_back,
+        }[decision](payout_id=case.payout_id)
+    elif case.refund_id is not None:
+        {CaseDecision.RETRY: retry_refund, CaseDecision.MARK_PAID: mark_refund_paid}[decision](refund_id=case.refund_id)
+    elif case.kind == MoneyCaseKind.REFUND_ELSEWHERE:
+        assert case.order_id is not None  # noqa: S101 - every such case is about an order's payment
+        good, order = lock_order(session, case.order_id)
+        _decide_hold(session, good, order, case, decision, actor_id=actor_id, reason=reason)
+
+
+def _decide_hold(
+    session: Session, good: Good, order: Order, case: MoneyCase, decision: CaseDecision, *, actor_id: int, reason: str
+) -> None:
+    if decision is CaseDecision.COUNT_AS_REFUND:
+        count_as_refund(session, good, order, staff_id=actor_id, reason=reason)
+        return
+    was_held = order.held_at is not None
+    if _others_hold(session, case):
+        return
+    release_order(order)
+    if was_held:
+        refunded = format_yuan(int(case.details["total"]))
+        for user_id in (order.buyer_id, order.seller_id):
+            notify(
+                session,
+                user_id=user_id,
+                kind=NotificationKind.STAFF,
+                title="订单恢复进行",
+                text=f"平台已核实「{order.good_title}」在支付宝的款项变动({refunded} 元),订单继续",
+                order_id=order.id,
+            )
+
+
+def _others_hold(session: Session, case: MoneyCase) -> bool:
+    """Whether another open case holds the same order."""
+    other = select(MoneyCase.id).where(
+        MoneyCase.order_id == case.order_id,
+        MoneyCase.kind == MoneyCaseKind.REFUND_ELSEWHERE.value,
+        MoneyCase.closed_at.is_(None),
+        MoneyCase.id != case.id,
+    )
+    return session.scalar(other.limit(1)) is not None
+
+
+def _refused(reason: str) -> Refused:
+    return Refused(Answer.MONEY_CASE_REFUSED, data={"reasons": [reason]})

@@ -1,0 +1,302 @@
+"""Comparing a day's bill of the gateway with our books, by an operator's command or each morning, and telling of it.
+
+What the bill has and we did not make (refunds in the gateway's console, second payments) becomes a case for staff
+(`app.money.cases`), once.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from app.clock import SHANGHAI, format_moment, utcnow
+from app.db.transactions import row_or_none, rows, transaction
+from app.fen import format_signed_yuan, format_yuan
+from app.money.cases import open_case
+from app.money.gateway import gateway
+from app.money.gateways.base import GatewayRefused, GatewayUnavailable
+from app.money.models import MoneyCase, MoneyCaseKind, Payment, PaymentState, Reconciliation
+from app.money.queries import BookedMovement, booked_movements
+from app.money.reconcile import (
+    BillDifference,
+    BillDifferenceKind,
+    DayBill,
+    MovementKind,
+    compare,
+    read_day_bill,
+)
+from app.orders.holds import note_refund_elsewhere
+from app.orders.payments import open_second_payment
+from app.orders.transitions import lock_order
+
+log = structlog.get_logger(__name__)
+
+BILL_READY_AT: Final = time(9)
+"""From when on, in Shanghai, the bill of the day before can be had. Alipay: 当日数据一般于次日 9 点前生成."""
+
+_CAUGHT_UP_DAYS: Final = 7
+"""Days for which a missing comparison is made up for, after the product was down."""
+_LINES_KEPT: Final = 200
+_DAY: Final = "%Y-%m-%d"
+
+
+class NoBill(Exception):  # noqa: N818 - says what happened
+    """There is no bill of this day at the gateway (yet), or the gateway does not answer; the text says which."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What comparing a bill with our books found: `differences` and `notes` (no differences) are lines to print."""
+
+    since: datetime
+    until: datetime
+    differences: tuple[str, ...]
+    notes: tuple[str, ...]
+    totals: tuple[str, ...]
+
+    @property
+    def lines(self) -> list[str]:
+        """All of it, as `flask payments reconcile` prints it."""
+        return [
+            *self.differences,
+            *self.notes,
+            f"{format_moment(self.since)} to {format_moment(self.until)}",
+            *self.totals,
+            f"differences: {len(self.differences)}",
+        ]
+
+
+def fetch_day_bill(day: date) -> DayBill:
+    """The day's bill from the gateway. Raises NoBill; ValueError where what came is no such bill."""
+    try:
+        raw = gateway().day_bill(day)
+    except (GatewayUnavailable, GatewayRefused) as error:
+        raise NoBill(f"the gateway does not give the bill of {day}: {error}") from error
+    if raw is None:
+        raise NoBill(f"the gateway has no bill of {day} yet")
+    return with_day(read_day_bill(raw), day)
+
+
+def with_day(bill: DayBill, day: date) -> DayBill:
+    """The bill with `day` filled in if it names none; ValueError where it names another day."""
+    since = datetime.combine(day, time(), SHANGHAI)
+    if bill.since is None:
+        return replace(bill, since=since, until=since + timedelta(days=1))
+    if bill.since != since:
+        raise ValueError(f"it begins at {format_moment(bill.since)}, not on {day:{_DAY}}")
+    return bill
+
+
+def compare_with_books(bill: DayBill) -> Comparison:
+    """Compare a bill that names its period with our payments and refunds, and those with the ledger.
+
+    Opens a case for each refund and second payment in it that we did not make.
+    """
+    if bill.since is None or bill.until is None:
+        raise ValueError("the bill does not say which day it is about")
+    booked = booked_movements(since=bill.since, until=bill.until, out_trade_nos={row.out_trade_no for row in bill.rows})
+    found = compare(bill, [each.movement for each in booked])
+    _open_cases(found)
+    real, notes = _set_aside_decided(*_set_aside_undecided(found, booked, bill.since))
+    within = [each.movement for each in booked if bill.since <= each.movement.at < bill.until]
+    return Comparison(
+        since=bill.since,
+        until=bill.until,
+        differences=(*map(str, bill.problems), *map(str, real), *_ledger_differences(booked)),
+        notes=tuple(notes),
+        totals=tuple(
+            f"{kind}s: {_total(row.amount_fen for row in bill.rows if row.kind is kind)} in the bill,"
+            f" {_total(movement.amount_fen for movement in within if movement.kind is kind)} in our books"
+            for kind in MovementKind
+        ),
+    )
+
+
+def _open_cases(differences: Iterable[BillDifference]) -> None:
+    for difference in differences:
+        if difference.kind is BillDifferenceKind.MISSING_HERE and difference.movement is MovementKind.REFUND:
+            _note_refund(difference)
+        elif difference.movement is MovementKind.PAYMENT and difference.trade_no is not None:
+            _note_second_payment(difference)
+
+
+def _note_refund(difference: BillDifference) -> None:
+    with transaction() as session:
+        payment_id, order_id = _payment_of(difference.out_trade_no)
+        if payment_id is None or order_id is None or difference.bill_fen is None:
+            return
+        _, order = lock_order(session, order_id)
+        payment = session.get_one(Payment, payment_id, with_for_update=True, populate_existing=True)
+        note_refund_elsewhere(
+            session, order, payment, request_no=difference.request_no, amount=difference.bill_fen, total=None
+        )
+
+
+def _note_second_payment(difference: BillDifference) -> None:
+    with transaction() as session:
+        payment_id, _ = _payment_of(difference.out_trade_no)
+        if payment_id is None:
+            return
+        payment = session.get_one(Payment, payment_id)
+        if payment.state == PaymentState.PAID.value and payment.trade_no not in (None, difference.trade_no):
+            assert difference.trade_no is not None  # noqa: S101 - asked above
+            open_second_payment(session, payment, trade_no=difference.trade_no, is_refunded=False)
+
+
+def _payment_of(out_trade_no: str) -> tuple[int | None, int | None]:
+    row = row_or_none(select(Payment.id, Payment.order_id).where(Payment.out_trade_no == out_trade_no))
+    return (None, None) if row is None else (row.id, row.order_id)
+
+
+def _set_aside_undecided(
+    differences: Iterable[BillDifference], booked: Iterable[BookedMovement], since: datetime
+) -> tuple[list[BillDifference], list[str]]:
+    """`(differences, notes)`: refunds that the gateway may have made before the bill's day are set aside.
+
+    Those may be in the bill of an earlier day; `notes` has a line about each.
+    """
+    requested = {
+        (each.movement.kind, each.movement.out_trade_no, each.movement.request_no): each.since for each in booked
+    }
+    real, notes = [], []
+    for difference in differences:
+        requested_at = requested.get((difference.movement, difference.out_trade_no, difference.request_no))
+        if difference.kind is BillDifferenceKind.MISSING_THERE and requested_at is not None and requested_at < since:
+            days = f"{requested_at.astimezone(SHANGHAI):{_DAY}} to {difference.at.astimezone(SHANGHAI):{_DAY}}"
+            notes.append(f"no difference yet: {difference}; it must be in one of the bills of {days}")
+        else:
+            real.append(difference)
+    return real, notes
+
+
+def _set_aside_decided(differences: list[BillDifference], notes: list[str]) -> tuple[list[BillDifference], list[str]]:
+    """As above for refunds made elsewhere that staff have decided about."""
+    elsewhere = [
+        each
+        for each in differences
+        if each.kind is BillDifferenceKind.MISSING_HERE and each.movement is MovementKind.REFUND
+    ]
+    if not elsewhere:
+        return differences, notes
+    statement = select(MoneyCase.id, MoneyCase.details).where(
+        MoneyCase.kind == MoneyCaseKind.REFUND_ELSEWHERE.value,
+        MoneyCase.decision.is_not(None),
+        MoneyCase.details["out_trade_no"].astext.in_({each.out_trade_no for each in elsewhere}),
+    )
+    decided = {
+        (row.details["out_trade_no"], row.details["request_no"], row.details["amount"]): row.id
+        for row in rows(statement)
+    }
+    real = []
+    for each in differences:
+        case_id = decided.get((each.out_trade_no, each.request_no, each.bill_fen)) if each in elsewhere else None
+        if case_id is None:
+            real.append(each)
+        else:
+            notes.append(f"decided by staff: {each}; case {case_id}")
+    return real, notes
+
+
+def _ledger_differences(booked: Iterable[BookedMovement]) -> Iterator[str]:
+    """A line for each movement that the ledger lacks, or has with another amount."""
+    for each in booked:
+        movement = each.movement
+        if each.ledger_fen == movement.amount_fen:
+            continue
+        number = "" if movement.request_no is None else f" {movement.request_no}"
+        about = f"{movement.kind}{number} of trade {movement.out_trade_no} at {format_moment(movement.at)}"
+        ours = format_yuan(movement.amount_fen)
+        if each.ledger_fen is None:
+            yield f"{about} over {ours} yuan is not in the ledger"
+        else:
+            in_ledger = format_signed_yuan(each.ledger_fen)
+            yield f"{about} is over {ours} yuan in our books and over {in_ledger} yuan in the ledger"
+
+
+def _total(amounts: Iterable[int]) -> str:
+    fen = list(amounts)
+    return f"{len(fen)} over {format_yuan(sum(fen))} yuan"
+
+
+# --- each morning ---
+
+
+def reconcile_due_days() -> list[date]:
+    """Compare the bills that are due and have not been compared; returns their days. For the periodic job.
+
+    Due is the bill of yesterday from `BILL_READY_AT` on, and those of the days before that were missed. A bill that is
+    not there yet is asked for again by the next run; a day late there is a case for staff.
+    """
+    now = utcnow().astimezone(SHANGHAI)
+    today = now.date()
+    if now.time() < BILL_READY_AT:
+        today -= timedelta(days=1)  # yesterday's is not due yet
+    days = [today - timedelta(days=ago) for ago in range(_CAUGHT_UP_DAYS, 0, -1)]
+    first = _first_day()
+    done = {row.day for row in rows(select(Reconciliation.day).where(Reconciliation.day >= days[0]))}
+    return [day for day in days if first is not None and day >= first and day not in done and _reconcile(day)]
+
+
+def _first_day() -> date | None:
+    """The day of the first payment; None while there is none."""
+    row = row_or_none(select(func.min(Payment.paid_at).label("at")))
+    return None if row is None or row.at is None else row.at.astimezone(SHANGHAI).date()
+
+
+def _reconcile(day: date) -> bool:
+    try:
+        comparison = compare_with_books(fetch_day_bill(day))
+    except NoBill as error:
+        log.warning("no_bill", day=day.isoformat(), reason=str(error))
+        since = datetime.combine(day, time(), SHANGHAI)
+        if utcnow() >= since + timedelta(days=2):
+            if not booked_movements(since=since, until=since + timedelta(days=1), out_trade_nos=()):
+                # Alipay makes no bill of a day on which nothing moved.
+                return record_comparison(day, (), [f"there is no bill, and nothing in our books, of {day}"])
+            with transaction() as session:
+                open_case(session, kind=MoneyCaseKind.BILL, key=f"bill:{day}", reason=str(error), details=_of(day))
+        return False
+    except ValueError as error:
+        return record_comparison(day, [f"the bill of {day} cannot be read: {error}"], [])
+    return record_comparison(day, comparison.differences, comparison.lines)
+
+
+def record_comparison(day: date, differences: Iterable[str], report: Iterable[str]) -> bool:
+    """Record that the bill of a day was compared, once; with a case where it differs. Whether it is news."""
+    found = list(differences)
+    with transaction() as session:
+        statement = (
+            insert(Reconciliation)
+            .values(
+                day=day,
+                differences=len(found),
+                report=list(report or found)[:_LINES_KEPT],
+                finished_at=utcnow(),
+            )
+            .on_conflict_do_nothing()
+            .returning(Reconciliation.day)
+        )
+        if session.execute(statement).scalar_one_or_none() is None:
+            return False  # another scheduler's run was faster
+        if found:
+            open_case(
+                session,
+                kind=MoneyCaseKind.BILL,
+                key=f"bill:{day}",
+                reason=f"{len(found)} differences: {found[0]}",
+                details={**_of(day), "differences": found[:_LINES_KEPT]},
+                reopen=True,
+            )
+    if found:
+        log.error("bill_differs", day=day.isoformat(), differences=len(found))
+    else:
+        log.info("bill_compared", day=day.isoformat())
+    return True
+
+
+def _of(day: date) -> dict[str, object]:
+    return {"day": day.isoformat()}

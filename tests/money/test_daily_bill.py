@@ -1,0 +1,181 @@
+"""The bill that is fetched: by command, and each morning by a job; what it says that we did not do is told to staff."""
+
+import io
+import zipfile
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text, update
+
+from app.clock import SHANGHAI
+from app.db.database import db
+from app.money.gateway import gateway
+from app.money.gateways.bill_archives import bill_in
+from app.money.models import MoneyCase, Payment, Reconciliation
+from app.money.sandbox import day_bill
+from app.orders import reconciliation
+from app.orders.models import Order
+from tasks.payments import reconcile_bills
+from tests.money.sandbox_server import fetch, fetch_bytes
+from tests.money.test_payments_cli import Day, day, flask_payments  # noqa: F401 - a fixture
+
+
+@pytest.fixture
+def morning(day: Day, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: F811 - the fixture
+    """The day after, at ten in Shanghai; `set(hours)` moves it."""
+
+    def put(hours: float, days: int = 1) -> None:
+        at = datetime.combine(date.fromisoformat(day.date) + timedelta(days=days), time(), SHANGHAI)
+        monkeypatch.setattr(reconciliation, "utcnow", lambda: at + timedelta(hours=hours))
+
+    put(10)
+    return put
+
+
+def compared(day: Day) -> list[tuple[str, int]]:  # noqa: F811 - the fixture
+    with day.shop.app.app_context():
+        found = db.session.scalars(select(Reconciliation).order_by(Reconciliation.day))
+        return [(each.day.isoformat(), each.differences) for each in found]
+
+
+def cases(day: Day) -> list[tuple[str, str]]:  # noqa: F811 - the fixture
+    with day.shop.app.app_context():
+        return [(each.kind, each.reason) for each in db.session.scalars(select(MoneyCase).order_by(MoneyCase.id))]
+
+
+def run(day: Day) -> None:  # noqa: F811 - the fixture
+    with day.shop.app.app_context():
+        reconcile_bills()
+
+
+def test_the_command_fetches_the_bill(day: Day) -> None:  # noqa: F811 - the fixture
+    assert flask_payments(day.shop.app, "reconcile", "--date", day.date) == (0, day.clean())
+    assert compared(day) == [(day.date, 0)]
+    tomorrow = date.fromisoformat(day.date) + timedelta(days=1)
+    status, lines = flask_payments(day.shop.app, "reconcile", "--date", tomorrow.isoformat())
+    assert (status, lines) == (3, [f"Error: the gateway has no bill of {tomorrow} yet"])
+
+
+def test_each_morning_once(day: Day, morning: Any) -> None:  # noqa: F811 - the fixture
+    morning(8.9)
+    run(day)
+    assert compared(day) == []
+    morning(9)
+    for _ in range(3):
+        run(day)
+    assert (compared(day), cases(day)) == ([(day.date, 0)], [])
+    metrics = day.shop.client.get("/metrics").get_data(as_text=True)
+    since = datetime.combine(date.fromisoformat(day.date), time(), SHANGHAI).timestamp()
+    assert "saltfish_bill_differences 0.0" in metrics
+    assert float(metrics.partition("\nsaltfish_bill_day_seconds ")[2].partition("\n")[0]) == since
+
+
+def test_differences_are_a_case(day: Day, morning: Any) -> None:  # noqa: F811 - the fixture
+    day.sql(update(Payment).where(Payment.out_trade_no == day.kept.order_no).values(amount=1))
+    for _ in range(2):
+        run(day)
+    [(kind, reason)] = cases(day)
+    assert (kind, compared(day)) == ("bill", [(day.date, 2)])
+    assert reason.startswith("2 differences: line ")
+    assert 'saltfish_money_cases{kind="bill"} 1.0' in day.shop.client.get("/metrics").get_data(as_text=True)
+
+
+def test_a_bill_that_does_not_come(day: Day, morning: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811 - the fixture
+    with day.shop.app.app_context():
+        monkeypatch.setattr(gateway(), "day_bill", lambda _: None)
+    for hours in (9, 12, 23):
+        morning(hours)
+        run(day)
+    assert (compared(day), cases(day)) == ([], [])
+    morning(0.5, days=2)
+    for _ in range(2):
+        run(day)
+    assert cases(day) == [("bill", f"the gateway has no bill of {day.date} yet")]
+    with day.shop.app.app_context():
+        monkeypatch.undo()
+    # It is made up for.
+    at = datetime.combine(date.fromisoformat(day.date) + timedelta(days=4), time(12), SHANGHAI)
+    monkeypatch.setattr(reconciliation, "utcnow", lambda: at)
+    with day.shop.app.app_context():
+        assert date.fromisoformat(day.date) in reconciliation.reconcile_due_days()
+    assert (day.date, 0) in compared(day)
+
+
+def test_what_was_done_without_us_is_found_in_the_bill(day: Day, morning: Any) -> None:  # noqa: F811 - the fixture
+    shop = day.shop
+    shop.sandbox.gateway().refund(
+        out_trade_no=day.kept.order_no, amount_fen=10000, out_request_no="CONSOLE1", reason="手工退款"
+    )
+    run(day)
+    assert compared(day) == [(day.date, 1)]
+    assert [kind for kind, _ in cases(day)] == ["refund_elsewhere", "bill"]
+    with shop.app.app_context():
+        assert db.session.get_one(Order, day.kept.order_id).held_at is not None
+    # Once staff have decided, it is no difference any more.
+    day.sql(text("UPDATE money_cases SET decision = 'continue', closed_at = now() WHERE kind = 'refund_elsewhere'"))
+    status, lines = flask_payments(shop.app, "reconcile", "--date", day.date)
+    assert status == 0
+    assert lines[0].startswith("decided by staff: line ")
+    assert [kind for kind, _ in cases(day)] == ["refund_elsewhere", "bill"]
+
+
+def test_a_second_payment_is_found_in_the_bill(day: Day) -> None:  # noqa: F811 - the fixture
+    number, line = day.line(f"{day.kept.order_no} 交易")
+    other = line.replace(line.split(",")[0], "2026112922001400000000009999\t")
+    day.change(f"{line}\r\n", f"{other}\r\n{line}\r\n")
+    status, lines = day.reconcile()
+    assert (status, lines[0].startswith(f"line {number}: payment of trade {day.kept.order_no}")) == (1, True)
+    assert lines[0].endswith("stands once more in the bill")
+    assert [kind for kind, _ in cases(day)] == ["second_payment"]
+    day.change(f"{line}\r\n", "")
+    status, lines = day.reconcile()
+    assert (lines[0].endswith("yuan is not in our books"), lines[1].endswith("yuan is not in the bill")) == (True, True)
+    assert [kind for kind, _ in cases(day)] == ["second_payment"]
+
+
+# --- the sandbox's own part ---
+
+
+def test_the_address_holds_for_thirty_seconds_and_leads_to_an_archive(day: Day) -> None:  # noqa: F811 - the fixture
+    gateway = day.shop.sandbox.gateway()
+    answer = gateway._call(
+        "alipay.data.dataservice.bill.downloadurl.query", {"bill_type": "trade", "bill_date": day.date}
+    )
+    with zipfile.ZipFile(io.BytesIO(fetch_bytes(answer["bill_download_url"])), metadata_encoding="gbk") as archive:
+        compact = day.date.replace("-", "")
+        assert archive.namelist() == [
+            f"20880000000000010156_{compact}_业务明细.csv",
+            f"20880000000000010156_{compact}_业务明细(汇总).csv",
+        ]
+        assert archive.read(archive.namelist()[0]).startswith("#支付宝业务明细查询\r\n".encode("gbk"))
+    forged = answer["bill_download_url"][:-1] + "x"
+    assert fetch(forged).status == 404
+    for content in ({"bill_type": "trade", "bill_date": "2026-11"}, {"bill_type": "x", "bill_date": day.date}):
+        with pytest.raises(Exception, match="INVAILID_ARGUMENTS"):
+            gateway._call("alipay.data.dataservice.bill.downloadurl.query", content)
+
+
+def test_addresses_run_out_and_bills_are_made_at_nine() -> None:
+    addresses = day_bill.Addresses()
+    file_id = addresses.add("2026-11-22", now=100.0)
+    assert [addresses.day_of(file_id, now=now) for now in (100.0, 129.9, 130.0)] == ["2026-11-22", "2026-11-22", None]
+    assert addresses.day_of("other", now=100.0) is None
+    since = datetime(2026, 11, 22, tzinfo=SHANGHAI).timestamp()
+    nine = datetime(2026, 11, 23, 9, tzinfo=SHANGHAI).timestamp()
+    assert not day_bill.is_ready(since, now=nine - 1, at_once=False)
+    assert day_bill.is_ready(since, now=nine, at_once=False)
+    assert day_bill.is_ready(since, now=since, at_once=True)
+    assert not day_bill.is_ready(since, now=since - 1, at_once=True)
+
+
+def test_an_archive_that_is_none() -> None:
+    whole = day_bill.pack(b"bill", name="x")
+    assert bill_in(whole) == b"bill"
+    for packed in (b"", b"PK\x03\x04", b"<html>", whole[:-30]):
+        with pytest.raises(ValueError, match=r"^it is no such archive"):
+            bill_in(packed)
+    with zipfile.ZipFile(other := io.BytesIO(), "w") as members:
+        members.writestr("x_业务明细(汇总).csv", b"sum")
+    with pytest.raises(ValueError, match=r"^the archive has 0 files 业务明细$"):
+        bill_in(other.getvalue())

@@ -1,0 +1,413 @@
+"""Money that moved at the gateway without us: refunds made in its console, trades paid twice. Staff decide."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from app.answers import Answer
+from app.clock import utcnow
+from app.db.database import db
+from app.money import refunds
+from app.money.gateway import gateway
+from app.money.models import MoneyCase, Payment
+from app.orders import deadlines, payments
+from app.orders.actions import HELD
+from app.orders.models import Order
+from app.outbox.service import PermanentFailure
+from statemachine.order import (
+    REFUNDED_RECEIVED,
+    REFUNDED_SHIPPED,
+    REFUNDED_UNSHIPPED,
+    SETTLED,
+)
+from tasks.relay import relay_once
+from tests.factories import Made, assert_envelope, auth_headers, make_address, make_user
+from tests.money.conftest import AMOUNT, Purchase, Shop, paid
+
+WHOLLY = {"trade_status": "TRADE_CLOSED", "refund_fee": "2600.00", "out_biz_no": "CONSOLE1"}
+PARTLY = {"refund_fee": "100.00", "out_biz_no": "CONSOLE1"}
+PARCEL = {"company": "顺丰速运", "tracking_no": "SF1234567890"}
+
+
+@pytest.fixture
+def staff(shop: Shop) -> Made:
+    return make_user(shop.app, "kefu", staff=True)
+
+
+def bought(shop: Shop) -> tuple[Purchase, dict[str, str]]:
+    """A paid purchase, and the notification that said so."""
+    purchase = shop.buy()
+    form = shop.pay(purchase)
+    assert shop.notify(form) == "success"
+    return purchase, form
+
+
+def cases(shop: Shop) -> list[tuple[str, int | None, str | None]]:
+    with shop.app.app_context():
+        found = db.session.scalars(select(MoneyCase).order_by(MoneyCase.id))
+        return [(each.kind, each.order_id, each.decision) for each in found]
+
+
+def is_held(shop: Shop, purchase: Purchase) -> bool:
+    with shop.app.app_context():
+        return db.session.get_one(Order, purchase.order_id).held_at is not None
+
+
+def post(shop: Shop, who: dict[str, str], url: str, purchase: Purchase, **body: Any) -> Any:
+    return shop.client.post(url.format(purchase.order_id), json=body, headers=who)
+
+
+def ship(shop: Shop, purchase: Purchase) -> Any:
+    address_id = make_address(shop.app, purchase.seller).id
+    who = auth_headers(shop.app, purchase.seller)
+    return post(shop, who, "/api/seller_send_delivery/{}/", purchase, address_id=address_id, **PARCEL)
+
+
+def lead(shop: Shop, purchase: Purchase, steps: int) -> None:
+    """Ship, receive, as many steps."""
+    if steps > 0:
+        assert ship(shop, purchase).status_code == 200
+    if steps > 1:
+        assert post(shop, purchase.headers, "/api/buyer_receive_delivery/{}/", purchase).status_code == 200
+
+
+def decide(shop: Shop, staff: Made, decision: str, answer: Answer, case_id: int = 1) -> Any:
+    url, body = f"/api/staff/money_case/{case_id}/", {"decision": decision, "reason": "商家平台可见"}
+    return assert_envelope(shop.client.post(url, json=body, headers=auth_headers(shop.app, staff)), answer)
+
+
+@pytest.mark.parametrize(
+    "changes", [WHOLLY, PARTLY, {**WHOLLY, "out_biz_no": ""}], ids=["wholly", "partly", "no number"]
+)
+def test_a_refund_in_the_console_stops_the_order(shop: Shop, changes: dict[str, str]) -> None:
+    purchase, form = bought(shop)
+    before = shop.state_of(purchase)
+    for _ in range(2):
+        assert shop.notify(shop.sign(form, **changes)) == "success"
+    assert (shop.state_of(purchase), cases(shop)) == (before, [("refund_elsewhere", purchase.order_id, None)])
+    refused = assert_envelope(ship(shop, purchase), Answer.WRONG_STATE)
+    assert refused == {
+        "event": "ship",
+        "bill_status": 2,
+        "order_status": 6,
+        "closed": False,
+        "reasons": [HELD],
+        "allowed": [],
+    }
+    buyer, seller = purchase.headers, auth_headers(shop.app, purchase.seller)
+    for who, url, body in (
+        (buyer, "/api/buyer_motion_drawback/{}", {"reason": "不想要了"}),
+        (buyer, "/api/buyer_receive_delivery/{}/", {}),
+        (seller, "/api/seller_hand_over/{}/", {"code": "123456"}),
+    ):
+        assert post(shop, who, url, purchase, **body).get_json()["data"]["reasons"] == [HELD], url
+    shown = shop.client.get(f"/api/order/{purchase.order_id}/", headers=seller).get_json()["data"]
+    assert (shown["actions"], shown["deadline"]) == ([], None)
+    # Its deadline stands still.
+    with shop.app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(Order).values(deadline_at=utcnow() - timedelta(hours=1)))
+    with shop.app.app_context():
+        assert deadlines.fire_due(limit=10) == 0
+    assert (shop.state_of(purchase), shop.audit()) == (before, [])
+    assert 'saltfish_money_cases{kind="refund_elsewhere"} 1.0' in shop.client.get("/metrics").get_data(as_text=True)
+
+
+def test_it_is_noticed_by_asking_as_well(shop: Shop) -> None:
+    purchase, _ = bought(shop)
+    console_refund(shop, purchase, "2600.00")
+    with shop.app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(Payment).values(query_at=utcnow()))
+    with shop.app.app_context():
+        assert payments.query_due_payments() == 1
+    assert (is_held(shop, purchase), cases(shop)) == (True, [("refund_elsewhere", purchase.order_id, None)])
+
+
+def console_refund(shop: Shop, purchase: Purchase, amount: str) -> None:
+    """Refund as somebody at the gateway's console does: not by a request of the application's books."""
+    gateway = shop.sandbox.gateway()
+    fen = int(amount.replace(".", ""))
+    gateway.refund(out_trade_no=purchase.order_no, amount_fen=fen, out_request_no="CONSOLE1", reason="手工退款")
+
+
+def test_a_refund_of_ours_is_none_of_those(shop: Shop) -> None:
+    purchase, form = bought(shop)
+    assert post(shop, purchase.headers, "/api/buyer_motion_drawback/{}", purchase, reason="不想要了").status_code == 200
+    seller = auth_headers(shop.app, purchase.seller)
+    assert post(shop, seller, "/api/seller_approve_drawback/{}/", purchase).status_code == 200
+    ours = shop.sign(form, **{**WHOLLY, "out_biz_no": f"{purchase.order_no}_R1"})
+    for _ in range(2):
+        assert shop.notify(ours) == "success"
+        assert (cases(shop), is_held(shop, purchase)) == ([], False)
+        with shop.app.app_context():
+            refunds.send_refund(refund_id=1)
+    assert shop.notify(shop.sign(form, trade_status="TRADE_CLOSED")) == "success"
+    assert (cases(shop), shop.audit()) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("steps", "phase"),
+    [(0, REFUNDED_UNSHIPPED), (1, REFUNDED_SHIPPED), (2, REFUNDED_RECEIVED)],
+    ids=["paid", "shipped", "received"],
+)
+@pytest.mark.parametrize("changes", [WHOLLY, PARTLY], ids=["wholly", "partly"])
+def test_staff_count_it_as_the_orders_refund(
+    shop: Shop, staff: Made, steps: int, phase: tuple[int, int, bool], changes: dict[str, str]
+) -> None:
+    purchase, form = bought(shop)
+    lead(shop, purchase, steps)
+    console_refund(shop, purchase, changes["refund_fee"])
+    assert shop.notify(shop.sign(form, **changes)) == "success"
+    decide(shop, staff, "count_as_refund", Answer.MONEY_CASE_DECIDED)
+    state = shop.state_of(purchase)
+    assert (state.phase, state.refunds) == (phase, [(1, AMOUNT, "resolve_for_buyer", "pending")])
+    assert state.events[-2:] == ["request_refund", "resolve_for_buyer"]
+    with shop.app.app_context():
+        refunds.send_refund(refund_id=1)
+    # Of a partial refund the rest was paid, of a whole one nothing: the payer has his money once.
+    trade = shop.sandbox.trade(purchase.order_no)
+    assert (trade["refunded_fen"], len(trade["refunds"])) == (AMOUNT, 1 if changes is WHOLLY else 2)
+    assert (shop.state_of(purchase).money, shop.audit()) == ({}, [])
+    assert cases(shop) == [("refund_elsewhere", purchase.order_id, "count_as_refund")]
+
+
+def test_staff_let_the_order_go_on(shop: Shop, staff: Made) -> None:
+    purchase, form = bought(shop)
+    with shop.app.app_context():
+        deadline = db.session.get_one(Order, purchase.order_id).deadline_at
+    assert deadline is not None
+    assert shop.notify(shop.sign(form, **PARTLY)) == "success"
+    with shop.app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(Order).values(held_at=utcnow() - timedelta(days=3)))
+    decide(shop, staff, "continue", Answer.MONEY_CASE_DECIDED)
+    with shop.app.app_context():
+        order = db.session.get_one(Order, purchase.order_id)
+        assert (order.held_at, order.deadline_at is not None) == (None, True)
+        assert timedelta(days=3) <= order.deadline_at - deadline < timedelta(days=3, minutes=1)  # type: ignore[operator]  # it has one
+    assert ship(shop, purchase).status_code == 200
+    # The same notification again is no news; more money that went back is.
+    assert shop.notify(shop.sign(form, **PARTLY)) == "success"
+    assert not is_held(shop, purchase)
+    assert shop.notify(shop.sign(form, refund_fee="200.00", out_biz_no="CONSOLE2")) == "success"
+    assert is_held(shop, purchase)
+    assert [(kind, decision) for kind, _, decision in cases(shop)] == [
+        ("refund_elsewhere", "continue"),
+        ("refund_elsewhere", None),
+    ]
+
+
+def test_what_went_back_is_not_sent_again_by_a_later_refund(shop: Shop, staff: Made) -> None:
+    purchase, form = bought(shop)
+    console_refund(shop, purchase, "100.00")
+    assert shop.notify(shop.sign(form, **PARTLY)) == "success"
+    decide(shop, staff, "continue", Answer.MONEY_CASE_DECIDED)
+    assert post(shop, purchase.headers, "/api/buyer_motion_drawback/{}", purchase, reason="不想要了").status_code == 200
+    seller = auth_headers(shop.app, purchase.seller)
+    assert post(shop, seller, "/api/seller_approve_drawback/{}/", purchase).status_code == 200
+    with shop.app.app_context():
+        refunds.send_refund(refund_id=1)
+    made = shop.sandbox.trade(purchase.order_no)["refunds"]
+    assert [(each["out_request_no"], each["amount_fen"]) for each in made] == [
+        ("CONSOLE1", 10000),
+        (f"{purchase.order_no}_R1", AMOUNT - 10000),
+    ]
+    assert (shop.state_of(purchase).money, shop.audit()) == ({}, [])
+
+
+def test_a_settled_order_can_only_go_on(shop: Shop, staff: Made) -> None:
+    purchase, form = bought(shop)
+    lead(shop, purchase, 2)
+    with shop.app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(Order).values(deadline_at=utcnow() - timedelta(hours=1)))
+    with shop.app.app_context():
+        assert deadlines.fire_due(limit=10) == 1
+    assert shop.state_of(purchase).phase == SETTLED
+    assert shop.notify(shop.sign(form, **WHOLLY)) == "success"
+    assert not is_held(shop, purchase)
+    before = shop.state_of(purchase)
+    decide(shop, staff, "count_as_refund", Answer.WRONG_STATE)
+    assert (shop.state_of(purchase), cases(shop)) == (before, [("refund_elsewhere", purchase.order_id, None)])
+    decide(shop, staff, "continue", Answer.MONEY_CASE_DECIDED)
+
+
+def test_parties_and_strangers_do_not_decide(shop: Shop, staff: Made) -> None:
+    purchase, form = bought(shop)
+    assert shop.notify(shop.sign(form, **WHOLLY)) == "success"
+    with shop.app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(Order).values(seller_id=staff.id))
+    decide(shop, staff, "continue", Answer.FORBIDDEN)
+    decide(shop, purchase.buyer, "continue", Answer.FORBIDDEN)
+    assert is_held(shop, purchase)
+
+
+# --- paid twice ---
+
+
+def test_a_success_under_another_number_of_the_gateway_is_a_case(shop: Shop, staff: Made) -> None:
+    purchase, form = bought(shop)
+    before = shop.state_of(purchase)
+    other = shop.sign(form, trade_no="2026112922001400000000009999", notify_id="other")
+    for _ in range(2):
+        assert shop.notify(other) == "success"
+    assert (shop.state_of(purchase), is_held(shop, purchase)) == (before, False)
+    assert cases(shop) == [("second_payment", purchase.order_id, None)]
+    listed = shop.client.get("/api/staff/money_cases/?kind=second_payment", headers=auth_headers(shop.app, staff))
+    [case] = assert_envelope(listed, Answer.MONEY_CASES_FOUND)["items"]
+    assert case["details"] == {
+        "out_trade_no": purchase.order_no,
+        "trade_no": "2026112922001400000000009999",
+        "amount": AMOUNT,
+        "refunded_by_us": False,
+    }
+    decide(shop, staff, "dismiss", Answer.MONEY_CASE_DECIDED)
+    assert shop.notify(other) == "success"
+    assert cases(shop) == [("second_payment", purchase.order_id, "dismiss")]
+
+
+def test_a_second_attempt_that_was_paid_is_refunded_and_a_case(shop: Shop) -> None:
+    purchase, form = bought(shop)
+    with shop.app.app_context(), db.engine.begin() as connection:
+        second = f"{purchase.order_no}_2"
+        first = connection.execute(select(Payment.__table__)).one()
+        connection.execute(
+            Payment.__table__.insert().values(  # type: ignore[attr-defined]  # it is a Table
+                order_id=first.order_id,
+                attempt=2,
+                out_trade_no=second,
+                amount=first.amount,
+                state="closed",
+                queries=0,
+                created_at=utcnow(),
+            )
+        )
+    assert shop.notify(shop.sign(form, out_trade_no=second, trade_no="T2", notify_id="second")) == "success"
+    state = shop.state_of(purchase)
+    assert state.attempts == [(1, "paid", form["trade_no"]), (2, "paid", "T2")]
+    assert state.refunds == [(2, AMOUNT, "payment_late", "pending")]
+    assert (cases(shop), shop.audit()) == ([("second_payment", purchase.order_id, None)], [])
+
+
+# --- notifications without what is optional ---
+
+
+def test_a_notification_without_optional_fields_pays(shop: Shop) -> None:
+    purchase = shop.buy()
+    form = shop.pay(purchase)
+    assert shop.notify(shop.sign(form, seller_id="", gmt_payment="")) == "success"
+    assert shop.state_of(purchase) == paid(form["trade_no"])
+    with shop.app.app_context():
+        # The gateway was asked when it was paid.
+        moment = db.session.scalars(select(Payment.paid_at)).one()
+    assert moment is not None
+    assert moment.isoformat()[:19] == shop.sandbox.trade(purchase.order_no)["paid_at"][:19]
+
+
+# --- refunds that the gateway does not make ---
+
+
+def answers(shop: Shop, monkeypatch: pytest.MonkeyPatch, *said: dict[str, Any]) -> None:
+    """Let the gateway answer so, the last one for ever."""
+    left = list(said)
+    with shop.app.app_context():
+        monkeypatch.setattr(gateway()._sdk, "server_api", lambda *_, **__: left.pop(0) if len(left) > 1 else left[0])  # type: ignore[attr-defined]  # AlipayGateway has it
+
+
+def refusal(sub_code: str, code: str = "40004") -> dict[str, Any]:
+    return {"code": code, "msg": "…", "sub_code": sub_code, "sub_msg": "…"}
+
+
+def owed(shop: Shop) -> Purchase:
+    purchase, _ = bought(shop)
+    assert post(shop, purchase.headers, "/api/buyer_motion_drawback/{}", purchase, reason="不想要了").status_code == 200
+    seller = auth_headers(shop.app, purchase.seller)
+    assert post(shop, seller, "/api/seller_approve_drawback/{}/", purchase).status_code == 200
+    return purchase
+
+
+def sent(shop: Shop) -> str:
+    """What becomes of the job."""
+    with shop.app.app_context():
+        try:
+            refunds.send_refund(refund_id=1)
+        except PermanentFailure:
+            return "dead"
+        except refunds.GatewayUnavailable:
+            return "again"
+    return "done"
+
+
+@pytest.mark.parametrize(
+    ("said", "becomes", "state", "is_case"),
+    [
+        (refusal("ACQ.REASON_TRADE_BEEN_FREEZEN"), "again", "pending", True),
+        (refusal("isv.invalid-signature", "40002"), "again", "pending", True),
+        (refusal("isv.insufficient-isv-permissions", "40006"), "again", "pending", True),
+        (refusal("ACQ.SELLER_BALANCE_NOT_ENOUGH"), "again", "pending", False),
+        (refusal("ACQ.SOMETHING_NEW"), "again", "pending", False),
+        (refusal("ACQ.TRADE_HAS_FINISHED"), "dead", "refused", True),
+    ],
+    ids=lambda value: value["sub_code"] if isinstance(value, dict) else str(value),
+)
+def test_what_becomes_of_a_refused_refund(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, said: dict[str, Any], becomes: str, state: str, is_case: bool
+) -> None:
+    purchase = owed(shop)
+    about = said if said["code"] != "40004" else {"code": "10000"}  # who may not ask is refused that question, too
+    answers(shop, monkeypatch, said, about)
+    assert sent(shop) == becomes
+    assert shop.state_of(purchase).refunds == [(1, AMOUNT, "approve_refund", state)]
+    assert cases(shop) == ([("refund", purchase.order_id, None)] if is_case else [])
+    monkeypatch.undo()
+    assert sent(shop) == "done"
+    assert cases(shop) == ([("refund", purchase.order_id, "settled")] if is_case else [])
+    assert shop.audit() == []
+
+
+def test_staff_retry_a_refund_or_record_that_it_was_paid(
+    shop: Shop, staff: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    purchase = owed(shop)
+    answers(
+        shop,
+        monkeypatch,
+        refusal("ACQ.REASON_TRADE_BEEN_FREEZEN"),
+        {"code": "10000"},
+        refusal("ACQ.TRADE_HAS_FINISHED"),
+        {"code": "10000"},
+    )
+    assert sent(shop) == "again"
+    assert decide(shop, staff, "mark_paid", Answer.MONEY_CASE_REFUSED)["reasons"] == [
+        "支付宝尚未拒绝这笔退款,仍可能退回给买家"
+    ]
+    decide(shop, staff, "retry", Answer.MONEY_CASE_DECIDED)
+    assert sent(shop) == "dead"
+    decide(shop, staff, "mark_paid", Answer.MONEY_CASE_DECIDED)
+    assert shop.state_of(purchase).money == {}
+    assert (cases(shop), shop.audit()) == ([("refund", purchase.order_id, "mark_paid")], [])
+
+
+# --- texts: on its way, until the gateway has confirmed ---
+
+
+def test_the_sides_are_told_once_the_gateway_has_confirmed(shop: Shop) -> None:
+    purchase = owed(shop)
+
+    def told(who: dict[str, str]) -> list[tuple[str, str, str]]:
+        with shop.app.app_context():
+            while relay_once():
+                pass
+        items = shop.client.get("/api/notifications/", headers=who).get_json()["data"]["items"]
+        return [(each["event"], each["title"], each["text"]) for each in items]
+
+    seller = auth_headers(shop.app, purchase.seller)
+    assert not [text for who in (purchase.headers, seller) for each in told(who) for text in each if "已退" in text]
+    assert sent(shop) == "done"
+    assert told(purchase.headers)[0] == (
+        "refund_confirmed",
+        "退款成功",
+        "「九成新 iPhone 13 128G」的退款 2600.00 元已原路退回",
+    )
+    assert told(seller)[0] == ("refund_confirmed", "退款已完成", "「九成新 iPhone 13 128G」的货款 2600.00 元已退给买家")
+    assert sent(shop) == "done"
+    assert len([each for each in told(seller) if each[0] == "refund_confirmed"]) == 1

@@ -1,0 +1,379 @@
+"""What codes make of a withdrawal: put back for the payee's own fault only, and never while it may still be paid."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select, update
+
+from app.answers import Answer
+from app.clock import utcnow
+from app.db.database import db
+from app.ledger.audit import DifferenceKind, audit
+from app.money.gateway import gateway
+from app.money.gateways.alipay_codes import CODES
+from app.money.gateways.base import GatewayUnavailable, Verdict
+from app.money.models import MoneyCase
+from app.outbox.models import OutboxMessage
+from app.outbox.service import PermanentFailure
+from app.wallet import service
+from app.wallet.service import PayoutNotDecidable, PayoutUnderWay
+from tasks.payments import ask_again
+from tests.factories import Made, assert_envelope, auth_headers, make_user
+from tests.wallet.conftest import AVAILABLE, Bank
+
+TRANSFER = "alipay.fund.trans.uni.transfer"
+UNDER_WAY = {"seller_available": AVAILABLE - 12000, "payout_clearing": 12000}
+OUT = {"seller_available": AVAILABLE - 12000, "paid_out": 12000}
+BACK = {"seller_available": AVAILABLE}
+START = datetime(2026, 11, 29, 4, tzinfo=UTC)
+
+
+def refusal(sub_code: str, code: str = "40004") -> dict[str, Any]:
+    return {"code": code, "msg": "Business Failed", "sub_code": sub_code, "sub_msg": "…"}
+
+
+@dataclass
+class Alipay:
+    """A gateway that answers as told, and may carry a transfer out hours after it was asked for it."""
+
+    now: datetime = START
+    answers: list[dict[str, Any] | None] = field(default_factory=list)
+    """To the next requests for a transfer: None is no answer; without any left, it pays at once."""
+    queries: list[dict[str, Any] | None] = field(default_factory=list)
+    """To the next questions, where they are not answered truly."""
+    late: timedelta | None = None
+    """How long after an undecided request it is carried out; None: never."""
+    paid: dict[str, datetime] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def __call__(self, method: str, content: dict[str, Any], **_: Any) -> dict[str, Any]:
+        self.asked.append(method)
+        number = content["out_biz_no"]
+        known = {"code": "10000", "out_biz_no": number, "order_id": f"G{number}", "status": "SUCCESS"}
+        if method == TRANSFER:
+            answer = self.answers.pop(0) if self.answers else known
+            if answer is known:
+                self.paid[number] = min(self.now, self.paid.get(number, self.now))
+                return {**known, "trans_date": "2026-11-29 12:00:00"}
+            final = answer is not None and is_final(answer)
+            if self.late is not None and not final:
+                self.paid.setdefault(number, self.now + self.late)
+        elif self.queries:
+            answer = self.queries.pop(0)
+        elif self.paid.get(number, self.now + timedelta(1)) <= self.now:
+            return {**known, "pay_date": "2026-11-29 12:00:00", "trans_amount": "120.00"}
+        else:
+            answer = refusal("ORDER_NOT_EXIST")
+        if answer is None:
+            raise TimeoutError
+        return answer
+
+
+def is_final(answer: dict[str, Any]) -> bool:
+    return CODES[TRANSFER].get(answer["sub_code"], (None,))[0] is Verdict.FINAL
+
+
+@pytest.fixture
+def alipay(wallet_app: Flask, clean: None, monkeypatch: pytest.MonkeyPatch) -> Alipay:
+    told = Alipay()
+    with wallet_app.app_context():
+        monkeypatch.setattr(gateway()._sdk, "server_api", told)  # type: ignore[attr-defined]  # AlipayGateway has it
+    monkeypatch.setattr(service, "utcnow", lambda: told.now)
+    return told
+
+
+@pytest.fixture
+def till(wallet_app: Flask, alipay: Alipay) -> Bank:
+    """The application at that gateway; there is no sandbox behind it."""
+    return Bank(wallet_app, None)  # type: ignore[arg-type]  # nothing here looks into it
+
+
+def outcome(till: Bank, payout_id: int) -> type[BaseException] | None:
+    """What the job raises."""
+    try:
+        till.send(payout_id)
+    except (GatewayUnavailable, PayoutUnderWay, PermanentFailure) as error:
+        return type(error)
+    return None
+
+
+def cases(till: Bank) -> list[tuple[str, str, str | None]]:
+    with till.app.app_context():
+        found = db.session.scalars(select(MoneyCase).order_by(MoneyCase.id))
+        return [(each.kind, each.reason, each.decision) for each in found]
+
+
+def differences(till: Bank) -> list[str]:
+    """What the audit finds, but for the money that the tests gave the sellers to begin with."""
+    with till.app.app_context():
+        return [str(each) for each in audit() if each.kind is not DifferenceKind.UNEXPECTED]
+
+
+EXPECTED: dict[Verdict, tuple[type[BaseException] | None, str, bool]] = {
+    Verdict.FINAL: (None, "failed", False),
+    Verdict.RETRY: (GatewayUnavailable, "pending", False),
+    Verdict.ASK: (GatewayUnavailable, "pending", False),
+    Verdict.PERSON: (GatewayUnavailable, "pending", True),
+    Verdict.STOP: (PermanentFailure, "pending", True),
+}
+"""What the job raises, the payout's state, whether there is a case."""
+
+
+def test_every_documented_code(till: Bank, alipay: Alipay) -> None:
+    """And one that is documented nowhere: it decides nothing."""
+    table = [(code, "40004", verdict) for code, (verdict, _) in CODES[TRANSFER].items()]
+    table += [(f"isv.some-{code}", code, verdict) for code, (verdict, _) in CODES["common"].items()]
+    table.append(("SOMETHING_NEW", "40004", Verdict.ASK))
+    assert len(table) > 90
+    for sub_code, code, verdict in table:
+        seller = till.seller()
+        payout_id = till.payout(seller)
+        alipay.answers, before = [refusal(sub_code, code)], len(cases(till))
+        raises, state, is_case = EXPECTED[verdict]
+        assert (sub_code, outcome(till, payout_id)) == (sub_code, raises)
+        row = till.row(payout_id)
+        assert (sub_code, row.state, row.last_error) == (sub_code, state, f"{code} {sub_code}")
+        assert (sub_code, till.money(seller)["seller_available"]) == (
+            sub_code,
+            AVAILABLE if state == "failed" else AVAILABLE - 12000,
+        )
+        assert (sub_code, cases(till)[before:]) == (
+            sub_code,
+            [("payout", f"{code} {sub_code}", None)] if is_case else [],
+        )
+    assert differences(till) == []
+
+
+@pytest.mark.parametrize("first", ["REQUEST_PROCESSING", "RESOURCE_LIMIT_EXCEED", "SOMETHING_NEW", None])
+def test_unknown_at_the_gateway_just_after_an_undecided_request_is_not_final(
+    till: Bank, alipay: Alipay, first: str | None
+) -> None:
+    seller = till.seller()
+    payout_id = till.payout(seller)
+    alipay.answers = [refusal(first) if first else None]
+    assert outcome(till, payout_id) is GatewayUnavailable
+    # The gateway knows nothing of it, and refuses the same request for the payee's fault: still the first may be paid.
+    for _ in range(3):
+        alipay.now += timedelta(hours=7, minutes=59)
+        alipay.answers = [refusal("PAYEE_NOT_EXIST")]
+        assert outcome(till, payout_id) is PayoutUnderWay
+        assert (till.row(payout_id).state, till.money(seller), till.notices(seller)) == ("pending", UNDER_WAY, [])
+    alipay.now = START + timedelta(hours=24)
+    alipay.answers = [refusal("PAYEE_NOT_EXIST")]
+    assert outcome(till, payout_id) is None
+    assert (till.row(payout_id).state, till.money(seller)) == ("failed", BACK)
+    assert alipay.paid == {}
+
+
+def test_a_transfer_made_late_is_found(till: Bank, alipay: Alipay) -> None:
+    seller = till.seller()
+    payout_id = till.payout(seller)
+    alipay.answers, alipay.late = [refusal("REQUEST_PROCESSING"), refusal("PAYEE_NOT_EXIST")], timedelta(hours=20)
+    assert outcome(till, payout_id) is GatewayUnavailable
+    alipay.now += timedelta(hours=1)
+    assert outcome(till, payout_id) is PayoutUnderWay
+    alipay.now += timedelta(hours=20)
+    assert outcome(till, payout_id) is None
+    assert (till.row(payout_id).state, till.money(seller), cases(till)) == ("confirmed", OUT, [])
+    assert list(alipay.paid) == [till.row(payout_id).out_biz_no]
+
+
+def test_what_stays_undecided_for_a_day_is_a_case_until_the_last_word(till: Bank, alipay: Alipay) -> None:
+    seller = till.seller()
+    payout_id = till.payout(seller)
+    alipay.now = START + timedelta(days=400)  # the row's own clock is not ours
+    alipay.answers = [refusal("SYSTEM_ERROR")]
+    assert outcome(till, payout_id) is GatewayUnavailable
+    assert cases(till) == [("payout", "40004 SYSTEM_ERROR", None)]
+    assert outcome(till, payout_id) is None
+    assert cases(till) == [("payout", "40004 SYSTEM_ERROR", "settled")]
+    assert till.money(seller) == OUT
+
+
+@pytest.mark.parametrize(
+    ("error", "hours", "is_dead"),
+    [
+        ("GatewayUnavailable: 40004 SYSTEM_ERROR", 2, False),
+        ("PayoutUnderWay: …", 2, False),
+        (None, 2, False),
+        ("GatewayUnavailable: 40004 SYSTEM_ERROR", 0, True),
+        ("PermanentFailure: the gateway refused", 2, True),
+    ],
+)
+def test_asking_goes_on_after_the_attempts_ran_out(
+    till: Bank, alipay: Alipay, error: str | None, hours: int, is_dead: bool
+) -> None:
+    till.payout(till.seller())
+    with till.app.app_context(), db.engine.begin() as connection:
+        died_at = utcnow() - timedelta(hours=hours)
+        connection.execute(update(OutboxMessage).values(dead_at=died_at, attempts=20, last_error=error))
+    with till.app.app_context():
+        ask_again()
+        message = db.session.scalars(select(OutboxMessage)).one()
+        assert (message.dead_at is not None, message.attempts) == (is_dead, 20 if is_dead else 0)
+
+
+# --- what staff do about it ---
+
+
+@pytest.fixture
+def staff(till: Bank) -> Made:
+    return make_user(till.app, "kefu", staff=True)
+
+
+def decide(till: Bank, staff: Made, decision: str, answer: Answer, case_id: int = 1) -> Any:
+    url, body = f"/api/staff/money_case/{case_id}/", {"decision": decision, "reason": "查过商家平台"}
+    return assert_envelope(till.client.post(url, json=body, headers=auth_headers(till.app, staff)), answer)
+
+
+def stuck(till: Bank, alipay: Alipay) -> tuple[Made, int]:
+    """A withdrawal that the gateway refuses because of our own account."""
+    seller = till.seller()
+    payout_id = till.payout(seller)
+    alipay.answers = [refusal("PAYER_STATUS_ERROR")]
+    assert outcome(till, payout_id) is GatewayUnavailable
+    return seller, payout_id
+
+
+def test_cases_are_listed_counted_and_retried(till: Bank, alipay: Alipay, staff: Made) -> None:
+    seller, payout_id = stuck(till, alipay)
+    headers = auth_headers(till.app, staff)
+    listed = assert_envelope(till.client.get("/api/staff/money_cases/", headers=headers), Answer.MONEY_CASES_FOUND)
+    [case] = listed["items"]
+    assert {name: case[name] for name in ("id", "kind", "kind_text", "reason", "payout_id", "decisions")} == {
+        "id": 1,
+        "kind": "payout",
+        "kind_text": "提现未完成",
+        "reason": "40004 PAYER_STATUS_ERROR",
+        "payout_id": payout_id,
+        "decisions": ["retry", "mark_paid", "credit_back"],
+    }
+    number = till.row(payout_id).out_biz_no
+    assert case["details"] == {"payout_no": number, "amount": 12000, "user_id": seller.id}
+    assert 'saltfish_money_cases{kind="payout"} 1.0' in till.client.get("/metrics").get_data(as_text=True)
+    assert decide(till, staff, "retry", Answer.MONEY_CASE_DECIDED)["closed_at"] is None
+    assert till.messages() == [payout_id]  # the message that there was, not another one
+    assert outcome(till, payout_id) is None
+    assert (till.money(seller), cases(till)) == (OUT, [("payout", "40004 PAYER_STATUS_ERROR", "settled")])
+    assert 'saltfish_money_cases{kind="payout"} 0.0' in till.client.get("/metrics").get_data(as_text=True)
+    assert decide(till, staff, "retry", Answer.MONEY_CASE_REFUSED)["reasons"] == ["这件待办已经处理过了"]
+    closed = till.client.get("/api/staff/money_cases/?state=closed", headers=headers)
+    assert assert_envelope(closed, Answer.MONEY_CASES_FOUND)["items"][0]["decisions"] == []
+    actions = till.client.get("/api/staff/actions/?subject=money_case", headers=headers).get_json()["data"]["items"]
+    assert [(each["action"], each["reason"], each["details"]["decision"]) for each in actions] == [
+        ("decide_money_case", "查过商家平台", "retry")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("decision", "money", "closed"), [("credit_back", BACK, "credit_back"), ("mark_paid", OUT, "mark_paid")]
+)
+def test_staff_settle_only_what_the_gateway_cannot_pay_any_more(
+    till: Bank, alipay: Alipay, staff: Made, decision: str, money: dict[str, int], closed: str
+) -> None:
+    seller, payout_id = stuck(till, alipay)
+    for hours in (0, 12, 23):
+        alipay.now = START + timedelta(hours=hours)
+        [reason] = decide(till, staff, decision, Answer.MONEY_CASE_REFUSED)["reasons"]
+        assert reason == "支付宝仍可能付出这笔转账,2026-11-30T12:00:00+08:00 之后才能处理"
+    alipay.now = START + timedelta(hours=24)
+    alipay.queries = [None]
+    [reason] = decide(till, staff, decision, Answer.MONEY_CASE_REFUSED)["reasons"]
+    assert reason == "支付宝暂未答复这笔转账的结果,请稍后再试"
+    assert (till.row(payout_id).state, till.money(seller)) == ("pending", UNDER_WAY)
+    decide(till, staff, decision, Answer.MONEY_CASE_DECIDED)
+    assert (till.money(seller), cases(till)) == (money, [("payout", "40004 PAYER_STATUS_ERROR", closed)])
+    assert differences(till) == []
+
+
+def test_staff_do_not_credit_back_what_was_paid(till: Bank, alipay: Alipay, staff: Made) -> None:
+    seller, payout_id = stuck(till, alipay)
+    alipay.paid[till.row(payout_id).out_biz_no] = START
+    alipay.now = START + timedelta(days=3)
+    assert decide(till, staff, "credit_back", Answer.MONEY_CASE_REFUSED)["reasons"] == ["支付宝显示这笔转账已经成功"]
+    assert till.money(seller) == UNDER_WAY
+    decide(till, staff, "mark_paid", Answer.MONEY_CASE_DECIDED)
+    assert till.money(seller) == OUT
+
+
+def test_who_may_not_decide(till: Bank, alipay: Alipay, staff: Made) -> None:
+    seller, _ = stuck(till, alipay)
+    decide(till, seller, "retry", Answer.FORBIDDEN)
+    listing = till.client.get("/api/staff/money_cases/", headers=auth_headers(till.app, seller))
+    assert_envelope(listing, Answer.FORBIDDEN)
+    decide(till, staff, "retry", Answer.NO_SUCH_MONEY_CASE, case_id=404)
+    assert decide(till, staff, "dismiss", Answer.MONEY_CASE_REFUSED)["reasons"] == ["这类待办不能“已处理”"]
+    assert cases(till) == [("payout", "40004 PAYER_STATUS_ERROR", None)]
+
+
+# --- never twice, never lost ---
+
+_SUB_CODES = [*CODES[TRANSFER], "SOMETHING_NEW"]
+_ANSWERS: st.SearchStrategy[dict[str, Any] | str | None] = st.one_of(
+    st.sampled_from(_SUB_CODES).map(refusal),
+    st.sampled_from(list(CODES["common"])).map(lambda code: refusal("isv.x", code)),
+    st.none(),
+    st.just("pays"),
+)
+_QUERY_ANSWERS = st.one_of(
+    st.just("truth"), st.none(), st.sampled_from(["40006", "20000", "40002"]).map(lambda code: refusal("isv.x", code))
+)
+_STEPS = st.lists(
+    st.tuples(_ANSWERS, _QUERY_ANSWERS, st.sampled_from([None, 1, 6, 23]), st.integers(0, 30), st.booleans()),
+    min_size=1,
+    max_size=7,
+)
+
+
+def test_the_seller_is_paid_once_or_has_his_money_whatever_the_gateway_answers(till: Bank, alipay: Alipay) -> None:
+    @settings(max_examples=80)
+    @given(_STEPS)
+    def check(steps: list[tuple[Any, Any, int | None, int, bool]]) -> None:
+        alipay.now, alipay.paid = START, {}
+        seller = till.seller()
+        payout_id = till.payout(seller)
+        number = till.row(payout_id).out_biz_no
+        for answer, query, late, hours, staff_credit in steps:
+            alipay.answers = [] if answer == "pays" else [answer]
+            alipay.queries = [] if query == "truth" else [query]
+            alipay.late = None if late is None else timedelta(hours=late)
+            outcome(till, payout_id)
+            alipay.queries = []
+            alipay.now += timedelta(hours=hours)
+            if staff_credit:
+                attempt(lambda: service.credit_payout_back(payout_id=payout_id))
+            assert_sound(number)
+        # In the end the gateway tells the truth, and pays.
+        alipay.now += timedelta(hours=48)
+        alipay.answers, alipay.queries, alipay.late = [], [], None
+        outcome(till, payout_id)
+        state = assert_sound(number)
+        assert state in ("confirmed", "failed")
+        assert till.money(seller)["seller_available"] == (AVAILABLE if state == "failed" else AVAILABLE - 12000)
+
+    def attempt(act: Callable[[], None]) -> None:
+        with till.app.app_context():
+            try:
+                act()
+            except PayoutNotDecidable:
+                db.session.rollback()
+
+    def assert_sound(number: str) -> str:
+        """Put back, and paid now or later: that must never be. Confirmed, and never paid: neither."""
+        with till.app.app_context():
+            statement = select(service.Payout.state).where(service.Payout.out_biz_no == number)
+            state: str = db.session.scalars(statement).one()
+        if state == "failed":
+            assert number not in alipay.paid
+        if state == "confirmed":
+            assert alipay.paid[number] <= alipay.now
+        return state
+
+    check()
+    assert differences(till) == []
