@@ -48,7 +48,8 @@ def test_reads_outside_take_no_transaction(context: Flask) -> None:
 def test_a_transaction_knows_nothing_from_before(context: Flask) -> None:
     """What the session read outside of it may be old by now: locks and checks need what is there."""
     user = make_user(context)
-    assert db.session.get_one(User, user.id).bio == ""
+    known = db.session.get_one(User, user.id)  # held, because the session forgets what nobody holds
+    assert known.bio == ""
     with autocommit_connection() as connection:
         connection.execute(update(User).values(bio="changed meanwhile"))
     with transaction() as session:
