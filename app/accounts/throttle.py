@@ -95,7 +95,7 @@ def forget_homes(*, username: str) -> None:
 
 
 def admit_reset(*, username: str, origin: str | None) -> int:
-    """As `admit`, for one who tries codes for a forgotten password. Codes themselves allow few guesses."""
+    """As `admit`, for one who tries codes for a forgotten password. A code bears more guesses than one network has."""
     return _admit(_reset_counters(username, origin))
 
 

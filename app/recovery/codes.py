@@ -1,17 +1,21 @@
 """One-time codes: made, tried, used up.
 
-A code is eight digits of an HMAC over its row's id and salt, made with the key that signs tokens. So the table alone
+A code is some digits of an HMAC over its row's id and salt, made with the key that signs tokens. So the table alone
 tells no code, a message that is sent again carries the same one, and nothing has to be kept for that. With another key
 the codes under way are void.
+
+Whoever knows a username can guess at its codes. So a code bears many more wrong guesses than one network has
+(`app.accounts.throttle.admit_reset`): a stranger at one address shuts nobody out. What staff hand out lives a day, and
+is longer: it bears still more, and guesses at a shorter code do not count there.
 """
 
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, delete, exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from app.clock import utcnow
@@ -21,14 +25,27 @@ from app.recovery.models import OneTimeCode, Purpose
 from app.settings import settings
 
 DIGITS: Final = 8
+"""Of a code that is sent."""
 
-TRIES: Final = 5
-"""Guesses that each code allows."""
+STAFF_DIGITS: Final = 12
+"""Of a code that staff hand out."""
 
-CODES_PER_HOUR: Final = 20
-"""Codes of one purpose for one account. Its owner needs one or two; a flood of mail stops here."""
+TRIES: Final[Mapping[Purpose, int]] = {Purpose.VERIFY: 5, Purpose.RESET: 100}
+"""Guesses that each code allows which is sent. At a VERIFY only its user can guess, logged in."""
+
+STAFF_TRIES: Final = 10_000
+"""Guesses that each code allows which staff hand out."""
+
+VERIFY_CODES_PER_HOUR: Final = 20
+"""Codes that a user may have sent to new addresses. Who needs one needs one or two; a flood of mail stops here."""
+
+RESEND_SECONDS: Final = 5 * 60
+"""How long a code for a forgotten password is the only one that is sent. So an account gets few mails, however many
+people ask, and its owner always has one that is good."""
 
 _KEPT: Final = timedelta(days=1)
+
+_REQUESTS_LOCK: Final = 20261129  # the first of the two numbers of an advisory lock; no other lock of ours has it
 
 
 def add_code(
@@ -49,7 +66,7 @@ def add_code(
         channel=channel,
         address=address,
         salt=secrets.token_hex(16),
-        tries_left=TRIES,
+        tries_left=STAFF_TRIES if by_staff else TRIES[purpose],
         by_staff=by_staff,
         created_at=now,
         expires_at=now + timedelta(seconds=lifetime),
@@ -61,25 +78,37 @@ def code_of(row: Row[Any] | OneTimeCode) -> str:
     """The code that a row of the table stands for."""
     subject = f"one-time-code:{row.purpose}:{row.id}:{row.salt}".encode()
     digest = hmac.digest(settings().signing_key.encode(), subject, "sha256")
-    return f"{int.from_bytes(digest) % 10**DIGITS:0{DIGITS}d}"
+    digits = STAFF_DIGITS if row.by_staff else DIGITS
+    return f"{int.from_bytes(digest) % 10**digits:0{digits}d}"
 
 
-def made_lately(session: Session, *, purpose: Purpose, username_key: str) -> int:
-    """How many codes were sent for this name within the last hour; those that staff hand out do not count."""
-    statement = select(func.count()).where(
-        _belongs(purpose, username_key),
+def verify_codes_lately(session: Session, *, username_key: str) -> int:
+    """How many codes for new addresses this user had within the last hour."""
+    lately = OneTimeCode.created_at > utcnow() - timedelta(hours=1)
+    return session.scalars(select(func.count()).where(_belongs(Purpose.VERIFY, username_key), lately)).one()
+
+
+def is_reset_under_way(session: Session, *, username_key: str) -> bool:
+    """Whether a code was sent for this name within `RESEND_SECONDS` that is still good. Simultaneous callers wait for
+    each other until their transactions end."""
+    session.execute(select(func.pg_advisory_xact_lock(_REQUESTS_LOCK, func.hashtext(username_key))))
+    good = (
+        *_open(Purpose.RESET, username_key),
         ~OneTimeCode.by_staff,
-        OneTimeCode.created_at > utcnow() - timedelta(hours=1),
+        OneTimeCode.tries_left > 0,
+        OneTimeCode.created_at > utcnow() - timedelta(seconds=RESEND_SECONDS),
     )
-    return session.scalars(statement).one()
+    return session.scalars(select(exists().where(*good))).one()
 
 
 def try_code(*, purpose: Purpose, username_key: str, code: str, channel: Channel | None = None) -> Row[Any] | None:
     """The row of the open code that `code` is, or None.
 
-    Each open one loses a try first, whatever becomes of the request: simultaneous guesses cannot outrun the count.
+    Each open one of its length loses a try first, whatever becomes of the request: simultaneous guesses cannot outrun
+    the count.
     """
     conditions = [*_open(purpose, username_key), OneTimeCode.tries_left > 0]
+    conditions.append(OneTimeCode.by_staff.is_(len(code) == STAFF_DIGITS))
     if channel is not None:
         conditions.append(OneTimeCode.channel == channel)
     statement = update(OneTimeCode).where(*conditions).values(tries_left=OneTimeCode.tries_left - 1)

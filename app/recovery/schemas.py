@@ -12,7 +12,7 @@ from app.accounts.usernames import UsernameIn
 from app.clock import MomentOut, format_moment
 from app.fields import CleanText
 from app.messaging.base import Channel
-from app.recovery.codes import DIGITS
+from app.recovery.codes import DIGITS, STAFF_DIGITS
 
 _MOBILE: Final = re.compile(r"1[3-9][0-9]{9}", re.ASCII)
 # What can be one of RFC 5321's addresses and is anybody's in practice: no quotes, no comments, no address literals.
@@ -22,11 +22,15 @@ _LONGEST: Final = 254
 
 def _parse_code(value: object) -> object:
     # Read off a screen or copied with blanks.
-    return re.sub(r"\s", "", value) if isinstance(value, str) and len(value) <= 4 * DIGITS else value
+    return re.sub(r"\s", "", value) if isinstance(value, str) and len(value) <= 4 * STAFF_DIGITS else value
 
 
-CodeIn = Annotated[str, Field(pattern=rf"^[0-9]{{{DIGITS}}}$", examples=["12345678"]), BeforeValidator(_parse_code)]
-"""A one-time code from a client."""
+CodeIn = Annotated[
+    str,
+    Field(pattern=rf"^([0-9]{{{DIGITS}}}|[0-9]{{{STAFF_DIGITS}}})$", examples=["12345678"]),
+    BeforeValidator(_parse_code),
+]
+"""A one-time code from a client: eight digits that were sent, or twelve that staff told."""
 
 ChannelIn = Literal["email", "mobile"]
 

@@ -24,7 +24,15 @@ from app.messaging.base import Channel, Message, Undeliverable
 from app.messaging.service import send_message
 from app.outbox.models import Topic
 from app.outbox.service import PermanentFailure, add_message
-from app.recovery.codes import CODES_PER_HOUR, add_code, code_of, made_lately, try_code, use_up
+from app.recovery.codes import (
+    VERIFY_CODES_PER_HOUR,
+    add_code,
+    code_of,
+    is_reset_under_way,
+    try_code,
+    use_up,
+    verify_codes_lately,
+)
 from app.recovery.models import OneTimeCode, Purpose, RecoveryChannel
 from app.recovery.texts import MESSAGE_TEXT
 from app.settings import settings
@@ -42,7 +50,7 @@ def request_channel(*, user_id: int, session_id: str, channel: Channel, address:
     """
     key = _verified(user_id=user_id, session_id=session_id, password=password)
     with transaction() as session:
-        if made_lately(session, purpose=Purpose.VERIFY, username_key=key) >= CODES_PER_HOUR:
+        if verify_codes_lately(session, username_key=key) >= VERIFY_CODES_PER_HOUR:
             raise Refused(Answer.TOO_MANY_CODES, retry_after=3600)
         code_id = add_code(
             session,
@@ -87,11 +95,12 @@ def remove_channel(*, user_id: int, session_id: str, channel: Channel, password:
 def request_reset(*, username: str) -> None:
     """Send a code to the verified address of the account `username`, if there is such an account with one.
 
-    More than CODES_PER_HOUR are not sent, which the answer does not tell either.
+    Soon after another request nothing more is sent, and the code that was sent stays good (`RESEND_SECONDS`); the
+    answer does not tell that either.
     """
     key = username_key(username)
     with transaction() as session:
-        if made_lately(session, purpose=Purpose.RESET, username_key=key) >= CODES_PER_HOUR:
+        if is_reset_under_way(session, username_key=key):
             return
         lifetime = settings().one_time_code_lifetime
         code_id = add_code(session, purpose=Purpose.RESET, username_key=key, lifetime=lifetime)

@@ -16,8 +16,8 @@ from app.clock import utcnow
 from app.db.database import db
 from app.messaging.base import Channel
 from app.outbox.models import OutboxMessage
-from app.recovery.codes import CODES_PER_HOUR, TRIES, code_of, purge_codes
-from app.recovery.models import OneTimeCode, RecoveryChannel
+from app.recovery.codes import RESEND_SECONDS, STAFF_TRIES, TRIES, VERIFY_CODES_PER_HOUR, code_of, purge_codes
+from app.recovery.models import OneTimeCode, Purpose, RecoveryChannel
 from app.recovery.schemas import masked
 from app.recovery.service import send_code
 from app.staff.models import StaffAction
@@ -167,15 +167,46 @@ def test_addresses_that_are_none(
 
 def test_an_account_is_not_flooded(app: Flask, client: FlaskClient, alice: Made, headers: dict[str, str]) -> None:
     add_channel(app, alice)
-    for _ in range(CODES_PER_HOUR):
+    for _ in range(VERIFY_CODES_PER_HOUR):
         client.post(RECOVERY, json=MAIL, headers=headers)
-        client.post(FORGOT, json={"username": "alice"})
     before = whole_database(app)
     refused = client.post(RECOVERY, json=MAIL, headers=headers)
     assert assert_envelope(refused, Answer.TOO_MANY_CODES) is None
     assert refused.headers["Retry-After"] == "3600"
-    assert_envelope(client.post(FORGOT, json={"username": "alice"}), Answer.RESET_REQUESTED)
     assert whole_database(app) == before
+
+
+def test_many_requests_send_one_code_that_is_good(app: Flask, client: FlaskClient, alice: Made) -> None:
+    """Strangers who ask for codes bar nobody, and fill no mailbox."""
+    add_channel(app, alice)
+
+    def ask(number: int) -> Any:
+        elsewhere = {"REMOTE_ADDR": f"198.51.100.{number % 4}"}
+        return app.test_client().post(FORGOT, json={"username": "alice"}, environ_base=elsewhere)
+
+    answers = at_once(4, ask) + [ask(number) for number in range(20)]
+    assert {answer.data for answer in answers} == {answers[0].data}
+    [message] = deliver(app)
+    assert len(all_rows(app, OneTimeCode)) == 1
+    assert_envelope(reset(client, code_in(message)), Answer.PASSWORD_RESET)
+    assert_envelope(ask(0), Answer.RESET_REQUESTED)  # what was used is under way no more
+    assert len(deliver(app)) == 1
+
+
+@pytest.mark.parametrize(
+    "changes", [{"created_at": OneTimeCode.created_at - timedelta(seconds=RESEND_SECONDS)}, {"tries_left": 0}]
+)
+def test_a_code_is_sent_again_when_it_is_time_or_the_last_is_spoiled(
+    app: Flask, client: FlaskClient, alice: Made, changes: dict[str, Any]
+) -> None:
+    add_channel(app, alice)
+    first = forgotten(app, client)
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(OneTimeCode).values(**changes))
+    second = forgotten(app, client)
+    assert second != first
+    good = second if "tries_left" in changes else first  # both are, unless the first is spoiled
+    assert_envelope(reset(client, good), Answer.PASSWORD_RESET)
 
 
 @pytest.mark.parametrize(("address", "shown"), [("a@example.com", "a***@example.com"), ("13800138000", "138****8000")])
@@ -216,7 +247,7 @@ def test_asking_leaves_the_same_trace_for_every_name(app: Flask, client: FlaskCl
     rows = all_rows(app, OneTimeCode)
     assert [row["username_key"] for row in rows] == ["alice", "bob", "nobody"]
     for row in rows:
-        assert (row["channel"], row["address"], row["tries_left"]) == (None, None, TRIES)
+        assert (row["channel"], row["address"], row["tries_left"]) == (None, None, TRIES[Purpose.RESET])
     assert [message["to"] for message in deliver(app)] == ["a@example.com"]
     with app.app_context(), db.engine.connect() as connection:
         codes = [code_of(row) for row in connection.execute(select(OneTimeCode.__table__).order_by(OneTimeCode.id))]
@@ -230,12 +261,32 @@ def test_a_code_allows_few_guesses(app: Flask, client: FlaskClient, alice: Made)
     add_channel(app, alice)
     code = forgotten(app, client)
     before = all_rows(app, User)
-    for number in range(TRIES):
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(OneTimeCode).values(tries_left=5))  # of the hundred
+    for number in range(5):
         guess = reset(client, wrong(code), environ_base={"REMOTE_ADDR": f"192.0.2.{number}"})
         assert_envelope(guess, Answer.CODE_WRONG)
     assert_envelope(reset(client, code, environ_base={"REMOTE_ADDR": "192.0.2.99"}), Answer.CODE_WRONG)
     assert all_rows(app, User) == before
     assert [row["tries_left"] for row in all_rows(app, OneTimeCode)] == [0]
+
+
+@pytest.mark.parametrize("by_staff", [False, True])
+def test_a_strangers_guesses_leave_the_owner_the_codes(
+    app: Flask, client: FlaskClient, alice: Made, by_staff: bool
+) -> None:
+    add_channel(app, alice)
+    result = app.test_cli_runner().invoke(args=["user", "reset-code", "alice", "--reason", "来函核实"])
+    codes = {False: forgotten(app, client), True: result.output.split()[0]}
+    for network in range(2):
+        stranger = {"REMOTE_ADDR": f"192.0.2.{network}"}
+        for _ in range(5):
+            assert_envelope(reset(client, wrong(codes[False]), environ_base=stranger), Answer.CODE_WRONG)
+        assert_envelope(reset(client, wrong(codes[False]), environ_base=stranger), Answer.TOO_MANY_REQUESTS)
+    left = {row["by_staff"]: row["tries_left"] for row in all_rows(app, OneTimeCode)}
+    assert left == {False: TRIES[Purpose.RESET] - 10, True: STAFF_TRIES}
+    assert_envelope(reset(client, codes[by_staff], environ_base={"REMOTE_ADDR": "192.0.2.99"}), Answer.PASSWORD_RESET)
+    session_of(client, "alice", NEW)
 
 
 def test_guessing_codes_is_slowed(app: Flask, client: FlaskClient, alice: Made) -> None:
@@ -264,7 +315,7 @@ def test_simultaneous_uses_of_a_code_set_one_password(app: Flask, client: FlaskC
 def test_a_code_ends(app: Flask, client: FlaskClient, alice: Made) -> None:
     add_channel(app, alice)
     code = forgotten(app, client)
-    client.post(FORGOT, json={"username": "alice"})
+    client.post(FORGOT, json={"username": "bob"})
     with app.app_context(), db.engine.begin() as connection:
         connection.execute(update(OneTimeCode).values(expires_at=utcnow() - timedelta(seconds=1)))
     assert_envelope(reset(client, code), Answer.CODE_WRONG)
@@ -331,7 +382,7 @@ def test_an_operator_hands_out_a_code(app: Flask, client: FlaskClient, alice: Ma
     runner = app.test_cli_runner()
     result = runner.invoke(args=["user", "reset-code", "ALICE", "--reason", "来函核实"])
     assert result.exit_code == 0
-    code, until = re.fullmatch(r"(\d{8})  \(until (.+)\)\n", result.output).groups()  # type: ignore[union-attr] # it matches
+    code, until = re.fullmatch(r"(\d{12})  \(until (.+)\)\n", result.output).groups()  # type: ignore[union-attr] # it matches
     [action] = all_rows(app, StaffAction)
     assert (action["actor_id"], action["details"]) == (None, {"expires_at": until})
     assert_envelope(reset(client, code), Answer.PASSWORD_RESET)
