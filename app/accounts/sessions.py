@@ -204,6 +204,13 @@ def end_sessions(session: Session, *, user_id: int, reason: EndReason, keep: str
         session.execute(kept.values(generation=generation))
 
 
+def end_all_sessions(session: Session) -> None:
+    """End every session of everybody, in the transaction of `session`. What caches them has to be emptied as well."""
+    session.execute(
+        update(User).values(generation=User.generation + 1), execution_options={"synchronize_session": False}
+    )
+
+
 def _end(session: Session, session_ids: Sequence[str], reason: EndReason) -> None:
     if not session_ids:
         return

@@ -50,7 +50,7 @@ def restore(folder: Path, yes_overwrite: bool) -> None:  # noqa: FBT001 - click 
         restored = restore_backup(folder, overwrite=yes_overwrite, report=click.echo)
     except NotEmpty as error:
         raise click.ClickException(f"{error}; with --yes-overwrite the backup replaces all of it") from error
-    except (UnusableFolder, InUse, ProgramFailed) as error:
+    except (UnusableFolder, InUse, ProgramFailed, OSError) as error:
         raise click.ClickException(str(error)) from error
     for problem in restored.problems:
         click.echo(problem)

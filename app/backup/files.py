@@ -24,8 +24,17 @@ class UnusableFolder(Exception):  # noqa: N818 - it says what happened
 def new_folder(path: Path) -> Iterator[Path]:
     """A folder to fill that becomes `path` when the block is left cleanly, and is removed otherwise.
 
-    Raises UnusableFolder where there is something at `path` already.
+    Raises UnusableFolder where there is something at `path` already, and for every OSError, in the block too.
     """
+    try:
+        with _unfinished_folder(path) as unfinished:
+            yield unfinished
+    except OSError as error:
+        raise UnusableFolder(f"no backup could be written to {path}: {error}") from error
+
+
+@contextmanager
+def _unfinished_folder(path: Path) -> Iterator[Path]:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UnusableFolder(f"{path} is not empty")
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")

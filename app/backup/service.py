@@ -1,12 +1,14 @@
 """Makes backups of a running market, and restores them into an empty one.
 
 A backup is what the database held at one moment: pg_dump writes the snapshot in which the rows are counted here. The
-pictures are copied afterwards. They are written before their rows and never changed, so every row's picture is there.
-The sandbox gateway's store is copied last, and may know more than the database, as a real gateway would: what it was
-paid meanwhile is found by asking it.
+pictures are copied afterwards. They are written before their rows, never changed, and from before the snapshot until
+they are copied no sweep deletes any (`files_kept`), so every row's picture is there. The sandbox gateway's store is
+copied last, and may know more than the database, as a real gateway would: what it was paid meanwhile is found by asking
+it.
 
-A restored market stands where the backup was made. Valkey is emptied: jobs in it are about rows that may be others by
-now, and what it counts is over. The search index is built anew.
+A restored market stands where the backup was made, but nobody is logged in: which sessions and codes have ended since
+is not known. Valkey is emptied: jobs in it are about rows that may be others by now, and what it counts is over. The
+search index is built anew.
 """
 
 import re
@@ -23,6 +25,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, bindparam, func, inspect, select, text, union
 
+from app.accounts.sessions import end_all_sessions
 from app.backup import files
 from app.backup.files import UnusableFolder
 from app.backup.manifest import FORMAT, Manifest, named_keys, read_manifest, write_manifest
@@ -30,12 +33,14 @@ from app.backup.programs import ProgramFailed, find_program, run_program
 from app.clock import utcnow
 from app.db.columns import Base
 from app.db.database import db
-from app.db.transactions import rows
+from app.db.transactions import rows, transaction
 from app.extensions import valkey
 from app.goods.storage import LocalPictureStorage
+from app.goods.stored_pictures import files_kept
 from app.ledger.audit import audit
 from app.orders import history
 from app.orders.models import Order
+from app.recovery.codes import void_all_codes
 from app.search import service as search
 from app.settings import settings
 from app.version import __version__
@@ -71,20 +76,21 @@ def back_up(folder: Path, *, report: Report) -> Manifest:
     began_at = utcnow()
     with files.new_folder(folder) as unfinished:
         checksums: dict[str, str] = {}
-        with _snapshot() as (connection, snapshot):
-            counts = _count_rows(connection)
-            migrations = sorted(MigrationContext.configure(connection).get_current_heads())
-            wanted = _pictures_of_rows(connection)
-            server = str(connection.scalar(text("SHOW server_version")))
-            dump = find_program("pg_dump", server_major=_server_major(connection))
-            run_program(
-                dump, ["--format=custom", "--no-owner", "--no-privileges", "--snapshot", snapshot, *_to(unfinished)]
-            )
-        (unfinished / DUMP).chmod(0o600)
-        checksums[DUMP] = files.checksum(unfinished / DUMP)
-        report(f"database: {sum(counts.values())} rows of {len(counts)} tables")
-        copied = _copy_pictures(unfinished)
-        checksums |= {f"{_PICTURES}/{path}": digest for path, (digest, _) in copied.items()}
+        with files_kept():
+            with _snapshot() as (connection, snapshot):
+                counts = _count_rows(connection)
+                migrations = sorted(MigrationContext.configure(connection).get_current_heads())
+                wanted = _pictures_of_rows(connection)
+                server = str(connection.scalar(text("SHOW server_version")))
+                dump = find_program("pg_dump", server_major=_server_major(connection))
+                run_program(
+                    dump, ["--format=custom", "--no-owner", "--no-privileges", "--snapshot", snapshot, *_to(unfinished)]
+                )
+            (unfinished / DUMP).chmod(0o600)
+            checksums[DUMP] = files.checksum(unfinished / DUMP)
+            report(f"database: {sum(counts.values())} rows of {len(counts)} tables")
+            copied = _copy_pictures(unfinished)
+            checksums |= {f"{_PICTURES}/{path}": digest for path, (digest, _) in copied.items()}
         size = sum(size for _, size in copied.values())
         present = {Path(path).name for path in copied}
         missing = sorted(wanted - present)
@@ -156,7 +162,7 @@ def _copy_pictures(folder: Path) -> dict[str, tuple[str, int]]:
         target = folder / _PICTURES / name
         try:
             copied[name] = files.copy(path, target), target.stat().st_size
-        except FileNotFoundError:  # removed meanwhile, because no row names it any more
+        except FileNotFoundError:  # removed by hand; if a row names it, it is among those that are missing
             continue
     return copied
 
@@ -182,7 +188,7 @@ class Restored:
 
 
 def restore(folder: Path, *, overwrite: bool, report: Report) -> Restored:
-    """Replace the whole market by the backup in `folder`, then build the search index and check everything.
+    """Replace the whole market by the backup in `folder`, end all sessions, build the search index, check everything.
 
     The backup is checked first, and until its rows are all there the present ones stand aside: if that fails they are
     back. `report` is called with a line for each part. Raises UnusableFolder, NotEmpty without `overwrite`, InUse,
@@ -202,6 +208,11 @@ def restore(folder: Path, *, overwrite: bool, report: Report) -> Restored:
     _restore_files(folder)
     report(f"pictures: {manifest.pictures} files, {manifest.pictures_bytes} bytes")
     flask_migrate.upgrade()
+    with transaction() as session:
+        session.execute(text("SET LOCAL statement_timeout = 0"))
+        end_all_sessions(session)
+        void_all_codes(session)
+    report("sessions and one-time codes: all ended")
     searchable = search.rebuild(take_over=True)  # the folder may hold the index of the database before
     report(f"search: {searchable} goods")
     problems = [f"picture {sha256}: was missing when the backup was made" for sha256 in manifest.missing_pictures]

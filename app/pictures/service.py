@@ -2,7 +2,7 @@
 
 What an order shows is kept, and so is all evidence. Any number of sweeps may run at the same time, and each may be
 killed at any moment: rows go in transactions that leave what is counted right, files after them, and only while nobody
-is about to refer to them.
+is about to refer to them and no backup copies them (then the next sweep does).
 """
 
 import functools

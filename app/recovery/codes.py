@@ -124,6 +124,12 @@ def use_up(session: Session, *, code_id: int, purpose: Purpose, username_key: st
     return code_id in session.scalars(statement.returning(OneTimeCode.id)).all()
 
 
+def void_all_codes(session: Session) -> None:
+    """Void every code that is open, in the transaction of `session`."""
+    void = update(OneTimeCode).where(OneTimeCode.used_at.is_(None)).values(used_at=utcnow())
+    session.execute(void, execution_options={"synchronize_session": False})
+
+
 def purge_codes() -> None:
     """Delete the codes that ended a day ago."""
     with transaction() as session:
