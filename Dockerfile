@@ -14,7 +14,8 @@ RUN --mount=type=cache,target=/var/cache/packages \
 
 FROM python:3.13-slim-trixie
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin saltfish \
-    && install --directory --owner=saltfish --group=saltfish --mode=0750 /data /keys
+    && install --directory --owner=saltfish --group=saltfish --mode=0750 /data /keys \
+    && install --directory --owner=saltfish --group=saltfish --mode=0700 /backups
 COPY --from=environment /opt/saltfish /opt/saltfish
 WORKDIR /srv/saltfish
 COPY . .

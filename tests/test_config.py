@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from config import PROJECT_ROOT, Environment, Settings, SettingsError, load_settings, settings_table, variable_of
 from statemachine import ORDER
@@ -130,10 +131,40 @@ def test_a_production_process_does_not_start_without_its_secrets() -> None:
     assert told == [f"  {text}" for variable, text in REQUIRED.items() if variable != "DATABASE_URL"]
 
 
-def test_the_containers_set_what_production_requires() -> None:
-    shared = (PROJECT_ROOT / "docker-compose.yml").read_text("utf-8").split("environment: &environment\n")[1]
-    block = shared.split("  depends_on:")[0]
-    assert [variable for variable in REQUIRED if f"\n    {variable}: " not in block] == []
+# Not for the operator of containers to say.
+OF_THE_CONTAINERS = {
+    *("HOST", "PORT", "INSTANCE_PATH", "SEARCH_INDEX_PATH"),  # the image says where it listens and what it mounts
+    "WEB_WORKERS",  # of `web` alone
+    "WEB_HEARTBEAT_PATH",  # nobody looks there
+    *("GATEWAY_HOST", "GATEWAY_PORT"),  # of `gateway` alone
+    *CONVENIENCES,
+}
+
+
+def test_the_containers_take_every_setting() -> None:
+    services = yaml.safe_load((PROJECT_ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
+    settable = [variable_of(each) for each in dataclasses.fields(Settings)]
+    wanted = set(settable) - OF_THE_CONTAINERS
+    for name in ("migrate", "web", "relay", "worker", "search", "scheduler", "backup"):
+        given = services[name]["environment"]
+        assert wanted - given.keys() == set(), name
+        fixed = {variable for variable in wanted if f"${{{variable}:" not in given[variable]}
+        assert fixed == {
+            *("SALTFISH_ENV", "DATABASE_URL", "REDIS_URL"),
+            *("ALIPAY_APP_PRIVATE_KEY_PATH", "ALIPAY_PUBLIC_KEY_PATH"),
+        }
+
+
+def test_a_backup_in_containers_has_where_to_go_and_finds_an_empty_database() -> None:
+    compose = yaml.safe_load((PROJECT_ROOT / "docker-compose.yml").read_text("utf-8"))
+    backup = compose["services"]["backup"]
+    assert "${BACKUPS:-backups}:/backups" in backup["volumes"]
+    assert "backups" in compose["volumes"]
+    assert "/backups" in (PROJECT_ROOT / "Dockerfile").read_text("utf-8")
+    assert backup["entrypoint"] == "python -m flask --app wsgi"
+    assert backup["profiles"] == ["backup"]
+    assert set(backup["depends_on"]) == {"postgres", "valkey", "keys"}
+    assert backup["depends_on"]["keys"]["required"] is False
 
 
 # Everywhere
