@@ -25,7 +25,7 @@ def run(options: Options) -> int:
     options.refuse_open_addresses()
     with product.only_one(options.instance):
         options.refuse_taken_ports()
-        product.forget_metrics(options)
+        product.forget_earlier_runs(options)
         product.close_private_folders(options)
         wanted = product.engines(options, options.instance)
         with _supervisor(options, wanted) as supervisor, product.running(wanted) as urls:
@@ -116,7 +116,7 @@ class _Watch:
         self.heartbeats = Heartbeats(
             product.heartbeat_folder(options),
             limit=float(options.web_heartbeat_limit),
-            marker=supervisor.marker,
+            parents=lambda: supervisor.process_ids(product.WEB),
             say=supervisor.say,
         )
         self.ready = False

@@ -8,18 +8,18 @@ another one. So nobody has to guess which of the processes that share a port wou
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from . import children
-
 _EVERY_SECONDS = 1.0
 # Later than this, we did not run ourselves: the machine slept, or we were stopped, and so perhaps were they.
 _LATE_SECONDS = 5.0
+# Linux tells when a process began from the machine's own start, which it knows to the second.
+_CLOCK_SECONDS = 1.0
 
 
 @dataclass
@@ -31,11 +31,13 @@ class _Seen:
 class Heartbeats:
     """Looks at the files in `folder`, and kills the process of one that stays the same for `limit` seconds."""
 
-    def __init__(self, folder: Path, *, limit: float, marker: str, say: Callable[[str], None]) -> None:
-        """`marker` is that of the supervisor: only processes below it are killed, whatever the files say."""
+    def __init__(
+        self, folder: Path, *, limit: float, parents: Callable[[], Container[int]], say: Callable[[str], None]
+    ) -> None:
+        """`parents` tells the ids of the granians that run: only children of theirs are killed, whatever files say."""
         self._folder = folder
         self._limit = limit
-        self._marker = marker
+        self._parents = parents
         self._say = say
         self._seen: dict[Path, _Seen] = {}
         self._looked = time.monotonic()
@@ -59,9 +61,12 @@ class Heartbeats:
                 self._replace(path)
 
     def _replace(self, path: Path) -> None:
-        path.unlink(missing_ok=True)
-        process = next((each for each in children.marked(self._marker) if each.pid == int(path.name)), None)
-        if process is not None:  # else it was killed and left its file
-            self._say(f"web process {process.pid} has answered nothing for {self._limit:g} s; replacing it")
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
+        # Any of it may have ended meanwhile.
+        with suppress(FileNotFoundError, psutil.NoSuchProcess):
+            written = path.stat().st_mtime
+            path.unlink()
+            process = psutil.Process(int(path.name))
+            # Else a web process was killed and left its file, and another process has its id now.
+            if process.ppid() in self._parents() and process.create_time() <= written + _CLOCK_SECONDS:
+                self._say(f"web process {process.pid} has answered nothing for {self._limit:g} s; replacing it")
+                process.kill()  # psutil looks first whether it is still the same

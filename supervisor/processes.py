@@ -136,6 +136,11 @@ class Supervisor:
         finally:
             self._stop(self._children)
 
+    def process_ids(self, name: str) -> frozenset[int]:
+        """The ids of the processes of this name in the table that run, or have just ended."""
+        running = (child for child in self._children if child.process.name == name and child.restart_at is None)
+        return frozenset(child.popen.pid for child in running)
+
     def say(self, text: str, name: str = "supervisor") -> None:
         """Print `text`, each line behind the name of who says it."""
         try:

@@ -22,6 +22,9 @@ from .processes import Process
 INSTANCE_FOLDERS = ("heartbeats", "keys", "metrics", "pictures", "sandbox", "search")
 """What the application keeps in the instance folder, beside the engines' own."""
 
+WEB = "web"
+"""The name of the process whose children are the web processes."""
+
 _TEMPORARY_PREFIX = "saltfish-engines-"
 _TEMPORARY_LOCK = "lock"
 _STALE_SECONDS = 60.0  # a younger temporary folder may belong to a run that has not locked it yet
@@ -48,7 +51,7 @@ def process_table(options: Options) -> tuple[Process, ...]:
     gateway = Process("gateway", _module("app.money.sandbox", "serve"))
     return (
         *((gateway,) if options.runs_sandbox else ()),
-        Process("web", _module("app.web.server")),
+        Process(WEB, _module("app.web.server")),
         Process("relay", _module("tasks.relay")),
         Process("worker", _module("tasks.worker", "default"), count=options.workers),
         Process("search", _module("tasks.worker", "search")),  # exactly one: the index has a single writer
@@ -103,10 +106,12 @@ def heartbeat_folder(options: Options) -> Path:
     return folder
 
 
-def forget_metrics(options: Options) -> None:
-    """Delete the counters of earlier runs: prometheus-client wants an empty folder at the start."""
-    for counters in metrics_folder(options).glob("*.db"):
-        counters.unlink()
+def forget_earlier_runs(options: Options) -> None:
+    """Delete what web processes of earlier runs left, each under its process id: counters, which prometheus-client
+    wants gone at the start, and signs of life, whose ids may by now belong to others.
+    """
+    for left in (*metrics_folder(options).glob("*.db"), *heartbeat_folder(options).glob("[0-9]*")):
+        left.unlink()
 
 
 def engines(options: Options, folder: Path, *, durable: bool = True) -> dict[str, Engine]:

@@ -98,9 +98,14 @@ class _Request:
         """Let the application answer this, without a body; `rest` is what comes of that nevertheless."""
         self.refusal = Refused(answer, retry_after=retry_after)
         self.rest = rest
-        if self.body is not None:
-            self.body.close()
-        self.body = None
+        self.drop_body()
+
+    def drop_body(self) -> None:
+        """Close the file of the body, if there is one."""
+        body, self.body = self.body, None
+        if body is not None:
+            with suppress(OSError):  # a full disk, for what has not been written yet
+                body.close()
 
 
 class Edge:
@@ -144,6 +149,9 @@ class Edge:
         except Exception:
             log.exception("unhandled_fault")
             request.refuse(Answer.FAULT)
+        except BaseException:  # cancelled by somebody else: it will not run
+            self._leave(request)
+            raise
         await self._run_in_thread(request)
         if request.rest is not None:
             await self._linger(request.rest)
@@ -306,6 +314,7 @@ class Edge:
             self._busy.add(request.scope.client)
             return self._threads.submit(partial(self._run, request))
         self._answer(request, Answer.BUSY)
+        self._leave(request)
         done: asyncio.Future[None] = self._loop.create_future()
         done.set_result(None)
         return done
@@ -317,12 +326,15 @@ class Edge:
             log.exception("unhandled_fault")
             self._answer(request, Answer.FAULT)
         finally:
-            self._busy.discard(request.scope.client)
-            if request.body is not None:
-                request.body.close()
+            self._leave(request)
             # Granian waits for what is left of a body until nobody could ask for it any more, and some frame of the
             # application's may know this request until garbage is collected.
             del request.proto
+
+    def _leave(self, request: _Request) -> None:
+        """Forget a request that is over."""
+        self._busy.discard(request.scope.client)
+        request.drop_body()
 
     def _call(self, request: _Request) -> None:
         """Call the application and send its answer."""
@@ -349,8 +361,16 @@ class Edge:
             asyncio.run_coroutine_threadsafe(send(part), self._loop).result()
 
     def _answer(self, request: _Request, answer: Answer) -> None:
-        """Answer without the application: it cannot be asked. Does nothing where an answer has been sent."""
-        request_id = secrets.token_hex(8)
+        """Answer without the application: it cannot be asked. Does nothing where an answer has been sent.
+
+        Raises nothing: after this there is nobody left to answer.
+        """
+        try:
+            self._answer_alone(request, answer, request_id=secrets.token_hex(8))
+        except BaseException:  # granian's panics are no Exceptions
+            log.exception("request_not_answered")
+
+    def _answer_alone(self, request: _Request, answer: Answer, *, request_id: str) -> None:
         with self._app.app_context():
             response = envelope(answer)
         headers = [*response.headers.items(), ("X-Request-Id", request_id)]

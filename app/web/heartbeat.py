@@ -13,13 +13,14 @@ _EVERY: Final = 4  # calls
 class Heartbeat:
     """A file, named by the process's id, whose content changes as long as requests get through the threads.
 
-    The supervisor of `make run` reads it (`supervisor.web`) and replaces a process whose file stays as it is: one that
-    is stopped, whose event loop hangs, or all of whose threads do. One that is merely busy ends request after request.
+    The supervisor of `make run` reads it (`supervisor.heartbeats`) and replaces a process whose file stays as it is:
+    one that is stopped, whose event loop hangs, or all of whose threads do. One that is merely busy ends request after
+    request.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self._path = None if folder is None else folder / str(os.getpid())
-        self._file = None if self._path is None else os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
+        self._file = None if self._path is None else os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         self._calls = 0
         self._asked: asyncio.Future[None] | None = None
 

@@ -5,7 +5,12 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
+
+import structlog
+
+log = structlog.get_logger(__name__)
 
 Work = Callable[[], None]
 
@@ -48,7 +53,7 @@ class RequestThreads:
         return self._queue.qsize()
 
     def submit(self, work: Work) -> "asyncio.Future[None]":
-        """Run `work`, which raises nothing. The future is done some time after its end. Called by the loop only."""
+        """Run `work`. The future is done some time after its end; what it raises is logged. Called by the loop only."""
         if self._ended:
             self._tell()
         done: asyncio.Future[None] = self._loop.create_future()
@@ -60,21 +65,36 @@ class RequestThreads:
         return done
 
     async def run(self, work: Work) -> None:
-        """Run `work` and return as soon as it has ended."""
+        """Run `work` and return as soon as it has ended. Raises what it raises; RuntimeError for no Exception.
+
+        A KeyboardInterrupt or a panic of granian's would end the loop.
+        """
         woken = asyncio.Event()
+        raised: list[BaseException] = []
 
         def then_wake() -> None:
-            work()
-            self._loop.call_soon_threadsafe(woken.set)
+            try:
+                work()
+            except BaseException as error:  # noqa: BLE001 - handed on, below
+                raised.append(error)
+            finally:
+                self._loop.call_soon_threadsafe(woken.set)
 
         done = self.submit(then_wake)
         await woken.wait()
         await done
+        if raised:
+            error = raised.pop()  # or the frames in its traceback would hold it, and it them
+            raise error if isinstance(error, Exception) else RuntimeError(repr(error)) from error
 
     def _run(self) -> None:
         while (given := self._queue.get()) is not None:
             work, done = given
-            work()
+            try:
+                work()
+            except BaseException:  # a thread must not end: there are few, and nobody starts another
+                with suppress(BaseException):  # where nothing can be written, that cannot either
+                    log.exception("unhandled_fault")
             self.finished += 1  # two threads may lose a count between them; nobody needs it exact
             self._ended.append(done)
             # Or the last request would live, and its connection with it, until this thread gets the next one.

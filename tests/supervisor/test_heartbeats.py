@@ -18,31 +18,38 @@ from tests.live import call, free_port
 from .conftest import PROJECT, until
 
 
-@pytest.fixture
-def beats(tmp_path: Path) -> Heartbeats:
-    """What looks at the files in a temporary folder, and kills processes that are marked by it."""
-    return Heartbeats(tmp_path, limit=0.0, marker=str(tmp_path), say=lambda _text: None)
-
-
 def look(beats: Heartbeats) -> None:
     """Let it look as if a second had gone by."""
     beats._looked = time.monotonic() - 1.5
     beats.look()
 
 
-@pytest.mark.parametrize("marked", [True, False])
-def test_only_processes_of_the_same_supervisor_are_killed(tmp_path: Path, beats: Heartbeats, marked: bool) -> None:
-    env = {**os.environ, children.MARKER: str(tmp_path) if marked else "another"}
+@pytest.mark.parametrize(
+    ("ours", "written", "killed"),
+    [
+        (True, 0.0, True),
+        (False, 0.0, False),  # a worker of the product's, or anybody's
+        (True, -3600.0, False),  # it got the id of one that has written the file before it began
+    ],
+)
+def test_only_web_processes_that_wrote_the_file_are_killed(
+    tmp_path: Path, ours: bool, written: float, killed: bool
+) -> None:
+    env = {**os.environ, children.MARKER: str(tmp_path)}
+    said: list[str] = []
+    parents = {os.getpid()} if ours else {1}
+    beats = Heartbeats(tmp_path, limit=0.0, parents=lambda: parents, say=said.append)
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], env=env) as process:
         try:
-            until(lambda: psutil.Process(process.pid).environ().get(children.MARKER) == env[children.MARKER])
             beat = tmp_path / str(process.pid)
             beat.write_text("7")
+            os.utime(beat, (time.time() + written,) * 2)
             look(beats)
-            if marked:
+            if killed:
                 assert process.wait(10) == -signal.SIGKILL
             else:
                 assert process.poll() is None
+            assert len(said) == killed
             assert not beat.exists()
         finally:
             process.kill()
@@ -50,7 +57,7 @@ def test_only_processes_of_the_same_supervisor_are_killed(tmp_path: Path, beats:
 
 def test_a_changing_file_and_a_gap_in_our_own_watch_are_no_silence(tmp_path: Path) -> None:
     said: list[str] = []
-    beats = Heartbeats(tmp_path, limit=10.0, marker=str(tmp_path), say=said.append)
+    beats = Heartbeats(tmp_path, limit=10.0, parents=frozenset, say=said.append)
     beat = tmp_path / "4194400"  # no process has this id
     for content, age, gone in (("1", 20.0, False), ("2", 20.0, True)):
         beat.write_text(content)
@@ -88,7 +95,6 @@ def test_stopped_and_hanging_web_processes_are_replaced(environment: dict[str, s
     port = free_port()
     variables = {"PORT": str(port), "WEB_WORKERS": "1", "WEB_HEARTBEAT_PATH": str(tmp_path)}
     env = {**os.environ, **environment, **variables, children.MARKER: str(tmp_path)}
-    beats = Heartbeats(tmp_path, limit=6.0, marker=str(tmp_path), say=said.append)
 
     def process_id() -> int:
         return int(next(tmp_path.glob("[0-9]*")).name)
@@ -104,6 +110,7 @@ def test_stopped_and_hanging_web_processes_are_replaced(environment: dict[str, s
         return not psutil.pid_exists(old)
 
     with subprocess.Popen([sys.executable, "-c", _HANGING], env=env, cwd=PROJECT, start_new_session=True) as process:
+        beats = Heartbeats(tmp_path, limit=6.0, parents=lambda: {process.pid}, say=said.append)
         try:
             until(answers, 60)
             first = process_id()

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from supervisor import children
-from supervisor.processes import Process, RestartPolicy
+from supervisor.processes import Process, RestartPolicy, Supervisor
 
 from .conftest import PROJECT, python, until
 
@@ -141,6 +141,21 @@ time.sleep(60)
     psutil.Process(left).parent().kill()
     until(lambda: said(folder).count("| left") == 2)
     assert not psutil.pid_exists(left)
+
+
+def test_the_ids_of_what_runs_are_told_by_name(folder: Path) -> None:
+    told: list[frozenset[int]] = []
+    with Supervisor(marker=str(folder), env=os.environ) as supervisor:
+
+        def look() -> None:
+            told.extend(supervisor.process_ids(name) for name in ("twice", "once", "never"))
+            assert {psutil.Process(each).ppid() for each in told[0] | told[1]} == {os.getpid()}
+            supervisor._ask_to_stop(signal.SIGTERM)
+
+        table = [Process("twice", python(FOREVER), count=2), Process("once", python(FOREVER))]
+        assert supervisor.run(table, look) == 0
+    assert [len(each) for each in told] == [2, 1, 0]
+    assert not told[0] & told[1]
 
 
 def test_a_child_that_fails_at_once_again_and_again_ends_everything(supervise: Supervise, folder: Path) -> None:

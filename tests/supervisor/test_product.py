@@ -324,6 +324,20 @@ def test_who_lets_others_into_the_demo_market_is_warned() -> None:
     assert "WARNING" not in _welcome(read_options(said))
 
 
+def test_what_earlier_runs_left_under_their_process_ids_is_forgotten(folder: Path) -> None:
+    """The supervisor kills by the names of these files, and the ids belong to others after a while."""
+    options = read_options({"INSTANCE_PATH": str(folder)})
+    heartbeat, counter, kept = (
+        product.heartbeat_folder(options) / "1",
+        product.metrics_folder(options) / "counter_1.db",
+        product.heartbeat_folder(options) / "README",
+    )
+    for path in (heartbeat, counter, kept):
+        path.write_text("7")
+    product.forget_earlier_runs(options)
+    assert [path.exists() for path in (heartbeat, counter, kept)] == [False, False, True]
+
+
 def test_the_folders_of_keys_and_of_the_sandbox_are_closed(folder: Path) -> None:
     (folder / "sandbox").mkdir(mode=0o755)
     product.close_private_folders(Options(instance=folder))

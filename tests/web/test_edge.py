@@ -1,13 +1,15 @@
 """What strangers send before it is a request: slowly, too much, too many at a time, or nothing at all."""
 
+import asyncio
 import contextlib
 import json
 import os
 import signal
 import socket
 import subprocess
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from types import MappingProxyType
 from typing import Any
@@ -18,6 +20,7 @@ from flask import Flask
 
 from app.answers import Answer, Refused
 from app.web.bodies import refuse_intricate
+from app.web.edge import Edge
 from app.web.environ import environ_of
 from tests.factories import auth_headers, make_user
 from tests.live import LiveServer, free_port
@@ -266,6 +269,79 @@ def test_the_application_is_told_what_wsgi_says(odd: int) -> None:
         "CONTENT_LENGTH=None",
         "body=b''",
     )
+
+
+class _Protocol:
+    """What granian gives the edge for a request whose body comes when it is told to."""
+
+    def __init__(self, *, fails: bool = False) -> None:
+        self.comes = asyncio.Event()
+        self.fails = fails
+        self.statuses: list[int] = []
+
+    async def __call__(self) -> bytes:
+        await self.comes.wait()
+        return b"{}"
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        raise NotImplementedError
+
+    def response_bytes(self, status: int, _headers: list[tuple[str, str]], _body: bytes) -> None:
+        self.statuses.append(status)
+        if self.fails:
+            raise RuntimeError("nobody is there")
+
+    def response_stream(self, _status: int, _headers: list[tuple[str, str]]) -> Any:
+        raise NotImplementedError
+
+
+def test_nobody_stays_busy_whose_request_does_not_run(app: Flask) -> None:
+    """Where he did, memory grew, and his connection was never closed."""
+
+    class Login:
+        http_version, server, client, scheme = "1.1", "127.0.0.1:8000", "127.0.0.1:41000", "http"
+        method, path, query_string = "POST", "/login/", ""
+        headers = MappingProxyType({"content-length": "2", "content-type": "application/json"})
+
+    async def ask() -> None:
+        edge = Edge(app, threads=1)
+        edge.__rsgi_init__(asyncio.get_running_loop())
+        held = threading.Event()
+        scope: Any = Login()
+        try:
+            cancelled = asyncio.ensure_future(edge.__rsgi__(scope, _Protocol()))
+            await asyncio.sleep(0)
+            assert edge._busy == {"127.0.0.1:41000"}
+            cancelled.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await cancelled
+            assert edge._busy == set()
+            for _ in range(514):
+                edge._threads.submit(held.wait)  # type: ignore[arg-type] # what it returns is of no interest
+            protocol = _Protocol()
+            protocol.comes.set()
+            await edge.__rsgi__(scope, protocol)
+            assert (protocol.statuses, edge._busy) == ([503], set())
+            # Nor where it cannot be answered.
+            protocol = _Protocol(fails=True)
+            protocol.comes.set()
+            await edge.__rsgi__(scope, protocol)
+            assert (protocol.statuses, edge._busy) == ([503], set())
+            # One that runs, and cannot be answered either: the thread takes the next.
+            held.set()
+            while edge._threads.waiting:
+                await asyncio.sleep(0.01)
+            for _ in range(2):
+                protocol = _Protocol(fails=True)
+                protocol.comes.set()
+                async with asyncio.timeout(10):
+                    await edge.__rsgi__(scope, protocol)
+                assert (protocol.statuses, edge._busy) == ([422, 500], set())
+        finally:
+            held.set()
+            edge.__rsgi_del__(asyncio.get_running_loop())
+
+    asyncio.run(ask())
 
 
 class _Request:
