@@ -34,7 +34,7 @@ DELETED_NAME: Final = "已注销用户"
 
 _NO_PASSWORD: Final = "!"  # noqa: S105 - no hash: nobody logs in with it
 _NAMELESS: Final = literal({"name": DELETED_NAME, "mobile": "", "detail": ""}, JSONB)
-_IN_MARKET: Final = (GoodStatus.IN_REVIEW, GoodStatus.PUBLISHED, GoodStatus.REJECTED)
+_WITHOUT_ORDER: Final = (GoodStatus.IN_REVIEW, GoodStatus.PUBLISHED, GoodStatus.SOLD, GoodStatus.REJECTED)
 
 
 def delete_account(*, user_id: int, session_id: str, password: str) -> None:
@@ -49,9 +49,7 @@ def delete_account(*, user_id: int, session_id: str, password: str) -> None:
         raise Refused(Answer.NO_SUCH_USER)
     verify_own_password(session_id=session_id, stored=user.password_hash, password=password)
     with transaction() as session:
-        # Against everything that refers to the user: orders and goods that are under way have to be seen, or wait.
-        own = select(User).where(User.id == user_id, User.password_hash == user.password_hash)
-        row = session.scalars(own.with_for_update()).one_or_none()
+        row = _locked(session, user_id, user.password_hash)
         if row is None:
             raise Refused(Answer.OLD_PASSWORD_WRONG)
         _refuse_unfinished(session, row)
@@ -79,6 +77,21 @@ def delete_account(*, user_id: int, session_id: str, password: str) -> None:
             session.execute(statement, execution_options={"synchronize_session": False})
     throttle.forget_homes(username=user.username)
     log.info("account_deleted", user_id=user_id)
+
+
+def _locked(session: Session, user_id: int, password_hash: str) -> User | None:
+    """The user, locked against everything that refers to it: orders and goods under way have to be seen, or wait.
+
+    First against the user's own verbs, then the goods, and only then against rows that refer to the user: whoever
+    holds one of the goods, a buyer or staff, may yet write such a row, and must not wait for this transaction, which
+    waits for the good.
+    """
+    own = select(User).where(User.id == user_id, User.password_hash == password_hash)
+    if session.scalars(own.with_for_update(key_share=True)).one_or_none() is None:
+        return None
+    goods = select(Good.id).where(Good.owner_id == user_id, ~Good.deleted).order_by(Good.id)
+    session.execute(goods.with_for_update())
+    return session.scalars(own.with_for_update()).one()
 
 
 def _refuse_unfinished(session: Session, user: User) -> None:
@@ -111,9 +124,9 @@ def _refuse_unfinished(session: Session, user: User) -> None:
 
 
 def _take_goods_down(session: Session, user_id: int) -> None:
-    """Delete the goods that can be seen or bought, by their own verb; what is described in the others is erased."""
-    for_sale = select(Good.id).where(Good.owner_id == user_id, ~Good.deleted, Good.status.in_(_IN_MARKET))
-    for good_id in session.scalars(for_sale.order_by(Good.id)).all():
+    """Delete the goods, sold ones too, by their own verb: nobody sees them any more. What they describe is erased."""
+    shown = select(Good.id).where(Good.owner_id == user_id, ~Good.deleted, Good.status.in_(_WITHOUT_ORDER))
+    for good_id in session.scalars(shown.order_by(Good.id)).all():
         delete_good(owner_id=user_id, good_id=good_id)
     session.flush()
     session.execute(

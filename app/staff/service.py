@@ -130,7 +130,8 @@ def take_down_good(*, actor_id: int, good_id: int, reason: str) -> None:
 
 
 def restore_good(*, actor_id: int, good_id: int, reason: str) -> None:
-    """Put a good back where it stood; its owner is told. While the owner is suspended it only returns afterwards.
+    """Put a good back where it stood; its owner is told. While the owner is suspended it only returns afterwards,
+    which the end of the suspension tells.
 
     Raises FORBIDDEN as `take_down_good`, NO_SUCH_GOOD, RESTORE_FAILED for a deleted one.
     """
@@ -140,10 +141,11 @@ def restore_good(*, actor_id: int, good_id: int, reason: str) -> None:
             return
         if suspension_of(session.get_one(User, good.owner_id)) is None:
             restore(session, good, by=GoodRole.STAFF)
+            words = f"你的商品「{good.title}」已由平台恢复。说明:{reason}"
+            _tell(session, good.owner_id, "商品已恢复", words, "restore")
         else:
             good.takedown_cause = TakedownCause.SUSPENSION.value
         _record_of_good(session, ActionKind.RESTORE_GOOD, good, actor_id=actor_id, reason=reason)
-        _tell(session, good.owner_id, "商品已恢复", f"你的商品「{good.title}」已由平台恢复。说明:{reason}", "restore")
     log.info("good_restored", actor_id=actor_id, good_id=good_id)
 
 

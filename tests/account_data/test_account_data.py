@@ -1,6 +1,7 @@
 """What is kept about a user as one document, and the end of an account: what goes, what stays, what prevents it."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from app.accounts import service as accounts
 from app.accounts.models import Address, LoginSession, User
 from app.answers import Answer, Refused
 from app.db.database import db
+from app.db.transactions import transaction
 from app.goods.models import Good
+from app.goods.service import lock_good
 from app.ledger.audit import audit
 from app.ledger.models import LedgerAccount
 from app.notifications.models import Notification
@@ -38,6 +41,8 @@ from tests.factories import (
     make_user,
     whole_database,
 )
+from tests.moderation.steps import waiting_for_locks
+from tests.money.sandbox_server import eventually
 from tests.recovery.test_recovery import add_channel
 
 OWN = "/api/user/"
@@ -112,6 +117,7 @@ def test_a_deleted_account_leaves_no_name_and_whole_books(
     orders = [refunded(app, alice, bob), refunded(app, bob, alice)]
     for_sale = make_good(app, alice, title="吉他", description="民谣吉他")
     waiting = make_good(app, alice, status=GoodStatus.IN_REVIEW)
+    sold = make_good(app, alice, status=GoodStatus.SOLD)
     make_address(app, alice)
     add_channel(app, alice)
     notify(app)
@@ -133,11 +139,12 @@ def test_a_deleted_account_leaves_no_name_and_whole_books(
     assert_envelope(client.get(f"/api/user/{alice.id}/"), Answer.NO_SUCH_USER)
     # The goods leave market and search.
     goods = {each["id"]: each for each in all_rows(app, Good) if each["owner_id"] == alice.id}
-    assert (goods[for_sale.id]["deleted"], goods[waiting.id]["deleted"]) == (True, True)
+    assert {each["deleted"] for each in goods.values()} == {True}
     assert {each["description"] for each in goods.values()} == {""}
     indexed = [each["subject_id"] for each in all_rows(app, OutboxMessage) if each["topic"] == Topic.SEARCH_INDEX]
-    assert {for_sale.id, waiting.id} <= set(indexed)
-    assert_envelope(client.get(f"/api/good/{for_sale.id}/"), Answer.NO_SUCH_GOOD)
+    assert {for_sale.id, waiting.id, sold.id} <= set(indexed)
+    for good_id in goods:
+        assert_envelope(client.get(f"/api/good/{good_id}/"), Answer.NO_SUCH_GOOD)
     # Orders stay, for the other side too, without the name, the number, the door and the words.
     kept = json.dumps([all_rows(app, Order), all_rows(app, Waybill)], default=str, ensure_ascii=False)
     for order, role in zip(orders, ("buyer", "seller"), strict=True):
@@ -215,6 +222,23 @@ def test_a_stolen_session_deletes_nothing(app: Flask, client: FlaskClient, alice
         assert_envelope(delete(app, client, alice, password="wrong-pass-1"), Answer.OLD_PASSWORD_WRONG)
     assert_envelope(delete(app, client, alice), Answer.TOO_MANY_REQUESTS)
     assert whole_database(app) == before
+
+
+def test_the_end_of_an_account_waits_for_a_purchase_and_not_the_purchase_for_it(
+    app: Flask, client: FlaskClient, alice: Made, bob: Made
+) -> None:
+    """Neither is killed as a deadlock: the buyer holds the good and comes first, so the account has an open order."""
+    good = make_good(app, bob, trade_mode=TradeMode.FACE_TO_FACE)
+    headers = auth_headers(app, bob)
+    with ThreadPoolExecutor(1) as pool, app.app_context():
+        with transaction() as session:
+            lock_good(session, good.id)
+            ended = pool.submit(lambda: app.test_client().delete(OWN, json=RIGHT, headers=headers))
+            eventually(lambda: waiting_for_locks(app) == 1, what="the deletion's wait")
+            buy_good(buyer_id=alice.id, good_id=good.id, address_id=None, trade_mode=None)
+        data = assert_envelope(ended.result(), Answer.ACCOUNT_IN_USE)
+    assert data["reasons"] == ["还有 1 笔订单未完结"]
+    assert [row["deleted_at"] for row in all_rows(app, User)] == [None, None]
 
 
 def test_a_request_that_was_under_way_does_nothing_any_more(app: Flask, clean: None) -> None:

@@ -14,12 +14,14 @@ from app.answers import Answer
 from app.clock import format_moment, utcnow
 from app.db.database import db
 from app.goods.models import Good
+from app.notifications.models import Notification
 from app.orders.deadlines import fire_due
 from app.orders.models import Order
 from app.staff.models import StaffAction
 from statemachine import GoodStatus, OrderPhase
 from statemachine.order import PAID, RECEIVED, REFUNDED_UNSHIPPED, SHIPPED
 from tasks.housekeeping import lift_ended_suspensions
+from tests.accounts.steps import all_rows
 from tests.factories import (
     PASSWORD,
     Made,
@@ -201,6 +203,7 @@ def test_staff_restore_a_good_of_somebody_suspended(app: Flask, client: FlaskCli
     data = assert_envelope(restored, Answer.GOOD_RESTORED)
     assert (data["taken_down"], data["takedown_cause"]) == (True, "suspension")
     assert on_sale(app) == []
+    assert [row["event"] for row in all_rows(app, Notification)] == ["take_down"]  # nothing says that it is back
     # And the other way round: what staff take down stays away.
     other = make_good(app, user, taken_down=True, takedown_cause="suspension")
     client.post(f"/api/staff/take_down_good/{other.id}/", json=WHY, headers=headers)
