@@ -45,7 +45,11 @@ _DAY: Final = "%Y-%m-%d"
 
 
 class NoBill(Exception):  # noqa: N818 - says what happened
-    """There is no bill of this day at the gateway (yet), or the gateway does not answer; the text says which."""
+    """There is no bill of this day at the gateway (yet)."""
+
+
+class NoAnswerAboutBill(NoBill):
+    """The gateway does not say whether there is a bill of this day: it refuses the question, or is silent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +75,11 @@ class Comparison:
 
 
 def fetch_day_bill(day: date) -> DayBill:
-    """The day's bill from the gateway. Raises NoBill; ValueError where what came is no such bill."""
+    """The day's bill from the gateway. Raises NoBill, NoAnswerAboutBill; ValueError where what came is no such bill."""
     try:
         raw = gateway().day_bill(day)
     except (GatewayUnavailable, GatewayRefused) as error:
-        raise NoBill(f"the gateway does not give the bill of {day}: {error}") from error
+        raise NoAnswerAboutBill(f"the gateway does not give the bill of {day}: {error}") from error
     if raw is None:
         raise NoBill(f"the gateway has no bill of {day} yet")
     return with_day(read_day_bill(raw), day)
@@ -254,8 +258,10 @@ def _reconcile(day: date) -> bool:
         log.warning("no_bill", day=day.isoformat(), reason=str(error))
         since = datetime.combine(day, time(), SHANGHAI)
         if utcnow() >= since + timedelta(days=2):
-            if not booked_movements(since=since, until=since + timedelta(days=1), out_trade_nos=()):
-                # Alipay makes no bill of a day on which nothing moved.
+            if not isinstance(error, NoAnswerAboutBill) and not booked_movements(
+                since=since, until=since + timedelta(days=1), out_trade_nos=()
+            ):
+                # Alipay makes no bill of a day on which nothing moved, and says so.
                 return record_comparison(day, (), [f"there is no bill, and nothing in our books, of {day}"])
             with transaction() as session:
                 open_case(session, kind=MoneyCaseKind.BILL, key=f"bill:{day}", reason=str(error), details=_of(day))

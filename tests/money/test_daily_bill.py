@@ -11,6 +11,7 @@ from sqlalchemy import select, text, update
 from app.clock import SHANGHAI
 from app.db.database import db
 from app.money.gateway import gateway
+from app.money.gateways.base import GatewayRefused, GatewayUnavailable
 from app.money.gateways.bill_archives import bill_in
 from app.money.models import MoneyCase, Payment, Reconciliation
 from app.money.sandbox import day_bill
@@ -100,6 +101,35 @@ def test_a_bill_that_does_not_come(day: Day, morning: Any, monkeypatch: pytest.M
     with day.shop.app.app_context():
         assert date.fromisoformat(day.date) in reconciliation.reconcile_due_days()
     assert (day.date, 0) in compared(day)
+
+
+@pytest.mark.parametrize("refusal", [True, False], ids=["refused", "silent"])
+def test_a_gateway_that_does_not_answer_has_not_said_that_there_is_no_bill(
+    day: Day,  # noqa: F811 - the fixture
+    morning: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: bool,
+) -> None:
+    """Also of a day of which our books have nothing: money may have moved without us."""
+    error = GatewayRefused("40006", "isv.x", "…") if refusal else GatewayUnavailable("TimeoutError")
+
+    def fails(_: date) -> bytes:
+        raise error
+
+    with day.shop.app.app_context():
+        monkeypatch.setattr(gateway(), "day_bill", fails)
+    empty = date.fromisoformat(day.date) + timedelta(days=1)
+    morning(12, days=3)
+    run(day)
+    assert (compared(day), [reason for _, reason in cases(day)]) == (
+        [],
+        [f"the gateway does not give the bill of {each}: {error}" for each in (day.date, empty)],
+    )
+    # Once it says that there is none, nothing is missing.
+    with day.shop.app.app_context():
+        monkeypatch.setattr(gateway(), "day_bill", lambda _: None)
+    run(day)
+    assert compared(day) == [(empty.isoformat(), 0)]
 
 
 def test_what_was_done_without_us_is_found_in_the_bill(day: Day, morning: Any) -> None:  # noqa: F811 - the fixture
