@@ -28,7 +28,13 @@ DECISION_TEXT: Final[Mapping[CaseDecision, str]] = {
 }
 
 DECISIONS: Final[Mapping[MoneyCaseKind, tuple[CaseDecision, ...]]] = {
-    MoneyCaseKind.PAYOUT: (CaseDecision.RETRY, CaseDecision.MARK_PAID, CaseDecision.CREDIT_BACK),
+    # The last is for one that the gateway paid after it had been decided otherwise.
+    MoneyCaseKind.PAYOUT: (
+        CaseDecision.RETRY,
+        CaseDecision.MARK_PAID,
+        CaseDecision.CREDIT_BACK,
+        CaseDecision.DISMISS,
+    ),
     MoneyCaseKind.REFUND: (CaseDecision.RETRY, CaseDecision.MARK_PAID),
     MoneyCaseKind.SECOND_PAYMENT: (CaseDecision.DISMISS,),
     MoneyCaseKind.REFUND_ELSEWHERE: (CaseDecision.COUNT_AS_REFUND, CaseDecision.CONTINUE),

@@ -1,5 +1,7 @@
 """Staff decide cases about money: what the gateway does not decide, or did without us. Each decision is recorded."""
 
+from typing import Final
+
 import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -21,9 +23,20 @@ from app.orders.transitions import lock_order
 from app.staff.models import ActionKind, Subject
 from app.staff.service import record_action
 from app.wallet.models import Payout
-from app.wallet.service import PayoutNotDecidable, credit_payout_back, mark_payout_paid, retry_payout
+from app.wallet.service import (
+    PayoutAnswer,
+    PayoutNotDecidable,
+    ask_about_payout,
+    check_payout_ended,
+    credit_payout_back,
+    mark_payout_paid,
+    retry_payout,
+)
 
 log = structlog.get_logger(__name__)
+
+_ASKED_FIRST: Final = frozenset({CaseDecision.MARK_PAID, CaseDecision.CREDIT_BACK})
+"""What is decided about a withdrawal only after the gateway was asked."""
 
 
 def decide_money_case(*, actor_id: int, case_id: int, decision: CaseDecision, reason: str) -> None:
@@ -33,11 +46,17 @@ def decide_money_case(*, actor_id: int, case_id: int, decision: CaseDecision, re
     order does not allow it, MONEY_CASE_REFUSED with the reasons where it is closed, or cannot be decided so (now).
     """
     with transaction() as session:
-        case = _lock_case(session, actor_id, case_id)
-        if decision not in DECISIONS[MoneyCaseKind(case.kind)]:
-            raise _refused(f"这类待办不能“{DECISION_TEXT[decision]}”")
+        case = _lock_decidable_case(session, actor_id, case_id, decision)
+        payout_id = case.payout_id
+    try:
+        # No lock is held while the gateway is asked, so all is checked again afterwards.
+        answer = ask_about_payout(payout_id=payout_id) if payout_id is not None and decision in _ASKED_FIRST else None
+    except PayoutNotDecidable as error:
+        raise _refused(str(error)) from None
+    with transaction() as session:
+        case = _lock_decidable_case(session, actor_id, case_id, decision)
         try:
-            _carry_out(session, case, decision, actor_id=actor_id, reason=reason)
+            _carry_out(session, case, decision, answer, actor_id=actor_id, reason=reason)
         except (PayoutNotDecidable, RefundNotDecidable) as error:
             raise _refused(str(error)) from None
         if decision is not CaseDecision.RETRY:
@@ -53,6 +72,13 @@ def decide_money_case(*, actor_id: int, case_id: int, decision: CaseDecision, re
             details={"kind": case.kind, "key": case.key, "decision": decision.value, **case.details},
         )
     log.info("money_case_decided", actor_id=actor_id, case_id=case_id, decision=decision.value)
+
+
+def _lock_decidable_case(session: Session, actor_id: int, case_id: int, decision: CaseDecision) -> MoneyCase:
+    case = _lock_case(session, actor_id, case_id)
+    if decision not in DECISIONS[MoneyCaseKind(case.kind)]:
+        raise _refused(f"这类待办不能“{DECISION_TEXT[decision]}”")
+    return case
 
 
 def _lock_case(session: Session, actor_id: int, case_id: int) -> MoneyCase:
@@ -75,13 +101,22 @@ def _lock_case(session: Session, actor_id: int, case_id: int) -> MoneyCase:
     return case
 
 
-def _carry_out(session: Session, case: MoneyCase, decision: CaseDecision, *, actor_id: int, reason: str) -> None:
+def _carry_out(
+    session: Session,
+    case: MoneyCase,
+    decision: CaseDecision,
+    answer: PayoutAnswer | None,
+    *,
+    actor_id: int,
+    reason: str,
+) -> None:
     if case.payout_id is not None:
-        {
-            CaseDecision.RETRY: retry_payout,
-            CaseDecision.MARK_PAID: mark_payout_paid,
-            CaseDecision.CREDIT_BACK: credit_payout_back,
-        }[decision](payout_id=case.payout_id)
+        if answer is not None:
+            settle = mark_payout_paid if decision is CaseDecision.MARK_PAID else credit_payout_back
+            settle(payout_id=case.payout_id, answer=answer)
+        else:
+            act = retry_payout if decision is CaseDecision.RETRY else check_payout_ended
+            act(payout_id=case.payout_id)
     elif case.refund_id is not None:
         {CaseDecision.RETRY: retry_refund, CaseDecision.MARK_PAID: mark_refund_paid}[decision](refund_id=case.refund_id)
     elif case.kind == MoneyCaseKind.REFUND_ELSEWHERE:

@@ -7,6 +7,7 @@ request may still be carried out. All else is asked for again, and becomes a cas
 """
 
 import secrets
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Final
 
@@ -48,6 +49,10 @@ without a time; its own limit for a transfer to be carried out is a day.
 
 class PayoutUnderWay(Exception):  # noqa: N818 - says what happened
     """The gateway has not said its last word about the transfer: ask again later."""
+
+
+class _DecidedMeanwhile(Exception):  # noqa: N818 - says what happened
+    """Staff have decided the payout while the gateway was asked about it: no transfer may be asked for any more."""
 
 
 class PayoutNotDecidable(Exception):  # noqa: N818 - says what happened
@@ -126,6 +131,8 @@ def send_payout(*, payout_id: int) -> None:
             result = gateway().transfer(
                 out_biz_no=out_biz_no, amount_fen=amount, payee_account=account, payee_name=name, title=_TITLE
             )
+    except _DecidedMeanwhile:
+        return
     except GatewayUnavailable as error:
         _leave_open(payout_id, str(error), verdict=error.verdict)
         raise
@@ -139,9 +146,14 @@ def send_payout(*, payout_id: int) -> None:
 
 
 def _begin_request(payout_id: int) -> datetime | None:
-    """Record that the gateway is about to be asked for the transfer; when the request before was left undecided."""
+    """Record that the gateway is about to be asked for the transfer; when the request before was left undecided.
+
+    Raises _DecidedMeanwhile.
+    """
     with transaction() as session:
-        payout = session.get_one(Payout, payout_id, with_for_update=True)
+        payout = _pending(session, payout_id)
+        if payout is None:
+            raise _DecidedMeanwhile
         earlier, payout.undecided_at = payout.undecided_at, utcnow()
         return earlier
 
@@ -189,58 +201,34 @@ def _leave_open(payout_id: int, error: str, *, verdict: Verdict, undecided_at: d
         if undecided_at is not None:
             payout.undecided_at = undecided_at
         if verdict in (Verdict.PERSON, Verdict.STOP) or utcnow() >= payout.created_at + UNDECIDED_FOR:
-            open_case(
-                session,
-                kind=MoneyCaseKind.PAYOUT,
-                key=payout_key(payout_id),
-                reason=payout.last_error,
-                payout_id=payout_id,
-                details={"payout_no": payout.out_biz_no, "amount": payout.amount, "user_id": payout.user_id},
-                reopen=True,
-            )
+            _open_payout_case(session, payout, payout.last_error)
 
 
 def retry_payout(*, payout_id: int) -> None:
     """Let the outbox ask the gateway again, now. Raises PayoutNotDecidable where the payout is decided."""
     with transaction() as session:
-        if _pending(session, payout_id) is None:
-            raise PayoutNotDecidable("这笔提现已经有结果")
+        _undecided(session, payout_id)
         if not revive(session, Topic.PAYOUT, payout_id):
             add_message(session, Topic.PAYOUT, payout_id)
 
 
-def mark_payout_paid(*, payout_id: int) -> None:
-    """Record a payout as paid, because staff have seen that it was. Raises PayoutNotDecidable.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayoutAnswer:
+    """What the gateway told staff of a payout. `undecided_at` is what the payout said of its requests just before."""
 
-    The gateway is asked first: it must know the transfer as made, or not know it a day after the last request for it.
-    """
-    known = _ask_for_staff(payout_id)
-    if known is not None and known.status in (TransferStatus.FAIL, TransferStatus.REFUND):
-        raise PayoutNotDecidable("支付宝显示这笔转账没有成功")
-    _confirm(payout_id, None if known is None else known.order_id)
+    known: TransferResult | None
+    """None where the gateway knows no such transfer, and none can be made any more."""
+    undecided_at: datetime | None
 
 
-def credit_payout_back(*, payout_id: int) -> None:
-    """Put the money of a payout back into the wallet, because staff have seen that it was not paid.
+def ask_about_payout(*, payout_id: int) -> PayoutAnswer:
+    """Ask the gateway about a pending payout, for staff who want to decide it. No lock is held meanwhile.
 
-    Raises PayoutNotDecidable. The gateway is asked first: it must know the transfer as failed, or not know it a day
-    after the last request for it.
-    """
-    known = _ask_for_staff(payout_id)
-    if known is not None and known.status is TransferStatus.SUCCESS:
-        raise PayoutNotDecidable("支付宝显示这笔转账已经成功")
-    _fail(payout_id, REFUSED_TEXT)
-
-
-def _ask_for_staff(payout_id: int) -> TransferResult | None:
-    """What the gateway knows of a pending payout; None where it knows none and none can be made any more.
-
-    Raises PayoutNotDecidable where it may still be made, or the gateway does not answer.
+    Raises PayoutNotDecidable where the gateway does not answer, or the transfer may still be made: it is under way, or
+    unknown less than a day after the last request for it.
     """
     with transaction() as session:
-        payout = _pending(session, payout_id)
-        if payout is None:
-            raise PayoutNotDecidable("这笔提现已经有结果")
+        payout = _undecided(session, payout_id)
         out_biz_no, amount, undecided_at = payout.out_biz_no, payout.amount, payout.undecided_at
     try:
         known = gateway().query_transfer(out_biz_no)
@@ -253,7 +241,52 @@ def _ask_for_staff(payout_id: int) -> TransferResult | None:
     if known is None and undecided_at is not None and utcnow() < undecided_at + UNDECIDED_FOR:
         until = format_moment(undecided_at + UNDECIDED_FOR)
         raise PayoutNotDecidable(f"支付宝仍可能付出这笔转账,{until} 之后才能处理")
-    return known
+    return PayoutAnswer(known=known, undecided_at=undecided_at)
+
+
+def mark_payout_paid(*, payout_id: int, answer: PayoutAnswer) -> None:
+    """Record a payout as paid, because staff have seen that it was, and the gateway does not say otherwise.
+
+    Raises PayoutNotDecidable, also where the transfer was asked for, or decided, since the gateway gave its `answer`.
+    """
+    known = answer.known
+    if known is not None and known.status in (TransferStatus.FAIL, TransferStatus.REFUND):
+        raise PayoutNotDecidable("支付宝显示这笔转账没有成功")
+    with transaction() as session:
+        _still_as_answered(session, payout_id, answer)
+        _confirm(payout_id, None if known is None else known.order_id)
+
+
+def credit_payout_back(*, payout_id: int, answer: PayoutAnswer) -> None:
+    """Put the money of a payout back into the wallet, because staff have seen that it was not paid.
+
+    The gateway must know the transfer as failed, or not at all. Raises PayoutNotDecidable as `mark_payout_paid` does.
+    """
+    if answer.known is not None and answer.known.status is TransferStatus.SUCCESS:
+        raise PayoutNotDecidable("支付宝显示这笔转账已经成功")
+    with transaction() as session:
+        _still_as_answered(session, payout_id, answer)
+        _fail(payout_id, REFUSED_TEXT)
+
+
+def check_payout_ended(*, payout_id: int) -> None:
+    """Raises PayoutNotDecidable for a pending payout: staff cannot let that be."""
+    with transaction() as session:
+        if _pending(session, payout_id) is not None:
+            raise PayoutNotDecidable("这笔提现还没有结果")
+
+
+def _undecided(session: Session, payout_id: int) -> Payout:
+    payout = _pending(session, payout_id)
+    if payout is None:
+        raise PayoutNotDecidable("这笔提现已经有结果")
+    return payout
+
+
+def _still_as_answered(session: Session, payout_id: int, answer: PayoutAnswer) -> None:
+    """Refuse to decide what was asked for since: the gateway may just be carrying it out."""
+    if _undecided(session, payout_id).undecided_at != answer.undecided_at:
+        raise PayoutNotDecidable("这笔转账刚刚又请求了支付宝,请稍后再试")
 
 
 def _record_result(payout_id: int, result: TransferResult) -> None:
@@ -271,8 +304,9 @@ def _record_result(payout_id: int, result: TransferResult) -> None:
 
 def _confirm(payout_id: int, gateway_order_no: str | None) -> None:
     with transaction() as session:
-        payout = _pending(session, payout_id)
-        if payout is None:
+        payout = session.get_one(Payout, payout_id, with_for_update=True)
+        if payout.state != PayoutState.PENDING.value:
+            _note_paid_after_all(session, payout, gateway_order_no)
             return
         now = utcnow()
         payout.state, payout.finished_at, payout.last_error = PayoutState.CONFIRMED.value, now, None
@@ -302,6 +336,26 @@ def _fail(payout_id: int, reason: str) -> None:
         text = f"{reason}。{format_yuan(payout.amount)} 元已退回钱包可用余额。"
         _notify(session, payout, title="提现失败", text=text, event=PayoutPosting.FAILED)
     log.warning("payout_failed", payout_id=payout_id)
+
+
+def _note_paid_after_all(session: Session, payout: Payout, gateway_order_no: str | None) -> None:
+    """Let staff see to it where the gateway paid what was decided without that: the seller has the money twice."""
+    if payout.state == PayoutState.CONFIRMED.value and payout.gateway_order_no == gateway_order_no:
+        return
+    log.error("payout_paid_after_all", payout_id=payout.id, state=payout.state)
+    _open_payout_case(session, payout, f"the gateway paid it after it was {payout.state}: {gateway_order_no}")
+
+
+def _open_payout_case(session: Session, payout: Payout, reason: str) -> None:
+    open_case(
+        session,
+        kind=MoneyCaseKind.PAYOUT,
+        key=payout_key(payout.id),
+        reason=reason,
+        payout_id=payout.id,
+        details={"payout_no": payout.out_biz_no, "amount": payout.amount, "user_id": payout.user_id},
+        reopen=True,
+    )
 
 
 def _pending(session: Session, payout_id: int) -> Payout | None:

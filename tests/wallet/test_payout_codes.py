@@ -51,10 +51,14 @@ class Alipay:
     """How long after an undecided request it is carried out; None: never."""
     paid: dict[str, datetime] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    meanwhile: list[Callable[[], object]] = field(default_factory=list)
+    """What others do during the next questions, before they are answered."""
 
     def __call__(self, method: str, content: dict[str, Any], **_: Any) -> dict[str, Any]:
         self.asked.append(method)
         number = content["out_biz_no"]
+        if method != TRANSFER and self.meanwhile:
+            self.meanwhile.pop(0)()
         known = {"code": "10000", "out_biz_no": number, "order_id": f"G{number}", "status": "SUCCESS"}
         if method == TRANSFER:
             answer = self.answers.pop(0) if self.answers else known
@@ -252,7 +256,7 @@ def test_cases_are_listed_counted_and_retried(till: Bank, alipay: Alipay, staff:
         "kind_text": "提现未完成",
         "reason": "40004 PAYER_STATUS_ERROR",
         "payout_id": payout_id,
-        "decisions": ["retry", "mark_paid", "credit_back"],
+        "decisions": ["retry", "mark_paid", "credit_back", "dismiss"],
     }
     number = till.row(payout_id).out_biz_no
     assert case["details"] == {"payout_no": number, "amount": 12000, "user_id": seller.id}
@@ -308,8 +312,60 @@ def test_who_may_not_decide(till: Bank, alipay: Alipay, staff: Made) -> None:
     listing = till.client.get("/api/staff/money_cases/", headers=auth_headers(till.app, seller))
     assert_envelope(listing, Answer.FORBIDDEN)
     decide(till, staff, "retry", Answer.NO_SUCH_MONEY_CASE, case_id=404)
-    assert decide(till, staff, "dismiss", Answer.MONEY_CASE_REFUSED)["reasons"] == ["这类待办不能“已处理”"]
+    assert decide(till, staff, "continue", Answer.MONEY_CASE_REFUSED)["reasons"] == ["这类待办不能“订单继续”"]
+    assert decide(till, staff, "dismiss", Answer.MONEY_CASE_REFUSED)["reasons"] == ["这笔提现还没有结果"]
     assert cases(till) == [("payout", "40004 PAYER_STATUS_ERROR", None)]
+
+
+@pytest.mark.parametrize(("decision", "money"), [("credit_back", BACK), ("mark_paid", OUT)])
+def test_what_staff_decide_while_a_job_asks_is_not_transferred(
+    till: Bank, alipay: Alipay, staff: Made, decision: str, money: dict[str, int]
+) -> None:
+    seller, payout_id = stuck(till, alipay)
+    alipay.now += timedelta(hours=25)
+    alipay.meanwhile = [lambda: decide(till, staff, decision, Answer.MONEY_CASE_DECIDED)]
+    assert outcome(till, payout_id) is None
+    assert (alipay.paid, till.money(seller)) == ({}, money)
+    assert (alipay.asked.count(TRANSFER), cases(till)) == (1, [("payout", "40004 PAYER_STATUS_ERROR", decision)])
+    assert differences(till) == []
+
+
+@pytest.mark.parametrize("decision", ["credit_back", "mark_paid"])
+def test_staff_decide_nothing_where_a_job_asked_for_the_transfer_meanwhile(
+    till: Bank, alipay: Alipay, staff: Made, decision: str
+) -> None:
+    seller, payout_id = stuck(till, alipay)
+    alipay.now += timedelta(hours=25)
+    alipay.answers, alipay.late = [refusal("SYSTEM_ERROR")], timedelta(hours=1)
+    alipay.meanwhile = [lambda: outcome(till, payout_id)]
+    refused = decide(till, staff, decision, Answer.MONEY_CASE_REFUSED)
+    assert refused["reasons"] == ["这笔转账刚刚又请求了支付宝,请稍后再试"]
+    assert till.money(seller) == UNDER_WAY
+    alipay.now += timedelta(hours=1)
+    assert outcome(till, payout_id) is None
+    assert (till.money(seller), list(alipay.paid)) == (OUT, [till.row(payout_id).out_biz_no])
+
+
+@pytest.mark.parametrize(("decision", "state"), [("credit_back", "failed"), ("mark_paid", "confirmed")])
+def test_a_transfer_that_is_found_after_staff_decided_otherwise_is_a_case(
+    till: Bank, alipay: Alipay, staff: Made, decision: str, state: str
+) -> None:
+    seller, payout_id = stuck(till, alipay)
+    number = till.row(payout_id).out_biz_no
+    alipay.now += timedelta(hours=25)
+
+    def meanwhile() -> None:
+        decide(till, staff, decision, Answer.MONEY_CASE_DECIDED)
+        alipay.paid[number] = alipay.now
+
+    alipay.meanwhile = [meanwhile]
+    assert outcome(till, payout_id) is None
+    assert till.row(payout_id).state == state
+    assert cases(till) == [("payout", f"the gateway paid it after it was {state}: G{number}", None)]
+    for again in ("retry", "mark_paid", "credit_back"):
+        assert decide(till, staff, again, Answer.MONEY_CASE_REFUSED)["reasons"] == ["这笔提现已经有结果"]
+    decide(till, staff, "dismiss", Answer.MONEY_CASE_DECIDED)
+    assert till.money(seller) == (BACK if state == "failed" else OUT)
 
 
 # --- never twice, never lost ---
@@ -324,8 +380,10 @@ _ANSWERS: st.SearchStrategy[dict[str, Any] | str | None] = st.one_of(
 _QUERY_ANSWERS = st.one_of(
     st.just("truth"), st.none(), st.sampled_from(["40006", "20000", "40002"]).map(lambda code: refusal("isv.x", code))
 )
+# When staff put the money back: not at all, after the job, while it asks; or they ask, and the job runs meanwhile.
+_STAFF = [None, "after", "inside", "around"]
 _STEPS = st.lists(
-    st.tuples(_ANSWERS, _QUERY_ANSWERS, st.sampled_from([None, 1, 6, 23]), st.integers(0, 30), st.booleans()),
+    st.tuples(_ANSWERS, _QUERY_ANSWERS, st.sampled_from([None, 1, 6, 23]), st.integers(0, 30), st.sampled_from(_STAFF)),
     min_size=1,
     max_size=7,
 )
@@ -334,20 +392,25 @@ _STEPS = st.lists(
 def test_the_seller_is_paid_once_or_has_his_money_whatever_the_gateway_answers(till: Bank, alipay: Alipay) -> None:
     @settings(max_examples=80)
     @given(_STEPS)
-    def check(steps: list[tuple[Any, Any, int | None, int, bool]]) -> None:
+    def check(steps: list[tuple[Any, Any, int | None, int, str | None]]) -> None:
         alipay.now, alipay.paid = START, {}
         seller = till.seller()
         payout_id = till.payout(seller)
         number = till.row(payout_id).out_biz_no
-        for answer, query, late, hours, staff_credit in steps:
+        for answer, query, late, hours, staff_act in steps:
             alipay.answers = [] if answer == "pays" else [answer]
             alipay.queries = [] if query == "truth" else [query]
             alipay.late = None if late is None else timedelta(hours=late)
-            outcome(till, payout_id)
-            alipay.queries = []
+            if staff_act == "around":
+                alipay.meanwhile = [lambda: outcome(till, payout_id)]
+                put_back(payout_id)
+            else:
+                alipay.meanwhile = [lambda: put_back(payout_id)] if staff_act == "inside" else []
+                outcome(till, payout_id)
+            alipay.queries, alipay.meanwhile = [], []
             alipay.now += timedelta(hours=hours)
-            if staff_credit:
-                attempt(lambda: service.credit_payout_back(payout_id=payout_id))
+            if staff_act == "after":
+                put_back(payout_id)
             assert_sound(number)
         # In the end the gateway tells the truth, and pays.
         alipay.now += timedelta(hours=48)
@@ -357,10 +420,10 @@ def test_the_seller_is_paid_once_or_has_his_money_whatever_the_gateway_answers(t
         assert state in ("confirmed", "failed")
         assert till.money(seller)["seller_available"] == (AVAILABLE if state == "failed" else AVAILABLE - 12000)
 
-    def attempt(act: Callable[[], None]) -> None:
+    def put_back(payout_id: int) -> None:
         with till.app.app_context():
             try:
-                act()
+                service.credit_payout_back(payout_id=payout_id, answer=service.ask_about_payout(payout_id=payout_id))
             except PayoutNotDecidable:
                 db.session.rollback()
 
