@@ -1,7 +1,8 @@
 """What of a body is read at all: how large it may be, how many fields, how deep; and whether it has come whole.
 
-Granian's WSGI ends a body silently when the client has disconnected or its chunks are malformed. A truncated form
-`price=3000` may be read as `price=30`; JSON and multipart are safe, because their syntax says where they end.
+Our own server counts a body's bytes itself (`app.web.edge`). Any other WSGI server may load `wsgi.py`, and some end a
+body silently when the client has disconnected or its chunks are malformed. A truncated form `price=3000` may be read as
+`price=30`; JSON and multipart are safe, because their syntax says where they end.
 """
 
 import re
@@ -65,8 +66,8 @@ def refuse_intricate(raw: bytes) -> None:
 class CountedBodies:
     """WSGI middleware: a body shorter than its Content-Length is a bad request.
 
-    Granian sets `wsgi.input_terminated`, and then Werkzeug accepts any end of the body; without it Werkzeug counts
-    bytes.
+    For WSGI servers that set `wsgi.input_terminated` for bodies that may have broken off, as granian's WSGI does: then
+    Werkzeug accepts any end of the body, and without it counts bytes. Behind our own edge it changes nothing.
     """
 
     def __init__(self, app: "WSGIApplication") -> None:
