@@ -5,8 +5,9 @@ no time limit for bodies (granian#728), so sixteen clients that announce a body 
 Here a body is awaited by the event loop, where waiting costs nothing but its bytes:
 
 - Its size is limited before anything is read, by what its operation takes (`app.web.api.Declarations.largest_body`).
-- It has a total time and a least rate. Too many at a time, or too many bytes: the one that has taken longest ends.
-- Above 64 KiB it goes into a temporary file, and where its operation wants a login only a valid token may send it.
+- It has a total time and a least rate. Too many at a time: the one that has taken longest ends.
+- Above 64 KiB it goes into a temporary file, and where its operation wants a login only a valid token may send it. Too
+  many of these: of the network that sends most of them, the slowest ends.
 
 Then the WSGI application is called, by one of a few threads, as any WSGI server calls it (PEP 3333). What is refused
 here passes through the application too (`REFUSAL`): its answer has the envelope, its request id, log line and metrics
@@ -18,11 +19,12 @@ import io
 import secrets
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
-from typing import IO, Any, Final, Protocol
+from typing import IO, Any, Final, NamedTuple, Protocol
 
 import structlog
 from flask import Flask
@@ -30,8 +32,10 @@ from flask_jwt_extended.exceptions import JWTExtendedException
 from jwt.exceptions import PyJWTError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.answers import Answer, Refused
+from app.origin import network_of
 from app.settings import settings
 from app.web import metrics
 from app.web.api import Operation, find_operation
@@ -52,7 +56,8 @@ _QUEUE: Final = 512  # requests that wait for a thread; a longer queue would onl
 _LOOK_SECONDS: Final = 0.5  # between looks at bodies that take too long and at connections
 _LARGE_BODIES: Final = 8  # that come in at a time; each may fill MAX_BODY_BYTES of disk
 _LARGE_BODIES_PER_USER: Final = 2
-_LARGE_BODY_SECONDS: Final = 600.0  # whatever its rate
+_LARGE_BODY_SECONDS: Final = 300.0  # whatever its rate
+_HEAD_START: Final = 1024 * 1024  # bytes that each of them is taken to have sent at once, or none could begin
 _RETRY_SECONDS: Final = 1
 # What is refused before it was read is read for a while all the same, and thrown away: a client that sends everything
 # before it looks for an answer would otherwise see a broken connection.
@@ -116,6 +121,10 @@ class Edge:
         self._threads = RequestThreads(threads)
         with app.app_context():
             self._settings = settings()
+        # As in the factory, for what is decided before the application is called.
+        self._believe_proxies = ProxyFix(
+            lambda _environ, _start: (), x_for=self._settings.trusted_proxies, x_proto=0, x_host=0
+        )
         self._guard = ConnectionGuard(self._settings.connections_limit)
         self._heartbeat = Heartbeat(self._settings.web_heartbeat_path)
         self._busy: set[str] = set()  # clients whose requests are under way
@@ -174,12 +183,12 @@ class Edge:
         elif announced is not None and announced <= SMALL_BODY:
             await self._receive_small(request)
         elif largest <= SMALL_BODY:
-            await self._receive_parts(request, io.BytesIO(), largest=largest, announced=announced, user_id=None)
+            await self._receive_parts(request, io.BytesIO(), largest=largest, announced=announced, sender=None)
         else:
             await self._receive_large(request, operation, largest=largest, announced=announced)
 
     async def _receive_small(self, request: _Request) -> None:
-        incoming = self._begin(user_id=None)
+        incoming = self._begin(None)
         try:
             body = await request.proto()
         except asyncio.CancelledError:
@@ -194,22 +203,21 @@ class Edge:
     async def _receive_large(
         self, request: _Request, operation: Operation, *, largest: int, announced: int | None
     ) -> None:
-        user_id = await self._sender(request, operation)
-        if user_id is None:
+        sender = await self._sender(request, operation)
+        if sender is None:
             request.rest = aiter(request.proto)  # the application refuses it, before it would read
             return
-        senders = [each.user_id for each in self._incoming if each.user_id is not None]
-        if len(senders) >= _LARGE_BODIES or senders.count(user_id) >= _LARGE_BODIES_PER_USER:
+        if sum(each.user_id == sender.user_id for each in self._senders()) >= _LARGE_BODIES_PER_USER:
             request.refuse(Answer.BUSY, rest=aiter(request.proto), retry_after=_RETRY_SECONDS)
             return
         file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the request
-        await self._receive_parts(request, file, largest=largest, announced=announced, user_id=user_id)
+        await self._receive_parts(request, file, largest=largest, announced=announced, sender=sender)
 
     async def _receive_parts(
-        self, request: _Request, body: IO[bytes], *, largest: int, announced: int | None, user_id: int | None
+        self, request: _Request, body: IO[bytes], *, largest: int, announced: int | None, sender: "_Sender | None"
     ) -> None:
         """Receive a body that is large, or whose length nobody has said, into the file `body`."""
-        incoming = self._begin(user_id=user_id)
+        incoming = self._begin(sender)
         request.body = body
         parts = aiter(request.proto)
         empty = 0
@@ -237,15 +245,30 @@ class Edge:
         body.seek(0)
         request.length = incoming.received
 
-    def _begin(self, *, user_id: int | None) -> "_Incoming":
-        incoming = _Incoming(self._loop.time(), user_id)
-        if user_id is None and len(self._incoming) >= self._settings.bodies_limit:
+    def _begin(self, sender: "_Sender | None") -> "_Incoming":
+        incoming = _Incoming(self._loop.time(), sender)
+        if sender is not None:
+            self._make_room_for(sender)
+        elif len(self._incoming) >= self._settings.bodies_limit:
             # What an honest client sends comes at once; so it is not its body that has taken longest.
-            eldest = next((each for each in self._incoming if each.user_id is None), None)
+            eldest = next((each for each in self._incoming if each.sender is None), None)
             if eldest is not None:
                 self._end(eldest)
         self._incoming[incoming] = None
         return incoming
+
+    def _make_room_for(self, sender: "_Sender") -> None:
+        """End a large body where there are too many: accounts are free, networks and bytes are less so."""
+        if sum(1 for _ in self._senders()) < _LARGE_BODIES:
+            return
+        by_network = Counter(each.network for each in (*self._senders(), sender))
+        now = self._loop.time()
+        large = ((each, each.sender) for each in self._incoming if each.sender is not None)
+        self._end(min(large, key=lambda pair: (-by_network[pair[1].network], pair[0].rate(now)))[0])
+
+    def _senders(self) -> "Iterator[_Sender]":
+        """Who is sending a large body, once for each."""
+        return (each.sender for each in self._incoming if each.sender is not None)
 
     def _end(self, incoming: "_Incoming") -> None:
         """Wait for this body no longer."""
@@ -260,16 +283,17 @@ class Edge:
         incoming.task.uncancel()
         request.refuse(Answer.REQUEST_TIMEOUT)
 
-    async def _sender(self, request: _Request, operation: Operation) -> int | None:
+    async def _sender(self, request: _Request, operation: Operation) -> "_Sender | None":
         """The user who sends a large body; None for everybody whom the operation would not let in."""
-        found: list[int] = []
+        found: list[_Sender] = []
 
         def authenticate_sender() -> None:
             environ = environ_of(request.scope, body=io.BytesIO(), length=0, errors=sys.stderr)
+            self._believe_proxies(environ, _Start())
             with suppress(*_NOT_AUTHENTICATED), self._app.request_context(environ):
                 actor = authenticate(operation.auth)
                 if actor is not None:
-                    found.append(actor.id)
+                    found.append(_Sender(actor.id, network_of(environ["REMOTE_ADDR"])))
 
         await self._threads.run(authenticate_sender)
         return found[0] if found else None
@@ -381,19 +405,33 @@ class Edge:
         log.warning("request_not_run", request_id=request_id, method=request.scope.method, http=response.status_code)
 
 
+class _Sender(NamedTuple):
+    """Who sends a large body, and from where."""
+
+    user_id: int
+    network: str
+
+
 class _Incoming:
-    """A body that is being received: since when, how much has come, and the task that waits for it."""
+    """A body that is being received: since when, how much has come, and the task that waits for it.
 
-    __slots__ = ("ended", "received", "since", "task", "user_id")
+    `sender` is known of large ones only.
+    """
 
-    def __init__(self, since: float, user_id: int | None) -> None:
+    __slots__ = ("ended", "received", "sender", "since", "task")
+
+    def __init__(self, since: float, sender: _Sender | None) -> None:
         self.since = since
-        self.user_id = user_id
+        self.sender = sender
         self.received = 0
         self.ended = False
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - granian runs each request as a task; this tells the type checker
         self.task = task
+
+    def rate(self, now: float) -> float:
+        """Bytes a second so far, with the head start."""
+        return (self.received + _HEAD_START) / max(now - self.since, 0.001)
 
 
 class _Start:

@@ -20,7 +20,7 @@ from flask import Flask
 
 from app.answers import Answer, Refused
 from app.web.bodies import refuse_intricate
-from app.web.edge import Edge
+from app.web.edge import Edge, _Sender
 from app.web.environ import environ_of
 from tests.factories import auth_headers, make_user
 from tests.live import LiveServer, free_port
@@ -60,9 +60,9 @@ def odd_server(environment: dict[str, str]) -> Iterator[tuple[int, ForkedPython]
             server._end()
 
 
-def opened(port: int, *lines: str, body: bytes = b"") -> socket.socket:
+def opened(port: int, *lines: str, body: bytes = b"", source: str = "127.0.0.1") -> socket.socket:
     """A connection on which a request has been sent, as far as these lines and this body go."""
-    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection = socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(source, 0))
     connection.sendall("\r\n".join([*lines, "Host: shop.example", "", ""]).encode() + body)
     return connection
 
@@ -167,6 +167,62 @@ def test_large_bodies_come_from_users_only(app: Flask, impatient: LiveServer, cl
     for url, kind in (("/api/good_release/", _JSON), ("/api/add_address/", _MULTIPART)):
         status, _, body = ask(impatient.port, f"POST {url} HTTP/1.1", kind, token, "Content-Length: 65537")
         assert (status, json.loads(body)) == (413, refusal(Answer.TOO_LARGE))
+
+
+def test_some_accounts_keep_nobody_from_sending_pictures(app: Flask, impatient: LiveServer, clean: None) -> None:
+    """Four of them, two bodies each, were all that a web process takes."""
+    body = b'--b\r\nContent-Disposition: form-data; name="pictures"\r\n\r\n' + b"a" * 70_000 + b"\r\n--b--\r\n"
+    head = ("POST /api/good_release/ HTTP/1.1", _MULTIPART, f"Content-Length: {len(body)}", "Connection: close")
+    tokens = [f"Authorization: {auth_headers(app, make_user(app))['Authorization']}" for _ in range(5)]
+    with ExitStack() as stack:
+        slow = [stack.enter_context(opened(impatient.port, *head, token, body=b"--b")) for token in tokens[:4] * 2]
+        time.sleep(0.3)
+        honest = opened(impatient.port, *head, tokens[4], body=body, source="127.0.0.2")
+        status, _, answered = answer(honest)
+        assert (status, json.loads(answered)["data"]["error"]) == (422, "RELEASE_MALFORMED")
+        assert [answer(connection)[0] for connection in slow] == [408] * 8
+
+
+@pytest.mark.parametrize(
+    ("sending", "comes", "ended"),
+    [
+        # From where, and how many bytes in how many seconds.
+        ([("a", 9, 1.0)] * 7, "a", None),
+        # Of the network with most, however slow the only one of another is.
+        ([("a", 4_000_000, 10.0)] * 6 + [("a", 3_000_000, 10.0), ("b", 1, 20.0)], "b", 6),
+        ([("a", 4_000_000, 10.0)] * 6 + [("a", 3_000_000, 10.0), ("b", 1, 20.0)], "c", 6),
+        # Who comes counts as well: the ninth of this network takes the place of its own slowest.
+        ([("a", 1, 10.0), ("b", 1, 20.0)] * 3 + [("c", 1, 30.0), ("b", 1, 20.0)], "b", 1),
+        # As many of each: the slowest. One that has just begun is not that.
+        ([("a", 0, 0.5)] + [(network, 320_000, 10.0) for network in "bcdef"] + [("g", 300_000, 10.0)] * 2, "g", 6),
+        ([("a", 0, 0.5), *((network, 320_000, 10.0) for network in "bcdef"), ("g", 9, 5), ("h", 9, 9)], "i", 7),
+    ],
+)
+def test_of_too_many_large_bodies_the_slowest_of_the_network_with_most_ends(
+    app: Flask, sending: list[tuple[str, int, float]], comes: str, ended: int | None
+) -> None:
+    async def receive() -> list[bool]:
+        edge = Edge(app, threads=1)
+        edge._loop = asyncio.get_running_loop()
+        now = edge._loop.time()
+
+        async def one(network: str, received: int, seconds: float) -> None:
+            incoming = edge._begin(_Sender(1, network))
+            incoming.received, incoming.since = received, now - seconds
+            await asyncio.Event().wait()
+
+        tasks = []
+        for each in (*sending, (comes, 0, 0.0)):
+            tasks.append(asyncio.ensure_future(one(*each)))
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        cancelled = [task.cancelled() for task in tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return cancelled
+
+    assert asyncio.run(receive()) == [number == ended for number in range(len(sending) + 1)]
 
 
 def test_connections_whose_bodies_are_refused_unread_end_soon(impatient: LiveServer) -> None:
