@@ -27,8 +27,11 @@ def require_nginx() -> None:
 
 
 @contextmanager
-def nginx_before(port: int) -> Iterator[int]:
-    """nginx in front of the web server at `port`, as it is deployed; yields its own port."""
+def nginx_before(port: int, *, address: str = "$remote_addr") -> Iterator[int]:
+    """nginx in front of the web server at `port`, as it is deployed; yields its own port.
+
+    `address` is the variable that has the address whose network it counts by.
+    """
     require_nginx()
     assert _PROGRAM is not None
     own = free_port()
@@ -42,6 +45,7 @@ def nginx_before(port: int) -> Iterator[int]:
             ("server web:8000;", f"server 127.0.0.1:{port};"),
             ("pid nginx.pid;", f"pid {folder}/nginx.pid;"),
             ("access_log /dev/stdout plain;", f"access_log {folder}/access.log plain;"),
+            ("map $remote_addr $network", f"map {address} $network"),
             ("http {\n", f"http {{\n{paths}"),
         ):
             assert config.count(written) == 1, written

@@ -13,6 +13,7 @@ from flask import Flask
 
 from app.answers import Answer
 from app.factory import APIS
+from app.origin import network_of
 from config import Settings
 from tests.factories import auth_headers, make_user
 from tests.live import PROJECT, LiveServer, call, form
@@ -73,6 +74,49 @@ def test_one_address_has_so_many_requests_at_a_time(front: int) -> None:
         with socket.create_connection(("127.0.0.1", front), timeout=5, source_address=("127.0.0.2", 0)) as other:
             other.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             assert other.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(("sent", "of"), [(100_000, 5_000_000), (3_000_000, 3_000_000)])
+def test_of_large_bodies_of_strangers_nothing_is_kept(front: int, sent: int, of: int) -> None:
+    """nginx wrote them into files until they had come, however long that took: 91 MB each."""
+    head = (
+        "POST /api/good_release/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {of}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", front), timeout=5) as stranger:
+        stranger.sendall(head.encode() + b"a" * sent)
+        got = b""
+        while chunk := stranger.recv(65536):
+            got += chunk
+    assert got.startswith(b"HTTP/1.1 401 ")
+    assert orjson.loads(got.partition(b"\r\n\r\n")[2]) == refused(Answer.LOGIN_REQUIRED)
+
+
+def test_networks_are_those_of_the_application(front: int) -> None:
+    """Whoever has one of IPv6 has 2^64 addresses in it."""
+    same = [
+        ["192.0.2.1"],
+        ["192.0.2.2"],
+        ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::1", "2001:db8:1:2:0:1::"],
+        ["2001:db8:1::1", "2001:db8:1:0:1:2:3:4"],
+        ["2001:db8:1:3::1"],
+        ["2001:db8::1", "2001:db8::1:2:3:4", "2001:db8:0:0:1::1"],
+        ["2001::1", "2001::1:2:3:4", "2001:0:0:0:1::1"],
+        ["2001::7:1:2:3:4", "2001:0:0:7::1"],
+    ]
+    assert [len({network_of(address) for address in each}) for each in same] == [1] * len(same)
+    # Through a port of nginx that counts by what a header says, each network gets its 64 requests at a time.
+    head = "POST /login/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\nX-Of: {}\r\n\r\n"
+    with ExitStack() as stack:
+        port = stack.enter_context(nginx_before(front, address="$http_x_of"))
+        for number in range(64):
+            for addresses in same:
+                connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
+                connection.sendall(head.format(addresses[number % len(addresses)]).encode())
+        every = [address for addresses in same for address in addresses]
+        answers = [call(port, "GET", "/healthz", headers={"X-Of": address}).status for address in every]
+        assert answers == [429] * len(every)
+        assert call(port, "GET", "/healthz", headers={"X-Of": "2001:db8:1:4::1"}).status != 429
 
 
 def test_sizes_by_route_are_those_of_the_operations() -> None:
