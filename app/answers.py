@@ -112,6 +112,7 @@ class Answer(Enum):
     ACCOUNT_IN_USE = (100, 409, "账号尚有未完结事项,不能注销")
     CODE_WRONG = (100, 409, "验证码有误或已失效")
     TOO_MANY_CODES = (100, 429, "验证码发送过于频繁,请稍后再试")
+    CHANNEL_UNAVAILABLE = (100, 409, "本平台暂不支持该找回方式,请换一种")
     GOOD_NOT_FOR_SALE = (100, 409, "商品已被买走或已下架")
     GOOD_CHANGED = (100, 409, "商品信息已变更,请确认后再购买")
     OWN_GOOD = (100, 409, "不能购买自己的商品")

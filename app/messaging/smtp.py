@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
@@ -33,8 +34,12 @@ class Smtp:
     def send(self, message: Message) -> None:
         """As `Provider.send`."""
         try:
+            mail = self._mail(message)
+        except (ValueError, MessageError) as error:
+            raise Undeliverable(type(error).__name__) from None  # no address, or one with a line break
+        try:
             with self._connected() as server:
-                server.send_message(self._mail(message))
+                server.send_message(mail)
         except smtplib.SMTPRecipientsRefused as error:
             codes = [code for code, _ in error.recipients.values()]
             raise (Undeliverable if all(code in _LASTING for code in codes) else Undelivered)(f"{codes}") from None

@@ -16,7 +16,10 @@ from app.recovery.codes import DIGITS, STAFF_DIGITS
 
 _MOBILE: Final = re.compile(r"1[3-9][0-9]{9}", re.ASCII)
 # What can be one of RFC 5321's addresses and is anybody's in practice: no quotes, no comments, no address literals.
-_EMAIL: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z][A-Za-z0-9-]{1,62}")
+# Before the @ a dot-atom (RFC 5322, section 3.2.3), after it labels of host names (RFC 1123, section 2.1).
+_ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_EMAIL: Final = re.compile(rf"(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+(?=[A-Za-z]){_LABEL}")
 _LONGEST: Final = 254
 
 

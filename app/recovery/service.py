@@ -21,9 +21,9 @@ from app.answers import Answer, Refused, field_errors
 from app.clock import utcnow
 from app.db.transactions import row_or_none, transaction
 from app.messaging.base import Channel, Message, Undeliverable
-from app.messaging.service import send_message
+from app.messaging.service import has_provider, send_message
 from app.outbox.models import Topic
-from app.outbox.service import PermanentFailure, add_message
+from app.outbox.service import add_message
 from app.recovery.codes import (
     VERIFY_CODES_PER_HOUR,
     add_code,
@@ -46,8 +46,11 @@ STAFF_CODE_LIFETIME = 24 * 3600
 def request_channel(*, user_id: int, session_id: str, channel: Channel, address: str, password: str) -> None:
     """Send a code to an address that the user wants to be reached at. What is there stays until the code came back.
 
-    Raises Refused with OLD_PASSWORD_WRONG, TOO_MANY_REQUESTS, TOO_MANY_CODES, NO_SUCH_USER.
+    Raises Refused with CHANNEL_UNAVAILABLE where nothing carries its messages, OLD_PASSWORD_WRONG, TOO_MANY_REQUESTS,
+    TOO_MANY_CODES, NO_SUCH_USER.
     """
+    if not has_provider(channel):
+        raise Refused(Answer.CHANNEL_UNAVAILABLE)
     key = _verified(user_id=user_id, session_id=session_id, password=password)
     with transaction() as session:
         if verify_codes_lately(session, username_key=key) >= VERIFY_CODES_PER_HOUR:
@@ -84,7 +87,9 @@ def verify_channel(*, user_id: int, channel: Channel, code: str) -> None:
 
 
 def remove_channel(*, user_id: int, session_id: str, channel: Channel, password: str) -> None:
-    """Forget an address. Without one nothing happens. Raises as `request_channel`, but for TOO_MANY_CODES."""
+    """Forget an address. Without one nothing happens. Raises Refused with OLD_PASSWORD_WRONG,
+    TOO_MANY_REQUESTS, NO_SUCH_USER.
+    """
     _verified(user_id=user_id, session_id=session_id, password=password)
     with transaction() as session:
         own = delete(RecoveryChannel).where(RecoveryChannel.user_id == user_id, RecoveryChannel.channel == channel)
@@ -149,7 +154,7 @@ def issue_reset_code(session: Session, *, user_id: int) -> tuple[str, datetime]:
 def send_code(code_id: int) -> None:
     """Send a code to where it belongs; nothing where it is over or there is nobody to send it to. A job calls it.
 
-    Raises `Undelivered`, and `PermanentFailure` where another try cannot help.
+    An address that takes no mail is its user's to mend, and ends with a line in the log. Raises `Undelivered`.
     """
     code = row_or_none(select(OneTimeCode.__table__).where(OneTimeCode.id == code_id))
     if code is None or code.used_at is not None or code.expires_at <= utcnow():
@@ -168,7 +173,7 @@ def send_code(code_id: int) -> None:
     try:
         send_message(channel, message)
     except Undeliverable as error:
-        raise PermanentFailure(str(error)) from None
+        log.warning("code_undeliverable", code_id=code_id, channel=channel.value, reason=str(error))
 
 
 def _address_of(key: str) -> tuple[Channel, str] | None:

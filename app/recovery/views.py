@@ -30,7 +30,13 @@ def recovery(*, actor: Actor) -> RecoveryOut:
     auth=Auth.USER,
     body=ChannelRequestIn,
     answer=Answer.CODE_SENT,
-    refuses=(Answer.OLD_PASSWORD_WRONG, Answer.NO_SUCH_USER, Answer.TOO_MANY_REQUESTS, Answer.TOO_MANY_CODES),
+    refuses=(
+        Answer.CHANNEL_UNAVAILABLE,
+        Answer.OLD_PASSWORD_WRONG,
+        Answer.NO_SUCH_USER,
+        Answer.TOO_MANY_REQUESTS,
+        Answer.TOO_MANY_CODES,
+    ),
     limit="rate_limit_login",
 )
 def request_channel(*, actor: Actor, body: ChannelRequestIn) -> None:

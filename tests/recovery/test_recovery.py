@@ -21,9 +21,11 @@ from app.recovery.models import OneTimeCode, Purpose, RecoveryChannel
 from app.recovery.schemas import masked
 from app.recovery.service import send_code
 from app.staff.models import StaffAction
+from config import Environment, MessageProvider
 from tasks.outbox import work_message
 from tests.accounts.steps import all_rows, at_once, bearer, log_in, session_of
 from tests.factories import PASSWORD, Made, assert_envelope, auth_headers, make_user, whole_database
+from tests.settings import settings_with
 
 RECOVERY = "/api/user/recovery/"
 VERIFY = "/api/user/recovery/verify/"
@@ -148,6 +150,12 @@ def test_a_stolen_session_sets_and_removes_no_address(
         ("email", "a@example.com, b@example.com"),
         ("email", "a@example.com\r\nBcc: b@example.com"),
         ("email", "<a@example.com>"),
+        ("email", "a..b@example.com"),
+        ("email", ".a@example.com"),
+        ("email", "a.@example.com"),
+        ("email", "a" * 65 + "@example.com"),
+        ("email", "a@-example.com"),
+        ("email", "a@example..com"),
         ("email", "小明@example.com"),
         ("email", "a" * 250 + "@example.com"),
         ("mobile", "a@example.com"),
@@ -163,6 +171,50 @@ def test_addresses_that_are_none(
     body = {"channel": channel, "address": address, "password": PASSWORD}
     assert_envelope(client.post(RECOVERY, json=body, headers=headers), Answer.MALFORMED)
     assert whole_database(app) == before
+
+
+@pytest.mark.parametrize("channel", ["email", "mobile"])
+def test_what_nothing_carries_is_refused(
+    app: Flask, client: FlaskClient, headers: dict[str, str], channel: str
+) -> None:
+    before = whole_database(app)
+    body = {
+        "channel": channel,
+        "address": "a@example.com" if channel == "email" else "13800138000",
+        "password": PASSWORD,
+    }
+    with settings_with(app, environment=Environment.PRODUCTION):
+        refused = client.post(RECOVERY, json=body, headers=headers)
+    assert assert_envelope(refused, Answer.CHANNEL_UNAVAILABLE) is None
+    assert whole_database(app) == before
+
+
+@pytest.mark.parametrize("address", ["a..b@example.com", "a@example.com\r\nBcc: b@example.com"])
+def test_an_address_that_takes_no_mail_ends_with_a_line_in_the_log(
+    app: Flask, client: FlaskClient, alice: Made, address: str
+) -> None:
+    """As from before such addresses were refused."""
+    add_channel(app, alice, address=address)
+    client.post(FORGOT, json={"username": "alice"})
+    smtp = {
+        "mail_provider": MessageProvider.SMTP,
+        "smtp_host": "127.0.0.1",
+        "smtp_port": 1,
+        "mail_from": "a@example.com",
+    }
+    with settings_with(app, **smtp), app.app_context(), structlog.testing.capture_logs() as lines:
+        for row in all_rows(app, OutboxMessage):
+            work_message(row["id"], row["attempts"])
+    assert all_rows(app, OutboxMessage) == []
+    assert [line for line in lines if line["log_level"] != "info"] == [
+        {
+            "event": "code_undeliverable",
+            "log_level": "warning",
+            "code_id": 1,
+            "channel": "email",
+            "reason": "InvalidHeaderDefect" if ".." in address else "ValueError",
+        }
+    ]
 
 
 def test_an_account_is_not_flooded(app: Flask, client: FlaskClient, alice: Made, headers: dict[str, str]) -> None:
