@@ -4,10 +4,10 @@
 
 Real processes: two web servers, two workers, the search worker, two relays, the scheduler, PostgreSQL, Valkey and the
 sandbox gateway, which alone is never killed. Clocks of days run in seconds. Clients fight over the same goods, pay,
-ship, ask for refunds, quarrel, withdraw; every few seconds a process gets SIGKILL and is started again. Then the
-killing ends, everything may come to rest, and the checks of `tests.storm.checks` say what is wrong. After that the
-services walk a long way beside the model of `tests/orders/test_model.py`, another one each time. The exit status is 0
-where nothing is wrong.
+ship, ask for refunds, quarrel, withdraw; every few seconds a process gets SIGKILL and is started again, and half-way
+Valkey loses all that it holds. Then the killing ends, everything may come to rest, and the checks of
+`tests.storm.checks` say what is wrong. After that the services walk a long way beside the model of
+`tests/orders/test_model.py`, another one each time. The exit status is 0 where nothing is wrong.
 """
 
 import argparse
@@ -108,12 +108,16 @@ def _load_and_kill(app: Flask, market: Market, client_log: ClientLog, options: a
     end = time.monotonic() + options.minutes * 60
     targets = market.targets()
     next_kill = time.monotonic() + options.kill_every
+    flush_at, flushed = time.monotonic() + options.minutes * 30, False
     while time.monotonic() < end:
         if next_kill <= time.monotonic() < end - _QUIET_BEFORE_END:
             next(targets)(dice)
             next_kill = time.monotonic() + options.kill_every * dice.uniform(0.5, 1.5)
+        if not flushed and time.monotonic() >= flush_at:
+            flushed = market.flush_valkey()
         market.restart_ended()
         time.sleep(0.1)
+    assert flushed, "Valkey never answered"
     over.set()
     while any(client.is_alive() for client in clients):
         market.restart_ended()

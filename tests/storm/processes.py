@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+import redis
 
 from supervisor import children, product
 from supervisor.engines import EmbeddedPostgres, EmbeddedValkey, Engine
@@ -131,6 +132,16 @@ class Market:
             yield lambda _: self._kill_member("relay-2", whole=True)
             yield lambda _: self._kill_member("search", whole=True)
             yield self._kill_horse
+
+    def flush_valkey(self) -> bool:
+        """Take everything from Valkey, as FLUSHALL by mistake does; False where it does not answer."""
+        try:
+            with redis.Redis.from_url(self.env["REDIS_URL"]) as connection:
+                connection.flushall()
+        except redis.RedisError:
+            return False
+        self._note("valkey's contents").back_after = 0.0
+        return True
 
     def restart_ended(self) -> None:
         """Start again what ended, and note what works again. To be called a few times a second."""
@@ -272,23 +283,17 @@ def _members(options: Options, env: Mapping[str, str], ports: Sequence[int], fol
         count = {"web": len(ports), "relay": 2}.get(process.name, process.count)
         for number in range(1, count + 1):
             name = process.name if count == 1 else f"{process.name}-{number}"
-            command, variables = process.command, dict(env)
+            variables = dict(env)
             is_up = _runs(made, name)
             if process.name == "web":
                 port = ports[number - 1]
-                command = _with_option(_with_option(command, "--port", str(port)), "--workers", "1")
                 # Each as if it were at the address that the gateway knows: a proxy in front would do that.
-                variables["PUBLIC_URL"] = options.base_url
+                variables |= {"PORT": str(port), "WEB_WORKERS": "1", "PUBLIC_URL": options.base_url}
                 is_up = _answers(port)
             elif process.name == "gateway":
                 is_up = _answers(options.gateway_port)
-            made[name] = Member(name, command, variables, folder / f"{name}.log", is_up)
+            made[name] = Member(name, process.command, variables, folder / f"{name}.log", is_up)
     return made
-
-
-def _with_option(command: tuple[str, ...], option: str, value: str) -> tuple[str, ...]:
-    place = command.index(option) + 1
-    return (*command[:place], value, *command[place + 1 :])
 
 
 def _answers(port: int) -> Callable[[], bool]:
