@@ -31,10 +31,12 @@ def open_case(
     payout_id: int | None = None,
     details: dict[str, Any] | None = None,
     reopen: bool = False,
+    renew: bool = False,
 ) -> bool:
     """Open a case, in the caller's transaction; True if it was not open before.
 
-    One that was closed stays closed, unless `reopen`: its cause has come again.
+    One that was closed stays closed, unless `reopen`: its cause has come again. One that is open stays as it is, unless
+    `reopen` or `renew`: then it gets this reason and these details, which are the latest.
     """
     now = utcnow()
     case: dict[str, Any] = {
@@ -59,6 +61,13 @@ def open_case(
     else:
         statement = statement.on_conflict_do_nothing(index_elements=[MoneyCase.key])
     case_id = session.execute(statement.returning(MoneyCase.id)).scalar_one_or_none()
+    if case_id is None and (reopen or renew):
+        session.execute(
+            update(MoneyCase)
+            .where(MoneyCase.key == key, MoneyCase.closed_at.is_(None))
+            .values(reason=case["reason"], details=case["details"])
+            .execution_options(synchronize_session=False)
+        )
     if case_id is not None:
         log.warning("money_case_opened", case_id=case_id, kind=kind.value, order_id=order_id, payout_id=payout_id)
     return case_id is not None

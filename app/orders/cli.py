@@ -141,9 +141,10 @@ def verify(file: BinaryIO, offline: bool) -> None:  # noqa: FBT001 - click passe
 def reconcile(path: Path | None, day: datetime | None) -> None:
     """Compare a day's bill with our payments and refunds, and those with the ledger.
 
-    With --date alone the bill is fetched from the gateway. Prints every difference and every row that cannot be read.
-    The exit status is 0 where there is none, 1 where there is one, 2 where the file is no such bill, or a spreadsheet
-    has changed it, 3 where the gateway has no bill of this day yet, or does not answer.
+    With --date alone the bill is fetched from the gateway, and what is found is recorded if the day is over. Prints
+    every difference and every row that cannot be read. The exit status is 0 where there is none, 1 where there is one,
+    2 where the file is no such bill, or a spreadsheet has changed it, 3 where the gateway has no bill of this day yet,
+    or does not answer.
     """
     if path is None and day is None:
         raise click.UsageError("give --date, or the file with --bill")

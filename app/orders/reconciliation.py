@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from app.clock import SHANGHAI, format_moment, utcnow
 from app.db.transactions import row_or_none, rows, transaction
 from app.fen import format_signed_yuan, format_yuan
-from app.money.cases import open_case
+from app.money.cases import SETTLED, close_case, open_case
 from app.money.gateway import gateway
 from app.money.gateways.base import GatewayRefused, GatewayUnavailable
 from app.money.models import MoneyCase, MoneyCaseKind, Payment, PaymentState, Reconciliation
@@ -87,7 +87,7 @@ def fetch_day_bill(day: date) -> DayBill:
 
 def with_day(bill: DayBill, day: date) -> DayBill:
     """The bill with `day` filled in if it names none; ValueError where it names another day."""
-    since = datetime.combine(day, time(), SHANGHAI)
+    since = _start_of(day)
     if bill.since is None:
         return replace(bill, since=since, until=since + timedelta(days=1))
     if bill.since != since:
@@ -233,7 +233,8 @@ def reconcile_due_days() -> list[date]:
     """Compare the bills that are due and have not been compared; returns their days. For the periodic job.
 
     Due is the bill of yesterday from `BILL_READY_AT` on, and those of the days before that were missed. A bill that is
-    not there yet is asked for again by the next run; a day late there is a case for staff.
+    not there yet, or cannot be read, is asked for again by the next run; a case for staff is opened for the former a
+    day late, for the latter at once.
     """
     now = utcnow().astimezone(SHANGHAI)
     today = now.date()
@@ -256,47 +257,63 @@ def _reconcile(day: date) -> bool:
         comparison = compare_with_books(fetch_day_bill(day))
     except NoBill as error:
         log.warning("no_bill", day=day.isoformat(), reason=str(error))
-        since = datetime.combine(day, time(), SHANGHAI)
+        since = _start_of(day)
         if utcnow() >= since + timedelta(days=2):
             if not isinstance(error, NoAnswerAboutBill) and not booked_movements(
                 since=since, until=since + timedelta(days=1), out_trade_nos=()
             ):
                 # Alipay makes no bill of a day on which nothing moved, and says so.
                 return record_comparison(day, (), [f"there is no bill, and nothing in our books, of {day}"])
-            with transaction() as session:
-                open_case(session, kind=MoneyCaseKind.BILL, key=f"bill:{day}", reason=str(error), details=_of(day))
+            _tell_of_no_comparison(day, str(error))
         return False
     except ValueError as error:
-        return record_comparison(day, [f"the bill of {day} cannot be read: {error}"], [])
+        log.warning("bill_unreadable", day=day.isoformat(), reason=str(error))
+        _tell_of_no_comparison(day, f"the bill of {day} cannot be read: {error}")
+        return False
     return record_comparison(day, comparison.differences, comparison.lines)
 
 
-def record_comparison(day: date, differences: Iterable[str], report: Iterable[str]) -> bool:
-    """Record that the bill of a day was compared, once; with a case where it differs. Whether it is news."""
-    found = list(differences)
+def _tell_of_no_comparison(day: date, reason: str) -> None:
     with transaction() as session:
-        statement = (
-            insert(Reconciliation)
-            .values(
-                day=day,
-                differences=len(found),
-                report=list(report or found)[:_LINES_KEPT],
-                finished_at=utcnow(),
-            )
-            .on_conflict_do_nothing()
-            .returning(Reconciliation.day)
+        open_case(
+            session, kind=MoneyCaseKind.BILL, key=_case_key(day), reason=reason, details=_details(day), renew=True
         )
-        if session.execute(statement).scalar_one_or_none() is None:
-            return False  # another scheduler's run was faster
+
+
+def record_comparison(day: date, differences: Iterable[str], report: Iterable[str]) -> bool:
+    """Record what comparing the bill of a day found, in place of what an earlier comparison did; whether it was done.
+
+    Nothing is recorded of a day that is not over: its bill is not whole. Where the bill differs there is a case, open
+    again if the differences are others than those it was closed with; where it does not, an open one is closed.
+    """
+    found = list(differences)
+    now = utcnow()
+    if now < _start_of(day) + timedelta(days=1):
+        return False
+    recorded = {
+        "differences": len(found),
+        "report": list(report or found)[:_LINES_KEPT],
+        "finished_at": now,
+    }
+    with transaction() as session:
+        session.execute(
+            insert(Reconciliation)
+            .values(day=day, **recorded)
+            .on_conflict_do_update(index_elements=[Reconciliation.day], set_=recorded)
+        )
         if found:
+            details = _details(day, found[:_LINES_KEPT])
+            told = session.scalar(select(MoneyCase.details).where(MoneyCase.key == _case_key(day)))
             open_case(
                 session,
                 kind=MoneyCaseKind.BILL,
-                key=f"bill:{day}",
+                key=_case_key(day),
                 reason=f"{len(found)} differences: {found[0]}",
-                details={**_of(day), "differences": found[:_LINES_KEPT]},
-                reopen=True,
+                details=details,
+                reopen=told != details,
             )
+        else:
+            close_case(session, _case_key(day), decision=SETTLED)
     if found:
         log.error("bill_differs", day=day.isoformat(), differences=len(found))
     else:
@@ -304,5 +321,14 @@ def record_comparison(day: date, differences: Iterable[str], report: Iterable[st
     return True
 
 
-def _of(day: date) -> dict[str, object]:
-    return {"day": day.isoformat()}
+def _start_of(day: date) -> datetime:
+    return datetime.combine(day, time(), SHANGHAI)
+
+
+def _case_key(day: date) -> str:
+    return f"bill:{day}"
+
+
+def _details(day: date, differences: list[str] | None = None) -> dict[str, object]:
+    of_day: dict[str, object] = {"day": day.isoformat()}
+    return of_day if differences is None else of_day | {"differences": differences}

@@ -50,12 +50,18 @@ def run(day: Day) -> None:  # noqa: F811 - the fixture
         reconcile_bills()
 
 
-def test_the_command_fetches_the_bill(day: Day) -> None:  # noqa: F811 - the fixture
+def test_the_command_fetches_the_bill(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811 - the fixture
     assert flask_payments(day.shop.app, "reconcile", "--date", day.date) == (0, day.clean())
-    assert compared(day) == [(day.date, 0)]
+    # The day is not over, so there may be more in its bill.
+    assert compared(day) == []
     tomorrow = date.fromisoformat(day.date) + timedelta(days=1)
     status, lines = flask_payments(day.shop.app, "reconcile", "--date", tomorrow.isoformat())
     assert (status, lines) == (3, [f"Error: the gateway has no bill of {tomorrow} yet"])
+    for seconds, wanted in ((-1, []), (0, [(day.date, 0)])):
+        at = datetime.combine(tomorrow, time(), SHANGHAI) + timedelta(seconds=seconds)
+        monkeypatch.setattr(reconciliation, "utcnow", lambda at=at: at)
+        assert flask_payments(day.shop.app, "reconcile", "--date", day.date)[0] == 0
+        assert compared(day) == wanted
 
 
 def test_each_morning_once(day: Day, morning: Any) -> None:  # noqa: F811 - the fixture
@@ -82,6 +88,49 @@ def test_differences_are_a_case(day: Day, morning: Any) -> None:  # noqa: F811 -
     assert 'saltfish_money_cases{kind="bill"} 1.0' in day.shop.client.get("/metrics").get_data(as_text=True)
 
 
+def test_the_last_comparison_counts(day: Day, morning: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811 - the fixture
+    """The case follows what is found: no bill, one that cannot be read, one that differs, one that does not."""
+    raw: list[bytes | None] = [None]
+    with day.shop.app.app_context():
+        monkeypatch.setattr(gateway(), "day_bill", lambda _: raw[0])
+
+    def bills() -> list[tuple[str, str | None, int]]:
+        with day.shop.app.app_context():
+            found = db.session.scalars(select(MoneyCase).where(MoneyCase.key == f"bill:{day.date}"))
+            return [
+                (each.reason.partition(":")[0], each.decision, len(each.details.get("differences", ())))
+                for each in found
+            ]
+
+    def command() -> tuple[int, list[tuple[str, int]], list[tuple[str, str | None, int]]]:
+        return flask_payments(day.shop.app, "reconcile", "--date", day.date)[0], compared(day), bills()
+
+    morning(0.5, days=2)
+    run(day)
+    assert (compared(day), bills()) == ([], [(f"the gateway has no bill of {day.date} yet", None, 0)])
+    raw[0] = b"<html>"
+    run(day)
+    unreadable = (f"the bill of {day.date} cannot be read", None, 0)
+    assert (compared(day), bills()) == ([], [unreadable])
+    # Decided, it is not opened again by the next run, but the bill is asked for.
+    day.sql(text("UPDATE money_cases SET decision = 'dismiss', closed_at = now()"))
+    run(day)
+    assert (compared(day), bills()) == ([], [(unreadable[0], "dismiss", 0)])
+    whole = day.bill.read_bytes()
+    _, line = day.line(f"{day.kept.order_no} 交易")
+    raw[0] = whole.replace(f"{line}\r\n".encode("gbk"), b"")
+    run(day)
+    assert (compared(day), bills()) == ([(day.date, 1)], [("1 differences", None, 1)])
+    # The same again is no news to who has decided about it; another difference is.
+    day.sql(text("UPDATE money_cases SET decision = 'dismiss', closed_at = now()"))
+    assert command() == (1, [(day.date, 1)], [("1 differences", "dismiss", 1)])
+    _, other = day.line(f"{day.returned.order_no} 交易")
+    raw[0] = raw[0].replace(f"{other}\r\n".encode("gbk"), b"")
+    assert command() == (1, [(day.date, 2)], [("2 differences", None, 2)])
+    raw[0] = whole
+    assert command() == (0, [(day.date, 0)], [("2 differences", "settled", 2)])
+
+
 def test_a_bill_that_does_not_come(day: Day, morning: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811 - the fixture
     with day.shop.app.app_context():
         monkeypatch.setattr(gateway(), "day_bill", lambda _: None)
@@ -101,6 +150,8 @@ def test_a_bill_that_does_not_come(day: Day, morning: Any, monkeypatch: pytest.M
     with day.shop.app.app_context():
         assert date.fromisoformat(day.date) in reconciliation.reconcile_due_days()
     assert (day.date, 0) in compared(day)
+    with day.shop.app.app_context():
+        assert [each.decision for each in db.session.scalars(select(MoneyCase))] == ["settled"]
 
 
 @pytest.mark.parametrize("refusal", [True, False], ids=["refused", "silent"])
