@@ -18,7 +18,7 @@ from app.clock import utcnow
 from app.db.transactions import row_or_none, transaction
 from app.ledger.models import AccountKind
 from app.ledger.service import Posting, Transfer, order_account, post
-from app.money.cases import open_case
+from app.money.cases import SETTLED, open_case
 from app.money.gateway import gateway, notification_url
 from app.money.gateways.base import (
     GatewayRefused,
@@ -26,7 +26,7 @@ from app.money.gateways.base import (
     NotificationRefused,
     TradeStatus,
 )
-from app.money.models import PAID_LATE, MoneyCaseKind, Payment, PaymentState, Refund
+from app.money.models import PAID_LATE, MoneyCase, MoneyCaseKind, Payment, PaymentState, Refund
 from app.money.refunds import create_refund_of
 from app.orders.holds import note_refund_elsewhere
 from app.orders.models import Order
@@ -207,10 +207,11 @@ def process_notification(*, form: Mapping[str, str], origin: str = UNKNOWN) -> b
             _apply_report(session, payment, report)
         else:
             order, locked = _lock_attempt(session, payment.id)
-            note_refund_elsewhere(
+            note_refund(
                 session,
                 order,
                 locked,
+                trade_no=notification.trade_no,
                 request_no=notification.out_request_no,
                 amount=None,
                 total=notification.refunded_fen,
@@ -409,6 +410,40 @@ def open_second_payment(session: Session, payment: Payment, *, trade_no: str, is
             "refunded_by_us": is_refunded,
         },
     )
+
+
+def note_refund(
+    session: Session,
+    order: Order,
+    payment: Payment,
+    *,
+    trade_no: str,
+    request_no: str | None,
+    amount: int | None,
+    total: int | None,
+) -> None:
+    """Record a refund that the gateway tells of: of the trade that paid the order, or of a second payment.
+
+    Order and payment are locked; `amount` and `total` are those of `note_refund_elsewhere`. A second payment is in no
+    book of ours: its refund touches neither payment nor order, and closes its case once all of it went back.
+    """
+    if payment.trade_no in (None, trade_no):
+        note_refund_elsewhere(session, order, payment, request_no=request_no, amount=amount, total=total)
+        return
+    open_second_payment(session, payment, trade_no=trade_no, is_refunded=False)
+    case = session.scalars(
+        select(MoneyCase)
+        .where(MoneyCase.key == second_payment_key(payment.out_trade_no, trade_no))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one()
+    refunds = dict(case.details.get("refunds", {}))
+    if amount is not None:
+        refunds[request_no or ""] = amount
+    refunded = max(case.details.get("refunded", 0), total or 0, sum(refunds.values()))
+    case.details = {**case.details, "refunded": refunded, "refunds": refunds}
+    if case.closed_at is None and refunded >= payment.amount:
+        case.closed_at, case.decision = utcnow(), SETTLED
 
 
 def second_payment_key(out_trade_no: str, trade_no: str) -> str:

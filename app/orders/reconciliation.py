@@ -29,8 +29,7 @@ from app.money.reconcile import (
     compare,
     read_day_bill,
 )
-from app.orders.holds import note_refund_elsewhere
-from app.orders.payments import open_second_payment
+from app.orders.payments import note_refund, open_second_payment
 from app.orders.transitions import lock_order
 
 log = structlog.get_logger(__name__)
@@ -131,12 +130,18 @@ def _open_cases(differences: Iterable[BillDifference]) -> None:
 def _note_refund(difference: BillDifference) -> None:
     with transaction() as session:
         payment_id, order_id = _payment_of(difference.out_trade_no)
-        if payment_id is None or order_id is None or difference.bill_fen is None:
+        if payment_id is None or order_id is None or difference.bill_fen is None or difference.trade_no is None:
             return
         _, order = lock_order(session, order_id)
         payment = session.get_one(Payment, payment_id, with_for_update=True, populate_existing=True)
-        note_refund_elsewhere(
-            session, order, payment, request_no=difference.request_no, amount=difference.bill_fen, total=None
+        note_refund(
+            session,
+            order,
+            payment,
+            trade_no=difference.trade_no,
+            request_no=difference.request_no,
+            amount=difference.bill_fen,
+            total=None,
         )
 
 

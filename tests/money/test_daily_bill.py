@@ -18,6 +18,7 @@ from app.money.sandbox import day_bill
 from app.orders import reconciliation
 from app.orders.models import Order
 from tasks.payments import reconcile_bills
+from tests.money.conftest import AMOUNT
 from tests.money.sandbox_server import fetch, fetch_bytes
 from tests.money.test_payments_cli import Day, day, flask_payments  # noqa: F401 - a fixture
 
@@ -213,6 +214,24 @@ def test_a_second_payment_is_found_in_the_bill(day: Day) -> None:  # noqa: F811 
     status, lines = day.reconcile()
     assert (lines[0].endswith("yuan is not in our books"), lines[1].endswith("yuan is not in the bill")) == (True, True)
     assert [kind for kind, _ in cases(day)] == ["second_payment"]
+
+
+def test_the_refund_of_a_second_payment_is_found_in_the_bill(day: Day) -> None:  # noqa: F811 - the fixture
+    _, paid = day.line(f"{day.kept.order_no} 交易")
+    _, refunded = day.line(f"{day.returned.order_no} 退款")
+    other = "2026112922001400000000009999\t"
+    second = paid.replace(paid.split(",")[0], other)
+    back = refunded.replace(refunded.split(",")[0], other).replace(f"{day.returned.order_no}_R1", "CONSOLE1")
+    back = back.replace(day.returned.order_no, day.kept.order_no)
+    day.change(f"{paid}\r\n", f"{paid}\r\n{second}\r\n{back}\r\n")
+    for _ in range(2):
+        assert day.reconcile()[0] == 1
+        assert [kind for kind, _ in cases(day)] == ["second_payment"]
+    with day.shop.app.app_context():
+        case = db.session.scalars(select(MoneyCase)).one()
+        assert (case.decision, case.details["refunds"]) == ("settled", {"CONSOLE1": AMOUNT})
+        assert db.session.get_one(Order, day.kept.order_id).held_at is None
+        assert set(db.session.scalars(select(Payment.refunded_elsewhere))) == {0}
 
 
 # --- the sandbox's own part ---

@@ -265,6 +265,34 @@ def test_a_success_under_another_number_of_the_gateway_is_a_case(shop: Shop, sta
     assert cases(shop) == [("second_payment", purchase.order_id, "dismiss")]
 
 
+@pytest.mark.parametrize("told", [True, False], ids=["told of the payment", "told of its refund only"])
+def test_the_refund_of_a_second_payment_is_none_of_the_orders(shop: Shop, *, told: bool) -> None:
+    purchase, form = bought(shop)
+    before = shop.state_of(purchase)
+    other = {"trade_no": "2026112922001400000000009999"}
+    if told:
+        assert shop.notify(shop.sign(form, **other, notify_id="other")) == "success"
+    for _ in range(2):
+        assert shop.notify(shop.sign(form, **other, **PARTLY)) == "success"
+    assert cases(shop) == [("second_payment", purchase.order_id, None)]
+    for _ in range(2):
+        assert shop.notify(shop.sign(form, **other, **WHOLLY)) == "success"
+    assert cases(shop) == [("second_payment", purchase.order_id, "settled")]
+    with shop.app.app_context():
+        assert db.session.scalars(select(MoneyCase.details)).one()["refunded"] == AMOUNT
+        assert db.session.scalars(select(Payment.refunded_elsewhere)).one() == 0
+    assert (shop.state_of(purchase), is_held(shop, purchase)) == (before, False)
+    # The order's own refund pays all of it.
+    assert post(shop, purchase.headers, "/api/buyer_motion_drawback/{}", purchase, reason="不想要了").status_code == 200
+    seller = auth_headers(shop.app, purchase.seller)
+    assert post(shop, seller, "/api/seller_approve_drawback/{}/", purchase).status_code == 200
+    with shop.app.app_context():
+        refunds.send_refund(refund_id=1)
+    made = shop.sandbox.trade(purchase.order_no)["refunds"]
+    assert [(each["out_request_no"], each["amount_fen"]) for each in made] == [(f"{purchase.order_no}_R1", AMOUNT)]
+    assert (shop.state_of(purchase).money, shop.audit()) == ({}, [])
+
+
 def test_a_second_attempt_that_was_paid_is_refunded_and_a_case(shop: Shop) -> None:
     purchase, form = bought(shop)
     with shop.app.app_context(), db.engine.begin() as connection:
