@@ -131,6 +131,22 @@ class Refund(Base):
     created_at: Mapped[created_moment]
 
 
+class RefundElsewhere(Base):
+    """A refund of a payment that the gateway's bill has and we did not ask for: made in its console.
+
+    `number` is the bill's, or the moment of a refund that has none. `Payment.refunded_elsewhere` is the sum of these,
+    or what notifications say if that is more: they give totals only.
+    """
+
+    __tablename__ = "refunds_elsewhere"
+    __table_args__ = table_args(not_negative("amount"))
+
+    payment_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("payments.id"), primary_key=True)
+    number: Mapped[str] = mapped_column(String(64), primary_key=True)
+    amount: Mapped[fen]
+    created_at: Mapped[created_moment]
+
+
 class MoneyCaseKind(StrEnum):
     """What staff have to see to."""
 

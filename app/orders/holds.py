@@ -4,16 +4,18 @@ While an order is held its deadlines stand still and nobody can make a step (`ap
 the gateway's report of its payment.
 """
 
+from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.clock import utcnow
+from app.clock import format_moment, utcnow
 from app.goods.models import Good
 from app.ledger.service import post
 from app.money.cases import open_case
-from app.money.models import MoneyCase, MoneyCaseKind, Payment, Refund, RefundState
+from app.money.models import MoneyCaseKind, Payment, Refund, RefundElsewhere, RefundState
 from app.orders.models import Order, RefundRequest
 from app.orders.transitions import OrderCommand, apply
 from statemachine import OrderEvent, OrderPhase, Role, order_flow
@@ -24,12 +26,20 @@ REFUNDED_ELSEWHERE: Final = "平台核实:款项已在支付宝退回"
 
 
 def note_refund_elsewhere(
-    session: Session, order: Order, payment: Payment, *, request_no: str | None, amount: int | None, total: int | None
+    session: Session,
+    order: Order,
+    payment: Payment,
+    *,
+    request_no: str | None,
+    amount: int | None,
+    total: int | None,
+    at: datetime | None = None,
 ) -> bool:
     """Record that money of a payment went back to the payer by a refund that is not ours, and hold its order.
 
-    Order and payment are locked. `amount` is this refund's, `total` that of all refunds so far; one of the two is
-    known. Returns whether it is news. Our own refund is none, and what was noted before is no news.
+    Order and payment are locked. Known is either `amount`, of this refund, made `at` (from a bill), or `total`, of all
+    refunds so far (from a notification). Notifications may be lost and overtake each other, so a total says no more
+    than that at least as much went back; it is never added to. Returns whether it is news. Our own refund is none.
     """
     refund = session.scalar(select(Refund).where(Refund.payment_id == payment.id))
     if refund is not None and request_no == refund.request_no:
@@ -38,13 +48,10 @@ def note_refund_elsewhere(
     if refund is not None and refund.state == RefundState.CONFIRMED.value:
         ours = refund.amount - payment.refunded_elsewhere
     before = payment.refunded_elsewhere
-    if total is not None:
-        elsewhere = total - ours
-    elif amount is not None and not _is_noted(session, payment.id, request_no, amount):
-        elsewhere = before + amount
-    else:
-        return False
-    elsewhere = min(elsewhere, payment.amount - ours)
+    known = 0 if total is None else total - ours
+    if amount is not None:
+        known = _with(session, payment, number=request_no or format_moment(at or utcnow()), amount=amount)
+    elsewhere = min(known, payment.amount - ours)
     if elsewhere <= before:
         return False
     payment.refunded_elsewhere = elsewhere
@@ -70,17 +77,12 @@ def note_refund_elsewhere(
     return True
 
 
-def _is_noted(session: Session, payment_id: int, request_no: str | None, amount: int) -> bool:
-    """Whether a case tells of this refund already; without a number by its amount."""
-    told = session.scalars(
-        select(MoneyCase.details).where(
-            MoneyCase.payment_id == payment_id, MoneyCase.kind == MoneyCaseKind.REFUND_ELSEWHERE.value
-        )
-    )
-    return any(
-        each["request_no"] == request_no if request_no and each["request_no"] else each["amount"] == amount
-        for each in told
-    )
+def _with(session: Session, payment: Payment, *, number: str, amount: int) -> int:
+    """Record one refund of a locked payment, once per number; the sum of all that were recorded."""
+    row = {"payment_id": payment.id, "number": number, "amount": amount, "created_at": utcnow()}
+    session.execute(insert(RefundElsewhere).values(row).on_conflict_do_nothing())
+    recorded = select(func.sum(RefundElsewhere.amount)).where(RefundElsewhere.payment_id == payment.id)
+    return int(session.scalar(recorded) or 0)
 
 
 def release_order(order: Order) -> None:

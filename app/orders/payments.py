@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from app.answers import Answer, Refused
-from app.clock import utcnow
+from app.clock import format_moment, utcnow
 from app.db.transactions import row_or_none, transaction
 from app.ledger.models import AccountKind
 from app.ledger.service import Posting, Transfer, order_account, post
@@ -421,14 +421,15 @@ def note_refund(
     request_no: str | None,
     amount: int | None,
     total: int | None,
+    at: datetime | None = None,
 ) -> None:
     """Record a refund that the gateway tells of: of the trade that paid the order, or of a second payment.
 
-    Order and payment are locked; `amount` and `total` are those of `note_refund_elsewhere`. A second payment is in no
-    book of ours: its refund touches neither payment nor order, and closes its case once all of it went back.
+    Order and payment are locked; `amount`, `total` and `at` are those of `note_refund_elsewhere`. A second payment is
+    in no book of ours: its refund touches neither payment nor order, and closes its case once all of it went back.
     """
     if payment.trade_no in (None, trade_no):
-        note_refund_elsewhere(session, order, payment, request_no=request_no, amount=amount, total=total)
+        note_refund_elsewhere(session, order, payment, request_no=request_no, amount=amount, total=total, at=at)
         return
     open_second_payment(session, payment, trade_no=trade_no, is_refunded=False)
     case = session.scalars(
@@ -439,7 +440,7 @@ def note_refund(
     ).one()
     refunds = dict(case.details.get("refunds", {}))
     if amount is not None:
-        refunds[request_no or ""] = amount
+        refunds[request_no or format_moment(at or utcnow())] = amount
     refunded = max(case.details.get("refunded", 0), total or 0, sum(refunds.values()))
     case.details = {**case.details, "refunded": refunded, "refunds": refunds}
     if case.closed_at is None and refunded >= payment.amount:

@@ -142,6 +142,7 @@ def _note_refund(difference: BillDifference) -> None:
             request_no=difference.request_no,
             amount=difference.bill_fen,
             total=None,
+            at=difference.at,
         )
 
 

@@ -234,6 +234,37 @@ def test_the_refund_of_a_second_payment_is_found_in_the_bill(day: Day) -> None: 
         assert set(db.session.scalars(select(Payment.refunded_elsewhere))) == {0}
 
 
+@pytest.mark.parametrize(
+    ("told", "steps"),
+    [
+        ([], [4000, 7000]),  # the bill is the first that says so
+        ([("CONSOLE2", "70.00")], [7000]),  # the first one's notification was lost
+        ([("CONSOLE2", "70.00"), ("CONSOLE1", "40.00")], [7000]),  # or came after the second one's
+        ([("CONSOLE1", "40.00"), ("CONSOLE2", "70.00")], [4000, 7000]),
+        ([("CONSOLE1", "40.00")], [4000, 7000]),  # the second one's was lost
+    ],
+)
+def test_refunds_elsewhere_count_once(day: Day, told: list[tuple[str, str]], steps: list[int]) -> None:  # noqa: F811 - the fixture
+    shop = day.shop
+    form = shop.letter(day.kept.order_no)
+    for number, total in told:
+        assert shop.notify(shop.sign(form, refund_fee=total, out_biz_no=number, notify_id=number)) == "success"
+    _, refunded = day.line(f"{day.returned.order_no} 退款")
+    trades = [day.line(f"{each.order_no} 交易")[1].split(",")[0] for each in (day.returned, day.kept)]
+    assert refunded.count("-2600.00") > 0
+    of_kept = refunded.replace(trades[0], trades[1]).replace(f"{day.returned.order_no}_R1", "CONSOLE1")
+    of_kept = of_kept.replace(day.returned.order_no, day.kept.order_no).replace("2600.00", "40.00")
+    second = of_kept.replace("CONSOLE1", "CONSOLE2").replace("40.00", "30.00")
+    day.change(f"{refunded}\r\n", f"{refunded}\r\n{of_kept}\r\n{second}\r\n")
+    for _ in range(2):
+        day.reconcile()
+        with shop.app.app_context():
+            of_order = select(Payment.refunded_elsewhere).where(Payment.order_id == day.kept.order_id)
+            assert db.session.scalars(of_order).one() == 7000
+            found = db.session.scalars(select(MoneyCase).order_by(MoneyCase.id))
+            assert [each.details["total"] for each in found if each.kind == "refund_elsewhere"] == steps
+
+
 # --- the sandbox's own part ---
 
 
