@@ -451,5 +451,8 @@ def _first_picture(session: Session, good_id: int) -> int | None:
 
 
 def _new_order_no() -> str:
-    """A new order number, readable but not guessable: the day in Shanghai and 14 random digits."""
-    return f"{utcnow().astimezone(SHANGHAI):%Y%m%d}{secrets.randbelow(10**14):014d}"
+    """A new order number, readable but not guessable: the day in Shanghai and 14 random digits, the last one no zero.
+
+    So it never looks like one that a spreadsheet has rounded (`app.money.reconcile`).
+    """
+    return f"{utcnow().astimezone(SHANGHAI):%Y%m%d}{secrets.randbelow(10**13):013d}{1 + secrets.randbelow(9)}"

@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 
 from app.money.reconcile import check_is_whole, read_day_bill
+from app.orders.service import _new_order_no
 from tests.money.test_payments_cli import flask_payments
 from tests.money.test_reconcile import COMMENTS, FOOTER, HEADER, REFUND, file, row
 
@@ -25,6 +26,14 @@ CHANGED: dict[str, tuple[bytes, str]] = {
         file(row(**{TRADE: "2026112922001400000000000000\t"})),
         f"line 6: {TRADE} has lost its last digits: '2026112922001400000000000000'",
     ),
+    "rounded, ours": (
+        file(row(**{OUT: "2026112212345670000000"})),
+        f"line 6: {OUT} has lost its last digits: '2026112212345670000000'",
+    ),
+    "rounded, ours, with places": (
+        file(row(**{OUT: "2026112212345670000000.00"})),
+        f"line 6: {OUT} has lost its last digits: '2026112212345670000000.00'",
+    ),
     "without tabs": (file(row(**{TRADE: LONG})), f"line 6: {TRADE} has lost the tab behind it"),
     "a formula": (file(row(**{TRADE: f'"=""{LONG}"""'})), f"""line 6: {TRADE} is a formula: '="{LONG}"'"""),
     **{
@@ -35,7 +44,16 @@ CHANGED: dict[str, tuple[bytes, str]] = {
             "11/22/2026 20:15",
             "2026-11-22 20:15",
             "46348.84375",
+            "46348",
             "########",
+            "2026-1-2 3:4:5",
+            "22.11.2026",
+            "22-Nov-26 20:15:00",
+            "2026年11月22日 20:15:00",
+            "2026-11-22T20:15:00",
+            "2026-11-22 20:15:00.0",
+            "2026-11-22 8:15:00 PM",
+            "20:15:00",
         )
     },
     "comments of a table": (
@@ -74,6 +92,24 @@ def test_numbers_that_are_as_they_were_are_taken() -> None:
     for number in (f"{LONG}\t", "2026112922001400000010000000\t", "P00001\t", "1E\t"):
         assert read_day_bill(file(row(**{TRADE: number}))).problems == ()
         assert read_day_bill(file(row(**{OUT: number}))).problems == ()
+    # Another shop's on the same account may end in zeros, or have an E; a console's refund likewise.
+    for number in (
+        "20261129000000100000000",
+        "2026112900000010000000000000",
+        "20261129E12",
+        "9999999912345670000000",
+        "1000000000000000000000000",
+        "5E7",
+    ):
+        for changes in ({OUT: number}, {**REFUND, "退款批次号/请求号": number}):
+            read = read_day_bill(file(row(), row(**changes)))
+            assert (read.problems, len(read.rows)) == ((), 2), number
+
+
+def test_no_order_number_ends_as_a_rounded_one() -> None:
+    numbers = [_new_order_no() for _ in range(200)]
+    assert {(len(number), number.isdigit()) for number in numbers} == {(22, True)}
+    assert {number[-1] for number in numbers} <= set("123456789")
 
 
 def test_a_list_without_its_end_is_not_whole() -> None:

@@ -115,7 +115,7 @@ def test_a_bill_is_read_in_each_encoding(encoding: str, end: str) -> None:
         ({"商户订单号": ""}, "商户订单号 is empty"),
         *[
             ({"完成时间": moment}, f"完成时间 is no time like 2026-11-22 20:15:00: {moment!r}")
-            for moment in ("", "2026-02-30 20:15:00", "2026-1-2 3:4:5", "22.11.2026", "2026-11-22 24:00:00")
+            for moment in ("", "2026-02-30 20:15:00", "2026-11-22 24:00:00")
         ],
         ({"商品名称": "车,九成新"}, "has 26 values for 25 columns"),
         ({"备注": '"open'}, "cannot be read as comma-separated values: unexpected end of data"),
