@@ -4,7 +4,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, case, select
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Row, and_, case, cast, func, or_, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from app.account_data.schemas import AccountExportOut, ExportedWordsOut
 from app.accounts import queries as accounts
@@ -14,36 +15,68 @@ from app.clock import format_moment, format_moment_or_none
 from app.db.erasable_texts import text_of
 from app.db.transactions import rows
 from app.fen import format_signed_yuan, format_yuan
-from app.goods.models import Good
+from app.goods.models import Good, Picture
+from app.goods.queries import picture_url
 from app.ledger.models import LedgerAccount, LedgerEntry, LedgerTransaction
+from app.money.models import Payment, Refund
 from app.notifications.models import Notification
-from app.orders.models import Dispute, Order, OrderEventRecord
+from app.orders.models import Direction, Dispute, EvidencePicture, Order, OrderEventRecord, Waybill
+from app.orders.queries import evidence_url
 from app.recovery.queries import channels_of
+from app.staff.models import ActionKind, StaffAction, Subject
+from app.staff.texts import ACTION_TEXT
 from app.wallet.models import Payout
 from statemachine import Role
 
+MOST_LINES: Final = 10_000
+"""Lines of one kind that an export tells, the newest; its `cut` names the kinds that have more."""
+
+_PICTURES: Final = (
+    select(func.coalesce(func.array_agg(aggregate_order_by(Picture.id, Picture.id)), cast([], ARRAY(BigInteger))))
+    .where(Picture.good_id == Good.id)
+    .correlate(Good)
+    .scalar_subquery()
+    .label("pictures")
+)
 _PARTIES: Final = (Role.BUYER.value, Role.SELLER.value)
 
 
 def export_of(user_id: int) -> AccountExportOut:
-    """Everything that is kept about the user, oldest first. Raises Refused(NO_SUCH_USER)."""
+    """Everything that is kept about the user, oldest first, at most `MOST_LINES` of each kind.
+
+    Raises Refused(NO_SUCH_USER).
+    """
+    cut: list[str] = []
+
+    def each(name: str, statement: Any, newest: Any, out: Callable[[Row[Any]], Any]) -> list[Any]:
+        # A Select and TypedDicts of several shapes.
+        found = rows(statement.order_by(newest.desc()).limit(MOST_LINES + 1))
+        if len(found) > MOST_LINES and name not in cut:
+            cut.append(name)
+        return [out(row) for row in reversed(found[:MOST_LINES])]
+
     return {
         "profile": own_profile_out(accounts.own_profile(user_id)),
         "recovery": channels_of(user_id),
         "addresses": [address_out(row) for row in accounts.addresses(user_id)],
-        "goods": _each(
-            select(Good.__table__).where(Good.owner_id == user_id).order_by(Good.id),
+        "goods": each(
+            "goods",
+            select(Good.__table__, _PICTURES).where(Good.owner_id == user_id),
+            Good.id,
             lambda row: {
                 "id": row.id,
                 "title": row.title,
                 "description": row.description,
                 "price": format_yuan(row.price),
                 "deleted": row.deleted,
+                "pictures": [picture_url(picture_id) for picture_id in row.pictures],
                 "created_at": format_moment(row.created_at),
             },
         ),
-        "orders": _each(
-            select(Order.__table__).where(_is_side(user_id)).order_by(Order.id),
+        "orders": each(
+            "orders",
+            select(Order.__table__).where(_is_side(user_id)),
+            Order.id,
             lambda row: {
                 "order_no": row.order_no,
                 "role": (Role.BUYER if row.buyer_id == user_id else Role.SELLER).value,
@@ -56,15 +89,88 @@ def export_of(user_id: int) -> AccountExportOut:
                 "created_at": format_moment(row.created_at),
             },
         ),
-        "words": _words(user_id),
-        "money": _each(
+        "parcels": each(
+            "parcels",
+            select(Waybill.__table__, Order.order_no, Order.buyer_id)
+            .join(Order, Order.id == Waybill.order_id)
+            .where(_is_side(user_id)),
+            Waybill.id,
+            lambda row: {
+                "order_no": row.order_no,
+                "direction": row.direction,
+                "company": row.company,
+                "tracking_no": row.tracking_no,
+                "address": _own_end(row, user_id),
+                "created_at": format_moment(row.created_at),
+            },
+        ),
+        "evidence": each(
+            "evidence",
+            select(EvidencePicture.__table__, Order.order_no)
+            .join(Order, Order.id == EvidencePicture.order_id)
+            .where(EvidencePicture.uploader_id == user_id, _is_side(user_id)),
+            EvidencePicture.id,
+            lambda row: {
+                "order_no": row.order_no,
+                "url": evidence_url(row.id),
+                "created_at": format_moment(row.created_at),
+            },
+        ),
+        "payments": each(
+            "payments",
+            select(Payment.__table__, Order.order_no)
+            .join(Order, Order.id == Payment.order_id)
+            .where(Order.buyer_id == user_id),
+            Payment.id,
+            lambda row: {
+                "order_no": row.order_no,
+                "out_trade_no": row.out_trade_no,
+                "trade_no": row.trade_no,
+                "amount": format_yuan(row.amount),
+                "state": row.state,
+                "paid_at": format_moment_or_none(row.paid_at),
+                "created_at": format_moment(row.created_at),
+            },
+        ),
+        "refunds": each(
+            "refunds",
+            select(Refund.__table__, Order.order_no)
+            .join(Payment, Payment.id == Refund.payment_id)
+            .join(Order, Order.id == Payment.order_id)
+            .where(Order.buyer_id == user_id),
+            Refund.id,
+            lambda row: {
+                "order_no": row.order_no,
+                "amount": format_yuan(row.amount),
+                "reason": row.reason,
+                "state": row.state,
+                "confirmed_at": format_moment_or_none(row.confirmed_at),
+                "created_at": format_moment(row.created_at),
+            },
+        ),
+        "staff_actions": each(
+            "staff_actions",
+            select(StaffAction.__table__, text_of(StaffAction.reason_digest).label("reason")).where(_is_about(user_id)),
+            StaffAction.id,
+            lambda row: {
+                "action": row.action,
+                "action_text": ACTION_TEXT[ActionKind(row.action)],
+                "subject": row.subject,
+                "subject_id": row.subject_id,
+                "reason": row.reason,
+                "at": format_moment(row.at),
+            },
+        ),
+        "words": _words(user_id, each),
+        "money": each(
+            "money",
             select(
                 LedgerEntry.amount, LedgerAccount.kind.label("account"), LedgerTransaction.kind, LedgerTransaction.at
             )
             .join(LedgerAccount, LedgerAccount.id == LedgerEntry.account_id)
             .join(LedgerTransaction, LedgerTransaction.id == LedgerEntry.transaction_id)
-            .where(LedgerAccount.user_id == user_id)
-            .order_by(LedgerEntry.id),
+            .where(LedgerAccount.user_id == user_id),
+            LedgerEntry.id,
             lambda row: {
                 "account": row.account,
                 "kind": row.kind,
@@ -72,8 +178,10 @@ def export_of(user_id: int) -> AccountExportOut:
                 "at": format_moment(row.at),
             },
         ),
-        "withdrawals": _each(
-            select(Payout.__table__).where(Payout.user_id == user_id).order_by(Payout.id),
+        "withdrawals": each(
+            "withdrawals",
+            select(Payout.__table__).where(Payout.user_id == user_id),
+            Payout.id,
             lambda row: {
                 "amount": format_yuan(row.amount),
                 "account": row.account,
@@ -82,12 +190,16 @@ def export_of(user_id: int) -> AccountExportOut:
                 "created_at": format_moment(row.created_at),
             },
         ),
-        "notifications": _each(
-            select(Notification.__table__).where(Notification.user_id == user_id).order_by(Notification.id),
+        "notifications": each(
+            "notifications",
+            select(Notification.__table__).where(Notification.user_id == user_id),
+            Notification.id,
             lambda row: {"title": row.title, "text": row.text, "created_at": format_moment(row.created_at)},
         ),
-        "sessions": _each(
-            select(LoginSession.__table__).where(LoginSession.user_id == user_id).order_by(LoginSession.created_at),
+        "sessions": each(
+            "sessions",
+            select(LoginSession.__table__).where(LoginSession.user_id == user_id),
+            LoginSession.created_at,
             lambda row: {
                 "created_at": format_moment(row.created_at),
                 "refreshed_at": format_moment(row.refreshed_at),
@@ -95,20 +207,35 @@ def export_of(user_id: int) -> AccountExportOut:
                 "end_reason": row.end_reason,
             },
         ),
+        "cut": cut,
     }
 
 
-def _each(statement: Any, out: Callable[[Row[Any]], Any]) -> list[Any]:  # a Select and TypedDicts of several shapes
-    return [out(row) for row in rows(statement)]
+def _own_end(parcel: Row[Any], user_id: int) -> dict[str, Any] | None:
+    """The address of a parcel that is the user's: who sends it, or gets it."""
+    sends = (parcel.direction == Direction.DELIVERY.value) != (parcel.buyer_id == user_id)
+    address: dict[str, Any] | None = parcel.sender if sends else parcel.recipient
+    return address
+
+
+def _is_about(user_id: int) -> ColumnElement[bool]:
+    """Whether a staff action was done to the user, to a good of the user's, or an order."""
+    goods, orders = select(Good.id).where(Good.owner_id == user_id), select(Order.id).where(_is_side(user_id))
+    return or_(
+        and_(StaffAction.subject == Subject.USER.value, StaffAction.subject_id == user_id),
+        and_(StaffAction.subject == Subject.GOOD.value, StaffAction.subject_id.in_(goods)),
+        and_(StaffAction.subject == Subject.ORDER.value, StaffAction.subject_id.in_(orders)),
+    )
 
 
 def _is_side(user_id: int) -> ColumnElement[bool]:
     return (Order.buyer_id == user_id) | (Order.seller_id == user_id)
 
 
-def _words(user_id: int) -> list[ExportedWordsOut]:
-    """What the user wrote about orders: with steps, and as statements in disputes."""
-    steps = rows(
+def _words(user_id: int, each: Callable[..., list[Any]]) -> list[ExportedWordsOut]:
+    """What the user wrote about orders: with steps, and as statements in disputes, read by `each`."""
+    steps = each(
+        "words",
         select(
             Order.order_no,
             OrderEventRecord.event,
@@ -120,15 +247,18 @@ def _words(user_id: int) -> list[ExportedWordsOut]:
             OrderEventRecord.actor_id == user_id,
             OrderEventRecord.role.in_(_PARTIES),
             OrderEventRecord.note_digest.is_not(None),
-        )
-        .order_by(OrderEventRecord.id)
+        ),
+        OrderEventRecord.id,
+        lambda row: row,
     )
     own_role = case((Order.buyer_id == user_id, Role.BUYER.value), else_=Role.SELLER.value).label("own_role")
-    disputes = rows(
+    disputes = each(
+        "words",
         select(Order.order_no, Dispute.statements, own_role)
         .join(Order, Order.id == Dispute.order_id)
-        .where(_is_side(user_id))
-        .order_by(Dispute.id)
+        .where(_is_side(user_id)),
+        Dispute.id,
+        lambda row: row,
     )
     words: list[ExportedWordsOut] = [
         {"order_no": row.order_no, "step": row.event, "text": row.text, "at": format_moment(row.at)} for row in steps
@@ -137,11 +267,11 @@ def _words(user_id: int) -> list[ExportedWordsOut]:
         {
             "order_no": row.order_no,
             "step": "statement",
-            "text": each["text"],
-            "at": format_moment(datetime.fromisoformat(each["at"])),
+            "text": said["text"],
+            "at": format_moment(datetime.fromisoformat(said["at"])),
         }
         for row in disputes
-        for each in row.statements
-        if each["role"] == row.own_role
+        for said in row.statements
+        if said["role"] == row.own_role
     ]
     return words

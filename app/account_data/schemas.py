@@ -31,13 +31,14 @@ class AccountInUse(TypedDict):
 
 
 class ExportedGoodOut(TypedDict):
-    """A good that the user released, deleted ones included."""
+    """A good that the user released, deleted ones included. `pictures` are URLs, of those an edit took off as well."""
 
     id: int
     title: str
     description: str
     price: YuanOut
     deleted: bool
+    pictures: list[str]
     created_at: MomentOut
 
 
@@ -53,6 +54,59 @@ class ExportedOrderOut(TypedDict):
     closed: bool
     address: dict[str, Any] | None
     created_at: MomentOut
+
+
+class ExportedParcelOut(TypedDict):
+    """A parcel of one of the user's orders; `address` is what it copied of the user's own, null where it has none."""
+
+    order_no: str
+    direction: str
+    company: str
+    tracking_no: str
+    address: dict[str, Any] | None
+    created_at: MomentOut
+
+
+class ExportedEvidenceOut(TypedDict):
+    """A picture that the user attached to a refund request or a dispute."""
+
+    order_no: str
+    url: str
+    created_at: MomentOut
+
+
+class ExportedPaymentOut(TypedDict):
+    """An attempt of the user to pay an order; `trade_no` is the gateway's number."""
+
+    order_no: str
+    out_trade_no: str
+    trade_no: str | None
+    amount: YuanOut
+    state: str
+    paid_at: MomentOut | None
+    created_at: MomentOut
+
+
+class ExportedRefundOut(TypedDict):
+    """A refund to the user."""
+
+    order_no: str
+    amount: YuanOut
+    reason: str
+    state: str
+    confirmed_at: MomentOut | None
+    created_at: MomentOut
+
+
+class ExportedStaffActionOut(TypedDict):
+    """What staff did to the user, to a good of the user's or an order; who of them it was is not told."""
+
+    action: str
+    action_text: str
+    subject: str
+    subject_id: int
+    reason: str
+    at: MomentOut
 
 
 class ExportedWordsOut(TypedDict):
@@ -101,15 +155,21 @@ class ExportedSessionOut(TypedDict):
 
 
 class AccountExportOut(TypedDict):
-    """Everything that is kept about a user."""
+    """Everything that is kept about a user. `cut` names the lists of which only the newest 10,000 lines are told."""
 
     profile: OwnProfileOut
     recovery: RecoveryOut
     addresses: list[AddressOut]
     goods: list[ExportedGoodOut]
     orders: list[ExportedOrderOut]
+    parcels: list[ExportedParcelOut]
+    evidence: list[ExportedEvidenceOut]
+    payments: list[ExportedPaymentOut]
+    refunds: list[ExportedRefundOut]
+    staff_actions: list[ExportedStaffActionOut]
     words: list[ExportedWordsOut]
     money: list[ExportedEntryOut]
     withdrawals: list[ExportedWithdrawalOut]
     notifications: list[ExportedNotificationOut]
     sessions: list[ExportedSessionOut]
+    cut: list[str]

@@ -308,12 +308,17 @@ def _outcome(ended: Row[Any]) -> _Outcome:
     }
 
 
+def evidence_url(picture_id: int) -> str:
+    """The URL that serves the picture."""
+    return f"/api/evidence/{picture_id}/"
+
+
 def _evidence(pictures: Iterable[Row[Any]]) -> list[EvidenceOut]:
     return [
         {
             "id": each.id,
             "uploader_id": each.uploader_id,
-            "url": f"/api/evidence/{each.id}/",
+            "url": evidence_url(each.id),
             "width": each.width,
             "height": each.height,
         }

@@ -8,20 +8,20 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from app.account_data.service import DELETED_NAME
 from app.accounts import service as accounts
 from app.accounts.models import Address, LoginSession, User
 from app.answers import Answer, Refused
 from app.db.database import db
-from app.db.transactions import transaction
-from app.goods.models import Good
+from app.db.transactions import rows, transaction
+from app.goods.models import Good, Picture
 from app.goods.service import lock_good
 from app.ledger.audit import audit
 from app.ledger.models import LedgerAccount
 from app.notifications.models import Notification
-from app.orders.models import Order, Waybill
+from app.orders.models import EvidencePicture, Order, RefundRequest, Waybill
 from app.orders.service import buy_good
 from app.outbox.models import OutboxMessage, Topic
 from app.recovery.models import RecoveryChannel
@@ -95,10 +95,68 @@ def test_all_that_is_kept_is_told(app: Flask, client: FlaskClient, alice: Made, 
     assert "与描述不符" in data["words"][0]["text"]
     assert len(data["notifications"]) == len([row for row in all_rows(app, Notification) if row["user_id"] == alice.id])
     assert [each["ended_at"] for each in data["sessions"]] == [None, None]
-    assert (data["money"], data["withdrawals"]) == ([], [])
+    assert (data["money"], data["withdrawals"], data["cut"]) == ([], [], [])
     theirs = assert_envelope(client.get(EXPORT, headers=auth_headers(app, bob)), Answer.ACCOUNT_EXPORTED)
     assert [(each["role"], each["address"]) for each in theirs["orders"]] == [("seller", None)]
     assert theirs["words"] == []
+
+
+def test_what_belongs_to_orders_and_what_staff_did_is_told_to_its_side_alone(
+    app: Flask, client: FlaskClient, alice: Made, bob: Made
+) -> None:
+    order = refunded(app, alice, bob)
+    good = make_good(app, alice)
+    whose = app.test_cli_runner().invoke(args=["user", "reset-code", "alice", "--reason", "来函核实"])
+    assert whose.exit_code == 0
+    file = {"sha256": "0" * 64, "content_type": "image/jpeg", "size": 1, "width": 1, "height": 1}
+    with app.app_context(), transaction() as session:
+        [asked] = session.scalars(select(RefundRequest.id)).all()
+        session.add(Picture(good_id=good.id, position=1, **file))
+        session.add(Picture(good_id=good.id, position=None, **file))  # an edit took it off
+        session.add(EvidencePicture(order_id=order.id, refund_request_id=asked, uploader_id=alice.id, **file))
+        session.add(Waybill(order_id=order.id, direction="return", company="顺丰速运", tracking_no="SF1"))
+        session.flush()
+        # One end of each parcel is whose it is.
+        for parcel in session.scalars(select(Waybill)):
+            ends = ("sender", "recipient") if parcel.direction == "delivery" else ("recipient", "sender")
+            for end, name in zip(ends, ("seller", "buyer"), strict=True):
+                setattr(parcel, end, {**(getattr(parcel, end) or {}), "name": name})
+    data, theirs = (
+        assert_envelope(client.get(EXPORT, headers=auth_headers(app, user)), Answer.ACCOUNT_EXPORTED)
+        for user in (alice, bob)
+    )
+    with app.app_context():
+        pictures = [row.id for row in rows(select(Picture.id).where(Picture.good_id == good.id).order_by(Picture.id))]
+        [evidence] = [row.id for row in rows(select(EvidencePicture.id))]
+    assert [each["pictures"] for each in data["goods"]] == [[f"/api/pic/{picture_id}/" for picture_id in pictures]]
+    assert len(pictures) >= 2
+    assert [(each["order_no"], each["url"]) for each in data["evidence"]] == [
+        (order.order_no, f"/api/evidence/{evidence}/")
+    ]
+    amount = f"{order.amount / 100:.2f}"
+    assert [(each["order_no"], each["amount"], each["state"]) for each in data["payments"]] == [
+        (order.order_no, amount, "paid")
+    ]
+    assert [(each["order_no"], each["amount"]) for each in data["refunds"]] == [(order.order_no, amount)]
+    assert [(each["action"], each["subject_id"], each["reason"]) for each in data["staff_actions"]] == [
+        ("issue_reset_code", alice.id, "来函核实")
+    ]
+    for parcels, own in ((data["parcels"], "buyer"), (theirs["parcels"], "seller")):
+        assert [(each["direction"], each["address"]["name"]) for each in parcels] == [
+            ("delivery", own),
+            ("return", own),
+        ]
+    for name in ("evidence", "payments", "refunds", "staff_actions"):
+        assert theirs[name] == [], name
+
+
+def test_an_export_is_as_long_as_memory_bears(
+    app: Flask, client: FlaskClient, alice: Made, bob: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goods = [make_good(app, alice) for _ in range(3)]
+    monkeypatch.setattr("app.account_data.queries.MOST_LINES", 2)
+    data = assert_envelope(client.get(EXPORT, headers=auth_headers(app, alice)), Answer.ACCOUNT_EXPORTED)
+    assert ([each["id"] for each in data["goods"]], data["cut"]) == ([goods[1].id, goods[2].id], ["goods"])
 
 
 def test_a_sellers_money_is_told_with_its_sign(app: Flask, client: FlaskClient, alice: Made, bob: Made) -> None:
