@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
+from app.cases.stuck import open_missing_cases
 from app.clock import utcnow
 from app.db.transactions import transaction
 from app.money import refunds
@@ -25,9 +26,14 @@ def send_payout(payout_id: int) -> None:
 
 
 def ask_again() -> None:
-    """Periodic: go on asking about refunds and payouts whose attempts ran out before the gateway's last word."""
+    """Periodic: go on asking about refunds and payouts whose attempts ran out before the gateway's last word.
+
+    What was given up for good becomes a case for staff, if it is none.
+    """
+    died_before = utcnow() - _PAUSE
     with transaction() as session:
-        revive_exhausted(session, (Topic.PAYMENT_REFUND, Topic.PAYOUT), died_before=utcnow() - _PAUSE)
+        revive_exhausted(session, (Topic.PAYMENT_REFUND, Topic.PAYOUT), died_before=died_before)
+        open_missing_cases(session, died_before=died_before)
 
 
 def reconcile_bills() -> None:

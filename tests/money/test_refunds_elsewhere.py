@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from app.answers import Answer
 from app.clock import utcnow
@@ -15,6 +15,7 @@ from app.money.models import MoneyCase, Payment
 from app.orders import deadlines, payments
 from app.orders.actions import HELD
 from app.orders.models import Order
+from app.outbox.models import OutboxMessage
 from app.outbox.service import PermanentFailure
 from statemachine.order import (
     REFUNDED_RECEIVED,
@@ -22,6 +23,7 @@ from statemachine.order import (
     REFUNDED_UNSHIPPED,
     SETTLED,
 )
+from tasks.payments import ask_again
 from tasks.relay import relay_once
 from tests.factories import Made, assert_envelope, auth_headers, make_address, make_user
 from tests.money.conftest import AMOUNT, Purchase, Shop, paid
@@ -390,6 +392,38 @@ def test_what_becomes_of_a_refused_refund(
     assert sent(shop) == "done"
     assert cases(shop) == ([("refund", purchase.order_id, "settled")] if is_case else [])
     assert shop.audit() == []
+
+
+def test_a_refund_that_was_given_up_before_there_were_cases_becomes_one(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    purchase = owed(shop)
+    answers(shop, monkeypatch, refusal("ACQ.TRADE_HAS_FINISHED"), {"code": "10000"})
+    assert sent(shop) == "dead"
+    with shop.app.app_context(), db.engine.begin() as connection:
+        connection.execute(delete(MoneyCase))
+        connection.execute(
+            update(OutboxMessage)
+            .where(OutboxMessage.topic == "payment_refund")
+            .values(dead_at=utcnow() - timedelta(hours=2), last_error="PermanentFailure: the gateway refused")
+        )
+    for _ in range(2):
+        with shop.app.app_context():
+            ask_again()
+        assert cases(shop) == [("refund", purchase.order_id, None)]
+    with shop.app.app_context():
+        case = db.session.scalars(select(MoneyCase)).one()
+        assert (case.key, case.refund_id, case.payment_id, case.details) == (
+            "refund:1",
+            1,
+            1,
+            {"request_no": f"{purchase.order_no}_R1", "amount": AMOUNT},
+        )
+        assert "ACQ.TRADE_HAS_FINISHED" in case.reason
+    # Staff can see to it, and the gateway is asked again.
+    monkeypatch.undo()
+    assert sent(shop) == "done"
+    assert (cases(shop), shop.audit()) == ([("refund", purchase.order_id, "settled")], [])
 
 
 def test_staff_retry_a_refund_or_record_that_it_was_paid(

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from app.answers import Answer
 from app.clock import utcnow
@@ -22,6 +22,7 @@ from app.money.models import MoneyCase
 from app.outbox.models import OutboxMessage
 from app.outbox.service import PermanentFailure
 from app.wallet import service
+from app.wallet.models import Payout
 from app.wallet.service import PayoutNotDecidable, PayoutUnderWay
 from tasks.payments import ask_again
 from tests.factories import Made, assert_envelope, auth_headers, make_user
@@ -221,6 +222,35 @@ def test_asking_goes_on_after_the_attempts_ran_out(
         ask_again()
         message = db.session.scalars(select(OutboxMessage)).one()
         assert (message.dead_at is not None, message.attempts) == (is_dead, 20 if is_dead else 0)
+
+
+def test_what_was_given_up_before_there_were_cases_becomes_one(till: Bank, alipay: Alipay) -> None:
+    """Only what is not decided, died an hour ago, and has no case yet; once."""
+    ids = [till.payout(till.seller()) for _ in range(4)]
+    with till.app.app_context(), db.engine.begin() as connection:
+        for payout_id, minutes in zip(ids, (61, 59, 61, 61), strict=True):
+            connection.execute(
+                update(OutboxMessage)
+                .where(OutboxMessage.subject_id == payout_id)
+                .values(dead_at=utcnow() - timedelta(minutes=minutes), last_error="PermanentFailure: refused")
+            )
+        connection.execute(update(Payout).where(Payout.id == ids[0]).values(last_error="40004 PAYER_STATUS_ERROR"))
+        connection.execute(update(Payout).where(Payout.id == ids[2]).values(state="confirmed", finished_at=utcnow()))
+        connection.execute(
+            insert(MoneyCase).values(kind="payout", key=f"payout:{ids[3]}", payout_id=ids[3], reason="old", details={})
+        )
+    for _ in range(2):
+        with till.app.app_context():
+            ask_again()
+        assert cases(till) == [("payout", "old", None), ("payout", "40004 PAYER_STATUS_ERROR", None)]
+    with till.app.app_context():
+        case = db.session.scalars(select(MoneyCase).order_by(MoneyCase.id.desc()).limit(1)).one()
+        row = db.session.get_one(Payout, ids[0])
+        assert (case.key, case.payout_id, case.details) == (
+            f"payout:{row.id}",
+            row.id,
+            {"payout_no": row.out_biz_no, "amount": row.amount, "user_id": row.user_id},
+        )
 
 
 # --- what staff do about it ---
