@@ -13,8 +13,8 @@ from app.clock import utcnow
 from app.db.transactions import transaction
 from app.fen import format_yuan
 from app.goods.models import Good
-from app.money.models import MoneyCase, MoneyCaseKind
-from app.money.refunds import RefundNotDecidable, mark_refund_paid, retry_refund
+from app.money.models import MoneyCase, MoneyCaseKind, Refund
+from app.money.refunds import RefundAnswer, RefundNotDecidable, ask_about_refund, mark_refund_paid, retry_refund
 from app.notifications.models import NotificationKind
 from app.notifications.service import notify
 from app.orders.holds import count_as_refund, release_order
@@ -36,7 +36,7 @@ from app.wallet.service import (
 log = structlog.get_logger(__name__)
 
 _ASKED_FIRST: Final = frozenset({CaseDecision.MARK_PAID, CaseDecision.CREDIT_BACK})
-"""What is decided about a withdrawal only after the gateway was asked."""
+"""What is decided about a withdrawal or refund only after the gateway was asked."""
 
 
 def decide_money_case(*, actor_id: int, case_id: int, decision: CaseDecision, reason: str) -> None:
@@ -47,12 +47,9 @@ def decide_money_case(*, actor_id: int, case_id: int, decision: CaseDecision, re
     """
     with transaction() as session:
         case = _lock_decidable_case(session, actor_id, case_id, decision)
-        payout_id = case.payout_id
-    try:
-        # No lock is held while the gateway is asked, so all is checked again afterwards.
-        answer = ask_about_payout(payout_id=payout_id) if payout_id is not None and decision in _ASKED_FIRST else None
-    except PayoutNotDecidable as error:
-        raise _refused(str(error)) from None
+        payout_id, refund_id = case.payout_id, case.refund_id
+    # No lock is held while the gateway is asked, so all is checked again afterwards.
+    answer = _ask_gateway(payout_id, refund_id) if decision in _ASKED_FIRST else None
     with transaction() as session:
         case = _lock_decidable_case(session, actor_id, case_id, decision)
         try:
@@ -74,6 +71,15 @@ def decide_money_case(*, actor_id: int, case_id: int, decision: CaseDecision, re
     log.info("money_case_decided", actor_id=actor_id, case_id=case_id, decision=decision.value)
 
 
+def _ask_gateway(payout_id: int | None, refund_id: int | None) -> PayoutAnswer | RefundAnswer | None:
+    try:
+        if payout_id is not None:
+            return ask_about_payout(payout_id=payout_id)
+        return None if refund_id is None else ask_about_refund(refund_id=refund_id)
+    except (PayoutNotDecidable, RefundNotDecidable) as error:
+        raise _refused(str(error)) from None
+
+
 def _lock_decidable_case(session: Session, actor_id: int, case_id: int, decision: CaseDecision) -> MoneyCase:
     case = _lock_case(session, actor_id, case_id)
     if decision not in DECISIONS[MoneyCaseKind(case.kind)]:
@@ -93,8 +99,12 @@ def _lock_case(session: Session, actor_id: int, case_id: int) -> MoneyCase:
         _, order = lock_order(session, case.order_id)
         if actor_id in (order.buyer_id, order.seller_id):
             raise Refused(Answer.FORBIDDEN)
-    if case.payout_id is not None and session.get_one(Payout, case.payout_id).user_id == actor_id:
-        raise Refused(Answer.FORBIDDEN)
+    # So are payouts and refunds: jobs lock them before they open or close their cases.
+    if case.payout_id is not None:
+        if session.get_one(Payout, case.payout_id, with_for_update=True).user_id == actor_id:
+            raise Refused(Answer.FORBIDDEN)
+    elif case.refund_id is not None:
+        session.get_one(Refund, case.refund_id, with_for_update=True)
     session.refresh(case, with_for_update=True)
     if case.closed_at is not None:
         raise _refused("这件待办已经处理过了")
@@ -105,20 +115,23 @@ def _carry_out(
     session: Session,
     case: MoneyCase,
     decision: CaseDecision,
-    answer: PayoutAnswer | None,
+    answer: PayoutAnswer | RefundAnswer | None,
     *,
     actor_id: int,
     reason: str,
 ) -> None:
     if case.payout_id is not None:
-        if answer is not None:
+        if isinstance(answer, PayoutAnswer):
             settle = mark_payout_paid if decision is CaseDecision.MARK_PAID else credit_payout_back
             settle(payout_id=case.payout_id, answer=answer)
         else:
             act = retry_payout if decision is CaseDecision.RETRY else check_payout_ended
             act(payout_id=case.payout_id)
     elif case.refund_id is not None:
-        {CaseDecision.RETRY: retry_refund, CaseDecision.MARK_PAID: mark_refund_paid}[decision](refund_id=case.refund_id)
+        if isinstance(answer, RefundAnswer):
+            mark_refund_paid(refund_id=case.refund_id, answer=answer)
+        else:
+            retry_refund(refund_id=case.refund_id)
     elif case.kind == MoneyCaseKind.REFUND_ELSEWHERE:
         assert case.order_id is not None  # noqa: S101 - every such case is about an order's payment
         good, order = lock_order(session, case.order_id)

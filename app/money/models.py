@@ -127,6 +127,10 @@ class Refund(Base):
     state: Mapped[str] = mapped_column(String(10), default=RefundState.PENDING)
     attempts: Mapped[int] = mapped_column(default=0)
     last_error: Mapped[str | None] = mapped_column(String(200))
+    # When the gateway was last asked without an answer that decides: it may make the refund for a while after that.
+    undecided_at: Mapped[moment | None]
+    # Confirmed by staff, who paid it themselves: the gateway's bill does not have it.
+    paid_otherwise: Mapped[bool] = mapped_column(default=False, server_default="false")
     confirmed_at: Mapped[moment | None]
     created_at: Mapped[created_moment]
 

@@ -32,7 +32,8 @@ class BookedMovement:
 def booked_movements(*, since: datetime, until: datetime, out_trade_nos: Collection[str]) -> list[BookedMovement]:
     """Paid payments and confirmed refunds that the gateway may have moved from `since` to before `until` (UTC).
 
-    Also those of the trades in `out_trade_nos`, whenever they were moved. In the order of their moments.
+    Also those of the trades in `out_trade_nos`, whenever they were moved; not what staff paid otherwise. In the order
+    of their moments.
     """
     named = Payment.out_trade_no == any_(cast(list(out_trade_nos), ARRAY(String)))
     paid = select(
@@ -70,6 +71,7 @@ def booked_movements(*, since: datetime, until: datetime, out_trade_nos: Collect
         .join(Payment, Payment.id == Refund.payment_id)
         .where(
             Refund.state == RefundState.CONFIRMED.value,
+            ~Refund.paid_otherwise,  # the gateway did not move that
             Refund.amount > Payment.refunded_elsewhere,
             or_(named, and_(Refund.confirmed_at >= since, Refund.created_at < until)),
         )

@@ -4,13 +4,14 @@ What the gateway's codes mean is a table, `app.money.gateways.alipay_codes`. A r
 confirm within a day, is also a case for staff (`app.money.cases`); we owe it until it is confirmed.
 """
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import bindparam, exists, insert, select
 from sqlalchemy.orm import Session
 
-from app.clock import utcnow
+from app.clock import format_moment, utcnow
 from app.db.columns import Base
 from app.db.transactions import transaction
 from app.ledger.models import AccountKind
@@ -35,6 +36,9 @@ _INSERT: Final = insert(_REFUNDS).returning(_REFUNDS.c.id)
 
 _CASE_AFTER: Final = timedelta(hours=24)
 """How long a refund is asked for before staff are told."""
+
+UNDECIDED_FOR: Final = timedelta(hours=24)
+"""How long a refund may still be made after a request that was not answered finally; as of payouts."""
 
 
 class RefundNotDecidable(Exception):  # noqa: N818 - says what happened
@@ -77,40 +81,85 @@ def send_refund(*, refund_id: int) -> None:
             return
         payment = session.get_one(Payment, refund.payment_id)
         refund.attempts += 1
+        earlier, refund.undecided_at = refund.undecided_at, utcnow()
+        attempt = _Attempt(refund_id=refund_id, begun_at=refund.undecided_at, earlier=earlier)
         amount = refund.amount - payment.refunded_elsewhere
         out_trade_no, request_no, reason = payment.out_trade_no, refund.request_no, _reason_text(refund.reason)
     if amount > 0:
         try:
             gateway().refund(out_trade_no=out_trade_no, amount_fen=amount, out_request_no=request_no, reason=reason)
         except GatewayUnavailable as error:
-            _record_failure(refund_id, verdict=error.verdict, error=str(error))
+            _record_failure(attempt, verdict=error.verdict, error=str(error), is_decided=False)
             raise
         except GatewayRefused as refusal:
-            _record_failure(refund_id, verdict=refusal.verdict, error=str(refusal))
+            is_decided = refusal.verdict is not Verdict.ASK
+            _record_failure(attempt, verdict=refusal.verdict, error=str(refusal), is_decided=is_decided)
             if refusal.verdict is Verdict.STOP:
                 raise PermanentFailure(str(refusal)) from refusal
             raise GatewayUnavailable(str(refusal), verdict=refusal.verdict) from refusal
-    _confirm(refund_id)
+    _confirm(refund_id, paid_otherwise=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attempt:
+    """A request for a refund. `earlier` is when one before it was left undecided."""
+
+    refund_id: int
+    begun_at: datetime
+    earlier: datetime | None
 
 
 def retry_refund(*, refund_id: int) -> None:
     """Let the outbox ask the gateway again, now. Raises RefundNotDecidable for one that is confirmed."""
     with transaction() as session:
         refund = _unconfirmed(session, refund_id)
+        refund.state = RefundState.PENDING.value
         if not revive(session, Topic.PAYMENT_REFUND, refund.id):
             add_message(session, Topic.PAYMENT_REFUND, refund.id, stream=f"payment:{refund.payment_id}")
 
 
-def mark_refund_paid(*, refund_id: int) -> None:
-    """Record a refund as paid, because staff paid it otherwise (线下退款), or saw it paid.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundAnswer:
+    """What the gateway told staff of a refund. `undecided_at` is what the refund said of its requests just before."""
 
-    Raises RefundNotDecidable for one that is confirmed, and for one that the gateway has not refused: it may still be
-    paid there, and then the payer would have it twice.
+    is_made: bool
+    """False where the gateway has made no such refund, and will make none by an earlier request."""
+    undecided_at: datetime | None
+
+
+def ask_about_refund(*, refund_id: int) -> RefundAnswer:
+    """Ask the gateway about a refund, for staff who want to record that it was paid. No lock is held meanwhile.
+
+    Raises RefundNotDecidable for one that is confirmed, where the gateway does not answer, and where it may still make
+    the refund: within a day of a request that it has not refused.
     """
     with transaction() as session:
-        if _unconfirmed(session, refund_id).state != RefundState.REFUSED.value:
-            raise RefundNotDecidable("支付宝尚未拒绝这笔退款,仍可能退回给买家")
-    _confirm(refund_id)
+        refund = _unconfirmed(session, refund_id)
+        payment = session.get_one(Payment, refund.payment_id)
+        amount, undecided_at = refund.amount - payment.refunded_elsewhere, refund.undecided_at
+        out_trade_no, request_no = payment.out_trade_no, refund.request_no
+    try:
+        is_made = amount > 0 and gateway().refunded(
+            out_trade_no=out_trade_no, amount_fen=amount, out_request_no=request_no
+        )
+    except (GatewayUnavailable, GatewayRefused):
+        raise RefundNotDecidable("支付宝暂未答复这笔退款的结果,请稍后再试") from None
+    if not is_made and undecided_at is not None and utcnow() < undecided_at + UNDECIDED_FOR:
+        until = format_moment(undecided_at + UNDECIDED_FOR)
+        raise RefundNotDecidable(f"支付宝仍可能退回这笔款项,{until} 之后才能处理")
+    return RefundAnswer(is_made=is_made, undecided_at=undecided_at)
+
+
+def mark_refund_paid(*, refund_id: int, answer: RefundAnswer) -> None:
+    """Record a refund as paid, because staff paid it otherwise (线下退款), or the gateway made it.
+
+    It is asked for no more. Raises RefundNotDecidable for one that is confirmed, or was asked for since the gateway
+    gave its `answer`: it may just be making it, and then the payer would have it twice.
+    """
+    with transaction() as session:
+        if _unconfirmed(session, refund_id).undecided_at != answer.undecided_at:
+            raise RefundNotDecidable("这笔退款刚刚又请求了支付宝,请稍后再试")
+        _confirm(refund_id, paid_otherwise=not answer.is_made)
 
 
 def _unconfirmed(session: Session, refund_id: int) -> Refund:
@@ -125,8 +174,12 @@ def _reason_text(reason: str) -> str:
     return "订单已关闭或已支付" if reason == PAID_LATE else ORDER.events[OrderEvent(reason)].zh
 
 
-def _record_failure(refund_id: int, *, verdict: Verdict, error: str) -> None:
-    """Record an answer that does not confirm the refund; with a case where a person is needed, or a day has passed."""
+def _record_failure(attempt: _Attempt, *, verdict: Verdict, error: str, is_decided: bool) -> None:
+    """Record an answer that does not confirm the refund; with a case where a person is needed, or a day has passed.
+
+    `is_decided` where the gateway will not make it by this attempt.
+    """
+    refund_id = attempt.refund_id
     state = RefundState.REFUSED if verdict is Verdict.STOP else RefundState.PENDING
     with transaction() as session:
         refund = session.get_one(Refund, refund_id, with_for_update=True)
@@ -135,6 +188,8 @@ def _record_failure(refund_id: int, *, verdict: Verdict, error: str) -> None:
             return
         refund.state = state.value
         refund.last_error = error[:200]
+        if is_decided and refund.undecided_at == attempt.begun_at:  # no other job has asked since
+            refund.undecided_at = attempt.earlier
         if verdict in (Verdict.PERSON, Verdict.STOP) or utcnow() >= refund.created_at + _CASE_AFTER:
             open_case(
                 session,
@@ -149,7 +204,7 @@ def _record_failure(refund_id: int, *, verdict: Verdict, error: str) -> None:
             )
 
 
-def _confirm(refund_id: int) -> None:
+def _confirm(refund_id: int, *, paid_otherwise: bool) -> None:
     with transaction() as session:
         refund = session.get_one(Refund, refund_id, with_for_update=True)
         if refund.state == RefundState.CONFIRMED:
@@ -157,6 +212,7 @@ def _confirm(refund_id: int) -> None:
         refund.state = RefundState.CONFIRMED.value
         refund.last_error = None
         refund.confirmed_at = utcnow()
+        refund.undecided_at, refund.paid_otherwise = None, paid_otherwise
         order_id = session.get_one(Payment, refund.payment_id).order_id
         close_case(session, refund_key(refund_id), decision=SETTLED)
         add_message(session, Topic.REFUND_CONFIRMED, refund_id)

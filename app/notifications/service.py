@@ -16,9 +16,11 @@ from app.money.models import PAID_LATE, Payment, Refund
 from app.notifications.models import TEXT_LENGTH, TITLE_LENGTH, Notification, NotificationKind
 from app.notifications.texts import (
     NOTIFICATION_TEXTS,
+    PAID_LATE_REFUND_OTHERWISE_TEXT,
     PAID_LATE_REFUND_TEXT,
     REFUND_CONFIRMED,
     REFUND_CONFIRMED_TEXTS,
+    REFUND_PAID_OTHERWISE_TEXTS,
     NotificationText,
     notified_sides,
 )
@@ -106,7 +108,10 @@ def notify_of_refunds(session: Session, *, refund_ids: Collection[int]) -> None:
     In the caller's transaction. Called again, it notifies again: the message that asks for it is deleted with it.
     """
     statement = (
-        select(Refund.amount, Refund.reason, Order.id, Order.buyer_id, Order.seller_id, Order.good_title)
+        select(
+            *(Refund.amount, Refund.reason, Refund.paid_otherwise),
+            *(Order.id, Order.buyer_id, Order.seller_id, Order.good_title),
+        )
         .join(Payment, Payment.id == Refund.payment_id)
         .join(Order, Order.id == Payment.order_id)
         .where(Refund.id.in_(refund_ids))
@@ -114,9 +119,10 @@ def notify_of_refunds(session: Session, *, refund_ids: Collection[int]) -> None:
     )
     for refund in session.execute(statement):
         users = {Role.BUYER: refund.buyer_id, Role.SELLER: refund.seller_id}
-        texts: Mapping[Role, NotificationText] = REFUND_CONFIRMED_TEXTS
+        otherwise = refund.paid_otherwise
+        texts: Mapping[Role, NotificationText] = REFUND_PAID_OTHERWISE_TEXTS if otherwise else REFUND_CONFIRMED_TEXTS
         if refund.reason == PAID_LATE:
-            texts = {Role.BUYER: PAID_LATE_REFUND_TEXT}
+            texts = {Role.BUYER: PAID_LATE_REFUND_OTHERWISE_TEXT if otherwise else PAID_LATE_REFUND_TEXT}
         for role, wording in texts.items():
             notify(
                 session,

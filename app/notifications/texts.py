@@ -120,6 +120,16 @@ REFUND_CONFIRMED_TEXTS: Final[Mapping[Role, NotificationText]] = {
 PAID_LATE_REFUND_TEXT: Final = NotificationText("退款成功", "「{good}」重复或超时支付的 {amount} 元已原路退回")
 """The same to a payer whose payment came too late, or twice; the seller never heard of that payment."""
 
+REFUND_PAID_OTHERWISE_TEXTS: Final[Mapping[Role, NotificationText]] = {
+    Role.BUYER: NotificationText("退款已完成", "「{good}」的退款 {amount} 元已由平台另行退给你,如未收到请联系客服"),
+    Role.SELLER: REFUND_CONFIRMED_TEXTS[Role.SELLER],
+}
+"""The same where staff have paid the refund otherwise, because the gateway refused it."""
+
+PAID_LATE_REFUND_OTHERWISE_TEXT: Final = NotificationText(
+    "退款已完成", "「{good}」重复或超时支付的 {amount} 元已由平台另行退给你,如未收到请联系客服"
+)
+
 _SIDES: Final = (Role.BUYER, Role.SELLER)
 
 

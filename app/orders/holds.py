@@ -45,7 +45,7 @@ def note_refund_elsewhere(
     if refund is not None and request_no == refund.request_no:
         return False
     ours = 0
-    if refund is not None and refund.state == RefundState.CONFIRMED.value:
+    if refund is not None and refund.state == RefundState.CONFIRMED.value and not refund.paid_otherwise:
         ours = refund.amount - payment.refunded_elsewhere
     before = payment.refunded_elsewhere
     known = 0 if total is None else total - ours

@@ -53,5 +53,7 @@ class Payout(Base):
     last_error: Mapped[str | None] = mapped_column(String(200))
     # When the gateway was last asked for the transfer without a final answer: it may be made for a while after that.
     undecided_at: Mapped[moment | None]
+    # Confirmed by staff, who paid it themselves: the gateway knows of no transfer.
+    paid_otherwise: Mapped[bool] = mapped_column(default=False, server_default="false")
     created_at: Mapped[created_moment]
     finished_at: Mapped[moment | None]

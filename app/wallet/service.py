@@ -32,7 +32,7 @@ from app.outbox.models import Topic
 from app.outbox.service import PermanentFailure, add_message, revive
 from app.settings import settings
 from app.wallet.models import Payout, PayoutPosting, PayoutState
-from app.wallet.texts import REFUSAL_TEXT, REFUSED_TEXT
+from app.wallet.texts import PAID_NOTICE, PAID_OTHERWISE_NOTICE, REFUSAL_TEXT, REFUSED_TEXT
 
 log = structlog.get_logger(__name__)
 
@@ -254,7 +254,7 @@ def mark_payout_paid(*, payout_id: int, answer: PayoutAnswer) -> None:
         raise PayoutNotDecidable("支付宝显示这笔转账没有成功")
     with transaction() as session:
         _still_as_answered(session, payout_id, answer)
-        _confirm(payout_id, None if known is None else known.order_id)
+        _confirm(payout_id, None if known is None else known.order_id, paid_otherwise=known is None)
 
 
 def credit_payout_back(*, payout_id: int, answer: PayoutAnswer) -> None:
@@ -292,7 +292,7 @@ def _still_as_answered(session: Session, payout_id: int, answer: PayoutAnswer) -
 def _record_result(payout_id: int, result: TransferResult) -> None:
     match result.status:
         case TransferStatus.SUCCESS:
-            _confirm(payout_id, result.order_id)
+            _confirm(payout_id, result.order_id, paid_otherwise=False)
         case TransferStatus.DEALING:
             _leave_open(payout_id, TransferStatus.DEALING.value, verdict=Verdict.ASK)
             raise PayoutUnderWay(f"the gateway is still at payout {payout_id}")
@@ -302,7 +302,7 @@ def _record_result(payout_id: int, result: TransferResult) -> None:
             _fail(payout_id, REFUSAL_TEXT.get(code, REFUSED_TEXT))
 
 
-def _confirm(payout_id: int, gateway_order_no: str | None) -> None:
+def _confirm(payout_id: int, gateway_order_no: str | None, *, paid_otherwise: bool) -> None:
     with transaction() as session:
         payout = session.get_one(Payout, payout_id, with_for_update=True)
         if payout.state != PayoutState.PENDING.value:
@@ -310,14 +310,15 @@ def _confirm(payout_id: int, gateway_order_no: str | None) -> None:
             return
         now = utcnow()
         payout.state, payout.finished_at, payout.last_error = PayoutState.CONFIRMED.value, now, None
-        payout.gateway_order_no = gateway_order_no
+        payout.gateway_order_no, payout.paid_otherwise = gateway_order_no, paid_otherwise
         close_case(session, payout_key(payout_id), decision=SETTLED)
         clearing = payout_account(AccountKind.PAYOUT_CLEARING, payout.user_id)
         paid_out = payout_account(AccountKind.PAID_OUT, payout.user_id)
         transfer = Transfer(clearing, paid_out, payout.amount)
         post(session, [_posting(payout_id, PayoutPosting.CONFIRMED, transfer)], at=now)
-        text = f"{format_yuan(payout.amount)} 元已转入你的支付宝账户。"
-        _notify(session, payout, title="提现已到账", text=text, event=PayoutPosting.CONFIRMED)
+        title, text = PAID_OTHERWISE_NOTICE if paid_otherwise else PAID_NOTICE
+        text = text.format(amount=format_yuan(payout.amount))
+        _notify(session, payout, title=title, text=text, event=PayoutPosting.CONFIRMED)
     log.info("payout_confirmed", payout_id=payout_id)
 
 

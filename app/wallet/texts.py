@@ -51,3 +51,7 @@ REFUSAL_TEXT: Final[Mapping[str, str]] = {
 
 REFUSED_TEXT: Final = "支付宝未能完成转账"
 """For all other codes."""
+
+PAID_NOTICE: Final = ("提现已到账", "{amount} 元已转入你的支付宝账户。")
+PAID_OTHERWISE_NOTICE: Final = ("提现已完成", "{amount} 元的提现已由平台另行付给你,如未收到请联系客服。")
+"""Title and text of what is told of a withdrawal that the gateway made, and of one that staff paid otherwise."""

@@ -1,5 +1,6 @@
 """Money that moved at the gateway without us: refunds made in its console, trades paid twice. Staff decide."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,9 @@ from app.clock import utcnow
 from app.db.database import db
 from app.money import refunds
 from app.money.gateway import gateway
-from app.money.models import MoneyCase, Payment
+from app.money.gateways.base import GatewayUnavailable
+from app.money.models import MoneyCase, Payment, Refund
+from app.money.queries import booked_movements
 from app.orders import deadlines, payments
 from app.orders.actions import HELD
 from app.orders.models import Order
@@ -26,7 +29,9 @@ from statemachine.order import (
 from tasks.payments import ask_again
 from tasks.relay import relay_once
 from tests.factories import Made, assert_envelope, auth_headers, make_address, make_user
+from tests.moderation.steps import waiting_for_locks
 from tests.money.conftest import AMOUNT, Purchase, Shop, paid
+from tests.tasks.steps import wait_until
 
 WHOLLY = {"trade_status": "TRADE_CLOSED", "refund_fee": "2600.00", "out_biz_no": "CONSOLE1"}
 PARTLY = {"refund_fee": "100.00", "out_biz_no": "CONSOLE1"}
@@ -439,14 +444,129 @@ def test_staff_retry_a_refund_or_record_that_it_was_paid(
         {"code": "10000"},
     )
     assert sent(shop) == "again"
-    assert decide(shop, staff, "mark_paid", Answer.MONEY_CASE_REFUSED)["reasons"] == [
-        "支付宝尚未拒绝这笔退款,仍可能退回给买家"
-    ]
     decide(shop, staff, "retry", Answer.MONEY_CASE_DECIDED)
     assert sent(shop) == "dead"
+    assert shop.state_of(purchase).refunds == [(1, AMOUNT, "approve_refund", "refused")]
+    decide(shop, staff, "retry", Answer.MONEY_CASE_DECIDED)
+    assert shop.state_of(purchase).refunds == [(1, AMOUNT, "approve_refund", "pending")]
     decide(shop, staff, "mark_paid", Answer.MONEY_CASE_DECIDED)
     assert shop.state_of(purchase).money == {}
     assert (cases(shop), shop.audit()) == ([("refund", purchase.order_id, "mark_paid")], [])
+
+
+def booked(shop: Shop) -> list[str]:
+    """The numbers of the refunds that the bill should have."""
+    with shop.app.app_context():
+        found = booked_movements(
+            since=utcnow() - timedelta(days=1), until=utcnow() + timedelta(days=1), out_trade_nos=()
+        )
+        return [each.movement.request_no for each in found if each.movement.request_no is not None]
+
+
+def told_of_the_refund(shop: Shop, who: dict[str, str]) -> tuple[str, str]:
+    with shop.app.app_context():
+        while relay_once():
+            pass
+    items = shop.client.get("/api/notifications/", headers=who).get_json()["data"]["items"]
+    [told] = [each for each in items if each["event"] == "refund_confirmed"]
+    return told["title"], told["text"]
+
+
+@pytest.mark.parametrize(
+    "code", ["BUYER_ENABLE_STATUS_FORBID", "BUYER_ERROR", "CUSTOMER_VALIDATE_ERROR", "TRADE_NOT_ALLOW_REFUND"]
+)
+def test_a_refund_that_staff_paid_otherwise_is_asked_for_no_more(
+    shop: Shop, staff: Made, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    purchase = owed(shop)
+    answers(shop, monkeypatch, refusal(f"ACQ.{code}"), {"code": "10000"})
+    assert sent(shop) == "again"
+    decide(shop, staff, "mark_paid", Answer.MONEY_CASE_DECIDED)
+    monkeypatch.undo()
+    assert sent(shop) == "done"  # as the hourly retry does; the buyer's account is free again
+    assert shop.sandbox.trade(purchase.order_no)["refunds"] == []
+    assert shop.state_of(purchase).refunds == [(1, AMOUNT, "approve_refund", "confirmed")]
+    assert (cases(shop), shop.audit(), booked(shop)) == ([("refund", purchase.order_id, "mark_paid")], [], [])
+    assert told_of_the_refund(shop, purchase.headers) == (
+        "退款已完成",
+        "「九成新 iPhone 13 128G」的退款 2600.00 元已由平台另行退给你,如未收到请联系客服",
+    )
+
+
+def test_the_gateway_is_asked_before_a_refund_is_marked_as_paid(
+    shop: Shop, staff: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    purchase = owed(shop)
+    answers(shop, monkeypatch, refusal("ACQ.BUYER_ERROR"), {"code": "10000"}, refusal("isv.x", "20000"))
+    assert sent(shop) == "again"
+    assert decide(shop, staff, "mark_paid", Answer.MONEY_CASE_REFUSED)["reasons"] == [
+        "支付宝暂未答复这笔退款的结果,请稍后再试"
+    ]
+    assert shop.state_of(purchase).refunds == [(1, AMOUNT, "approve_refund", "pending")]
+    monkeypatch.undo()
+    with shop.app.app_context():
+        gateway().refund(
+            out_trade_no=purchase.order_no, amount_fen=AMOUNT, out_request_no=f"{purchase.order_no}_R1", reason="…"
+        )
+    decide(shop, staff, "mark_paid", Answer.MONEY_CASE_DECIDED)
+    assert booked(shop) == [f"{purchase.order_no}_R1"]
+    assert told_of_the_refund(shop, purchase.headers)[0] == "退款成功"
+
+
+def test_a_refund_is_not_marked_as_paid_while_it_may_be_made(
+    shop: Shop, staff: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a job has asked for it, and within a day of a request whose outcome is unknown."""
+    purchase = owed(shop)
+    answers(shop, monkeypatch, refusal("ACQ.TRADE_HAS_FINISHED"), {"code": "10000"})
+    assert sent(shop) == "dead"
+    decide(shop, staff, "retry", Answer.MONEY_CASE_DECIDED)
+    refused: list[list[str]] = []
+
+    def in_flight(**_: object) -> None:
+        refused.append(decide(shop, staff, "mark_paid", Answer.MONEY_CASE_REFUSED)["reasons"])
+        raise GatewayUnavailable("no answer in time")
+
+    with shop.app.app_context():
+        monkeypatch.setattr(gateway(), "refund", in_flight)
+    assert sent(shop) == "again"
+    refused.append(decide(shop, staff, "mark_paid", Answer.MONEY_CASE_REFUSED)["reasons"])
+    assert [reason[:11] for [reason] in refused] == ["支付宝仍可能退回这笔款"] * 2
+    assert shop.state_of(purchase).refunds == [(1, AMOUNT, "approve_refund", "pending")]
+    with shop.app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(Refund).values(undecided_at=Refund.undecided_at - timedelta(days=1)))
+    # A job begins while the gateway is asked.
+    with shop.app.app_context():
+        monkeypatch.setattr(gateway(), "refunded", lambda **_: sent(shop) == "done")
+    monkeypatch.setattr(gateway_of(shop), "refund", no_answer)
+    assert decide(shop, staff, "mark_paid", Answer.MONEY_CASE_REFUSED)["reasons"] == [
+        "这笔退款刚刚又请求了支付宝,请稍后再试"
+    ]
+    assert (cases(shop), shop.audit()) == ([("refund", purchase.order_id, None)], [])
+
+
+def gateway_of(shop: Shop) -> Any:
+    with shop.app.app_context():
+        return gateway()
+
+
+def no_answer(**_: object) -> None:
+    raise GatewayUnavailable("no answer in time")
+
+
+def test_staff_lock_a_refund_before_its_case_as_jobs_do(
+    shop: Shop, staff: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owed(shop)
+    answers(shop, monkeypatch, refusal("ACQ.BUYER_ERROR"), {"code": "10000"})
+    assert sent(shop) == "again"
+    with ThreadPoolExecutor(1) as pool, shop.app.app_context(), db.engine.connect() as job:
+        job.execute(select(Refund.id).with_for_update())
+        decided = pool.submit(decide, shop, staff, "retry", Answer.MONEY_CASE_DECIDED)
+        wait_until(lambda: waiting_for_locks(shop.app) == 1, "staff wait for the refund")
+        job.execute(select(MoneyCase.id).with_for_update(nowait=True))
+        job.rollback()
+        decided.result()
 
 
 # --- texts: on its way, until the gateway has confirmed ---

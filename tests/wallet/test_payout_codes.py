@@ -305,6 +305,12 @@ def test_cases_are_listed_counted_and_retried(till: Bank, alipay: Alipay, staff:
     ]
 
 
+NOTICES = {
+    "credit_back": ("提现失败", "支付宝未能完成转账。120.00 元已退回钱包可用余额。"),
+    "mark_paid": ("提现已完成", "120.00 元的提现已由平台另行付给你,如未收到请联系客服。"),
+}
+
+
 @pytest.mark.parametrize(
     ("decision", "money", "closed"), [("credit_back", BACK, "credit_back"), ("mark_paid", OUT, "mark_paid")]
 )
@@ -323,6 +329,8 @@ def test_staff_settle_only_what_the_gateway_cannot_pay_any_more(
     assert (till.row(payout_id).state, till.money(seller)) == ("pending", UNDER_WAY)
     decide(till, staff, decision, Answer.MONEY_CASE_DECIDED)
     assert (till.money(seller), cases(till)) == (money, [("payout", "40004 PAYER_STATUS_ERROR", closed)])
+    [(*_, title, text)] = till.notices(seller)
+    assert (title, text) == NOTICES[decision]
     assert differences(till) == []
 
 
@@ -334,6 +342,9 @@ def test_staff_do_not_credit_back_what_was_paid(till: Bank, alipay: Alipay, staf
     assert till.money(seller) == UNDER_WAY
     decide(till, staff, "mark_paid", Answer.MONEY_CASE_DECIDED)
     assert till.money(seller) == OUT
+    assert [(title, text) for *_, title, text in till.notices(seller)] == [
+        ("提现已到账", "120.00 元已转入你的支付宝账户。")
+    ]
 
 
 def test_who_may_not_decide(till: Bank, alipay: Alipay, staff: Made) -> None:

@@ -385,16 +385,30 @@ class AlipayGateway:
         The answer to the earlier call may have been lost, and a refusal only concerns the present one.
         """
         try:
+            made = self._made_refund(out_trade_no, out_request_no, amount_fen)
+        except GatewayRefused as error:
+            raise _undecided(refusal) from error
+        if made is None:
+            raise refusal
+        return made
+
+    def refunded(self, *, out_trade_no: str, amount_fen: int, out_request_no: str) -> bool:
+        """See `Gateway.refunded`."""
+        return self._made_refund(out_trade_no, out_request_no, amount_fen) is not None
+
+    def _made_refund(self, out_trade_no: str, out_request_no: str, amount_fen: int) -> dict[str, Any] | None:
+        """The answer that confirms the refund; None where none of this amount was made under the number."""
+        try:
             answer = self._refund_query(out_trade_no, out_request_no)
         except GatewayRefused as error:
             if error.sub_code in (_TRADE_NOT_EXIST, _QUERIED_TRADE_NOT_EXIST):
-                raise refusal from error
-            raise _undecided(refusal) from error
+                return None
+            raise
         if _confirms_refund(answer, out_request_no=out_request_no, amount_fen=amount_fen):
             return answer
         if "refund_status" in answer and answer["refund_status"] != "REFUND_SUCCESS":
             raise GatewayUnavailable("the gateway does not confirm the refund yet")
-        raise refusal
+        return None
 
     def close(self, out_trade_no: str) -> bool:
         """See `Gateway.close`."""

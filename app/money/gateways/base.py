@@ -205,6 +205,12 @@ class Gateway(Protocol):
         Before it raises GatewayRefused, it asks whether an earlier call, whose answer was lost, went through.
         """
 
+    def refunded(self, *, out_trade_no: str, amount_fen: int, out_request_no: str) -> bool:
+        """Whether the refund of this amount under `out_request_no` was made.
+
+        Raises GatewayUnavailable also while it is under way.
+        """
+
     def close(self, out_trade_no: str) -> bool:
         """Close the trade, so that it cannot be paid any more. False where the gateway knows no such trade.
 
