@@ -1,7 +1,8 @@
 """`python -m tests.attack` (`make attack`): every attack on the product, bare and behind nginx, on this machine only.
 
 PostgreSQL and Valkey are started for it unless DATABASE_URL and REDIS_URL name them. Exit status 1 where anybody else
-was answered later than after two seconds, or wrongly, or a web process grew beyond 500 MB.
+was answered later than after two seconds, or wrongly, a web process grew beyond 500 MB, an attack was not received as
+it is meant, or rows, files or memory were left a while afterwards.
 """
 
 import argparse
@@ -14,10 +15,11 @@ from rich.console import Console
 from rich.table import Table
 
 from app.factory import build_app
+from app.money.sandbox.keys import create_keys
 from benchmarks.servers import prepared, serving_product
 from config import load_settings
 from tests.attack.attacks import ALL, Target
-from tests.attack.siege import MEMORY_LIMIT, Report, besiege, rest
+from tests.attack.siege import MEMORY_LIMIT, Figures, Report, besiege, rest
 from tests.factories import auth_headers, make_good, make_user
 from tests.nginx import nginx_before
 
@@ -48,7 +50,9 @@ def main() -> int:
             "JWT_SECRET_KEY": "secret-key-of-the-attack-0123456789ab",
             "TRUSTED_PROXIES": "0",
         }
-        app = build_app(load_settings({**env, "LOG_LEVEL": "WARNING"}))
+        create_keys(folder / "keys")  # or notifications end in a fault before anything is looked at
+        loaded = load_settings({**env, "LOG_LEVEL": "WARNING"})
+        app = build_app(loaded)
         with app.app_context():
             flask_migrate.upgrade()
         seller = make_user(app)
@@ -59,6 +63,8 @@ def main() -> int:
         if not arguments.without_nginx:
             fronts["nginx"] = stack.enter_context(nginx_before(server.port))
         reports: list[tuple[str, Report]] = []
+        left: list[str] = []
+        before = Figures.now(app, server.pid)
         for name, port in fronts.items():
             target = Target(
                 port=port,
@@ -72,8 +78,12 @@ def main() -> int:
                 reports.append((name, besiege(target, attack, server.pid)))
                 _show(*reports[-1])
             reports.append((name, rest(target, arguments.rest, server.pid)))
+            now = Figures.now(app, server.pid)
+            kept = loaded.refused_notifications_kept
+            left += [f"{name}: {each}" for each in now.left_since(before, notifications=kept)]
     Console(width=None if sys.stdout.isatty() else 120).print(_table(reports))
-    return 0 if all(report.is_harmless for _, report in reports) else 1
+    print("left afterwards:", "; ".join(left) or "nothing")
+    return 0 if not left and all(report.is_harmless and report.was_received for _, report in reports) else 1
 
 
 def _show(front: str, report: Report) -> None:
@@ -92,9 +102,15 @@ def _table(reports: list[tuple[str, Report]]) -> Table:
             f"{report.slowest:.2f}",
             str(len(report.failures)),
             str(report.memory >> 20),
-            "" if report.is_harmless else f"HARM {report.failures[:2]}",
+            _verdict(report),
         )
     return table
+
+
+def _verdict(report: Report) -> str:
+    if not report.is_harmless:
+        return f"HARM {report.failures[:2]}"
+    return "" if report.was_received else f"NOT AS MEANT {dict(report.outcomes)}"
 
 
 if __name__ == "__main__":

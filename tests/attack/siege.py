@@ -3,12 +3,16 @@
 import http.client
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import psutil
+from flask import Flask
+from sqlalchemy import func, select
 
-from tests.attack.attacks import Attack, Target
+from app.db.database import db
+from app.settings import settings
+from tests.attack.attacks import CLOSED, HELD, MEANT, Attack, Target
 
 SECONDS_LIMIT = 2.0
 """Within which everybody else has to be answered."""
@@ -16,6 +20,15 @@ SECONDS_LIMIT = 2.0
 MEMORY_LIMIT = 500 * 1024 * 1024
 """Bytes of a web process."""
 
+KEPT_MEMORY = 200 * 1024 * 1024
+"""Bytes that all web processes together may have more after an attack: once used, Python gives them back late."""
+
+TURNED_AWAY = frozenset(
+    {CLOSED, HELD, "408 REQUEST_TIMEOUT", "429 TOO_MANY_REQUESTS", "429 TOO_MANY_PICTURES", "503 BUSY"}
+)
+"""What may come of any attack."""
+
+_HOURS = 2  # that an attack may fall into
 _EVERY = 0.2
 # Another address than the attackers': in front of the product nginx counts by it.
 _SOURCE = ("127.0.0.7", 0)
@@ -30,11 +43,64 @@ class Report:
     slowest: float
     failures: tuple[str, ...]
     memory: int
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    """What came of the attack's requests."""
+    meant: frozenset[str] = frozenset()
+    """What should come of them; nothing for a rest."""
 
     @property
     def is_harmless(self) -> bool:
         """Whether nobody noticed it."""
         return not self.failures and self.slowest <= SECONDS_LIMIT and self.memory <= MEMORY_LIMIT
+
+    @property
+    def was_received(self) -> bool:
+        """Whether it was the attack that it is meant to be: some of it got as far as it should, the rest nowhere."""
+        came = self.outcomes.keys()
+        return not self.meant or (bool(came & self.meant) and came <= self.meant | TURNED_AWAY)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What an attack might leave behind."""
+
+    memory: int
+    """Bytes of all web processes."""
+    rows: Mapping[str, int]
+    """By table."""
+    stored: int
+    """Bytes of all pictures."""
+
+    @classmethod
+    def now(cls, app: Flask, web_pid: int) -> "Figures":
+        """They are so now. `web_pid` is the parent of the web processes."""
+        rows = {}
+        with app.app_context():
+            for table in db.metadata.sorted_tables:
+                rows[table.name] = db.session.execute(select(func.count()).select_from(table)).scalar_one()
+            folder = settings().instance_path / "pictures"
+        return cls(
+            memory=sum(each.memory_info().rss for each in psutil.Process(web_pid).children()),
+            rows=rows,
+            stored=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+        )
+
+    def left_since(self, before: "Figures", *, notifications: int) -> list[str]:
+        """What is not as it was `before`: more memory than a web process may keep, rows, files.
+
+        `notifications` is REFUSED_NOTIFICATIONS_KEPT: so many false ones are recorded an hour.
+        """
+        more = {"refused_notifications": _HOURS, "gateway_notifications": _HOURS * notifications}
+        left = [
+            f"{name}: {self.rows[name]} rows, {count} before"
+            for name, count in before.rows.items()
+            if not count <= self.rows[name] <= count + more.get(name, 0)
+        ]
+        if self.memory > before.memory + KEPT_MEMORY:
+            left.append(f"{self.memory >> 20} MB of memory, {before.memory >> 20} before")
+        if self.stored > before.stored:
+            left.append(f"{self.stored} bytes of pictures, {before.stored} before")
+        return left
 
 
 class _Visitor(threading.Thread):
@@ -92,6 +158,7 @@ def besiege(target: Target, attack: Attack, web_pid: int) -> Report:
     """Run one attack and report what others noticed. `web_pid` is the parent of the web processes."""
     visitor = _Visitor(target.port, ("/healthz", f"/api/good/{target.good_id}/"), psutil.Process(web_pid))
     visitor.start()
+    target.outcomes.clear()
     try:
         attack(target)
     finally:
@@ -102,6 +169,8 @@ def besiege(target: Target, attack: Attack, web_pid: int) -> Report:
         slowest=visitor.slowest,
         failures=tuple(visitor.failures),
         memory=visitor.memory,
+        outcomes=dict(target.outcomes),
+        meant=MEANT.get(attack, frozenset()),
     )
 
 
