@@ -122,12 +122,12 @@ def send_payout(*, payout_id: int) -> None:
         if not asked_before:
             payout.undecided_at = utcnow()
         out_biz_no, amount, account, name = payout.out_biz_no, payout.amount, payout.account, payout.name
-    earlier: datetime | None = None
+    request: _Request | None = None
     try:
         # The answer to an earlier attempt may have been lost, so the gateway is asked for its outcome first.
         result = _earlier_transfer(out_biz_no, amount) if asked_before else None
         if result is None:
-            earlier = _begin_request(payout_id) if asked_before else None
+            request = _begin_request(payout_id) if asked_before else None
             result = gateway().transfer(
                 out_biz_no=out_biz_no, amount_fen=amount, payee_account=account, payee_name=name, title=_TITLE
             )
@@ -140,13 +140,21 @@ def send_payout(*, payout_id: int) -> None:
         _leave_open(payout_id, str(error), verdict=Verdict.STOP)
         raise
     except GatewayRefused as refusal:
-        _process_refusal(payout_id, refusal, earlier)
+        _process_refusal(payout_id, refusal, request)
         return
     _record_result(payout_id, result)
 
 
-def _begin_request(payout_id: int) -> datetime | None:
-    """Record that the gateway is about to be asked for the transfer; when the request before was left undecided.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """A request for a transfer after others. `earlier` is when one of those was left undecided."""
+
+    begun_at: datetime
+    earlier: datetime | None
+
+
+def _begin_request(payout_id: int) -> _Request:
+    """Record that the gateway is about to be asked for the transfer once more.
 
     Raises _DecidedMeanwhile.
     """
@@ -154,22 +162,28 @@ def _begin_request(payout_id: int) -> datetime | None:
         payout = _pending(session, payout_id)
         if payout is None:
             raise _DecidedMeanwhile
-        earlier, payout.undecided_at = payout.undecided_at, utcnow()
-        return earlier
+        request = _Request(begun_at=utcnow(), earlier=payout.undecided_at)
+        payout.undecided_at = request.begun_at
+        return request
 
 
-def _process_refusal(payout_id: int, refusal: GatewayRefused, earlier: datetime | None) -> None:
-    """What follows from a refused request, before which another one was left undecided at `earlier`."""
+def _process_refusal(payout_id: int, refusal: GatewayRefused, request: _Request | None) -> None:
+    """What follows from a refused request; None for the first one.
+
+    Unless it is open what became of it, the payout is as undecided as before it: asking on keeps staff from nothing.
+    """
     # Only the codes: the gateway's message may quote the payee.
     codes = f"{refusal.code} {refusal.sub_code}"
     if refusal.verdict is not Verdict.FINAL:
-        _leave_open(payout_id, codes, verdict=refusal.verdict)
+        _leave_open(
+            payout_id, codes, verdict=refusal.verdict, decided=None if refusal.verdict is Verdict.ASK else request
+        )
         if refusal.verdict is Verdict.STOP:
             raise PermanentFailure(f"the gateway refused: {codes}") from None
         raise GatewayUnavailable(f"the gateway refused: {codes}", verdict=refusal.verdict) from None
-    if earlier is not None and utcnow() < earlier + UNDECIDED_FOR:
+    if request is not None and request.earlier is not None and utcnow() < request.earlier + UNDECIDED_FOR:
         # This request is decided, the one before is not.
-        _leave_open(payout_id, codes, verdict=Verdict.ASK, undecided_at=earlier)
+        _leave_open(payout_id, codes, verdict=Verdict.ASK, decided=request)
         raise PayoutUnderWay(f"payout {payout_id} was refused, but an earlier request may still be carried out")
     _record_error(payout_id, codes)
     _fail(payout_id, REFUSAL_TEXT.get(refusal.sub_code, REFUSED_TEXT))
@@ -191,15 +205,18 @@ def _earlier_transfer(out_biz_no: str, amount: int) -> TransferResult | None:
     return known
 
 
-def _leave_open(payout_id: int, error: str, *, verdict: Verdict, undecided_at: datetime | None = None) -> None:
-    """Record an answer that decides nothing; with a case for staff where a person is needed, or a day has passed."""
+def _leave_open(payout_id: int, error: str, *, verdict: Verdict, decided: _Request | None = None) -> None:
+    """Record an answer that decides nothing; with a case for staff where a person is needed, or a day has passed.
+
+    `decided` is the request by which the transfer will not be made; those before it still may.
+    """
     with transaction() as session:
         payout = _pending(session, payout_id)
         if payout is None:
             return
         payout.last_error = error[:200]
-        if undecided_at is not None:
-            payout.undecided_at = undecided_at
+        if decided is not None and payout.undecided_at == decided.begun_at:  # no other job has asked since
+            payout.undecided_at = decided.earlier
         if verdict in (Verdict.PERSON, Verdict.STOP) or utcnow() >= payout.created_at + UNDECIDED_FOR:
             _open_payout_case(session, payout, payout.last_error)
 

@@ -16,7 +16,7 @@ from app.clock import utcnow
 from app.db.database import db
 from app.ledger.audit import DifferenceKind, audit
 from app.money.gateway import gateway
-from app.money.gateways.alipay_codes import CODES
+from app.money.gateways.alipay_codes import CODES, verdict_on
 from app.money.gateways.base import GatewayUnavailable, Verdict
 from app.money.models import MoneyCase
 from app.outbox.models import OutboxMessage
@@ -81,7 +81,8 @@ class Alipay:
 
 
 def is_final(answer: dict[str, Any]) -> bool:
-    return CODES[TRANSFER].get(answer["sub_code"], (None,))[0] is Verdict.FINAL
+    """Whether nothing will come of the request."""
+    return verdict_on(TRANSFER, answer["code"], answer["sub_code"]) is not Verdict.ASK
 
 
 @pytest.fixture
@@ -332,6 +333,23 @@ def test_staff_settle_only_what_the_gateway_cannot_pay_any_more(
     [(*_, title, text)] = till.notices(seller)
     assert (title, text) == NOTICES[decision]
     assert differences(till) == []
+
+
+@pytest.mark.parametrize(
+    ("refused", "until"), [("PAYER_STATUS_ERROR", START), ("SYSTEM_ERROR", START + timedelta(hours=23))]
+)
+def test_asking_on_keeps_staff_from_nothing_where_each_request_is_refused(
+    till: Bank, alipay: Alipay, staff: Made, refused: str, until: datetime
+) -> None:
+    seller, payout_id = stuck(till, alipay)
+    for _ in range(23):
+        alipay.now += timedelta(hours=1)
+        alipay.answers = [refusal(refused)]
+        assert outcome(till, payout_id) is GatewayUnavailable
+    assert till.row(payout_id).undecided_at == until
+    alipay.now = until + timedelta(hours=24)
+    decide(till, staff, "credit_back", Answer.MONEY_CASE_DECIDED)
+    assert (alipay.paid, till.money(seller)) == ({}, BACK)
 
 
 def test_staff_do_not_credit_back_what_was_paid(till: Bank, alipay: Alipay, staff: Made) -> None:
