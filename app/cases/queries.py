@@ -1,18 +1,25 @@
 """Reads of cases about money. Every read is logged with its reader, as those of `app.staff.queries`."""
 
-from typing import Any
+from typing import Any, Final
 
 import structlog
-from sqlalchemy import ColumnElement, Row, func, select
+from sqlalchemy import ColumnElement, Row, Select, func, select
 
 from app.answers import Answer, Refused
-from app.cases.decisions import CASE_TEXT, DECISIONS
+from app.cases.decisions import CASE_TEXT, DECISIONS, CaseDecision
 from app.cases.schemas import MoneyCaseOut, MoneyCaseQuery
 from app.clock import format_moment, format_moment_or_none
 from app.db.transactions import reading, row_or_none
 from app.money.models import MoneyCase, MoneyCaseKind
+from app.orders.holds import may_count_as_refund
+from app.orders.models import Order
+from app.orders.queries import phase_of
 
 log = structlog.get_logger(__name__)
+
+_CASES: Final[Select[Any]] = select(
+    *MoneyCase.__table__.columns, Order.bill_status, Order.order_status, Order.closed
+).outerjoin(Order, Order.id == MoneyCase.order_id)
 
 
 def _log_read(actor_id: int, case_ids: list[int]) -> None:
@@ -27,7 +34,7 @@ def list_money_cases(*, actor_id: int, query: MoneyCaseQuery) -> tuple[list[Mone
     ]
     if query.kind is not None:
         conditions.append(MoneyCase.kind == query.kind)
-    page = select(MoneyCase.__table__).where(*conditions).order_by(MoneyCase.id if is_open else MoneyCase.id.desc())
+    page = _CASES.where(*conditions).order_by(MoneyCase.id if is_open else MoneyCase.id.desc())
     with reading() as connection:
         total = connection.execute(select(func.count()).select_from(MoneyCase).where(*conditions)).scalar_one()
         found = connection.execute(page.limit(query.size).offset(query.offset)).all()
@@ -37,7 +44,7 @@ def list_money_cases(*, actor_id: int, query: MoneyCaseQuery) -> tuple[list[Mone
 
 def money_case_of(*, actor_id: int, case_id: int) -> MoneyCaseOut:
     """One case. Raises NO_SUCH_MONEY_CASE."""
-    row = row_or_none(select(MoneyCase.__table__).where(MoneyCase.id == case_id))
+    row = row_or_none(_CASES.where(MoneyCase.id == case_id))
     if row is None:
         raise Refused(Answer.NO_SUCH_MONEY_CASE)
     _log_read(actor_id, [case_id])
@@ -56,8 +63,14 @@ def _money_case_out(row: Row[Any]) -> MoneyCaseOut:
         "refund_id": row.refund_id,
         "payout_id": row.payout_id,
         "details": row.details,
-        "decisions": [each.value for each in DECISIONS[kind]] if row.closed_at is None else [],
+        "decisions": [each.value for each in DECISIONS[kind] if _can_be_decided(row, each)],
         "decision": row.decision,
         "opened_at": format_moment(row.opened_at),
         "closed_at": format_moment_or_none(row.closed_at),
     }
+
+
+def _can_be_decided(row: Row[Any], decision: CaseDecision) -> bool:
+    if row.closed_at is not None:
+        return False
+    return decision is not CaseDecision.COUNT_AS_REFUND or may_count_as_refund(phase_of(row))

@@ -85,6 +85,14 @@ def decide(shop: Shop, staff: Made, decision: str, answer: Answer, case_id: int 
     return assert_envelope(shop.client.post(url, json=body, headers=auth_headers(shop.app, staff)), answer)
 
 
+def offered(shop: Shop, staff: Made, state: str = "open") -> list[str]:
+    """What can be decided about the one case, by its list."""
+    listed = shop.client.get(f"/api/staff/money_cases/?state={state}", headers=auth_headers(shop.app, staff))
+    [case] = assert_envelope(listed, Answer.MONEY_CASES_FOUND)["items"]
+    decisions: list[str] = case["decisions"]
+    return decisions
+
+
 @pytest.mark.parametrize(
     "changes", [WHOLLY, PARTLY, {**WHOLLY, "out_biz_no": ""}], ids=["wholly", "partly", "no number"]
 )
@@ -166,7 +174,9 @@ def test_staff_count_it_as_the_orders_refund(
     lead(shop, purchase, steps)
     console_refund(shop, purchase, changes["refund_fee"])
     assert shop.notify(shop.sign(form, **changes)) == "success"
+    assert offered(shop, staff) == ["count_as_refund", "continue"]
     decide(shop, staff, "count_as_refund", Answer.MONEY_CASE_DECIDED)
+    assert offered(shop, staff, state="closed") == []
     state = shop.state_of(purchase)
     assert (state.phase, state.refunds) == (phase, [(1, AMOUNT, "resolve_for_buyer", "pending")])
     assert state.events[-2:] == ["request_refund", "resolve_for_buyer"]
@@ -233,6 +243,7 @@ def test_a_settled_order_can_only_go_on(shop: Shop, staff: Made) -> None:
     assert shop.notify(shop.sign(form, **WHOLLY)) == "success"
     assert not is_held(shop, purchase)
     before = shop.state_of(purchase)
+    assert offered(shop, staff) == ["continue"]
     decide(shop, staff, "count_as_refund", Answer.WRONG_STATE)
     assert (shop.state_of(purchase), cases(shop)) == (before, [("refund_elsewhere", purchase.order_id, None)])
     decide(shop, staff, "continue", Answer.MONEY_CASE_DECIDED)
