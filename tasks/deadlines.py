@@ -17,3 +17,8 @@ def sweep_deadlines() -> None:
 def query_payments() -> None:
     """Periodic: ask the gateway about payments whose outcome it has not sent in time."""
     payments.query_due_payments()
+
+
+def check_paid_trades() -> None:
+    """Periodic: ask the gateway whether trades of orders that go on were refunded there without us."""
+    payments.check_paid_trades()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from tasks.deadlines import query_payments, sweep_deadlines
+from tasks.deadlines import check_paid_trades, query_payments, sweep_deadlines
 from tasks.housekeeping import (
     collect_unused_pictures,
     lift_ended_suspensions,
@@ -31,6 +31,7 @@ class Periodic:
 SCHEDULE: Final = (
     Periodic(job=sweep_deadlines, queue=QueueName.DEFAULT, every=5),
     Periodic(job=query_payments, queue=QueueName.DEFAULT, every=15),
+    Periodic(job=check_paid_trades, queue=QueueName.DEFAULT, every=300),
     Periodic(job=ask_again, queue=QueueName.DEFAULT, every=3600),
     Periodic(job=reconcile_bills, queue=QueueName.DEFAULT, every=900),
     Periodic(job=purge_refused_notifications, queue=QueueName.DEFAULT, every=3600),

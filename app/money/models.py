@@ -59,6 +59,7 @@ class Payment(Base):
     paid_at: Mapped[moment | None]
     query_at: Mapped[moment | None]  # when the gateway is queried next; None once nothing more can happen
     queries: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
+    checked_at: Mapped[moment | None]  # when the gateway was last asked whether a paid trade was refunded there
     created_at: Mapped[created_moment]
 
 

@@ -7,10 +7,10 @@ seller, number and amount were checked; every notification is recorded. All func
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from app.answers import Answer, Refused
@@ -43,6 +43,8 @@ _MAX_QUERY_WAIT: Final = timedelta(hours=1)
 _MAX_DOUBLINGS: Final = 12  # a second doubled so often is longer than the longest wait
 # The gateway closes a trade at its expiry; one that it does not know a day later was never opened.
 _NEVER_OPENED_AFTER: Final = timedelta(days=1)
+# How often the gateway is asked whether the trade of an order that goes on was refunded there.
+_CHECK_AFTER: Final = timedelta(days=1)
 _GATEWAY_RETRY_AFTER: Final = 5  # seconds, for the client's Retry-After
 
 # Statements that every payment needs, built once: building such a statement costs more than running it.
@@ -52,6 +54,10 @@ _OPEN_ATTEMPT: Final = select(Payment).where(
 )
 _ATTEMPTS: Final = select(func.count()).select_from(Payment).where(Payment.order_id == bindparam("order_id"))
 _BY_NUMBER: Final = select(Payment).where(Payment.out_trade_no == bindparam("out_trade_no"))
+# What paid an order that has no refund of ours.
+_PAID_TRADES: Final = select(Payment.id, Payment.out_trade_no, Payment.trade_no).where(
+    Payment.state == PaymentState.PAID.value, ~exists().where(Refund.payment_id == Payment.id)
+)
 _OWN_REFUND: Final = select(Refund.id).where(Refund.payment_id == bindparam("payment_id"))
 
 
@@ -290,6 +296,63 @@ def query_due_payments() -> int:
         except GatewayRefused as error:
             log.error("payment_query_refused", payment_id=payment_id, reason=str(error))  # noqa: TRY400 - no traceback needed
     return len(claimed)
+
+
+def check_paid_trade(*, order_id: int) -> None:
+    """Ask the gateway whether the trade that paid an order still stands: refunded there without us, it holds the order.
+
+    Alipay does not notify of a refund that is made in its console, unless it is told to. Waits for one call at most
+    (`ALIPAY_TIMEOUT`), with nothing locked; where the gateway says nothing, the order goes on.
+    """
+    found = row_or_none(_PAID_TRADES.where(Payment.order_id == order_id))
+    if found is not None:
+        _ask_about_paid_trade(found)
+
+
+def check_paid_trades() -> int:
+    """Ask as `check_paid_trade` about orders that go on, each once a day; returns about how many. For the periodic job.
+
+    The longest unasked come first.
+    """
+    now = utcnow()
+    asked_at = func.coalesce(Payment.checked_at, Payment.paid_at)
+    due = (
+        _PAID_TRADES.join(Order, Order.id == Payment.order_id)
+        .where(~Order.closed, Order.held_at.is_(None), asked_at <= now - _CHECK_AFTER)
+        .order_by(asked_at)
+        .limit(_QUERIES_AT_ONCE)
+        .with_for_update(of=Payment, skip_locked=True)
+    )
+    with transaction() as session:
+        claimed = session.execute(due).all()
+        session.execute(update(Payment).where(Payment.id.in_([each.id for each in claimed])).values(checked_at=now))
+    for each in claimed:
+        if not _ask_about_paid_trade(each):
+            break  # the gateway is unavailable: the others wait for their next turn
+    return len(claimed)
+
+
+def _ask_about_paid_trade(found: Any) -> bool:
+    """Ask about a row of `_PAID_TRADES`; False where the gateway does not answer."""
+    try:
+        trade = gateway().query(found.out_trade_no)
+    except GatewayUnavailable as error:
+        log.warning("gateway_unavailable", reason=str(error))
+        return False
+    except GatewayRefused as error:
+        log.error("payment_query_refused", payment_id=found.id, reason=str(error))  # noqa: TRY400 - no traceback needed
+        return True
+    if trade is None or (trade.status.paid and trade.trade_no == found.trade_no):
+        return True
+    report = TradeReport(trade_no=trade.trade_no, amount=trade.amount_fen, status=trade.status, paid_at=trade.paid_at)
+    with transaction() as session:
+        order, payment = _lock_attempt(session, found.id)
+        mismatch = _find_mismatch(payment, report)
+        if mismatch is not None:
+            log.error("payment_query_contradicts", payment_id=payment.id, reason=mismatch)
+        else:
+            _compare_with_paid(session, order, payment, report)
+    return True
 
 
 def _query_delay() -> timedelta:

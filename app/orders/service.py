@@ -20,7 +20,7 @@ from app.goods.uploads import prepare_uploads
 from app.orders.actions import may_hide
 from app.orders.evidence import add_evidence
 from app.orders.models import Direction, Dispute, Order, RefundRequest, Waybill
-from app.orders.payments import close_open_trade, open_attempt
+from app.orders.payments import check_paid_trade, close_open_trade, open_attempt
 from app.orders.purchase_limits import check_purchase_limits
 from app.orders.queries import facts_of, phase_of, role_of
 from app.orders.schemas import PresentFigures
@@ -128,13 +128,13 @@ def cancel_order(*, actor_id: int, order_id: int) -> None:
     Raises NO_SUCH_ORDER, FORBIDDEN, WRONG_STATE (also when it was paid meanwhile), GATEWAY_UNAVAILABLE, BUSY.
     """
     for _ in range(_CLOSING_TRIES):
-        if _may_cancel(actor_id=actor_id, order_id=order_id):
+        if _may(OrderEvent.CANCEL, actor_id=actor_id, order_id=order_id):
             # What the gateway has done must be recorded even if the request around this is rolled back.
             with independent_transaction():
                 close_open_trade(order_id=order_id)
         with transaction() as session, session.begin_nested() as locked:
             good, order = lock_order(session, order_id)
-            if open_attempt(session, order_id) is None or not _allows_cancelling(order, actor_id):
+            if open_attempt(session, order_id) is None or not _allows(order, OrderEvent.CANCEL, actor_id):
                 command = OrderCommand(event=OrderEvent.CANCEL, role=role_of(order, actor_id), actor_id=actor_id)
                 fire(session, good, order, command)
                 return
@@ -145,21 +145,26 @@ def cancel_order(*, actor_id: int, order_id: int) -> None:
     raise Refused(Answer.BUSY, retry_after=1)
 
 
-def _may_cancel(*, actor_id: int, order_id: int) -> bool:
+def _may(event: OrderEvent, *, actor_id: int, order_id: int) -> bool:
     order = row_or_none(select(Order.__table__).where(Order.id == order_id))
-    return order is not None and _allows_cancelling(order, actor_id)
+    return order is not None and _allows(order, event, actor_id)
 
 
-def _allows_cancelling(order: Any, actor_id: int) -> bool:
-    """Whether the machine lets `actor_id` cancel the order (or row of one)."""
+def _allows(order: Any, event: OrderEvent, actor_id: int) -> bool:
+    """Whether the machine lets `actor_id` fire `event` on the order (or row of one)."""
     if actor_id not in (order.buyer_id, order.seller_id) or order.held_at is not None:
         return False
     phase = phase_of(order)
-    return OrderEvent.CANCEL in order_flow.allowed(phase, role_of(order, actor_id), facts_of(order))
+    return event in order_flow.allowed(phase, role_of(order, actor_id), facts_of(order))
 
 
 def ship_order(*, actor_id: int, order_id: int, address_id: int, company: str, tracking_no: str) -> None:
-    """Ship to the buyer, from one of the seller's addresses. Raises as `receive_order`, and NO_SUCH_ADDRESS."""
+    """Ship to the buyer, from one of the seller's addresses. Raises as `receive_order`, and NO_SUCH_ADDRESS.
+
+    The gateway is asked first whether the buyer's money is still there.
+    """
+    if _may(OrderEvent.SHIP, actor_id=actor_id, order_id=order_id):
+        _check_money(order_id)
     with transaction() as session:
         order = advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.SHIP)
         _add_waybill(
@@ -172,6 +177,12 @@ def ship_order(*, actor_id: int, order_id: int, address_id: int, company: str, t
             tracking_no=tracking_no,
             freight=order.freight,
         )
+
+
+def _check_money(order_id: int) -> None:
+    # What the gateway has done must be recorded even if the request around this is rolled back.
+    with independent_transaction():
+        check_paid_trade(order_id=order_id)
 
 
 def receive_order(*, actor_id: int, order_id: int) -> None:
@@ -192,7 +203,8 @@ def extend_receipt(*, actor_id: int, order_id: int) -> None:
 def hand_over(*, actor_id: int, order_id: int, code: str) -> None:
     """The seller confirms the receipt of a 当面交易 order with the handover code that the buyer has told.
 
-    Raises as `receive_order`, HANDOVER_CODE_WRONG with the tries that are left, HANDOVER_LOCKED once none is left.
+    The gateway is asked before whether the buyer's money is still there. Raises as `receive_order`,
+    HANDOVER_CODE_WRONG with the tries that are left, HANDOVER_LOCKED once none is left.
     """
     order = row_or_none(select(Order.__table__).where(Order.id == order_id))
     if order is None:
@@ -203,6 +215,8 @@ def hand_over(*, actor_id: int, order_id: int, code: str) -> None:
     phase = phase_of(order)
     is_expected = phase == PAID and order.handover_code is not None and order.held_at is None
     is_right = is_expected and _try_handover_code(order_id, code)
+    if is_right:
+        _check_money(order_id)
     with transaction() as session:
         advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.RECEIVE, handover_code_ok=is_right)
 

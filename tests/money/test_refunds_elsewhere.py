@@ -20,7 +20,9 @@ from app.orders.actions import HELD
 from app.orders.models import Order
 from app.outbox.models import OutboxMessage
 from app.outbox.service import PermanentFailure
+from statemachine import TradeMode
 from statemachine.order import (
+    PAID,
     REFUNDED_RECEIVED,
     REFUNDED_SHIPPED,
     REFUNDED_UNSHIPPED,
@@ -129,14 +131,61 @@ def test_a_refund_in_the_console_stops_the_order(shop: Shop, changes: dict[str, 
     assert 'saltfish_money_cases{kind="refund_elsewhere"} 1.0' in shop.client.get("/metrics").get_data(as_text=True)
 
 
-def test_it_is_noticed_by_asking_as_well(shop: Shop) -> None:
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "ship-1"}], ids=["plain", "with a key"])
+def test_the_seller_does_not_ship_what_was_refunded_in_the_console(shop: Shop, headers: dict[str, str]) -> None:
     purchase, _ = bought(shop)
     console_refund(shop, purchase, "2600.00")
+    before = shop.state_of(purchase)
+    address_id = make_address(shop.app, purchase.seller).id
+    who = {**auth_headers(shop.app, purchase.seller), **headers}
+    refused = post(shop, who, "/api/seller_send_delivery/{}/", purchase, address_id=address_id, **PARCEL)
+    assert assert_envelope(refused, Answer.WRONG_STATE)["reasons"] == [HELD]
+    assert (shop.state_of(purchase), is_held(shop, purchase)) == (before, True)
+    assert cases(shop) == [("refund_elsewhere", purchase.order_id, None)]
+
+
+def test_the_seller_does_not_hand_over_what_was_refunded_in_the_console(shop: Shop) -> None:
+    purchase, _ = bought(shop)
     with shop.app.app_context(), db.engine.begin() as connection:
-        connection.execute(update(Payment).values(query_at=utcnow()))
+        connection.execute(update(Order).values(trade_mode=TradeMode.FACE_TO_FACE, handover_code="123456"))
+    console_refund(shop, purchase, "2600.00")
+    seller = auth_headers(shop.app, purchase.seller)
+    refused = post(shop, seller, "/api/seller_hand_over/{}/", purchase, code="123456")
+    assert assert_envelope(refused, Answer.WRONG_STATE)["reasons"] == [HELD]
+    assert (shop.state_of(purchase).phase, is_held(shop, purchase)) == (PAID, True)
+
+
+def test_a_silent_gateway_stops_no_parcel(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    purchase, _ = bought(shop)
+    asked = []
+
+    def silent(out_trade_no: str) -> None:
+        asked.append(out_trade_no)
+        raise refunds.GatewayUnavailable("no answer")
+
     with shop.app.app_context():
-        assert payments.query_due_payments() == 1
-    assert (is_held(shop, purchase), cases(shop)) == (True, [("refund_elsewhere", purchase.order_id, None)])
+        monkeypatch.setattr(gateway(), "query", silent)
+    assert ship(shop, purchase).status_code == 200
+    assert (asked, is_held(shop, purchase)) == ([purchase.order_no], False)
+
+
+def test_it_is_noticed_by_asking_once_a_day(shop: Shop) -> None:
+    purchase, _ = bought(shop)
+    other, _ = bought(shop)
+    console_refund(shop, purchase, "2600.00")
+    with shop.app.app_context():
+        assert payments.check_paid_trades() == 0
+    with shop.app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(Payment).values(paid_at=utcnow() - timedelta(days=1)))
+    with shop.app.app_context():
+        assert [payments.check_paid_trades() for _ in range(2)] == [2, 0]
+    assert [is_held(shop, each) for each in (purchase, other)] == [True, False]
+    assert cases(shop) == [("refund_elsewhere", purchase.order_id, None)]
+    with shop.app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(Payment).values(checked_at=utcnow() - timedelta(days=1)))
+    with shop.app.app_context():
+        # What is held waits for staff.
+        assert payments.check_paid_trades() == 1
 
 
 def console_refund(shop: Shop, purchase: Purchase, amount: str) -> None:

@@ -31,6 +31,7 @@ pytestmark = pytest.mark.usefixtures("clean")
 ALL: dict[str, Any] = {
     "sweep-deadlines": ["tasks.deadlines.sweep_deadlines", None, [], {}],
     "query-payments": ["tasks.deadlines.query_payments", None, [], {}],
+    "check-paid-trades": ["tasks.deadlines.check_paid_trades", None, [], {}],
     "ask-again": ["tasks.payments.ask_again", None, [], {}],
     "reconcile-bills": ["tasks.payments.reconcile_bills", None, [], {}],
     "purge-refused-notifications": ["tasks.housekeeping.purge_refused_notifications", None, [], {}],
@@ -56,6 +57,7 @@ def test_the_schedule() -> None:
     assert {(periodic.job.__name__, periodic.queue, periodic.every) for periodic in SCHEDULE} == {
         ("sweep_deadlines", QueueName.DEFAULT, 5),
         ("query_payments", QueueName.DEFAULT, 15),
+        ("check_paid_trades", QueueName.DEFAULT, 300),
         ("ask_again", QueueName.DEFAULT, 3600),
         ("reconcile_bills", QueueName.DEFAULT, 900),
         ("purge_refused_notifications", QueueName.DEFAULT, 3600),
