@@ -116,8 +116,9 @@ ALLOWED: Final = (
         "app/money/sandbox/server.py", r"_METHODS: Mapping\[str, Callable\[\[Sandbox, Request, float\], .*", _SECONDS
     ),
     Allowed("app/money/sandbox/store.py", r"\w+_at REAL.*", _SECONDS),
+    Allowed("app/money/sandbox/day_bill.py", r"self\._given: dict\[str, tuple\[str, float\]\]", _SECONDS),
     Allowed("app/money/sandbox/", r"settings\.keys / keys\.\w+|directory / \w+_name", "paths"),
-    Allowed("app/cashier/views.py", r"math\.ceil\(.*\.total_seconds\(\)\)", _WAIT),
+    Allowed("app/cashier/views.py", r"math\.(ceil|floor)\(.*\.total_seconds\(\)\)", _WAIT),
     Allowed("app/orders/purchase_limits.py", r"math\.ceil\(wait\.total_seconds\(\)\)", _WAIT),
     Allowed("crawler/xianyu/parsing.py", r"isinstance\(value, int \| float\)", "as in app/fen.py"),
     Allowed("statemachine/labels.py", r"duration\.total_seconds\(\):g", "a duration in words"),
