@@ -328,7 +328,7 @@ def check_paid_trades() -> int:
         session.execute(update(Payment).where(Payment.id.in_([each.id for each in claimed])).values(checked_at=now))
     for each in claimed:
         if not _ask_about_paid_trade(each):
-            break  # the gateway is unavailable: the others wait for their next turn
+            break  # silent: the others wait for their next turn
     return len(claimed)
 
 
