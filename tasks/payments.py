@@ -33,6 +33,7 @@ def ask_again() -> None:
     died_before = utcnow() - _PAUSE
     with transaction() as session:
         revive_exhausted(session, (Topic.PAYMENT_REFUND, Topic.PAYOUT), died_before=died_before)
+    with transaction() as session:
         open_missing_cases(session, died_before=died_before)
 
 

@@ -17,8 +17,8 @@ _NO_REASON = "given up without a reason on record"
 def open_missing_cases(session: Session, *, died_before: datetime) -> int:
     """Open a case for each refused refund and pending payout whose message died before then and that has none.
 
-    In the caller's transaction; returns how many. At most 500 of each kind at a time, oldest first. One that has a
-    case, though a closed one, keeps it.
+    In the caller's transaction, with them locked before their cases, as everywhere; returns how many. At most 500 of
+    each kind at a time, oldest first. One that has a case, though a closed one, keeps it.
     """
     opened = 0
     refunds = (
@@ -27,6 +27,7 @@ def open_missing_cases(session: Session, *, died_before: datetime) -> int:
         .where(Refund.state == RefundState.REFUSED.value, *_is_stuck(Topic.PAYMENT_REFUND, Refund.id, died_before))
         .order_by(Refund.id)
         .limit(_BATCH)
+        .with_for_update(of=Refund, skip_locked=True)
     )
     for refund in session.execute(refunds).all():
         opened += open_case(
@@ -44,6 +45,7 @@ def open_missing_cases(session: Session, *, died_before: datetime) -> int:
         .where(Payout.state == PayoutState.PENDING.value, *_is_stuck(Topic.PAYOUT, Payout.id, died_before))
         .order_by(Payout.id)
         .limit(_BATCH)
+        .with_for_update(of=Payout, skip_locked=True)
     )
     for payout in session.execute(payouts).all():
         opened += open_case(
