@@ -376,6 +376,9 @@ def test_a_purchase_is_corrected_under_its_key_until_it_is_made(app: Flask, clie
 
 
 STATES = {
+    Answer.ACCOUNT_IN_USE,
+    Answer.CHANNEL_UNAVAILABLE,
+    Answer.MONEY_CASE_REFUSED,
     Answer.REGISTRATION_FAILED,
     Answer.RELEASE_FAILED,
     Answer.EDIT_FAILED,
