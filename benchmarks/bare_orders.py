@@ -279,7 +279,9 @@ class BareOrders:
             self._step(order, "pay", actor_id=None, now=now)
 
     def ship(self, *, seller_id: int, order_id: int, address_id: int, company: str, tracking_no: str) -> dict[str, Any]:
-        """The seller ships."""
+        """The seller ships, after a look whether there is a trade that the gateway has to be asked about."""
+        self._one("SELECT * FROM orders WHERE id = %(order_id)s", order_id=order_id)
+        self._one(_PAID_PAYMENT, order_id=order_id)
         with self._stepping(order_id, "ship", actor_id=seller_id) as (order, now):
             sender = self._one(_ADDRESS, address_id=address_id, user=seller_id)
             ends = {"sender": Jsonb(sender), "recipient": Jsonb(order["address"]), "freight": order["freight"]}

@@ -108,6 +108,7 @@ def _count_statements(saltfish: Flask, settings: Settings, subjects: Sequence[Su
     for subject in subjects:
         client = (bare_app if subject.bare else saltfish).test_client()
         headers = {"Authorization": f"Bearer {subject.token}"} if subject.token else {}
+        client.get(subject.paths[0], headers=headers)  # from now on the caller's session is cached
         seen = set()
         for path in subject.paths[:20]:
             answer = client.get(path, headers=headers)

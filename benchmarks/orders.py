@@ -149,6 +149,8 @@ def _count_statements(
 
 def _saltfish_statements(saltfish: Flask, trade: Trade, notification: Notification) -> int:
     client, sent = saltfish.test_client(), 0
+    for trader in (trade.buyer, trade.seller):  # their sessions are cached by then, as those of most requests are
+        client.get("/api/user/", headers={"Authorization": f"Bearer {trader.token}"})
     calls = lifecycle(trade, notification)
     call = next(calls)
     while True:

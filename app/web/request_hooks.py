@@ -17,6 +17,7 @@ log = structlog.get_logger("request")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 
+_STATEMENTS = "saltfish.sql_statements"
 _PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 
 _HEADERS = {
@@ -68,12 +69,12 @@ def register_sql_counting(app: Flask, engine: Engine) -> None:
     """Answer with `X-SQL-Statements`, the number of SQL statements the request sent (the benchmark reads it)."""
 
     def count(*_arguments: object) -> None:
-        if request:
-            g.sql_statements = g.get("sql_statements", 0) + 1
+        if request:  # not in `g`: an independent transaction has one of its own
+            request.environ[_STATEMENTS] = request.environ.get(_STATEMENTS, 0) + 1
 
     event.listen(engine, "before_cursor_execute", count)
 
     @app.after_request
     def add_header(response: Response) -> Response:
-        response.headers["X-SQL-Statements"] = str(g.get("sql_statements", 0))
+        response.headers["X-SQL-Statements"] = str(request.environ.get(_STATEMENTS, 0))
         return response
