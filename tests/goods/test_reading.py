@@ -117,6 +117,7 @@ def test_own_good_with_what_moderation_found(app: Flask, client: FlaskClient) ->
     assert len(statements) == 3  # two of them look for prices of such things elsewhere: there are none
     assert data.pop("price_reference")["enough"] is False
     assert data.pop("verification") == {"state": "failed", "revision": 3, "verdicts": present}
+    assert data.pop("taken_down") is False
     assert data == assert_envelope(client.get(f"/api/good/{good.id}/", headers=headers), Answer.GOOD_FOUND)
 
 

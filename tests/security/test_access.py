@@ -6,6 +6,7 @@ the sides' words and addresses in any answer.
 
 import json
 import logging
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +22,7 @@ from app.db.database import db
 from app.factory import APIS
 from app.web.api import Operation
 from app.web.auth import Auth
-from config import PROJECT_ROOT
+from config import PROJECT_ROOT, Settings
 from tests.applications import KeptContents, empty_stores
 from tests.factories import PASSWORD, assert_envelope, whole_database
 from tests.security.access import CALLERS, REFUSALS, ROWS, Row
@@ -64,8 +65,11 @@ def test_who_reads_what_is_not_his_is_refused() -> None:
 
 
 @pytest.fixture(scope="module")
-def market(app: Flask, kept: KeptContents) -> Market:
+def market(app: Flask, settings: Settings, kept: KeptContents) -> Market:
     empty_stores(app)
+    # Nor has the index what an earlier test wrote into it.
+    app.extensions.pop("saltfish.search", None)
+    shutil.rmtree(settings.search_index_path, ignore_errors=True)
     return kept.begin_with("market", lambda: fill_market(app, app.test_client()))
 
 
