@@ -120,6 +120,8 @@ def refusal_of_module(module: str, arguments: list[str], monkeypatch: pytest.Mon
         patched.setattr(argparse.ArgumentParser, "parse_args", stop)
         patched.setattr(sys, "argv", [module, *arguments])
         patched.setattr(sys, "path", [*sys.path])
+        # As in a process of its own; coverage has imported it, too.
+        patched.delitem(sys.modules, f"{module}.__main__", raising=False)
         try:
             runpy.run_module(module, run_name="__main__", alter_sys=False)
         except Accepted:

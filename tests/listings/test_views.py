@@ -130,8 +130,9 @@ def test_the_owner_sees_the_reference_of_a_good(app: Flask, market: FlaskClient)
     owner = make_user(app)
     good = make_good(app, owner, title="自用 iPhone 13 128G", category=Category.PHONE)
     url = f"/api/good_edit/{good.id}/"
+    headers = auth_headers(app, owner)
     with counting(app) as statements:
-        data = assert_envelope(market.get(url, headers=auth_headers(app, owner)), Answer.GOOD_FOUND)
+        data = assert_envelope(market.get(url, headers=headers), Answer.GOOD_FOUND)
     assert data["price_reference"] == asked(market, Answer.PRICES_FOUND, title=good.title, category="1")
     assert len(statements) == 3
 
