@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -15,6 +16,7 @@ from sqlalchemy import insert, text, update
 
 from app.clock import utcnow
 from app.db.database import db
+from app.outbox import service as outbox_service
 from app.outbox.models import OutboxMessage, Topic
 from config import Settings
 from tasks.outbox import WORK, job_timeout, lease_seconds, work_message
@@ -440,7 +442,14 @@ def test_a_job_that_comes_late_changes_nothing(app: Flask) -> None:
         assert len(receiver.deliveries) == 1
 
 
-def test_an_attempt_that_outlived_its_lease_notes_no_failure(app: Flask) -> None:
+def test_an_attempt_that_outlived_its_lease_notes_no_failure(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    noted: list[str] = []  # counted, as the row tells only of the one that ended last
+
+    def record_failure(*arguments: Any, error: str, **options: Any) -> None:
+        noted.append(error)
+        outbox_service.record_failure(*arguments, error=error, **options)
+
+    monkeypatch.setattr("tasks.outbox.record_failure", record_failure)
     webhook(app)
     with receiving(app) as receiver:
         receiver.answers.extend([500, 500])
@@ -458,6 +467,7 @@ def test_an_attempt_that_outlived_its_lease_notes_no_failure(app: Flask) -> None
         first.join()
         second.join()
     (message,) = outbox(app)
+    assert len(noted) == 1
     assert (message.attempts, message.leased) == (2, False)
     assert 5 < seconds_until(message.due_at) <= 10
 
