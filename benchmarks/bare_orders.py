@@ -122,17 +122,21 @@ _CHANGE_BALANCES: Final = """
     WITH wanted AS (
         SELECT * FROM unnest(%(kinds)s::text[], %(users)s::bigint[], %(slots)s::smallint[], %(changes)s::bigint[])
             AS wanted (kind, user_id, slot, change)
-    ), locked AS MATERIALIZED (
+    ), found AS (
         SELECT account.id, wanted.change
         FROM wanted JOIN ledger_accounts AS account
             ON account.kind = wanted.kind AND account.slot = wanted.slot
             AND (account.user_id = wanted.user_id OR (account.user_id IS NULL AND wanted.user_id IS NULL))
+    ), locked AS MATERIALIZED (
+        SELECT account.id, found.change
+        FROM found JOIN ledger_accounts AS account ON account.id = found.id
+        WHERE (SELECT count(*) FROM found) = cardinality(%(kinds)s::text[])
         ORDER BY account.id
         FOR UPDATE OF account
     )
     UPDATE ledger_accounts AS account SET balance = account.balance + locked.change
     FROM locked
-    WHERE account.id = locked.id AND (SELECT count(*) FROM locked) = cardinality(%(kinds)s::text[])
+    WHERE account.id = locked.id
     RETURNING account.id, account.kind, account.balance
 """
 _POST: Final = """

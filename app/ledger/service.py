@@ -128,21 +128,26 @@ class Posting:
 
 
 # All rows are locked in the order of their ids before the first is changed: two postings over the same accounts wait
-# for each other, but never deadlock. Where an account does not exist yet nothing is changed.
+# for each other, but never deadlock. Where an account does not exist yet nothing is locked either: who holds an account
+# while it opens another waits for him who has just opened that one and now wants the first.
 _CHANGE: Final = text("""
     WITH wanted AS (
         SELECT * FROM unnest(:kinds, :users, :slots, :changes) AS wanted (kind, user_id, slot, change)
-    ), locked AS MATERIALIZED (
+    ), found AS (
         SELECT account.id, wanted.change
         FROM wanted JOIN ledger_accounts AS account
             ON account.kind = wanted.kind AND account.slot = wanted.slot
             AND (account.user_id = wanted.user_id OR (account.user_id IS NULL AND wanted.user_id IS NULL))
+    ), locked AS MATERIALIZED (
+        SELECT account.id, found.change
+        FROM found JOIN ledger_accounts AS account ON account.id = found.id
+        WHERE (SELECT count(*) FROM found) = cardinality(:kinds)
         ORDER BY account.id
         FOR UPDATE OF account
     )
     UPDATE ledger_accounts AS account SET balance = account.balance + locked.change
     FROM locked
-    WHERE account.id = locked.id AND (SELECT count(*) FROM locked) = cardinality(:kinds)
+    WHERE account.id = locked.id
     RETURNING account.id, account.kind, account.user_id, account.slot, account.balance
 """).bindparams(
     bindparam("kinds", type_=ARRAY(Text)),

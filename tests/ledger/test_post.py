@@ -29,6 +29,8 @@ from app.ledger.service import (
 )
 from tests.factories import StatementCounter, make_user
 from tests.ledger.steps import ESCROW, GATEWAY, balances, post_now, posting
+from tests.moderation.steps import waiting_for_locks
+from tests.tasks.steps import wait_until
 
 
 def ledger() -> tuple[list[Any], list[Any], list[Any]]:
@@ -212,6 +214,29 @@ def test_any_transfers_keep_the_books(context: Flask, calls: list[list[list[Tran
     assert {account: found.get(account, 0) for account in _REFS} == model
     # Nothing that happened stands behind these postings, and refunds are made up: the audit says so, and no more.
     assert {each.kind for each in audit()} <= {DifferenceKind.UNEXPECTED, DifferenceKind.CLEARING}
+
+
+def test_who_opens_an_account_holds_no_other_meanwhile(context: Flask) -> None:
+    """Or two would deadlock: one has opened an account and wants an older one, which the other holds while opening."""
+    older, newer = (user_account(AccountKind.SELLER_AVAILABLE, make_user(context).id) for _ in range(2))
+    post_now(posting(Transfer(GATEWAY, older, 1000)))
+
+    def move() -> None:
+        with context.app_context():
+            post_now(posting(Transfer(older, newer, 400)))
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction() as session:
+            session.add(LedgerAccount(kind=newer.kind, user_id=newer.user_id, slot=newer.slot, balance=0))
+            session.flush()
+            moving = pool.submit(move)
+            wait_until(lambda: waiting_for_locks(context) == 1, "the posting waits for the new account")
+            # Refused where the other one holds it.
+            locked = select(LedgerAccount.balance).filter_by(user_id=older.user_id).with_for_update(nowait=True)
+            assert session.scalar(locked) == 1000
+        moving.result(timeout=10)
+    held = balances(context)
+    assert (held["seller_available", older.user_id], held["seller_available", newer.user_id]) == (600, 400)
 
 
 def test_many_at_once_neither_deadlock_nor_lose_money(context: Flask) -> None:
