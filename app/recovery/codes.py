@@ -45,7 +45,7 @@ people ask, and its owner always has one that is good."""
 
 _KEPT: Final = timedelta(days=1)
 
-_REQUESTS_LOCK: Final = 20261129  # the first of the two numbers of an advisory lock; no other lock of ours has it
+_REQUESTS_LOCK: Final = 20261130  # the first of the two numbers of an advisory lock; no other lock of ours has it
 
 
 def add_code(
