@@ -1,10 +1,10 @@
-"""Reads of cases about money. Every read is logged with its reader, as those of `app.staff.queries`."""
+"""Reads of cases about money. Every read is logged with its reader (event `staff_read`)."""
 
 from typing import Any, Final
 
-import structlog
 from sqlalchemy import ColumnElement, Row, Select, func, select
 
+from app.accounts.staff_reads import record_staff_read
 from app.answers import Answer, Refused
 from app.cases.decisions import CASE_TEXT, DECISIONS, CaseDecision
 from app.cases.schemas import MoneyCaseOut, MoneyCaseQuery
@@ -15,15 +15,9 @@ from app.orders.holds import may_count_as_refund
 from app.orders.models import Order
 from app.orders.queries import phase_of
 
-log = structlog.get_logger(__name__)
-
 _CASES: Final[Select[Any]] = select(
     *MoneyCase.__table__.columns, Order.bill_status, Order.order_status, Order.closed
 ).outerjoin(Order, Order.id == MoneyCase.order_id)
-
-
-def _log_read(actor_id: int, case_ids: list[int]) -> None:
-    log.info("staff_read", actor_id=actor_id, subject="money_case", subject_ids=case_ids)
 
 
 def list_money_cases(*, actor_id: int, query: MoneyCaseQuery) -> tuple[list[MoneyCaseOut], int]:
@@ -38,7 +32,7 @@ def list_money_cases(*, actor_id: int, query: MoneyCaseQuery) -> tuple[list[Mone
     with reading() as connection:
         total = connection.execute(select(func.count()).select_from(MoneyCase).where(*conditions)).scalar_one()
         found = connection.execute(page.limit(query.size).offset(query.offset)).all()
-    _log_read(actor_id, [each.id for each in found])
+    record_staff_read(actor_id, subject="money_case", subject_ids=[each.id for each in found])
     return [_money_case_out(each) for each in found], total
 
 
@@ -47,7 +41,7 @@ def money_case_of(*, actor_id: int, case_id: int) -> MoneyCaseOut:
     row = row_or_none(_CASES.where(MoneyCase.id == case_id))
     if row is None:
         raise Refused(Answer.NO_SUCH_MONEY_CASE)
-    _log_read(actor_id, [case_id])
+    record_staff_read(actor_id, subject="money_case", subject_ids=[case_id])
     return _money_case_out(row)
 
 
