@@ -468,17 +468,21 @@ class Settings:
     alipay_app_id: str = _setting("2021000000000001", "our app id at the gateway", secret=True)
     alipay_seller_id: str = _setting("2088000000000001", "our merchant (seller) id at the gateway", secret=True)
     alipay_app_private_key_path: Path = _setting(
-        "keys/app_private.pem", "PEM file of our private key", _path, secret=True, under_instance=True
+        "keys/app_private.pem",
+        "file of our private key, PEM or one line of base64",
+        _path,
+        secret=True,
+        under_instance=True,
     )
     alipay_public_key_path: Path = _setting(
         "keys/gateway_public.pem",
-        "PEM file of the gateway's public key, or of its certificate",
+        "file of the gateway's public key, PEM or one line of base64, or of its certificate",
         _path,
         secret=True,
         under_instance=True,
     )
     alipay_previous_public_key_path: Path | None = _setting(
-        None, "PEM file of the key before, believed too while they change it", _path
+        None, "file of the key before, believed too while they change it", _path
     )
     alipay_app_cert_path: Path | None = _setting(
         None, "our application's certificate; Alipay makes no payouts without", _path

@@ -47,9 +47,9 @@ REQUIRED = {
     "ALIPAY_APP_ID": "ALIPAY_APP_ID: is required in production (our app id at the gateway)",
     "ALIPAY_SELLER_ID": "ALIPAY_SELLER_ID: is required in production (our merchant (seller) id at the gateway)",
     "ALIPAY_APP_PRIVATE_KEY_PATH": "ALIPAY_APP_PRIVATE_KEY_PATH: is required in production"
-    " (PEM file of our private key)",
+    " (file of our private key, PEM or one line of base64)",
     "ALIPAY_PUBLIC_KEY_PATH": "ALIPAY_PUBLIC_KEY_PATH: is required in production"
-    " (PEM file of the gateway's public key, or of its certificate)",
+    " (file of the gateway's public key, PEM or one line of base64, or of its certificate)",
     "ALIPAY_GATEWAY_URL": "ALIPAY_GATEWAY_URL: is required in production (the sandbox is for development)",
     "PUBLIC_URL": "PUBLIC_URL: is required in production (the gateway sends its notifications there)",
 }
