@@ -189,6 +189,7 @@ def test_what_this_is_has_to_be_said(blank: bool) -> None:
 
 STARTS = {
     "web": ["granian", "--interface", "wsgi", "--no-ws", "--host", "0.0.0.0", "--port", "{port}", "wsgi:app"],
+    "our own server": ["app.web.server"],
     "commands": ["flask", "--app", "wsgi", "db", "current"],
     "relay": ["tasks.relay"],
     "worker": ["tasks.worker", "default"],
@@ -204,7 +205,7 @@ def test_no_process_starts_before_that_is_said(command: list[str]) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", *(word.format(port=port) for word in command)],
         cwd=PROJECT_ROOT,
-        env=environ | stores,
+        env=environ | stores | {"HOST": "0.0.0.0", "PORT": str(port)},
         capture_output=True,
         text=True,
         timeout=60,

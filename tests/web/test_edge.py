@@ -19,12 +19,15 @@ import pytest
 from flask import Flask
 
 from app.answers import Answer, Refused
-from app.web.bodies import refuse_intricate
+from app.web.bodies import SMALL_BODY, largest_body, refuse_intricate
+from app.web.connections import ConnectionGuard
 from app.web.edge import Edge, _Sender
 from app.web.environ import environ_of
+from config import Settings
 from tests.factories import auth_headers, make_user
 from tests.live import LiveServer, free_port
 from tests.processes import ForkedPython
+from tests.settings import settings_with
 
 _JSON = "Content-Type: application/json"
 _MULTIPART = "Content-Type: multipart/form-data; boundary=b"
@@ -135,6 +138,32 @@ def test_one_body_too_many_ends_the_one_that_has_taken_longest(impatient: LiveSe
         honest = ask(impatient.port, *head[:2], f"Content-Length: {len(body)}", body=body)
         assert (honest[0], time.monotonic() - began < 1) == (422, True)
         assert [answer(connection)[0] for connection in waiting] == [408] * 12
+
+
+def test_of_too_many_small_bodies_the_one_that_has_taken_longest_ends(app: Flask) -> None:
+    """A large one counts, and is not ended for a small one."""
+
+    async def receive() -> list[bool]:
+        with settings_with(app, bodies_limit=3):
+            edge = Edge(app, threads=1)
+        edge._loop = asyncio.get_running_loop()
+
+        async def one(sender: _Sender | None) -> None:
+            edge._begin(sender)
+            await asyncio.Event().wait()
+
+        tasks = []
+        for sender in (_Sender(1, "a"), None, None, None, None):
+            tasks.append(asyncio.ensure_future(one(sender)))
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        cancelled = [task.cancelled() for task in tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return cancelled
+
+    assert asyncio.run(receive()) == [False, True, True, False, False]
 
 
 def test_a_body_that_comes_byte_after_byte_is_ended(impatient: LiveServer) -> None:
@@ -285,12 +314,53 @@ def _has_ended(connection: socket.socket) -> bool:
         return True
 
 
+def test_of_too_many_connections_those_end_that_do_nothing_for_longest() -> None:
+    with ExitStack() as stack:
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        clients, ours = [], []
+        for _ in range(8):
+            clients.append(stack.enter_context(socket.create_connection(listening.getsockname(), timeout=10)))
+            ours.append(stack.enter_context(listening.accept()[0]))
+        names = ["{}:{}".format(*each.getsockname()) for each in clients]
+        guard = ConnectionGuard(7)
+        assert guard.look(names) == 0  # whose requests are under way are left alone
+        until = time.monotonic() + 10
+        while min(quiet for quiet, name, _ in guard._connections() if name in names) < 40:
+            assert time.monotonic() < until
+        for client, our in list(zip(clients, ours, strict=True))[4:]:
+            client.sendall(b"GET")
+            assert our.recv(3) == b"GET"
+        assert guard.look(names[1:2]) == 3
+        assert [clients[number].recv(1) for number in (0, 2, 3)] == [b""] * 3
+        assert [_has_ended(clients[number]) for number in (1, 4, 5, 6, 7)] == [False] * 5
+
+
 def test_http_2_is_not_spoken(impatient: LiveServer) -> None:
     """F1: four streams of one connection held all threads for ever."""
     with socket.create_connection(("127.0.0.1", impatient.port), timeout=5) as connection:
         connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)))
         assert answer(connection)[0] in (0, 400)
     assert is_quick(impatient)
+
+
+_LARGEST = Settings().max_body_bytes
+
+
+@pytest.mark.parametrize(
+    ("kind", "declared", "pictures", "most"),
+    [
+        ("application/json", SMALL_BODY, False, SMALL_BODY),
+        ("application/json", SMALL_BODY, True, SMALL_BODY),
+        ("multipart/form-data; boundary=b", SMALL_BODY, False, SMALL_BODY),
+        ("Multipart/Form-Data; boundary=b", SMALL_BODY, True, _LARGEST),
+        # What an operation declares, up to what any body may have.
+        ("application/json", 1000, False, 1000),
+        ("", 200_000, False, 200_000),
+        ("application/json", 2 * _LARGEST, False, _LARGEST),
+    ],
+)
+def test_how_large_a_body_may_be(kind: str, declared: int, pictures: bool, most: int) -> None:
+    assert largest_body(kind, declared=declared, pictures=pictures, settings=Settings()) == most
 
 
 def test_headers_have_a_limit(impatient: LiveServer) -> None:

@@ -237,6 +237,27 @@ def test_body_that_is_too_large(make_app: MakeApp) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("body", "answer"),
+    [
+        (b'{"username": [' + b"1," * 998 + b"1]}", Answer.LOGIN_MALFORMED),
+        (b'{"username": [' + b"1," * 999 + b"1]}", Answer.TOO_LARGE),
+        (b'{"username": ' + b"[" * 7 + b"]" * 7 + b"}", Answer.LOGIN_MALFORMED),
+        (b'{"username": ' + b"[" * 8 + b"]" * 8 + b"}", Answer.BAD_REQUEST),
+    ],
+)
+def test_json_of_many_values_or_of_great_depth(client: FlaskClient, body: bytes, answer: Answer) -> None:
+    """F3: what the body may hold is counted before it is parsed."""
+    assert_envelope(client.post("/login/", data=body, content_type="application/json"), answer)
+
+
+@pytest.mark.parametrize(("fields", "answer"), [(100, Answer.LOGIN_MALFORMED), (101, Answer.TOO_LARGE)])
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data"])
+def test_forms_of_many_fields(client: FlaskClient, kind: str, fields: int, answer: Answer) -> None:
+    form = {f"field{number}": "1" for number in range(fields)}
+    assert_envelope(client.post("/login/", data=form, content_type=kind), answer)
+
+
 def test_too_many_requests(make_app: MakeApp) -> None:
     client = make_app(RATE_LIMITS_ENABLED="1", RATE_LIMIT_CAPTCHA="2 per minute").test_client()
     for _ in range(2):
