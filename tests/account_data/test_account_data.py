@@ -14,17 +14,19 @@ from app.account_data.service import DELETED_NAME
 from app.accounts import service as accounts
 from app.accounts.models import Address, LoginSession, User
 from app.answers import Answer, Refused
+from app.clock import utcnow
 from app.db.database import db
 from app.db.transactions import rows, transaction
 from app.goods.models import Good, Picture
 from app.goods.service import lock_good
+from app.idempotency import IdempotencyKey
 from app.ledger.audit import audit
 from app.ledger.models import LedgerAccount
 from app.notifications.models import Notification
-from app.orders.models import EvidencePicture, Order, RefundRequest, Waybill
+from app.orders.models import Dispute, EvidencePicture, Order, RefundRequest, Waybill
 from app.orders.service import buy_good
 from app.outbox.models import OutboxMessage, Topic
-from app.recovery.models import RecoveryChannel
+from app.recovery.models import OneTimeCode, RecoveryChannel
 from app.wallet.models import Payout
 from statemachine import GoodStatus, TradeMode
 from statemachine.order import CANCELLED, PAID, REFUNDED_RECEIVED, SETTLED
@@ -36,7 +38,6 @@ from tests.factories import (
     assert_envelope,
     auth_headers,
     lead_order,
-    make_address,
     make_good,
     make_user,
     whole_database,
@@ -115,6 +116,21 @@ def test_what_belongs_to_orders_and_what_staff_did_is_told_to_its_side_alone(
         session.add(Picture(good_id=good.id, position=None, **file))  # an edit took it off
         session.add(EvidencePicture(order_id=order.id, refund_request_id=asked, uploader_id=alice.id, **file))
         session.add(Waybill(order_id=order.id, direction="return", company="顺丰速运", tracking_no="SF1"))
+        session.add(
+            Dispute(
+                order_id=order.id,
+                raised_by=alice.id,
+                role="buyer",
+                event="dispute",
+                reason="与描述不符",
+                statements=[
+                    {"role": role, "text": f"{role} 的陈述", "at": utcnow().isoformat()} for role in ("buyer", "seller")
+                ],
+                created_at=utcnow(),
+                outcome="resolve_for_buyer",
+                ended_at=utcnow(),
+            )
+        )
         session.flush()
         # One end of each parcel is whose it is.
         for parcel in session.scalars(select(Waybill)):
@@ -146,6 +162,8 @@ def test_what_belongs_to_orders_and_what_staff_did_is_told_to_its_side_alone(
             ("delivery", own),
             ("return", own),
         ]
+    for found, own in ((data, "buyer"), (theirs, "seller")):
+        assert [each["text"] for each in found["words"] if each["step"] == "statement"] == [f"{own} 的陈述"]
     for name in ("evidence", "payments", "refunds", "staff_actions"):
         assert theirs[name] == [], name
 
@@ -176,10 +194,18 @@ def test_a_deleted_account_leaves_no_name_and_whole_books(
     for_sale = make_good(app, alice, title="吉他", description="民谣吉他")
     waiting = make_good(app, alice, status=GoodStatus.IN_REVIEW)
     sold = make_good(app, alice, status=GoodStatus.SOLD)
-    make_address(app, alice)
     add_channel(app, alice)
     notify(app)
     tokens = session_of(client, "alice")
+    own = bearer(tokens["access_token"])
+    assert_envelope(client.patch(OWN, json={"bio": "爱弹琴"}, headers=own), Answer.PROFILE_EDITED)
+    home = {"name": "王小明", "mobile": "13800138000", "province": "浙江省", "city": "杭州市", "district": "西湖区"}
+    added = client.post(
+        "/api/add_address/", json={**home, "detail": "文三路 1 号"}, headers={**own, "Idempotency-Key": "of-alice"}
+    )
+    assert_envelope(added, Answer.ADDRESS_ADDED)
+    for name in ("alice", "bob"):
+        assert_envelope(client.post("/api/password/forgot/", json={"username": name}), Answer.RESET_REQUESTED)
     assert (
         assert_envelope(client.delete(OWN, json=RIGHT, headers=bearer(tokens["access_token"])), Answer.ACCOUNT_DELETED)
         is None
@@ -187,6 +213,9 @@ def test_a_deleted_account_leaves_no_name_and_whole_books(
     # What is the user's alone is gone.
     for model in (Address, LoginSession, Notification, RecoveryChannel):
         assert alice.id not in {row["user_id"] for row in all_rows(app, model)}, model
+    assert [row["username_key"] for row in all_rows(app, OneTimeCode)] == ["bob"]
+    with app.app_context():
+        assert rows(select(IdempotencyKey.key)) == []
     row = all_rows(app, User)[0]
     assert (row["username"], row["username_key"], row["bio"]) == (DELETED_NAME, f"deleted:{alice.id}", "")
     assert row["deleted_at"] is not None
