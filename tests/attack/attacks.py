@@ -275,20 +275,12 @@ def false_notifications(target: Target) -> None:
     _flood(target, itertools.repeat(head + body))
 
 
-def picture_bombs(target: Target) -> None:
-    """F4: three pictures of 50 megapixels in a few bytes, of a user who is logged in."""
-    written = io.BytesIO()
-    Image.new("RGB", (7000, 7000)).save(written, "WEBP", lossless=True)
+def _release(target: Target, picture: bytes) -> bytes:
+    """A release of a good with this picture three times, of a user who is logged in."""
     fields: Mapping[str, str] = {"title": "a", "description": "b", "price": "1", "category": "1", "trade_mode": "7"}
     parts = [f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}' for name, value in fields.items()]
-    name = (
-        '--b\r\nContent-Disposition: form-data; name="pictures"; filename="a.webp"\r\nContent-Type: image/webp\r\n\r\n'
-    )
-    body = (
-        "\r\n".join(parts).encode()
-        + b"".join(b"\r\n" + name.encode() + written.getvalue() for _ in range(3))
-        + b"\r\n--b--\r\n"
-    )
+    file = b'\r\n--b\r\nContent-Disposition: form-data; name="pictures"; filename="a"\r\n\r\n' + picture
+    body = "\r\n".join(parts).encode() + file * 3 + b"\r\n--b--\r\n"
     head = _post(
         "/api/good_release/",
         "multipart/form-data; boundary=b",
@@ -296,7 +288,23 @@ def picture_bombs(target: Target) -> None:
         f"Content-Length: {len(body)}",
         "Connection: close",
     )
-    _crowd(target, 8, head + body)
+    return head + body
+
+
+def picture_bombs(target: Target) -> None:
+    """F4: three pictures of 50 megapixels in a few bytes."""
+    written = io.BytesIO()
+    Image.new("RGB", (7000, 7000)).save(written, "WEBP", lossless=True)
+    _crowd(target, 8, _release(target, written.getvalue()))
+
+
+def jpegs_of_many_scans(target: Target) -> None:
+    """F4: the last scan of a large progressive JPEG a hundred times."""
+    written = io.BytesIO()
+    Image.new("L", (7000, 7000), 90).save(written, "JPEG", progressive=True)
+    whole = written.getvalue()
+    last = whole[whole.rindex(b"\xff\xda") : -2]
+    _crowd(target, 8, _release(target, whole[:-2] + last * 99 + b"\xff\xd9"))
 
 
 QUICK: tuple[Attack, ...] = (
@@ -324,10 +332,12 @@ ALL: tuple[Attack, ...] = (
     large_username,
     huge_headers,
     uploads_of_nobody,
+    jpegs_of_many_scans,
 )
 
 _TOO_LARGE = frozenset({"413 TOO_LARGE"})
 _WAITS = frozenset({HELD})
+_NO_PICTURES = frozenset({HELD, "503 BUSY", "422 RELEASE_MALFORMED pictures"})  # no other field
 MEANT: Mapping[Attack, frozenset[str]] = {
     http_2_streams_without_bodies: frozenset({CLOSED, "400"}),
     bodies_that_never_come: _WAITS,
@@ -337,7 +347,8 @@ MEANT: Mapping[Attack, frozenset[str]] = {
     many_form_fields: _TOO_LARGE,
     chunked_json_without_end: _TOO_LARGE,
     false_notifications: frozenset({"200"}),
-    picture_bombs: frozenset({HELD, "503 BUSY", "422 RELEASE_MALFORMED pictures"}),  # no other field
+    picture_bombs: _NO_PICTURES,
+    jpegs_of_many_scans: _NO_PICTURES,
     chunks_without_end: _WAITS,
     headers_line_by_line: _WAITS,
     half_requests: _WAITS,
