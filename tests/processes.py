@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import types
 import weakref
 from collections.abc import Mapping, Sequence
@@ -130,6 +131,7 @@ def _run(
     """What the forked process does."""
     if new_session:
         os.setsid()
+        _end_with_the_tests()
     for descriptor, path in enumerate(outputs, 1):
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(file, descriptor)
@@ -146,3 +148,15 @@ def _run(
     else:
         main = sys.modules["__main__"] = types.ModuleType("__main__")
         exec(what, main.__dict__)  # noqa: S102 - code of our tests
+
+
+def _end_with_the_tests() -> None:
+    """End this session's processes when those that started it are gone, however: no Ctrl-C of a terminal reaches it."""
+    tests = multiprocessing.parent_process()
+    assert tests is not None
+
+    def watch() -> None:
+        tests.join()
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
