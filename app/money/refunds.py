@@ -89,7 +89,9 @@ def send_refund(*, refund_id: int) -> None:
         try:
             gateway().refund(out_trade_no=out_trade_no, amount_fen=amount, out_request_no=request_no, reason=reason)
         except GatewayUnavailable as error:
-            _record_failure(attempt, verdict=error.verdict, error=str(error), is_decided=False)
+            # "Try again" says that nothing was done.
+            is_decided = error.verdict is Verdict.RETRY
+            _record_failure(attempt, verdict=error.verdict, error=str(error), is_decided=is_decided)
             raise
         except GatewayRefused as refusal:
             is_decided = refusal.verdict is not Verdict.ASK

@@ -134,7 +134,9 @@ def send_payout(*, payout_id: int) -> None:
     except _DecidedMeanwhile:
         return
     except GatewayUnavailable as error:
-        _leave_open(payout_id, str(error), verdict=error.verdict)
+        # "Try again" says that nothing was done: the payout is as undecided as before the request.
+        decided = request if error.verdict is Verdict.RETRY else None
+        _leave_open(payout_id, str(error), verdict=error.verdict, decided=decided)
         raise
     except PermanentFailure as error:
         _leave_open(payout_id, str(error), verdict=Verdict.STOP)

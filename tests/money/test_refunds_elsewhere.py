@@ -614,6 +614,39 @@ def no_answer(**_: object) -> None:
     raise GatewayUnavailable("no answer in time")
 
 
+def test_staff_settle_a_refund_that_is_asked_for_in_vain(
+    shop: Shop, staff: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each request says that nothing was done, so asking each hour keeps staff from nothing."""
+    purchase = owed(shop)
+    with shop.app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(Refund).values(created_at=utcnow() - timedelta(days=2)))
+    empty = refusal("ACQ.SELLER_BALANCE_NOT_ENOUGH")
+    answers(shop, monkeypatch, empty, empty, {"code": "10000"})
+    assert [sent(shop), sent(shop), cases(shop)] == ["again", "again", [("refund", purchase.order_id, None)]]
+    decide(shop, staff, "mark_paid", Answer.MONEY_CASE_DECIDED)
+    assert shop.state_of(purchase).refunds == [(1, AMOUNT, "approve_refund", "confirmed")]
+    assert (cases(shop), shop.audit()) == ([("refund", purchase.order_id, "mark_paid")], [])
+
+
+@pytest.mark.parametrize(
+    ("told", "is_case"),
+    [({"code": "40006", "sub_code": "isv.x"}, True), ({"code": "40005", "sub_code": "isv.y"}, False)],
+    ids=["not allowed to ask", "too many questions"],
+)
+def test_a_refund_that_was_taken_may_be_made_though_the_question_about_it_is_refused(
+    shop: Shop, staff: Made, monkeypatch: pytest.MonkeyPatch, told: dict[str, Any], is_case: bool
+) -> None:
+    purchase = owed(shop)
+    with shop.app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(Refund).values(created_at=utcnow() - timedelta(days=0 if is_case else 2)))
+    answers(shop, monkeypatch, {"code": "10000", "fund_change": "N"}, told, {"code": "10000"})
+    assert (sent(shop), cases(shop)) == ("again", [("refund", purchase.order_id, None)])
+    [reason] = decide(shop, staff, "mark_paid", Answer.MONEY_CASE_REFUSED)["reasons"]
+    assert reason[:11] == "支付宝仍可能退回这笔款"
+    assert shop.state_of(purchase).refunds == [(1, AMOUNT, "approve_refund", "pending")]
+
+
 def test_staff_lock_a_refund_before_its_case_as_jobs_do(
     shop: Shop, staff: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:

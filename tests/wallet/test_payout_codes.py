@@ -222,6 +222,19 @@ def test_a_transfer_made_late_is_found(till: Bank, alipay: Alipay) -> None:
     assert list(alipay.paid) == [till.row(payout_id).out_biz_no]
 
 
+def test_a_refusal_after_a_day_of_an_empty_account_is_final(till: Bank, alipay: Alipay) -> None:
+    """What says that nothing was done, each hour, keeps no later word from being the last."""
+    seller = till.seller()
+    payout_id = till.payout(seller)
+    for _ in range(25):
+        alipay.answers = [refusal("PAYER_BALANCE_NOT_ENOUGH")]
+        assert outcome(till, payout_id) is GatewayUnavailable
+        alipay.now += timedelta(hours=1)
+    alipay.answers = [refusal("PAYEE_NOT_EXIST")]
+    assert outcome(till, payout_id) is None
+    assert (till.row(payout_id).state, till.money(seller), alipay.paid) == ("failed", BACK, {})
+
+
 def test_what_stays_undecided_for_a_day_is_a_case_until_the_last_word(till: Bank, alipay: Alipay) -> None:
     seller = till.seller()
     payout_id = till.payout(seller)
@@ -368,7 +381,12 @@ def test_staff_settle_only_what_the_gateway_cannot_pay_any_more(
 
 
 @pytest.mark.parametrize(
-    ("refused", "until"), [("PAYER_STATUS_ERROR", START), ("SYSTEM_ERROR", START + timedelta(hours=23))]
+    ("refused", "until"),
+    [
+        ("PAYER_STATUS_ERROR", START),
+        ("PAYER_BALANCE_NOT_ENOUGH", START),
+        ("SYSTEM_ERROR", START + timedelta(hours=23)),
+    ],
 )
 def test_asking_on_keeps_staff_from_nothing_where_each_request_is_refused(
     till: Bank, alipay: Alipay, staff: Made, refused: str, until: datetime

@@ -358,7 +358,7 @@ class AlipayGateway:
         else:
             moved = answer.get("fund_change") == "Y"
             if not moved:
-                answer = self._refund_query(out_trade_no, out_request_no)
+                answer = self._answer_to_a_taken_refund(out_trade_no, out_request_no)
                 if not _confirms_refund(answer, out_request_no=out_request_no, amount_fen=amount_fen):
                     raise GatewayUnavailable("the gateway does not confirm the refund yet")
         trade_no = answer.get("trade_no")
@@ -371,6 +371,18 @@ class AlipayGateway:
             amount_fen=amount_fen,
             repeated=not moved,
         )
+
+    def _answer_to_a_taken_refund(self, out_trade_no: str, out_request_no: str) -> dict[str, Any]:
+        """As `_refund_query`, for a refund whose request was taken: that the question is refused does not undo it."""
+        try:
+            return self._refund_query(out_trade_no, out_request_no)
+        except GatewayUnavailable as error:
+            raise GatewayUnavailable(f"the gateway does not confirm the refund: {error}") from error
+        except GatewayRefused as refusal:
+            raise GatewayUnavailable(
+                f"the gateway does not confirm the refund: {refusal.code} {refusal.sub_code}",
+                verdict=Verdict.PERSON if refusal.verdict is Verdict.PERSON else Verdict.ASK,
+            ) from refusal
 
     def _refund_query(self, out_trade_no: str, out_request_no: str) -> dict[str, Any]:
         return self._call(
@@ -566,7 +578,7 @@ def _check_success(answer: Mapping[str, Any], method: str, *, is_signed: bool) -
     if code == _SUCCESS:
         return
     verdict = verdict_on(method, code, sub_code)
-    if verdict is Verdict.FINAL and not is_signed:
+    if verdict in (Verdict.FINAL, Verdict.RETRY) and not is_signed:
         verdict = Verdict.ASK  # anybody could have said so
     if verdict in (Verdict.RETRY, Verdict.ASK):
         raise GatewayUnavailable(f"{code} {sub_code}", verdict=verdict)
