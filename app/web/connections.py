@@ -9,8 +9,12 @@ Granian shows requests, not connections, but they are this process's sockets: wh
 it sees of a client that leaves.
 """
 
+import fcntl
 import os
 import socket
+import struct
+import sys
+import termios
 from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,6 +28,7 @@ _DESCRIPTORS: Final = Path("/proc/self/fd")
 _LEAVE: Final = 3 / 4  # of the limit: to look at all of them for each one above it would cost too much
 # Where struct tcp_info (linux/tcp.h) has the milliseconds since data was last sent, and received.
 _SENT, _RECEIVED, _INFO_BYTES = slice(44, 48), slice(52, 56), 56
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
 
 
 class ConnectionGuard:
@@ -45,10 +50,22 @@ class ConnectionGuard:
         connections = list(self._connections())
         idle = sorted((each for each in connections if each[1] not in busy), reverse=True)
         excess = len(connections) - int(self._limit * _LEAVE) if len(connections) > self._limit else 0
-        closed = sum(_shut_down(descriptor, client) for _, client, descriptor in idle[:excess])
+        closed = sum(shut_down(descriptor, client) for _, client, descriptor in idle[:excess])
         if closed:
             log.warning("idle_connections_closed", connections=len(connections), closed=closed)
         return closed
+
+    def answers(self, clients: Container[str]) -> list[tuple[str, int, int]]:
+        """Of the connections of these clients, `HOST:PORT`: whose, the descriptor, the bytes not acknowledged."""
+        return list(self._answers(clients)) if _DESCRIPTORS.exists() else []
+
+    def _answers(self, clients: Container[str]) -> Iterator[tuple[str, int, int]]:
+        for descriptor in _descriptors():
+            with suppress(OSError), _duplicate(descriptor) as found:
+                client = "" if found.family == socket.AF_UNIX else _address(found)
+                if client in clients:
+                    unsent = fcntl.ioctl(found, termios.TIOCOUTQ, bytes(4))
+                    yield client, descriptor, int.from_bytes(unsent, sys.byteorder)
 
     def _connections(self) -> Iterator[tuple[int, str, int]]:
         """Of each client's connection: milliseconds without data, the client's address, the descriptor."""
@@ -69,10 +86,15 @@ def _listening_ports() -> Iterator[int]:
                 yield found.getsockname()[1]
 
 
-def _shut_down(descriptor: int, client: str) -> bool:
-    """Shut the connection of `client` down; False if it has ended, even if its number belongs to another one now."""
+def shut_down(descriptor: int, client: str, *, discard: bool = False) -> bool:
+    """Shut the connection of `client` down; False if it has ended, even if its number belongs to another one now.
+
+    What has been sent and not been acknowledged stays in the system's memory for minutes, unless it is to `discard` it.
+    """
     with suppress(OSError), _duplicate(descriptor) as found:
         if _address(found) == client:
+            if discard:
+                found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             found.shutdown(socket.SHUT_RDWR)
             return True
     return False

@@ -46,6 +46,7 @@ from app.web.envelope import envelope
 from app.web.environ import Scope, environ_of
 from app.web.heartbeat import Heartbeat
 from app.web.threads import RequestThreads
+from app.web.unread_answers import COUNTED_BYTES, UnreadAnswers
 
 log = structlog.get_logger(__name__)
 
@@ -126,6 +127,7 @@ class Edge:
             lambda _environ, _start: (), x_for=self._settings.trusted_proxies, x_proto=0, x_host=0
         )
         self._guard = ConnectionGuard(self._settings.connections_limit)
+        self._unread = UnreadAnswers(self._guard)
         self._heartbeat = Heartbeat(self._settings.web_heartbeat_path)
         self._busy: set[str] = set()  # clients whose requests are under way
         self._incoming: dict[_Incoming, None] = {}  # the eldest first
@@ -325,6 +327,7 @@ class Edge:
         for incoming in [each for each in self._incoming if now - each.since > self._seconds_for(each)]:
             self._end(incoming)
         self._guard.look(self._busy)
+        self._unread.look()
         self._heartbeat.beat(self._threads)
 
     def _seconds_for(self, incoming: "_Incoming") -> float:
@@ -369,7 +372,10 @@ class Edge:
         parts = self._app(environ, start)
         try:
             if start.length_is_known or environ["REQUEST_METHOD"] == "HEAD":
-                request.proto.response_bytes(start.status, start.headers, b"".join(parts))
+                body = b"".join(parts)
+                request.proto.response_bytes(start.status, start.headers, body)
+                if len(body) >= COUNTED_BYTES and self._unread.add(request.scope.client, len(body)):
+                    self._loop.call_soon_threadsafe(self._unread.look)
             else:
                 self._stream(request.proto.response_stream(start.status, start.headers), parts)
         finally:

@@ -205,9 +205,38 @@ def half_requests(target: Target) -> None:
     _crowd(target, target.connections // 2, b"GET /healthz HT")
 
 
+_PAUSE = 0.01
+"""Seconds between two of these connections: what they hold is tried, not how many requests there may be at once."""
+
+
 def answers_that_nobody_reads(target: Target) -> None:
-    """Requests in a row, without a look at what comes back."""
-    _crowd(target, 32, _head("GET /docs/openapi.json HTTP/1.1") * 50)
+    """The largest file that anybody may have, asked for twice on each of many connections, and nothing is read."""
+    until = time.monotonic() + target.seconds
+    asked = _head("GET /docs/assets/swagger-ui-bundle.js HTTP/1.1") * 2
+    held: list[socket.socket] = []
+    with ExitStack() as stack:
+        while time.monotonic() < until:
+            if len(held) >= target.connections // 2:
+                time.sleep(0.1)
+                continue
+            connection = stack.enter_context(socket.socket())
+            connection.settimeout(2)
+            # As over the Internet, where the system takes little of an answer from the server: here it would take all.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+            with suppress(OSError):
+                connection.connect(("127.0.0.1", target.port))
+                connection.sendall(asked)
+                held.append(connection)
+            time.sleep(_PAUSE)
+        for connection in held:
+            connection.setblocking(False)
+            try:
+                target.outcomes[_outcome(connection.recv(1024))] += 1
+            except BlockingIOError:
+                target.outcomes[HELD] += 1
+            except OSError:
+                target.outcomes[CLOSED] += 1
 
 
 def nested_json(target: Target) -> None:
