@@ -1,5 +1,6 @@
 """What a WSGI application is told of a request (PEP 3333), from what granian's RSGI says of it."""
 
+from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
@@ -7,7 +8,7 @@ if TYPE_CHECKING:
 
 
 class Headers(Protocol):
-    """A request's headers, as granian has them, without those whose values are not ASCII."""
+    """A request's headers, as granian has them: values that are not ASCII it does not tell."""
 
     def items(self) -> list[tuple[str, str]]:
         """Names in small letters, and values; a name that came twice comes twice."""
@@ -16,6 +17,9 @@ class Headers(Protocol):
         """The first value of that name."""
 
     def __contains__(self, name: str) -> bool: ...
+
+    def __iter__(self) -> Iterator[str]:
+        """Each name once, also of those whose values are not ASCII."""
 
 
 class Scope(Protocol):
@@ -39,6 +43,13 @@ _VARIABLES: Final = {name: "HTTP_" + name.upper().replace("-", "_") for name in 
     "content-type": "CONTENT_TYPE",
     "content-length": "CONTENT_LENGTH",
 }
+
+_UNREADABLE: Final = "\xff"
+"""The value of a header whose value granian does not tell, because it is not ASCII.
+
+Not as if it had not been sent: a request with such an `Idempotency-Key` has to be refused, and must not count by the
+address of the proxy because of what the client put into `X-Forwarded-For`.
+"""
 
 _BASE: Final[dict[str, Any]] = {
     "GATEWAY_INTERFACE": "CGI/1.1",
@@ -77,6 +88,10 @@ def environ_of(scope: Scope, *, body: IO[bytes], length: int | None, errors: Any
             environ[variable] += ("; " if name == "cookie" else ",") + value
         else:
             environ[variable] = value
+    for name in scope.headers:
+        variable = _VARIABLES.get(name) or "HTTP_" + name.upper().replace("-", "_")
+        if variable not in environ and "_" not in name:
+            environ[variable] = _UNREADABLE
     # However the body was framed, here is what has come of it.
     environ.pop("HTTP_TRANSFER_ENCODING", None)
     if length is None:

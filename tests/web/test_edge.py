@@ -18,12 +18,14 @@ import psutil
 import pytest
 from flask import Flask
 
+from app.accounts.queries import addresses
 from app.answers import Answer, Refused
 from app.web.bodies import SMALL_BODY, largest_body, refuse_intricate
 from app.web.connections import ConnectionGuard
 from app.web.edge import Edge, _Sender
 from app.web.environ import environ_of
 from config import Settings
+from tests.accounts.test_addresses import HOME
 from tests.factories import auth_headers, make_user
 from tests.live import LiveServer, free_port
 from tests.processes import ForkedPython
@@ -397,6 +399,20 @@ def test_the_application_is_told_what_wsgi_says(odd: int) -> None:
     )
 
 
+def test_a_key_that_is_no_ascii_is_refused_and_not_passed_over(app: Flask, impatient: LiveServer, clean: None) -> None:
+    """Granian does not tell such a header's value. What was meant to happen once would have happened each time."""
+    user = make_user(app)
+    token = f"Authorization: {auth_headers(app, user)['Authorization']}"
+    body = json.dumps(HOME).encode()
+    head = ("POST /api/add_address/ HTTP/1.1", _JSON, f"Content-Length: {len(body)}", token)
+    reason = {"Idempotency-Key": ["须为 1 至 255 个可见 ASCII 字符,不含空格"]}
+    for _ in range(2):
+        status, _, answered = ask(impatient.port, *head, "Idempotency-Key: 地址-1", body=body)
+        assert (status, json.loads(answered)["data"]["errors"]) == (422, reason)
+    with app.app_context():
+        assert addresses(user.id) == []
+
+
 class _Protocol:
     """What granian gives the edge for a request whose body comes when it is told to."""
 
@@ -481,6 +497,7 @@ class _Request:
 def test_addresses_and_paths_are_written_as_wsgi_has_them() -> None:
     environ = environ_of(_Request(), body=open(os.devnull, "rb"), length=None, errors=None)  # noqa: SIM115, PTH123 - empty
     environ["wsgi.input"].close()
+    assert "HTTP_X_FORWARDED_FOR" not in environ
     assert environ["PATH_INFO"] == "/鱼".encode().decode("latin-1")
     assert (environ["SERVER_NAME"], environ["SERVER_PORT"], environ["REMOTE_ADDR"]) == ("::1", "8000", "2001:db8::7")
 
