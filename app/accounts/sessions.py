@@ -132,7 +132,10 @@ def rotate(*, user_id: int, session_id: str, jti: str) -> Issue:
     """
     now = utcnow()
     with transaction() as session:
-        found = session.execute(_LOCKED, {"session_id": session_id, "user_id": user_id, "now": now}).first()
+        wanted = {"session_id": session_id, "user_id": user_id, "now": now}
+        # Where the row was waited for, because a change of the password keeps this session, the statement compares the
+        # new generation of the session with the old one of its user, which it has read before: so it is asked again.
+        found = session.execute(_LOCKED, wanted).first() or session.execute(_LOCKED, wanted).first()
         issue = None if found is None else _next(session, found, user_id=user_id, session_id=session_id, jti=jti)
         reused = found is not None and issue is None
         if reused:

@@ -24,6 +24,7 @@ from config import Settings
 from tests.accounts.steps import all_rows, at_once, bearer, log_in, session_of
 from tests.conftest import MakeApp
 from tests.factories import PASSWORD, StatementCounter, assert_envelope, auth_headers, make_user
+from tests.moderation.steps import waiting_for_locks
 from tests.settings import settings_with
 
 OWN = "/api/user/"
@@ -372,6 +373,25 @@ def test_no_login_outlives_a_change_of_the_password(make_app: MakeApp) -> None:
         assert_envelope(client.post(LOGOUT, headers=bearer(here["access_token"])), Answer.LOGGED_OUT)
     alive = [row for row in logged_in_sessions(app) if row["ended_at"] is None]
     assert alive == []
+
+
+def test_a_refresh_that_waits_for_a_change_of_the_password_goes_on_in_the_session_that_made_it(
+    client: FlaskClient, app: Flask
+) -> None:
+    """It was told that its session had ended, and another tab of the same browser logged its user out."""
+    alice = make_user(app, "alice")
+    tokens = session_of(client, "alice")
+    [row] = logged_in_sessions(app)
+    with ThreadPoolExecutor(1) as pool, app.app_context():
+        with transaction() as session:
+            sessions.end_sessions(session, user_id=alice.id, reason=EndReason.PASSWORD_CHANGED, keep=row["id"])
+            session.flush()
+            refreshed = pool.submit(lambda: refresh(app.test_client(), tokens))
+            until = time.monotonic() + 20
+            while waiting_for_locks(app) == 0:
+                assert time.monotonic() < until
+        renewed = assert_envelope(refreshed.result(20), Answer.TOKEN_REFRESHED)
+    assert_envelope(own(client, renewed), Answer.USER_FOUND)
 
 
 def test_a_change_kept_under_a_key_ends_the_sessions_when_it_is_committed(client: FlaskClient, app: Flask) -> None:
