@@ -89,6 +89,11 @@ def forgive(*, username: str, origin: str | None) -> None:
         pipeline.execute()
 
 
+def is_home(*, username: str, origin: str | None) -> bool:
+    """Whether the account was logged in to from the caller's network within `HOME_SECONDS`."""
+    return valkey().zscore(_homes(username), network_of(origin)) is not None
+
+
 def forget_homes(*, username: str) -> None:
     """Forget from which networks the account was logged in to."""
     valkey().delete(_homes(username))
@@ -125,7 +130,7 @@ def _login_counters(username: str, origin: str | None) -> _Counters:
         f"origin:{account}:{network}": allowed,
         f"network:{network}": allowed * NETWORK_FACTOR,
     }
-    if valkey().zscore(_homes(username), network) is None:
+    if not is_home(username=username, origin=origin):
         counters[f"account:{account}"] = allowed * ACCOUNT_FACTOR
     return counters
 

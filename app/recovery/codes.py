@@ -5,8 +5,10 @@ tells no code, a message that is sent again carries the same one, and nothing ha
 the codes under way are void.
 
 Whoever knows a username can guess at its codes. So a code bears many more wrong guesses than one network has
-(`app.accounts.throttle.admit_reset`): a stranger at one address shuts nobody out. What staff hand out lives a day, and
-is longer: it bears still more, and guesses at a shorter code do not count there.
+(`app.accounts.throttle.admit_reset`): a stranger at one address shuts nobody out. Strangers at many addresses can use
+them up. So guesses from networks in which the account is at home are not counted: its owner there has the code all the
+same, and each of these networks has only so many guesses. What staff hand out lives a day, and is longer: it bears
+still more, and guesses at a shorter code do not count there.
 """
 
 import hmac
@@ -101,17 +103,19 @@ def is_reset_under_way(session: Session, *, username_key: str) -> bool:
     return session.scalars(select(exists().where(*good))).one()
 
 
-def try_code(*, purpose: Purpose, username_key: str, code: str, channel: Channel | None = None) -> Row[Any] | None:
+def try_code(
+    *, purpose: Purpose, username_key: str, code: str, channel: Channel | None = None, counted: bool = True
+) -> Row[Any] | None:
     """The row of the open code that `code` is, or None.
 
     Each open one of its length loses a try first, whatever becomes of the request: simultaneous guesses cannot outrun
-    the count.
+    the count. A guess that is not `counted` takes none, and needs none: something else has to slow whoever makes it.
     """
-    conditions = [*_open(purpose, username_key), OneTimeCode.tries_left > 0]
+    conditions = [*_open(purpose, username_key), OneTimeCode.tries_left >= int(counted)]
     conditions.append(OneTimeCode.by_staff.is_(len(code) == STAFF_DIGITS))
     if channel is not None:
         conditions.append(OneTimeCode.channel == channel)
-    statement = update(OneTimeCode).where(*conditions).values(tries_left=OneTimeCode.tries_left - 1)
+    statement = update(OneTimeCode).where(*conditions).values(tries_left=OneTimeCode.tries_left - int(counted))
     with autocommit_connection() as connection:
         tried = connection.execute(statement.returning(*OneTimeCode.__table__.c)).all()
     right = [row for row in tried if hmac.compare_digest(code_of(row).encode(), code.encode())]

@@ -124,7 +124,8 @@ def reset_password(*, username: str, code: str, new_password: str, origin: str |
     if wait:
         raise Refused(Answer.TOO_MANY_REQUESTS, retry_after=wait)
     key = username_key(username)
-    found = try_code(purpose=Purpose.RESET, username_key=key, code=code)
+    at_home = throttle.is_home(username=username, origin=origin)
+    found = try_code(purpose=Purpose.RESET, username_key=key, code=code, counted=not at_home)
     if found is None:
         raise Refused(Answer.CODE_WRONG)
     new = hash_password(new_password)

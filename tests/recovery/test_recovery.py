@@ -350,6 +350,39 @@ def test_a_strangers_guesses_leave_the_owner_the_codes(
     session_of(client, "alice", NEW)
 
 
+@pytest.mark.parametrize("by_staff", [False, True])
+def test_strangers_everywhere_leave_the_codes_to_an_owner_at_home(
+    app: Flask, client: FlaskClient, alice: Made, by_staff: bool
+) -> None:
+    """Twenty addresses have all the guesses that a code bears."""
+    add_channel(app, alice)
+    home, elsewhere = {"REMOTE_ADDR": "198.51.100.7"}, {"REMOTE_ADDR": "192.0.2.99"}
+    assert_envelope(log_in(client, "alice", environ_base=home), Answer.LOGGED_IN)
+    result = app.test_cli_runner().invoke(args=["user", "reset-code", "alice", "--reason", "来函核实"])
+    code = {False: forgotten(app, client), True: result.output.split()[0]}[by_staff]
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(OneTimeCode).values(tries_left=0))
+    before = all_rows(app, User), all_rows(app, OneTimeCode)
+    assert_envelope(reset(client, code, environ_base=elsewhere), Answer.CODE_WRONG)
+    # Nor has a home more guesses than any other network.
+    for _ in range(4):
+        assert_envelope(reset(client, "0" * len(code), environ_base=home), Answer.CODE_WRONG)
+    assert (all_rows(app, User), all_rows(app, OneTimeCode)) == before
+    assert_envelope(reset(client, code, environ_base=home), Answer.PASSWORD_RESET)
+    session_of(client, "alice", NEW)
+
+
+def test_guesses_at_home_are_few(app: Flask, client: FlaskClient, alice: Made) -> None:
+    add_channel(app, alice)
+    home = {"REMOTE_ADDR": "198.51.100.7"}
+    assert_envelope(log_in(client, "alice", environ_base=home), Answer.LOGGED_IN)
+    code = forgotten(app, client)
+    for _ in range(5):
+        assert_envelope(reset(client, wrong(code), environ_base=home), Answer.CODE_WRONG)
+    assert_envelope(reset(client, code, environ_base=home), Answer.TOO_MANY_REQUESTS)
+    assert [row["tries_left"] for row in all_rows(app, OneTimeCode)] == [TRIES[Purpose.RESET]]
+
+
 def test_guessing_codes_is_slowed(app: Flask, client: FlaskClient, alice: Made) -> None:
     for _ in range(5):
         assert_envelope(reset(client, "00000000"), Answer.CODE_WRONG)
