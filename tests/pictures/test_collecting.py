@@ -13,6 +13,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from app.answers import Answer
 from app.clock import utcnow
@@ -207,6 +208,27 @@ def test_a_file_that_somebody_is_about_to_need_stays(app: Flask, client: FlaskCl
     assert (usage(app), stored_files(settings)) == ({}, [picture.sha256])
     assert collect(app) == Collected(pictures=0, files=1)
     assert stored_files(settings) == []
+
+
+def test_a_file_that_got_its_row_after_the_sweep_has_looked_stays(
+    app: Flask, client: FlaskClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its look at the rows and its claim an upload has found the old file and committed a row."""
+    owner = make_user(app)
+    picture = prepare(io.BytesIO(picture_bytes(60, 40)), bytes_limit=10**6, pixels_limit=10**6)
+    LocalPictureStorage(settings.instance_path / "pictures").put(picture.sha256, picture.data)
+    make_old(app, settings)
+
+    def claim_after_an_upload(session: Session, files: list[str]) -> list[str]:
+        upload = threading.Thread(target=release, args=(app, app.test_client(), owner, picture_bytes(60, 40)))
+        upload.start()
+        upload.join(20)
+        assert hashes(app) == files == [picture.sha256]
+        return stored_pictures.claim_files(session, files)
+
+    monkeypatch.setattr("app.pictures.service.claim_files", claim_after_an_upload)
+    assert collect(app) == NOTHING
+    assert stored_files(settings) == [picture.sha256]
 
 
 def test_an_upload_waits_for_a_file_that_is_being_deleted(
