@@ -32,6 +32,12 @@ REQUIREMENTS = {  # dev holds all of run
 FOLDERS = {"run": ".venv", "dev": ".venv", "crawler": "crawler/.venv"}
 BOOTSTRAP = PROJECT / "requirements-bootstrap.txt"
 
+# Wheels for CPython fit neither PyPy nor a CPython that was built without its lock (3.14t).
+_TELLS_VERSION = (
+    "import sys; takes_wheels = sys.implementation.name == 'cpython' and 't' not in sys.abiflags; "
+    "print(*sys.version_info[:2] * takes_wheels)"
+)
+
 
 class BootstrapError(Exception):
     """The environment cannot be made; the message says why, for the person at the terminal."""
@@ -114,9 +120,10 @@ def suitable_python(*, this: bool) -> str:
     Of those that can make environments: Debian's needs the package python3-venv or python3-pip for that. Raises
     `BootstrapError` where there is none.
     """
-    here = f"{sys.version.split()[0]} ({sys.executable})"
+    kind = "" if _version(sys.executable) else "not an ordinary CPython, "
+    here = f"{sys.version.split()[0]} ({kind}{sys.executable})"
     if this:
-        if not _serves(sys.version_info[:2]):
+        if not _serves(_version(sys.executable)):
             raise BootstrapError(f"{_served()} is needed; PYTHON names {here}")
         return sys.executable
     for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
@@ -139,11 +146,9 @@ def _serves(version: tuple[int, ...]) -> bool:
 
 
 def _version(python: str) -> tuple[int, ...]:
-    """Major and minor version of that Python; empty where it does not run."""
+    """Major and minor version of that Python; empty where it does not run, or takes no wheels for CPython."""
     try:
-        said = subprocess.check_output(
-            [python, "-c", "import sys; print(*sys.version_info[:2])"], stderr=subprocess.DEVNULL
-        )
+        said = subprocess.check_output([python, "-c", _TELLS_VERSION], stderr=subprocess.DEVNULL)
         return tuple(int(number) for number in said.split())
     except (OSError, ValueError, subprocess.CalledProcessError):
         return ()

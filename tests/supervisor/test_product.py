@@ -377,6 +377,19 @@ def test_the_newest_python_that_the_locks_serve_makes_the_environment(
     assert bootstrap.suitable_python(this=False) == str(tmp_path / chosen)
 
 
+@pytest.mark.parametrize(
+    ("name", "flags", "told"), [("cpython", "", True), ("cpython", "t", False), ("pypy", "", False)]
+)
+def test_a_python_that_takes_no_wheels_for_cpython_is_none_of_ours(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, flags: str, told: bool
+) -> None:
+    """PyPy 3.11, and Python 3.14 without the lock: what is locked would have to be compiled there."""
+    monkeypatch.setattr(sys.implementation, "name", name)
+    monkeypatch.setattr(sys, "abiflags", flags)
+    exec(bootstrap._TELLS_VERSION, {})  # noqa: S102 - as each of them runs it
+    assert capsys.readouterr().out.split() == ([str(part) for part in sys.version_info[:2]] if told else [])
+
+
 def test_where_no_python_will_do_those_are_named_that_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", fake_python(tmp_path / "python3", "3 15"))
     fake_python(tmp_path / "python3.14", "3 14", makes_environments=False)
