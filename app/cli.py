@@ -5,6 +5,7 @@ from flask import Flask
 from flask.cli import with_appcontext
 from rich.progress import track
 
+from app.account_data import cli as _account_data_commands  # noqa: F401 - adds one to user_commands
 from app.backup.cli import backup, restore
 from app.erasure import cli as _erasure_commands  # noqa: F401 - adds one to order_commands
 from app.ledger.cli import ledger_commands

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import delete, func, literal, select, update
+from sqlalchemy import Row, delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
@@ -35,6 +35,7 @@ DELETED_NAME: Final = "已注销用户"
 _NO_PASSWORD: Final = "!"  # noqa: S105 - no hash: nobody logs in with it
 _NAMELESS: Final = literal({"name": DELETED_NAME, "mobile": "", "detail": ""}, JSONB)
 _WITHOUT_ORDER: Final = (GoodStatus.IN_REVIEW, GoodStatus.PUBLISHED, GoodStatus.SOLD, GoodStatus.REJECTED)
+_USER: Final = select(User.id, User.username, User.username_key, User.password_hash)
 
 
 def delete_account(*, user_id: int, session_id: str, password: str) -> None:
@@ -44,17 +45,34 @@ def delete_account(*, user_id: int, session_id: str, password: str) -> None:
     and bookings stay, with `DELETED_NAME`. The username is free at once. Raises Refused with OLD_PASSWORD_WRONG,
     TOO_MANY_REQUESTS, NO_SUCH_USER, and ACCOUNT_IN_USE, which names what is not finished.
     """
-    user = row_or_none(select(User.username, User.username_key, User.password_hash).where(User.id == user_id))
+    user = row_or_none(_USER.where(User.id == user_id))
     if user is None:
         raise Refused(Answer.NO_SUCH_USER)
     verify_own_password(session_id=session_id, stored=user.password_hash, password=password)
+    _delete(user, by=f"user {user_id}", why="account deleted")
+
+
+def delete_account_for_user(*, user_id: int, by: str, why: str) -> None:
+    """As `delete_account`, by an operator.
+
+    For users who ask for it and are kept out, and for accounts that were deleted and are back with a restored backup.
+    Raises Refused with NO_SUCH_USER, also where it is deleted already, and ACCOUNT_IN_USE.
+    """
+    user = row_or_none(_USER.where(User.id == user_id, User.deleted_at.is_(None)))
+    if user is None:
+        raise Refused(Answer.NO_SUCH_USER)
+    _delete(user, by=by, why=why)
+
+
+def _delete(user: Row[Any], *, by: str, why: str) -> None:
+    user_id = user.id
     with transaction() as session:
         row = _locked(session, user_id, user.password_hash)
         if row is None:
             raise Refused(Answer.OLD_PASSWORD_WRONG)
         _refuse_unfinished(session, row)
         _take_goods_down(session, user_id)
-        erase_words_of_user(session, user_id=user_id, by=f"user {user_id}", why="account deleted")
+        erase_words_of_user(session, user_id=user_id, by=by, why=why)
         _forget_addresses(session, user_id)
         end_sessions(session, user_id=user_id, reason=EndReason.ACCOUNT_DELETED)
         for statement in (
@@ -71,12 +89,15 @@ def delete_account(*, user_id: int, session_id: str, password: str) -> None:
                 username_key=f"deleted:{user_id}",  # which nobody can type
                 password_hash=_NO_PASSWORD,
                 bio="",
+                suspended_at=None,
+                suspended_until=None,
+                suspension_reason="",
                 deleted_at=utcnow(),
             ),
         ):
             session.execute(statement, execution_options={"synchronize_session": False})
     throttle.forget_homes(username=user.username)
-    log.info("account_deleted", user_id=user_id)
+    log.info("account_deleted", user_id=user_id, by=by)
 
 
 def _locked(session: Session, user_id: int, password_hash: str) -> User | None:

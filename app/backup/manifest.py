@@ -46,15 +46,17 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest in `folder`. Raises UnusableFolder where there is none, or one of another format."""
+    """The manifest in `folder`. Raises UnusableFolder where there is none, or one of another format.
+
+    What a newer version has written beside all this is passed over: what it did to the database, migrations tell.
+    """
     try:
-        read: Any = json.loads((folder / MANIFEST).read_text("utf-8"))
-        manifest = Manifest(**read)
-    except (OSError, ValueError, TypeError) as error:
+        read: dict[str, Any] = dict(json.loads((folder / MANIFEST).read_text("utf-8")))
+        if read["format"] != FORMAT:
+            raise UnusableFolder(f"{folder} is a backup of the format {read['format']}; this version reads {FORMAT}")
+        return Manifest(**{each.name: read[each.name] for each in fields(Manifest)})
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise UnusableFolder(f"{folder} is no backup: {MANIFEST} is missing or cannot be read") from error
-    if manifest.format != FORMAT:
-        raise UnusableFolder(f"{folder} is a backup of the format {manifest.format}; this version reads {FORMAT}")
-    return manifest
 
 
 def named_keys() -> dict[str, str]:

@@ -35,7 +35,7 @@ from app.db.columns import Base
 from app.db.database import db
 from app.db.transactions import rows, transaction
 from app.extensions import valkey
-from app.goods.storage import LocalPictureStorage
+from app.goods.storage import LocalPictureStorage, is_key
 from app.goods.stored_pictures import files_kept
 from app.ledger.audit import audit
 from app.orders import history
@@ -156,8 +156,7 @@ def _copy_pictures(folder: Path) -> dict[str, tuple[str, int]]:
     source = _pictures_folder()
     (folder / _PICTURES).mkdir(mode=0o700)
     copied = {}
-    # Names with a dot are files that somebody is still writing.
-    for path in sorted(each for each in source.rglob("*") if each.is_file() and not each.name.startswith(".")):
+    for path in _picture_files(source):
         name = path.relative_to(source).as_posix()
         target = folder / _PICTURES / name
         try:
@@ -165,6 +164,11 @@ def _copy_pictures(folder: Path) -> dict[str, tuple[str, int]]:
         except FileNotFoundError:  # removed by hand; if a row names it, it is among those that are missing
             continue
     return copied
+
+
+def _picture_files(folder: Path) -> list[Path]:
+    """The files of pictures and thumbnails; neither those that somebody is still writing, nor what is not ours."""
+    return sorted(path for path in folder.rglob("*") if is_key(path.name) and path.is_file())
 
 
 def _copy_sandbox(folder: Path) -> list[str]:
@@ -190,9 +194,9 @@ class Restored:
 def restore(folder: Path, *, overwrite: bool, report: Report) -> Restored:
     """Replace the whole market by the backup in `folder`, end all sessions, build the search index, check everything.
 
-    The backup is checked first, and until its rows are all there the present ones stand aside: if that fails they are
-    back. `report` is called with a line for each part. Raises UnusableFolder, NotEmpty without `overwrite`, InUse,
-    ProgramFailed.
+    The backup is checked first, and until its rows are all there, migrated and without sessions, the present ones stand
+    aside: if that fails they are back. `report` is called with a line for each part. Raises UnusableFolder, NotEmpty
+    without `overwrite`, InUse, ProgramFailed, OSError.
     """
     manifest = read_manifest(folder)
     if wrong := files.check_files(folder, list_checksum=manifest.checksums_sha256):
@@ -202,17 +206,14 @@ def restore(folder: Path, *, overwrite: bool, report: Report) -> Restored:
     if not overwrite and (there := _what_is_there()):
         raise NotEmpty(", ".join(there))
     _refuse_others()
+    # First what only adds files, and may find the disk full.
+    _restore_pictures(folder)
+    report(f"pictures: {manifest.pictures} files, {manifest.pictures_bytes} bytes")
     _restore_database(folder, manifest)
     report(f"database: {sum(manifest.rows.values())} rows of {len(manifest.rows)} tables")
-    valkey().flushdb()
-    _restore_files(folder)
-    report(f"pictures: {manifest.pictures} files, {manifest.pictures_bytes} bytes")
-    flask_migrate.upgrade()
-    with transaction() as session:
-        session.execute(text("SET LOCAL statement_timeout = 0"))
-        end_all_sessions(session)
-        void_all_codes(session)
     report("sessions and one-time codes: all ended")
+    valkey().flushdb()
+    _restore_sandbox(folder)
     searchable = search.rebuild(take_over=True)  # the folder may hold the index of the database before
     report(f"search: {searchable} goods")
     problems = [f"picture {sha256}: was missing when the backup was made" for sha256 in manifest.missing_pictures]
@@ -270,10 +271,19 @@ def _restore_database(folder: Path, manifest: Manifest) -> None:
     try:
         _load(program, folder)
         _compare_rows(manifest)
+        flask_migrate.upgrade()
+        _end_sessions_and_codes()
     except BaseException:
         _execute("DROP SCHEMA public CASCADE", f"ALTER SCHEMA {_SET_ASIDE} RENAME TO public")
         raise
     _execute(f"DROP SCHEMA {_SET_ASIDE} CASCADE", "ANALYZE")
+
+
+def _end_sessions_and_codes() -> None:
+    with transaction() as session:
+        session.execute(text("SET LOCAL statement_timeout = 0"))
+        end_all_sessions(session)
+        void_all_codes(session)
 
 
 def _compare_rows(manifest: Manifest) -> None:
@@ -301,14 +311,17 @@ def _execute(*statements: str) -> None:
             connection.execute(text(statement))
 
 
-def _restore_files(folder: Path) -> None:
+def _restore_pictures(folder: Path) -> None:
     storage = LocalPictureStorage(_pictures_folder())
-    for path in (each for each in (folder / _PICTURES).rglob("*") if each.is_file()):
+    for path in _picture_files(folder / _PICTURES):
         present = _pictures_folder() / path.relative_to(folder / _PICTURES)
         data = path.read_bytes()
         if present.exists() and present.read_bytes() != data:
             present.unlink()
         storage.put(path.name, data)
+
+
+def _restore_sandbox(folder: Path) -> None:
     sandbox = settings().instance_path / _SANDBOX
     for path in (folder / _SANDBOX).glob("*.sqlite3"):
         for present in sandbox.glob(f"{path.name}*"):  # and its journal

@@ -20,6 +20,12 @@ from flask import current_app
 _KEY = re.compile(r"([0-9a-f]{64})(-w[0-9]{1,4})?", re.ASCII)
 _UNFINISHED = re.compile(r"\.[0-9a-f]{64}(-w[0-9]{1,4})?\.[0-9a-f]{16}", re.ASCII)
 
+
+def is_key(name: str) -> bool:
+    """Whether a file of this name is a picture or a thumbnail."""
+    return _KEY.fullmatch(name) is not None
+
+
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
 

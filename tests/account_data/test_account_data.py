@@ -187,6 +187,37 @@ def test_a_sellers_money_is_told_with_its_sign(app: Flask, client: FlaskClient, 
     )
 
 
+def test_an_operator_deletes_the_account_of_a_user_who_is_kept_out(
+    app: Flask, client: FlaskClient, alice: Made, bob: Made
+) -> None:
+    """A suspended user has no session to delete the account with; a restored backup knows nothing of a deletion."""
+    refunded(app, alice, bob)
+    good = make_good(app, alice, title="吉他", status=GoodStatus.PUBLISHED)
+    run = app.test_cli_runner().invoke
+    before = whole_database(app)
+    for words, said in (
+        (["delete"], "say USERNAME or --id"),
+        (["delete", "alice", "--id", "1"], "say USERNAME or --id"),
+        (["delete", "nobody"], "there is no user nobody"),
+        (["delete", "--id", "4711"], "there is no user 4711"),
+    ):
+        refused = run(args=["user", *words, "--reason", "来函要求"])
+        assert (refused.exit_code != 0, said in refused.output) == (True, True)
+    assert whole_database(app) == before
+    lead_order(app, make_good(app, bob), make_user(app), phase=PAID)
+    refused = run(args=["user", "delete", "bob", "--reason", "来函要求"])
+    assert (refused.exit_code, refused.output) == (1, "Error: it is in use:\n还有 1 笔订单未完结\n")
+    assert run(args=["user", "suspend", "alice", "--reason", "骗人"]).exit_code == 0
+    ran = run(args=["user", "delete", "Alice", "--reason", "来函要求", "--by", "laowang"])
+    assert (ran.exit_code, ran.output) == (0, f"deleted the account {alice.id}\n")
+    row = next(row for row in all_rows(app, User) if row["id"] == alice.id)
+    assert (row["username"], row["deleted_at"] is None) == (DELETED_NAME, False)
+    assert (row["suspended_at"], row["suspended_until"], row["suspension_reason"]) == (None, None, "")
+    assert next(row["deleted"] for row in all_rows(app, Good) if row["id"] == good.id)
+    again = run(args=["user", "delete", "--id", str(alice.id), "--reason", "来函要求"])
+    assert (again.exit_code, again.output) == (1, f"Error: there is no user {alice.id}\n")
+
+
 def test_a_deleted_account_leaves_no_name_and_whole_books(
     app: Flask, client: FlaskClient, alice: Made, bob: Made, tmp_path: Path
 ) -> None:

@@ -175,6 +175,9 @@ def test_the_drill(market: Flask, tmp_path: Path) -> None:
         connection.execute(
             insert(OneTimeCode).values(**code, by_staff=True, created_at=utcnow(), expires_at=expires_at)
         )
+    foreign = Path(market.instance_path) / "pictures" / "lost+found" / "README"
+    foreign.parent.mkdir()
+    foreign.write_text("not ours")
     with Buyers(market, seller, number=3).shopping() as buyers:
         wait_until(lambda: len(buyers.acknowledged) >= 5, "a few have bought")
         promised = list(buyers.acknowledged)
@@ -187,6 +190,7 @@ def test_the_drill(market: Flask, tmp_path: Path) -> None:
     assert "ALIPAY_APP_PRIVATE_KEY_PATH" in said
     # For nobody else, and no key among them.
     files = [path for path in folder.rglob("*") if path.is_file()]
+    assert "README" not in {path.name for path in files}  # it would have ended the restoration in the middle
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert [path for path in files if path.suffix == ".pem"] == []
@@ -244,7 +248,7 @@ def refuse_what_would_harm(market: Flask, folder: Path) -> None:
     for changed, words in (
         ({"rows": {**written["rows"], "users": 99}}, "pg_restore brought"),
         ({"migrations": ["9999"]}, "does not know the migration 9999"),
-        ({"format": "saltfish-backup/2"}, "this version reads saltfish-backup/1"),
+        ({"format": "saltfish-backup/2", "new": 1}, "this version reads saltfish-backup/1"),
         ({"checksums_sha256": "0" * 64}, "checksums.sha256: is missing or was changed"),
     ):
         manifest.write_text(json.dumps({**written, **changed}))
@@ -253,12 +257,21 @@ def refuse_what_would_harm(market: Flask, folder: Path) -> None:
         assert whole_database(market) == before
     manifest.write_text(json.dumps(written))
     picture = next(path for path in (folder / "pictures").rglob("*") if path.is_file())
+    whole = picture.read_bytes()
     picture.write_bytes(b"another")
     status, said = command(market, "restore", str(folder), "--yes-overwrite")
     assert (status, f"{picture.relative_to(folder)}: was changed" in said) == (1, True)
     assert whole_database(market) == before
     status, said = command(market, "restore", str(folder.parent), "--yes-overwrite")
     assert (status, "is no backup" in said) == (1, True)
+    picture.write_bytes(whole)
+    # Where a picture cannot be written, the rows that would name it, and sessions, have not come either.
+    there = Path(market.instance_path) / "pictures" / picture.name[:2]
+    shutil.rmtree(there)
+    there.write_text("in the way")
+    status, said = command(market, "restore", str(folder), "--yes-overwrite")
+    assert (status, "Not a directory" in said) == (1, True)
+    assert whole_database(market) == before
 
 
 def test_where_nothing_can_be_written_it_says_so(app: Flask) -> None:
