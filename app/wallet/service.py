@@ -121,6 +121,7 @@ def send_payout(*, payout_id: int) -> None:
         asked_before = payout.attempts > 1
         if not asked_before:
             payout.undecided_at = utcnow()
+        asked_at = payout.undecided_at
         out_biz_no, amount, account, name = payout.out_biz_no, payout.amount, payout.account, payout.name
     request: _Request | None = None
     try:
@@ -142,7 +143,7 @@ def send_payout(*, payout_id: int) -> None:
         _leave_open(payout_id, str(error), verdict=Verdict.STOP)
         raise
     except GatewayRefused as refusal:
-        _process_refusal(payout_id, refusal, request)
+        _process_refusal(payout_id, refusal, request, asked_at=asked_at if request is None else request.begun_at)
         return
     _record_result(payout_id, result)
 
@@ -169,8 +170,10 @@ def _begin_request(payout_id: int) -> _Request:
         return request
 
 
-def _process_refusal(payout_id: int, refusal: GatewayRefused, request: _Request | None) -> None:
-    """What follows from a refused request; None for the first one.
+def _process_refusal(
+    payout_id: int, refusal: GatewayRefused, request: _Request | None, *, asked_at: datetime | None
+) -> None:
+    """What follows from a refused request, made `asked_at`; `request` is None for the first one.
 
     Unless it is open what became of it, the payout is as undecided as before it: asking on keeps staff from nothing.
     """
@@ -187,8 +190,17 @@ def _process_refusal(payout_id: int, refusal: GatewayRefused, request: _Request 
         # This request is decided, the one before is not.
         _leave_open(payout_id, codes, verdict=Verdict.ASK, decided=request)
         raise PayoutUnderWay(f"payout {payout_id} was refused, but an earlier request may still be carried out")
-    _record_error(payout_id, codes)
-    _fail(payout_id, REFUSAL_TEXT.get(refusal.sub_code, REFUSED_TEXT))
+    with transaction() as session:
+        payout = _pending(session, payout_id)
+        if payout is None:
+            return
+        # Otherwise another job has asked since, and may be about to be paid.
+        if payout.undecided_at == asked_at:
+            payout.last_error = codes[:200]
+            _fail(payout_id, REFUSAL_TEXT.get(refusal.sub_code, REFUSED_TEXT))
+            return
+    _leave_open(payout_id, codes, verdict=Verdict.ASK)
+    raise PayoutUnderWay(f"payout {payout_id} was refused, but has been asked for once more")
 
 
 def _earlier_transfer(out_biz_no: str, amount: int) -> TransferResult | None:

@@ -54,12 +54,16 @@ class Alipay:
     asked: list[str] = field(default_factory=list)
     meanwhile: list[Callable[[], object]] = field(default_factory=list)
     """What others do during the next questions, before they are answered."""
+    in_flight: list[Callable[[], object]] = field(default_factory=list)
+    """What others do during the next requests for a transfer, before they are answered."""
 
     def __call__(self, method: str, content: dict[str, Any], **_: Any) -> dict[str, Any]:
         self.asked.append(method)
         number = content["out_biz_no"]
         if method != TRANSFER and self.meanwhile:
             self.meanwhile.pop(0)()
+        if method == TRANSFER and self.in_flight:
+            self.in_flight.pop(0)()
         known = {"code": "10000", "out_biz_no": number, "order_id": f"G{number}", "status": "SUCCESS"}
         if method == TRANSFER:
             answer = self.answers.pop(0) if self.answers else known
@@ -220,6 +224,24 @@ def test_a_transfer_made_late_is_found(till: Bank, alipay: Alipay) -> None:
     assert outcome(till, payout_id) is None
     assert (till.row(payout_id).state, till.money(seller), cases(till)) == ("confirmed", OUT, [])
     assert list(alipay.paid) == [till.row(payout_id).out_biz_no]
+
+
+def test_a_refusal_decides_nothing_where_another_job_has_asked_since(till: Bank, alipay: Alipay) -> None:
+    """As two jobs do where an attempt outlived its lease, or staff asked for another one meanwhile."""
+    seller = till.seller()
+    payout_id = till.payout(seller)
+
+    def another_job() -> None:
+        alipay.now += timedelta(seconds=1)
+        assert outcome(till, payout_id) is GatewayUnavailable
+
+    alipay.in_flight, alipay.late = [another_job], timedelta(hours=1)
+    alipay.answers = [refusal("SYSTEM_ERROR"), refusal("PAYEE_NOT_EXIST")]
+    assert outcome(till, payout_id) is PayoutUnderWay
+    assert (till.row(payout_id).state, till.money(seller), till.notices(seller)) == ("pending", UNDER_WAY, [])
+    alipay.now += timedelta(hours=2)
+    assert outcome(till, payout_id) is None
+    assert (till.row(payout_id).state, till.money(seller), cases(till)) == ("confirmed", OUT, [])
 
 
 def test_a_refusal_after_a_day_of_an_empty_account_is_final(till: Bank, alipay: Alipay) -> None:
