@@ -10,7 +10,7 @@ from app.accounts.models import User
 from app.answers import Answer, Refused
 from app.cases.decisions import DECISION_TEXT, DECISIONS, CaseDecision
 from app.clock import utcnow
-from app.db.transactions import transaction
+from app.db.transactions import independent_transaction, transaction
 from app.fen import format_yuan
 from app.goods.models import Good
 from app.money.models import MoneyCase, MoneyCaseKind, Refund
@@ -45,11 +45,15 @@ def decide_money_case(*, actor_id: int, case_id: int, decision: CaseDecision, re
     Raises FORBIDDEN for an actor who is not staff or is concerned himself, NO_SUCH_MONEY_CASE, WRONG_STATE where the
     order does not allow it, MONEY_CASE_REFUSED with the reasons where it is closed, or cannot be decided so (now).
     """
-    with transaction() as session:
-        case = _lock_decidable_case(session, actor_id, case_id, decision)
-        payout_id, refund_id = case.payout_id, case.refund_id
-    # No lock is held while the gateway is asked, so all is checked again afterwards.
-    answer = _ask_gateway(payout_id, refund_id) if decision in _ASKED_FIRST else None
+    answer = None
+    if decision in _ASKED_FIRST:
+        # No lock is held while the gateway is asked, not even by a transaction around this one (of an idempotency key).
+        # So all is checked again afterwards.
+        with independent_transaction():
+            with transaction() as session:
+                case = _lock_decidable_case(session, actor_id, case_id, decision)
+                payout_id, refund_id = case.payout_id, case.refund_id
+            answer = _ask_gateway(payout_id, refund_id)
     with transaction() as session:
         case = _lock_decidable_case(session, actor_id, case_id, decision)
         try:
@@ -94,17 +98,19 @@ def _lock_case(session: Session, actor_id: int, case_id: int) -> MoneyCase:
     case = session.get(MoneyCase, case_id)
     if case is None:
         raise Refused(Answer.NO_SUCH_MONEY_CASE)
-    if case.order_id is not None:
+    order = None
+    if case.refund_id is not None:
+        # A job locks a refund before its case, and then its order, by what it inserts.
+        session.get_one(Refund, case.refund_id, with_for_update=True)
+        order = session.get(Order, case.order_id)
+    elif case.order_id is not None:
         # The good and the order are locked first, as everywhere.
         _, order = lock_order(session, case.order_id)
-        if actor_id in (order.buyer_id, order.seller_id):
-            raise Refused(Answer.FORBIDDEN)
-    # So are payouts and refunds: jobs lock them before they open or close their cases.
-    if case.payout_id is not None:
-        if session.get_one(Payout, case.payout_id, with_for_update=True).user_id == actor_id:
-            raise Refused(Answer.FORBIDDEN)
-    elif case.refund_id is not None:
-        session.get_one(Refund, case.refund_id, with_for_update=True)
+    if order is not None and actor_id in (order.buyer_id, order.seller_id):
+        raise Refused(Answer.FORBIDDEN)
+    payout = None if case.payout_id is None else session.get_one(Payout, case.payout_id, with_for_update=True)
+    if payout is not None and payout.user_id == actor_id:
+        raise Refused(Answer.FORBIDDEN)
     session.refresh(case, with_for_update=True)
     if case.closed_at is not None:
         raise _refused("这件待办已经处理过了")

@@ -647,6 +647,41 @@ def test_a_refund_that_was_taken_may_be_made_though_the_question_about_it_is_ref
     assert shop.state_of(purchase).refunds == [(1, AMOUNT, "approve_refund", "pending")]
 
 
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "case-1"}], ids=["plain", "with a key"])
+def test_nothing_is_locked_while_the_gateway_is_asked_for_staff(
+    shop: Shop, staff: Made, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    purchase = owed(shop)
+    answers(shop, monkeypatch, refusal("ACQ.BUYER_ERROR"), {"code": "10000"})
+    assert sent(shop) == "again"
+    locked: list[int] = []
+
+    def asked(**_: object) -> bool:
+        with db.engine.connect() as job:
+            rows = (Order.id, Refund.id, MoneyCase.id)
+            locked.extend(job.scalars(select(row).with_for_update(nowait=True)).one() for row in rows)
+        return False
+
+    monkeypatch.setattr(gateway_of(shop), "refunded", asked)
+    body = {"decision": "mark_paid", "reason": "商家平台可见"}
+    who = {**auth_headers(shop.app, staff), **headers}
+    assert_envelope(shop.client.post("/api/staff/money_case/1/", json=body, headers=who), Answer.MONEY_CASE_DECIDED)
+    assert (locked, cases(shop)) == ([purchase.order_id, 1, 1], [("refund", purchase.order_id, "mark_paid")])
+
+
+def test_who_bought_or_sold_decides_nothing_about_the_refund(
+    shop: Shop, staff: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    purchase = owed(shop)
+    answers(shop, monkeypatch, refusal("ACQ.BUYER_ERROR"), {"code": "10000"})
+    assert sent(shop) == "again"
+    with shop.app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(Order).values(seller_id=staff.id))
+    for decision in ("retry", "mark_paid"):
+        decide(shop, staff, decision, Answer.FORBIDDEN)
+    assert cases(shop) == [("refund", purchase.order_id, None)]
+
+
 def test_staff_lock_a_refund_before_its_case_as_jobs_do(
     shop: Shop, staff: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -658,6 +693,8 @@ def test_staff_lock_a_refund_before_its_case_as_jobs_do(
         decided = pool.submit(decide, shop, staff, "retry", Answer.MONEY_CASE_DECIDED)
         wait_until(lambda: waiting_for_locks(shop.app) == 1, "staff wait for the refund")
         job.execute(select(MoneyCase.id).with_for_update(nowait=True))
+        # What a job inserts for the order of its refund locks that, too, if weakly.
+        job.execute(select(Order.id).with_for_update(read=True, key_share=True, nowait=True))
         job.rollback()
         decided.result()
 
