@@ -134,6 +134,7 @@ _KINDS = {"交易": MovementKind.PAYMENT, "退款": MovementKind.REFUND}
 # can be split before decoding, and a damaged line does not affect others.
 _ENCODINGS = ("utf-8", "gb18030")
 _UTF8_BOM = b"\xef\xbb\xbf"
+_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 _SIGNED_YUAN = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,2}))?", re.ASCII)
 _TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
@@ -150,10 +151,15 @@ def read_day_bill(raw: bytes) -> DayBill:
     Raises ValueError where the row of column names is missing or lacks a column: then this is not such a bill. Also,
     with the line, where a spreadsheet has saved it again.
     """
+    if raw.startswith(_UTF16_BOMS):
+        raise _changed(1, "the file is UTF-16")
     lines = raw.removeprefix(_UTF8_BOM).split(b"\n")
     start, encoding = _find_header(lines)
     _check_is_as_downloaded(lines, start, encoding)
-    columns = [name.strip().translate(_PLAIN_BRACKETS) for name in _cells(lines[start], encoding)]
+    try:
+        columns = [name.strip().translate(_PLAIN_BRACKETS) for name in _cells(lines[start], encoding)]
+    except csv.Error as error:
+        raise ValueError(f"line {start + 1}: the column names {_reason(error)}") from error
     missing = [name for name in _COLUMNS if columns.count(name) != 1]
     if missing:
         raise ValueError(f"line {start + 1}: the column names must have each of these once: {', '.join(missing)}")

@@ -40,6 +40,7 @@ BILL_READY_AT: Final = time(9)
 _CAUGHT_UP_DAYS: Final = 7
 """Days for which a missing comparison is made up for, after the product was down."""
 _LINES_KEPT: Final = 200
+_NOT_OURS: Final = (BillDifferenceKind.MISSING_HERE, BillDifferenceKind.DOUBLED)
 _DAY: Final = "%Y-%m-%d"
 
 
@@ -121,7 +122,8 @@ def compare_with_books(bill: DayBill) -> Comparison:
 
 def _open_cases(differences: Iterable[BillDifference]) -> None:
     for difference in differences:
-        if difference.kind is BillDifferenceKind.MISSING_HERE and difference.movement is MovementKind.REFUND:
+        # Refunds without a number, or of another trade, stand beside each other as doubled ones; each counts once.
+        if difference.kind in _NOT_OURS and difference.movement is MovementKind.REFUND:
             _note_refund(difference)
         elif difference.movement is MovementKind.PAYMENT and difference.trade_no is not None:
             _note_second_payment(difference)

@@ -106,6 +106,19 @@ def test_numbers_that_are_as_they_were_are_taken() -> None:
             assert (read.problems, len(read.rows)) == ((), 2), number
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_a_spreadsheets_unicode_text_is_none(encoding: str) -> None:
+    mark = "" if encoding == "utf-16" else "\ufeff"
+    raw = (mark + file(row()).decode("gbk").replace(",", "\t")).encode(encoding)
+    with pytest.raises(ValueError, match=r"^line 1: the file is UTF-16: a spreadsheet has changed the file"):
+        read_day_bill(raw)
+
+
+def test_column_names_that_cannot_be_read_are_no_bill() -> None:
+    with pytest.raises(ValueError, match=r"^line 5: the column names cannot be read as comma-separated values: "):
+        read_day_bill(file(row(), header=HEADER.replace(OUT, f'"{OUT}')))
+
+
 def test_no_order_number_ends_as_a_rounded_one() -> None:
     numbers = [_new_order_no() for _ in range(200)]
     assert {(len(number), number.isdigit()) for number in numbers} == {(22, True)}

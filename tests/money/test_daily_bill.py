@@ -265,6 +265,36 @@ def test_refunds_elsewhere_count_once(day: Day, told: list[tuple[str, str]], ste
             assert [each.details["total"] for each in found if each.kind == "refund_elsewhere"] == steps
 
 
+def test_refunds_that_have_no_number_count_each(day: Day) -> None:  # noqa: F811 - the fixture
+    """Of the same trade, and of a second payment under our number: none hides another one."""
+    shop = day.shop
+    _, refunded = day.line(f"{day.returned.order_no} 退款")
+    trades = [day.line(f"{each.order_no} 交易")[1].split(",")[0] for each in (day.returned, day.kept)]
+    cells = refunded.replace(trades[0], trades[1]).replace(day.returned.order_no, day.kept.order_no).split(",")
+    columns = day.line("支付宝交易号 商户订单号")[1].split(",")
+
+    def line(amount: str, seconds: str, trade_no: str = trades[1]) -> str:
+        changed = dict(zip(columns, cells, strict=True)) | {
+            "支付宝交易号": trade_no,
+            "完成时间": f"{day.date} 00:00:{seconds}",
+            "订单金额（元）": f"-{amount}",
+            "退款批次号/请求号": "\t",
+        }
+        return ",".join(changed.values())
+
+    second = "2026112922001400000000009999\t"
+    lines = [line("40.00", "01"), line("30.00", "02"), line("5.00", "03", second), line("6.00", "04", second)]
+    day.change(f"{refunded}\r\n", "".join(f"{each}\r\n" for each in (refunded, *lines, lines[0])))
+    for _ in range(2):
+        assert day.reconcile()[0] == 1
+        with shop.app.app_context():
+            of_order = select(Payment.refunded_elsewhere).where(Payment.order_id == day.kept.order_id)
+            assert db.session.scalars(of_order).one() == 7000
+            found = {each.kind: each.details for each in db.session.scalars(select(MoneyCase).order_by(MoneyCase.id))}
+            assert found["refund_elsewhere"]["total"] == 7000
+            assert list(found["second_payment"]["refunds"].values()) == [500, 600]
+
+
 # --- the sandbox's own part ---
 
 
@@ -303,7 +333,9 @@ def test_addresses_run_out_and_bills_are_made_at_nine() -> None:
 def test_an_archive_that_is_none() -> None:
     whole = day_bill.pack(b"bill", name="x")
     assert bill_in(whole) == b"bill"
-    for packed in (b"", b"PK\x03\x04", b"<html>", whole[:-30]):
+    damaged = day_bill.pack(b"bill" * 99, name="x")
+    damaged = damaged[:45] + b"\xff\xff\xff" + damaged[48:]
+    for packed in (b"", b"PK\x03\x04", b"<html>", whole[:-30], damaged):
         with pytest.raises(ValueError, match=r"^it is no such archive"):
             bill_in(packed)
     with zipfile.ZipFile(other := io.BytesIO(), "w") as members:

@@ -1,6 +1,7 @@
 """The day's bill out of the ZIP archive that Alipay offers for download."""
 
 import zipfile
+import zlib
 from io import BytesIO
 from typing import Final
 
@@ -8,6 +9,16 @@ from typing import Final
 _LONGEST: Final = 256 * 1024 * 1024
 _DETAILS: Final = "业务明细"
 _SUMMARY: Final = "汇总"
+# What zipfile raises, depending on where an archive is damaged, or packed otherwise than it can read.
+_UNREADABLE: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    UnicodeDecodeError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+)
 
 
 def bill_in(archive: bytes) -> bytes:
@@ -29,5 +40,5 @@ def bill_in(archive: bytes) -> bytes:
             if details[0].file_size > _LONGEST:
                 raise ValueError(f"{_DETAILS} has {details[0].file_size} bytes")
             return members.read(details[0])
-    except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError, RuntimeError, OSError) as error:
+    except _UNREADABLE as error:
         raise ValueError(f"it is no such archive: {error}") from error

@@ -122,7 +122,7 @@ class _GbkInfo(zipfile.ZipInfo):
 def pack(bill: bytes, *, name: str) -> bytes:
     """The archive of a day's bill: the details, and a summary beside them."""
     archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as members:
+    with zipfile.ZipFile(archive, "w") as members:
         for kind, content in (("业务明细", bill), ("业务明细(汇总)", "#支付宝业务汇总查询\r\n".encode("gbk"))):
-            members.writestr(_GbkInfo(f"{name}_{kind}.csv"), content)
+            members.writestr(_GbkInfo(f"{name}_{kind}.csv"), content, zipfile.ZIP_DEFLATED)
     return archive.getvalue()
