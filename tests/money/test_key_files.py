@@ -52,6 +52,10 @@ def public_der(key: RSAPrivateKey, form: PublicFormat = PublicFormat.SubjectPubl
     return key.public_key().public_bytes(Encoding.DER, form)
 
 
+def public_pem(key: RSAPrivateKey) -> bytes:
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
 def certificate(key: RSAPrivateKey) -> x509.Certificate:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "R1")])
     built = x509.CertificateBuilder(name, name, key.public_key(), 7)
@@ -117,7 +121,11 @@ def test_what_is_no_key_is_refused_by_setting_and_file(
     folder: Path, tmp_path: Path, ours: RSAPrivateKey, theirs: RSAPrivateKey
 ) -> None:
     elliptic = ec.generate_private_key(ec.SECP256R1())
-    locked = ours.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x"))
+    locked, locked_otherwise = (
+        ours.private_bytes(Encoding.PEM, form, BestAvailableEncryption(b"x"))
+        for form in (PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL)
+    )
+    swapped = "is the public key of the application \\(应用公钥\\), not that of the gateway \\(支付宝公钥\\)"
     line = base64.b64encode(private_der(ours))
     broken: list[tuple[str, bytes, str]] = [
         ("alipay_app_private_key_path", b"", "is empty"),
@@ -127,6 +135,9 @@ def test_what_is_no_key_is_refused_by_setting_and_file(
         ("alipay_app_private_key_path", private_der(ours), "is no text"),
         ("alipay_app_private_key_path", line[:-40], "is no private RSA key"),
         ("alipay_app_private_key_path", locked, "is protected by a password"),
+        ("alipay_app_private_key_path", locked_otherwise, "is protected by a password"),
+        ("alipay_public_key_path", public_pem(ours), swapped),
+        ("alipay_previous_public_key_path", base64.b64encode(public_der(ours, PublicFormat.PKCS1)), swapped),
         ("alipay_app_private_key_path", base64.b64encode(public_der(ours)), "is a public key, not the private RSA key"),
         (
             "alipay_app_private_key_path",

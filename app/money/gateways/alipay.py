@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from http.client import HTTPException
 from pathlib import Path
 from types import MappingProxyType
@@ -45,7 +45,7 @@ from .base import (
     Verdict,
 )
 from .bill_archives import bill_in
-from .key_files import private_key_pem, public_key_pem, read_key_file
+from .key_files import gateway_key_pem, private_key_pem, public_key_pem, read_key_file
 from .signed_answers import signed_part
 
 _SIGN_TYPE = "RSA2"
@@ -243,9 +243,11 @@ class AlipayGateway:
             return read
 
         app_private_key = text("alipay_app_private_key_path", private_key_pem)
-        alipay_public_key = text("alipay_public_key_path", public_key_pem)
-        if app_private_key is None or alipay_public_key is None:
+        if app_private_key is None or settings.alipay_public_key_path is None:
             raise ValueError("ALIPAY_APP_PRIVATE_KEY_PATH and ALIPAY_PUBLIC_KEY_PATH: are required")
+        of_gateway = partial(gateway_key_pem, private=app_private_key)
+        alipay_public_key = text("alipay_public_key_path", of_gateway)
+        assert alipay_public_key is not None  # noqa: S101 - its setting is not, as was asked above
         return cls(
             app_id=settings.alipay_app_id,
             seller_id=settings.alipay_seller_id,
@@ -253,7 +255,7 @@ class AlipayGateway:
             app_private_key=app_private_key,
             alipay_public_key=alipay_public_key,
             timeout_s=settings.alipay_timeout,
-            previous_public_key=text("alipay_previous_public_key_path", public_key_pem),
+            previous_public_key=text("alipay_previous_public_key_path", of_gateway),
             app_cert=text("alipay_app_cert_path", certificates.serial),
             alipay_root_cert=text("alipay_root_cert_path", certificates.root_serial),
         )

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_der_private_key,
     load_der_public_key,
+    load_pem_private_key,
 )
 from cryptography.x509 import load_der_x509_certificate
 
@@ -42,14 +43,15 @@ def read_key_file(path: Path) -> str:
 
 def private_key_pem(text: str) -> str:
     """Our private RSA key as PEM (PKCS #8); ValueError says what `text` is instead."""
-    label, der = _der(text, wanted="the private RSA key of the application")
+    _, der = _der(text, wanted="the private RSA key of the application")
     try:
         # Whoever uses the key checks it once more; that takes a tenth of a second and is not done twice.
         key = load_der_private_key(der, password=None, unsafe_skip_rsa_key_validation=True)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         if _is_public(der):
             raise ValueError("is a public key, not the private RSA key of the application (应用私钥)") from error
-        if "ENCRYPTED" in label or isinstance(error, TypeError):
+        # PKCS #8 says it in the label, OpenSSL's older form in a header.
+        if "ENCRYPTED" in text or isinstance(error, TypeError):
             raise ValueError("is protected by a password: save the RSA key without one") from error
         raise ValueError("is no private RSA key (PKCS #8 or PKCS #1)") from error
     if not isinstance(key, RSAPrivateKey):
@@ -69,6 +71,18 @@ def public_key_pem(text: str) -> str:
     if not isinstance(key, RSAPublicKey):
         raise ValueError("is no RSA key: Alipay signs with RSA2")  # noqa: TRY004 - a wrong file is a wrong value
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def gateway_key_pem(text: str, *, private: str) -> str:
+    """As `public_key_pem`, where `private` is the private key of the application: its own public key is refused.
+
+    Alipay's console shows both public keys beside each other; with the wrong one every answer would count as forged.
+    """
+    key = public_key_pem(text)
+    ours = load_pem_private_key(private_key_pem(private).encode(), password=None, unsafe_skip_rsa_key_validation=True)
+    if key == ours.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode():
+        raise ValueError("is the public key of the application (应用公钥), not that of the gateway (支付宝公钥)")
+    return key
 
 
 def _der(text: str, *, wanted: str) -> tuple[str, bytes]:
