@@ -25,6 +25,7 @@ from app.notifications.texts import (
     notified_sides,
 )
 from app.orders.models import Order, OrderEventRecord
+from app.orders.transitions import platform_fee
 from statemachine import ORDER, BillStatus, OrderEvent, Role
 
 # Shorter than a text, because a reason that a user wrote may be as long as that.
@@ -140,7 +141,12 @@ def _rows(step: Any) -> list[dict[str, Any]]:  # a row of _STEPS, which has more
     if step.repeated and (step.event, role) in _SAID_ONCE:
         return []
     users = {Role.BUYER: step.buyer_id, Role.SELLER: step.seller_id}
-    words = {"good": step.good_title, "amount": format_yuan(step.amount), "note": _truncated(step.note, _NOTE_LENGTH)}
+    words = {
+        "good": step.good_title,
+        "amount": format_yuan(step.amount),
+        "proceeds": format_yuan(step.amount - platform_fee(step.amount)),
+        "note": _truncated(step.note, _NOTE_LENGTH),
+    }
     rows = []
     for side in notified_sides(role):
         wording = NOTIFICATION_TEXTS[step.event, role, side]

@@ -1,7 +1,8 @@
 """Texts of the notifications of an order's steps, by the event, who made the step, and who is notified.
 
-`{good}` is the good's title, `{amount}` the order's amount in yuan, `{note}` what the actor wrote. Actors are not
-notified of their own steps; of steps of the system, the gateway and staff both sides are notified.
+`{good}` is the good's title, `{amount}` the order's amount in yuan, `{proceeds}` what of it is the seller's after the
+platform's share, `{note}` what the actor wrote. Actors are not notified of their own steps; of steps of the system, the
+gateway and staff both sides are notified.
 """
 
 from collections.abc import Mapping
@@ -59,15 +60,15 @@ NOTIFICATION_TEXTS: Final[Mapping[tuple[str, Role, Role], NotificationText]] = {
     ),
     (_ON.EXTEND_RECEIPT, _B, _S): NotificationText("买家延长了收货时间", "买家延长了收货时间:「{good}」"),
     (_ON.RECEIVE, _B, _S): NotificationText(
-        "买家已确认收货", "买家已确认收货:「{good}」,货款 {amount} 元将在售后期结束后到账"
+        "买家已确认收货", "买家已确认收货:「{good}」,货款 {proceeds} 元将在售后期结束后到账"
     ),
     (_ON.RECEIVE, _S, _B): NotificationText("已当面交货", "卖家凭交货码确认了当面交货:「{good}」"),
     (_ON.RECEIVE, _SYSTEM, _B): NotificationText("已自动确认收货", "「{good}」超时未确认,已自动确认收货"),
     (_ON.RECEIVE, _SYSTEM, _S): NotificationText(
-        "已自动确认收货", "买家超时未确认,已自动确认收货:「{good}」,货款 {amount} 元将在售后期结束后到账"
+        "已自动确认收货", "买家超时未确认,已自动确认收货:「{good}」,货款 {proceeds} 元将在售后期结束后到账"
     ),
     (_ON.SETTLE, _SYSTEM, _B): NotificationText("交易完成", "「{good}」售后期已结束,交易完成"),
-    (_ON.SETTLE, _SYSTEM, _S): NotificationText("货款已到账", "「{good}」交易完成,货款 {amount} 元已转入可用余额"),
+    (_ON.SETTLE, _SYSTEM, _S): NotificationText("货款已到账", "「{good}」交易完成,货款 {proceeds} 元已转入可用余额"),
     # Asking for a refund
     (_ON.REQUEST_REFUND, _B, _S): NotificationText("买家申请退款", "买家申请退款:「{good}」,请尽快处理"),
     (_ON.WITHDRAW_REFUND, _B, _S): NotificationText("买家撤回了退款申请", "买家撤回了退款申请:「{good}」,订单继续"),

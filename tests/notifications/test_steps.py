@@ -15,6 +15,7 @@ from statemachine.order import AWAITING_PAYMENT, CANCELLED, PAID
 from tasks.relay import relay_once
 from tests.factories import lead_order, make_good, make_user
 from tests.notifications.steps import an_order, make_step, outbox, told
+from tests.settings import settings_with
 
 pytestmark = pytest.mark.usefixtures("clean")
 
@@ -76,6 +77,26 @@ def test_the_words_fit_the_trade_mode(app: Flask) -> None:
     relay(app)
     (line,) = told(app, order.seller_id)
     assert line.text == "买家已付款:「九成新 iPhone 13 128G」,请与买家约定当面交货"
+
+
+@pytest.mark.parametrize(
+    ("event", "role", "text"),
+    [
+        ("receive", Role.BUYER, "买家已确认收货:「九成新 iPhone 13 128G」,货款 2535.00 元将在售后期结束后到账"),
+        (
+            "receive",
+            Role.SYSTEM,
+            "买家超时未确认,已自动确认收货:「九成新 iPhone 13 128G」,货款 2535.00 元将在售后期结束后到账",
+        ),
+        ("settle", Role.SYSTEM, "「九成新 iPhone 13 128G」交易完成,货款 2535.00 元已转入可用余额"),
+    ],
+)
+def test_a_seller_is_told_what_he_gets_after_the_platforms_share(app: Flask, event: str, role: Role, text: str) -> None:
+    order = an_order(app)
+    make_step(app, order, event=event, role=role)
+    with settings_with(app, platform_fee_basis_points=250):
+        relay(app)
+    assert [line.text for line in told(app, order.seller_id)] == [text]
 
 
 def test_of_a_buyer_who_takes_and_cancels_again_and_again_the_seller_is_told_once(app: Flask) -> None:

@@ -22,7 +22,7 @@ def test_every_step_has_words_for_whom_it_concerns(event: str, role: Role) -> No
         for text in (wording.text_for(TradeMode.COURIER), wording.text_for(TradeMode.FACE_TO_FACE)):
             fields = {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
             assert "good" in fields
-            assert fields <= {"good", "amount", "note"}
+            assert fields <= {"good", "amount", "proceeds", "note"}
 
 
 def test_there_are_words_for_nothing_else() -> None:
