@@ -4,30 +4,38 @@ import io
 import os
 import resource
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
+from typing import Any
 
+import flask_migrate
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
-from sqlalchemy import select
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
 
 from app.answers import Answer
 from app.clock import utcnow
 from app.db.database import db
+from app.db.transactions import autocommit_connection
 from app.ledger.audit import audit
 from app.orders import history
 from app.orders.models import Order
 from app.outbox.models import Topic
 from app.search import service as search
+from config import load_settings
 from statemachine import GoodStatus
 from statemachine.order import AWAITING_PAYMENT, CANCELLED, PAID, SHIPPED
+from supervisor.options import Options
+from supervisor.product import temporary_engines
 from tasks.deadlines import sweep_deadlines
 from tasks.queues import QueueName, connect
 from tasks.relay import notice_clock_set_back, relay_once
 from tasks.scheduler import Scheduler
+from tests.applications import running_app
 from tests.factories import (
     assert_envelope,
     auth_headers,
@@ -243,3 +251,60 @@ def test_a_full_disk_under_the_index(app: Flask, client: FlaskClient) -> None:
     with app.app_context():
         search.search_index().check()
     assert first.id in [row["id"] for row in whole_database(app)["goods"]]
+
+
+@pytest.fixture
+def crowded(environment: dict[str, str], tmp_path: Path) -> Iterator[Flask]:
+    """A market with a PostgreSQL of its own, none of whose files grows beyond 17 MiB: a segment of its log is 16."""
+    with ExitStack() as stack:
+        with full_disk(17 * 1024 * 1024):
+            urls = stack.enter_context(temporary_engines(Options(redis_url=environment["REDIS_URL"])))
+        own = {"DATABASE_URL": urls["DATABASE_URL"], "INSTANCE_PATH": str(tmp_path)}
+        app = stack.enter_context(running_app(load_settings({**environment, **own})))
+        with app.app_context():
+            flask_migrate.upgrade()
+        yield app
+
+
+_KEPT_ANSWERS = text(
+    "INSERT INTO idempotency_keys (scope, key, request_hash, http_status, headers, body, created_at) "
+    "SELECT 0, :batch || '-' || number, '', 200, '{}', decode(repeat(md5(random()::text), 50), 'hex'), now() "
+    "FROM generate_series(1, 1000) AS number"
+)
+
+
+def keep_answers(*, batches: int) -> None:
+    """Keep some 850 kB of answers in each batch."""
+    for batch in range(batches):
+        with db.engine.begin() as connection:
+            connection.execute(_KEPT_ANSWERS, {"batch": str(batch)})
+
+
+def test_a_full_disk_under_postgresql(crowded: Flask) -> None:
+    """A purchase whose last row finds no room leaves nothing; one that needs none there goes on."""
+    client = crowded.test_client()
+    seller, buyer = make_user(crowded), make_user(crowded)
+    home = make_address(crowded, buyer)
+
+    def buy(**headers: str) -> Any:
+        good = make_good(crowded, seller)
+        before = whole_database(crowded)
+        sent = {**auth_headers(crowded, buyer), **headers}
+        answer = client.post(f"/api/buy/{good.id}/", json={"address_id": home.id}, headers=sent)
+        return answer, before
+
+    kept = {"Idempotency-Key": "before-the-disk-was-full"}
+    acknowledged, _ = buy(**kept)
+    first = assert_envelope(acknowledged, Answer.ORDER_CREATED)["id"]
+    with crowded.app_context(), pytest.raises(DBAPIError, match="could not extend file"):
+        keep_answers(batches=40)
+    refused, before = buy(**{"Idempotency-Key": "while-it-is-full"})
+    assert_envelope(refused, Answer.FAULT)
+    assert whole_database(crowded) == before
+    second = assert_envelope(buy()[0], Answer.ORDER_CREATED)["id"]
+    with crowded.app_context(), autocommit_connection() as connection:
+        connection.execute(text("DELETE FROM idempotency_keys WHERE scope = 0"))
+        connection.execute(text("VACUUM idempotency_keys"))
+    third = assert_envelope(buy(**{"Idempotency-Key": "while-it-is-full"})[0], Answer.ORDER_CREATED)["id"]
+    assert phases(crowded) == dict.fromkeys((first, second, third), tuple(AWAITING_PAYMENT))
+    assert_money_and_histories_are_whole(crowded)
