@@ -27,21 +27,23 @@ def require_nginx() -> None:
 
 
 @contextmanager
-def nginx_before(port: int, *, address: str = "$remote_addr") -> Iterator[int]:
+def nginx_before(port: int, *, address: str = "$remote_addr", http_2_port: int | None = None) -> Iterator[int]:
     """nginx in front of the web server at `port`, as it is deployed; yields its own port.
 
-    `address` is the variable that has the address whose network it counts by.
+    `address` is the variable that has the address whose network it counts by. At `http_2_port` it speaks HTTP/2 without
+    TLS, as `deploy/nginx.conf` says it of browsers, whose limits are the same.
     """
     require_nginx()
     assert _PROGRAM is not None
     own = free_port()
+    http_2 = f"listen 127.0.0.1:{http_2_port} http2; " if http_2_port else ""
     with tempfile.TemporaryDirectory(prefix="saltfish-nginx-") as name:
         folder = Path(name)
         folder.chmod(0o711)  # its workers are another user's where root starts it
         config = (PROJECT / "deploy" / "nginx.conf").read_text("utf-8")
         paths = "".join(f"    {each}_temp_path {folder}/{each};\n" for each in _FILES)
         for written, meant in (
-            ("listen 80 ", f"listen 127.0.0.1:{own} "),
+            ("listen 80 ", f"{http_2}listen 127.0.0.1:{own} "),
             ("server web:8000;", f"server 127.0.0.1:{port};"),
             ("pid nginx.pid;", f"pid {folder}/nginx.pid;"),
             ("access_log /dev/stdout plain;", f"access_log {folder}/access.log plain;"),

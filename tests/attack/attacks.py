@@ -163,7 +163,8 @@ def _literal(name: str, value: str) -> bytes:
     return b"\x00" + bytes((len(name),)) + name.encode() + bytes((len(value),)) + value.encode()
 
 
-def _http_2(streams: int) -> bytes:
+def http_2_requests(streams: int) -> bytes:
+    """A connection of HTTP/2 on which so many bodies are announced and none is sent."""
     fields = {":method": "POST", ":scheme": "http", ":path": "/login/", ":authority": "x", "content-length": "100"}
     block = b"".join(_literal(name, value) for name, value in fields.items())
     opened = b"".join(_frame(1, 4, 2 * number + 1, block) for number in range(streams))
@@ -172,7 +173,7 @@ def _http_2(streams: int) -> bytes:
 
 def http_2_streams_without_bodies(target: Target) -> None:
     """F1."""
-    _crowd(target, 6, _http_2(20))
+    _crowd(target, 6, http_2_requests(20))
 
 
 def bodies_that_never_come(target: Target) -> None:

@@ -2,6 +2,7 @@
 
 import re
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -15,8 +16,10 @@ from app.answers import Answer
 from app.factory import APIS
 from app.origin import network_of
 from config import Settings
+from tests.attack.attacks import http_2_requests
+from tests.attack.siege import SECONDS_LIMIT, get
 from tests.factories import auth_headers, make_user
-from tests.live import PROJECT, LiveServer, call, form
+from tests.live import PROJECT, LiveServer, call, form, free_port
 from tests.nginx import nginx_before
 
 _CONFIG = (PROJECT / "deploy" / "nginx.conf").read_text("utf-8")
@@ -90,6 +93,24 @@ def test_of_large_bodies_of_strangers_nothing_is_kept(front: int, sent: int, of:
             got += chunk
     assert got.startswith(b"HTTP/1.1 401 ")
     assert orjson.loads(got.partition(b"\r\n\r\n")[2]) == refused(Answer.LOGIN_REQUIRED)
+
+
+def test_streams_of_http_2_without_bodies_stop_nobody(environment: dict[str, str]) -> None:
+    """F1, where the proxy speaks HTTP/2: bodies are awaited by it, and one network has so many requests at a time."""
+    port = free_port()
+    with ExitStack() as stack:
+        server = stack.enter_context(LiveServer.start({**environment, "TRUSTED_PROXIES": "1"}, workers=1))
+        front = stack.enter_context(nginx_before(server.port, http_2_port=port))
+        for _ in range(6):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+            connection.sendall(http_2_requests(20))
+            assert connection.recv(9)[3] == 4  # its settings: it speaks HTTP/2
+        until = time.monotonic() + 10
+        while call(front, "GET", "/healthz").status != 429:
+            assert time.monotonic() < until
+        began = time.monotonic()
+        assert get(front, "/healthz") == 200  # from another address
+        assert time.monotonic() - began < SECONDS_LIMIT
 
 
 def test_networks_are_those_of_the_application(front: int) -> None:
