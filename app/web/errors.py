@@ -1,5 +1,6 @@
 """The one module that turns errors into responses."""
 
+import errno
 import math
 import time
 
@@ -31,6 +32,9 @@ _BUSY = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadloc
 # The server goes, has gone or is not up yet; class 08 is the connection itself.
 _AWAY = frozenset({"57P01", "57P02", "57P03"})
 
+# Whoever writes a file gets one of these where there is no room: the disk is full, a quota is, or a limit of sizes.
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
 # Seconds: locks are held shortly, a restart takes longer.
 _BUSY_RETRY = 1
 _AWAY_RETRY = 5
@@ -53,6 +57,7 @@ def register_error_handlers(app: Flask) -> None:
     app.register_error_handler(sqlalchemy.exc.TimeoutError, _no_connection_free)
     app.register_error_handler(redis.exceptions.ConnectionError, _valkey_away)
     app.register_error_handler(redis.exceptions.TimeoutError, _valkey_away)
+    app.register_error_handler(OSError, _system_trouble)
     app.register_error_handler(Exception, _fault)
 
 
@@ -99,6 +104,13 @@ def _no_connection_free(error: sqlalchemy.exc.TimeoutError) -> Response:
 def _valkey_away(error: redis.exceptions.RedisError) -> Response:
     log.error("valkey_away", error=str(error))
     return _retry_later(Answer.NOT_READY, seconds=_AWAY_RETRY)
+
+
+def _system_trouble(error: OSError) -> Response:
+    if error.errno in _NO_ROOM:
+        log.error("disk_full", error=error.strerror)
+        return _retry_later(Answer.NOT_READY, seconds=_AWAY_RETRY)
+    return _fault(error)
 
 
 def _retry_later(answer: Answer, *, seconds: int) -> Response:
