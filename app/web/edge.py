@@ -136,6 +136,7 @@ class Edge:
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin, in a web process."""
         self._loop = loop
+        metrics.reserve_room()
         self._threads.start(loop)
         loop.call_soon(self._look)
 
