@@ -232,12 +232,11 @@ def answers_that_nobody_reads(target: Target) -> None:
             time.sleep(_PAUSE)
         for connection in held:
             connection.setblocking(False)
-            try:
-                target.outcomes[_outcome(connection.recv(1024))] += 1
-            except BlockingIOError:
-                target.outcomes[HELD] += 1
-            except OSError:
-                target.outcomes[CLOSED] += 1
+            got = b""
+            with suppress(OSError):
+                while len(got) < 4096 and (part := connection.recv(4096)):
+                    got += part
+            target.outcomes[_outcome(got) if got else HELD] += 1
 
 
 def nested_json(target: Target) -> None:
