@@ -48,7 +48,7 @@ _CHECK_AFTER: Final = timedelta(days=1)
 _GATEWAY_RETRY_AFTER: Final = 5  # seconds, for the client's Retry-After
 
 # Statements that every payment needs, built once: building such a statement costs more than running it.
-_ORDER: Final = select(Order).where(Order.id == bindparam("order_id")).with_for_update()
+_ORDER: Final = select(Order).where(Order.id == bindparam("order_id")).with_for_update(key_share=True)
 _OPEN_ATTEMPT: Final = select(Payment).where(
     Payment.order_id == bindparam("order_id"), Payment.state == PaymentState.OPEN.value
 )
@@ -58,6 +58,8 @@ _BY_NUMBER: Final = select(Payment).where(Payment.out_trade_no == bindparam("out
 _PAID_TRADES: Final = select(Payment.id, Payment.out_trade_no, Payment.trade_no).where(
     Payment.state == PaymentState.PAID.value, ~exists().where(Refund.payment_id == Payment.id)
 )
+# Of a payment: what refers to it (a case, say) may be inserted meanwhile.
+_LOCK: Final = {"key_share": True}
 _OWN_REFUND: Final = select(Refund.id).where(Refund.payment_id == bindparam("payment_id"))
 
 
@@ -415,13 +417,13 @@ def _lock_attempt(session: Session, payment_id: int) -> tuple[Order, Payment]:
     """The attempt and its order, locked; the good and the order come first, as everywhere."""
     order_id = session.scalars(select(Payment.order_id).where(Payment.id == payment_id)).one()
     _, order = lock_order(session, order_id)
-    return order, session.get_one(Payment, payment_id, with_for_update=True, populate_existing=True)
+    return order, session.get_one(Payment, payment_id, with_for_update=_LOCK, populate_existing=True)
 
 
 def _apply_report(session: Session, payment: Payment, report: TradeReport) -> None:
     """Apply the gateway's report on an attempt whose amount was checked; repeating it has no further effect."""
     good, order = lock_order(session, payment.order_id)
-    session.refresh(payment, with_for_update=True)
+    session.refresh(payment, with_for_update=_LOCK)
     if payment.state == PaymentState.PAID:
         _compare_with_paid(session, order, payment, report)
         return

@@ -135,7 +135,7 @@ def _note_refund(difference: BillDifference) -> None:
         if payment_id is None or order_id is None or difference.bill_fen is None or difference.trade_no is None:
             return
         _, order = lock_order(session, order_id)
-        payment = session.get_one(Payment, payment_id, with_for_update=True, populate_existing=True)
+        payment = session.get_one(Payment, payment_id, with_for_update={"key_share": True}, populate_existing=True)
         note_refund(
             session,
             order,

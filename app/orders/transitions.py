@@ -71,12 +71,12 @@ class OrderCommand:
 
 
 # Built once, because every step runs it. PostgreSQL locks the rows in the order of `of`, and re-reads those that it had
-# to wait for.
+# to wait for. With `key_share` rows that refer to them may be inserted meanwhile, as by a job that holds their refund.
 _LOCKED: Final = (
     select(Good, Order)
     .join(Order, Order.good_id == Good.id)
     .where(Order.id == bindparam("order_id"))
-    .with_for_update(of=(Good, Order))
+    .with_for_update(of=(Good, Order), key_share=True)
     .execution_options(populate_existing=True)
 )
 

@@ -10,6 +10,7 @@ from sqlalchemy import delete, select, update
 from app.answers import Answer
 from app.clock import utcnow
 from app.db.database import db
+from app.db.transactions import transaction
 from app.money import refunds
 from app.money.gateway import gateway
 from app.money.gateways.base import GatewayUnavailable
@@ -697,6 +698,19 @@ def test_staff_lock_a_refund_before_its_case_as_jobs_do(
         job.execute(select(Order.id).with_for_update(read=True, key_share=True, nowait=True))
         job.rollback()
         decided.result()
+
+
+def test_a_job_waits_for_no_order_or_payment_while_it_holds_the_refund(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it inserts refers to both; who has locked those may be about to lock the refund."""
+    purchase = owed(shop)
+    answers(shop, monkeypatch, refusal("ACQ.BUYER_ERROR"), {"code": "10000"})
+    with shop.app.app_context(), transaction() as session:
+        payments._lock_attempt(session, 1)
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(sent, shop).result() == "again"
+        assert cases(shop) == [("refund", purchase.order_id, None)]
 
 
 # --- texts: on its way, until the gateway has confirmed ---

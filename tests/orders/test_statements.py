@@ -46,7 +46,7 @@ from tests.races.steps import NOTIFY, signed_notification
 def head(statement: str) -> str:
     """What a statement does to which tables: `SELECT goods + orders FOR UPDATE`, `INSERT order_events`."""
     words = " ".join(statement.split())
-    writes = re.findall(r"\b(INSERT INTO|(?<!FOR )(?<!DO )UPDATE|DELETE FROM) (\w+)", words)
+    writes = re.findall(r"\b(INSERT INTO|(?<!FOR )(?<!KEY )(?<!DO )UPDATE|DELETE FROM) (\w+)", words)
     if writes:
         return " + ".join(f"{verb.split()[0]} {table}" for verb, table in writes)
     tables = [table for table in re.findall(r"\b(?:FROM|JOIN) (\w+)", words) if table != "LATERAL"]
