@@ -4,11 +4,12 @@ What the gateway's codes mean is a table, `app.money.gateways.alipay_codes`. A r
 confirm within a day, is also a case for staff (`app.money.cases`); we owe it until it is confirmed.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import bindparam, exists, insert, select
+from sqlalchemy import bindparam, exists, insert, select, update
 from sqlalchemy.orm import Session
 
 from app.clock import format_moment, utcnow
@@ -18,7 +19,7 @@ from app.ledger.models import AccountKind
 from app.ledger.service import Posting, Transfer, order_account, post
 from app.money.cases import SETTLED, close_case, open_case, refund_key
 from app.money.gateway import gateway
-from app.money.gateways.base import GatewayRefused, GatewayUnavailable, Verdict
+from app.money.gateways.base import GatewayRefused, GatewayUnavailable, TradeStatus, Verdict
 from app.money.models import PAID_LATE, MoneyCaseKind, Payment, PaymentState, Refund, RefundState
 from app.outbox.models import Topic
 from app.outbox.service import PermanentFailure, add_message, revive
@@ -73,7 +74,9 @@ def send_refund(*, refund_id: int) -> None:
     """Ask the gateway to pay a refund, and post it to the ledger once confirmed. Safe to repeat after a crash anywhere.
 
     Raises GatewayUnavailable (the outbox retries) or PermanentFailure (sending it again cannot help); the refund's row
-    records either. What went back to the payer without us, at the gateway's console, is not sent again.
+    records either. What went back to the payer without us, at the gateway's console, is not sent again: of a payment
+    of which we know that, the gateway is asked first what is left. The payer is told that he has the whole amount only
+    where he has it by the gateway's own word.
     """
     with transaction() as session:
         refund = session.get(Refund, refund_id, with_for_update=True)
@@ -82,33 +85,103 @@ def send_refund(*, refund_id: int) -> None:
         payment = session.get_one(Payment, refund.payment_id)
         refund.attempts += 1
         earlier, refund.undecided_at = refund.undecided_at, utcnow()
-        attempt = _Attempt(refund_id=refund_id, begun_at=refund.undecided_at, earlier=earlier)
-        amount = refund.amount - payment.refunded_elsewhere
-        out_trade_no, request_no, reason = payment.out_trade_no, refund.request_no, _reason_text(refund.reason)
-    if amount > 0:
-        try:
-            gateway().refund(out_trade_no=out_trade_no, amount_fen=amount, out_request_no=request_no, reason=reason)
-        except GatewayUnavailable as error:
-            # "Try again" says that nothing was done.
-            is_decided = error.verdict is Verdict.RETRY
-            _record_failure(attempt, verdict=error.verdict, error=str(error), is_decided=is_decided)
-            raise
-        except GatewayRefused as refusal:
-            is_decided = refusal.verdict is not Verdict.ASK
-            _record_failure(attempt, verdict=refusal.verdict, error=str(refusal), is_decided=is_decided)
-            if refusal.verdict is Verdict.STOP:
-                raise PermanentFailure(str(refusal)) from refusal
-            raise GatewayUnavailable(str(refusal), verdict=refusal.verdict) from refusal
-    _confirm(refund_id, paid_otherwise=False)
+        attempt = _Attempt(
+            refund_id=refund_id,
+            begun_at=refund.undecided_at,
+            earlier=earlier,
+            out_trade_no=payment.out_trade_no,
+            trade_no=payment.trade_no,
+            request_no=refund.request_no,
+            reason=_reason_text(refund.reason),
+            amount=refund.amount,
+            elsewhere=payment.refunded_elsewhere,
+        )
+    try:
+        went_back_elsewhere = _pay(attempt)
+    except GatewayUnavailable as error:
+        # "Try again" says that nothing was done.
+        is_decided = error.verdict is Verdict.RETRY or isinstance(error, _NothingUnderWay)
+        _record_failure(attempt, verdict=error.verdict, error=str(error), is_decided=is_decided)
+        raise
+    except GatewayRefused as refusal:
+        is_decided = refusal.verdict is not Verdict.ASK
+        _record_failure(attempt, verdict=refusal.verdict, error=str(refusal), is_decided=is_decided)
+        if refusal.verdict is Verdict.STOP:
+            raise PermanentFailure(str(refusal)) from refusal
+        raise GatewayUnavailable(str(refusal), verdict=refusal.verdict) from refusal
+    _confirm(refund_id, paid_otherwise=False, elsewhere=went_back_elsewhere)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Attempt:
-    """A request for a refund. `earlier` is when one before it was left undecided."""
+    """A request for a refund. `earlier` is when one before it was left undecided.
+
+    `amount` (fen) is what the payer is to have, `elsewhere` what of it he has already, as far as we know.
+    """
 
     refund_id: int
     begun_at: datetime
     earlier: datetime | None
+    out_trade_no: str
+    trade_no: str | None
+    request_no: str
+    reason: str
+    amount: int
+    elsewhere: int
+
+    @property
+    def rest(self) -> int:
+        """What is left to send."""
+        return self.amount - self.elsewhere
+
+
+class _NothingUnderWay(GatewayUnavailable):
+    """The payer has not got all of it, and the gateway will not make it so by what this attempt asked for."""
+
+
+def _pay(attempt: _Attempt) -> int:
+    """Let the gateway pay what the payer has not got yet; what went back without us (fen).
+
+    Raises GatewayUnavailable, GatewayRefused, and _NothingUnderWay; as a person's case where the payer has less by the
+    gateway's word than by our books.
+    """
+    try:
+        if attempt.elsewhere and _is_all_back(attempt):
+            return attempt.elsewhere if _is_made(attempt) else attempt.amount
+    except GatewayUnavailable as error:
+        raise _NothingUnderWay(str(error), verdict=error.verdict) from error
+    if attempt.rest == 0:
+        raise _NothingUnderWay("the gateway has not given all of it back", verdict=Verdict.PERSON)
+    try:
+        made = gateway().refund(
+            out_trade_no=attempt.out_trade_no,
+            amount_fen=attempt.rest,
+            out_request_no=attempt.request_no,
+            reason=attempt.reason,
+        )
+    except GatewayRefused as refusal:
+        # It was not made, perhaps because nothing is left: of that Alipay does not notify by itself.
+        with suppress(GatewayUnavailable, GatewayRefused):
+            if refusal.verdict is Verdict.STOP and _is_all_back(attempt):
+                return attempt.amount
+        raise
+    if made.total_fen is not None and made.total_fen < attempt.amount:
+        text = f"only {made.total_fen} of {attempt.amount} fen went back"
+        raise _NothingUnderWay(text, verdict=Verdict.PERSON)
+    return attempt.elsewhere
+
+
+def _is_all_back(attempt: _Attempt) -> bool:
+    """Whether all of the trade went back to its payer: the gateway closes a paid trade then, and only then."""
+    trade = gateway().query(attempt.out_trade_no)
+    return trade is not None and trade.status is TradeStatus.TRADE_CLOSED and attempt.trade_no in (None, trade.trade_no)
+
+
+def _is_made(attempt: _Attempt) -> bool:
+    """Whether a part of what went back is our refund, by an earlier request."""
+    return attempt.rest > 0 and gateway().refunded(
+        out_trade_no=attempt.out_trade_no, amount_fen=attempt.rest, out_request_no=attempt.request_no
+    )
 
 
 def retry_refund(*, refund_id: int) -> None:
@@ -116,8 +189,13 @@ def retry_refund(*, refund_id: int) -> None:
     with transaction() as session:
         refund = _unconfirmed(session, refund_id)
         refund.state = RefundState.PENDING.value
-        if not revive(session, Topic.PAYMENT_REFUND, refund.id):
-            add_message(session, Topic.PAYMENT_REFUND, refund.id, stream=f"payment:{refund.payment_id}")
+        revive_request(session, refund)
+
+
+def revive_request(session: Session, refund: Refund) -> None:
+    """As `retry_refund`, in the caller's transaction and without the refund's lock: that is taken first of all."""
+    if not revive(session, Topic.PAYMENT_REFUND, refund.id):
+        add_message(session, Topic.PAYMENT_REFUND, refund.id, stream=f"payment:{refund.payment_id}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +284,8 @@ def _record_failure(attempt: _Attempt, *, verdict: Verdict, error: str, is_decid
             )
 
 
-def _confirm(refund_id: int, *, paid_otherwise: bool) -> None:
+def _confirm(refund_id: int, *, paid_otherwise: bool, elsewhere: int = 0) -> None:
+    """Record a refund as made, and what of it went back without us, if that is more than we knew."""
     with transaction() as session:
         refund = session.get_one(Refund, refund_id, with_for_update=True)
         if refund.state == RefundState.CONFIRMED:
@@ -237,3 +316,11 @@ def _confirm(refund_id: int, *, paid_otherwise: bool) -> None:
             ],
             at=refund.confirmed_at,
         )
+        if elsewhere:
+            # Last, as who holds a payment waits for nothing that is held here.
+            session.execute(
+                update(Payment)
+                .where(Payment.id == refund.payment_id, Payment.refunded_elsewhere < elsewhere)
+                .values(refunded_elsewhere=elsewhere)
+                .execution_options(synchronize_session=False)
+            )

@@ -501,7 +501,7 @@ def test_a_refund_that_moved_no_money_now_is_asked_for(
 
     with saying(refund_said, protocol.signed_answer(REFUND_QUERY, known, alipay_key)) as url:
         assert gateway_at(url, keys_dir).refund(**call) == RefundResult(
-            out_trade_no="P1", trade_no="T1", out_request_no="R1", amount_fen=500, repeated=True
+            out_trade_no="P1", trade_no="T1", out_request_no="R1", amount_fen=500, repeated=True, total_fen=500
         )
     for unconfirmed in (
         {"code": "10000"},

@@ -349,7 +349,14 @@ def test_a_refund_takes_place_once_per_number(sandbox: SandboxServer, receiver: 
     ]
 
     assert results == [
-        RefundResult(out_trade_no=number, trade_no=trade_no, out_request_no="R1", amount_fen=3000, repeated=repeated)
+        RefundResult(
+            out_trade_no=number,
+            trade_no=trade_no,
+            out_request_no="R1",
+            amount_fen=3000,
+            repeated=repeated,
+            total_fen=3000,
+        )
         for repeated in (False, True, True)
     ]
     trade = sandbox.trade(number)

@@ -150,6 +150,8 @@ class RefundResult:
     amount_fen: int
     repeated: bool
     """True when an earlier call had already moved the money."""
+    total_fen: int | None = None
+    """What went back of the trade so far, by all refunds of it; None where the gateway does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
