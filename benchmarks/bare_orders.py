@@ -113,6 +113,12 @@ _PAID_PAYMENT: Final = """
     SELECT * FROM payments WHERE order_id = %(order_id)s AND state = 'paid'
         AND NOT EXISTS (SELECT FROM refunds WHERE refunds.payment_id = payments.id)
 """
+_PAID_TRADE: Final = """
+    SELECT orders.*, payments.id AS payment_id, payments.out_trade_no, payments.trade_no
+    FROM orders JOIN payments ON payments.order_id = orders.id
+    WHERE orders.id = %(order_id)s AND payments.state = 'paid'
+        AND NOT EXISTS (SELECT FROM refunds WHERE refunds.payment_id = payments.id)
+"""
 _NEW_REFUND: Final = """
     INSERT INTO refunds (payment_id, request_no, amount, reason, state, attempts, created_at)
     VALUES (%(payment_id)s, %(request_no)s, %(amount)s, 'accept_return', 'pending', 0, %(now)s)
@@ -284,8 +290,7 @@ class BareOrders:
 
     def ship(self, *, seller_id: int, order_id: int, address_id: int, company: str, tracking_no: str) -> dict[str, Any]:
         """The seller ships, after a look whether there is a trade that the gateway has to be asked about."""
-        self._one("SELECT * FROM orders WHERE id = %(order_id)s", order_id=order_id)
-        self._one(_PAID_PAYMENT, order_id=order_id)
+        self._one(_PAID_TRADE, order_id=order_id)
         with self._stepping(order_id, "ship", actor_id=seller_id) as (order, now):
             sender = self._one(_ADDRESS, address_id=address_id, user=seller_id)
             ends = {"sender": Jsonb(sender), "recipient": Jsonb(order["address"]), "freight": order["freight"]}
@@ -293,7 +298,8 @@ class BareOrders:
         return self.read(order_id)
 
     def receive(self, *, buyer_id: int, order_id: int) -> dict[str, Any]:
-        """The buyer confirms receipt."""
+        """The buyer confirms receipt, after the same look."""
+        self._one(_PAID_TRADE, order_id=order_id)
         with self._stepping(order_id, "receive", actor_id=buyer_id):
             pass
         return self.read(order_id)

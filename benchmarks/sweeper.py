@@ -50,7 +50,8 @@ class _Due:
 _DUE_ORDERS: Final[Mapping[OrderEvent, _Due]] = {
     OrderEvent.EXPIRE: _Due(1, 6, 3, paid=False),
     OrderEvent.REFUND_UNSHIPPED: _Due(2, 6, 3),
-    OrderEvent.RECEIVE: _Due(2, 7, 3),
+    # Of one without a payment the gateway is not asked: this measures the sweep, not the gateway.
+    OrderEvent.RECEIVE: _Due(2, 7, 3, paid=False),
     OrderEvent.SETTLE: _Due(3, 8, 4),
     OrderEvent.APPROVE_REFUND: _Due(4, 7, 3, asked=True),
     OrderEvent.LAPSE: _Due(4, 8, 4, asked=True),

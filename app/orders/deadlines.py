@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy import Select, and_, exists, func, select, update
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, update
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -22,10 +22,10 @@ from app.ledger.service import Posting, post
 from app.money.gateways.base import GatewayRefused
 from app.money.models import Payment, PaymentState
 from app.orders.models import Order
-from app.orders.payments import close_open_trade, open_attempt
+from app.orders.payments import check_paid_trade, close_open_trade, open_attempt
 from app.orders.queries import facts_of
 from app.orders.transitions import OrderCommand, apply
-from statemachine import BillStatus, Role, order_flow
+from statemachine import BillStatus, OrderStatus, Role, order_flow
 
 log = structlog.get_logger(__name__)
 
@@ -35,8 +35,9 @@ BATCH: Final = 50
 # When an order whose deadline could not be fired is tried again.
 _RETRY_AFTER: Final = timedelta(minutes=10)
 
-# Trades closed in one sweep: the gateway is called for each, and the next sweep waits meanwhile.
+# Trades closed, and receipts assumed, in one sweep: the gateway is called for each, and the next sweep waits meanwhile.
 _TRADES_AT_ONCE: Final = 200
+_RECEIPTS_AT_ONCE: Final = 100
 # After so many calls without an answer the gateway counts as unavailable, and the sweep stops calling it.
 _MAX_UNANSWERED: Final = 3
 # The gateway accepts no money for a trade after its order's deadline. An order whose trade cannot be closed keeps its
@@ -48,6 +49,10 @@ _CLOSES_A_TRADE: Final = and_(
     exists().where(Payment.order_id == Order.id, Payment.state == PaymentState.OPEN.value).correlate(Order),
 )
 
+# Where receipt is assumed, which gives the seller the money: the gateway is asked first whether it is still there.
+_ASSUMES_RECEIPT: Final = and_(Order.bill_status == BillStatus.PAID, Order.order_status == OrderStatus.SHIPPED)
+_NEEDS_THE_GATEWAY: Final = or_(_CLOSES_A_TRADE, _ASSUMES_RECEIPT)
+
 _DATABASE_ERRORS: Final = (OperationalError, InterfaceError)
 """Errors of the database itself, for which no single order is to blame."""
 
@@ -55,24 +60,32 @@ _DATABASE_ERRORS: Final = (OperationalError, InterfaceError)
 def fire_due(*, limit: int, batch_size: int = BATCH) -> int:
     """Fire the due deadlines of at most `limit` orders, the longest overdue first; returns how many were fired.
 
-    Unpaid orders whose trade at the gateway is still open are handled one by one, after all others: their trade is
-    closed first. While the gateway is unavailable they wait, for a day at most.
+    Two kinds come after all others, as the gateway is asked about each. Orders of which receipt is assumed: where it is
+    silent they go on, as they do when a buyer confirms. Unpaid orders whose trade at the gateway is still open: it is
+    closed first, and while the gateway is unavailable they wait, for a day at most.
     """
     fired = handled = 0
     while handled < limit:
         size = min(batch_size, limit - handled)
-        try:
-            found = succeeded = _fire_batch(_due().limit(size))
-        except _DATABASE_ERRORS:
-            raise
-        except Exception:  # an order whose step fails must not block the others, whatever is wrong with it
-            log.exception("deadline_batch_failed")
-            found, succeeded = size, _fire_one_by_one(size)
+        found, succeeded = _fire_or_one_by_one(~_NEEDS_THE_GATEWAY, size)
         if found == 0:
             break
         handled += found
         fired += succeeded
-    return fired + _expire_with_open_trades(limit - handled)
+    received = _receive_once_asked(limit - handled, batch_size)
+    return fired + received + _expire_with_open_trades(limit - handled - received)
+
+
+def _fire_or_one_by_one(which: ColumnElement[bool], size: int) -> tuple[int, int]:
+    """Fire a batch of due orders, one by one where that fails; how many were found, and how many were fired."""
+    try:
+        found = _fire_batch(_due().where(which).limit(size))
+    except _DATABASE_ERRORS:
+        raise
+    except Exception:  # an order whose step fails must not block the others, whatever is wrong with it
+        log.exception("deadline_batch_failed")
+        return _fire_one_by_one(which, size)
+    return found, found
 
 
 def _due() -> Select[Order, Good]:
@@ -80,8 +93,7 @@ def _due() -> Select[Order, Good]:
     return (
         select(Order, Good)
         .join(Good, Good.id == Order.good_id)
-        .where(Order.held_at.is_(None))
-        .where(Order.deadline_at <= utcnow(), ~_CLOSES_A_TRADE)
+        .where(Order.deadline_at <= utcnow(), Order.held_at.is_(None))
         .order_by(Order.deadline_at)
         .with_for_update(of=(Good, Order), skip_locked=True)
         .execution_options(populate_existing=True)
@@ -99,18 +111,18 @@ def _fire_batch(locking: Select[Order, Good]) -> int:
         return len(locked)
 
 
-def _fire_one_by_one(size: int) -> int:
+def _fire_one_by_one(which: ColumnElement[bool], size: int) -> tuple[int, int]:
     due = rows(
         select(Order.id)
-        .where(Order.deadline_at <= utcnow(), Order.held_at.is_(None), ~_CLOSES_A_TRADE)
+        .where(Order.deadline_at <= utcnow(), Order.held_at.is_(None), which)
         .order_by(Order.deadline_at)
         .limit(size)
     )
     fired = 0
     for row in due:
         with _postponing_on_error(row.id):
-            fired += _fire_batch(_due().where(Order.id == row.id))
-    return fired
+            fired += _fire_batch(_due().where(Order.id == row.id, which))
+    return len(due), fired
 
 
 @contextmanager
@@ -141,6 +153,29 @@ def _fire_one(session: Session, good: Good, order: Order) -> list[Posting]:
     _, postings = apply(session, good, order, OrderCommand(event=deadline.event, role=Role.SYSTEM))
     log.info("deadline_fired", order_id=order.id, what=deadline.event.value)
     return postings
+
+
+def _receive_once_asked(limit: int, batch_size: int) -> int:
+    """Fire receipt of shipped orders, after the gateway was asked about their money; returns how many were fired."""
+    due = rows(
+        select(Order.id)
+        .where(Order.deadline_at <= utcnow(), Order.held_at.is_(None), _ASSUMES_RECEIPT)
+        .order_by(Order.deadline_at)
+        .limit(max(min(limit, _RECEIPTS_AT_ONCE), 0))
+    )
+    order_ids = [row.id for row in due]
+    unanswered = 0
+    for order_id in order_ids:
+        with _postponing_on_error(order_id):
+            # What the gateway refunded without us is held then, and so not due any more.
+            unanswered += not check_paid_trade(order_id=order_id)
+        if unanswered == _MAX_UNANSWERED:
+            break
+    received = 0
+    for at in range(0, len(order_ids), batch_size):
+        batch = order_ids[at : at + batch_size]
+        received += _fire_or_one_by_one(and_(_ASSUMES_RECEIPT, Order.id.in_(batch)), len(batch))[1]
+    return received
 
 
 def _expire_with_open_trades(limit: int) -> int:

@@ -4,7 +4,7 @@ An order has one row per attempt to pay it. A report of the gateway is believed 
 seller, number and amount were checked; every notification is recorded. All functions here are idempotent.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -54,10 +54,13 @@ _OPEN_ATTEMPT: Final = select(Payment).where(
 )
 _ATTEMPTS: Final = select(func.count()).select_from(Payment).where(Payment.order_id == bindparam("order_id"))
 _BY_NUMBER: Final = select(Payment).where(Payment.out_trade_no == bindparam("out_trade_no"))
-# What paid an order that has no refund of ours.
-_PAID_TRADES: Final = select(Payment.id, Payment.out_trade_no, Payment.trade_no).where(
-    Payment.state == PaymentState.PAID.value, ~exists().where(Refund.payment_id == Payment.id)
+# What paid an order that has no refund of ours, with the order.
+_PAID_TRADES: Final = (
+    select(Order.__table__, Payment.id.label("payment_id"), Payment.out_trade_no, Payment.trade_no)
+    .join(Payment, Payment.order_id == Order.id)
+    .where(Payment.state == PaymentState.PAID.value, ~exists().where(Refund.payment_id == Payment.id))
 )
+_PAID_TRADE: Final = _PAID_TRADES.where(Order.id == bindparam("order_id"))
 # Of a payment: what refers to it (a case, say) may be inserted meanwhile.
 _LOCK: Final = {"key_share": True}
 _OWN_REFUND: Final = select(Refund.id).where(Refund.payment_id == bindparam("payment_id"))
@@ -300,15 +303,16 @@ def query_due_payments() -> int:
     return len(claimed)
 
 
-def check_paid_trade(*, order_id: int) -> None:
+def check_paid_trade(*, order_id: int, only_if: Callable[[Any], bool] = lambda _order: True) -> bool:
     """Ask the gateway whether the trade that paid an order still stands: refunded there without us, it holds the order.
 
     Alipay does not notify of a refund that is made in its console, unless it is told to. Waits for one call at most
-    (`ALIPAY_TIMEOUT`), with nothing locked; where the gateway says nothing, the order goes on.
+    (`ALIPAY_TIMEOUT`), with nothing locked; where the gateway says nothing, the order goes on. Returns False then.
+
+    Nothing is asked where `only_if` of the order's row is false: nobody is about to do what it is asked for.
     """
-    found = row_or_none(_PAID_TRADES.where(Payment.order_id == order_id))
-    if found is not None:
-        _ask_about_paid_trade(found)
+    found = row_or_none(_PAID_TRADE, {"order_id": order_id})
+    return found is None or found.held_at is not None or not only_if(found) or _ask_about_paid_trade(found)
 
 
 def check_paid_trades() -> int:
@@ -319,15 +323,15 @@ def check_paid_trades() -> int:
     now = utcnow()
     asked_at = func.coalesce(Payment.checked_at, Payment.paid_at)
     due = (
-        _PAID_TRADES.join(Order, Order.id == Payment.order_id)
-        .where(~Order.closed, Order.held_at.is_(None), asked_at <= now - _CHECK_AFTER)
+        _PAID_TRADES.where(~Order.closed, Order.held_at.is_(None), asked_at <= now - _CHECK_AFTER)
         .order_by(asked_at)
         .limit(_QUERIES_AT_ONCE)
         .with_for_update(of=Payment, skip_locked=True)
     )
     with transaction() as session:
         claimed = session.execute(due).all()
-        session.execute(update(Payment).where(Payment.id.in_([each.id for each in claimed])).values(checked_at=now))
+        asked = Payment.id.in_([each.payment_id for each in claimed])
+        session.execute(update(Payment).where(asked).values(checked_at=now))
     for each in claimed:
         if not _ask_about_paid_trade(each):
             break  # silent: the others wait for their next turn
@@ -342,13 +346,13 @@ def _ask_about_paid_trade(found: Any) -> bool:
         log.warning("gateway_unavailable", reason=str(error))
         return False
     except GatewayRefused as error:
-        log.error("payment_query_refused", payment_id=found.id, reason=str(error))  # noqa: TRY400 - no traceback needed
+        log.error("payment_query_refused", payment_id=found.payment_id, reason=str(error))  # noqa: TRY400 - no traceback needed
         return True
     if trade is None or (trade.status.paid and trade.trade_no == found.trade_no):
         return True
     report = TradeReport(trade_no=trade.trade_no, amount=trade.amount_fen, status=trade.status, paid_at=trade.paid_at)
     with transaction() as session:
-        order, payment = _lock_attempt(session, found.id)
+        order, payment = _lock_attempt(session, found.payment_id)
         mismatch = _find_mismatch(payment, report)
         if mismatch is not None:
             log.error("payment_query_contradicts", payment_id=payment.id, reason=mismatch)

@@ -163,8 +163,7 @@ def ship_order(*, actor_id: int, order_id: int, address_id: int, company: str, t
 
     The gateway is asked first whether the buyer's money is still there.
     """
-    if _may(OrderEvent.SHIP, actor_id=actor_id, order_id=order_id):
-        _check_money(order_id)
+    _check_money(OrderEvent.SHIP, actor_id=actor_id, order_id=order_id)
     with transaction() as session:
         order = advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.SHIP)
         _add_waybill(
@@ -179,17 +178,19 @@ def ship_order(*, actor_id: int, order_id: int, address_id: int, company: str, t
         )
 
 
-def _check_money(order_id: int) -> None:
+def _check_money(event: OrderEvent, *, actor_id: int, order_id: int) -> None:
+    """Ask the gateway about the order's money, if the actor may fire `event`."""
     # What the gateway has done must be recorded even if the request around this is rolled back.
     with independent_transaction():
-        check_paid_trade(order_id=order_id)
+        check_paid_trade(order_id=order_id, only_if=lambda order: _allows(order, event, actor_id))
 
 
 def receive_order(*, actor_id: int, order_id: int) -> None:
     """Confirm receipt: the proceeds become the seller's, held for the after-sale window.
 
-    Raises NO_SUCH_ORDER, FORBIDDEN, WRONG_STATE.
+    The gateway is asked first whether they are still there. Raises NO_SUCH_ORDER, FORBIDDEN, WRONG_STATE.
     """
+    _check_money(OrderEvent.RECEIVE, actor_id=actor_id, order_id=order_id)
     with transaction() as session:
         advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.RECEIVE)
 
@@ -216,7 +217,7 @@ def hand_over(*, actor_id: int, order_id: int, code: str) -> None:
     is_expected = phase == PAID and order.handover_code is not None and order.held_at is None
     is_right = is_expected and _try_handover_code(order_id, code)
     if is_right:
-        _check_money(order_id)
+        _check_money(OrderEvent.RECEIVE, actor_id=actor_id, order_id=order_id)
     with transaction() as session:
         advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.RECEIVE, handover_code_ok=is_right)
 
