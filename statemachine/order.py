@@ -10,7 +10,7 @@ An order of 当面交易 (face to face) has no address, so it cannot be shipped.
 or, when the time for shipping has passed, paid back like any other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import IntEnum, StrEnum
@@ -74,6 +74,7 @@ class OrderEvent(StrEnum):
     CONTEST_RETURN = "contest_return"
     RESOLVE_FOR_BUYER = "resolve_for_buyer"
     RESOLVE_FOR_SELLER = "resolve_for_seller"
+    CONFIRM_EXTERNAL_REFUND = "confirm_external_refund"
 
 
 class Pot(StrEnum):
@@ -120,8 +121,9 @@ class OrderFacts:
 
     The first four are facts of the order: its `TradeMode`, how often its buyer has asked for a refund already, whether
     it waits for staff, whether the time for receipt was extended. They have no defaults, so that forgetting one cannot
-    allow what must not be. The last two are about what the actor hands in: whether he gave a reason, and whether he
-    gave the buyer's one-time code and it is right.
+    allow what must not be. Two are about what the actor hands in: whether he gave a reason, and whether he gave the
+    buyer's one-time code and it is right. The last one is no fact of the order but of its money: whether all of it went
+    back to the payer at the gateway, by refunds that are not ours.
     """
 
     trade_mode: int
@@ -130,6 +132,7 @@ class OrderFacts:
     extended: bool
     has_reason: bool = False
     handover_code_ok: bool = False
+    refunded_elsewhere: bool = False
 
 
 BILL_TEXT: Final[Mapping[int, str]] = {
@@ -209,6 +212,13 @@ NOT_EXTENDED: Final = OrderGuard(
     condition=Text("仅一次", "once"),
     refusal=Text("收货时间只能延长一次", "the time for receipt can be extended once"),
     test=lambda facts: not facts.extended,
+)
+REFUNDED_ELSEWHERE: Final = OrderGuard(
+    code="not_refunded_elsewhere",
+    condition=Text("货款已由支付平台全部退回", "all of the money went back at the gateway"),
+    refusal=Text("支付平台没有退回全部货款", "not all of the money went back at the gateway without us"),
+    test=lambda facts: facts.refunded_elsewhere,
+    on_input=True,
 )
 UNDISPUTED: Final = OrderGuard(
     code="disputed",
@@ -292,6 +302,7 @@ _PAYMENT: Final = (Move(Pot.GATEWAY, Pot.ESCROW),)
 _REFUND: Final = (Move(Pot.ESCROW, Pot.GATEWAY),)
 _PROCEEDS: Final = (Move(Pot.ESCROW, Pot.SELLER_HELD),)
 _PROCEEDS_BACK: Final = (Move(Pot.SELLER_HELD, Pot.ESCROW),)
+_PROCEEDS_REFUNDED: Final = (Move(Pot.SELLER_HELD, Pot.GATEWAY),)
 _SETTLEMENT: Final = (Move(Pot.SELLER_HELD, Pot.SELLER_AVAILABLE),)
 _AWARD: Final = (Move(Pot.ESCROW, Pot.SELLER_AVAILABLE),)
 
@@ -475,7 +486,30 @@ def _rules() -> tuple[OrderRule, ...]:
         Rule(on.RESOLVE_FOR_SELLER, _STAFF, REFUND_REQUESTED_SHIPPED, SHIPPED, timers=timers.RESUME),
         Rule(on.RESOLVE_FOR_SELLER, _STAFF, REFUND_REQUESTED_RECEIVED, RECEIVED, _PROCEEDS, timers=timers.RESUME),
         Rule(on.RESOLVE_FOR_SELLER, _STAFF, RETURN_SENT, AWARDED_TO_SELLER, _AWARD),
+        # Staff confirm that the gateway gave all of the money back without us; nobody has asked for it here.
+        *_confirmed_elsewhere(),
     )
+
+
+def _confirmed_elsewhere() -> Iterator[OrderRule]:
+    for source, target, moves, good_event in (
+        (PAID, REFUNDED_UNSHIPPED, _REFUND, GoodEvent.RELEASE),
+        (SHIPPED, REFUNDED_SHIPPED, _REFUND, GoodEvent.FINISH),
+        (RECEIVED, REFUNDED_RECEIVED, _PROCEEDS_REFUNDED, None),
+        (REFUND_REQUESTED_UNSHIPPED, REFUNDED_UNSHIPPED, _REFUND, GoodEvent.RELEASE),
+        (REFUND_REQUESTED_SHIPPED, REFUNDED_SHIPPED, _REFUND, GoodEvent.FINISH),
+        (REFUND_REQUESTED_RECEIVED, REFUNDED_RECEIVED, _REFUND, None),
+        (RETURN_SENT, REFUNDED_RETURNED, _REFUND, None),
+    ):
+        yield Rule(
+            OrderEvent.CONFIRM_EXTERNAL_REFUND,
+            _STAFF,
+            source,
+            target,
+            moves,
+            guards=(REFUNDED_ELSEWHERE,),
+            good_event=good_event,
+        )
 
 
 ORDER: Final = Spec[OrderPhase, OrderEvent, OrderFacts](
@@ -520,6 +554,7 @@ ORDER: Final = Spec[OrderPhase, OrderEvent, OrderFacts](
         OrderEvent.CONTEST_RETURN: Text("对退货有异议", "contest the return"),
         OrderEvent.RESOLVE_FOR_BUYER: Text("裁决退款给买家", "resolve for the buyer"),
         OrderEvent.RESOLVE_FOR_SELLER: Text("裁决归卖家", "resolve for the seller"),
+        OrderEvent.CONFIRM_EXTERNAL_REFUND: Text("确认支付平台已退款", "confirm a refund made at the gateway"),
     },
     roles={
         Role.BUYER: Text("买家", "buyer"),

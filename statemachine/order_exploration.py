@@ -47,7 +47,10 @@ ORDER_FACTS: Final = Facts[OrderEvent, OrderFacts](
     ),
     after=facts_after,
 )
-"""The facts of an order. Whoever acts gives what he is asked for: a reason, the right code."""
+"""The facts of an order. Whoever acts gives what he is asked for: a reason, the right code.
+
+That the gateway gives the money back without us is no way on that an order may count on: no state has it.
+"""
 
 OrderState = ExplorationState[OrderPhase, OrderFacts]
 
@@ -84,7 +87,7 @@ def _money_is_where_the_bill_says(_before: OrderState, _rule: OrderRule | None, 
 
 
 def _only_refunds_are_called_refunded(before: OrderState, _rule: OrderRule | None, after: OrderState) -> bool:
-    paid_back = _funded_pots(before) == {Pot.ESCROW} and _funded_pots(after) == {Pot.GATEWAY}
+    paid_back = _funded_pots(before) <= {Pot.ESCROW, Pot.SELLER_HELD} and _funded_pots(after) == {Pot.GATEWAY}
     return paid_back == (after.phase.bill == BillStatus.REFUNDED)
 
 

@@ -11,7 +11,7 @@ from app.outbox.models import OutboxMessage, Topic
 from app.outbox.service import PermanentFailure, begin_attempt, complete, record_failure
 from app.recovery.service import send_code
 from app.settings import settings
-from app.webhooks.service import send_webhook
+from app.webhooks.service import send_held_webhook, send_released_webhook, send_webhook
 from tasks.payments import send_payout, send_refund
 from tasks.queues import QueueName, enqueue_attempt
 
@@ -49,6 +49,8 @@ WORK: Final[dict[Topic, Work]] = {
     Topic.ONE_TIME_CODE: Work(run=send_code, max_attempts=8, first_wait=5, longest_wait=240, in_flight=8),
     # About five hours.
     Topic.WEBHOOK: Work(run=send_webhook, max_attempts=15, first_wait=5, in_flight=8),
+    Topic.HELD_WEBHOOK: Work(run=send_held_webhook, max_attempts=15, first_wait=5, in_flight=8),
+    Topic.RELEASED_WEBHOOK: Work(run=send_released_webhook, max_attempts=15, first_wait=5, in_flight=8),
 }
 
 

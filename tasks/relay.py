@@ -5,7 +5,7 @@ How it does so depends on the topic:
 - SEARCH_INDEX: the search worker reads and deletes these messages itself; the relay only queues its job.
 - GOOD_VERIFICATION: the review is queued as jobs and the message deleted; a sweep finds reviews whose jobs were lost.
 - ORDER_STEP: the relay writes notifications and webhook messages in the transaction that deletes the message.
-- REFUND_CONFIRMED: likewise, notifications.
+- REFUND_CONFIRMED, ORDER_HELD, ORDER_RELEASED: likewise, notifications; webhook messages for the last two.
 - All others: the message is leased and a job queued (`tasks.outbox`) that deletes it when its work is done. If the
   relay or a worker is killed, or Valkey is emptied, the message is delivered again when the lease ends.
 
@@ -29,7 +29,7 @@ from app import load_app
 from app.clock import utcnow
 from app.db.transactions import rows, transaction
 from app.extensions import valkey
-from app.notifications.service import notify_of_refunds, notify_of_steps
+from app.notifications.service import notify_of_holds, notify_of_refunds, notify_of_releases, notify_of_steps
 from app.outbox.models import OutboxMessage, Topic
 from app.outbox.service import (
     RELAY_HEARTBEAT_KEY,
@@ -42,7 +42,7 @@ from app.outbox.service import (
     make_far_dates_due,
     record_failure,
 )
-from app.webhooks.service import add_webhooks
+from app.webhooks.service import add_hold_webhooks, add_webhooks
 from tasks.outbox import WORK, Work, enqueue_message, lease_seconds
 from tasks.queues import QueueName, enqueue_singleton
 from tasks.search import drain_search_outbox
@@ -76,12 +76,26 @@ def announce_steps(session: Session, event_ids: Sequence[int]) -> None:
     add_webhooks(session, event_ids=event_ids)
 
 
+def announce_holds(session: Session, case_ids: Sequence[int]) -> None:
+    """Notify both parties that these cases hold their orders, and add webhook messages for that."""
+    notify_of_holds(session, case_ids=case_ids)
+    add_hold_webhooks(session, Topic.HELD_WEBHOOK, case_ids=case_ids)
+
+
+def announce_releases(session: Session, case_ids: Sequence[int]) -> None:
+    """Notify both parties that their orders go on after these cases, and add webhook messages for that."""
+    notify_of_releases(session, case_ids=case_ids)
+    add_hold_webhooks(session, Topic.RELEASED_WEBHOOK, case_ids=case_ids)
+
+
 # Topics whose messages are deleted as soon as jobs are queued for them; the function takes the subject's id.
 _ENQUEUE: Final[dict[Topic, Callable[[int], object]]] = {Topic.GOOD_VERIFICATION: add_good_verify_task}
 # Topics whose work is done by the relay; the function takes the subjects' ids.
 _INLINE: Final[dict[Topic, Callable[[Session, Sequence[int]], None]]] = {
     Topic.ORDER_STEP: announce_steps,
     Topic.REFUND_CONFIRMED: lambda session, refund_ids: notify_of_refunds(session, refund_ids=refund_ids),
+    Topic.ORDER_HELD: announce_holds,
+    Topic.ORDER_RELEASED: announce_releases,
 }
 # The topics in `tasks.outbox.WORK` are leased. The only one left, SEARCH_INDEX, is read by the search worker itself.
 

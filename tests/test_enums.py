@@ -44,15 +44,15 @@ def test_a_text_enum_has_a_member_for_each_value() -> None:
 def test_the_enums_of_orders() -> None:
     assert [member.value for member in OrderTradeMode] == [6, 7]
     assert [member.value for member in HistoryEvent] == ["buy", *OrderEvent]
-    # What only the system and the gateway do is no action of anybody.
+    # What only the system and the gateway do is no action of anybody, and what staff do by a case none of the order.
     actions = {member.value for member in ActionName}
-    assert set(OrderEvent) - actions == {"expire", "refund_unshipped", "settle", "lapse"}
+    assert set(OrderEvent) - actions == {"expire", "refund_unshipped", "settle", "lapse", "confirm_external_refund"}
     assert actions - set(OrderEvent) == {"state_case", "hide"}
-    assert {member.value for member in AttemptedAction} - actions == {"renew_handover_code"}
+    assert {member.value for member in AttemptedAction} - actions == {"renew_handover_code", "confirm_external_refund"}
 
 
 def test_the_enums_of_money() -> None:
-    refunding = ["refund_unshipped", "approve_refund", "accept_return", "resolve_for_buyer"]
+    refunding = ["refund_unshipped", "approve_refund", "accept_return", "resolve_for_buyer", "confirm_external_refund"]
     assert {member.value for member in RefundReason} == {*refunding, "payment_late"}
     assert {member.value for member in PostingKind} == {
         *("pay", "receive", "settle", "request_refund", "withdraw_refund", "reject_refund", "lapse"),
@@ -61,6 +61,7 @@ def test_the_enums_of_money() -> None:
     }
     assert {member.value for member in WalletEntryKind} == {
         *("receive", "settle", "request_refund", "withdraw_refund", "reject_refund", "lapse", "resolve_for_seller"),
+        "confirm_external_refund",
         *("payout_requested", "payout_failed"),
     }
 

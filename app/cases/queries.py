@@ -10,14 +10,20 @@ from app.cases.decisions import CASE_TEXT, DECISIONS, CaseDecision
 from app.cases.schemas import MoneyCaseOut, MoneyCaseQuery
 from app.clock import format_moment, format_moment_or_none
 from app.db.transactions import reading, row_or_none
-from app.money.models import MoneyCase, MoneyCaseKind
+from app.money.models import MoneyCase, MoneyCaseKind, Payment
 from app.orders.holds import may_count_as_refund
 from app.orders.models import Order
 from app.orders.queries import phase_of
 
-_CASES: Final[Select[Any]] = select(
-    *MoneyCase.__table__.columns, Order.bill_status, Order.order_status, Order.closed
-).outerjoin(Order, Order.id == MoneyCase.order_id)
+_CASES: Final[Select[Any]] = (
+    select(
+        *MoneyCase.__table__.columns,
+        *(Order.bill_status, Order.order_status, Order.closed, Order.held_at),
+        *(Order.amount, Payment.refunded_elsewhere),
+    )
+    .outerjoin(Order, Order.id == MoneyCase.order_id)
+    .outerjoin(Payment, Payment.id == MoneyCase.payment_id)
+)
 
 
 def list_money_cases(*, actor_id: int, query: MoneyCaseQuery) -> tuple[list[MoneyCaseOut], int]:
@@ -67,4 +73,9 @@ def _money_case_out(row: Row[Any]) -> MoneyCaseOut:
 def _can_be_decided(row: Row[Any], decision: CaseDecision) -> bool:
     if row.closed_at is not None:
         return False
-    return decision is not CaseDecision.COUNT_AS_REFUND or may_count_as_refund(phase_of(row))
+    return decision is not CaseDecision.COUNT_AS_REFUND or may_count_as_refund(
+        phase=phase_of(row),
+        amount=row.amount,
+        refunded_elsewhere=row.refunded_elsewhere,
+        held=row.held_at is not None,
+    )

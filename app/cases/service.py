@@ -11,15 +11,14 @@ from app.answers import Answer, Refused
 from app.cases.decisions import DECISION_TEXT, DECISIONS, CaseDecision
 from app.clock import utcnow
 from app.db.transactions import independent_transaction, transaction
-from app.fen import format_yuan
 from app.goods.models import Good
 from app.money.models import MoneyCase, MoneyCaseKind, Refund
 from app.money.refunds import RefundAnswer, RefundNotDecidable, ask_about_refund, mark_refund_paid, retry_refund
-from app.notifications.models import NotificationKind
-from app.notifications.service import notify
 from app.orders.holds import count_as_refund, release_order
 from app.orders.models import Order
 from app.orders.transitions import lock_order
+from app.outbox.models import Topic
+from app.outbox.service import add_message
 from app.staff.models import ActionKind, Subject
 from app.staff.service import record_action
 from app.wallet.models import Payout
@@ -155,16 +154,7 @@ def _decide_hold(
         return
     release_order(order)
     if was_held:
-        refunded = format_yuan(int(case.details["total"]))
-        for user_id in (order.buyer_id, order.seller_id):
-            notify(
-                session,
-                user_id=user_id,
-                kind=NotificationKind.STAFF,
-                title="订单恢复进行",
-                text=f"平台已核实「{order.good_title}」在支付宝的款项变动({refunded} 元),订单继续",
-                order_id=order.id,
-            )
+        add_message(session, Topic.ORDER_RELEASED, case.id, stream=f"order:{order.id}")
 
 
 def _others_hold(session: Session, case: MoneyCase) -> bool:

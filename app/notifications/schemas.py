@@ -10,14 +10,15 @@ from app.clock import MomentOut, format_moment
 from app.enums import OneOf, text_enum
 from app.fields import IdIn
 from app.notifications.models import NotificationKind
-from app.notifications.texts import REFUND_CONFIRMED
+from app.notifications.texts import ORDER_HELD, ORDER_RELEASED, REFUND_CONFIRMED
 from app.paging import PageQuery
 from statemachine import ORDER, OrderEvent
 
 NotificationEvent = text_enum(
     "NotificationEvent",
-    ["", ORDER.creation.name, *OrderEvent, REFUND_CONFIRMED],
-    about="The order's event that a notification tells of, or that its refund was confirmed; empty: it tells of none.",
+    ["", ORDER.creation.name, *OrderEvent, REFUND_CONFIRMED, ORDER_HELD, ORDER_RELEASED],
+    about="What a notification tells of: the order's event, that its refund was confirmed, that it is held or goes on;"
+    " empty: nothing of these.",
 )
 
 

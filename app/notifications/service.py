@@ -12,10 +12,14 @@ from app.answers import Answer, Refused
 from app.clock import utcnow
 from app.db.transactions import transaction
 from app.fen import format_yuan
-from app.money.models import PAID_LATE, Payment, Refund
+from app.money.models import PAID_LATE, MoneyCase, Payment, Refund
 from app.notifications.models import TEXT_LENGTH, TITLE_LENGTH, Notification, NotificationKind
 from app.notifications.texts import (
     NOTIFICATION_TEXTS,
+    ORDER_HELD,
+    ORDER_HELD_TEXTS,
+    ORDER_RELEASED,
+    ORDER_RELEASED_TEXTS,
     PAID_LATE_REFUND_OTHERWISE_TEXT,
     PAID_LATE_REFUND_TEXT,
     REFUND_CONFIRMED,
@@ -133,6 +137,47 @@ def notify_of_refunds(session: Session, *, refund_ids: Collection[int]) -> None:
                 text=wording.text.format(good=refund.good_title, amount=format_yuan(refund.amount)),
                 order_id=refund.id,
                 event=REFUND_CONFIRMED,
+            )
+
+
+def notify_of_holds(session: Session, *, case_ids: Collection[int]) -> None:
+    """Notify buyer and seller that their order is held, each for one of these cases about its money.
+
+    In the caller's transaction. Called again, it notifies again: the message that asks for it is deleted with it.
+    """
+    _notify_of_cases(session, case_ids, event=ORDER_HELD, texts=ORDER_HELD_TEXTS)
+
+
+def notify_of_releases(session: Session, *, case_ids: Collection[int]) -> None:
+    """As `notify_of_holds`, that their order goes on: staff have decided so about these cases."""
+    _notify_of_cases(session, case_ids, event=ORDER_RELEASED, texts=ORDER_RELEASED_TEXTS)
+
+
+def _notify_of_cases(
+    session: Session, case_ids: Collection[int], *, event: str, texts: Mapping[Role, NotificationText]
+) -> None:
+    statement = (
+        select(MoneyCase.details, Order.id, Order.buyer_id, Order.seller_id, Order.good_title, Order.amount)
+        .join(Order, Order.id == MoneyCase.order_id)
+        .where(MoneyCase.id.in_(case_ids))
+        .order_by(MoneyCase.id)
+    )
+    for case in session.execute(statement):
+        words = {
+            "good": case.good_title,
+            "amount": format_yuan(case.amount),
+            "refunded": format_yuan(case.details["total"]),
+        }
+        users = {Role.BUYER: case.buyer_id, Role.SELLER: case.seller_id}
+        for role, wording in texts.items():
+            notify(
+                session,
+                user_id=users[role],
+                kind=NotificationKind.ORDER,
+                title=wording.title,
+                text=wording.text.format(**words),
+                order_id=case.id,
+                event=event,
             )
 
 

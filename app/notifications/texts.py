@@ -107,6 +107,13 @@ NOTIFICATION_TEXTS: Final[Mapping[tuple[str, Role, Role], NotificationText]] = {
     (_ON.RESOLVE_FOR_SELLER, _STAFF, _S): NotificationText(
         "平台裁决:支持卖家", "平台客服裁决支持卖家:「{good}」,退款申请未通过"
     ),
+    (_ON.CONFIRM_EXTERNAL_REFUND, _STAFF, _B): NotificationText(
+        "平台确认:货款已退回",
+        "平台确认:「{good}」的货款 {amount} 元已由支付平台退回你的付款账户,订单已关闭,无需再申请退款",
+    ),
+    (_ON.CONFIRM_EXTERNAL_REFUND, _STAFF, _S): NotificationText(
+        "平台确认:货款已退回买家", "平台确认:「{good}」的货款 {amount} 元已由支付平台退回买家,订单已关闭"
+    ),
 }
 
 REFUND_CONFIRMED: Final = "refund_confirmed"
@@ -130,6 +137,34 @@ REFUND_PAID_OTHERWISE_TEXTS: Final[Mapping[Role, NotificationText]] = {
 PAID_LATE_REFUND_OTHERWISE_TEXT: Final = NotificationText(
     "退款已完成", "「{good}」重复或超时支付的 {amount} 元已由平台另行退给你,如未收到请联系客服"
 )
+
+ORDER_HELD: Final = "order_held"
+ORDER_RELEASED: Final = "order_released"
+"""The events of notifications that an order is held, and that it goes on."""
+
+ORDER_HELD_TEXTS: Final[Mapping[Role, NotificationText]] = {
+    Role.BUYER: NotificationText(
+        "订单暂停,平台核实中",
+        "支付平台显示「{good}」的货款已退回你的付款账户 {refunded} 元(订单 {amount} 元)。平台核实前订单暂停:"
+        "双方不能操作,期限不计时,结果会通知你",
+    ),
+    Role.SELLER: NotificationText(
+        "订单暂停,平台核实中",
+        "支付平台显示「{good}」的货款已退回买家 {refunded} 元(订单 {amount} 元)。平台核实前订单暂停:"
+        "请勿发货或交货,期限不计时,结果会通知你",
+    ),
+}
+ORDER_RELEASED_TEXTS: Final[Mapping[Role, NotificationText]] = {
+    Role.BUYER: NotificationText(
+        "订单恢复进行",
+        "平台已核实「{good}」在支付平台的款项变动({refunded} 元),订单恢复进行,期限顺延了暂停的时间",
+    ),
+    Role.SELLER: NotificationText(
+        "订单恢复进行",
+        "平台已核实「{good}」在支付平台的款项变动({refunded} 元),订单恢复进行,期限顺延了暂停的时间,可以继续交易",
+    ),
+}
+"""What is told where money went back at the gateway without us: while the order is held, and once it goes on."""
 
 _SIDES: Final = (Role.BUYER, Role.SELLER)
 

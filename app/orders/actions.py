@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Final
 
 from app.clock import format_moment, utcnow
-from app.orders.schemas import ActionOut, DeadlineOut, StateOut
+from app.orders.models import HoldReason
+from app.orders.schemas import CASE_EVENTS, ActionOut, DeadlineOut, HoldOut, StateOut
 from statemachine import ORDER, BillStatus, OrderEvent, OrderFacts, OrderPhase, OrderStatus, Role, order_flow
 from statemachine.order import BILL_TEXT, ORDER_TEXT, REFUND_REQUESTED_RECEIVED
 from statemachine.spec import check_total
@@ -14,7 +15,14 @@ PARTIES: Final = (Role.BUYER, Role.SELLER)
 HELD: Final = "订单款项在支付宝有变动,平台核实前暂停操作"
 """Why nobody can make a step of a held order (`app.orders.holds`)."""
 
-# The URL of each event that people fire, by the role that fires it; all are POST.
+HOLD_TEXT: Final[dict[Role, str]] = {
+    Role.BUYER: "支付平台显示货款已全部或部分退回你的付款账户。平台核实前订单暂停:双方不能操作,期限不计时,结果会通知你",
+    Role.SELLER: "支付平台显示货款已全部或部分退回买家。平台核实前订单暂停:请勿发货或交货,期限不计时,结果会通知你",
+    Role.STAFF: "支付平台显示货款已全部或部分退回买家,订单暂停,等待处理款项待办",
+}
+"""What it means that an order is held, for its sides and staff."""
+
+# The URL of each event that people fire on an order, by the role that fires it; all are POST.
 EVENT_URLS: Final[dict[OrderEvent, dict[Role, str]]] = {
     OrderEvent.CANCEL: dict.fromkeys(PARTIES, "/api/cancel_order/{id}/"),
     OrderEvent.SHIP: {Role.SELLER: "/api/seller_send_delivery/{id}/"},
@@ -43,7 +51,12 @@ _URLS: Final = {(event, role): url for event, urls in EVENT_URLS.items() for rol
 check_total(
     "EVENT_URLS in app/orders/actions.py",
     _URLS.keys(),
-    {(rule.event, role) for rule in ORDER.rules for role in (*PARTIES, Role.STAFF) if role in rule.by},
+    {
+        (rule.event, role)
+        for rule in ORDER.rules
+        for role in (*PARTIES, Role.STAFF)
+        if role in rule.by and rule.event not in CASE_EVENTS
+    },
 )
 
 STATES: Final[list[StateOut]] = [
@@ -112,3 +125,14 @@ def deadline(
     if due is None or deadline_at is None or held:
         return None
     return {"at": format_moment(deadline_at), "what": due.event.value, "text": due.text.zh}
+
+
+def hold(*, held_at: datetime | None, role: Role) -> HoldOut | None:
+    """Why an order is held, since when, and what that means for `role`; None where it is not held."""
+    if held_at is None:
+        return None
+    return {
+        "code": HoldReason.REFUNDED_ELSEWHERE.value,
+        "text": HOLD_TEXT[role],
+        "since": format_moment(held_at),
+    }

@@ -62,7 +62,8 @@ def list_orders(
         values = (
             each.order_no,
             each.id,
-            f"{ORDER.state(phase_of(each)).key} {texts}{', disputed' if each.disputed else ''}",
+            f"{ORDER.state(phase_of(each)).key} {texts}{', disputed' if each.disputed else ''}"
+            f"{', held' if each.held_at else ''}",
             format_yuan(each.amount),
             each.good_title,
             each.buyer,
@@ -84,6 +85,7 @@ def _order_json(row: Row[Any]) -> dict[str, Any]:
         "order_status": row.order_status,
         "closed": row.closed,
         "disputed": row.disputed,
+        "held_at": format_moment_or_none(row.held_at),
         "amount": format_yuan(row.amount),
         "good": {"id": row.good_id, "title": row.good_title},
         "buyer": {"id": row.buyer_id, "username": row.buyer},

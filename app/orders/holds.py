@@ -1,28 +1,26 @@
 """Holding an order whose money moved at the gateway without us, and what staff then make of it.
 
 While an order is held its deadlines stand still and nobody can make a step (`app.orders.transitions.apply`), but for
-the gateway's report of its payment.
+the gateway's report of its payment and what staff then decide. Both sides are told when it begins and when it ends.
 """
 
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.clock import format_moment, utcnow
 from app.goods.models import Good
-from app.ledger.service import post
 from app.money.cases import open_case
-from app.money.models import MoneyCaseKind, Payment, Refund, RefundElsewhere, RefundState
-from app.orders.models import Order, RefundRequest
-from app.orders.transitions import OrderCommand, apply
+from app.money.models import MoneyCase, MoneyCaseKind, Payment, PaymentState, Refund, RefundElsewhere, RefundState
+from app.money.refunds import revive_request
+from app.orders.models import Order
+from app.orders.transitions import OrderCommand, fire
+from app.outbox.models import Topic
+from app.outbox.service import add_message
 from statemachine import OrderEvent, OrderPhase, Role, order_flow
-from statemachine.order import PAID, RECEIVED, SHIPPED
-
-REFUNDED_ELSEWHERE: Final = "平台核实:款项已在支付宝退回"
-"""The reason of the refund request that a decision of staff makes in the buyer's name."""
 
 
 def note_refund_elsewhere(
@@ -39,9 +37,12 @@ def note_refund_elsewhere(
 
     Order and payment are locked. Known is either `amount`, of this refund, made `at` (from a bill), or `total`, of all
     refunds so far (from a notification). Notifications may be lost and overtake each other, so a total says no more
-    than that at least as much went back; it is never added to. Returns whether it is news. Our own refund is none.
+    than that at least as much went back; it is never added to. Returns whether it is news. Our own refund is none; one
+    that the gateway refused is asked for again, as it may have been more than was left.
     """
-    refund = session.scalar(select(Refund).where(Refund.payment_id == payment.id))
+    refund = session.scalar(
+        select(Refund).where(Refund.payment_id == payment.id).execution_options(populate_existing=True)
+    )
     if refund is not None and request_no == refund.request_no:
         return False
     ours = 0
@@ -63,10 +64,11 @@ def note_refund_elsewhere(
         "total": elsewhere,
         "of": payment.amount,
     }
+    key = f"refund_elsewhere:{payment.id}:{elsewhere}"
     open_case(
         session,
         kind=MoneyCaseKind.REFUND_ELSEWHERE,
-        key=f"refund_elsewhere:{payment.id}:{elsewhere}",
+        key=key,
         reason=f"the gateway refunded {elsewhere} of {payment.amount} fen of {payment.out_trade_no} without us",
         order_id=order.id,
         payment_id=payment.id,
@@ -74,6 +76,10 @@ def note_refund_elsewhere(
     )
     if refund is None and not order.closed and order.held_at is None:
         order.held_at = utcnow()
+        case_id = session.scalars(select(MoneyCase.id).where(MoneyCase.key == key)).one()
+        add_message(session, Topic.ORDER_HELD, case_id, stream=f"order:{order.id}")
+    elif refund is not None and refund.state == RefundState.REFUSED.value:
+        revive_request(session, refund)
     return True
 
 
@@ -97,32 +103,46 @@ def release_order(order: Order) -> None:
         order.remind_at += held
 
 
-def may_count_as_refund(phase: OrderPhase) -> bool:
-    """Whether `count_as_refund` can close an order at this phase: its seller has not been paid yet."""
-    return phase in _ASKABLE or OrderEvent.RESOLVE_FOR_BUYER in order_flow.allowed(phase, Role.STAFF)
+def may_count_as_refund(*, phase: OrderPhase, amount: int, refunded_elsewhere: int, held: bool) -> bool:
+    """Whether `count_as_refund` can close an order of this amount (fen): all of it went back, and it is held for that.
 
-
-_ASKABLE: Final = (PAID, SHIPPED, RECEIVED)
+    Not where the seller has been paid already. Of a partial refund the rest is still the order's: it goes on, and a
+    refund that somebody asks for pays the rest.
+    """
+    return (
+        held
+        and refunded_elsewhere >= amount
+        and OrderEvent.CONFIRM_EXTERNAL_REFUND in order_flow.allowed(phase, Role.STAFF)
+    )
 
 
 def count_as_refund(session: Session, good: Good, order: Order, *, staff_id: int, reason: str) -> None:
-    """Close a held, locked order as refunded: what went back counts, and the rest is refunded.
+    """Close a held, locked order as refunded: all of its money went back at the gateway, and counts as our refund.
 
-    Where nobody has asked for a refund, it is asked for in the buyer's name; the history says who did. Raises
-    WRONG_STATE, for instance where the seller has the money already.
+    Raises WRONG_STATE where not all of it went back, where the order is not held for that, and where the seller has
+    the money already.
     """
+    refunded_elsewhere = session.scalar(_REFUNDED_ELSEWHERE, {"order_id": order.id}) or 0
+    confirmed = may_count_as_refund(
+        phase=order.phase,
+        amount=order.amount,
+        refunded_elsewhere=refunded_elsewhere,
+        held=order.held_at is not None,
+    )
+    command = OrderCommand(
+        event=OrderEvent.CONFIRM_EXTERNAL_REFUND,
+        role=Role.STAFF,
+        actor_id=staff_id,
+        note=reason,
+        refunded_elsewhere=confirmed,
+    )
+    fire(session, good, order, command)
     release_order(order)
-    postings = []
-    if order.phase in _ASKABLE:
-        asking = OrderCommand(
-            event=OrderEvent.REQUEST_REFUND, role=Role.BUYER, actor_id=staff_id, note=REFUNDED_ELSEWHERE
-        )
-        _, moved = apply(session, good, order, asking)
-        postings += moved
-        session.add(
-            RefundRequest(order_id=order.id, reason=REFUNDED_ELSEWHERE, description="", created_at=order.updated_at)
-        )
-        session.flush()
-    decision = OrderCommand(event=OrderEvent.RESOLVE_FOR_BUYER, role=Role.STAFF, actor_id=staff_id, note=reason)
-    _, moved = apply(session, good, order, decision)
-    post(session, [*postings, *moved], at=order.updated_at)
+
+
+# Of the payment that funded the order; a late one has a refund of its own.
+_REFUNDED_ELSEWHERE: Final = select(func.max(Payment.refunded_elsewhere)).where(
+    Payment.order_id == bindparam("order_id"),
+    Payment.state == PaymentState.PAID.value,
+    ~exists().where(Refund.payment_id == Payment.id),
+)

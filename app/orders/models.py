@@ -27,6 +27,12 @@ from statemachine.export.sql_check import sql_check
 from statemachine.order import ORDER, OrderPhase
 
 
+class HoldReason(StrEnum):
+    """Why an order is held: nothing may happen to it until staff have decided."""
+
+    REFUNDED_ELSEWHERE = "refunded_elsewhere"  # money of it went back to the payer at the gateway, without us
+
+
 class Order(Base):
     """One purchase of one good. Title, picture and price are copied from the good at purchase; money is fen."""
 
@@ -77,7 +83,7 @@ class Order(Base):
     deadline_at: Mapped[moment | None]  # when the system acts; None where no deadline runs
     remind_at: Mapped[moment | None]  # when to remind of the deadline; None once that is done
     clock_left: Mapped[timedelta | None] = mapped_column(Interval)  # rest of the deadline that a refund request paused
-    # Since when nothing may happen to the order, because its money moved at the gateway without us: staff decide.
+    # Since when nothing may happen to the order, for the one `HoldReason` that there is: staff decide.
     held_at: Mapped[moment | None]
     disputed: Mapped[bool] = mapped_column(default=False, server_default=false())  # waits for staff
     extended: Mapped[bool] = mapped_column(default=False, server_default=false())  # the time for receipt; only once

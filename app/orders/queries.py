@@ -28,7 +28,7 @@ from app.db.transactions import reading, row_or_none, rows
 from app.fen import format_yuan
 from app.goods.queries import picture_url
 from app.money.models import PAID_LATE, Payment, Refund
-from app.orders.actions import actions, deadline
+from app.orders.actions import actions, deadline, hold
 from app.orders.addresses import AddressView, stage_of
 from app.orders.models import (
     Direction,
@@ -370,6 +370,7 @@ def order_out(row: Row[Any], *, role: Role) -> OrderOut:
             held=row.held_at is not None,
         ),
         "deadline": deadline(phase=phase, deadline_at=row.deadline_at, facts=facts, held=row.held_at is not None),
+        "hold": hold(held_at=row.held_at, role=role),
         "address": addresses.of(Role.BUYER, row.address),
         "delivery": _waybill(row, "delivery", addresses, sender=Role.SELLER, recipient=Role.BUYER),
         "return_delivery": _waybill(row, "return", addresses, sender=Role.BUYER, recipient=Role.SELLER),

@@ -11,6 +11,7 @@ from app.enums import OneOf, text_enum
 from app.fen import AmountIn, YuanIn, YuanOut
 from app.fields import CleanText, IdIn, Whole
 from app.money.models import PaymentState, RefundState
+from app.orders.models import HoldReason
 from app.paging import PageQuery
 from statemachine import ORDER, BillStatus, OrderEvent, OrderStatus, Role, TradeMode
 from statemachine.good import TRADE_TEXT
@@ -28,17 +29,22 @@ _PEOPLE: Final = frozenset({Role.BUYER, Role.SELLER, Role.STAFF})
 _EVENT_TEXT: Final = {event: text.zh for event, text in ORDER.events.items()}
 _EVENTS_OF_PEOPLE: Final = tuple(dict.fromkeys(rule.event for rule in ORDER.rules if _PEOPLE & set(rule.by)))
 
+CASE_EVENTS: Final = frozenset({OrderEvent.CONFIRM_EXTERNAL_REFUND})
+"""What staff do to an order by deciding a case about its money: no action of the order."""
+
 HistoryEvent = text_enum(
     "HistoryEvent", [ORDER.creation.name, *OrderEvent], about="What a line of an order's history tells of."
 )
 ActionName = text_enum(
     "ActionName",
-    [OrderEvent.PAY, *_EVENTS_OF_PEOPLE, "state_case", "hide"],
+    [OrderEvent.PAY, *(event for event in _EVENTS_OF_PEOPLE if event not in CASE_EVENTS), "state_case", "hide"],
     about="What the caller may do with an order.",
 )
 
 AttemptedAction = text_enum(
-    "AttemptedAction", [*ActionName, "renew_handover_code"], about="What the caller tried to do with an order."
+    "AttemptedAction",
+    [*ActionName, *CASE_EVENTS, "renew_handover_code"],
+    about="What the caller tried to do with an order.",
 )
 
 BillStatusIn = Annotated[int, Field(ge=min(BillStatus), le=max(BillStatus)), OneOf(BillStatus, BILL_TEXT)]
@@ -208,6 +214,14 @@ class DeadlineOut(TypedDict):
     text: str
 
 
+class HoldOut(TypedDict):
+    """Why nobody can make a step of the order for now, and since when; `text` says what that means for the reader."""
+
+    code: Annotated[str, OneOf(HoldReason)]
+    text: str
+    since: MomentOut
+
+
 class RefundOut(TypedDict):
     """The latest request for a refund, what became of it, and the money's way back once it was granted."""
 
@@ -242,6 +256,7 @@ class OrderOut(TypedDict):
     closed_reason: EventOut | None
     actions: list[ActionOut]
     deadline: DeadlineOut | None
+    hold: HoldOut | None
     address: OrderAddressOut | None
     delivery: WaybillOut | None
     return_delivery: WaybillOut | None

@@ -26,7 +26,7 @@ from app.orders.actions import HELD, available_events
 from app.orders.history import record_step
 from app.orders.models import Dispute, Order, RefundRequest
 from app.orders.queries import facts_of, role_of
-from app.orders.schemas import OrderRefusalDetails
+from app.orders.schemas import CASE_EVENTS, OrderRefusalDetails
 from app.outbox.models import Topic
 from app.outbox.service import add_message
 from app.settings import settings
@@ -60,7 +60,8 @@ _BEFORE_HANDOVER: Final = frozenset({PAID, REFUND_REQUESTED_UNSHIPPED})
 class OrderCommand:
     """An event to fire on an order, with who fires it.
 
-    `note` goes into the history; `handover_code_ok` says that a seller gave the right handover code.
+    `note` goes into the history; `handover_code_ok` says that a seller gave the right handover code,
+    `refunded_elsewhere` that all of the order's money went back to the payer at the gateway, without us.
     """
 
     event: OrderEvent
@@ -68,6 +69,7 @@ class OrderCommand:
     actor_id: int | None = None
     note: str = ""
     handover_code_ok: bool = False
+    refunded_elsewhere: bool = False
 
 
 # Built once, because every step runs it. PostgreSQL locks the rows in the order of `of`, and re-reads those that it had
@@ -119,7 +121,7 @@ def fire(session: Session, good: Good, order: Order, command: OrderCommand) -> O
 def apply(session: Session, good: Good, order: Order, command: OrderCommand) -> tuple[OrderStep, list[Posting]]:
     """As `fire`, but the caller posts the money, for several orders at once: ledger accounts must be locked last."""
     disputed_before = order.disputed
-    if order.held_at is not None and command.role is not Role.GATEWAY:
+    if order.held_at is not None and command.role is not Role.GATEWAY and command.event not in CASE_EVENTS:
         raise Refused(
             Answer.WRONG_STATE, data=refusal_details(order, event=command.event, role=command.role, reasons=[HELD])
         )
@@ -201,7 +203,12 @@ _TIMER_SETTINGS: Final = tuple(
 
 
 def _facts(order: Order, command: OrderCommand) -> OrderFacts:
-    return replace(facts_of(order), has_reason=bool(command.note), handover_code_ok=command.handover_code_ok)
+    return replace(
+        facts_of(order),
+        has_reason=bool(command.note),
+        handover_code_ok=command.handover_code_ok,
+        refunded_elsewhere=command.refunded_elsewhere,
+    )
 
 
 def _update_facts(order: Order, event: OrderEvent) -> None:

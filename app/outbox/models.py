@@ -19,8 +19,12 @@ class Topic(StrEnum):
     SEARCH_INDEX = "search_index"  # subject: the good
     ORDER_STEP = "order_step"  # subject: the line of the order's history
     WEBHOOK = "webhook"  # subject: the line of the order's history
+    HELD_WEBHOOK = "held_webhook"  # subject: the case for which an order is held
+    RELEASED_WEBHOOK = "released_webhook"  # subject: the case whose decision lets an order go on
     PAYMENT_REFUND = "payment_refund"  # subject: the refund
     REFUND_CONFIRMED = "refund_confirmed"  # subject: the refund
+    ORDER_HELD = "order_held"  # subject: the case for which the order is held
+    ORDER_RELEASED = "order_released"  # subject: the case whose decision lets it go on
     PAYOUT = "payout"  # subject: the payout
     ONE_TIME_CODE = "one_time_code"  # subject: the code
 

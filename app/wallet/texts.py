@@ -15,6 +15,7 @@ KIND_TEXT: Final[Mapping[str, str]] = {
     OrderEvent.REJECT_REFUND: "拒绝退款解冻",
     OrderEvent.LAPSE: "超时未寄回解冻",
     OrderEvent.RESOLVE_FOR_SELLER: "平台裁决归卖家",
+    OrderEvent.CONFIRM_EXTERNAL_REFUND: "货款已由支付平台退回买家",
     PayoutPosting.REQUESTED: "提现",
     PayoutPosting.FAILED: "提现退回",
 }

@@ -1,7 +1,8 @@
-"""Sends steps of orders to the operator's URL.
+"""Sends steps of orders to the operator's URL, and that orders are held and go on.
 
-A message of the topic `webhook` in the outbox is one step to be sent. The messages of an order are a stream, so its
-steps are delivered in their order. Delivery is at least once: a receiver recognises a repetition by its `webhook-id`.
+A message of the topic `webhook` in the outbox is one step to be sent, one of `held_webhook` or `released_webhook` a
+case about an order's money that begins or ends a hold. The messages of an order are a stream, so its steps and holds
+are delivered in their order. Delivery is at least once: a receiver recognises a repetition by its `webhook-id`.
 """
 
 import functools
@@ -19,9 +20,10 @@ from sqlalchemy.orm import Session
 from app.clock import format_moment, utcnow
 from app.db.transactions import row_or_none, transaction
 from app.fen import format_yuan
-from app.orders.models import Order, OrderEventRecord
+from app.money.models import MoneyCase
+from app.orders.models import HoldReason, Order, OrderEventRecord
 from app.outbox.models import OutboxMessage, Topic
-from app.outbox.service import PermanentFailure
+from app.outbox.service import PermanentFailure, add_message
 from app.settings import settings
 from app.version import __version__
 from app.webhooks.signing import signed_headers
@@ -46,6 +48,11 @@ _STEP: Final = select(
 ).join(Order, Order.id == OrderEventRecord.order_id)
 
 
+_CASE: Final = select(MoneyCase.opened_at, MoneyCase.closed_at, MoneyCase.details, Order.order_no, Order.amount).join(
+    Order, Order.id == MoneyCase.order_id
+)
+
+
 class WebhookRefused(Exception):  # noqa: N818 - it says what happened
     """The receiver answered with another status than 2xx: the delivery is tried again."""
 
@@ -59,6 +66,15 @@ def add_webhooks(session: Session, *, event_ids: Collection[int]) -> None:
     """Add a message for each of these rows of `order_events`, in the caller's transaction; none if not `enabled`."""
     if enabled():
         _add_messages(session, OrderEventRecord.id.in_(event_ids))
+
+
+def add_hold_webhooks(session: Session, topic: Topic, *, case_ids: Collection[int]) -> None:
+    """Add a message of HELD_WEBHOOK or RELEASED_WEBHOOK for each of these cases, as `add_webhooks`."""
+    if not enabled():
+        return
+    about = select(MoneyCase.id, MoneyCase.order_id).where(MoneyCase.id.in_(case_ids)).order_by(MoneyCase.id)
+    for case in session.execute(about):
+        add_message(session, topic, case.id, stream=f"webhook:order:{case.order_id}")
 
 
 def replay(*, order_no: str | None = None, since: datetime | None = None) -> int:
@@ -113,17 +129,50 @@ def send_webhook(event_id: int) -> None:
     Raises `PermanentFailure` where the receiver answers 410 Gone or webhooks are disabled by now; `WebhookRefused` or
     urllib3's HTTPError where it is to be tried again.
     """
-    if not settings().webhook_url:
-        raise PermanentFailure("WEBHOOK_URL is not set")
     step = row_or_none(_STEP.where(OrderEventRecord.id == event_id))
     if step is None:
         raise PermanentFailure(f"no order event {event_id}")
-    status = _post(message_id=f"evt_{event_id}", body=orjson.dumps(payload(step)))
+    status = _deliver(message_id=f"evt_{event_id}", body=payload(step))
+    log.info("webhook_delivered", order_event_id=event_id, http=status)
+
+
+def send_held_webhook(case_id: int) -> None:
+    """Send that an order is held for this case about its money. Raises as `send_webhook`."""
+    _send_case(case_id, "held", moment="opened_at")
+
+
+def send_released_webhook(case_id: int) -> None:
+    """Send that an order goes on, as this case about its money was decided. Raises as `send_webhook`."""
+    _send_case(case_id, "released", moment="closed_at")
+
+
+def _send_case(case_id: int, what: str, *, moment: str) -> None:
+    case = row_or_none(_CASE.where(MoneyCase.id == case_id))
+    if case is None:
+        raise PermanentFailure(f"no case {case_id}")
+    at = format_moment(case._mapping[moment])
+    data = {
+        "order_no": case.order_no,
+        "reason": HoldReason.REFUNDED_ELSEWHERE.value,
+        "refunded": format_yuan(case.details["total"]),
+        "amount": format_yuan(case.amount),
+        "at": at,
+    }
+    body = {"type": f"order.{what}", "timestamp": at, "data": data}
+    status = _deliver(message_id=f"{what}_{case_id}", body=body)
+    log.info("webhook_delivered", case_id=case_id, http=status)
+
+
+def _deliver(*, message_id: str, body: dict[str, Any]) -> int:
+    """POST `body` to the operator's URL; returns the HTTP status of the delivery. Raises as `send_webhook`."""
+    if not settings().webhook_url:
+        raise PermanentFailure("WEBHOOK_URL is not set")
+    status = _post(message_id=message_id, body=orjson.dumps(body))
     if status == _GONE:
         raise PermanentFailure("the receiver answered 410 Gone")
     if not 200 <= status < 300:
         raise WebhookRefused(f"the receiver answered {status}")
-    log.info("webhook_delivered", order_event_id=event_id, http=status)
+    return status
 
 
 def _post(*, message_id: str, body: bytes) -> int:

@@ -44,6 +44,7 @@ MOVES = {
     OrderEvent.ACCEPT_RETURN: ("escrow", "refund_clearing"),
     OrderEvent.RESOLVE_FOR_BUYER: ("escrow", "refund_clearing"),
     OrderEvent.LAPSE: ("escrow", "seller_held"),
+    OrderEvent.CONFIRM_EXTERNAL_REFUND: ("escrow", "refund_clearing"),
 }
 # Once the seller had the proceeds, asking takes them back and giving up returns them.
 AFTER_RECEIPT = {
@@ -52,6 +53,8 @@ AFTER_RECEIPT = {
     OrderEvent.REJECT_REFUND: ("escrow", "seller_held"),
     OrderEvent.RESOLVE_FOR_SELLER: ("escrow", "seller_held"),
 }
+# Where no request has taken the proceeds back yet.
+WHILE_RECEIVED = {OrderEvent.CONFIRM_EXTERNAL_REFUND: ("seller_held", "refund_clearing")}
 AFTER_RETURN = {OrderEvent.RESOLVE_FOR_SELLER: ("escrow", "seller_available")}
 
 # What the machine calls these accounts; the others have the names of their pots.
@@ -61,13 +64,15 @@ POTS = {"gateway_clearing": "gateway", "refund_clearing": "gateway"}
 def moves_of(rule: OrderRule) -> tuple[str, str] | None:
     """Where the money goes, by the tables above."""
     later = {8: AFTER_RECEIPT, 9: AFTER_RETURN}.get(rule.source.goods, {})
+    if rule.source == RECEIVED:
+        later = later | WHILE_RECEIVED
     return later.get(rule.event) or MOVES.get(rule.event)
 
 
 def step(app: Flask, order: Made, event: OrderEvent, role: Role) -> None:
     """Let `role` do it, as its service would."""
     with app.app_context(), transaction() as session:
-        command = OrderCommand(event=event, role=role, note="理由", handover_code_ok=True)
+        command = OrderCommand(event=event, role=role, note="理由", handover_code_ok=True, refunded_elsewhere=True)
         fire(session, *lock_order(session, order.id), command)
 
 

@@ -1,14 +1,17 @@
 """Money that moved at the gateway without us: refunds made in its console, trades paid twice. Staff decide."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
+from threading import Barrier
 from typing import Any
 
 import pytest
 from sqlalchemy import delete, select, update
 
 from app.answers import Answer
-from app.clock import utcnow
+from app.clock import format_moment_or_none, utcnow
 from app.db.database import db
 from app.db.transactions import transaction
 from app.money import refunds
@@ -17,17 +20,22 @@ from app.money.gateways.base import GatewayUnavailable
 from app.money.models import MoneyCase, Payment, Refund
 from app.money.queries import booked_movements
 from app.orders import deadlines, payments
-from app.orders.actions import HELD
-from app.orders.models import Order
+from app.orders.actions import HELD, HOLD_TEXT
+from app.orders.holds import may_count_as_refund
+from app.orders.models import Order, RefundRequest
 from app.outbox.models import OutboxMessage
 from app.outbox.service import PermanentFailure
-from statemachine import TradeMode
+from statemachine import OrderPhase, Role, TradeMode, order_flow
 from statemachine.order import (
+    AWAITING_PAYMENT,
     PAID,
+    RECEIVED,
     REFUNDED_RECEIVED,
+    REFUNDED_RETURNED,
     REFUNDED_SHIPPED,
     REFUNDED_UNSHIPPED,
     SETTLED,
+    SHIPPED,
 )
 from tasks.payments import ask_again
 from tasks.relay import relay_once
@@ -75,12 +83,24 @@ def ship(shop: Shop, purchase: Purchase) -> Any:
     return post(shop, who, "/api/seller_send_delivery/{}/", purchase, address_id=address_id, **PARCEL)
 
 
-def lead(shop: Shop, purchase: Purchase, steps: int) -> None:
-    """Ship, receive, as many steps."""
-    if steps > 0:
-        assert ship(shop, purchase).status_code == 200
-    if steps > 1:
-        assert post(shop, purchase.headers, "/api/buyer_receive_delivery/{}/", purchase).status_code == 200
+def lead(shop: Shop, purchase: Purchase, *steps: str) -> None:
+    """Let its sides take these steps."""
+    for step in steps:
+        if step == "ship":
+            assert ship(shop, purchase).status_code == 200
+            continue
+        url, body = STEPS[step]
+        done = post(shop, purchase.headers, url, purchase, **body)
+        assert done.status_code == 200, done.text
+
+
+STEPS: dict[str, tuple[str, dict[str, str]]] = {
+    "receive": ("/api/buyer_receive_delivery/{}/", {}),
+    "ask": ("/api/buyer_motion_drawback/{}", {"reason": "不想要了"}),
+    "withdraw": ("/api/buyer_withdraw_drawback/{}/", {}),
+    "send_back": ("/api/buyer_send_drawback/{}/", PARCEL),
+    "dispute": ("/api/dispute_order/{}/", {"reason": "协商不成"}),
+}
 
 
 def decide(shop: Shop, staff: Made, decision: str, answer: Answer, case_id: int = 1) -> Any:
@@ -121,8 +141,12 @@ def test_a_refund_in_the_console_stops_the_order(shop: Shop, changes: dict[str, 
         (seller, "/api/seller_hand_over/{}/", {"code": "123456"}),
     ):
         assert post(shop, who, url, purchase, **body).get_json()["data"]["reasons"] == [HELD], url
-    shown = shop.client.get(f"/api/order/{purchase.order_id}/", headers=seller).get_json()["data"]
-    assert (shown["actions"], shown["deadline"]) == ([], None)
+    for who, role in ((buyer, Role.BUYER), (seller, Role.SELLER)):
+        shown = shop.client.get(f"/api/order/{purchase.order_id}/", headers=who).get_json()["data"]
+        assert (shown["actions"], shown["deadline"]) == ([], None)
+        with shop.app.app_context():
+            since = format_moment_or_none(db.session.get_one(Order, purchase.order_id).held_at)
+        assert shown["hold"] == {"code": "refunded_elsewhere", "text": HOLD_TEXT[role], "since": since}
     # Its deadline stands still.
     with shop.app.app_context(), db.engine.begin() as connection:
         connection.execute(update(Order).values(deadline_at=utcnow() - timedelta(hours=1)))
@@ -170,6 +194,64 @@ def test_a_silent_gateway_stops_no_parcel(shop: Shop, monkeypatch: pytest.Monkey
     assert (asked, is_held(shop, purchase)) == ([purchase.order_no], False)
 
 
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "receive-1"}], ids=["plain", "with a key"])
+def test_the_buyer_does_not_pay_the_seller_what_was_refunded(shop: Shop, headers: dict[str, str]) -> None:
+    purchase, _ = bought(shop)
+    lead(shop, purchase, "ship")
+    console_refund(shop, purchase, "2600.00")
+    before = shop.state_of(purchase)
+    refused = post(shop, {**purchase.headers, **headers}, STEPS["receive"][0], purchase)
+    assert assert_envelope(refused, Answer.WRONG_STATE)["reasons"] == [HELD]
+    assert (shop.state_of(purchase), is_held(shop, purchase)) == (before, True)
+    assert cases(shop) == [("refund_elsewhere", purchase.order_id, None)]
+
+
+def test_who_may_not_receive_asks_nobody(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    purchase, _ = bought(shop)
+    monkeypatch.setattr(gateway_of(shop), "query", lambda _: pytest.fail("the gateway was asked"))
+    stranger = auth_headers(shop.app, make_user(shop.app))
+    receive, ship_it = STEPS["receive"][0], "/api/seller_send_delivery/{}/"
+    assert_envelope(post(shop, purchase.headers, receive, purchase), Answer.WRONG_STATE)
+    assert_envelope(post(shop, stranger, receive, purchase), Answer.NO_SUCH_ORDER)
+    assert_envelope(post(shop, stranger, ship_it, purchase, address_id=1, **PARCEL), Answer.NO_SUCH_ORDER)
+
+
+def test_receipt_is_not_assumed_of_what_was_refunded(shop: Shop) -> None:
+    """Only of the one whose money is still there."""
+    refunded, other = (bought(shop)[0] for _ in range(2))
+    for purchase in (refunded, other):
+        lead(shop, purchase, "ship")
+    console_refund(shop, refunded, "2600.00")
+    make_due(shop)
+    assert [sweep(shop) for _ in range(2)] == [1, 0]
+    assert [shop.state_of(each).phase for each in (refunded, other)] == [SHIPPED, RECEIVED]
+    assert [is_held(shop, each) for each in (refunded, other)] == [True, False]
+    assert (cases(shop), shop.audit()) == ([("refund_elsewhere", refunded.order_id, None)], [])
+
+
+def test_a_silent_gateway_stops_no_receipt(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the buyer's nor one that is assumed; after three calls the sweep stops asking."""
+    purchases = [bought(shop)[0] for _ in range(5)]
+    for purchase in purchases:
+        lead(shop, purchase, "ship")
+    asked = []
+
+    def silent(out_trade_no: str) -> None:
+        asked.append(out_trade_no)
+        raise GatewayUnavailable("no answer")
+
+    monkeypatch.setattr(gateway_of(shop), "query", silent)
+    lead(shop, purchases[0], "receive")
+    assert asked == [purchases[0].order_no]
+    with shop.app.app_context(), db.engine.begin() as connection:
+        overdue = update(Order).where(Order.bill_status == 2)
+        connection.execute(overdue.values(deadline_at=utcnow() - timedelta(hours=1), remind_at=None))
+    assert sweep(shop) == 4
+    assert len(asked) == 1 + 3
+    assert {shop.state_of(each).phase for each in purchases} == {RECEIVED}
+    assert shop.audit() == []
+
+
 def test_it_is_noticed_by_asking_once_a_day(shop: Shop) -> None:
     purchase, _ = bought(shop)
     other, _ = bought(shop)
@@ -189,18 +271,16 @@ def test_it_is_noticed_by_asking_once_a_day(shop: Shop) -> None:
         assert payments.check_paid_trades() == 1
 
 
-def console_refund(shop: Shop, purchase: Purchase, amount: str) -> None:
+def console_refund(shop: Shop, purchase: Purchase, amount: str, number: str = "CONSOLE1") -> None:
     """Refund as somebody at the gateway's console does: not by a request of the application's books."""
     gateway = shop.sandbox.gateway()
     fen = int(amount.replace(".", ""))
-    gateway.refund(out_trade_no=purchase.order_no, amount_fen=fen, out_request_no="CONSOLE1", reason="手工退款")
+    gateway.refund(out_trade_no=purchase.order_no, amount_fen=fen, out_request_no=number, reason="手工退款")
 
 
 def test_a_refund_of_ours_is_none_of_those(shop: Shop) -> None:
     purchase, form = bought(shop)
-    assert post(shop, purchase.headers, "/api/buyer_motion_drawback/{}", purchase, reason="不想要了").status_code == 200
-    seller = auth_headers(shop.app, purchase.seller)
-    assert post(shop, seller, "/api/seller_approve_drawback/{}/", purchase).status_code == 200
+    approve(shop, purchase)
     ours = shop.sign(form, **{**WHOLLY, "out_biz_no": f"{purchase.order_no}_R1"})
     for _ in range(2):
         assert shop.notify(ours) == "success"
@@ -211,32 +291,240 @@ def test_a_refund_of_ours_is_none_of_those(shop: Shop) -> None:
     assert (cases(shop), shop.audit()) == ([], [])
 
 
+def told(shop: Shop, who: dict[str, str]) -> list[tuple[str, str, str]]:
+    """`(event, title, text)` of what somebody was told, the newest first."""
+    with shop.app.app_context():
+        while relay_once():
+            pass
+    items = shop.client.get("/api/notifications/", headers=who).get_json()["data"]["items"]
+    return [(each["event"], each["title"], each["text"]) for each in items]
+
+
+def name_of_steps(value: tuple[object, ...]) -> str:
+    return "-".join(map(str, value)) or "paid"
+
+
+def refund_requests(shop: Shop) -> list[tuple[str, str | None]]:
+    with shop.app.app_context():
+        found = db.session.scalars(select(RefundRequest).order_by(RefundRequest.id))
+        return [(each.reason, each.outcome) for each in found]
+
+
 @pytest.mark.parametrize(
     ("steps", "phase"),
-    [(0, REFUNDED_UNSHIPPED), (1, REFUNDED_SHIPPED), (2, REFUNDED_RECEIVED)],
-    ids=["paid", "shipped", "received"],
+    [
+        ((), REFUNDED_UNSHIPPED),
+        (("ship",), REFUNDED_SHIPPED),
+        (("ship", "receive"), REFUNDED_RECEIVED),
+        (("ask",), REFUNDED_UNSHIPPED),
+        (("ship", "ask", "dispute"), REFUNDED_SHIPPED),
+        (("ship", "receive", "ask"), REFUNDED_RECEIVED),
+        (("ship", "receive", "ask", "send_back"), REFUNDED_RETURNED),
+        (("ship", "ask", "withdraw", "ask", "withdraw", "ask", "withdraw"), REFUNDED_SHIPPED),
+    ],
+    ids=name_of_steps,
 )
-@pytest.mark.parametrize("changes", [WHOLLY, PARTLY], ids=["wholly", "partly"])
 def test_staff_count_it_as_the_orders_refund(
-    shop: Shop, staff: Made, steps: int, phase: tuple[int, int, bool], changes: dict[str, str]
+    shop: Shop, staff: Made, steps: tuple[str, ...], phase: OrderPhase
 ) -> None:
+    """Whether somebody had asked for a refund or not, and however often: it uses up no request."""
     purchase, form = bought(shop)
-    lead(shop, purchase, steps)
-    console_refund(shop, purchase, changes["refund_fee"])
-    assert shop.notify(shop.sign(form, **changes)) == "success"
+    seller = auth_headers(shop.app, purchase.seller)
+    lead(shop, purchase, *steps)
+    console_refund(shop, purchase, WHOLLY["refund_fee"])
+    assert shop.notify(shop.sign(form, **WHOLLY)) == "success"
+    asked, before, requests = steps.count("ask"), told(shop, seller), refund_requests(shop)
     assert offered(shop, staff) == ["count_as_refund", "continue"]
     decide(shop, staff, "count_as_refund", Answer.MONEY_CASE_DECIDED)
     assert offered(shop, staff, state="closed") == []
     state = shop.state_of(purchase)
-    assert (state.phase, state.refunds) == (phase, [(1, AMOUNT, "resolve_for_buyer", "pending")])
-    assert state.events[-2:] == ["request_refund", "resolve_for_buyer"]
+    assert (state.phase, state.refunds) == (phase, [(1, AMOUNT, "confirm_external_refund", "pending")])
+    assert (state.events[-1], state.events.count("request_refund")) == ("confirm_external_refund", asked)
+    assert state.good_status == (2 if phase is REFUNDED_UNSHIPPED else 4)
+    assert (state.money, is_held(shop, purchase)) == ({"gateway_clearing": AMOUNT, "refund_clearing": AMOUNT}, False)
+    with shop.app.app_context():
+        order = db.session.get_one(Order, purchase.order_id)
+        assert (order.refund_count, order.closed_reason, order.disputed) == (asked, "confirm_external_refund", False)
+        assert (order.deadline_at, order.remind_at, order.clock_left) == (None, None, None)
+    # A request that was open ends with it, and none is made in anybody's name.
+    assert refund_requests(shop) == [(reason, outcome or "confirm_external_refund") for reason, outcome in requests]
+    good = "九成新 iPhone 13 128G"
+    assert told(shop, purchase.headers)[0] == (
+        "confirm_external_refund",
+        "平台确认:货款已退回",
+        f"平台确认:「{good}」的货款 2600.00 元已由支付平台退回你的付款账户,订单已关闭,无需再申请退款",
+    )
+    assert told(shop, seller) == [
+        (
+            "confirm_external_refund",
+            "平台确认:货款已退回买家",
+            f"平台确认:「{good}」的货款 2600.00 元已由支付平台退回买家,订单已关闭",
+        ),
+        *before,
+    ]
     with shop.app.app_context():
         refunds.send_refund(refund_id=1)
-    # Of a partial refund the rest was paid, of a whole one nothing: the payer has his money once.
+    # Nothing was sent: the payer has his money once.
     trade = shop.sandbox.trade(purchase.order_no)
-    assert (trade["refunded_fen"], len(trade["refunds"])) == (AMOUNT, 1 if changes is WHOLLY else 2)
+    assert (trade["refunded_fen"], len(trade["refunds"])) == (AMOUNT, 1)
+    assert shop.state_of(purchase).refunds == [(1, AMOUNT, "confirm_external_refund", "confirmed")]
     assert (shop.state_of(purchase).money, shop.audit()) == ({}, [])
+    assert told(shop, purchase.headers)[0][:2] == ("refund_confirmed", "退款成功")
     assert cases(shop) == [("refund_elsewhere", purchase.order_id, "count_as_refund")]
+    shown = shop.client.get(f"/api/order/{purchase.order_id}/", headers=seller).get_json()["data"]
+    assert (shown["hold"], shown["refund"]["state"], shown["closed_reason"]) == (
+        None,
+        "confirmed",
+        "confirm_external_refund",
+    )
+
+
+def test_a_part_is_no_refund_of_the_order(shop: Shop, staff: Made) -> None:
+    """Of the rest nobody has said anything yet: the order can only go on."""
+    purchase, form = bought(shop)
+    console_refund(shop, purchase, "2599.99")
+    changes = {"refund_fee": "2599.99", "out_biz_no": "CONSOLE1"}
+    assert shop.notify(shop.sign(form, **changes)) == "success"
+    before = shop.state_of(purchase)
+    assert offered(shop, staff) == ["continue"]
+    refused = decide(shop, staff, "count_as_refund", Answer.WRONG_STATE)
+    assert (refused["event"], refused["reasons"]) == ("confirm_external_refund", ["支付平台没有退回全部货款"])
+    assert (shop.state_of(purchase), is_held(shop, purchase)) == (before, True)
+    assert cases(shop) == [("refund_elsewhere", purchase.order_id, None)]
+
+
+def test_whether_it_may_be_counted() -> None:
+    """Only where all went back of an order that is held for it, and whose seller has not been paid."""
+    whole = {"amount": 100, "refunded_elsewhere": 100, "held": True}
+    countable = {phase for phase in order_flow.phases if may_count_as_refund(phase=phase, **whole)}
+    assert countable == {phase for phase in order_flow.phases if not phase.closed} - {AWAITING_PAYMENT}
+    for changes in ({"refunded_elsewhere": 99}, {"held": False}, {"amount": 101}):
+        assert not may_count_as_refund(phase=PAID, **{**whole, **changes})
+
+
+def test_what_is_not_held_is_not_counted(shop: Shop, staff: Made) -> None:
+    purchase, form = bought(shop)
+    console_refund(shop, purchase, WHOLLY["refund_fee"])
+    assert shop.notify(shop.sign(form, **WHOLLY)) == "success"
+    with shop.app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(Order).values(held_at=None))
+    before = shop.state_of(purchase)
+    assert offered(shop, staff) == ["continue"]
+    decide(shop, staff, "count_as_refund", Answer.WRONG_STATE)
+    assert (shop.state_of(purchase), shop.audit()) == (before, [])
+
+
+def test_both_sides_are_told_of_the_hold_and_of_its_end(shop: Shop, staff: Made) -> None:
+    purchase, form = bought(shop)
+    buyer, seller = purchase.headers, auth_headers(shop.app, purchase.seller)
+    before = [len(told(shop, who)) for who in (buyer, seller)]
+    for _ in range(2):
+        assert shop.notify(shop.sign(form, **PARTLY)) == "success"
+    good = "九成新 iPhone 13 128G"
+    assert told(shop, buyer)[0] == (
+        "order_held",
+        "订单暂停,平台核实中",
+        f"支付平台显示「{good}」的货款已退回你的付款账户 100.00 元(订单 2600.00 元)。"
+        "平台核实前订单暂停:双方不能操作,期限不计时,结果会通知你",
+    )
+    assert told(shop, seller)[0] == (
+        "order_held",
+        "订单暂停,平台核实中",
+        f"支付平台显示「{good}」的货款已退回买家 100.00 元(订单 2600.00 元)。"
+        "平台核实前订单暂停:请勿发货或交货,期限不计时,结果会通知你",
+    )
+    decide(shop, staff, "continue", Answer.MONEY_CASE_DECIDED)
+    says = f"平台已核实「{good}」在支付平台的款项变动(100.00 元),订单恢复进行,期限顺延了暂停的时间"
+    assert told(shop, buyer)[0] == ("order_released", "订单恢复进行", says)
+    assert told(shop, seller)[0] == ("order_released", "订单恢复进行", f"{says},可以继续交易")
+    assert [len(told(shop, who)) for who in (buyer, seller)] == [each + 2 for each in before]
+    shown = shop.client.get(f"/api/order/{purchase.order_id}/", headers=seller).get_json()["data"]
+    assert (shown["hold"], [each["name"] for each in shown["actions"]]) == (None, ["ship"])
+
+
+def open_case_id(shop: Shop, purchase: Purchase) -> int:
+    with shop.app.app_context():
+        return db.session.scalars(select(MoneyCase.id).where(MoneyCase.order_id == purchase.order_id)).one()
+
+
+def at_once(*calls: Callable[[], Any]) -> list[Any]:
+    """What each call returns, all begun together."""
+    start = Barrier(len(calls))
+
+    def run(call: Callable[[], Any]) -> Any:
+        start.wait()
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
+
+
+def sweep(shop: Shop) -> int:
+    with shop.app.app_context():
+        return deadlines.fire_due(limit=10)
+
+
+def make_due(shop: Shop) -> None:
+    with shop.app.app_context(), db.engine.begin() as connection:
+        overdue = update(Order).where(Order.deadline_at.is_not(None))
+        connection.execute(overdue.values(deadline_at=utcnow() - timedelta(hours=1), remind_at=None))
+
+
+@pytest.mark.parametrize("steps", [(), ("ship",), ("ship", "receive"), ("ship", "ask")], ids=name_of_steps)
+def test_twice_at_once_against_the_buyer_and_the_sweep(shop: Shop, staff: Made, steps: tuple[str, ...]) -> None:
+    """Of two members of staff, the buyer and the deadline exactly one gets the order: a member of staff."""
+    who, body = auth_headers(shop.app, staff), {"decision": "count_as_refund", "reason": "商家平台可见"}
+    purchase, form = bought(shop)
+    lead(shop, purchase, *steps)
+    console_refund(shop, purchase, WHOLLY["refund_fee"])
+    assert shop.notify(shop.sign(form, **WHOLLY)) == "success"
+    make_due(shop)
+    url = f"/api/staff/money_case/{open_case_id(shop, purchase)}/"
+
+    def count() -> int:
+        return shop.client.post(url, json=body, headers=who).status_code
+
+    def ask() -> int:
+        url, words = STEPS["withdraw" if "ask" in steps else "ask"]
+        return int(post(shop, purchase.headers, url, purchase, **words).status_code)
+
+    *counted, asked, fired = at_once(count, count, ask, lambda: sweep(shop))
+    assert (sorted(counted), asked, fired) == ([200, 409], 409, 0)
+    state = shop.state_of(purchase)
+    assert (state.events[-1], state.events.count("confirm_external_refund")) == ("confirm_external_refund", 1)
+    assert state.refunds == [(1, AMOUNT, "confirm_external_refund", "pending")]
+    assert (sweep(shop), state.phase[2], shop.audit()) == (0, True, [])
+
+
+def test_the_buyers_request_against_the_hold(shop: Shop, staff: Made) -> None:
+    """Whichever comes first, staff count the refund, and it is sent once."""
+    for _ in range(5):
+        purchase, form = bought(shop)
+        console_refund(shop, purchase, WHOLLY["refund_fee"])
+        notification = shop.sign(form, **WHOLLY)
+        heard, asked = at_once(
+            partial(shop.notify, notification),
+            partial(post, shop, purchase.headers, STEPS["ask"][0], purchase, **STEPS["ask"][1]),
+        )
+        assert (heard, asked.status_code in (200, 409)) == ("success", True)
+        decide(shop, staff, "count_as_refund", Answer.MONEY_CASE_DECIDED, open_case_id(shop, purchase))
+        state = shop.state_of(purchase)
+        assert state.events == [
+            "buy",
+            "pay",
+            *["request_refund"] * (asked.status_code == 200),
+            "confirm_external_refund",
+        ]
+        assert (state.phase, state.refunds) == (
+            REFUNDED_UNSHIPPED,
+            [(1, AMOUNT, "confirm_external_refund", "pending")],
+        )
+    with shop.app.app_context():
+        for refund_id in db.session.scalars(select(Refund.id)).all():
+            refunds.send_refund(refund_id=refund_id)
+    assert shop.audit() == []
+    with shop.app.app_context():
+        assert set(db.session.scalars(select(Refund.state))) == {"confirmed"}
 
 
 def test_staff_let_the_order_go_on(shop: Shop, staff: Made) -> None:
@@ -269,9 +557,7 @@ def test_what_went_back_is_not_sent_again_by_a_later_refund(shop: Shop, staff: M
     console_refund(shop, purchase, "100.00")
     assert shop.notify(shop.sign(form, **PARTLY)) == "success"
     decide(shop, staff, "continue", Answer.MONEY_CASE_DECIDED)
-    assert post(shop, purchase.headers, "/api/buyer_motion_drawback/{}", purchase, reason="不想要了").status_code == 200
-    seller = auth_headers(shop.app, purchase.seller)
-    assert post(shop, seller, "/api/seller_approve_drawback/{}/", purchase).status_code == 200
+    approve(shop, purchase)
     with shop.app.app_context():
         refunds.send_refund(refund_id=1)
     made = shop.sandbox.trade(purchase.order_no)["refunds"]
@@ -282,9 +568,148 @@ def test_what_went_back_is_not_sent_again_by_a_later_refund(shop: Shop, staff: M
     assert (shop.state_of(purchase).money, shop.audit()) == ({}, [])
 
 
+def elsewhere(shop: Shop) -> int:
+    with shop.app.app_context():
+        return db.session.scalars(select(Payment.refunded_elsewhere)).one()
+
+
+def made(shop: Shop, purchase: Purchase) -> list[tuple[str, int]]:
+    return [(each["out_request_no"], each["amount_fen"]) for each in shop.sandbox.trade(purchase.order_no)["refunds"]]
+
+
+def test_what_went_back_meanwhile_is_asked_for_before_the_rest_is_sent(shop: Shop, staff: Made) -> None:
+    """Of a part we know; that the rest went back as well, Alipay does not tell by itself."""
+    purchase, form = bought(shop)
+    console_refund(shop, purchase, "100.00")
+    assert shop.notify(shop.sign(form, **PARTLY)) == "success"
+    decide(shop, staff, "continue", Answer.MONEY_CASE_DECIDED)
+    approve(shop, purchase)
+    console_refund(shop, purchase, "2500.00", "CONSOLE2")
+    assert sent(shop) == "done"
+    assert made(shop, purchase) == [("CONSOLE1", 10000), ("CONSOLE2", 250000)]
+    assert (elsewhere(shop), shop.state_of(purchase).money, shop.audit()) == (AMOUNT, {}, [])
+
+
+def test_our_part_of_what_went_back_stays_ours(shop: Shop, staff: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer to our request was lost: asked again, the trade is closed, and a part of that was us."""
+    purchase, form = bought(shop)
+    console_refund(shop, purchase, "100.00")
+    assert shop.notify(shop.sign(form, **PARTLY)) == "success"
+    decide(shop, staff, "continue", Answer.MONEY_CASE_DECIDED)
+    approve(shop, purchase)
+    real = gateway_of(shop).refund
+
+    def lost(**call: Any) -> None:
+        real(**call)
+        raise GatewayUnavailable("no answer in time")
+
+    monkeypatch.setattr(gateway_of(shop), "refund", lost)
+    assert sent(shop) == "again"
+    monkeypatch.undo()
+    assert sent(shop) == "done"
+    assert made(shop, purchase) == [("CONSOLE1", 10000), (f"{purchase.order_no}_R1", AMOUNT - 10000)]
+    assert (elsewhere(shop), booked(shop)) == (10000, [f"{purchase.order_no}_R1"])
+    assert shop.state_of(purchase).money == {}
+
+
+@pytest.mark.parametrize("changes", [WHOLLY, PARTLY], ids=["wholly", "partly"])
+def test_nobody_is_told_that_he_has_what_the_gateway_has_not_given(
+    shop: Shop, staff: Made, changes: dict[str, str]
+) -> None:
+    """Our books say that more went back elsewhere than did: what is missing is a case, and no refund of ours."""
+    purchase, form = bought(shop)
+    assert shop.notify(shop.sign(form, **changes)) == "success"
+    if changes is WHOLLY:
+        decide(shop, staff, "count_as_refund", Answer.MONEY_CASE_DECIDED)
+    else:
+        decide(shop, staff, "continue", Answer.MONEY_CASE_DECIDED)
+        approve(shop, purchase)
+    assert sent(shop) == "again"
+    assert shop.state_of(purchase).refunds[0][3] == "pending"
+    assert [(kind, decision) for kind, _, decision in cases(shop)][1:] == [("refund", None)]
+    assert "refund_confirmed" not in [event for event, *_ in told(shop, purchase.headers)]
+    with shop.app.app_context():
+        refund = db.session.scalars(select(Refund)).one()
+        assert (refund.last_error or "").startswith(
+            "the gateway has not given all of it back" if changes is WHOLLY else "only 250000 of 260000 fen went back"
+        )
+        assert refund.undecided_at is None
+    # Once it has, by the console, it is counted.
+    console_refund(shop, purchase, changes["refund_fee"])
+    assert sent(shop) == "done"
+    assert told(shop, purchase.headers)[0][0] == "refund_confirmed"
+    trade = shop.sandbox.trade(purchase.order_no)
+    assert (trade["refunded_fen"], shop.state_of(purchase).money, shop.audit()) == (AMOUNT, {}, [])
+    assert [(kind, decision) for kind, _, decision in cases(shop)][1:] == [("refund", "settled")]
+
+
+def test_a_silent_gateway_is_asked_again_before_anything_is_sent(
+    shop: Shop, staff: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    purchase, form = bought(shop)
+    console_refund(shop, purchase, "100.00")
+    assert shop.notify(shop.sign(form, **PARTLY)) == "success"
+    decide(shop, staff, "continue", Answer.MONEY_CASE_DECIDED)
+    approve(shop, purchase)
+    monkeypatch.setattr(gateway_of(shop), "query", lambda _: no_answer())
+    assert sent(shop) == "again"
+    assert made(shop, purchase) == [("CONSOLE1", 10000)]
+    monkeypatch.undo()
+    assert sent(shop) == "done"
+    assert made(shop, purchase)[1:] == [(f"{purchase.order_no}_R1", AMOUNT - 10000)]
+
+
+def test_a_refund_that_was_more_than_the_rest_is_made_once_that_is_known(shop: Shop) -> None:
+    purchase, form = bought(shop)
+    approve(shop, purchase)
+    console_refund(shop, purchase, "100.00")
+    assert sent(shop) == "dead"
+    assert shop.state_of(purchase).refunds == [(1, AMOUNT, "approve_refund", "refused")]
+    assert shop.notify(shop.sign(form, **PARTLY)) == "success"
+    state = shop.state_of(purchase)
+    assert (state.refunds, state.refunds_left, is_held(shop, purchase)) == (
+        [(1, AMOUNT, "approve_refund", "refused")],
+        1,
+        False,
+    )
+    assert sent(shop) == "done"
+    assert made(shop, purchase) == [("CONSOLE1", 10000), (f"{purchase.order_no}_R1", AMOUNT - 10000)]
+    assert (shop.state_of(purchase).money, shop.audit()) == ({}, [])
+
+
+def test_a_refund_of_what_went_back_already_is_made(shop: Shop) -> None:
+    """All of it went back in the console, of which nobody told us: the gateway refuses ours, and is asked why."""
+    purchase, _ = bought(shop)
+    approve(shop, purchase)
+    console_refund(shop, purchase, "2600.00")
+    assert sent(shop) == "done"
+    assert made(shop, purchase) == [("CONSOLE1", AMOUNT)]
+    assert (elsewhere(shop), booked(shop), cases(shop)) == (AMOUNT, [], [])
+    assert (shop.state_of(purchase).money, shop.audit()) == ({}, [])
+
+
+def test_a_refund_in_the_console_after_staff_paid_otherwise_is_noticed(
+    shop: Shop, staff: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What they paid is in no trade of the gateway: what went back there is all from elsewhere, and too much."""
+    purchase, form = bought(shop)
+    approve(shop, purchase)
+    answers(shop, monkeypatch, refusal("ACQ.BUYER_ERROR"), {"code": "10000"})
+    assert sent(shop) == "again"
+    decide(shop, staff, "mark_paid", Answer.MONEY_CASE_DECIDED)
+    monkeypatch.undo()
+    console_refund(shop, purchase, "2600.00")
+    assert shop.notify(shop.sign(form, **WHOLLY)) == "success"
+    assert cases(shop) == [
+        ("refund", purchase.order_id, "mark_paid"),
+        ("refund_elsewhere", purchase.order_id, None),
+    ]
+    assert (elsewhere(shop), is_held(shop, purchase), shop.audit()) == (AMOUNT, False, [])
+
+
 def test_a_settled_order_can_only_go_on(shop: Shop, staff: Made) -> None:
     purchase, form = bought(shop)
-    lead(shop, purchase, 2)
+    lead(shop, purchase, "ship", "receive")
     with shop.app.app_context(), db.engine.begin() as connection:
         connection.execute(update(Order).values(deadline_at=utcnow() - timedelta(hours=1)))
     with shop.app.app_context():
@@ -351,9 +776,7 @@ def test_the_refund_of_a_second_payment_is_none_of_the_orders(shop: Shop, *, tol
         assert db.session.scalars(select(Payment.refunded_elsewhere)).one() == 0
     assert (shop.state_of(purchase), is_held(shop, purchase)) == (before, False)
     # The order's own refund pays all of it.
-    assert post(shop, purchase.headers, "/api/buyer_motion_drawback/{}", purchase, reason="不想要了").status_code == 200
-    seller = auth_headers(shop.app, purchase.seller)
-    assert post(shop, seller, "/api/seller_approve_drawback/{}/", purchase).status_code == 200
+    approve(shop, purchase)
     with shop.app.app_context():
         refunds.send_refund(refund_id=1)
     made = shop.sandbox.trade(purchase.order_no)["refunds"]
@@ -413,11 +836,16 @@ def refusal(sub_code: str, code: str = "40004") -> dict[str, Any]:
     return {"code": code, "msg": "…", "sub_code": sub_code, "sub_msg": "…"}
 
 
-def owed(shop: Shop) -> Purchase:
-    purchase, _ = bought(shop)
-    assert post(shop, purchase.headers, "/api/buyer_motion_drawback/{}", purchase, reason="不想要了").status_code == 200
+def approve(shop: Shop, purchase: Purchase) -> None:
+    """Let the buyer ask for a refund and the seller grant it."""
+    lead(shop, purchase, "ask")
     seller = auth_headers(shop.app, purchase.seller)
     assert post(shop, seller, "/api/seller_approve_drawback/{}/", purchase).status_code == 200
+
+
+def owed(shop: Shop) -> Purchase:
+    purchase, _ = bought(shop)
+    approve(shop, purchase)
     return purchase
 
 

@@ -58,13 +58,14 @@ def test_orders_are_found_by_state_user_and_time(app: Flask) -> None:
 
 def test_what_is_printed(app: Flask) -> None:
     seller, buyer = make_user(app, "阿强"), make_user(app, "小美")
-    made = order(app, seller, buyer, phase=REFUND_REQUESTED_SHIPPED, disputed=True, deadline_at=None)
+    held_at = utcnow()
+    made = order(app, seller, buyer, phase=REFUND_REQUESTED_SHIPPED, disputed=True, deadline_at=None, held_at=held_at)
     code, output = order_list(app)
     assert code == 0
     head, line = output.splitlines()
     assert head.split() == ["order", "id", "state", "amount", "good", "buyer", "seller", "made", "at"]
     assert line.split() == [
-        *(made.order_no, str(made.id), "4,7", "买家已申请退款,", "卖家已发货,", "disputed", "2600.00"),
+        *(made.order_no, str(made.id), "4,7", "买家已申请退款,", "卖家已发货,", "disputed,", "held", "2600.00"),
         *("台灯", "[red]", "小美", "阿强", format_moment(made.created_at)),
     ]
     assert orjson.loads(order_list(app, "--json")[1]) == [
@@ -76,6 +77,7 @@ def test_what_is_printed(app: Flask) -> None:
             "order_status": 7,
             "closed": False,
             "disputed": True,
+            "held_at": format_moment(held_at),
             "amount": "2600.00",
             "good": {"id": made.good_id, "title": "台灯 [red]"},
             "buyer": {"id": buyer.id, "username": "小美"},

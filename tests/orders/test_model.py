@@ -113,6 +113,13 @@ TABLE = """
     resolve_for_seller  staff           4,7 2,7     -                 -        -
     resolve_for_seller  staff           4,8 3,8     escrow>held       -        -
     resolve_for_seller  staff           4,9 3,9x    escrow>available  -        -
+    confirm_external_refund staff       2,6 5,6x    escrow>gateway    release  -
+    confirm_external_refund staff       2,7 5,7x    escrow>gateway    sell     -
+    confirm_external_refund staff       3,8 5,8x    held>gateway      -        -
+    confirm_external_refund staff       4,6 5,6x    escrow>gateway    release  -
+    confirm_external_refund staff       4,7 5,7x    escrow>gateway    sell     -
+    confirm_external_refund staff       4,8 5,8x    escrow>gateway    -        -
+    confirm_external_refund staff       4,9 5,10x   escrow>gateway    -        -
 """
 
 # Where the system acts after so many minutes, and how.
@@ -163,6 +170,7 @@ def _rows() -> Iterator[Row]:
 
 ROWS = tuple(_rows())
 EVENTS = tuple(dict.fromkeys(row.event for row in ROWS))
+CONFIRM = "confirm_external_refund"
 
 
 @dataclass
@@ -454,7 +462,7 @@ class Shop(RuleBasedStateMachine):
                 for row in ROWS
                 for role in row.by
                 if row.source == order.phase and self._fits(order, row, code=True)
-                if role != "staff" or order.disputed
+                if role != "staff" or (order.disputed and row.event != CONFIRM)
                 if role != "gateway" or order.deadline is None or order.deadline > self.now
             ]
             if not possible:
@@ -566,9 +574,10 @@ class Shop(RuleBasedStateMachine):
         with transaction() as session:
             good, row = lock_order(session, order.id)
             actor = self.staff if role == "staff" else None
-            fire(
-                session, good, row, OrderCommand(event=OrderEvent(event), role=Role(role), actor_id=actor, note="理由")
+            command = OrderCommand(
+                event=OrderEvent(event), role=Role(role), actor_id=actor, note="理由", refunded_elsewhere=True
             )
+            fire(session, good, row, command)
 
     # --- time, jobs, money ---
 
@@ -748,7 +757,7 @@ class Shop(RuleBasedStateMachine):
         order.pot = target
         if event == "pay":
             self.money.received += order.amount
-        if row.money == "escrow>gateway":
+        if row.money.endswith(">gateway"):
             self.money.refunding += order.amount
         order.good.status = {"release": 2, "sell": 4}.get(row.good, order.good.status)
         order.refund_count += event == "request_refund"
@@ -862,8 +871,8 @@ def shop(app: Flask, environment: dict[str, str], model_gateway: SandboxServer) 
 
 
 def _path_to(goal: Row, mode: int) -> list[tuple[Row, str]]:
-    """The shortest path by the table from a new order to where the row can be taken; staff act only on disputes."""
-    wants_dispute = goal.by == ("staff",)
+    """The shortest path by the table from a new order to where the row can be taken; staff decide only disputes."""
+    wants_dispute = goal.by == ("staff",) and goal.event != CONFIRM
     paths: dict[tuple[OrderPhase, bool], list[tuple[Row, str]]] = {(AWAITING_PAYMENT, False): []}
     for at, disputed in (reached := list(paths)):
         if (at, disputed) == (goal.source, wants_dispute):

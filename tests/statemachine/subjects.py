@@ -23,6 +23,7 @@ def facts(
     extended: bool = False,
     has_reason: bool = True,
     handover_code_ok: bool = True,
+    refunded_elsewhere: bool = True,
 ) -> OrderFacts:
     """Facts of a courier order under which every guard holds that does not ask for 当面交易."""
     return OrderFacts(
@@ -32,4 +33,5 @@ def facts(
         extended=extended,
         has_reason=has_reason,
         handover_code_ok=handover_code_ok,
+        refunded_elsewhere=refunded_elsewhere,
     )

@@ -35,6 +35,7 @@ ESCROWED = [("gateway", "escrow")]
 REFUND = [("escrow", "gateway")]
 HELD = [("escrow", "seller_held")]
 BACK = [("seller_held", "escrow")]
+ELSEWHERE = ("not_refunded_elsewhere",)
 MIN, H, D = 60, 3600, 86400
 
 
@@ -100,6 +101,17 @@ TABLE: dict[tuple[str, str, OrderPhase], Cell] = {
     ("resolve_for_seller", "staff", REFUND_REQUESTED_SHIPPED): Cell(SHIPPED, [], None),
     ("resolve_for_seller", "staff", REFUND_REQUESTED_RECEIVED): Cell(RECEIVED, HELD, None),
     ("resolve_for_seller", "staff", RETURN_SENT): Cell(AWARDED_TO_SELLER, [("escrow", "seller_available")], None),
+    ("confirm_external_refund", "staff", PAID): Cell(REFUNDED_UNSHIPPED, REFUND, "release", None, ELSEWHERE),
+    ("confirm_external_refund", "staff", SHIPPED): Cell(REFUNDED_SHIPPED, REFUND, "finish", None, ELSEWHERE),
+    ("confirm_external_refund", "staff", RECEIVED):
+        Cell(REFUNDED_RECEIVED, [("seller_held", "gateway")], None, None, ELSEWHERE),
+    ("confirm_external_refund", "staff", REFUND_REQUESTED_UNSHIPPED):
+        Cell(REFUNDED_UNSHIPPED, REFUND, "release", None, ELSEWHERE),
+    ("confirm_external_refund", "staff", REFUND_REQUESTED_SHIPPED):
+        Cell(REFUNDED_SHIPPED, REFUND, "finish", None, ELSEWHERE),
+    ("confirm_external_refund", "staff", REFUND_REQUESTED_RECEIVED):
+        Cell(REFUNDED_RECEIVED, REFUND, None, None, ELSEWHERE),
+    ("confirm_external_refund", "staff", RETURN_SENT): Cell(REFUNDED_RETURNED, REFUND, None, None, ELSEWHERE),
 }
 EVENTS = list(dict.fromkeys(event for event, _, _ in TABLE))
 

@@ -8,12 +8,16 @@ from typing import Any
 import pytest
 import urllib3
 from flask import Flask
+from sqlalchemy import select
 
 from app.clock import format_moment, utcnow
 from app.db.database import db
+from app.db.transactions import transaction
+from app.money.cases import open_case
+from app.money.models import MoneyCase, MoneyCaseKind
 from app.orders.models import OrderEventRecord
 from app.outbox.models import Topic
-from app.outbox.service import PermanentFailure
+from app.outbox.service import PermanentFailure, add_message
 from app.webhooks.service import WebhookRefused, send_webhook
 from app.webhooks.signing import signed_headers
 from statemachine import Role
@@ -93,6 +97,49 @@ def test_a_step_reaches_the_operator(app: Flask) -> None:
             "at": at,
         },
     }
+
+
+def test_a_hold_and_its_end_reach_the_operator(app: Flask) -> None:
+    order = an_order(app, order_no="20261122000001")
+    opened = utcnow()
+    with app.app_context(), transaction() as session:
+        open_case(
+            session,
+            kind=MoneyCaseKind.REFUND_ELSEWHERE,
+            key="refund_elsewhere:1:10000",
+            reason="the gateway refunded 10000 fen without us",
+            order_id=order.id,
+            details={"total": 10000},
+        )
+        case = session.scalars(select(MoneyCase)).one()
+        case_id, case.opened_at = case.id, opened
+        add_message(session, Topic.ORDER_HELD, case_id, stream=f"order:{order.id}")
+    closed = opened + timedelta(hours=2)
+    with receiving(app) as receiver:
+        assert [relay(app), relay(app), relay(app)] == [1, 1, 0]
+        work_off(app)
+        with app.app_context(), transaction() as session:
+            case = session.get_one(MoneyCase, case_id)
+            case.closed_at, case.decision = closed, "continue"
+            add_message(session, Topic.ORDER_RELEASED, case_id, stream=f"order:{order.id}")
+        assert [relay(app), relay(app), relay(app)] == [1, 1, 0]
+        work_off(app)
+    assert receiver.ids == [f"held_{case_id}", f"released_{case_id}"]
+    assert [each.body for each in receiver.deliveries] == [
+        {
+            "type": f"order.{what}",
+            "timestamp": format_moment(at),
+            "data": {
+                "order_no": "20261122000001",
+                "reason": "refunded_elsewhere",
+                "refunded": "100.00",
+                "amount": "2600.00",
+                "at": format_moment(at),
+            },
+        }
+        for what, at in (("held", opened), ("released", closed))
+    ]
+    assert outbox(app) == []
 
 
 def test_the_first_step_comes_from_nowhere(app: Flask) -> None:
