@@ -29,7 +29,7 @@ LIMIT_BYTES: Final = 64 * 1024 * 1024
 """That the answers of one process may have which have not been taken."""
 
 _SECONDS: Final = 10.0  # for an answer, and one more for each so many bytes of it
-_LEAST_RATE: Final = 32 * 1024
+_LEAST_RATE: Final = 16 * 1024
 _SOON: Final = 2.0  # seconds after which most have been taken: to look earlier would be in vain
 _HANDED_OVER: Final = 0.5  # seconds within which the system has certainly got the first bytes of it
 _BETWEEN_LOOKS: Final = 0.2  # seconds, also where there are too many
