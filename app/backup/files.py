@@ -67,13 +67,16 @@ def copy(source: Path, target: Path) -> str:
 
 
 def copy_sqlite(source: Path, target: Path) -> None:
-    """Copy a SQLite database as of one moment, while others write to it."""
+    """Copy a SQLite database as of one moment, while others write to it. Raises OSError, for SQLite's errors too."""
     create(target).close()
-    with (
-        closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as reader,
-        closing(sqlite3.connect(target)) as writer,
-    ):
-        reader.backup(writer)
+    try:
+        with (
+            closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as reader,
+            closing(sqlite3.connect(target)) as writer,
+        ):
+            reader.backup(writer)
+    except sqlite3.Error as error:  # a full disk among them
+        raise OSError(f"{source}: {error}") from error
 
 
 def checksum(path: Path) -> str:

@@ -4,10 +4,11 @@ import hashlib
 import json
 import os
 import shutil
+import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from flask import Flask
 from sqlalchemy import func, insert, make_url, select, text, update
 
 from app.answers import Answer
+from app.backup.files import UnusableFolder, copy_sqlite, new_folder
 from app.backup.programs import ProgramFailed, find_program
 from app.backup.service import back_up
 from app.clock import utcnow
@@ -281,6 +283,23 @@ def test_where_nothing_can_be_written_it_says_so(app: Flask) -> None:
         "Error: no backup could be written to /proc/nowhere/today: "
         "[Errno 2] No such file or directory: '/proc/nowhere'\n",
     )
+
+
+def test_a_book_that_cannot_be_copied_is_named(tmp_path: Path) -> None:
+    broken, odd = tmp_path / "broken.sqlite3", tmp_path / "100% of #1?.sqlite3"
+    broken.write_bytes(b"no database" * 100)
+    with closing(sqlite3.connect(odd)) as book:
+        book.execute("CREATE TABLE trades (number text)")
+    with (
+        pytest.raises(UnusableFolder, match=r"broken\.sqlite3: file is not a database"),
+        new_folder(tmp_path / "b") as new,
+    ):
+        copy_sqlite(broken, new / "broken.sqlite3")
+    with new_folder(tmp_path / "c") as new:
+        copy_sqlite(odd, new / "odd.sqlite3")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [odd.name, "broken.sqlite3", "c"]
+    with closing(sqlite3.connect(tmp_path / "c" / "odd.sqlite3")) as copied:
+        assert copied.execute("SELECT count(*) FROM trades").fetchone() == (0,)
 
 
 def test_programs_of_the_server_s_version_are_preferred(
