@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -22,12 +23,22 @@ _START_SECONDS = 60
 _END_SECONDS = 15
 
 
+# Below those that systems give to connections and to whoever asks for any: such a port, free a moment ago, may be taken
+# by the time that its server starts, or starts again.
+_PORTS = range(12_000, 32_000)
+_chance = random.SystemRandom()  # not what Hypothesis seeds alike in all processes
+
+
 def free_port() -> int:
-    """A port that nothing listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nothing listens on just now, and which the system gives to nobody who does not name it."""
+    while True:
+        port = _chance.choice(_PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from supervisor.__main__ import _welcome
 from supervisor.engines import EmbeddedPostgres, EmbeddedValkey
 from supervisor.errors import StartError
 from supervisor.options import Options, read_options
+from tests.live import free_port
 
 from .conftest import PROJECT, until
 
@@ -157,11 +158,6 @@ def test_the_two_ports_must_differ() -> None:
     port = free_port()
     with pytest.raises(StartError, match=f"PORT and GATEWAY_PORT are both {port}"):
         Options(port=port, gateway_port=port).refuse_taken_ports()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def test_engines_run_in_the_foreground_beside_exec_and_keep_a_second_one_out(folder: Path) -> None:
