@@ -227,6 +227,22 @@ def test_the_seller_s_handover_names_every_condition_that_fails() -> None:
     assert [r.code for r in order_flow.why_not(phase, OrderEvent.RECEIVE, Role.SELLER, near)] == ["handover_code"]
 
 
+@pytest.mark.parametrize(
+    "phase",
+    [
+        *(PAID, SHIPPED, RECEIVED, RETURN_SENT),
+        *(REFUND_REQUESTED_UNSHIPPED, REFUND_REQUESTED_SHIPPED, REFUND_REQUESTED_RECEIVED),
+    ],
+)
+def test_staff_confirm_a_refund_elsewhere_only_of_all_the_money(phase: OrderPhase) -> None:
+    thing, event = Thing(phase), OrderEvent.CONFIRM_EXTERNAL_REFUND
+    with pytest.raises(GuardFailed) as refused:
+        order_flow.fire(thing, event, Role.STAFF, facts(refunded_elsewhere=False))
+    assert [(r.code, r.zh) for r in refused.value.reasons] == [("not_refunded_elsewhere", "支付平台没有退回全部货款")]
+    assert thing.phase == phase
+    assert order_flow.fire(thing, event, Role.STAFF, facts()).target.bill == BillStatus.REFUNDED
+
+
 def test_what_comes_with_the_command_hides_no_button() -> None:
     bare = facts(trade_mode=TradeMode.FACE_TO_FACE, has_reason=False, handover_code_ok=False)
     assert order_flow.allowed(PAID, Role.SELLER, bare) == (OrderEvent.RECEIVE,)
