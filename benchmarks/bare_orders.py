@@ -58,7 +58,7 @@ _NEW_ORDER: Final = """
 """
 _LOCK: Final = """
     SELECT goods.*, orders.* FROM goods JOIN orders ON orders.good_id = goods.id
-    WHERE orders.id = %(order_id)s FOR UPDATE OF goods, orders
+    WHERE orders.id = %(order_id)s FOR NO KEY UPDATE OF goods, orders
 """
 _CHANGE_ORDER: Final = """
     UPDATE orders SET bill_status = %(to_bill)s, order_status = %(to_order)s, closed = %(closed)s,
@@ -262,7 +262,7 @@ class BareOrders:
         """Start an attempt to pay."""
         now = utcnow()
         with self._connection.transaction():
-            order = self._one("SELECT * FROM orders WHERE id = %(order_id)s FOR UPDATE", order_id=order_id)
+            order = self._one("SELECT * FROM orders WHERE id = %(order_id)s FOR NO KEY UPDATE", order_id=order_id)
             self._run("SELECT * FROM payments WHERE order_id = %(order_id)s AND state = 'open'", order_id=order_id)
             earlier = self._one("SELECT count(*) FROM payments WHERE order_id = %(order_id)s", order_id=order_id)
             self._run(
@@ -284,7 +284,7 @@ class BareOrders:
             notified = {"out_trade_no": out_trade_no, "trade_no": trade_no, "fields": Jsonb(dict(fields))}
             self._run(_RECORD_NOTIFICATION, **notified, now=now)
             order = self._one(_LOCK, order_id=found["order_id"])
-            payment = self._one("SELECT * FROM payments WHERE id = %(id)s FOR UPDATE", id=found["id"])
+            payment = self._one("SELECT * FROM payments WHERE id = %(id)s FOR NO KEY UPDATE", id=found["id"])
             self._run(_MARK_PAID, id=payment["id"], trade_no=trade_no, now=now)
             self._step(order, "pay", actor_id=None, now=now)
 

@@ -28,14 +28,14 @@ DECISION_TEXT: Final[Mapping[CaseDecision, str]] = {
 }
 
 DECISIONS: Final[Mapping[MoneyCaseKind, tuple[CaseDecision, ...]]] = {
-    # The last is for one that the gateway paid after it had been decided otherwise.
+    # The last of these two is for what the gateway paid after it had been decided otherwise.
     MoneyCaseKind.PAYOUT: (
         CaseDecision.RETRY,
         CaseDecision.MARK_PAID,
         CaseDecision.CREDIT_BACK,
         CaseDecision.DISMISS,
     ),
-    MoneyCaseKind.REFUND: (CaseDecision.RETRY, CaseDecision.MARK_PAID),
+    MoneyCaseKind.REFUND: (CaseDecision.RETRY, CaseDecision.MARK_PAID, CaseDecision.DISMISS),
     MoneyCaseKind.SECOND_PAYMENT: (CaseDecision.DISMISS,),
     MoneyCaseKind.REFUND_ELSEWHERE: (CaseDecision.COUNT_AS_REFUND, CaseDecision.CONTINUE),
     MoneyCaseKind.BILL: (CaseDecision.DISMISS,),

@@ -13,7 +13,14 @@ from app.clock import utcnow
 from app.db.transactions import independent_transaction, transaction
 from app.goods.models import Good
 from app.money.models import MoneyCase, MoneyCaseKind, Refund
-from app.money.refunds import RefundAnswer, RefundNotDecidable, ask_about_refund, mark_refund_paid, retry_refund
+from app.money.refunds import (
+    RefundAnswer,
+    RefundNotDecidable,
+    ask_about_refund,
+    check_refund_ended,
+    mark_refund_paid,
+    retry_refund,
+)
 from app.orders.holds import count_as_refund, release_order
 from app.orders.models import Order
 from app.orders.transitions import lock_order
@@ -136,7 +143,7 @@ def _carry_out(
         if isinstance(answer, RefundAnswer):
             mark_refund_paid(refund_id=case.refund_id, answer=answer)
         else:
-            retry_refund(refund_id=case.refund_id)
+            (retry_refund if decision is CaseDecision.RETRY else check_refund_ended)(refund_id=case.refund_id)
     elif case.kind == MoneyCaseKind.REFUND_ELSEWHERE:
         assert case.order_id is not None  # noqa: S101 - every such case is about an order's payment
         good, order = lock_order(session, case.order_id)

@@ -242,6 +242,29 @@ def mark_refund_paid(*, refund_id: int, answer: RefundAnswer) -> None:
         _confirm(refund_id, paid_otherwise=not answer.is_made)
 
 
+def note_made_after_all(session: Session, refund: Refund, *, order_id: int) -> None:
+    """Let staff see to a refund that the gateway reports as made: where they had paid it otherwise, he has it twice."""
+    if not refund.paid_otherwise:
+        return
+    open_case(
+        session,
+        kind=MoneyCaseKind.REFUND,
+        key=f"refund_twice:{refund.id}",
+        reason=f"the gateway made {refund.request_no} after it was paid otherwise: the payer has it twice",
+        order_id=order_id,
+        payment_id=refund.payment_id,
+        refund_id=refund.id,
+        details={"request_no": refund.request_no, "amount": refund.amount},
+    )
+
+
+def check_refund_ended(*, refund_id: int) -> None:
+    """Raises RefundNotDecidable for one that is not confirmed: staff cannot let that be."""
+    with transaction() as session:
+        if session.get_one(Refund, refund_id, with_for_update=True).state != RefundState.CONFIRMED.value:
+            raise RefundNotDecidable("这笔退款还没有结果")
+
+
 def _unconfirmed(session: Session, refund_id: int) -> Refund:
     refund = session.get_one(Refund, refund_id, with_for_update=True)
     if refund.state == RefundState.CONFIRMED.value:

@@ -15,7 +15,7 @@ from app.clock import format_moment, utcnow
 from app.goods.models import Good
 from app.money.cases import open_case
 from app.money.models import MoneyCase, MoneyCaseKind, Payment, PaymentState, Refund, RefundElsewhere, RefundState
-from app.money.refunds import revive_request
+from app.money.refunds import note_made_after_all, revive_request
 from app.orders.models import Order
 from app.orders.transitions import OrderCommand, fire
 from app.outbox.models import Topic
@@ -38,12 +38,14 @@ def note_refund_elsewhere(
     Order and payment are locked. Known is either `amount`, of this refund, made `at` (from a bill), or `total`, of all
     refunds so far (from a notification). Notifications may be lost and overtake each other, so a total says no more
     than that at least as much went back; it is never added to. Returns whether it is news. Our own refund is none; one
-    that the gateway refused is asked for again, as it may have been more than was left.
+    that the gateway refused is asked for again, as it may have been more than was left, and one that staff had paid
+    otherwise is a case of its own.
     """
     refund = session.scalar(
         select(Refund).where(Refund.payment_id == payment.id).execution_options(populate_existing=True)
     )
     if refund is not None and request_no == refund.request_no:
+        note_made_after_all(session, refund, order_id=order.id)
         return False
     ours = 0
     if refund is not None and refund.state == RefundState.CONFIRMED.value and not refund.paid_otherwise:

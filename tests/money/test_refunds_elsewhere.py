@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from app.answers import Answer
-from app.clock import format_moment_or_none, utcnow
+from app.clock import SHANGHAI, format_moment_or_none, utcnow
 from app.db.database import db
 from app.db.transactions import transaction
 from app.money import refunds
@@ -23,6 +23,7 @@ from app.orders import deadlines, payments
 from app.orders.actions import HELD, HOLD_TEXT
 from app.orders.holds import may_count_as_refund
 from app.orders.models import Order, RefundRequest
+from app.orders.reconciliation import compare_with_books, fetch_day_bill
 from app.outbox.models import OutboxMessage
 from app.outbox.service import PermanentFailure
 from statemachine import OrderPhase, Role, TradeMode, order_flow
@@ -980,6 +981,42 @@ def test_a_refund_that_staff_paid_otherwise_is_asked_for_no_more(
         "退款已完成",
         "「九成新 iPhone 13 128G」的退款 2600.00 元已由平台另行退给你,如未收到请联系客服",
     )
+
+
+@pytest.mark.parametrize("told_by", ["notification", "bill"])
+def test_a_refund_that_the_gateway_makes_after_staff_paid_it_is_a_case(
+    shop: Shop, staff: Made, monkeypatch: pytest.MonkeyPatch, told_by: str
+) -> None:
+    """The buyer has it twice. A second report opens nothing that staff have closed."""
+    purchase, form = bought(shop)
+    approve(shop, purchase)
+    answers(shop, monkeypatch, refusal("ACQ.BUYER_ERROR"), {"code": "10000"})
+    assert sent(shop) == "again"
+    assert decide(shop, staff, "dismiss", Answer.MONEY_CASE_REFUSED)["reasons"] == ["这笔退款还没有结果"]
+    decide(shop, staff, "mark_paid", Answer.MONEY_CASE_DECIDED)
+    monkeypatch.undo()
+    before = shop.state_of(purchase)
+    with shop.app.app_context():
+        gateway().refund(
+            out_trade_no=purchase.order_no, amount_fen=AMOUNT, out_request_no=f"{purchase.order_no}_R1", reason="…"
+        )
+
+    def report() -> None:
+        if told_by == "notification":
+            ours = {**WHOLLY, "out_biz_no": f"{purchase.order_no}_R1"}
+            assert shop.notify(shop.sign(form, **ours)) == "success"
+        else:
+            with shop.app.app_context():
+                compare_with_books(fetch_day_bill(utcnow().astimezone(SHANGHAI).date()))
+
+    settled = ("refund", purchase.order_id, "mark_paid")
+    report()
+    assert cases(shop) == [settled, ("refund", purchase.order_id, None)]
+    assert decide(shop, staff, "retry", Answer.MONEY_CASE_REFUSED, 2)["reasons"] == ["这笔退款已经完成"]
+    decide(shop, staff, "dismiss", Answer.MONEY_CASE_DECIDED, 2)
+    report()
+    assert cases(shop) == [settled, ("refund", purchase.order_id, "dismiss")]
+    assert (shop.state_of(purchase), elsewhere(shop), shop.audit()) == (before, 0, [])
 
 
 def test_the_gateway_is_asked_before_a_refund_is_marked_as_paid(
