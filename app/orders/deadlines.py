@@ -7,9 +7,11 @@ sweeps may run at the same time: they skip rows that are locked, and check time 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from time import monotonic
 from typing import Final
 
 import structlog
+from rq.timeouts import BaseTimeoutException
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, update
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
@@ -25,6 +27,7 @@ from app.orders.models import Order
 from app.orders.payments import check_paid_trade, close_open_trade, open_attempt
 from app.orders.queries import facts_of
 from app.orders.transitions import OrderCommand, apply
+from app.settings import settings
 from statemachine import BillStatus, OrderStatus, Role, order_flow
 
 log = structlog.get_logger(__name__)
@@ -38,6 +41,8 @@ _RETRY_AFTER: Final = timedelta(minutes=10)
 # Trades closed, and receipts assumed, in one sweep: the gateway is called for each, and the next sweep waits meanwhile.
 _TRADES_AT_ONCE: Final = 200
 _RECEIPTS_AT_ONCE: Final = 100
+# Seconds for either, where the gateway answers slowly; time for the calls that it leaves unanswered is added.
+_SECONDS_FOR_ANSWERS: Final = 30
 # After so many calls without an answer the gateway counts as unavailable, and the sweep stops calling it.
 _MAX_UNANSWERED: Final = 3
 # The gateway accepts no money for a trade after its order's deadline. An order whose trade cannot be closed keeps its
@@ -53,8 +58,11 @@ _CLOSES_A_TRADE: Final = and_(
 _ASSUMES_RECEIPT: Final = and_(Order.bill_status == BillStatus.PAID, Order.order_status == OrderStatus.SHIPPED)
 _NEEDS_THE_GATEWAY: Final = or_(_CLOSES_A_TRADE, _ASSUMES_RECEIPT)
 
-_DATABASE_ERRORS: Final = (OperationalError, InterfaceError)
-"""Errors of the database itself, for which no single order is to blame."""
+_NO_ORDERS_FAULT: Final = (OperationalError, InterfaceError, BaseTimeoutException)
+"""Errors that end the sweep: the database's own, and that the job's time is over.
+
+RQ raises that one once, wherever the job is, and as an `Exception` (rq/rq#2296): nothing stops a job that goes on.
+"""
 
 
 def fire_due(*, limit: int, batch_size: int = BATCH) -> int:
@@ -62,7 +70,8 @@ def fire_due(*, limit: int, batch_size: int = BATCH) -> int:
 
     Two kinds come after all others, as the gateway is asked about each. Orders of which receipt is assumed: where it is
     silent they go on, as they do when a buyer confirms. Unpaid orders whose trade at the gateway is still open: it is
-    closed first, and while the gateway is unavailable they wait, for a day at most.
+    closed first, and while the gateway is unavailable they wait, for a day at most. Where it answers slowly, the next
+    sweep goes on with either.
     """
     fired = handled = 0
     while handled < limit:
@@ -80,7 +89,7 @@ def _fire_or_one_by_one(which: ColumnElement[bool], size: int) -> tuple[int, int
     """Fire a batch of due orders, one by one where that fails; how many were found, and how many were fired."""
     try:
         found = _fire_batch(_due().where(which).limit(size))
-    except _DATABASE_ERRORS:
+    except _NO_ORDERS_FAULT:
         raise
     except Exception:  # an order whose step fails must not block the others, whatever is wrong with it
         log.exception("deadline_batch_failed")
@@ -130,7 +139,7 @@ def _postponing_on_error(order_id: int) -> Iterator[None]:
     """Log an error in the block, and postpone the deadline of the order that caused it."""
     try:
         yield
-    except _DATABASE_ERRORS:
+    except _NO_ORDERS_FAULT:
         raise
     except Exception:  # whatever is wrong with this order, it must not block the others
         log.exception("deadline_failed", order_id=order_id)
@@ -156,7 +165,7 @@ def _fire_one(session: Session, good: Good, order: Order) -> list[Posting]:
 
 
 def _receive_once_asked(limit: int, batch_size: int) -> int:
-    """Fire receipt of shipped orders, after the gateway was asked about their money; returns how many were fired."""
+    """Fire receipt of shipped orders, each right after the gateway was asked about its money; returns how many."""
     due = rows(
         select(Order.id)
         .where(Order.deadline_at <= utcnow(), Order.held_at.is_(None), _ASSUMES_RECEIPT)
@@ -164,18 +173,27 @@ def _receive_once_asked(limit: int, batch_size: int) -> int:
         .limit(max(min(limit, _RECEIPTS_AT_ONCE), 0))
     )
     order_ids = [row.id for row in due]
-    unanswered = 0
-    for order_id in order_ids:
+    received = asked = unanswered = 0
+    ends_at = monotonic() + _calls_take_at_most()
+    while asked < len(order_ids) and unanswered < _MAX_UNANSWERED:
+        if monotonic() >= ends_at:
+            return received
+        order_id = order_ids[asked]
+        asked += 1
         with _postponing_on_error(order_id):
             # What the gateway refunded without us is held then, and so not due any more.
             unanswered += not check_paid_trade(order_id=order_id)
-        if unanswered == _MAX_UNANSWERED:
-            break
-    received = 0
-    for at in range(0, len(order_ids), batch_size):
+            received += _fire_batch(_due().where(_ASSUMES_RECEIPT, Order.id == order_id))
+    # The rest, where the gateway is silent.
+    for at in range(asked, len(order_ids), batch_size):
         batch = order_ids[at : at + batch_size]
         received += _fire_or_one_by_one(and_(_ASSUMES_RECEIPT, Order.id.in_(batch)), len(batch))[1]
     return received
+
+
+def _calls_take_at_most() -> int:
+    """Seconds in which the gateway is called: enough to notice that it is silent, if it is."""
+    return _SECONDS_FOR_ANSWERS + _MAX_UNANSWERED * settings().alipay_timeout
 
 
 def _expire_with_open_trades(limit: int) -> int:
@@ -187,6 +205,7 @@ def _expire_with_open_trades(limit: int) -> int:
         .limit(max(min(limit, _TRADES_AT_ONCE), 0))
     )
     expired = unanswered = 0
+    ends_at = monotonic() + _calls_take_at_most()
     for row in due:
         with _postponing_on_error(row.id):
             try:
@@ -196,7 +215,7 @@ def _expire_with_open_trades(limit: int) -> int:
                 if not isinstance(refusal.__cause__, GatewayRefused):  # that one concerns this trade alone
                     unanswered += 1
             expired += _expire(row.id)
-        if unanswered == _MAX_UNANSWERED:
+        if unanswered == _MAX_UNANSWERED or monotonic() >= ends_at:
             break
     return expired
 

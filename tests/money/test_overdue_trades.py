@@ -11,6 +11,7 @@ from app.db.database import db
 from app.money.gateway import gateway
 from app.money.gateways.base import GatewayRefused, GatewayUnavailable
 from app.money.models import Payment
+from app.orders import deadlines
 from app.orders.deadlines import fire_due
 from app.orders.models import Order
 from app.orders.payments import query_due_payments
@@ -86,6 +87,28 @@ def test_a_gateway_that_is_away_is_not_asked_about_all(shop: Shop, monkeypatch: 
         monkeypatch.setattr(gateway(), "close", close)
     assert sweep(shop) == 0
     assert (len(asked), {shop.state_of(purchase).phase for purchase in purchases}) == (3, {AWAITING_PAYMENT})
+
+
+def test_a_gateway_that_closes_slowly_holds_up_the_sweep_only_so_long(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    purchases = [shop.buy() for _ in range(3)]
+    for purchase in purchases:
+        open_at_gateway(shop, purchase)
+    overdue(shop, *purchases)
+    with shop.app.app_context():
+        at = gateway()
+    now, close = 0.0, at.close
+
+    def slow(out_trade_no: str) -> bool:
+        nonlocal now
+        now += 30.0
+        return close(out_trade_no)
+
+    monkeypatch.setattr(at, "close", slow)
+    monkeypatch.setattr(deadlines, "monotonic", lambda: now)
+    assert [sweep(shop) for _ in range(3)] == [2, 1, 0]
+    assert {shop.state_of(purchase).phase for purchase in purchases} == {CANCELLED}
 
 
 @pytest.mark.parametrize("error", [GatewayUnavailable("20000"), GatewayRefused("40004", "ACQ.NO", "no")])

@@ -1,5 +1,6 @@
 """Money that moved at the gateway without us: refunds made in its console, trades paid twice. Staff decide."""
 
+import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -8,6 +9,7 @@ from threading import Barrier
 from typing import Any
 
 import pytest
+from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 from sqlalchemy import delete, select, update
 
 from app.answers import Answer
@@ -40,7 +42,7 @@ from statemachine.order import (
 )
 from tasks.payments import ask_again
 from tasks.relay import relay_once
-from tests.factories import Made, assert_envelope, auth_headers, make_address, make_user
+from tests.factories import Made, assert_envelope, auth_headers, make_address, make_user, whole_database
 from tests.moderation.steps import waiting_for_locks
 from tests.money.conftest import AMOUNT, Purchase, Shop, paid
 from tests.tasks.steps import wait_until
@@ -251,6 +253,45 @@ def test_a_silent_gateway_stops_no_receipt(shop: Shop, monkeypatch: pytest.Monke
     assert len(asked) == 1 + 3
     assert {shop.state_of(each).phase for each in purchases} == {RECEIVED}
     assert shop.audit() == []
+
+
+def test_a_slow_gateway_holds_up_the_sweep_only_so_long(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each receipt follows the answer about its own money; what there is no time to ask about waits for the next."""
+    purchases = [bought(shop)[0] for _ in range(4)]
+    for purchase in purchases:
+        lead(shop, purchase, "ship")
+    make_due(shop)
+    at = gateway_of(shop)
+    now, answers_take, received = 0.0, [59.0, 1.0, 0.0, 0.0], []
+    query = at.query
+
+    def slow(out_trade_no: str) -> Any:
+        nonlocal now
+        received.append(sum(shop.state_of(each).phase == RECEIVED for each in purchases))
+        now += answers_take[len(received) - 1]
+        return query(out_trade_no)
+
+    monkeypatch.setattr(at, "query", slow)
+    monkeypatch.setattr(deadlines, "monotonic", lambda: now)
+    # Half a minute, and as long again for three calls without an answer.
+    assert [sweep(shop) for _ in range(3)] == [2, 2, 0]
+    assert received == [0, 1, 2, 3]
+    assert ({shop.state_of(each).phase for each in purchases}, shop.audit()) == ({RECEIVED}, [])
+
+
+def test_the_end_of_the_job_s_time_ends_the_sweep(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RQ raises it while the gateway is asked: it is not the order's fault, which is not put off for it."""
+    purchases = [bought(shop)[0] for _ in range(2)]
+    for purchase in purchases:
+        lead(shop, purchase, "ship")
+    make_due(shop)
+    before = whole_database(shop.app)
+    monkeypatch.setattr(gateway_of(shop), "query", lambda _: signal.raise_signal(signal.SIGALRM))
+    with UnixSignalDeathPenalty(900, JobTimeoutException), pytest.raises(JobTimeoutException, match="900 seconds"):
+        sweep(shop)
+    assert whole_database(shop.app) == before
+    monkeypatch.undo()
+    assert sweep(shop) == 2
 
 
 def test_it_is_noticed_by_asking_once_a_day(shop: Shop) -> None:

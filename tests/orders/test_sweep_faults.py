@@ -1,11 +1,13 @@
 """The sweep of deadlines when something is wrong: one order is never the others' trouble, no deadline gets lost."""
 
+import signal
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
+from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import OperationalError
 
@@ -148,3 +150,16 @@ def test_trouble_with_the_database_is_no_orders_fault(make_app: MakeApp, orders:
     assert [read(order) for order in orders] == before
     with impatient.app_context():
         assert fire_due(limit=10) == 3
+
+
+def test_the_end_of_the_job_s_time_is_no_order_s_fault(
+    context: Flask, orders: list[Made], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RQ raises it once, in a batch as anywhere: whoever goes on after it is not stopped any more."""
+    before = [read(order) for order in orders]
+    monkeypatch.setattr(deadlines, "post", lambda *_, **__: signal.raise_signal(signal.SIGALRM))
+    with UnixSignalDeathPenalty(900, JobTimeoutException), pytest.raises(JobTimeoutException, match="900 seconds"):
+        fire_due(limit=10)
+    assert [read(order) for order in orders] == before
+    monkeypatch.undo()
+    assert fire_due(limit=10) == 3
