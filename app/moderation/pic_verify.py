@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from PIL import Image
+from rq.timeouts import BaseTimeoutException
 
 from app.goods.storage import PictureStorage
 
@@ -26,7 +27,8 @@ class StoredPicture:
 def check_picture(picture: StoredPicture, *, storage: PictureStorage, pixels_limit: int) -> list[str]:
     """The reasons why `picture` may not be shown; empty if it may.
 
-    An OSError of the storage itself passes through, because it is not the picture's fault.
+    An OSError of the storage itself passes through, because it is not the picture's fault, and so do want of memory and
+    the end of the job's time.
     """
     try:
         with storage.open(picture.sha256) as file:
@@ -41,7 +43,7 @@ def check_picture(picture: StoredPicture, *, storage: PictureStorage, pixels_lim
             if size[0] * size[1] > pixels_limit:
                 return ["图片像素过多"]
             image.load()
-    except MemoryError:
+    except (MemoryError, BaseTimeoutException):  # the job has no room or time left, which RQ says with an Exception
         raise
     except Exception:  # noqa: BLE001 - Pillow's decoders raise nearly any exception on malicious bytes
         return ["图片无法解码"]

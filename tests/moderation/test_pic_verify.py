@@ -1,11 +1,14 @@
 """The picture check, on a real storage."""
 
 import hashlib
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
 from app.goods.storage import LocalPictureStorage
 from app.moderation.pic_verify import StoredPicture, check_picture
@@ -81,4 +84,14 @@ def test_a_storage_that_is_out_of_order_says_nothing_about_the_picture(
     file.unlink()
     file.mkdir()  # reading it raises IsADirectoryError, as a broken disk raises EIO
     with pytest.raises(IsADirectoryError):
+        check_picture(picture, storage=storage, pixels_limit=LIMIT)
+
+
+def test_the_end_of_the_job_s_time_says_nothing_about_the_picture(
+    storage: LocalPictureStorage, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RQ raises it while the picture is decoded: the job is done again, and nobody's good is rejected."""
+    picture = store(picture_bytes(64, 48), 64, 48)
+    monkeypatch.setattr(Image, "open", lambda _: signal.raise_signal(signal.SIGALRM))
+    with UnixSignalDeathPenalty(120, JobTimeoutException), pytest.raises(JobTimeoutException, match="120 seconds"):
         check_picture(picture, storage=storage, pixels_limit=LIMIT)
