@@ -206,7 +206,7 @@ def restore(folder: Path, *, overwrite: bool, report: Report) -> Restored:
     if not overwrite and (there := _what_is_there()):
         raise NotEmpty(", ".join(there))
     _refuse_others()
-    # First what only adds files, and may find the disk full.
+    # First what only adds files or replaces them by whole ones, and may find the disk full.
     _restore_pictures(folder)
     report(f"pictures: {manifest.pictures} files, {manifest.pictures_bytes} bytes")
     _restore_database(folder, manifest)
@@ -316,9 +316,8 @@ def _restore_pictures(folder: Path) -> None:
     for path in _picture_files(folder / _PICTURES):
         present = _pictures_folder() / path.relative_to(folder / _PICTURES)
         data = path.read_bytes()
-        if present.exists() and present.read_bytes() != data:
-            present.unlink()
-        storage.put(path.name, data)
+        if not present.exists() or present.read_bytes() != data:
+            storage.replace(path.name, data)
 
 
 def _restore_sandbox(folder: Path) -> None:

@@ -63,9 +63,12 @@ class LocalPictureStorage:
 
     def put(self, key: str, data: bytes) -> None:
         """As `PictureStorage.put`. Readers see the whole file or none, even while others write the same key."""
+        if not self.exists(key):
+            self.replace(key, data)
+
+    def replace(self, key: str, data: bytes) -> None:
+        """As `put`, also where there are other bytes under `key`: if it fails, those are still there."""
         path = self._path(key)
-        if path.exists():
-            return
         self._make_folders(path.parent)
         unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         try:

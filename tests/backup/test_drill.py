@@ -1,5 +1,6 @@
 """The drill: back up while people buy and pay, lose everything, restore, and find what was acknowledged."""
 
+import errno
 import hashlib
 import json
 import os
@@ -19,12 +20,14 @@ from flask import Flask
 from sqlalchemy import func, insert, make_url, select, text, update
 
 from app.answers import Answer
+from app.backup import service
 from app.backup.files import UnusableFolder, copy_sqlite, new_folder
 from app.backup.programs import ProgramFailed, find_program
 from app.backup.service import back_up
 from app.clock import utcnow
 from app.db.database import db
 from app.goods.models import Good, Picture
+from app.goods.storage import LocalPictureStorage
 from app.ledger.audit import audit
 from app.money.sandbox.messages import notification_fields_for
 from app.money.sandbox.settings import SandboxSettings
@@ -274,6 +277,31 @@ def refuse_what_would_harm(market: Flask, folder: Path) -> None:
     status, said = command(market, "restore", str(folder), "--yes-overwrite")
     assert (status, "Not a directory" in said) == (1, True)
     assert whole_database(market) == before
+
+
+def test_a_restoration_that_finds_no_room_takes_no_picture_away(
+    context: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thumbnail has its original's name: other versions of the encoder make other bytes of it."""
+
+    def no_space(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    thumbnail = f"{'ab' * 32}-w240"
+    present, kept = (LocalPictureStorage(root / "pictures") for root in (Path(context.instance_path), tmp_path))
+    present.put(thumbnail, b"of today")
+    kept.put(thumbnail, b"of the backup")
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", no_space)
+        with pytest.raises(OSError, match="No space left on device"):
+            service._restore_pictures(tmp_path)
+    with present.open(thumbnail) as file:
+        assert file.read() == b"of today"
+    service._restore_pictures(tmp_path)
+    with present.open(thumbnail) as file:
+        assert file.read() == b"of the backup"
+    assert [path.name for path in (present.root / "ab" / "ab").iterdir()] == [thumbnail]
+    present.delete("ab" * 32)
 
 
 def test_where_nothing_can_be_written_it_says_so(app: Flask) -> None:
