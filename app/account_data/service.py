@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Row, delete, func, literal, select, update
+from sqlalchemy import ColumnElement, Row, delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
@@ -49,7 +49,9 @@ def delete_account(*, user_id: int, session_id: str, password: str) -> None:
     if user is None:
         raise Refused(Answer.NO_SUCH_USER)
     verify_own_password(session_id=session_id, stored=user.password_hash, password=password)
-    _delete(user, by=f"user {user_id}", why="account deleted")
+    # With the password that was given: who has changed it meanwhile is asked again.
+    still = User.password_hash == user.password_hash
+    _delete(user, still=still, refusal=Answer.OLD_PASSWORD_WRONG, by=f"user {user_id}", why="account deleted")
 
 
 def delete_account_for_user(*, user_id: int, by: str, why: str) -> None:
@@ -58,18 +60,20 @@ def delete_account_for_user(*, user_id: int, by: str, why: str) -> None:
     For users who ask for it and are kept out, and for accounts that were deleted and are back with a restored backup.
     Raises Refused with NO_SUCH_USER, also where it is deleted already, and ACCOUNT_IN_USE.
     """
-    user = row_or_none(_USER.where(User.id == user_id, User.deleted_at.is_(None)))
+    present = User.deleted_at.is_(None)
+    user = row_or_none(_USER.where(User.id == user_id, present))
     if user is None:
         raise Refused(Answer.NO_SUCH_USER)
-    _delete(user, by=by, why=why)
+    _delete(user, still=present, refusal=Answer.NO_SUCH_USER, by=by, why=why)
 
 
-def _delete(user: Row[Any], *, by: str, why: str) -> None:
+def _delete(user: Row[Any], *, still: ColumnElement[bool], refusal: Answer, by: str, why: str) -> None:
+    """End the account; Refused with `refusal` where the user, once locked, is not `still` what was read."""
     user_id = user.id
     with transaction() as session:
-        row = _locked(session, user_id, user.password_hash)
+        row = _locked(session, user_id, still)
         if row is None:
-            raise Refused(Answer.OLD_PASSWORD_WRONG)
+            raise Refused(refusal)
         _refuse_unfinished(session, row)
         _take_goods_down(session, user_id)
         erase_words_of_user(session, user_id=user_id, by=by, why=why)
@@ -100,14 +104,14 @@ def _delete(user: Row[Any], *, by: str, why: str) -> None:
     log.info("account_deleted", user_id=user_id, by=by)
 
 
-def _locked(session: Session, user_id: int, password_hash: str) -> User | None:
+def _locked(session: Session, user_id: int, still: ColumnElement[bool]) -> User | None:
     """The user, locked against everything that refers to it: orders and goods under way have to be seen, or wait.
 
     First against the user's own verbs, then the goods, and only then against rows that refer to the user: whoever
     holds one of the goods, a buyer or staff, may yet write such a row, and must not wait for this transaction, which
     waits for the good.
     """
-    own = select(User).where(User.id == user_id, User.password_hash == password_hash)
+    own = select(User).where(User.id == user_id, still)
     if session.scalars(own.with_for_update(key_share=True)).one_or_none() is None:
         return None
     goods = select(Good.id).where(Good.owner_id == user_id, ~Good.deleted).order_by(Good.id)

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
-from app.account_data.service import DELETED_NAME
+from app.account_data.service import DELETED_NAME, delete_account_for_user
 from app.accounts import service as accounts
 from app.accounts.models import Address, LoginSession, User
 from app.answers import Answer, Refused
@@ -340,6 +340,31 @@ def test_a_stolen_session_deletes_nothing(app: Flask, client: FlaskClient, alice
         assert_envelope(delete(app, client, alice, password="wrong-pass-1"), Answer.OLD_PASSWORD_WRONG)
     assert_envelope(delete(app, client, alice), Answer.TOO_MANY_REQUESTS)
     assert whole_database(app) == before
+
+
+@pytest.mark.parametrize("by_operator", [False, True], ids=["by the user", "by an operator"])
+def test_a_password_that_is_changed_meanwhile_keeps_off_who_gave_the_old_one(
+    app: Flask, alice: Made, by_operator: bool
+) -> None:
+    """Not the operator, who gave none."""
+    headers = auth_headers(app, alice)
+
+    def operate() -> None:
+        with app.app_context():
+            delete_account_for_user(user_id=alice.id, by="laowang", why="来函要求")
+
+    def delete_own() -> None:
+        refused = app.test_client().delete(OWN, json=RIGHT, headers=headers)
+        assert assert_envelope(refused, Answer.OLD_PASSWORD_WRONG) is None
+
+    with ThreadPoolExecutor(1) as pool, app.app_context():
+        with transaction() as session:
+            session.execute(update(User).where(User.id == alice.id).values(password_hash="another"))
+            ended = pool.submit(operate if by_operator else delete_own)
+            eventually(lambda: waiting_for_locks(app) == 1, what="the deletion's wait")
+        ended.result()
+    [row] = all_rows(app, User)
+    assert (row["username"], row["deleted_at"] is None) == ((DELETED_NAME, False) if by_operator else ("alice", True))
 
 
 def test_the_end_of_an_account_waits_for_a_purchase_and_not_the_purchase_for_it(
