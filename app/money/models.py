@@ -139,8 +139,8 @@ class Refund(Base):
 class RefundElsewhere(Base):
     """A refund of a payment that the gateway's bill has and we did not ask for: made in its console.
 
-    `number` is the bill's, or the moment of a refund that has none. `Payment.refunded_elsewhere` is the sum of these,
-    or what notifications say if that is more: they give totals only.
+    `number` is the bill's, or moment and amount of a refund that has none. `Payment.refunded_elsewhere` is the sum of
+    these, or what notifications say if that is more: they give totals only.
     """
 
     __tablename__ = "refunds_elsewhere"

@@ -53,7 +53,7 @@ def note_refund_elsewhere(
     before = payment.refunded_elsewhere
     known = 0 if total is None else total - ours
     if amount is not None:
-        known = _with(session, payment, number=request_no or format_moment(at or utcnow()), amount=amount)
+        known = _with(session, payment, number=request_no or stand_in_number(at or utcnow(), amount), amount=amount)
     elsewhere = min(known, payment.amount - ours)
     if elsewhere <= before:
         return False
@@ -83,6 +83,11 @@ def note_refund_elsewhere(
     elif refund is not None and refund.state == RefundState.REFUSED.value:
         revive_request(session, refund)
     return True
+
+
+def stand_in_number(at: datetime, amount: int) -> str:
+    """What stands for the number of a refund that has none: two in the same second differ by their amounts (fen)."""
+    return f"{format_moment(at)} {amount}"
 
 
 def _with(session: Session, payment: Payment, *, number: str, amount: int) -> int:

@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from app.answers import Answer, Refused
-from app.clock import format_moment, utcnow
+from app.clock import utcnow
 from app.db.transactions import row_or_none, transaction
 from app.ledger.models import AccountKind
 from app.ledger.service import Posting, Transfer, order_account, post
@@ -28,7 +28,7 @@ from app.money.gateways.base import (
 )
 from app.money.models import PAID_LATE, MoneyCase, MoneyCaseKind, Payment, PaymentState, Refund
 from app.money.refunds import create_refund_of
-from app.orders.holds import note_refund_elsewhere
+from app.orders.holds import note_refund_elsewhere, stand_in_number
 from app.orders.models import Order
 from app.orders.notification_records import record_forged, record_signed
 from app.orders.transitions import OrderCommand, fire, lock_order, refusal_details
@@ -509,7 +509,7 @@ def note_refund(
     ).one()
     refunds = dict(case.details.get("refunds", {}))
     if amount is not None:
-        refunds[request_no or format_moment(at or utcnow())] = amount
+        refunds[request_no or stand_in_number(at or utcnow(), amount)] = amount
     refunded = max(case.details.get("refunded", 0), total or 0, sum(refunds.values()))
     case.details = {**case.details, "refunded": refunded, "refunds": refunds}
     if case.closed_at is None and refunded >= payment.amount:

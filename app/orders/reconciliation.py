@@ -186,26 +186,32 @@ def _set_aside_undecided(
 
 
 def _set_aside_decided(differences: list[BillDifference], notes: list[str]) -> tuple[list[BillDifference], list[str]]:
-    """As above for refunds made elsewhere that staff have decided about."""
-    elsewhere = [
-        each
-        for each in differences
-        if each.kind is BillDifferenceKind.MISSING_HERE and each.movement is MovementKind.REFUND
-    ]
+    """As above for refunds made elsewhere that staff have decided about.
+
+    Of several of a trade that look alike, as they have no number, none is set aside before all are decided.
+    """
+    elsewhere = [each for each in differences if each.kind in _NOT_OURS and each.movement is MovementKind.REFUND]
     if not elsewhere:
         return differences, notes
-    statement = select(MoneyCase.id, MoneyCase.details).where(
-        MoneyCase.kind == MoneyCaseKind.REFUND_ELSEWHERE.value,
-        MoneyCase.decision.is_not(None),
-        MoneyCase.details["out_trade_no"].astext.in_({each.out_trade_no for each in elsewhere}),
+    statement = (
+        select(MoneyCase.id, MoneyCase.decision, MoneyCase.details)
+        .where(
+            MoneyCase.kind == MoneyCaseKind.REFUND_ELSEWHERE.value,
+            MoneyCase.details["out_trade_no"].astext.in_({each.out_trade_no for each in elsewhere}),
+        )
+        .order_by(MoneyCase.id)
     )
-    decided = {
-        (row.details["out_trade_no"], row.details["request_no"], row.details["amount"]): row.id
-        for row in rows(statement)
-    }
+    decided: dict[tuple[object, ...], int] = {}
+    undecided: set[tuple[object, ...]] = set()
+    for row in rows(statement):
+        about = tuple(row.details[name] for name in ("out_trade_no", "trade_no", "request_no", "amount"))
+        decided[about] = row.id
+        if row.decision is None:
+            undecided.add(about)
     real = []
     for each in differences:
-        case_id = decided.get((each.out_trade_no, each.request_no, each.bill_fen)) if each in elsewhere else None
+        about = (each.out_trade_no, each.trade_no, each.request_no, each.bill_fen)
+        case_id = decided.get(about) if each in elsewhere and about not in undecided else None
         if case_id is None:
             real.append(each)
         else:
