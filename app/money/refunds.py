@@ -146,7 +146,7 @@ def _pay(attempt: _Attempt) -> int:
     gateway's word than by our books.
     """
     try:
-        if attempt.elsewhere and _is_all_back(attempt):
+        if attempt.elsewhere and _is_all_back(attempt.out_trade_no, attempt.trade_no):
             return attempt.elsewhere if _is_made(attempt) else attempt.amount
     except GatewayUnavailable as error:
         raise _NothingUnderWay(str(error), verdict=error.verdict) from error
@@ -162,7 +162,7 @@ def _pay(attempt: _Attempt) -> int:
     except GatewayRefused as refusal:
         # It was not made, perhaps because nothing is left: of that Alipay does not notify by itself.
         with suppress(GatewayUnavailable, GatewayRefused):
-            if refusal.verdict is Verdict.STOP and _is_all_back(attempt):
+            if refusal.verdict is Verdict.STOP and _is_all_back(attempt.out_trade_no, attempt.trade_no):
                 return attempt.amount
         raise
     if made.total_fen is not None and made.total_fen < attempt.amount:
@@ -171,10 +171,10 @@ def _pay(attempt: _Attempt) -> int:
     return attempt.elsewhere
 
 
-def _is_all_back(attempt: _Attempt) -> bool:
+def _is_all_back(out_trade_no: str, trade_no: str | None) -> bool:
     """Whether all of the trade went back to its payer: the gateway closes a paid trade then, and only then."""
-    trade = gateway().query(attempt.out_trade_no)
-    return trade is not None and trade.status is TradeStatus.TRADE_CLOSED and attempt.trade_no in (None, trade.trade_no)
+    trade = gateway().query(out_trade_no)
+    return trade is not None and trade.status is TradeStatus.TRADE_CLOSED and trade_no in (None, trade.trade_no)
 
 
 def _is_made(attempt: _Attempt) -> bool:
@@ -210,20 +210,26 @@ class RefundAnswer:
 def ask_about_refund(*, refund_id: int) -> RefundAnswer:
     """Ask the gateway about a refund, for staff who want to record that it was paid. No lock is held meanwhile.
 
-    Raises RefundNotDecidable for one that is confirmed, where the gateway does not answer, and where it may still make
-    the refund: within a day of a request that it has not refused.
+    Raises RefundNotDecidable for one that is confirmed, where the gateway does not answer, where it made our part but
+    not all went back that our books say, and where it may still make the refund: within a day of a request that it has
+    not refused.
     """
     with transaction() as session:
         refund = _unconfirmed(session, refund_id)
         payment = session.get_one(Payment, refund.payment_id)
-        amount, undecided_at = refund.amount - payment.refunded_elsewhere, refund.undecided_at
-        out_trade_no, request_no = payment.out_trade_no, refund.request_no
+        elsewhere, undecided_at = payment.refunded_elsewhere, refund.undecided_at
+        amount, request_no = refund.amount - elsewhere, refund.request_no
+        out_trade_no, trade_no = payment.out_trade_no, payment.trade_no
     try:
         is_made = amount > 0 and gateway().refunded(
             out_trade_no=out_trade_no, amount_fen=amount, out_request_no=request_no
         )
+        is_short = is_made and elsewhere > 0 and not _is_all_back(out_trade_no, trade_no)
     except (GatewayUnavailable, GatewayRefused):
         raise RefundNotDecidable("支付宝暂未答复这笔退款的结果,请稍后再试") from None
+    if is_short:
+        # As made or as paid otherwise: of one of the parts the payer would be told what is not so.
+        raise RefundNotDecidable("支付宝没有退回全部款项,请在商家平台补退差额后重试")
     if not is_made and undecided_at is not None and utcnow() < undecided_at + UNDECIDED_FOR:
         until = format_moment(undecided_at + UNDECIDED_FOR)
         raise RefundNotDecidable(f"支付宝仍可能退回这笔款项,{until} 之后才能处理")

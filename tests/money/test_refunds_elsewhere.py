@@ -685,6 +685,25 @@ def test_nobody_is_told_that_he_has_what_the_gateway_has_not_given(
     assert [(kind, decision) for kind, _, decision in cases(shop)][1:] == [("refund", "settled")]
 
 
+def test_staff_do_not_record_as_paid_what_the_gateway_has_given_in_part(shop: Shop, staff: Made) -> None:
+    """It made ours; what our books say went back in the console before is missing there."""
+    purchase, form = bought(shop)
+    assert shop.notify(shop.sign(form, **PARTLY)) == "success"
+    decide(shop, staff, "continue", Answer.MONEY_CASE_DECIDED)
+    approve(shop, purchase)
+    assert (sent(shop), made(shop, purchase)) == ("again", [(f"{purchase.order_no}_R1", AMOUNT - 10000)])
+    before = shop.state_of(purchase)
+    assert decide(shop, staff, "mark_paid", Answer.MONEY_CASE_REFUSED, 2)["reasons"] == [
+        "支付宝没有退回全部款项,请在商家平台补退差额后重试"
+    ]
+    assert (shop.state_of(purchase), [decision for *_, decision in cases(shop)]) == (before, ["continue", None])
+    assert "refund_confirmed" not in [event for event, *_ in told(shop, purchase.headers)]
+    console_refund(shop, purchase, "100.00")
+    decide(shop, staff, "mark_paid", Answer.MONEY_CASE_DECIDED, 2)
+    assert (told_of_the_refund(shop, purchase.headers)[0], booked(shop)) == ("退款成功", [f"{purchase.order_no}_R1"])
+    assert (shop.state_of(purchase).money, shop.audit()) == ({}, [])
+
+
 def test_a_silent_gateway_is_asked_again_before_anything_is_sent(
     shop: Shop, staff: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
