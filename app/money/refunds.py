@@ -104,8 +104,7 @@ def send_refund(*, refund_id: int) -> None:
         _record_failure(attempt, verdict=error.verdict, error=str(error), is_decided=is_decided)
         raise
     except GatewayRefused as refusal:
-        is_decided = refusal.verdict is not Verdict.ASK
-        _record_failure(attempt, verdict=refusal.verdict, error=str(refusal), is_decided=is_decided)
+        _record_failure(attempt, verdict=refusal.verdict, error=str(refusal), is_decided=refusal.is_decided)
         if refusal.verdict is Verdict.STOP:
             raise PermanentFailure(str(refusal)) from refusal
         raise GatewayUnavailable(str(refusal), verdict=refusal.verdict) from refusal
@@ -148,7 +147,7 @@ def _pay(attempt: _Attempt) -> int:
     try:
         if attempt.elsewhere and _is_all_back(attempt.out_trade_no, attempt.trade_no):
             return attempt.elsewhere if _is_made(attempt) else attempt.amount
-    except GatewayUnavailable as error:
+    except (GatewayUnavailable, GatewayRefused) as error:
         raise _NothingUnderWay(str(error), verdict=error.verdict) from error
     if attempt.rest == 0:
         raise _NothingUnderWay("the gateway has not given all of it back", verdict=Verdict.PERSON)

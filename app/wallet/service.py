@@ -180,9 +180,7 @@ def _process_refusal(
     # Only the codes: the gateway's message may quote the payee.
     codes = f"{refusal.code} {refusal.sub_code}"
     if refusal.verdict is not Verdict.FINAL:
-        _leave_open(
-            payout_id, codes, verdict=refusal.verdict, decided=None if refusal.verdict is Verdict.ASK else request
-        )
+        _leave_open(payout_id, codes, verdict=refusal.verdict, decided=request if refusal.is_decided else None)
         if refusal.verdict is Verdict.STOP:
             raise PermanentFailure(f"the gateway refused: {codes}") from None
         raise GatewayUnavailable(f"the gateway refused: {codes}", verdict=refusal.verdict) from None

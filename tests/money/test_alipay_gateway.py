@@ -488,6 +488,7 @@ def test_an_unsigned_refusal_is_final(keys_dir: Path, name: str) -> None:
         gateway_at(url, keys_dir).query("P1")
     assert (refused.value.code, refused.value.sub_code) == ("40002", "isv.invalid-app-id")
     assert refused.value.msg == "无效的AppID参数"
+    assert (refused.value.verdict, refused.value.is_decided) == (Verdict.PERSON, False)
 
 
 @pytest.mark.parametrize("said", [{"fund_change": "N"}, {}], ids=["not moved", "nothing of it"])

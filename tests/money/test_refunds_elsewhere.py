@@ -1,5 +1,6 @@
 """Money that moved at the gateway without us: refunds made in its console, trades paid twice. Staff decide."""
 
+import json
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from threading import Barrier
 from typing import Any
 
 import pytest
+from alipay.exceptions import AliPayException
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 from sqlalchemy import delete, select, update
 
@@ -1129,6 +1131,36 @@ def test_a_refund_is_not_marked_as_paid_while_it_may_be_made(
         "这笔退款刚刚又请求了支付宝,请稍后再试"
     ]
     assert (cases(shop), shop.audit()) == ([("refund", purchase.order_id, None)], [])
+
+
+@pytest.mark.parametrize(
+    ("said", "becomes", "state"),
+    [
+        (refusal("isv.invalid-app-id", "40002"), "again", "pending"),
+        (refusal("ACQ.TRADE_HAS_FINISHED"), "dead", "refused"),
+    ],
+    ids=["a person is needed", "in vain"],
+)
+def test_an_unsigned_refusal_calls_staff_and_decides_nothing(
+    shop: Shop, staff: Made, monkeypatch: pytest.MonkeyPatch, said: dict[str, Any], becomes: str, state: str
+) -> None:
+    purchase = owed(shop)
+
+    def server_api(method: str, *_: Any, **__: Any) -> dict[str, Any]:
+        if method == "alipay.trade.refund":
+            raise AliPayException(None, json.dumps({"alipay_trade_refund_response": said}))
+        return {"code": "10000"}
+
+    monkeypatch.setattr(gateway_of(shop)._sdk, "server_api", server_api)
+    assert (sent(shop), cases(shop)) == (becomes, [("refund", purchase.order_id, None)])
+    [reason] = decide(shop, staff, "mark_paid", Answer.MONEY_CASE_REFUSED)["reasons"]
+    assert reason.startswith("支付宝仍可能退回这笔款项,")
+    assert shop.state_of(purchase).refunds == [(1, AMOUNT, "approve_refund", state)]
+    with shop.app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(Refund).values(undecided_at=Refund.undecided_at - timedelta(days=1)))
+    decide(shop, staff, "mark_paid", Answer.MONEY_CASE_DECIDED)
+    assert shop.state_of(purchase).refunds == [(1, AMOUNT, "approve_refund", "confirmed")]
+    assert shop.audit() == []
 
 
 def gateway_of(shop: Shop) -> Any:

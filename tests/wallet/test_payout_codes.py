@@ -1,11 +1,13 @@
 """What codes make of a withdrawal: put back for the payee's own fault only, and never while it may still be paid."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from alipay.exceptions import AliPayException
 from flask import Flask
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,6 +39,11 @@ START = datetime(2026, 11, 29, 4, tzinfo=UTC)
 
 def refusal(sub_code: str, code: str = "40004") -> dict[str, Any]:
     return {"code": code, "msg": "Business Failed", "sub_code": sub_code, "sub_msg": "…"}
+
+
+def unsigned(answer: dict[str, Any]) -> dict[str, Any]:
+    """The same, as somebody on the way could say it."""
+    return {**answer, "unsigned": True}
 
 
 @dataclass
@@ -81,12 +88,14 @@ class Alipay:
             answer = refusal("ORDER_NOT_EXIST")
         if answer is None:
             raise TimeoutError
+        if "unsigned" in answer:
+            raise AliPayException(None, json.dumps({f"{method.replace('.', '_')}_response": answer}))
         return answer
 
 
 def is_final(answer: dict[str, Any]) -> bool:
     """Whether nothing will come of the request."""
-    return verdict_on(TRANSFER, answer["code"], answer["sub_code"]) is not Verdict.ASK
+    return "unsigned" not in answer and verdict_on(TRANSFER, answer["code"], answer["sub_code"]) is not Verdict.ASK
 
 
 @pytest.fixture
@@ -424,6 +433,29 @@ def test_asking_on_keeps_staff_from_nothing_where_each_request_is_refused(
     assert (alipay.paid, till.money(seller)) == ({}, BACK)
 
 
+@pytest.mark.parametrize(
+    ("code", "sub_code", "raises"),
+    [("40002", "isv.invalid-app-id", GatewayUnavailable), ("40004", "BIZ_UNIQUE_EXCEPTION", PermanentFailure)],
+)
+def test_what_is_not_signed_calls_staff_and_decides_nothing(
+    till: Bank, alipay: Alipay, staff: Made, code: str, sub_code: str, raises: type[Exception]
+) -> None:
+    seller = till.seller()
+    payout_id = till.payout(seller)
+    for _ in range(2):
+        alipay.answers = [unsigned(refusal(sub_code, code))]
+        assert outcome(till, payout_id) is raises
+        assert till.row(payout_id).undecided_at == alipay.now
+        alipay.now += timedelta(hours=1)
+    assert cases(till) == [("payout", f"{code} {sub_code}", None)]
+    alipay.now = START + timedelta(hours=24)
+    decide(till, staff, "credit_back", Answer.MONEY_CASE_REFUSED)
+    assert (till.row(payout_id).state, till.money(seller)) == ("pending", UNDER_WAY)
+    alipay.now = START + timedelta(hours=25)
+    decide(till, staff, "credit_back", Answer.MONEY_CASE_DECIDED)
+    assert (alipay.paid, till.money(seller)) == ({}, BACK)
+
+
 def test_staff_do_not_credit_back_what_was_paid(till: Bank, alipay: Alipay, staff: Made) -> None:
     seller, payout_id = stuck(till, alipay)
     alipay.paid[till.row(payout_id).out_biz_no] = START
@@ -504,6 +536,7 @@ def test_a_transfer_that_is_found_after_staff_decided_otherwise_is_a_case(
 _SUB_CODES = [*CODES[TRANSFER], "SOMETHING_NEW"]
 _ANSWERS: st.SearchStrategy[dict[str, Any] | str | None] = st.one_of(
     st.sampled_from(_SUB_CODES).map(refusal),
+    st.sampled_from(_SUB_CODES).map(refusal).map(unsigned),
     st.sampled_from(list(CODES["common"])).map(lambda code: refusal("isv.x", code)),
     st.none(),
     st.just("pays"),

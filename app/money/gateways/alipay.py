@@ -586,7 +586,8 @@ def _check_success(answer: Mapping[str, Any], method: str, *, is_signed: bool) -
         verdict = Verdict.ASK  # anybody could have said so
     if verdict in (Verdict.RETRY, Verdict.ASK):
         raise GatewayUnavailable(f"{code} {sub_code}", verdict=verdict)
-    raise GatewayRefused(code, sub_code, str(answer.get("sub_msg") or answer.get("msg", "")), verdict)
+    text = str(answer.get("sub_msg") or answer.get("msg", ""))
+    raise GatewayRefused(code, sub_code, text, verdict, is_signed=is_signed)
 
 
 def _undecided(refusal: GatewayRefused) -> GatewayUnavailable:

@@ -96,14 +96,25 @@ class GatewayUnavailable(Exception):  # noqa: N818 - says what happened
 
 
 class GatewayRefused(Exception):  # noqa: N818 - says what happened
-    """The gateway refused, and nothing was done. The three texts are the gateway's; `verdict` says what follows."""
+    """The gateway refused, and nothing was done. The three texts are the gateway's; `verdict` says what follows.
 
-    def __init__(self, code: str, sub_code: str, msg: str, verdict: Verdict = Verdict.PERSON) -> None:
+    What is not signed (`is_signed`), anybody could have said: it may call a person, and decides nothing.
+    """
+
+    def __init__(
+        self, code: str, sub_code: str, msg: str, verdict: Verdict = Verdict.PERSON, *, is_signed: bool = True
+    ) -> None:
         super().__init__(f"{code} {sub_code}: {msg}")
         self.code = code
         self.sub_code = sub_code
         self.msg = msg
         self.verdict = verdict
+        self.is_signed = is_signed
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether nothing will come of this request."""
+        return self.is_signed and self.verdict is not Verdict.ASK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
