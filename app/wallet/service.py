@@ -119,16 +119,16 @@ def send_payout(*, payout_id: int) -> None:
             return
         payout.attempts += 1
         asked_before = payout.attempts > 1
+        request: _Request | None = None
         if not asked_before:
-            payout.undecided_at = utcnow()
-        asked_at = payout.undecided_at
+            request = _Request(begun_at=utcnow(), earlier=None)
+            payout.undecided_at = request.begun_at
         out_biz_no, amount, account, name = payout.out_biz_no, payout.amount, payout.account, payout.name
-    request: _Request | None = None
     try:
         # The answer to an earlier attempt may have been lost, so the gateway is asked for its outcome first.
         result = _earlier_transfer(out_biz_no, amount) if asked_before else None
         if result is None:
-            request = _begin_request(payout_id) if asked_before else None
+            request = request or _begin_request(payout_id)
             result = gateway().transfer(
                 out_biz_no=out_biz_no, amount_fen=amount, payee_account=account, payee_name=name, title=_TITLE
             )
@@ -143,14 +143,15 @@ def send_payout(*, payout_id: int) -> None:
         _leave_open(payout_id, str(error), verdict=Verdict.STOP)
         raise
     except GatewayRefused as refusal:
-        _process_refusal(payout_id, refusal, request, asked_at=asked_at if request is None else request.begun_at)
+        assert request is not None  # noqa: S101 - a question that is refused raises GatewayUnavailable
+        _process_refusal(payout_id, refusal, request)
         return
     _record_result(payout_id, result)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Request:
-    """A request for a transfer after others. `earlier` is when one of those was left undecided."""
+    """A request for a transfer. `earlier` is when one before it was left undecided."""
 
     begun_at: datetime
     earlier: datetime | None
@@ -170,10 +171,8 @@ def _begin_request(payout_id: int) -> _Request:
         return request
 
 
-def _process_refusal(
-    payout_id: int, refusal: GatewayRefused, request: _Request | None, *, asked_at: datetime | None
-) -> None:
-    """What follows from a refused request, made `asked_at`; `request` is None for the first one.
+def _process_refusal(payout_id: int, refusal: GatewayRefused, request: _Request) -> None:
+    """What follows from a refused request.
 
     Unless it is open what became of it, the payout is as undecided as before it: asking on keeps staff from nothing.
     """
@@ -184,7 +183,7 @@ def _process_refusal(
         if refusal.verdict is Verdict.STOP:
             raise PermanentFailure(f"the gateway refused: {codes}") from None
         raise GatewayUnavailable(f"the gateway refused: {codes}", verdict=refusal.verdict) from None
-    if request is not None and request.earlier is not None and utcnow() < request.earlier + UNDECIDED_FOR:
+    if request.earlier is not None and utcnow() < request.earlier + UNDECIDED_FOR:
         # This request is decided, the one before is not.
         _leave_open(payout_id, codes, verdict=Verdict.ASK, decided=request)
         raise PayoutUnderWay(f"payout {payout_id} was refused, but an earlier request may still be carried out")
@@ -193,7 +192,7 @@ def _process_refusal(
         if payout is None:
             return
         # Otherwise another job has asked since, and may be about to be paid.
-        if payout.undecided_at == asked_at:
+        if payout.undecided_at == request.begun_at:
             payout.last_error = codes[:200]
             _fail(payout_id, REFUSAL_TEXT.get(refusal.sub_code, REFUSED_TEXT))
             return

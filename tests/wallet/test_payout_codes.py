@@ -253,6 +253,20 @@ def test_a_refusal_decides_nothing_where_another_job_has_asked_since(till: Bank,
     assert (till.row(payout_id).state, till.money(seller), cases(till)) == ("confirmed", OUT, [])
 
 
+@pytest.mark.parametrize("first", ["PAYER_BALANCE_NOT_ENOUGH", "PAYER_STATUS_ERROR"])
+def test_a_first_request_that_is_refused_leaves_nothing_undecided(till: Bank, alipay: Alipay, first: str) -> None:
+    """So the next word can be the last one, and the money is back at once."""
+    seller = till.seller()
+    payout_id = till.payout(seller)
+    alipay.answers = [refusal(first), refusal("PAYEE_NOT_EXIST")]
+    assert outcome(till, payout_id) is GatewayUnavailable
+    assert till.row(payout_id).undecided_at is None
+    alipay.now += timedelta(hours=1)
+    assert outcome(till, payout_id) is None
+    assert (till.row(payout_id).state, till.money(seller), alipay.paid) == ("failed", BACK, {})
+    assert differences(till) == []
+
+
 def test_a_refusal_after_a_day_of_an_empty_account_is_final(till: Bank, alipay: Alipay) -> None:
     """What says that nothing was done, each hour, keeps no later word from being the last."""
     seller = till.seller()
@@ -395,6 +409,8 @@ def test_staff_settle_only_what_the_gateway_cannot_pay_any_more(
     till: Bank, alipay: Alipay, staff: Made, decision: str, money: dict[str, int], closed: str
 ) -> None:
     seller, payout_id = stuck(till, alipay)
+    alipay.answers = [refusal("SYSTEM_ERROR")]
+    assert outcome(till, payout_id) is GatewayUnavailable
     for hours in (0, 12, 23):
         alipay.now = START + timedelta(hours=hours)
         [reason] = decide(till, staff, decision, Answer.MONEY_CASE_REFUSED)["reasons"]
@@ -414,13 +430,13 @@ def test_staff_settle_only_what_the_gateway_cannot_pay_any_more(
 @pytest.mark.parametrize(
     ("refused", "until"),
     [
-        ("PAYER_STATUS_ERROR", START),
-        ("PAYER_BALANCE_NOT_ENOUGH", START),
+        ("PAYER_STATUS_ERROR", None),
+        ("PAYER_BALANCE_NOT_ENOUGH", None),
         ("SYSTEM_ERROR", START + timedelta(hours=23)),
     ],
 )
 def test_asking_on_keeps_staff_from_nothing_where_each_request_is_refused(
-    till: Bank, alipay: Alipay, staff: Made, refused: str, until: datetime
+    till: Bank, alipay: Alipay, staff: Made, refused: str, until: datetime | None
 ) -> None:
     seller, payout_id = stuck(till, alipay)
     for _ in range(23):
@@ -428,7 +444,9 @@ def test_asking_on_keeps_staff_from_nothing_where_each_request_is_refused(
         alipay.answers = [refusal(refused)]
         assert outcome(till, payout_id) is GatewayUnavailable
     assert till.row(payout_id).undecided_at == until
-    alipay.now = until + timedelta(hours=24)
+    if until is not None:
+        decide(till, staff, "credit_back", Answer.MONEY_CASE_REFUSED)
+        alipay.now = until + timedelta(hours=24)
     decide(till, staff, "credit_back", Answer.MONEY_CASE_DECIDED)
     assert (alipay.paid, till.money(seller)) == ({}, BACK)
 
