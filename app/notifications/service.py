@@ -76,17 +76,22 @@ def notify(
     event: str = "",
 ) -> None:
     """Notify a user, in the caller's transaction. A title or text that is too long is cut with `…`."""
-    session.execute(
-        insert(Notification).values(
-            user_id=user_id,
-            kind=kind.value,
-            title=_truncated(title, TITLE_LENGTH),
-            text=_truncated(text, TEXT_LENGTH),
-            order_id=order_id,
-            event=event,
-            created_at=utcnow(),
-        )
-    )
+    row = _row(user_id=user_id, kind=kind, title=title, text=text, order_id=order_id, event=event)
+    session.execute(insert(Notification).values(row))
+
+
+def _row(
+    *, user_id: int, kind: NotificationKind, title: str, text: str, order_id: int | None, event: str
+) -> dict[str, Any]:
+    return {
+        "user_id": user_id,
+        "kind": kind.value,
+        "title": _truncated(title, TITLE_LENGTH),
+        "text": _truncated(text, TEXT_LENGTH),
+        "order_id": order_id,
+        "event": event,
+        "created_at": utcnow(),
+    }
 
 
 def notify_of_steps(session: Session, *, event_ids: Collection[int]) -> None:
@@ -122,6 +127,7 @@ def notify_of_refunds(session: Session, *, refund_ids: Collection[int]) -> None:
         .where(Refund.id.in_(refund_ids))
         .order_by(Refund.id)
     )
+    rows = []
     for refund in session.execute(statement):
         users = {Role.BUYER: refund.buyer_id, Role.SELLER: refund.seller_id}
         otherwise = refund.paid_otherwise
@@ -129,8 +135,7 @@ def notify_of_refunds(session: Session, *, refund_ids: Collection[int]) -> None:
         if refund.reason == PAID_LATE:
             texts = {Role.BUYER: PAID_LATE_REFUND_OTHERWISE_TEXT if otherwise else PAID_LATE_REFUND_TEXT}
         for role, wording in texts.items():
-            notify(
-                session,
+            row = _row(
                 user_id=users[role],
                 kind=NotificationKind.ORDER,
                 title=wording.title,
@@ -138,6 +143,9 @@ def notify_of_refunds(session: Session, *, refund_ids: Collection[int]) -> None:
                 order_id=refund.id,
                 event=REFUND_CONFIRMED,
             )
+            rows.append(row)
+    if rows:
+        session.execute(insert(Notification).values(rows))
 
 
 def notify_of_holds(session: Session, *, case_ids: Collection[int]) -> None:
@@ -156,22 +164,28 @@ def notify_of_releases(session: Session, *, case_ids: Collection[int]) -> None:
 def _notify_of_cases(
     session: Session, case_ids: Collection[int], *, event: str, texts: Mapping[Role, NotificationText]
 ) -> None:
+    # What went back by now: of several cases that held the order, the last one decided need not be the latest.
     statement = (
-        select(MoneyCase.details, Order.id, Order.buyer_id, Order.seller_id, Order.good_title, Order.amount)
+        select(
+            *(Payment.refunded_elsewhere, Order.id, Order.buyer_id, Order.seller_id),
+            *(Order.good_title, Order.amount),
+        )
+        .select_from(MoneyCase)
+        .join(Payment, Payment.id == MoneyCase.payment_id)
         .join(Order, Order.id == MoneyCase.order_id)
         .where(MoneyCase.id.in_(case_ids))
         .order_by(MoneyCase.id)
     )
+    rows = []
     for case in session.execute(statement):
         words = {
             "good": case.good_title,
             "amount": format_yuan(case.amount),
-            "refunded": format_yuan(case.details["total"]),
+            "refunded": format_yuan(case.refunded_elsewhere),
         }
         users = {Role.BUYER: case.buyer_id, Role.SELLER: case.seller_id}
         for role, wording in texts.items():
-            notify(
-                session,
+            row = _row(
                 user_id=users[role],
                 kind=NotificationKind.ORDER,
                 title=wording.title,
@@ -179,6 +193,9 @@ def _notify_of_cases(
                 order_id=case.id,
                 event=event,
             )
+            rows.append(row)
+    if rows:
+        session.execute(insert(Notification).values(rows))
 
 
 def _rows(step: Any) -> list[dict[str, Any]]:  # a row of _STEPS, which has more columns than a type can name

@@ -15,15 +15,15 @@ import structlog
 import urllib3
 from sqlalchemy import ColumnElement, Row, delete, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.clock import format_moment, utcnow
 from app.db.transactions import row_or_none, transaction
 from app.fen import format_yuan
-from app.money.models import MoneyCase
+from app.money.models import MoneyCase, Payment
 from app.orders.models import HoldReason, Order, OrderEventRecord
 from app.outbox.models import OutboxMessage, Topic
-from app.outbox.service import PermanentFailure, add_message
+from app.outbox.service import PermanentFailure
 from app.settings import settings
 from app.version import __version__
 from app.webhooks.signing import signed_headers
@@ -48,8 +48,11 @@ _STEP: Final = select(
 ).join(Order, Order.id == OrderEventRecord.order_id)
 
 
-_CASE: Final = select(MoneyCase.opened_at, MoneyCase.closed_at, MoneyCase.details, Order.order_no, Order.amount).join(
-    Order, Order.id == MoneyCase.order_id
+# What went back by now: of several cases that held the order, the last one decided need not be the latest.
+_CASE: Final = (
+    select(MoneyCase.opened_at, MoneyCase.closed_at, Payment.refunded_elsewhere, Order.order_no, Order.amount)
+    .join(Payment, Payment.id == MoneyCase.payment_id)
+    .join(Order, Order.id == MoneyCase.order_id)
 )
 
 
@@ -65,16 +68,13 @@ def enabled() -> bool:
 def add_webhooks(session: Session, *, event_ids: Collection[int]) -> None:
     """Add a message for each of these rows of `order_events`, in the caller's transaction; none if not `enabled`."""
     if enabled():
-        _add_messages(session, OrderEventRecord.id.in_(event_ids))
+        _add_step_messages(session, OrderEventRecord.id.in_(event_ids))
 
 
 def add_hold_webhooks(session: Session, topic: Topic, *, case_ids: Collection[int]) -> None:
     """Add a message of HELD_WEBHOOK or RELEASED_WEBHOOK for each of these cases, as `add_webhooks`."""
-    if not enabled():
-        return
-    about = select(MoneyCase.id, MoneyCase.order_id).where(MoneyCase.id.in_(case_ids)).order_by(MoneyCase.id)
-    for case in session.execute(about):
-        add_message(session, topic, case.id, stream=f"webhook:order:{case.order_id}")
+    if enabled():
+        _insert_messages(session, topic, MoneyCase.id, MoneyCase.order_id, MoneyCase.id.in_(case_ids))
 
 
 def replay(*, order_no: str | None = None, since: datetime | None = None) -> int:
@@ -100,25 +100,35 @@ def replay(*, order_no: str | None = None, since: datetime | None = None) -> int
             .execution_options(synchronize_session=False)
         )
         waiting = select(OutboxMessage.subject_id).where(of_webhooks)
-        return _add_messages(session, *wanted, OrderEventRecord.id.not_in(waiting))
+        return _add_step_messages(session, *wanted, OrderEventRecord.id.not_in(waiting))
 
 
-def _add_messages(session: Session, *wanted: ColumnElement[bool]) -> int:
-    """Add messages for all `wanted` steps in one statement; returns how many."""
+def _add_step_messages(session: Session, *wanted: ColumnElement[bool]) -> int:
+    return _insert_messages(session, Topic.WEBHOOK, OrderEventRecord.id, OrderEventRecord.order_id, *wanted)
+
+
+def _insert_messages(
+    session: Session,
+    topic: Topic,
+    subject_id: InstrumentedAttribute[int],
+    order_id: InstrumentedAttribute[int] | InstrumentedAttribute[int | None],
+    *wanted: ColumnElement[bool],
+) -> int:
+    """Add messages for all `wanted` steps or cases in one statement; returns how many."""
     now = utcnow()
-    steps = (
+    subjects = (
         select(
-            literal(Topic.WEBHOOK.value),
-            OrderEventRecord.id,
-            func.concat("webhook:order:", OrderEventRecord.order_id),
+            literal(topic.value),
+            subject_id,
+            func.concat("webhook:order:", order_id),
             literal(now),
             literal(now),
         )
         .where(*wanted)
-        .order_by(OrderEventRecord.id)
+        .order_by(subject_id)
     )
     columns = ["topic", "subject_id", "stream", "due_at", "created_at"]
-    statement = insert(OutboxMessage).from_select(columns, steps, include_defaults=False)
+    statement = insert(OutboxMessage).from_select(columns, subjects, include_defaults=False)
     result = session.execute(statement.execution_options(preserve_rowcount=True))
     return int(result.rowcount)  # type: ignore[attr-defined] # what executes an INSERT is a CursorResult
 
@@ -154,7 +164,7 @@ def _send_case(case_id: int, what: str, *, moment: str) -> None:
     data = {
         "order_no": case.order_no,
         "reason": HoldReason.REFUNDED_ELSEWHERE.value,
-        "refunded": format_yuan(case.details["total"]),
+        "refunded": format_yuan(case.refunded_elsewhere),
         "amount": format_yuan(case.amount),
         "at": at,
     }

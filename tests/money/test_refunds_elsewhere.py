@@ -486,6 +486,18 @@ def test_both_sides_are_told_of_the_hold_and_of_its_end(shop: Shop, staff: Made)
     assert (shown["hold"], [each["name"] for each in shown["actions"]]) == (None, ["ship"])
 
 
+def test_the_end_of_a_hold_names_all_that_went_back(shop: Shop, staff: Made) -> None:
+    """Also where the older of two cases is decided last."""
+    purchase, form = bought(shop)
+    for number, total in (("CONSOLE1", "30.00"), ("CONSOLE2", "50.00")):
+        assert shop.notify(shop.sign(form, refund_fee=total, out_biz_no=number)) == "success"
+    for case_id in (2, 1):
+        decide(shop, staff, "continue", Answer.MONEY_CASE_DECIDED, case_id)
+    says = "平台已核实「九成新 iPhone 13 128G」在支付平台的款项变动(50.00 元),订单恢复进行,期限顺延了暂停的时间"
+    assert told(shop, purchase.headers)[0] == ("order_released", "订单恢复进行", says)
+    assert not is_held(shop, purchase)
+
+
 def open_case_id(shop: Shop, purchase: Purchase) -> int:
     with shop.app.app_context():
         return db.session.scalars(select(MoneyCase.id).where(MoneyCase.order_id == purchase.order_id)).one()

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 import urllib3
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from app.clock import format_moment, utcnow
 from app.db.database import db
 from app.db.transactions import transaction
 from app.money.cases import open_case
-from app.money.models import MoneyCase, MoneyCaseKind
+from app.money.models import MoneyCase, MoneyCaseKind, Payment
+from app.notifications.models import Notification
 from app.orders.models import OrderEventRecord
 from app.outbox.models import Topic
 from app.outbox.service import PermanentFailure, add_message
@@ -22,9 +23,11 @@ from app.webhooks.service import WebhookRefused, send_webhook
 from app.webhooks.signing import signed_headers
 from statemachine import Role
 from statemachine.order import AWAITING_PAYMENT
-from tasks.relay import relay_once
+from tasks.relay import announce_holds, announce_releases, relay_once
+from tests.factories import Made
 from tests.live import free_port
 from tests.notifications.steps import an_order, make_step, outbox
+from tests.orders.test_statements import counted
 from tests.tasks.steps import work_off
 from tests.webhooks.receiver import PREVIOUS_SECRET, SECRET, receiving
 
@@ -99,20 +102,34 @@ def test_a_step_reaches_the_operator(app: Flask) -> None:
     }
 
 
-def test_a_hold_and_its_end_reach_the_operator(app: Flask) -> None:
-    order = an_order(app, order_no="20261122000001")
-    opened = utcnow()
+def hold(app: Flask, order: Made, *, at: datetime) -> int:
+    """A case about 100 yuan that went back of the order without us; its id."""
     with app.app_context(), transaction() as session:
+        payment = Payment(
+            order_id=order.id, out_trade_no=f"P{order.id}", amount=260000, refunded_elsewhere=10000, created_at=at
+        )
+        session.add(payment)
+        session.flush()
+        key = f"refund_elsewhere:{payment.id}:10000"
         open_case(
             session,
             kind=MoneyCaseKind.REFUND_ELSEWHERE,
-            key="refund_elsewhere:1:10000",
+            key=key,
             reason="the gateway refunded 10000 fen without us",
             order_id=order.id,
+            payment_id=payment.id,
             details={"total": 10000},
         )
-        case = session.scalars(select(MoneyCase)).one()
-        case_id, case.opened_at = case.id, opened
+        case = session.scalars(select(MoneyCase).where(MoneyCase.key == key)).one()
+        case.opened_at = at
+        return case.id
+
+
+def test_a_hold_and_its_end_reach_the_operator(app: Flask) -> None:
+    order = an_order(app, order_no="20261122000001")
+    opened = utcnow()
+    case_id = hold(app, order, at=opened)
+    with app.app_context(), transaction() as session:
         add_message(session, Topic.ORDER_HELD, case_id, stream=f"order:{order.id}")
     closed = opened + timedelta(hours=2)
     with receiving(app) as receiver:
@@ -121,6 +138,8 @@ def test_a_hold_and_its_end_reach_the_operator(app: Flask) -> None:
         with app.app_context(), transaction() as session:
             case = session.get_one(MoneyCase, case_id)
             case.closed_at, case.decision = closed, "continue"
+            # More went back meanwhile; the case about that was decided before.
+            session.scalars(select(Payment)).one().refunded_elsewhere = 15000
             add_message(session, Topic.ORDER_RELEASED, case_id, stream=f"order:{order.id}")
         assert [relay(app), relay(app), relay(app)] == [1, 1, 0]
         work_off(app)
@@ -132,14 +151,27 @@ def test_a_hold_and_its_end_reach_the_operator(app: Flask) -> None:
             "data": {
                 "order_no": "20261122000001",
                 "reason": "refunded_elsewhere",
-                "refunded": "100.00",
+                "refunded": refunded,
                 "amount": "2600.00",
                 "at": format_moment(at),
             },
         }
-        for what, at in (("held", opened), ("released", closed))
+        for what, at, refunded in (("held", opened, "100.00"), ("released", closed, "150.00"))
     ]
     assert outbox(app) == []
+
+
+@pytest.mark.parametrize(
+    ("announce", "topic"), [(announce_holds, Topic.HELD_WEBHOOK), (announce_releases, Topic.RELEASED_WEBHOOK)]
+)
+def test_all_holds_of_a_batch_are_told_at_once(app: Flask, announce: Any, topic: Topic) -> None:
+    case_ids = [hold(app, an_order(app), at=utcnow()) for _ in range(3)]
+    with receiving(app), counted(app) as statements, app.app_context(), transaction() as session:
+        announce(session, case_ids)
+    assert statements == ["SELECT money_cases + payments + orders", "INSERT notifications", "INSERT outbox"]
+    assert [(each.topic, each.subject_id) for each in outbox(app)] == [(topic.value, case_id) for case_id in case_ids]
+    with app.app_context():
+        assert db.session.scalar(select(func.count()).select_from(Notification)) == 6
 
 
 def test_the_first_step_comes_from_nowhere(app: Flask) -> None:
