@@ -10,11 +10,12 @@ UNKNOWN = "unknown"
 """The network of whatever is no IP address: servers and proxies on Unix sockets, proxies that do not say."""
 
 
-def network_of(address: str | None) -> str:
+def network_of(address: str | None, *, ipv6_prefix: int = 64) -> str:
     """The network that a caller at `address` is counted by; whatever is no IP address counts as one, `UNKNOWN`.
 
     An IPv4 address counts by itself, also in IPv6's spelling (`::ffff:192.0.2.1`), an IPv6 address by its /64: the
-    smallest block that providers assign, within which a customer can change addresses at will.
+    smallest block that providers assign, within which a customer can change addresses at will. Where strangers can
+    have more, another `ipv6_prefix` may be right.
     """
     written = _WITH_PORT.fullmatch(address or "")
     try:
@@ -23,6 +24,6 @@ def network_of(address: str | None) -> str:
         return UNKNOWN
     if isinstance(parsed, ipaddress.IPv6Address):
         if parsed.ipv4_mapped is None:
-            return str(ipaddress.ip_network((int(parsed), 64), strict=False))
+            return str(ipaddress.ip_network((int(parsed), ipv6_prefix), strict=False))
         parsed = parsed.ipv4_mapped
     return str(parsed)

@@ -32,3 +32,8 @@ from app.origin import network_of
 )
 def test_networks(address: str | None, network: str) -> None:
     assert network_of(address) == network
+
+
+def test_networks_of_another_size() -> None:
+    addresses = ("2001:db8:1:2::1", "2001:db8:1:3::1", "192.0.2.1", "::ffff:192.0.2.1")
+    assert [network_of(address, ipv6_prefix=48) for address in addresses] == ["2001:db8:1::/48"] * 2 + ["192.0.2.1"] * 2

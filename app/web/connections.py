@@ -18,7 +18,7 @@ import termios
 from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -26,9 +26,19 @@ log = structlog.get_logger(__name__)
 
 _DESCRIPTORS: Final = Path("/proc/self/fd")
 _LEAVE: Final = 3 / 4  # of the limit: to look at all of them for each one above it would cost too much
-# Where struct tcp_info (linux/tcp.h) has the milliseconds since data was last sent, and received.
-_SENT, _RECEIVED, _INFO_BYTES = slice(44, 48), slice(52, 56), 56
+# Where struct tcp_info (linux/tcp.h) has the milliseconds since data was last sent, and received, and how many bytes
+# the other side has acknowledged.
+_SENT, _RECEIVED, _ACKNOWLEDGED, _INFO_BYTES = slice(44, 48), slice(52, 56), slice(120, 128), 128
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
+
+
+class Sending(NamedTuple):
+    """How far a connection has got with what is sent on it: bytes acknowledged since its beginning, and not yet."""
+
+    client: str
+    descriptor: int
+    acknowledged: int
+    unacknowledged: int
 
 
 class ConnectionGuard:
@@ -55,17 +65,22 @@ class ConnectionGuard:
             log.warning("idle_connections_closed", connections=len(connections), closed=closed)
         return closed
 
-    def answers(self, clients: Container[str]) -> list[tuple[str, int, int]]:
-        """Of the connections of these clients, `HOST:PORT`: whose, the descriptor, the bytes not acknowledged."""
+    def answers(self, clients: Container[str]) -> list[Sending]:
+        """The connections of these clients, `HOST:PORT`, as far as there are any."""
         return list(self._answers(clients)) if _DESCRIPTORS.exists() else []
 
-    def _answers(self, clients: Container[str]) -> Iterator[tuple[str, int, int]]:
+    def _answers(self, clients: Container[str]) -> Iterator[Sending]:
         for descriptor in _descriptors():
             with suppress(OSError), _duplicate(descriptor) as found:
                 client = "" if found.family == socket.AF_UNIX else _address(found)
                 if client in clients:
-                    unsent = fcntl.ioctl(found, termios.TIOCOUTQ, bytes(4))
-                    yield client, descriptor, int.from_bytes(unsent, sys.byteorder)
+                    unacknowledged = fcntl.ioctl(found, termios.TIOCOUTQ, bytes(4))
+                    yield Sending(
+                        client,
+                        descriptor,
+                        int.from_bytes(_tcp_info(found)[_ACKNOWLEDGED], sys.byteorder),
+                        int.from_bytes(unacknowledged, sys.byteorder),
+                    )
 
     def _connections(self) -> Iterator[tuple[int, str, int]]:
         """Of each client's connection: milliseconds without data, the client's address, the descriptor."""
@@ -74,8 +89,8 @@ class ConnectionGuard:
                 own = found.getsockname()  # no tuple, where it is no connection of the Internet
                 if isinstance(own, tuple) and own[1] in self._ports:
                     client = _address(found)
-                    info = found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
-                    quiet = min(int.from_bytes(info[part], "little") for part in (_SENT, _RECEIVED))
+                    info = _tcp_info(found)
+                    quiet = min(int.from_bytes(info[part], sys.byteorder) for part in (_SENT, _RECEIVED))
                     yield quiet, client, descriptor
 
 
@@ -84,6 +99,10 @@ def _listening_ports() -> Iterator[int]:
         with suppress(OSError), _duplicate(descriptor) as found:
             if found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) and isinstance(found.getsockname(), tuple):
                 yield found.getsockname()[1]
+
+
+def _tcp_info(connection: socket.socket) -> bytes:
+    return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
 
 
 def shut_down(descriptor: int, client: str, *, discard: bool = False) -> bool:

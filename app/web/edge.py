@@ -88,11 +88,12 @@ class HTTPProtocol(Protocol):
 class _Request:
     """A request on its way: what of its body has come, why it is refused if it is, and what it has not sent yet."""
 
-    __slots__ = ("body", "length", "proto", "refusal", "rest", "scope")
+    __slots__ = ("body", "client", "length", "proto", "refusal", "rest", "scope")
 
-    def __init__(self, scope: Scope, proto: HTTPProtocol) -> None:
+    def __init__(self, scope: Scope, proto: HTTPProtocol, client: str) -> None:
         self.scope = scope
         self.proto = proto
+        self.client = client
         self.body: IO[bytes] | None = None
         self.length: int | None = None
         self.refusal: Refused | None = None
@@ -147,15 +148,19 @@ class Edge:
 
     def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> Awaitable[None]:
         """Answer one request."""
+        client = scope.client  # granian makes a new text each time
+        if client in self._unread.answers:
+            self._unread.forget(client)
+        request = _Request(scope, proto, client)
         headers = scope.headers
         if "content-length" in headers or "transfer-encoding" in headers:
-            return self._receive_and_run(_Request(scope, proto))
-        return self._run_in_thread(_Request(scope, proto))
+            return self._receive_and_run(request)
+        return self._run_in_thread(request)
 
     # In the event loop: receiving
 
     async def _receive_and_run(self, request: _Request) -> None:
-        self._busy.add(request.scope.client)
+        self._busy.add(request.client)
         try:
             await self._receive(request)
         except Exception:
@@ -339,7 +344,7 @@ class Edge:
 
     def _run_in_thread(self, request: _Request) -> "asyncio.Future[None]":
         if self._threads.waiting < _QUEUE:
-            self._busy.add(request.scope.client)
+            self._busy.add(request.client)
             return self._threads.submit(partial(self._run, request))
         self._answer(request, Answer.BUSY)
         self._leave(request)
@@ -361,7 +366,7 @@ class Edge:
 
     def _leave(self, request: _Request) -> None:
         """Forget a request that is over."""
-        self._busy.discard(request.scope.client)
+        self._busy.discard(request.client)
         request.drop_body()
 
     def _call(self, request: _Request) -> None:
@@ -374,9 +379,11 @@ class Edge:
         try:
             if start.length_is_known or environ["REQUEST_METHOD"] == "HEAD":
                 body = b"".join(parts)
+                if len(body) >= COUNTED_BYTES:  # counted first: the next request may come before this goes on
+                    address = environ["REMOTE_ADDR"]  # by now that which the trusted proxies say
+                    if self._unread.add(request.client, len(body), address=address):
+                        self._loop.call_soon_threadsafe(self._unread.look)
                 request.proto.response_bytes(start.status, start.headers, body)
-                if len(body) >= COUNTED_BYTES and self._unread.add(request.scope.client, len(body)):
-                    self._loop.call_soon_threadsafe(self._unread.look)
             else:
                 self._stream(request.proto.response_stream(start.status, start.headers), parts)
         finally:

@@ -24,14 +24,17 @@ from app.web.bodies import SMALL_BODY, largest_body, refuse_intricate
 from app.web.connections import ConnectionGuard
 from app.web.edge import Edge, _Sender
 from app.web.environ import environ_of
+from app.web.unread_answers import LIMIT_BYTES
 from config import Settings
 from tests.accounts.test_addresses import HOME
+from tests.conftest import MakeApp
 from tests.factories import auth_headers, make_user
 from tests.live import LiveServer, free_port
 from tests.processes import ForkedPython
 from tests.settings import settings_with
 
 _JSON = "Content-Type: application/json"
+_LONG = "/docs/assets/swagger-ui-bundle.js"  # 1.6 MB
 _MULTIPART = "Content-Type: multipart/form-data; boundary=b"
 
 
@@ -484,6 +487,66 @@ def test_nobody_stays_busy_whose_request_does_not_run(app: Flask) -> None:
             edge.__rsgi_del__(asyncio.get_running_loop())
 
     asyncio.run(ask())
+
+
+class _Scope:
+    """What granian says of a request."""
+
+    http_version, server, client, scheme, query_string = "1.1", "127.0.0.1:8000", "127.0.0.1:41000", "http", ""
+
+    def __init__(self, method: str, path: str, **headers: str) -> None:
+        self.method, self.path = method, path
+        self.headers: Any = MappingProxyType({name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def test_a_long_answer_counts_until_the_next_request_of_its_connection(make_app: MakeApp) -> None:
+    """It was ended for the time that shorter ones after it took. It counts by the address that proxies say."""
+
+    async def ask() -> None:
+        edge = Edge(make_app(TRUSTED_PROXIES="1"), threads=1)
+        edge.__rsgi_init__(asyncio.get_running_loop())
+        try:
+            for following in (_Scope("GET", "/healthz"), _Scope("POST", "/login/", content_length="0")):
+                await edge.__rsgi__(_Scope("GET", _LONG, x_forwarded_for="192.0.2.7"), _Protocol())
+                assert [(client, each.address) for client, each in edge._unread.answers.items()] == [
+                    ("127.0.0.1:41000", "192.0.2.7")
+                ]
+                answered = edge.__rsgi__(following, _Protocol())
+                assert edge._unread.answers == {}
+                await answered
+                assert (edge._unread.answers, edge._unread._bytes) == ({}, 0)
+        finally:
+            edge.__rsgi_del__(asyncio.get_running_loop())
+
+    asyncio.run(ask())
+
+
+def test_answers_that_nobody_reads_end_where_they_are_too_much(impatient: LiveServer) -> None:
+    """Nor is one forgotten for another request that is sent before it was read."""
+    room = LIMIT_BYTES // len(impatient.call("GET", _LONG).content)
+    asked = "".join(f"GET {url} HTTP/1.1\r\nHost: a\r\n\r\n" for url in (_LONG, "/healthz")).encode()
+    with ExitStack() as stack:
+        crowd = []
+        for _ in range(room + 9):
+            connection = stack.enter_context(socket.socket())
+            # As over the Internet, where the system takes little of an answer: here it would take all.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+            connection.connect(("127.0.0.1", impatient.port))
+            connection.sendall(asked)
+            crowd.append(connection)
+        until = time.monotonic() + 10
+        ended = 0
+        while (ended := ended + sum(_is_reset(connection) for connection in crowd)) < 9:
+            assert time.monotonic() < until, ended
+            time.sleep(0.05)
+        assert is_quick(impatient)
+        assert (ended, sum(_is_reset(connection) for connection in crowd)) == (9, 0)
+
+
+def _is_reset(connection: socket.socket) -> bool:
+    """Whether the connection has been ended without the rest of its answer; the system tells it once."""
+    return bool(connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
 
 
 class _Request:

@@ -6,7 +6,6 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from app.web import unread_answers
 from app.web.connections import ConnectionGuard
 from app.web.unread_answers import UnreadAnswers
 
@@ -47,11 +46,19 @@ class Served:
             pass
 
 
+class Clock:
+    """Time that goes on when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
-    """A server that looks whenever it is told to."""
-    for name in ("_SOON", "_HANDED_OVER", "_BETWEEN_LOOKS"):
-        monkeypatch.setattr(unread_answers, name, 0.0)
+def served() -> Iterator[Served]:
+    """A server whose clients read nothing unless they are told to."""
     with ExitStack() as stack:
         for end in socket.socketpair():  # a web process has one with its decoder
             stack.enter_context(end)
@@ -71,47 +78,141 @@ def is_closed(client: socket.socket) -> bool:
     return True
 
 
-def test_what_takes_too_long_ends_and_what_was_taken_is_forgotten(
-    served: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    unread = UnreadAnswers(ConnectionGuard(1000))
+def test_what_takes_too_long_ends_and_what_was_taken_is_forgotten(served: Served) -> None:
+    clock = Clock()
+    unread = UnreadAnswers(ConnectionGuard(1000), clock=clock)
     (slow, slow_end), (quick, quick_end) = served.connect(), served.connect()
-    assert [unread.add(client, LENGTH) for client in (slow, quick, "127.0.0.1:9")] == [False] * 3
+    length = 5 * 1024 * 1024
+    for client in (slow, quick, "127.0.0.1:9"):
+        assert unread.add(client, length, address="192.0.2.1") is False
     served.read_all(quick, quick_end)
+    clock.now += 3
     assert unread.look() == 0
-    assert (unread._bytes, list(unread._answers)) == (LENGTH, [slow])  # one was taken, one has left
-    # The next answer on a connection takes the place of the one before it.
-    assert unread.add(slow, LENGTH + 1) is False
-    assert (unread.look(), unread._bytes) == (0, LENGTH + 1)
-    monkeypatch.setattr(unread_answers, "_SECONDS", -1e6)
-    assert (unread.look(), unread._bytes, unread._answers) == (1, 0, {})
+    assert (unread._bytes, list(unread.answers)) == (length, [slow])  # one was taken, one has left
+    # Ten seconds, and one more for each 16 KiB.
+    for seconds, closed in ((170.0, 0), (329.7, 0), (330.1, 1)):
+        clock.now = 1000 + seconds
+        assert unread.look() == closed
+    assert (unread._bytes, unread.answers) == (0, {})
     assert is_closed(slow_end)
     assert unread.look() == 0
 
 
-def test_of_too_many_the_eldest_of_the_network_with_most_end(served: Served) -> None:
-    unread = UnreadAnswers(ConnectionGuard(1000), limit=5 * LENGTH // 2)
-    hosts = ["127.0.0.2", "127.0.0.1", "127.0.0.1", "127.0.0.1"]
-    crowd = [served.connect(host) for host in hosts]
-    assert [unread.add(client, LENGTH) for client, _ in crowd] == [False, False, True, True]
-    assert (unread.look(), unread._bytes) == (2, 2 * LENGTH)
-    assert [is_closed(end) for _, end in crowd] == [False, True, True, False]
+def test_the_next_request_ends_the_time_of_the_answer_before_it(served: Served) -> None:
+    """However short its own answer is: the system has got the one before, so it costs no more than that."""
+    clock = Clock()
+    unread = UnreadAnswers(ConnectionGuard(1000), clock=clock)
+    client, end = served.connect()
+    unread.add(client, 70_000, address="192.0.2.1")
+    clock.now += 14
+    unread.forget(client)
+    unread.forget(client)
+    assert (unread._bytes, unread.answers) == (0, {})
+    clock.now += 100
+    assert (unread.look(), is_closed(end)) == (0, False)
+    unread.add(client, 70_000, address="192.0.2.1")
+    unread.add(client, 70_001, address="192.0.2.1")
+    assert (unread._bytes, len(unread.answers)) == (70_001, 1)
 
 
-def test_nobody_looks_before_it_is_worth_it(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+class Downloads:
+    """Answers of `LENGTH` bytes under way: who wanted them, and how they go on."""
+
+    def __init__(self, served: Served, *, most: float) -> None:
+        self.clock = Clock()
+        self.unread = UnreadAnswers(ConnectionGuard(1000), limit=int(most * LENGTH), clock=self.clock)
+        self._served = served
+        self._ends: list[tuple[str, socket.socket]] = []
+
+    def begin(self, *addresses: str) -> None:
+        """One more for each address."""
+        for address in addresses:
+            self._ends.append(self._served.connect())
+            self.unread.add(self._ends[-1][0], LENGTH, address=address)
+            self.clock.now += 0.001
+
+    def read(self, **rates: int) -> None:
+        """Two seconds in which some are read, `_NUMBER=BYTES`; the number counts from the first."""
+        for number, count in rates.items():
+            _, end = self._ends[int(number.removeprefix("_"))]
+            end.settimeout(10)
+            while count > 0:
+                count -= len(end.recv(min(count, 65536)))
+        self.clock.now += 2.1
+
+    def ended(self) -> list[int]:
+        """Which have been ended by now."""
+        self.unread.look()
+        return [number for number, (client, _) in enumerate(self._ends) if client not in self.unread.answers]
+
+
+def test_of_too_many_those_end_that_are_hardly_read(served: Served) -> None:
+    """Wherever they come from, and however many are read behind one address."""
+    downloads = Downloads(served, most=4.5)
+    downloads.begin("192.0.2.1", "192.0.2.1", "198.51.100.1", "198.51.100.2")
+    downloads.read()
+    assert downloads.ended() == []
+    downloads.read(_0=200_000, _1=100_000, _3=20_000)
+    assert downloads.ended() == []
+    # Two seconds are what is measured.
+    downloads.begin("203.0.113.1")
+    assert downloads.unread._bytes > 4.5 * LENGTH
+    downloads.clock.now += 0.3
+    assert downloads.ended() == [2]
+    downloads.begin("203.0.113.2")
+    downloads.clock.now += 0.3
+    assert downloads.ended() == [2, 3]
+
+
+def test_of_too_many_that_are_read_the_network_with_most_begins_no_further_one(served: Served) -> None:
+    """Those that are under way behind one address come to their ends, whoever begins there."""
+    downloads = Downloads(served, most=3.5)
+    downloads.begin("192.0.2.1", "192.0.2.1", "198.51.100.1")
+    downloads.read()
+    assert downloads.ended() == []
+    downloads.read(_0=100_000, _1=200_000, _2=50_000)
+    assert downloads.ended() == []
+    downloads.begin("192.0.2.1")
+    downloads.clock.now += 0.3
+    assert downloads.ended() == [3]
+    # But they leave some to others: the slowest of theirs.
+    downloads.begin("198.51.100.9")
+    downloads.clock.now += 0.3
+    assert downloads.ended() == [0, 3]
+
+
+def test_networks_of_one_customer_count_as_one(served: Served) -> None:
+    downloads = Downloads(served, most=4.5)
+    downloads.begin("2001:db8:7:1::1", "2001:db8:7:2::1", "2001:db8:7:3::1", "192.0.2.1", "192.0.2.1")
+    downloads.clock.now += 0.3
+    assert downloads.ended() == [2]
+
+
+def test_nobody_looks_before_it_is_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looking costs some milliseconds where there are many connections."""
     looked = []
-    guard = ConnectionGuard(1000)
+    guard, clock = ConnectionGuard(1000), Clock()
     monkeypatch.setattr(guard, "answers", lambda clients: looked.append(set(clients)) or [])
-    monkeypatch.setattr(unread_answers, "_SOON", 1e6)
-    unread = UnreadAnswers(guard, limit=2 * LENGTH)
+    unread = UnreadAnswers(guard, limit=2 * LENGTH, clock=clock)
+    clock.now += 0.3
     assert (unread.look(), looked) == (0, [])
-    unread.add("127.0.0.1:1", LENGTH)
+    unread.add("127.0.0.1:1", LENGTH, address="127.0.0.1")
+    clock.now += 0.3
     assert (unread.look(), looked) == (0, [])
     for port in (2, 3):
-        unread.add(f"127.0.0.1:{port}", LENGTH)
-    monkeypatch.setattr(unread_answers, "_BETWEEN_LOOKS", 1e6)
-    unread._looked = unread_answers.time.monotonic()
-    assert (unread.look(), looked) == (0, [])
-    monkeypatch.setattr(unread_answers, "_BETWEEN_LOOKS", 0.0)
-    assert (unread.look(), looked) == (0, [{"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"}])
+        unread.add(f"127.0.0.1:{port}", LENGTH, address="127.0.0.1")
+    every = {f"127.0.0.1:{port}" for port in (1, 2, 3)}
+    assert (unread.look(), looked) == (0, [every])
+    for port in (1, 2, 3):
+        unread.add(f"127.0.0.1:{port}", LENGTH, address="127.0.0.1")
+    clock.now += 0.1
+    assert (unread.look(), looked) == (0, [every])
+    clock.now += 0.2
+    assert (unread.look(), looked) == (0, [every, every])
+    for port in (2, 3):
+        unread.forget(f"127.0.0.1:{port}")
+    unread.add("127.0.0.1:1", LENGTH, address="127.0.0.1")
+    clock.now += 1.9
+    assert (unread.look(), len(looked)) == (0, 2)
+    clock.now += 0.2
+    assert (unread.look(), len(looked)) == (0, 3)
