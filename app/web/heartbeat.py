@@ -2,10 +2,15 @@
 
 import asyncio
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from app.web.threads import RequestThreads
+
+log = structlog.get_logger(__name__)
 
 _EVERY: Final = 4  # calls
 
@@ -20,7 +25,7 @@ class Heartbeat:
 
     def __init__(self, folder: Path | None) -> None:
         self._path = None if folder is None else folder / str(os.getpid())
-        self._file = None if self._path is None else os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        self._file = None if self._path is None else _made(self._path)
         self._calls = 0
         self._asked: asyncio.Future[None] | None = None
 
@@ -31,12 +36,35 @@ class Heartbeat:
             return
         if self._asked is None or self._asked.done():
             self._asked = threads.submit(_nothing)
-        os.pwrite(self._file, b"%020d" % threads.finished, 0)  # always as long: a full disk does not matter
+        os.pwrite(self._file, _written(threads.finished), 0)
 
     def end(self) -> None:
         """Remove the file."""
         if self._path is not None:
             self._path.unlink(missing_ok=True)
+
+
+def _made(path: Path) -> int | None:
+    """The file, written once, so that it has its room even if the disk gets full; None where there is none already.
+
+    Then there is no file, or whoever looks at it would take the process for one that hangs.
+    """
+    file = None
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.pwrite(file, _written(0), 0)
+    except OSError as error:
+        log.error("heartbeat_without_room", error=error.strerror)  # noqa: TRY400 - it needs no traceback
+        if file is not None:
+            os.close(file)
+        with suppress(OSError):
+            path.unlink()
+        return None
+    return file
+
+
+def _written(finished: int) -> bytes:
+    return b"%020d" % finished  # always as long
 
 
 def _nothing() -> None:

@@ -11,6 +11,7 @@ does not exist in production, and elsewhere only for callers on this machine.
 
 import hmac
 import os
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
@@ -43,6 +44,8 @@ _histograms: dict[tuple[str, str], Histogram] = {}
 _RESERVED: Final = 1024 * 1024
 """Bytes of each of a process's two files: some more than all rules, methods and statuses take."""
 
+_counts = True  # whether this process counts: not where there is no room for it
+
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -50,21 +53,30 @@ def reserve_room() -> None:
     """Give the files of this process their room on the disk. Called once, before anything is observed.
 
     prometheus-client makes them without, and maps them into memory. Where the disk is full, the system would end the
-    process (SIGBUS) for writing the first count to a page that has no room.
+    process (SIGBUS) for writing the first count to a page that has no room. So where there is none already, this
+    process answers and counts nothing, as long as it lives.
     """
+    global _counts
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if folder is None or not hasattr(os, "posix_fallocate"):
         return
-    for kind in ("counter", "histogram"):
-        with Path(folder, f"{kind}_{os.getpid()}.db").open("ab") as file:
-            try:
+    paths = [Path(folder, f"{kind}_{os.getpid()}.db") for kind in ("counter", "histogram")]
+    try:
+        for path in paths:
+            with path.open("ab") as file:
                 os.posix_fallocate(file.fileno(), 0, _RESERVED)
-            except OSError as error:
-                log.error("metrics_without_room", error=error.strerror)  # noqa: TRY400 - it needs no traceback
+    except OSError as error:
+        log.error("metrics_without_room", error=error.strerror)  # noqa: TRY400 - it needs no traceback
+        _counts = False
+        for path in paths:
+            with suppress(OSError):
+                path.unlink()  # whoever adds up the processes could not read it
 
 
 def observe_request(*, method: str, rule: str, http: int, seconds: float) -> None:
     """Count one answered request. `rule` is the URL rule, never the path, so labels stay few."""
+    if not _counts:
+        return
     if method not in _METHODS:  # clients may send any number of invented methods
         method = "other"
     counter = _counters.get((method, rule, http))

@@ -1,6 +1,9 @@
 """What Prometheus reads: exact counts, and what waits."""
 
+import os
 import re
+import subprocess
+import sys
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -260,3 +263,35 @@ def test_several_processes_are_added_up(environment: dict[str, str], clean: None
     files = [path.stat() for path in folder.glob("*.db")]
     assert [each.st_size for each in files] == [1024 * 1024] * 4
     assert [each for each in files if each.st_blocks * 512 < each.st_size] == []
+
+
+# A folder that is not there, and one whose files may not grow to what they want: to whoever writes, a full disk.
+_WITHOUT_ROOM = """
+import os, resource, sys
+from pathlib import Path
+from app.web import heartbeat, metrics
+for folder in sys.argv[1:]:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+    metrics.reserve_room()
+    metrics.observe_request(method="GET", rule="/healthz", http=200, seconds=0.1)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    heartbeat.Heartbeat(Path(folder))
+    print(os.path.exists(folder) and os.listdir(folder))
+"""
+
+
+def test_a_process_that_begins_without_room_counts_nothing_and_has_no_heartbeat(tmp_path: Path) -> None:
+    """The first count ended it (SIGBUS), and so the next one in its place; or the supervisor, for its silence."""
+    arguments = [str(tmp_path / "nowhere"), str(tmp_path)]
+    ended = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_ROOM, *arguments],
+        cwd=PROJECT_ROOT,
+        env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    written = ended.stdout.splitlines()
+    assert [line for line in written if "_without_room" not in line] == ["False", "[]"]
+    assert len(written) == 6
