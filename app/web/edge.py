@@ -20,7 +20,7 @@ import secrets
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
@@ -191,7 +191,7 @@ class Edge:
         elif announced is not None and announced <= SMALL_BODY:
             await self._receive_small(request)
         elif largest <= SMALL_BODY:
-            await self._receive_parts(request, io.BytesIO(), largest=largest, announced=announced, sender=None)
+            await self._receive_parts(request, io.BytesIO, largest=largest, announced=announced, sender=None)
         else:
             await self._receive_large(request, operation, largest=largest, announced=announced)
 
@@ -218,18 +218,23 @@ class Edge:
         if sum(each.user_id == sender.user_id for each in self._senders()) >= _LARGE_BODIES_PER_USER:
             request.refuse(Answer.BUSY, rest=aiter(request.proto), retry_after=_RETRY_SECONDS)
             return
-        file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the request
-        await self._receive_parts(request, file, largest=largest, announced=announced, sender=sender)
+        await self._receive_parts(request, tempfile.TemporaryFile, largest=largest, announced=announced, sender=sender)
 
     async def _receive_parts(
-        self, request: _Request, body: IO[bytes], *, largest: int, announced: int | None, sender: "_Sender | None"
+        self,
+        request: _Request,
+        make_file: Callable[[], IO[bytes]],
+        *,
+        largest: int,
+        announced: int | None,
+        sender: "_Sender | None",
     ) -> None:
-        """Receive a body that is large, or whose length nobody has said, into the file `body`."""
+        """Receive a body that is large, or whose length nobody has said, into a file, which ends with the request."""
         incoming = self._begin(sender)
-        request.body = body
         parts = aiter(request.proto)
         empty = 0
         try:
+            request.body = body = make_file()
             while (part := await _next(parts)) is not None:
                 incoming.received += len(part)
                 empty += not part

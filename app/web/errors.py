@@ -31,11 +31,12 @@ _HTTP_ANSWERS = {
 _BUSY = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock timeout
 # The server goes, has gone or is not up yet; class 08 is the connection itself.
 _AWAY = frozenset({"57P01", "57P02", "57P03"})
+_DISK_FULL = "53100"  # what was written is rolled back, as ever
 
 # Whoever writes a file gets one of these where there is no room: the disk is full, a quota is, or a limit of sizes.
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
-# Seconds: locks are held shortly, a restart takes longer.
+# Seconds: locks are held shortly; a restart takes longer, or to make room.
 _BUSY_RETRY = 1
 _AWAY_RETRY = 5
 
@@ -83,6 +84,8 @@ def _database_trouble(error: sqlalchemy.exc.DBAPIError) -> Response:
     if sqlstate in _BUSY:
         log.error("database_busy", sqlstate=sqlstate, error=str(error.orig), statement=error.statement)
         return _retry_later(Answer.BUSY, seconds=_BUSY_RETRY)
+    if sqlstate == _DISK_FULL:
+        return _without_room(str(error.orig))
     if error.connection_invalidated or _is_away(error, sqlstate):
         log.error("database_away", sqlstate=sqlstate, error=str(error.orig))
         return _retry_later(Answer.NOT_READY, seconds=_AWAY_RETRY)
@@ -108,9 +111,13 @@ def _valkey_away(error: redis.exceptions.RedisError) -> Response:
 
 def _system_trouble(error: OSError) -> Response:
     if error.errno in _NO_ROOM:
-        log.error("disk_full", error=error.strerror)
-        return _retry_later(Answer.NOT_READY, seconds=_AWAY_RETRY)
+        return _without_room(error.strerror)
     return _fault(error)
+
+
+def _without_room(error: str | None) -> Response:
+    log.error("disk_full", error=error)
+    return _retry_later(Answer.NOT_READY, seconds=_AWAY_RETRY)
 
 
 def _retry_later(answer: Answer, *, seconds: int) -> Response:

@@ -304,6 +304,7 @@ def test_a_full_disk_under_postgresql(crowded: Flask) -> None:
     with crowded.app_context(), pytest.raises(DBAPIError, match="could not extend file"):
         keep_answers(batches=40)
     refused, before = buy(**{"Idempotency-Key": "while-it-is-full"})
+    # To PostgreSQL a limit of sizes is no full disk, whose SQLSTATE is 53100: see tests/web/test_errors.py.
     assert_envelope(refused, Answer.FAULT)
     assert whole_database(crowded) == before
     second = assert_envelope(buy()[0], Answer.ORDER_CREATED)["id"]

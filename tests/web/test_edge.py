@@ -7,9 +7,10 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import ExitStack
 from types import MappingProxyType
 from typing import Any
@@ -259,6 +260,46 @@ def test_of_too_many_large_bodies_the_slowest_of_the_network_with_most_ends(
     assert asyncio.run(receive()) == [number == ended for number in range(len(sending) + 1)]
 
 
+def test_a_body_for_which_there_is_no_room_is_refused(app: Flask, impatient: LiveServer, clean: None) -> None:
+    token = f"Authorization: {auth_headers(app, make_user(app))['Authorization']}"
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="pictures"; filename="a"\r\n\r\n'
+        + b"a" * 600_000
+        + b"\r\n--b--\r\n"
+    )
+    head = ("POST /api/good_release/ HTTP/1.1", _MULTIPART, f"Content-Length: {len(body)}", token)
+    [web] = psutil.Process(impatient.process.pid).children()
+    before = web.rlimit(psutil.RLIMIT_FSIZE)
+    web.rlimit(psutil.RLIMIT_FSIZE, (500_000, before[1]))  # to whoever writes, a full disk
+    try:
+        status, headers, answered = ask(impatient.port, *head, body=body)
+    finally:
+        web.rlimit(psutil.RLIMIT_FSIZE, before)
+    assert (status, headers["retry-after"], json.loads(answered)) == (503, "1", refusal(Answer.BUSY))
+    assert json.loads(ask(impatient.port, *head, body=body)[2])["data"]["error"] == "RELEASE_MALFORMED"
+
+
+def test_a_body_for_which_no_file_can_be_made_is_refused(
+    app: Flask, clean: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    token = auth_headers(app, make_user(app))["Authorization"]
+    large = {"authorization": token, "content_type": "multipart/form-data; boundary=b", "content_length": "500000"}
+
+    async def ask() -> list[int]:
+        edge = Edge(app, threads=1)
+        edge.__rsgi_init__(asyncio.get_running_loop())
+        protocol = _Protocol(parts=[b""])
+        try:
+            await edge.__rsgi__(_Scope("POST", "/api/good_release/", **large), protocol)
+        finally:
+            edge.__rsgi_del__(asyncio.get_running_loop())
+        assert (edge._busy, edge._incoming) == (set(), {})
+        return protocol.statuses
+
+    assert asyncio.run(ask()) == [503]
+
+
 def test_connections_whose_bodies_are_refused_unread_end_soon(impatient: LiveServer) -> None:
     head = ("POST /login/ HTTP/1.1", _JSON, "Content-Length: 65537", "Connection: close")
     with ExitStack() as stack:
@@ -419,17 +460,19 @@ def test_a_key_that_is_no_ascii_is_refused_and_not_passed_over(app: Flask, impat
 class _Protocol:
     """What granian gives the edge for a request whose body comes when it is told to."""
 
-    def __init__(self, *, fails: bool = False) -> None:
+    def __init__(self, *, fails: bool = False, parts: Iterable[bytes] = ()) -> None:
         self.comes = asyncio.Event()
         self.fails = fails
+        self.parts = parts
         self.statuses: list[int] = []
 
     async def __call__(self) -> bytes:
         await self.comes.wait()
         return b"{}"
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        raise NotImplementedError
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for part in self.parts:
+            yield part
 
     def response_bytes(self, status: int, _headers: list[tuple[str, str]], _body: bytes) -> None:
         self.statuses.append(status)

@@ -367,6 +367,7 @@ def troubled(make_app: MakeApp) -> Flask:
         ("57P02", Answer.NOT_READY, "5"),
         ("57P03", Answer.NOT_READY, "5"),
         ("08006", Answer.NOT_READY, "5"),
+        ("53100", Answer.NOT_READY, "5"),
         ("57014", Answer.FAULT, None),
         ("22003", Answer.FAULT, None),
         ("23505", Answer.FAULT, None),
