@@ -27,11 +27,14 @@ def require_nginx() -> None:
 
 
 @contextmanager
-def nginx_before(port: int, *, address: str = "$remote_addr", http_2_port: int | None = None) -> Iterator[int]:
+def nginx_before(
+    port: int, *, address: str = "$remote_addr", http_2_port: int | None = None, body_seconds: int = 10
+) -> Iterator[int]:
     """nginx in front of the web server at `port`, as it is deployed; yields its own port.
 
     `address` is the variable that has the address whose network it counts by. At `http_2_port` it speaks HTTP/2 without
-    TLS, as `deploy/nginx.conf` says it of browsers, whose limits are the same.
+    TLS, as `deploy/nginx.conf` says it of browsers, whose limits are the same. `body_seconds` is how long it waits for
+    the next part of a body: longer than deployed where a test opens many that do not come.
     """
     require_nginx()
     assert _PROGRAM is not None
@@ -47,7 +50,9 @@ def nginx_before(port: int, *, address: str = "$remote_addr", http_2_port: int |
             ("server web:8000;", f"server 127.0.0.1:{port};"),
             ("pid nginx.pid;", f"pid {folder}/nginx.pid;"),
             ("access_log /dev/stdout plain;", f"access_log {folder}/access.log plain;"),
+            ("client_body_timeout 10s;", f"client_body_timeout {body_seconds}s;"),
             ("map $remote_addr $network", f"map {address} $network"),
+            ("default $remote_addr;", f"default {address};"),
             ("http {\n", f"http {{\n{paths}"),
         ):
             assert config.count(written) == 1, written

@@ -142,9 +142,9 @@ class _Visitor(threading.Thread):
         self.join()
 
 
-def get(port: int, path: str) -> int:
-    """The status of the answer to one GET on a connection of its own; five seconds at most."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5, source_address=_SOURCE)
+def get(port: int, path: str, *, timeout_s: float = 5) -> int:
+    """The status of the answer to one GET on a connection of its own, from an address of its own."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s, source_address=_SOURCE)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
