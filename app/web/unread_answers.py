@@ -7,8 +7,17 @@ the network that has most of them the slowest, and first those that have just be
 their ends, however many want more.
 
 Whether an answer has been taken, granian does not say, but the system knows what of a connection's bytes the other side
-has acknowledged (`app.web.connections`). Granian begins with the next request of a connection only when the system has
-got the answer before it, so each connection has one, and it is forgotten when the next request comes.
+has acknowledged (`app.web.connections`). That nothing waits for it at one moment says little: granian may not have
+written anything yet, or write the next part just now. So an answer is forgotten where two looks in a row find that.
+
+Granian begins with the next request of a connection only when the system has got the answer before it, so each
+connection has one, and it is forgotten when the next request comes. What of it nobody reads is then in the system's
+memory and not in this process's, as much as the system takes for a connection (the last number of `tcp_wmem`, 4 MB by
+default, for each of CONNECTIONS_LIMIT at most). That is not counted, nor limited by time here; when the connection
+ends, the system keeps it for minutes.
+
+Of networks that have as much, the newest answers end. So who has as many addresses as there is room for answers (forty
+of 1.6 MB; hundreds, of ordinary pictures), and reads at the least rate, keeps others from long answers for that time.
 """
 
 import threading
@@ -21,7 +30,7 @@ from typing import Final
 import structlog
 
 from app.origin import network_of
-from app.web.connections import ConnectionGuard, shut_down
+from app.web.connections import ConnectionGuard, Sending, shut_down
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +44,7 @@ _SECONDS: Final = 10.0  # for an answer, and one more for each so many bytes of 
 _LEAST_RATE: Final = 16 * 1024  # bytes a second; what is read more slowly ends first where there is too much
 _MEASURED: Final = 2.0  # seconds over which that is measured, at least: a network may pause for one
 _SOON: Final = 2.0  # seconds after which most have been taken: to look earlier would be in vain
-_HANDED_OVER: Final = 0.5  # seconds within which the system has certainly got the first bytes of it
+_HANDED_OVER: Final = 0.5  # seconds, at least, that an answer counts: the system soon has the first bytes of it
 _BETWEEN_LOOKS: Final = 0.2  # seconds, also where there are too many
 # Whoever has one IPv6 /64 has many: customers get a /48. Phones that share one are as those behind one IPv4 address.
 _IPV6_PREFIX: Final = 48
@@ -51,6 +60,7 @@ class _Answer:
     acknowledged: int | None = None
     measured: float = 0.0
     rate: float | None = None
+    seen_taken: int | None = None
 
     def measure(self, acknowledged: int, now: float) -> None:
         """Note how many bytes of its connection have been acknowledged by now, and from time to time the rate."""
@@ -59,6 +69,12 @@ class _Answer:
                 return
             self.rate = (acknowledged - self.acknowledged) / (now - self.measured)
         self.acknowledged, self.measured = acknowledged, now
+
+    def is_taken(self, sending: Sending) -> bool:
+        """Whether all of it has been acknowledged, as this look and the one before it say alike."""
+        is_all = not sending.unacknowledged and sending.acknowledged >= self.length
+        before, self.seen_taken = self.seen_taken, sending.acknowledged if is_all else None
+        return is_all and sending.acknowledged == before
 
     @property
     def is_stalled(self) -> bool:
@@ -113,9 +129,10 @@ class UnreadAnswers:
         left = []
         for client, answer in present:
             sending = found.get(client)
+            is_over = sending is None or answer.is_taken(sending)
             if sending is not None:
                 answer.measure(sending.acknowledged, now)
-            if (sending is None or not sending.unacknowledged) and now - answer.since > _HANDED_OVER:
+            if is_over and now - answer.since > _HANDED_OVER:
                 self._forget(client, answer)
             else:
                 left.append((client, answer))

@@ -1,6 +1,9 @@
 """Answers that their clients do not take: they end, by time and by number, and those that were taken are forgotten."""
 
+import fcntl
 import socket
+import termios
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 
@@ -20,8 +23,8 @@ class Served:
         self._listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         self.ends: dict[str, socket.socket] = {}
 
-    def connect(self, host: str = "127.0.0.1") -> tuple[str, socket.socket]:
-        """One more; its client as granian writes it, and the client's end."""
+    def connect(self, host: str = "127.0.0.1", *, send: bool = True) -> tuple[str, socket.socket]:
+        """One more; its client as granian writes it, and the client's end. As much is sent as the system takes."""
         client = self._stack.enter_context(socket.socket())
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.bind((host, 0))
@@ -30,11 +33,11 @@ class Served:
         self._stack.enter_context(own)
         own.setblocking(False)
         self.ends["{}:{}".format(*address)] = own
-        self.send(own)
+        if send:
+            self._fill(own)
         return "{}:{}".format(*address), client
 
-    def send(self, own: socket.socket) -> None:
-        """As much as the system takes."""
+    def _fill(self, own: socket.socket) -> None:
         with suppress(BlockingIOError):
             while True:
                 own.send(b"a" * 65536)
@@ -44,6 +47,18 @@ class Served:
         self.ends[name].shutdown(socket.SHUT_WR)
         while client.recv(65536):
             pass
+
+    def send_and_read(self, name: str, client: socket.socket, count: int) -> None:
+        """Send so many bytes more, and take them."""
+        own = self.ends[name]
+        own.settimeout(10)
+        own.sendall(b"a" * count)
+        client.settimeout(10)
+        while count:
+            count -= len(client.recv(count))
+        until = time.monotonic() + 10
+        while any(fcntl.ioctl(own, termios.TIOCOUTQ, bytes(4))):  # acknowledged, too
+            assert time.monotonic() < until
 
 
 class Clock:
@@ -83,12 +98,15 @@ def test_what_takes_too_long_ends_and_what_was_taken_is_forgotten(served: Served
     unread = UnreadAnswers(ConnectionGuard(1000), clock=clock)
     (slow, slow_end), (quick, quick_end) = served.connect(), served.connect()
     length = 5 * 1024 * 1024
-    for client in (slow, quick, "127.0.0.1:9"):
-        assert unread.add(client, length, address="192.0.2.1") is False
+    for client, its_length in ((slow, length), (quick, 70_000), ("127.0.0.1:9", length)):
+        assert unread.add(client, its_length, address="192.0.2.1") is False
     served.read_all(quick, quick_end)
     clock.now += 3
     assert unread.look() == 0
-    assert (unread._bytes, list(unread.answers)) == (length, [slow])  # one was taken, one has left
+    assert (unread._bytes, list(unread.answers)) == (length + 70_000, [slow, quick])  # one has left
+    clock.now += 0.3
+    assert unread.look() == 0
+    assert (unread._bytes, list(unread.answers)) == (length, [slow])  # one was taken
     # Ten seconds, and one more for each 16 KiB.
     for seconds, closed in ((170.0, 0), (329.7, 0), (330.1, 1)):
         clock.now = 1000 + seconds
@@ -96,6 +114,23 @@ def test_what_takes_too_long_ends_and_what_was_taken_is_forgotten(served: Served
     assert (unread._bytes, unread.answers) == (0, {})
     assert is_closed(slow_end)
     assert unread.look() == 0
+
+
+def test_what_has_not_been_sent_yet_is_not_forgotten(served: Served) -> None:
+    """One moment at which nothing waited to be acknowledged was enough: then it counted never again."""
+    clock = Clock()
+    unread = UnreadAnswers(ConnectionGuard(1000), clock=clock)
+    client, end = served.connect(send=False)
+    # The second answer of a connection, too, of which as much has been acknowledged as it is long.
+    for parts in ((0, 0, 30_000, 0, 40_000), (0, 30_000, 40_000)):
+        unread.add(client, 70_000, address="192.0.2.1")
+        clock.now += 2.1
+        for part in parts:
+            served.send_and_read(client, end, part)
+            assert unread.look() == 0
+            assert list(unread.answers) == [client], (parts, part)
+            clock.now += 0.3
+        assert (unread.look(), unread.answers, unread._bytes) == (0, {}, 0)
 
 
 def test_the_next_request_ends_the_time_of_the_answer_before_it(served: Served) -> None:
