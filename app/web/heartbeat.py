@@ -13,6 +13,7 @@ from app.web.threads import RequestThreads
 log = structlog.get_logger(__name__)
 
 _EVERY: Final = 4  # calls
+_DIGITS: Final = 20  # as many bytes are written always
 
 
 class Heartbeat:
@@ -36,7 +37,7 @@ class Heartbeat:
             return
         if self._asked is None or self._asked.done():
             self._asked = threads.submit(_nothing)
-        os.pwrite(self._file, _written(threads.finished), 0)
+        os.pwrite(self._file, b"%0*d" % (_DIGITS, threads.finished), 0)
 
     def end(self) -> None:
         """Remove the file."""
@@ -52,7 +53,7 @@ def _made(path: Path) -> int | None:
     file = None
     try:
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        os.pwrite(file, _written(0), 0)
+        os.pwrite(file, b" " * _DIGITS, 0)  # no number: the first one changes it
     except OSError as error:
         log.error("heartbeat_without_room", error=error.strerror)  # noqa: TRY400 - it needs no traceback
         if file is not None:
@@ -61,10 +62,6 @@ def _made(path: Path) -> int | None:
             path.unlink()
         return None
     return file
-
-
-def _written(finished: int) -> bytes:
-    return b"%020d" % finished  # always as long
 
 
 def _nothing() -> None:
