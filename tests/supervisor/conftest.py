@@ -38,7 +38,7 @@ def system_folder(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
     return path
 
 
-def until(condition: Callable[[], object], seconds: float = 15.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Return as soon as `condition` holds; fail when it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():

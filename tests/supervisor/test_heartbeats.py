@@ -152,7 +152,7 @@ def test_stopped_and_hanging_web_processes_are_replaced(environment: dict[str, s
         look(beats)
         beats._seen[silent].since -= 60
         look(beats)
-        until(lambda: not psutil.pid_exists(int(silent.name)), 60)
+        until(lambda: not psutil.pid_exists(int(silent.name)))
         until(answers, 90)
 
     with ExitStack() as stack:
@@ -169,8 +169,8 @@ def test_stopped_and_hanging_web_processes_are_replaced(environment: dict[str, s
         for _ in range(4):
             connection = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
             connection.sendall(b"GET /hang/ HTTP/1.1\r\nHost: x\r\n\r\n")
-        until(lambda: len(list(hanging.iterdir())) == 4, 60)
-        until(lambda: falls_silent(4.5), 60)  # more than twice as long as from beat to beat
+        until(lambda: len(list(hanging.iterdir())) == 4)
+        until(lambda: falls_silent(4.5))  # more than twice as long as from beat to beat
         replace(second)
         told = "web process {} has answered nothing for 60 s; replacing it"
         assert said == [told.format(first.name), told.format(second.name)]
@@ -180,6 +180,6 @@ def test_stopped_and_hanging_web_processes_are_replaced(environment: dict[str, s
             look(beats)
             beats._seen[third].since -= 50
             before = third.read_bytes()
-            until(lambda: third.read_bytes() != before, 60)  # noqa: B023 - it is called at once
+            until(lambda: third.read_bytes() != before)  # noqa: B023 - it is called at once
             look(beats)
         assert (beat(), len(said)) == (third, 2)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -62,6 +63,12 @@ def said(folder: Path) -> str:
     return (folder / "said").read_text()
 
 
+def has_ended(process: "subprocess.Popen[str]", within_s: float) -> bool:
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(within_s)
+    return process.returncode is not None
+
+
 def alive(folder: Path) -> list[psutil.Process]:
     """What runs below a supervisor of this folder."""
     return children.marked(str(folder / "instance"))
@@ -73,7 +80,7 @@ def test_a_request_to_end_ends_all_children_and_grandchildren(supervise: Supervi
     supervisor = supervise(Process("plain", python(FOREVER), count=2), Process("deep", python(grandchild)))
     until(lambda: len(alive(folder)) == 4)
     supervisor.send_signal(number)
-    assert supervisor.wait(15) == 0
+    assert supervisor.wait(60) == 0
     assert alive(folder) == []
     assert "Traceback" not in said(folder)
 
@@ -93,22 +100,25 @@ while True: time.sleep(60)
     supervisor = supervise(*(Process(name, (*python(code), name, str(folder / "order"))) for name in "abc"))
     until(lambda: said(folder).count("| up") == 3)
     supervisor.terminate()
-    assert supervisor.wait(15) == 0
+    assert supervisor.wait(60) == 0
     assert (folder / "order").read_text() == "cba"
 
 
 def test_output_carries_the_name_of_who_says_it(supervise: Supervise, folder: Path) -> None:
-    talk = """
+    written = folder / "written"
+    talk = f"""
 import sys
+from pathlib import Path
 print('你好')
 print('wrong', file=sys.stderr)
 sys.stdout.buffer.write(b'\\xff no newline')
 sys.stdout.flush()
+Path({str(written)!r}).touch()
 """
     supervisor = supervise(Process("one", python(talk + FOREVER)), Process("other", python(FOREVER), count=2))
-    until(lambda: "wrong" in said(folder))
+    until(written.exists)
     supervisor.terminate()
-    assert supervisor.wait(15) == 0
+    assert supervisor.wait(60) == 0
     lines = said(folder).splitlines()
     assert lines[0] == "begin"
     assert lines[1:] == ["one        | 你好", "one        | wrong", "one        | \N{REPLACEMENT CHARACTER} no newline"]
@@ -124,7 +134,7 @@ def test_a_child_that_dies_is_started_again(supervise: Supervise, folder: Path) 
     assert not first.is_running()
     assert len(alive(folder)) == 2
     supervisor.terminate()
-    assert supervisor.wait(15) == 0
+    assert supervisor.wait(60) == 0
     assert alive(folder) == []
 
 
@@ -161,7 +171,7 @@ def test_the_ids_of_what_runs_are_told_by_name(folder: Path) -> None:
 def test_a_child_that_fails_at_once_again_and_again_ends_everything(supervise: Supervise, folder: Path) -> None:
     failing = "import os, sys\nprint('reason', file=sys.stderr)\nsys.exit(3)"
     supervisor = supervise(Process("steady", python(FOREVER)), Process("broken", python(failing)))
-    assert supervisor.wait(20) == 1
+    assert supervisor.wait(60) == 1
     assert alive(folder) == []
     text = said(folder)
     assert text.count("starting it again") == 2
@@ -173,7 +183,7 @@ def test_a_child_that_fails_at_once_again_and_again_ends_everything(supervise: S
 
 def test_a_program_that_does_not_exist_ends_everything(supervise: Supervise, folder: Path) -> None:
     supervisor = supervise(Process("steady", python(FOREVER)), Process("absent", ("/no/such/program",)))
-    assert supervisor.wait(15) == 1
+    assert supervisor.wait(60) == 1
     assert "StartError: absent: cannot start /no/such/program: No such file or directory" in said(folder)
     assert alive(folder) == []
 
@@ -188,7 +198,7 @@ def test_a_child_that_does_not_end_is_killed_after_its_grace(supervise: Supervis
     supervisor = supervise(Process("deaf", python(STUBBORN), grace=0.3))
     until(lambda: "| deaf" in said(folder))
     supervisor.terminate()
-    assert supervisor.wait(15) == 0
+    assert supervisor.wait(60) == 0
     assert "supervisor | deaf does not end; killing it\n" in said(folder)
     assert alive(folder) == []
 
@@ -201,8 +211,9 @@ def test_a_second_ctrl_c_kills_and_a_doubled_first_one_does_not(supervise: Super
     with pytest.raises(subprocess.TimeoutExpired):
         supervisor.wait(1.2)
     assert len(alive(folder)) == 1
-    supervisor.send_signal(signal.SIGINT)
-    assert supervisor.wait(15) == 0
+    # Again, where it has noticed the first one so late that this one counts as the same.
+    until(lambda: supervisor.send_signal(signal.SIGINT) or has_ended(supervisor, 10))
+    assert supervisor.returncode == 0
     assert alive(folder) == []
 
 
@@ -212,7 +223,7 @@ def test_a_reader_that_goes_away_ends_everything(supervise: Supervise, folder: P
     assert supervisor.stdout is not None
     supervisor.stdout.readline()
     supervisor.stdout.close()
-    assert supervisor.wait(15) == 0
+    assert supervisor.wait(60) == 0
     assert alive(folder) == []
 
 
@@ -227,12 +238,12 @@ def test_a_start_after_kill_minus_nine_ends_what_is_left(supervise: Supervise, f
     stranger = subprocess.Popen(python(FOREVER), env={**os.environ, children.MARKER: str(folder / "other")})
     try:
         second = supervise(Process("plain", python("print('up')\n" + FOREVER)))
-        until(lambda: "| up" in said(folder), 30)
+        until(lambda: "| up" in said(folder))
         assert not any(process.is_running() for process in left)
         assert stranger.poll() is None
         assert len(alive(folder)) == 1
         second.terminate()
-        assert second.wait(15) == 0
+        assert second.wait(60) == 0
     finally:
         stranger.kill()
         stranger.wait()
@@ -252,7 +263,7 @@ def test_a_second_supervisor_in_the_same_folder_is_refused(supervise: Supervise,
     first = supervise(Process("plain", python("print('up')\n" + FOREVER)))
     until(lambda: "| up" in said(folder))
     second = supervise(Process("plain", python(FOREVER)))
-    assert second.wait(15) == 1
+    assert second.wait(60) == 1
     assert f"StartError: already running in {folder / 'instance'} (process {first.pid})" in said(folder)
     assert len(alive(folder)) == 1
 
