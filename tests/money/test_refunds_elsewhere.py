@@ -1146,33 +1146,65 @@ def test_a_refund_is_not_marked_as_paid_while_it_may_be_made(
 
 
 @pytest.mark.parametrize(
-    ("said", "becomes", "state"),
-    [
-        (refusal("isv.invalid-app-id", "40002"), "again", "pending"),
-        (refusal("ACQ.TRADE_HAS_FINISHED"), "dead", "refused"),
-    ],
+    "said",
+    [refusal("isv.invalid-app-id", "40002"), refusal("ACQ.TRADE_HAS_FINISHED")],
     ids=["a person is needed", "in vain"],
 )
 def test_an_unsigned_refusal_calls_staff_and_decides_nothing(
-    shop: Shop, staff: Made, monkeypatch: pytest.MonkeyPatch, said: dict[str, Any], becomes: str, state: str
+    shop: Shop, staff: Made, monkeypatch: pytest.MonkeyPatch, said: dict[str, Any]
 ) -> None:
     purchase = owed(shop)
-
-    def server_api(method: str, *_: Any, **__: Any) -> dict[str, Any]:
-        if method == "alipay.trade.refund":
-            raise AliPayException(None, json.dumps({"alipay_trade_refund_response": said}))
-        return {"code": "10000"}
-
-    monkeypatch.setattr(gateway_of(shop)._sdk, "server_api", server_api)
-    assert (sent(shop), cases(shop)) == (becomes, [("refund", purchase.order_id, None)])
+    about = {"code": "10000"}
+    unsigned(shop, monkeypatch, {"alipay.trade.refund": said}, about)
+    assert (sent(shop), cases(shop)) == ("again", [("refund", purchase.order_id, None)])
     [reason] = decide(shop, staff, "mark_paid", Answer.MONEY_CASE_REFUSED)["reasons"]
     assert reason.startswith("支付宝仍可能退回这笔款项,")
-    assert shop.state_of(purchase).refunds == [(1, AMOUNT, "approve_refund", state)]
+    assert shop.state_of(purchase).refunds == [(1, AMOUNT, "approve_refund", "pending")]
     with shop.app.app_context(), db.engine.begin() as connection:
         connection.execute(update(Refund).values(undecided_at=Refund.undecided_at - timedelta(days=1)))
+    # Nor is an unsigned word that there is no such refund taken for the answer.
+    unsigned(shop, monkeypatch, {"alipay.trade.fastpay.refund.query": refusal("TRADE_NOT_EXIST")}, about)
+    assert decide(shop, staff, "mark_paid", Answer.MONEY_CASE_REFUSED)["reasons"] == [
+        "支付宝暂未答复这笔退款的结果,请稍后再试"
+    ]
+    assert shop.state_of(purchase).refunds == [(1, AMOUNT, "approve_refund", "pending")]
+    unsigned(shop, monkeypatch, {}, about)
     decide(shop, staff, "mark_paid", Answer.MONEY_CASE_DECIDED)
     assert shop.state_of(purchase).refunds == [(1, AMOUNT, "approve_refund", "confirmed")]
     assert shop.audit() == []
+
+
+def test_a_question_that_is_refused_before_anything_is_sent_leaves_nothing_undecided(
+    shop: Shop, staff: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Signed or not: no refund was asked for."""
+    purchase, form = bought(shop)
+    console_refund(shop, purchase, "100.00")
+    assert shop.notify(shop.sign(form, **PARTLY)) == "success"
+    decide(shop, staff, "continue", Answer.MONEY_CASE_DECIDED)
+    approve(shop, purchase)
+    unsigned(shop, monkeypatch, {"alipay.trade.query": refusal("isv.invalid-app-id", "40002")}, {"code": "10000"})
+    assert sent(shop) == "again"
+    assert cases(shop)[1:] == [("refund", purchase.order_id, None)]
+    with shop.app.app_context():
+        assert db.session.scalars(select(Refund.undecided_at)).one() is None
+    monkeypatch.undo()
+    assert made(shop, purchase) == [("CONSOLE1", 10000)]
+    assert sent(shop) == "done"
+    assert made(shop, purchase)[1:] == [(f"{purchase.order_no}_R1", AMOUNT - 10000)]
+
+
+def unsigned(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, said: dict[str, dict[str, Any]], otherwise: dict[str, Any]
+) -> None:
+    """Let somebody on the way answer what is `said` by method, unsigned, and the gateway the rest, signed."""
+
+    def server_api(method: str, *_: Any, **__: Any) -> dict[str, Any]:
+        if method in said:
+            raise AliPayException(None, json.dumps({f"{method.replace('.', '_')}_response": said[method]}))
+        return otherwise
+
+    monkeypatch.setattr(gateway_of(shop)._sdk, "server_api", server_api)
 
 
 def gateway_of(shop: Shop) -> Any:

@@ -54,10 +54,8 @@ _TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,3})?", re.ASCII)
 
 _SUCCESS = "10000"
-_TRADE_NOT_EXIST = "ACQ.TRADE_NOT_EXIST"
-_QUERIED_TRADE_NOT_EXIST = "TRADE_NOT_EXIST"  # of alipay.trade.fastpay.refund.query
-_TRANSFER_NOT_EXIST = "ORDER_NOT_EXIST"
-_BILL_NOT_EXIST = frozenset({"BILL_NOT_EXIST", "isp.bill_not_exist"})
+# Whatever is not signed, anybody could have said: what would decide something is open then, or calls a person.
+_UNSIGNED = MappingProxyType({Verdict.FINAL: Verdict.ASK, Verdict.RETRY: Verdict.ASK, Verdict.STOP: Verdict.PERSON})
 
 # Alipay accepts at most 256 characters, without / = & and characters outside the basic plane; a good's title may have
 # them. Commas and quotes are replaced as well, because Alipay copies the subject into the day's bill, a CSV file.
@@ -324,7 +322,7 @@ class AlipayGateway:
         try:
             answer = self._call("alipay.trade.query", {"out_trade_no": out_trade_no})
         except GatewayRefused as error:
-            if error.sub_code == _TRADE_NOT_EXIST:
+            if _does_not_exist(error):
                 return None
             raise
         try:
@@ -402,6 +400,8 @@ class AlipayGateway:
         """
         try:
             made = self._made_refund(out_trade_no, out_request_no, amount_fen)
+        except GatewayUnavailable as error:
+            raise _unanswered(refusal, error) from error
         except GatewayRefused as error:
             raise _undecided(refusal) from error
         if made is None:
@@ -417,7 +417,7 @@ class AlipayGateway:
         try:
             answer = self._refund_query(out_trade_no, out_request_no)
         except GatewayRefused as error:
-            if error.sub_code in (_TRADE_NOT_EXIST, _QUERIED_TRADE_NOT_EXIST):
+            if _does_not_exist(error):
                 return None
             raise
         if _confirms_refund(answer, out_request_no=out_request_no, amount_fen=amount_fen):
@@ -431,7 +431,7 @@ class AlipayGateway:
         try:
             self._call("alipay.trade.close", {"out_trade_no": out_trade_no})
         except GatewayRefused as error:
-            if error.sub_code == _TRADE_NOT_EXIST:
+            if _does_not_exist(error):
                 return False
             # Alipay refuses to close any trade that does not wait for payment, a closed one too.
             trade = self.query(out_trade_no)
@@ -465,7 +465,7 @@ class AlipayGateway:
         try:
             answer = self._call("alipay.fund.trans.common.query", {"out_biz_no": out_biz_no, **_TRANSFER_PRODUCT})
         except GatewayRefused as error:
-            if error.sub_code == _TRANSFER_NOT_EXIST:
+            if _does_not_exist(error):
                 return None
             raise
         return _transfer_result(answer, out_biz_no=out_biz_no, amount_fen=None, moment="pay_date")
@@ -478,6 +478,8 @@ class AlipayGateway:
         """
         try:
             earlier = self.query_transfer(out_biz_no)
+        except GatewayUnavailable as error:
+            raise _unanswered(refusal, error) from error
         except GatewayRefused as error:
             # With wrong keys every call is refused, even if an earlier one with the right keys went through.
             raise _undecided(refusal) from error
@@ -496,7 +498,7 @@ class AlipayGateway:
                 "alipay.data.dataservice.bill.downloadurl.query", {"bill_type": "trade", "bill_date": day.isoformat()}
             )
         except GatewayRefused as error:
-            if error.sub_code in _BILL_NOT_EXIST:
+            if _does_not_exist(error):
                 return None
             raise
         url = str(answer.get("bill_download_url", ""))
@@ -582,12 +584,28 @@ def _check_success(answer: Mapping[str, Any], method: str, *, is_signed: bool) -
     if code == _SUCCESS:
         return
     verdict = verdict_on(method, code, sub_code)
-    if verdict in (Verdict.FINAL, Verdict.RETRY) and not is_signed:
-        verdict = Verdict.ASK  # anybody could have said so
+    if not is_signed:
+        verdict = _UNSIGNED.get(verdict, verdict)
     if verdict in (Verdict.RETRY, Verdict.ASK):
         raise GatewayUnavailable(f"{code} {sub_code}", verdict=verdict)
     text = str(answer.get("sub_msg") or answer.get("msg", ""))
     raise GatewayRefused(code, sub_code, text, verdict, is_signed=is_signed)
+
+
+def _does_not_exist(refusal: GatewayRefused) -> bool:
+    """Whether the gateway says, signed, that there is nothing of what it was asked about, or was to close.
+
+    Of those methods, `alipay_codes` has nothing else that is FINAL.
+    """
+    return refusal.verdict is Verdict.FINAL
+
+
+def _unanswered(refusal: GatewayRefused, error: GatewayUnavailable) -> GatewayUnavailable:
+    """What to raise where a call was refused, and the question whether an earlier one went through has no answer.
+
+    It is never RETRY: that nothing was done by the question says nothing of the call.
+    """
+    return GatewayUnavailable(f"refused with {refusal.sub_code}, and the question about it has no answer: {error}")
 
 
 def _undecided(refusal: GatewayRefused) -> GatewayUnavailable:

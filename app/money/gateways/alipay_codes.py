@@ -196,6 +196,11 @@ _TRADE_QUERY: Final[Mapping[str, tuple[Verdict, str]]] = {
     "ACQ.INVALID_PARAMETER": (_PERSON, "参数无效"),
 }
 
+_REFUND_QUERY: Final[Mapping[str, tuple[Verdict, str]]] = {
+    **_TRADE_QUERY,
+    "TRADE_NOT_EXIST": (_FINAL, "查询退款的交易不存在"),
+}
+
 _TRANSFER_QUERY: Final[Mapping[str, tuple[Verdict, str]]] = {
     # Of a number that was just sent, this may change: it is `app.wallet.service` that waits.
     "ORDER_NOT_EXIST": (_FINAL, "转账订单不存在"),
@@ -216,7 +221,7 @@ _METHODS: Final[Mapping[str, tuple[Mapping[str, tuple[Verdict, str]], Verdict]]]
     "alipay.fund.trans.uni.transfer": (_TRANSFER, _ASK),
     "alipay.fund.trans.common.query": (_TRANSFER_QUERY, _PERSON),
     "alipay.trade.refund": (_REFUND, _ASK),
-    "alipay.trade.fastpay.refund.query": (_TRADE_QUERY, _PERSON),
+    "alipay.trade.fastpay.refund.query": (_REFUND_QUERY, _PERSON),
     "alipay.trade.close": (_CLOSE, _PERSON),
     "alipay.trade.query": (_TRADE_QUERY, _PERSON),
     "alipay.data.dataservice.bill.downloadurl.query": (_BILL, _PERSON),
