@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.clock import format_moment, utcnow
+from app.clock import format_moment, format_moment_or_none, utcnow
 from app.goods.models import Good
 from app.money.cases import open_case
 from app.money.models import MoneyCase, MoneyCaseKind, Payment, PaymentState, Refund, RefundElsewhere, RefundState
@@ -65,6 +65,7 @@ def note_refund_elsewhere(
         "amount": elsewhere - before,
         "total": elsewhere,
         "of": payment.amount,
+        "at": format_moment_or_none(at),
     }
     key = f"refund_elsewhere:{payment.id}:{elsewhere}"
     open_case(

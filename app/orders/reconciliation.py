@@ -4,10 +4,11 @@ What the bill has and we did not make (refunds in the gateway's console, second 
 (`app.money.cases`), once.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from sqlalchemy import func, select
@@ -188,7 +189,8 @@ def _set_aside_undecided(
 def _set_aside_decided(differences: list[BillDifference], notes: list[str]) -> tuple[list[BillDifference], list[str]]:
     """As above for refunds made elsewhere that staff have decided about.
 
-    Of several of a trade that look alike, as they have no number, none is set aside before all are decided.
+    Each case accounts for one line: what stands there twice stays a difference. Of several of a trade that look alike,
+    as their cases know no moment, none is set aside before all are decided.
     """
     elsewhere = [each for each in differences if each.kind in _NOT_OURS and each.movement is MovementKind.REFUND]
     if not elsewhere:
@@ -201,22 +203,34 @@ def _set_aside_decided(differences: list[BillDifference], notes: list[str]) -> t
         )
         .order_by(MoneyCase.id)
     )
-    decided: dict[tuple[object, ...], int] = {}
-    undecided: set[tuple[object, ...]] = set()
+    cases: dict[tuple[object, ...], list[Any]] = defaultdict(list)
     for row in rows(statement):
-        about = tuple(row.details[name] for name in ("out_trade_no", "trade_no", "request_no", "amount"))
-        decided[about] = row.id
-        if row.decision is None:
-            undecided.add(about)
+        cases[tuple(row.details.get(name) for name in _ABOUT)].append(row)
     real = []
     for each in differences:
-        about = (each.out_trade_no, each.trade_no, each.request_no, each.bill_fen)
-        case_id = decided.get(about) if each in elsewhere and about not in undecided else None
-        if case_id is None:
+        case = _take_decided_case(each, cases) if each in elsewhere else None
+        if case is None:
             real.append(each)
         else:
-            notes.append(f"decided by staff: {each}; case {case_id}")
+            notes.append(f"decided by staff: {each}; case {case.id}")
     return real, notes
+
+
+_ABOUT: Final = ("out_trade_no", "trade_no", "request_no", "amount", "at")
+"""What a line of a bill and the details of a case about it have in common."""
+
+
+def _take_decided_case(difference: BillDifference, cases: dict[tuple[object, ...], list[Any]]) -> Any:
+    """The case that accounts for this line, taken out of `cases`, which are by `_ABOUT`; None where there is none."""
+    about = (difference.out_trade_no, difference.trade_no, difference.request_no, difference.bill_fen)
+    # What a notification told has no moment, nor have cases of earlier versions.
+    for at in (format_moment(difference.at), None):
+        alike = cases[*about, at]
+        if any(case.decision is None for case in alike):
+            return None
+        if alike:
+            return alike.pop(0)
+    return None
 
 
 def _ledger_differences(booked: Iterable[BookedMovement]) -> Iterator[str]:
