@@ -12,7 +12,8 @@ from app.cases.decisions import DECISION_TEXT, DECISIONS, CaseDecision
 from app.clock import utcnow
 from app.db.transactions import independent_transaction, transaction
 from app.goods.models import Good
-from app.money.models import MoneyCase, MoneyCaseKind, Refund
+from app.money.cases import note_release
+from app.money.models import MoneyCase, MoneyCaseKind, Payment, Refund
 from app.money.refunds import (
     RefundAnswer,
     RefundNotDecidable,
@@ -161,6 +162,8 @@ def _decide_hold(
         return
     release_order(order)
     if was_held:
+        went_back = select(Payment.refunded_elsewhere).where(Payment.id == case.payment_id)
+        note_release(case, total=session.scalars(went_back).one())
         add_message(session, Topic.ORDER_RELEASED, case.id, stream=f"order:{order.id}")
 
 

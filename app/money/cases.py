@@ -1,5 +1,6 @@
 """Cases: what a person has to decide about money. Opened in the transaction of what finds them, closed by staff."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
@@ -15,6 +16,8 @@ log = structlog.get_logger(__name__)
 
 SETTLED: Final = "settled"
 """The decision of a case that the gateway's last word closed."""
+
+_TOTAL_WHEN_RELEASED: Final = "total_when_released"
 
 _REASON_LENGTH: Final = 300
 
@@ -81,6 +84,27 @@ def close_case(session: Session, key: str, *, decision: str) -> None:
         .values(closed_at=utcnow(), decision=decision)
         .execution_options(synchronize_session=False)
     )
+
+
+def note_release(case: MoneyCase, *, total: int) -> None:
+    """Keep in a locked case about a hold what had gone back of the payment (fen) when its decision ended that."""
+    case.details = {**case.details, _TOTAL_WHEN_RELEASED: total}
+
+
+def total_when_held(details: Mapping[str, Any]) -> int:
+    """What had gone back of the payment without us (fen) when the case with these `details` held its order.
+
+    Of that moment, as who is told of a hold late, or again, is told the same.
+    """
+    return int(details["total"])
+
+
+def total_when_released(details: Mapping[str, Any]) -> int:
+    """As `total_when_held`, when the decision of this case let the order go on.
+
+    It may be more: of several cases that held the order, the last one decided need not be the latest.
+    """
+    return int(details.get(_TOTAL_WHEN_RELEASED, details["total"]))
 
 
 def open_cases() -> dict[str, int]:

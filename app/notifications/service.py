@@ -1,6 +1,6 @@
 """Notifies users: a row in their list, written in the transaction of what it is about."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from app.answers import Answer, Refused
 from app.clock import utcnow
 from app.db.transactions import transaction
 from app.fen import format_yuan
+from app.money.cases import total_when_held, total_when_released
 from app.money.models import PAID_LATE, MoneyCase, Payment, Refund
 from app.notifications.models import TEXT_LENGTH, TITLE_LENGTH, Notification, NotificationKind
 from app.notifications.texts import (
@@ -76,11 +77,11 @@ def notify(
     event: str = "",
 ) -> None:
     """Notify a user, in the caller's transaction. A title or text that is too long is cut with `…`."""
-    row = _row(user_id=user_id, kind=kind, title=title, text=text, order_id=order_id, event=event)
+    row = _notification(user_id=user_id, kind=kind, title=title, text=text, order_id=order_id, event=event)
     session.execute(insert(Notification).values(row))
 
 
-def _row(
+def _notification(
     *, user_id: int, kind: NotificationKind, title: str, text: str, order_id: int | None, event: str
 ) -> dict[str, Any]:
     return {
@@ -103,7 +104,7 @@ def notify_of_steps(session: Session, *, event_ids: Collection[int]) -> None:
     Raises KeyError for a step without a text.
     """
     steps = session.execute(_STEPS.where(OrderEventRecord.id.in_(event_ids)).order_by(OrderEventRecord.id)).all()
-    rows = [row for step in steps for row in _rows(step)]
+    rows = [row for step in steps for row in _rows_of_step(step)]
     if rows:
         session.execute(
             insert(Notification)
@@ -135,7 +136,7 @@ def notify_of_refunds(session: Session, *, refund_ids: Collection[int]) -> None:
         if refund.reason == PAID_LATE:
             texts = {Role.BUYER: PAID_LATE_REFUND_OTHERWISE_TEXT if otherwise else PAID_LATE_REFUND_TEXT}
         for role, wording in texts.items():
-            row = _row(
+            row = _notification(
                 user_id=users[role],
                 kind=NotificationKind.ORDER,
                 title=wording.title,
@@ -153,25 +154,24 @@ def notify_of_holds(session: Session, *, case_ids: Collection[int]) -> None:
 
     In the caller's transaction. Called again, it notifies again: the message that asks for it is deleted with it.
     """
-    _notify_of_cases(session, case_ids, event=ORDER_HELD, texts=ORDER_HELD_TEXTS)
+    _notify_of_cases(session, case_ids, event=ORDER_HELD, texts=ORDER_HELD_TEXTS, total=total_when_held)
 
 
 def notify_of_releases(session: Session, *, case_ids: Collection[int]) -> None:
     """As `notify_of_holds`, that their order goes on: staff have decided so about these cases."""
-    _notify_of_cases(session, case_ids, event=ORDER_RELEASED, texts=ORDER_RELEASED_TEXTS)
+    _notify_of_cases(session, case_ids, event=ORDER_RELEASED, texts=ORDER_RELEASED_TEXTS, total=total_when_released)
 
 
 def _notify_of_cases(
-    session: Session, case_ids: Collection[int], *, event: str, texts: Mapping[Role, NotificationText]
+    session: Session,
+    case_ids: Collection[int],
+    *,
+    event: str,
+    texts: Mapping[Role, NotificationText],
+    total: Callable[[Mapping[str, Any]], int],
 ) -> None:
-    # What went back by now: of several cases that held the order, the last one decided need not be the latest.
     statement = (
-        select(
-            *(Payment.refunded_elsewhere, Order.id, Order.buyer_id, Order.seller_id),
-            *(Order.good_title, Order.amount),
-        )
-        .select_from(MoneyCase)
-        .join(Payment, Payment.id == MoneyCase.payment_id)
+        select(MoneyCase.details, Order.id, Order.buyer_id, Order.seller_id, Order.good_title, Order.amount)
         .join(Order, Order.id == MoneyCase.order_id)
         .where(MoneyCase.id.in_(case_ids))
         .order_by(MoneyCase.id)
@@ -181,11 +181,11 @@ def _notify_of_cases(
         words = {
             "good": case.good_title,
             "amount": format_yuan(case.amount),
-            "refunded": format_yuan(case.refunded_elsewhere),
+            "refunded": format_yuan(total(case.details)),
         }
         users = {Role.BUYER: case.buyer_id, Role.SELLER: case.seller_id}
         for role, wording in texts.items():
-            row = _row(
+            row = _notification(
                 user_id=users[role],
                 kind=NotificationKind.ORDER,
                 title=wording.title,
@@ -198,7 +198,7 @@ def _notify_of_cases(
         session.execute(insert(Notification).values(rows))
 
 
-def _rows(step: Any) -> list[dict[str, Any]]:  # a row of _STEPS, which has more columns than a type can name
+def _rows_of_step(step: Any) -> list[dict[str, Any]]:  # a row of _STEPS, which has more columns than a type can name
     role = Role(step.role)
     if step.repeated and (step.event, role) in _SAID_ONCE:
         return []

@@ -20,7 +20,8 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from app.clock import format_moment, utcnow
 from app.db.transactions import row_or_none, transaction
 from app.fen import format_yuan
-from app.money.models import MoneyCase, Payment
+from app.money.cases import total_when_held, total_when_released
+from app.money.models import MoneyCase
 from app.orders.models import HoldReason, Order, OrderEventRecord
 from app.outbox.models import OutboxMessage, Topic
 from app.outbox.service import PermanentFailure
@@ -47,12 +48,8 @@ _STEP: Final = select(
     Order.amount,
 ).join(Order, Order.id == OrderEventRecord.order_id)
 
-
-# What went back by now: of several cases that held the order, the last one decided need not be the latest.
-_CASE: Final = (
-    select(MoneyCase.opened_at, MoneyCase.closed_at, Payment.refunded_elsewhere, Order.order_no, Order.amount)
-    .join(Payment, Payment.id == MoneyCase.payment_id)
-    .join(Order, Order.id == MoneyCase.order_id)
+_CASE: Final = select(MoneyCase.opened_at, MoneyCase.closed_at, MoneyCase.details, Order.order_no, Order.amount).join(
+    Order, Order.id == MoneyCase.order_id
 )
 
 
@@ -148,27 +145,34 @@ def send_webhook(event_id: int) -> None:
 
 def send_held_webhook(case_id: int) -> None:
     """Send that an order is held for this case about its money. Raises as `send_webhook`."""
-    _send_case(case_id, "held", moment="opened_at")
+    case = _case(case_id)
+    _send_case(case_id, case, "held", at=case.opened_at, refunded=total_when_held(case.details))
 
 
 def send_released_webhook(case_id: int) -> None:
     """Send that an order goes on, as this case about its money was decided. Raises as `send_webhook`."""
-    _send_case(case_id, "released", moment="closed_at")
+    case = _case(case_id)
+    _send_case(case_id, case, "released", at=case.closed_at, refunded=total_when_released(case.details))
 
 
-def _send_case(case_id: int, what: str, *, moment: str) -> None:
+def _case(case_id: int) -> Any:
     case = row_or_none(_CASE.where(MoneyCase.id == case_id))
     if case is None:
         raise PermanentFailure(f"no case {case_id}")
-    at = format_moment(case._mapping[moment])
+    return case
+
+
+def _send_case(case_id: int, case: Any, what: str, *, at: datetime, refunded: int) -> None:
+    """Send what a row of `_CASE` tells of this moment: each time the same, also where more went back since."""
+    moment = format_moment(at)
     data = {
         "order_no": case.order_no,
         "reason": HoldReason.REFUNDED_ELSEWHERE.value,
-        "refunded": format_yuan(case.refunded_elsewhere),
+        "refunded": format_yuan(refunded),
         "amount": format_yuan(case.amount),
-        "at": at,
+        "at": moment,
     }
-    body = {"type": f"order.{what}", "timestamp": at, "data": data}
+    body = {"type": f"order.{what}", "timestamp": moment, "data": data}
     status = _deliver(message_id=f"{what}_{case_id}", body=body)
     log.info("webhook_delivered", case_id=case_id, http=status)
 
