@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
+from app.money.cases import PAID_OTHERWISE
 from app.money.models import MoneyCaseKind
 
 
@@ -12,6 +13,7 @@ class CaseDecision(StrEnum):
 
     RETRY = "retry"
     MARK_PAID = "mark_paid"
+    PAID_OTHERWISE = PAID_OTHERWISE
     CREDIT_BACK = "credit_back"
     COUNT_AS_REFUND = "count_as_refund"
     CONTINUE = "continue"
@@ -21,6 +23,7 @@ class CaseDecision(StrEnum):
 DECISION_TEXT: Final[Mapping[CaseDecision, str]] = {
     CaseDecision.RETRY: "再次请求支付宝",
     CaseDecision.MARK_PAID: "核实已付,记为完成",
+    CaseDecision.PAID_OTHERWISE: "差额已另行退付,记为完成",
     CaseDecision.CREDIT_BACK: "核实未付,退回钱包",
     CaseDecision.COUNT_AS_REFUND: "计为订单退款",
     CaseDecision.CONTINUE: "订单继续",
@@ -35,7 +38,12 @@ DECISIONS: Final[Mapping[MoneyCaseKind, tuple[CaseDecision, ...]]] = {
         CaseDecision.CREDIT_BACK,
         CaseDecision.DISMISS,
     ),
-    MoneyCaseKind.REFUND: (CaseDecision.RETRY, CaseDecision.MARK_PAID, CaseDecision.DISMISS),
+    MoneyCaseKind.REFUND: (
+        CaseDecision.RETRY,
+        CaseDecision.MARK_PAID,
+        CaseDecision.PAID_OTHERWISE,
+        CaseDecision.DISMISS,
+    ),
     MoneyCaseKind.SECOND_PAYMENT: (CaseDecision.DISMISS,),
     MoneyCaseKind.REFUND_ELSEWHERE: (CaseDecision.COUNT_AS_REFUND, CaseDecision.CONTINUE),
     MoneyCaseKind.BILL: (CaseDecision.DISMISS,),

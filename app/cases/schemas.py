@@ -22,7 +22,7 @@ class MoneyCaseQuery(PageQuery):
 class MoneyDecisionIn(DecisionIn):
     """What is decided about a case, and why."""
 
-    decision: Literal["retry", "mark_paid", "credit_back", "count_as_refund", "continue", "dismiss"]
+    decision: Literal["retry", "mark_paid", "paid_otherwise", "credit_back", "count_as_refund", "continue", "dismiss"]
 
 
 class MoneyCaseOut(TypedDict):

@@ -20,6 +20,7 @@ from app.money.refunds import (
     ask_about_refund,
     check_refund_ended,
     mark_refund_paid,
+    mark_rest_paid,
     retry_refund,
 )
 from app.orders.holds import count_as_refund, release_order
@@ -42,7 +43,7 @@ from app.wallet.service import (
 
 log = structlog.get_logger(__name__)
 
-_ASKED_FIRST: Final = frozenset({CaseDecision.MARK_PAID, CaseDecision.CREDIT_BACK})
+_ASKED_FIRST: Final = frozenset({CaseDecision.MARK_PAID, CaseDecision.PAID_OTHERWISE, CaseDecision.CREDIT_BACK})
 """What is decided about a withdrawal or refund only after the gateway was asked."""
 
 
@@ -142,7 +143,8 @@ def _carry_out(
             act(payout_id=case.payout_id)
     elif case.refund_id is not None:
         if isinstance(answer, RefundAnswer):
-            mark_refund_paid(refund_id=case.refund_id, answer=answer)
+            record = mark_rest_paid if decision is CaseDecision.PAID_OTHERWISE else mark_refund_paid
+            record(refund_id=case.refund_id, answer=answer)
         else:
             (retry_refund if decision is CaseDecision.RETRY else check_refund_ended)(refund_id=case.refund_id)
     elif case.kind == MoneyCaseKind.REFUND_ELSEWHERE:

@@ -17,6 +17,9 @@ log = structlog.get_logger(__name__)
 SETTLED: Final = "settled"
 """The decision of a case that the gateway's last word closed."""
 
+PAID_OTHERWISE: Final = "paid_otherwise"
+"""The decision of staff that what the gateway has not given of a refund was paid otherwise."""
+
 _TOTAL_WHEN_RELEASED: Final = "total_when_released"
 
 _REASON_LENGTH: Final = 300

@@ -203,15 +203,16 @@ class RefundAnswer:
 
     is_made: bool
     """False where the gateway has made no such refund, and will make none by an earlier request."""
+    is_short: bool
+    """Whether it made ours, but not all went back that our books say."""
     undecided_at: datetime | None
 
 
 def ask_about_refund(*, refund_id: int) -> RefundAnswer:
     """Ask the gateway about a refund, for staff who want to record that it was paid. No lock is held meanwhile.
 
-    Raises RefundNotDecidable for one that is confirmed, where the gateway does not answer, where it made our part but
-    not all went back that our books say, and where it may still make the refund: within a day of a request that it has
-    not refused.
+    Raises RefundNotDecidable for one that is confirmed, where the gateway does not answer, and where it may still make
+    the refund: within a day of a request that it has not refused.
     """
     with transaction() as session:
         refund = _unconfirmed(session, refund_id)
@@ -226,25 +227,40 @@ def ask_about_refund(*, refund_id: int) -> RefundAnswer:
         is_short = is_made and elsewhere > 0 and not _is_all_back(out_trade_no, trade_no)
     except (GatewayUnavailable, GatewayRefused):
         raise RefundNotDecidable("支付宝暂未答复这笔退款的结果,请稍后再试") from None
-    if is_short:
-        # As made or as paid otherwise: of one of the parts the payer would be told what is not so.
-        raise RefundNotDecidable("支付宝没有退回全部款项,请在商家平台补退差额后重试")
     if not is_made and undecided_at is not None and utcnow() < undecided_at + UNDECIDED_FOR:
         until = format_moment(undecided_at + UNDECIDED_FOR)
         raise RefundNotDecidable(f"支付宝仍可能退回这笔款项,{until} 之后才能处理")
-    return RefundAnswer(is_made=is_made, undecided_at=undecided_at)
+    return RefundAnswer(is_made=is_made, is_short=is_short, undecided_at=undecided_at)
 
 
 def mark_refund_paid(*, refund_id: int, answer: RefundAnswer) -> None:
     """Record a refund as paid, because staff paid it otherwise (线下退款), or the gateway made it.
 
     It is asked for no more. Raises RefundNotDecidable for one that is confirmed, or was asked for since the gateway
-    gave its `answer`: it may just be making it, and then the payer would have it twice.
+    gave its `answer`: it may just be making it, and then the payer would have it twice. Nor where the gateway made our
+    part and the rest is missing: of one of them the payer would be told what is not so.
     """
+    if answer.is_short:
+        raise RefundNotDecidable("支付宝没有退回全部款项:请在商家平台补退差额后重试,不能补退的另行退付")
+    _record_as_paid(refund_id, answer, paid_otherwise=not answer.is_made)
+
+
+def mark_rest_paid(*, refund_id: int, answer: RefundAnswer) -> None:
+    """Record a refund as paid, of which the gateway made our part, and staff have paid otherwise what is missing.
+
+    Raises as `mark_refund_paid`, and where nothing is missing or all is. To the gateway it is a refund as any other,
+    so the bill is expected to have our part.
+    """
+    if not answer.is_short:
+        raise RefundNotDecidable("支付宝没有部分退回这笔款项,不存在差额")
+    _record_as_paid(refund_id, answer, paid_otherwise=False)
+
+
+def _record_as_paid(refund_id: int, answer: RefundAnswer, *, paid_otherwise: bool) -> None:
     with transaction() as session:
         if _unconfirmed(session, refund_id).undecided_at != answer.undecided_at:
             raise RefundNotDecidable("这笔退款刚刚又请求了支付宝,请稍后再试")
-        _confirm(refund_id, paid_otherwise=not answer.is_made)
+        _confirm(refund_id, paid_otherwise=paid_otherwise)
 
 
 def note_made_after_all(session: Session, refund: Refund, *, order_id: int) -> None:

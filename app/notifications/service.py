@@ -12,7 +12,7 @@ from app.answers import Answer, Refused
 from app.clock import utcnow
 from app.db.transactions import transaction
 from app.fen import format_yuan
-from app.money.cases import total_when_held, total_when_released
+from app.money.cases import PAID_OTHERWISE, total_when_held, total_when_released
 from app.money.models import PAID_LATE, MoneyCase, Payment, Refund
 from app.notifications.models import TEXT_LENGTH, TITLE_LENGTH, Notification, NotificationKind
 from app.notifications.texts import (
@@ -22,10 +22,12 @@ from app.notifications.texts import (
     ORDER_RELEASED,
     ORDER_RELEASED_TEXTS,
     PAID_LATE_REFUND_OTHERWISE_TEXT,
+    PAID_LATE_REFUND_PARTLY_OTHERWISE_TEXT,
     PAID_LATE_REFUND_TEXT,
     REFUND_CONFIRMED,
     REFUND_CONFIRMED_TEXTS,
     REFUND_PAID_OTHERWISE_TEXTS,
+    REFUND_PARTLY_OTHERWISE_TEXTS,
     NotificationText,
     notified_sides,
 )
@@ -113,6 +115,16 @@ def notify_of_steps(session: Session, *, event_ids: Collection[int]) -> None:
         )
 
 
+# By what was paid otherwise, all of it or a part: what is told of an order's refund, and of a late payment's.
+_REFUND_TEXTS: Final[Mapping[tuple[bool, bool], tuple[Mapping[Role, NotificationText], NotificationText]]] = {
+    (False, False): (REFUND_CONFIRMED_TEXTS, PAID_LATE_REFUND_TEXT),
+    (False, True): (REFUND_PARTLY_OTHERWISE_TEXTS, PAID_LATE_REFUND_PARTLY_OTHERWISE_TEXT),
+    (True, False): (REFUND_PAID_OTHERWISE_TEXTS, PAID_LATE_REFUND_OTHERWISE_TEXT),
+}
+
+_PARTLY_OTHERWISE: Final = exists().where(MoneyCase.refund_id == Refund.id, MoneyCase.decision == PAID_OTHERWISE)
+
+
 def notify_of_refunds(session: Session, *, refund_ids: Collection[int]) -> None:
     """Notify the payer, and of an order's own refund the seller too, that the gateway has confirmed these refunds.
 
@@ -120,7 +132,7 @@ def notify_of_refunds(session: Session, *, refund_ids: Collection[int]) -> None:
     """
     statement = (
         select(
-            *(Refund.amount, Refund.reason, Refund.paid_otherwise),
+            *(Refund.amount, Refund.reason, Refund.paid_otherwise, _PARTLY_OTHERWISE.label("partly_otherwise")),
             *(Order.id, Order.buyer_id, Order.seller_id, Order.good_title),
         )
         .join(Payment, Payment.id == Refund.payment_id)
@@ -131,10 +143,9 @@ def notify_of_refunds(session: Session, *, refund_ids: Collection[int]) -> None:
     rows = []
     for refund in session.execute(statement):
         users = {Role.BUYER: refund.buyer_id, Role.SELLER: refund.seller_id}
-        otherwise = refund.paid_otherwise
-        texts: Mapping[Role, NotificationText] = REFUND_PAID_OTHERWISE_TEXTS if otherwise else REFUND_CONFIRMED_TEXTS
+        texts, text_if_late = _REFUND_TEXTS[refund.paid_otherwise, refund.partly_otherwise]
         if refund.reason == PAID_LATE:
-            texts = {Role.BUYER: PAID_LATE_REFUND_OTHERWISE_TEXT if otherwise else PAID_LATE_REFUND_TEXT}
+            texts = {Role.BUYER: text_if_late}
         for role, wording in texts.items():
             row = _notification(
                 user_id=users[role],

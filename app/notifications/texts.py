@@ -134,6 +134,19 @@ REFUND_PAID_OTHERWISE_TEXTS: Final[Mapping[Role, NotificationText]] = {
 }
 """The same where staff have paid the refund otherwise, because the gateway refused it."""
 
+REFUND_PARTLY_OTHERWISE_TEXTS: Final[Mapping[Role, NotificationText]] = {
+    Role.BUYER: NotificationText(
+        "退款已完成", "「{good}」的退款 {amount} 元已完成,其中一部分由平台另行退给你,如未收到请联系客服"
+    ),
+    Role.SELLER: REFUND_CONFIRMED_TEXTS[Role.SELLER],
+}
+"""The same where staff have paid a part otherwise that the gateway has not given."""
+
+PAID_LATE_REFUND_PARTLY_OTHERWISE_TEXT: Final = NotificationText(
+    "退款已完成",
+    "「{good}」重复或超时支付的 {amount} 元已退回,其中一部分由平台另行退给你,如未收到请联系客服",
+)
+
 PAID_LATE_REFUND_OTHERWISE_TEXT: Final = NotificationText(
     "退款已完成", "「{good}」重复或超时支付的 {amount} 元已由平台另行退给你,如未收到请联系客服"
 )

@@ -707,8 +707,11 @@ def test_nobody_is_told_that_he_has_what_the_gateway_has_not_given(
     assert [(kind, decision) for kind, _, decision in cases(shop)][1:] == [("refund", "settled")]
 
 
-def test_staff_do_not_record_as_paid_what_the_gateway_has_given_in_part(shop: Shop, staff: Made) -> None:
-    """It made ours; what our books say went back in the console before is missing there."""
+@pytest.mark.parametrize("otherwise", [False, True], ids=["by the console", "otherwise"])
+def test_staff_do_not_record_as_paid_what_the_gateway_has_given_in_part(
+    shop: Shop, staff: Made, otherwise: bool
+) -> None:
+    """It made ours; what our books say went back in the console before is missing there, and is paid as it can be."""
     purchase, form = bought(shop)
     assert shop.notify(shop.sign(form, **PARTLY)) == "success"
     decide(shop, staff, "continue", Answer.MONEY_CASE_DECIDED)
@@ -716,14 +719,34 @@ def test_staff_do_not_record_as_paid_what_the_gateway_has_given_in_part(shop: Sh
     assert (sent(shop), made(shop, purchase)) == ("again", [(f"{purchase.order_no}_R1", AMOUNT - 10000)])
     before = shop.state_of(purchase)
     assert decide(shop, staff, "mark_paid", Answer.MONEY_CASE_REFUSED, 2)["reasons"] == [
-        "支付宝没有退回全部款项,请在商家平台补退差额后重试"
+        "支付宝没有退回全部款项:请在商家平台补退差额后重试,不能补退的另行退付"
     ]
     assert (shop.state_of(purchase), [decision for *_, decision in cases(shop)]) == (before, ["continue", None])
     assert "refund_confirmed" not in [event for event, *_ in told(shop, purchase.headers)]
-    console_refund(shop, purchase, "100.00")
-    decide(shop, staff, "mark_paid", Answer.MONEY_CASE_DECIDED, 2)
-    assert (told_of_the_refund(shop, purchase.headers)[0], booked(shop)) == ("退款成功", [f"{purchase.order_no}_R1"])
-    assert (shop.state_of(purchase).money, shop.audit()) == ({}, [])
+    if not otherwise:
+        console_refund(shop, purchase, "100.00")
+        assert decide(shop, staff, "paid_otherwise", Answer.MONEY_CASE_REFUSED, 2)["reasons"] == [
+            "支付宝没有部分退回这笔款项,不存在差额"
+        ]
+    assert shop.state_of(purchase) == before
+    decision = "paid_otherwise" if otherwise else "mark_paid"
+    decide(shop, staff, decision, Answer.MONEY_CASE_DECIDED, 2)
+    good = "「九成新 iPhone 13 128G」"
+    assert told_of_the_refund(shop, purchase.headers) == (
+        ("退款已完成", f"{good}的退款 2600.00 元已完成,其中一部分由平台另行退给你,如未收到请联系客服")
+        if otherwise
+        else ("退款成功", f"{good}的退款 2600.00 元已原路退回")
+    )
+    # The bill has our part, and that is no news: the payer does not have it twice.
+    ours = {"refund_fee": "2500.00", "out_biz_no": f"{purchase.order_no}_R1", "notify_id": "ours"}
+    assert shop.notify(shop.sign(form, **ours)) == "success"
+    with shop.app.app_context():
+        differences = compare_with_books(fetch_day_bill(utcnow().astimezone(SHANGHAI).date())).differences
+    assert [each for each in differences if purchase.order_no in each] == []
+    assert booked(shop) == [f"{purchase.order_no}_R1"]
+    assert [each for *_, each in cases(shop)] == ["continue", decision]
+    assert (sent(shop), len(made(shop, purchase))) == ("done", 1 if otherwise else 2)
+    assert (elsewhere(shop), shop.state_of(purchase).money, shop.audit()) == (10000, {}, [])
 
 
 def test_a_silent_gateway_is_asked_again_before_anything_is_sent(
