@@ -59,10 +59,7 @@ _ASSUMES_RECEIPT: Final = and_(Order.bill_status == BillStatus.PAID, Order.order
 _NEEDS_THE_GATEWAY: Final = or_(_CLOSES_A_TRADE, _ASSUMES_RECEIPT)
 
 _NO_ORDERS_FAULT: Final = (OperationalError, InterfaceError, BaseTimeoutException)
-"""Errors that end the sweep: the database's own, and that the job's time is over.
-
-RQ raises that one once, wherever the job is, and as an `Exception` (rq/rq#2296): nothing stops a job that goes on.
-"""
+"""Errors that end the sweep: the database's own, and that the job's time is over."""
 
 
 def fire_due(*, limit: int, batch_size: int = BATCH) -> int:
@@ -89,12 +86,21 @@ def _fire_or_one_by_one(which: ColumnElement[bool], size: int) -> tuple[int, int
     """Fire a batch of due orders, one by one where that fails; how many were found, and how many were fired."""
     try:
         found = _fire_batch(_due().where(which).limit(size))
-    except _NO_ORDERS_FAULT:
-        raise
-    except Exception:  # an order whose step fails must not block the others, whatever is wrong with it
+    except Exception as error:  # an order whose step fails must not block the others, whatever is wrong with it
+        if _ends_the_sweep(error):
+            raise
         log.exception("deadline_batch_failed")
         return _fire_one_by_one(which, size)
     return found, found
+
+
+def _ends_the_sweep(error: Exception) -> bool:
+    """Whether an error is no order's fault.
+
+    RQ raises the end of a job's time once, wherever the job is, and as an `Exception` (rq/rq#2296): nothing stops a job
+    that goes on. What is raised while SQLAlchemy prepares a statement is the `orig` of a `StatementError`.
+    """
+    return isinstance(error, _NO_ORDERS_FAULT) or isinstance(getattr(error, "orig", None), BaseTimeoutException)
 
 
 def _due() -> Select[Order, Good]:
@@ -139,9 +145,9 @@ def _postponing_on_error(order_id: int) -> Iterator[None]:
     """Log an error in the block, and postpone the deadline of the order that caused it."""
     try:
         yield
-    except _NO_ORDERS_FAULT:
-        raise
-    except Exception:  # whatever is wrong with this order, it must not block the others
+    except Exception as error:  # whatever is wrong with this order, it must not block the others
+        if _ends_the_sweep(error):
+            raise
         log.exception("deadline_failed", order_id=order_id)
         with transaction() as session:
             # Only if it is still overdue: a step made meanwhile has set a new deadline, which stays.

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from flask import Flask
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
-from sqlalchemy import select, text, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Integer, TypeDecorator, literal, select, text, update
+from sqlalchemy.exc import OperationalError, StatementError
 
 from app.clock import utcnow
 from app.db.database import db
@@ -157,9 +157,22 @@ def test_the_end_of_the_job_s_time_is_no_order_s_fault(
 ) -> None:
     """RQ raises it once, in a batch as anywhere: whoever goes on after it is not stopped any more."""
     before = [read(order) for order in orders]
-    monkeypatch.setattr(deadlines, "post", lambda *_, **__: signal.raise_signal(signal.SIGALRM))
-    with UnixSignalDeathPenalty(900, JobTimeoutException), pytest.raises(JobTimeoutException, match="900 seconds"):
-        fire_due(limit=10)
-    assert [read(order) for order in orders] == before
+
+    class Slow(TypeDecorator[int]):
+        impl = Integer
+        cache_ok = True
+
+        def process_bind_param(self, *_: object) -> None:
+            signal.raise_signal(signal.SIGALRM)
+
+    # SQLAlchemy wraps what is raised while it prepares a statement.
+    for at, raised in (
+        (lambda *_, **__: signal.raise_signal(signal.SIGALRM), JobTimeoutException),
+        (lambda session, *_, **__: session.scalar(select(literal(1, Slow()))), StatementError),
+    ):
+        monkeypatch.setattr(deadlines, "post", at)
+        with UnixSignalDeathPenalty(900, JobTimeoutException), pytest.raises(raised, match="900 seconds"):
+            fire_due(limit=10)
+        assert [read(order) for order in orders] == before
     monkeypatch.undo()
     assert fire_due(limit=10) == 3
