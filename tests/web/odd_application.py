@@ -1,7 +1,9 @@
 """An application behind the edge that answers in all the ways that WSGI allows: `granian --interface rsgi` loads it."""
 
+import os
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flask import Response, request
@@ -48,7 +50,9 @@ def show_closed() -> Response:
 
 @application.get("/odd/slow/")
 def slow() -> Response:
-    """An answer that takes a second."""
+    """An answer that takes a second; the file that ODD_SLOW_BEGAN names is there from its beginning."""
+    if "ODD_SLOW_BEGAN" in os.environ:
+        Path(os.environ["ODD_SLOW_BEGAN"]).touch()
     time.sleep(1)
     return Response("slow", content_type="text/plain")
 

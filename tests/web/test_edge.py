@@ -6,12 +6,12 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -48,6 +48,14 @@ def impatient(app: Flask, environment: dict[str, str]) -> Iterator[LiveServer]:
 
 
 @pytest.fixture(scope="module")
+def patient(app: Flask, environment: dict[str, str]) -> Iterator[LiveServer]:
+    """One web process in which bodies may take two minutes: what is held there is held as long as a test needs it."""
+    limits = {"BODY_SECONDS": "120", "BODIES_LIMIT": "6", "RATE_LIMITS_ENABLED": "0"}
+    with LiveServer.start({**environment, **limits}, workers=1) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def odd(app: Flask, environment: dict[str, str]) -> Iterator[int]:
     """The port of `tests.web.odd_application`."""
     with odd_server(environment) as (port, _):
@@ -76,6 +84,25 @@ def opened(port: int, *lines: str, body: bytes = b"", source: str = "127.0.0.1")
     return connection
 
 
+def held(port: int, *lines: str, source: str = "127.0.0.1") -> socket.socket:
+    """A connection on which the server waits for a body: it has said so, and nothing of it is sent."""
+    connection = opened(port, *lines, "Expect: 100-continue", source=source)
+    assert connection.recv(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    return connection
+
+
+def is_held(connection: socket.socket) -> bool:
+    """Whether the server still waits, and has neither answered nor ended the connection."""
+    connection.setblocking(False)
+    try:
+        connection.recv(1)
+    except BlockingIOError:
+        return True
+    finally:
+        connection.settimeout(10)
+    return False
+
+
 def answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of what comes back until the server hangs up; status 0 for nothing."""
     got = b""
@@ -101,49 +128,56 @@ def refusal(answer: Answer, **details: Any) -> dict[str, Any]:
 
 
 def is_quick(server: LiveServer) -> bool:
-    """Whether the server answers others within two seconds."""
+    """Whether the server answers others before what idles would end by itself, after fifteen seconds."""
     began = time.monotonic()
-    return server.call("GET", "/healthz").status == 200 and time.monotonic() - began < 2
+    return server.call("GET", "/healthz").status == 200 and time.monotonic() - began < 10
 
 
-def test_bodies_that_do_not_come_stop_nobody_and_end(impatient: LiveServer) -> None:
+_HELD = (
+    (("Content-Length: 100",), b""),
+    (("Content-Length: 100",), b'{"username"'),
+    (("Transfer-Encoding: chunked",), b""),
+    (("Transfer-Encoding: chunked",), b'4\r\n{"us\r\n'),
+)
+
+
+def test_bodies_that_do_not_come_stop_nobody(patient: LiveServer) -> None:
     """F2: sixteen of them held every thread for as long as they liked."""
     head = ("POST /login/ HTTP/1.1", _JSON)
+    with ExitStack() as stack:
+        waiting = [stack.enter_context(opened(patient.port, *head, *framing, body=body)) for framing, body in _HELD]
+        waiting.append(stack.enter_context(held(patient.port, *head, "Content-Length: 100")))
+        assert patient.call("GET", "/healthz").status == 200
+        assert all(map(is_held, waiting))
+
+
+def test_bodies_that_do_not_come_end(app: Flask, impatient: LiveServer, clean: None) -> None:
+    head = ("POST /login/ HTTP/1.1", _JSON)
+    token = f"Authorization: {auth_headers(app, make_user(app))['Authorization']}"
+    large = ("POST /api/good_release/ HTTP/1.1", _MULTIPART, "Content-Length: 5000000", token)
     began = time.monotonic()
     with ExitStack() as stack:
-        waiting = [
-            stack.enter_context(opened(impatient.port, *head, *framing, body=body))
-            for framing, body in (
-                (("Content-Length: 100",), b""),
-                (("Content-Length: 100",), b'{"username"'),
-                (("Transfer-Encoding: chunked",), b""),
-                (("Transfer-Encoding: chunked",), b'4\r\n{"us\r\n'),
-                (("Content-Length: 100", "Expect: 100-continue"), b""),
-            )
-        ]
-        assert is_quick(impatient)
+        waiting = [stack.enter_context(opened(impatient.port, *head, *framing, body=body)) for framing, body in _HELD]
+        waiting.append(stack.enter_context(held(impatient.port, *head, "Content-Length: 100")))
+        waiting.append(stack.enter_context(opened(impatient.port, *large, body=b"--b\r\n")))
         answers = [answer(connection) for connection in waiting]
-    # The last was told to go on.
-    status, _, rest = answers.pop()
-    assert (status, rest[:13]) == (100, b"HTTP/1.1 408 ")
-    assert [status for status, _, _ in answers] == [408] * 4
-    assert [json.loads(body) for _, _, body in answers] == [refusal(Answer.REQUEST_TIMEOUT)] * 4
+    assert [status for status, _, _ in answers] == [408] * 6
+    assert [json.loads(body) for _, _, body in answers] == [refusal(Answer.REQUEST_TIMEOUT)] * 6
     assert all(headers["x-request-id"] for _, headers, _ in answers)
-    assert 1 <= time.monotonic() - began < 6
+    assert time.monotonic() - began >= 1
     metrics = impatient.call("GET", "/metrics").content.decode()
     counted = 'saltfish_http_requests_total{http="408",method="POST",rule="/login"} '
     assert float(metrics.partition(counted)[2].split()[0]) >= 5
 
 
-def test_one_body_too_many_ends_the_one_that_has_taken_longest(impatient: LiveServer) -> None:
-    head = ("POST /login/ HTTP/1.1", _JSON, "Content-Length: 100")
+def test_one_body_too_many_ends_the_one_that_has_taken_longest(patient: LiveServer) -> None:
+    head = ("POST /login/ HTTP/1.1", _JSON)
+    body = b'{"username": "a", "password": "b"}'
     with ExitStack() as stack:
-        waiting = [stack.enter_context(opened(impatient.port, *head)) for _ in range(12)]
-        body = b'{"username": "a", "password": "b"}'
-        began = time.monotonic()
-        honest = ask(impatient.port, *head[:2], f"Content-Length: {len(body)}", body=body)
-        assert (honest[0], time.monotonic() - began < 1) == (422, True)
-        assert [answer(connection)[0] for connection in waiting] == [408] * 12
+        waiting = [stack.enter_context(held(patient.port, *head, "Content-Length: 100")) for _ in range(12)]
+        assert ask(patient.port, *head, f"Content-Length: {len(body)}", body=body)[0] == 422
+        assert [answer(connection)[0] for connection in waiting[:7]] == [408] * 7
+        assert all(map(is_held, waiting[7:]))
 
 
 def test_of_too_many_small_bodies_the_one_that_has_taken_longest_ends(app: Flask) -> None:
@@ -174,48 +208,44 @@ def test_of_too_many_small_bodies_the_one_that_has_taken_longest_ends(app: Flask
 
 def test_a_body_that_comes_byte_after_byte_is_ended(impatient: LiveServer) -> None:
     with opened(impatient.port, "POST /login/ HTTP/1.1", _JSON, "Transfer-Encoding: chunked") as connection:
-        for _ in range(100):
-            try:
+        until = time.monotonic() + 30
+        with contextlib.suppress(OSError):
+            while time.monotonic() < until:
                 connection.sendall(b"1\r\n \r\n")
                 time.sleep(0.05)
-            except OSError:
-                break
-        else:
-            raise AssertionError("it is still read")
+        assert time.monotonic() < until, "it is still read"
 
 
-def test_large_bodies_come_from_users_only(app: Flask, impatient: LiveServer, clean: None) -> None:
+def test_large_bodies_come_from_users_only(app: Flask, patient: LiveServer, clean: None) -> None:
     large = ("POST /api/good_release/ HTTP/1.1", _MULTIPART, "Content-Length: 5000000")
-    status, _, body = ask(impatient.port, *large)
+    status, _, body = ask(patient.port, *large)
     assert (status, json.loads(body)) == (401, refusal(Answer.LOGIN_REQUIRED))
-    token = f"Authorization: {auth_headers(app, make_user(app))['Authorization']}"
+    token, another = (f"Authorization: {auth_headers(app, make_user(app))['Authorization']}" for _ in range(2))
     with ExitStack() as stack:
-        two = [stack.enter_context(opened(impatient.port, *large, token, body=b"--b\r\n")) for _ in range(2)]
-        time.sleep(0.2)
-        status, headers, body = ask(impatient.port, *large, token)
+        three = [stack.enter_context(held(patient.port, *large, token)) for _ in range(2)]
+        status, headers, body = ask(patient.port, *large, token)
         assert (status, headers["retry-after"], json.loads(body)) == (503, "1", refusal(Answer.BUSY))
-        another = f"Authorization: {auth_headers(app, make_user(app))['Authorization']}"
-        third = stack.enter_context(opened(impatient.port, *large, another, body=b"--b\r\n"))
-        assert is_quick(impatient)
-        assert [answer(connection)[0] for connection in (*two, third)] == [408] * 3
+        three.append(stack.enter_context(held(patient.port, *large, another)))
+        assert patient.call("GET", "/healthz").status == 200
+        assert all(map(is_held, three))
     # Only with pictures, and only where pictures are taken.
     for url, kind in (("/api/good_release/", _JSON), ("/api/add_address/", _MULTIPART)):
-        status, _, body = ask(impatient.port, f"POST {url} HTTP/1.1", kind, token, "Content-Length: 65537")
+        status, _, body = ask(patient.port, f"POST {url} HTTP/1.1", kind, token, "Content-Length: 65537")
         assert (status, json.loads(body)) == (413, refusal(Answer.TOO_LARGE))
 
 
-def test_some_accounts_keep_nobody_from_sending_pictures(app: Flask, impatient: LiveServer, clean: None) -> None:
+def test_some_accounts_keep_nobody_from_sending_pictures(app: Flask, patient: LiveServer, clean: None) -> None:
     """Four of them, two bodies each, were all that a web process takes."""
     body = b'--b\r\nContent-Disposition: form-data; name="pictures"\r\n\r\n' + b"a" * 70_000 + b"\r\n--b--\r\n"
     head = ("POST /api/good_release/ HTTP/1.1", _MULTIPART, f"Content-Length: {len(body)}", "Connection: close")
     tokens = [f"Authorization: {auth_headers(app, make_user(app))['Authorization']}" for _ in range(5)]
     with ExitStack() as stack:
-        slow = [stack.enter_context(opened(impatient.port, *head, token, body=b"--b")) for token in tokens[:4] * 2]
-        time.sleep(0.3)
-        honest = opened(impatient.port, *head, tokens[4], body=body, source="127.0.0.2")
+        slow = [stack.enter_context(held(patient.port, *head, token)) for token in tokens[:4] * 2]
+        honest = opened(patient.port, *head, tokens[4], body=body, source="127.0.0.2")
         status, _, answered = answer(honest)
         assert (status, json.loads(answered)["data"]["error"]) == (422, "RELEASE_MALFORMED")
-        assert [answer(connection)[0] for connection in slow] == [408] * 8
+        assert answer(slow[0])[0] == 408
+        assert all(map(is_held, slow[1:]))
 
 
 @pytest.mark.parametrize(
@@ -260,23 +290,24 @@ def test_of_too_many_large_bodies_the_slowest_of_the_network_with_most_ends(
     assert asyncio.run(receive()) == [number == ended for number in range(len(sending) + 1)]
 
 
-def test_a_body_for_which_there_is_no_room_is_refused(app: Flask, impatient: LiveServer, clean: None) -> None:
+def test_a_body_for_which_there_is_no_room_is_refused(app: Flask, patient: LiveServer, clean: None) -> None:
     token = f"Authorization: {auth_headers(app, make_user(app))['Authorization']}"
     body = (
         b'--b\r\nContent-Disposition: form-data; name="pictures"; filename="a"\r\n\r\n'
-        + b"a" * 600_000
+        + b"a" * 4_100_000
         + b"\r\n--b--\r\n"
     )
     head = ("POST /api/good_release/ HTTP/1.1", _MULTIPART, f"Content-Length: {len(body)}", token)
-    [web] = psutil.Process(impatient.process.pid).children()
+    [web] = psutil.Process(patient.process.pid).children()
     before = web.rlimit(psutil.RLIMIT_FSIZE)
-    web.rlimit(psutil.RLIMIT_FSIZE, (500_000, before[1]))  # to whoever writes, a full disk
+    # To whoever writes, a full disk. What it writes into its log is less.
+    web.rlimit(psutil.RLIMIT_FSIZE, (4_000_000, before[1]))
     try:
-        status, headers, answered = ask(impatient.port, *head, body=body)
+        status, headers, answered = ask(patient.port, *head, body=body)
     finally:
         web.rlimit(psutil.RLIMIT_FSIZE, before)
     assert (status, headers["retry-after"], json.loads(answered)) == (503, "1", refusal(Answer.BUSY))
-    assert json.loads(ask(impatient.port, *head, body=body)[2])["data"]["error"] == "RELEASE_MALFORMED"
+    assert json.loads(ask(patient.port, *head, body=body)[2])["data"]["error"] == "RELEASE_MALFORMED"
 
 
 def test_a_body_for_which_no_file_can_be_made_is_refused(
@@ -306,21 +337,21 @@ def test_connections_whose_bodies_are_refused_unread_end_soon(impatient: LiveSer
         refused = [stack.enter_context(opened(impatient.port, *head)) for _ in range(12)]
         began = time.monotonic()
         assert [answer(connection)[0] for connection in refused] == [413] * 12
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 10  # not only when idle connections end
 
 
 @pytest.mark.parametrize("framing", ["length", "chunks"])
-def test_a_large_body_arrives_whole(app: Flask, impatient: LiveServer, clean: None, framing: str) -> None:
+def test_a_large_body_arrives_whole(app: Flask, patient: LiveServer, clean: None, framing: str) -> None:
     token = f"Authorization: {auth_headers(app, make_user(app))['Authorization']}"
     part = b'--b\r\nContent-Disposition: form-data; name="pictures"; filename="a.png"\r\n\r\n'
     body = part + b"no picture" * 30_000 + b"\r\n--b--\r\n"
     length = f"Content-Length: {len(body)}" if framing == "length" else "Transfer-Encoding: chunked"
     sent = body if framing == "length" else b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
     head = ("POST /api/good_release/ HTTP/1.1", _MULTIPART, token, length)
-    status, _, answered = ask(impatient.port, *head, body=sent)
+    status, _, answered = ask(patient.port, *head, body=sent)
     assert (status, json.loads(answered)["data"]["error"]) == (422, "RELEASE_MALFORMED")
     assert json.loads(answered)["data"]["errors"]["title"] == ["必填"]
-    with opened(impatient.port, *head, body=sent[:-9]) as connection:
+    with opened(patient.port, *head, body=sent[:-9]) as connection:
         connection.shutdown(socket.SHUT_WR)
         status, _, answered = answer(connection)
     assert (status, json.loads(answered)) == (400, refusal(Answer.BAD_REQUEST))
@@ -328,11 +359,11 @@ def test_a_large_body_arrives_whole(app: Flask, impatient: LiveServer, clean: No
 
 def test_many_idle_connections_keep_nobody_out(impatient: LiveServer) -> None:
     """F2: from 1,024 on nothing was answered."""
-    assert is_quick(impatient)
+    assert impatient.call("GET", "/api/good/1/").status == 404  # it has its connection to the database now
     before = psutil.Process(impatient.process.pid).children(recursive=True)[0].num_fds()
     with ExitStack() as stack:
         idle = [
-            stack.enter_context(socket.create_connection(("127.0.0.1", impatient.port), timeout=5)) for _ in range(300)
+            stack.enter_context(socket.create_connection(("127.0.0.1", impatient.port), timeout=30)) for _ in range(300)
         ]
         for connection in idle[::2]:
             connection.sendall(b"GET /healthz HT")
@@ -344,7 +375,7 @@ def test_many_idle_connections_keep_nobody_out(impatient: LiveServer) -> None:
         assert is_quick(impatient)
     # Those who look for connections among the open files leave none open themselves.
     web = psutil.Process(impatient.process.pid).children(recursive=True)[0]
-    until = time.monotonic() + 10
+    until = time.monotonic() + 30
     while web.num_fds() > before + 5:
         assert time.monotonic() < until
         time.sleep(0.05)
@@ -383,7 +414,7 @@ def test_of_too_many_connections_those_end_that_do_nothing_for_longest() -> None
 
 def test_http_2_is_not_spoken(impatient: LiveServer) -> None:
     """F1: four streams of one connection held all threads for ever."""
-    with socket.create_connection(("127.0.0.1", impatient.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", impatient.port), timeout=10) as connection:
         connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)))
         assert answer(connection)[0] in (0, 400)
     assert is_quick(impatient)
@@ -568,6 +599,7 @@ def test_answers_that_nobody_reads_end_where_they_are_too_much(impatient: LiveSe
     """Nor is one forgotten for another request that is sent before it was read."""
     # Asked without having it: one that has been read counts for half a second, too.
     room = LIMIT_BYTES // int(impatient.call("HEAD", _LONG).headers["content-length"])
+    assert room + 9 < 60  # CONNECTIONS_LIMIT
     asked = "".join(f"GET {url} HTTP/1.1\r\nHost: a\r\n\r\n" for url in (_LONG, "/healthz")).encode()
     with ExitStack() as stack:
         crowd = []
@@ -579,7 +611,7 @@ def test_answers_that_nobody_reads_end_where_they_are_too_much(impatient: LiveSe
             connection.connect(("127.0.0.1", impatient.port))
             connection.sendall(asked)
             crowd.append(connection)
-        until = time.monotonic() + 10
+        until = time.monotonic() + 30
         ended = 0
         while (ended := ended + sum(_is_reset(connection) for connection in crowd)) < 9:
             assert time.monotonic() < until, ended
@@ -628,14 +660,17 @@ def test_a_client_that_leaves_costs_one_request(odd: int) -> None:
     assert ask(odd, "GET /healthz HTTP/1.1")[0] == 200
 
 
-def test_requests_under_way_are_answered_before_the_server_ends(environment: dict[str, str]) -> None:
-    with odd_server(environment) as (port, process):
+def test_requests_under_way_are_answered_before_the_server_ends(environment: dict[str, str], tmp_path: Path) -> None:
+    began = tmp_path / "began"
+    with odd_server({**environment, "ODD_SLOW_BEGAN": str(began)}) as (port, process):
         connection = opened(port, "GET /odd/slow/ HTTP/1.1")
-        time.sleep(0.3)
+        until = time.monotonic() + 30
+        while not began.exists():
+            assert time.monotonic() < until
+            time.sleep(0.01)
         process.send_signal(signal.SIGTERM)
         assert answer(connection)[::2] == (200, b"slow")
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 @pytest.mark.parametrize(
