@@ -33,8 +33,8 @@ _BUSY = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadloc
 _AWAY = frozenset({"57P01", "57P02", "57P03"})
 _DISK_FULL = "53100"  # what was written is rolled back, as ever
 
-# Whoever writes a file gets one of these where there is no room: the disk is full, a quota is, or a limit of sizes.
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""One of these gets whoever writes a file where there is no room: the disk is full, a quota is, or a limit of sizes."""
 
 # Seconds: locks are held shortly; a restart takes longer, or to make room.
 _BUSY_RETRY = 1
@@ -110,7 +110,7 @@ def _valkey_away(error: redis.exceptions.RedisError) -> Response:
 
 
 def _system_trouble(error: OSError) -> Response:
-    if error.errno in _NO_ROOM:
+    if error.errno in NO_ROOM:
         return _without_room(error.strerror)
     return _fault(error)
 

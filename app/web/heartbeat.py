@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from app.web.errors import NO_ROOM
 from app.web.threads import RequestThreads
 
 log = structlog.get_logger(__name__)
@@ -48,13 +49,16 @@ class Heartbeat:
 def _made(path: Path) -> int | None:
     """The file, written once, so that it has its room even if the disk gets full; None where there is none already.
 
-    Then there is no file, or whoever looks at it would take the process for one that hangs.
+    Then there is no file, or whoever looks at it would take the process for one that hangs. Raises OSError where it is
+    not for want of room: who is to be watched and cannot be must not start.
     """
     file = None
     try:
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.pwrite(file, b" " * _DIGITS, 0)  # no number: the first one changes it
     except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
         log.error("heartbeat_without_room", error=error.strerror)  # noqa: TRY400 - it needs no traceback
         if file is not None:
             os.close(file)

@@ -24,6 +24,7 @@ from prometheus_client.registry import Collector
 
 from app.answers import Answer, Refused
 from app.settings import settings
+from app.web.errors import NO_ROOM
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +55,8 @@ def reserve_room() -> None:
 
     prometheus-client makes them without, and maps them into memory. Where the disk is full, the system would end the
     process (SIGBUS) for writing the first count to a page that has no room. So where there is none already, this
-    process answers and counts nothing, as long as it lives.
+    process answers and counts nothing, as long as it lives. Raises OSError where they cannot be written for another
+    reason: no start mends that.
     """
     global _counts
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
@@ -66,6 +68,8 @@ def reserve_room() -> None:
             with path.open("ab") as file:
                 os.posix_fallocate(file.fileno(), 0, _RESERVED)
     except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
         log.error("metrics_without_room", error=error.strerror)  # noqa: TRY400 - it needs no traceback
         _counts = False
         for path in paths:

@@ -265,25 +265,34 @@ def test_several_processes_are_added_up(environment: dict[str, str], clean: None
     assert [each for each in files if each.st_blocks * 512 < each.st_size] == []
 
 
-# A folder that is not there, and one whose files may not grow to what they want: to whoever writes, a full disk.
+# Files may not grow to what they want: to whoever writes, a full disk. Then a folder that is not there.
 _WITHOUT_ROOM = """
 import os, resource, sys
 from pathlib import Path
 from app.web import heartbeat, metrics
-for folder in sys.argv[1:]:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-    metrics.reserve_room()
-    metrics.observe_request(method="GET", rule="/healthz", http=200, seconds=0.1)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
-    heartbeat.Heartbeat(Path(folder))
-    print(os.path.exists(folder) and os.listdir(folder))
+folder, nowhere = sys.argv[1:]
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+metrics.reserve_room()
+metrics.observe_request(method="GET", rule="/healthz", http=200, seconds=0.1)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+heartbeat.Heartbeat(Path(folder))
+print(os.listdir(folder))
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = nowhere
+for begin in metrics.reserve_room, lambda: heartbeat.Heartbeat(Path(nowhere)):
+    try:
+        begin()
+    except FileNotFoundError:
+        print("is told")
 """
 
 
 def test_a_process_that_begins_without_room_counts_nothing_and_has_no_heartbeat(tmp_path: Path) -> None:
-    """The first count ended it (SIGBUS), and so the next one in its place; or the supervisor, for its silence."""
-    arguments = [str(tmp_path / "nowhere"), str(tmp_path)]
+    """The first count ended it (SIGBUS), and so the next one in its place; or the supervisor, for its silence.
+
+    Where it is not for want of room, it does not begin.
+    """
+    arguments = [str(tmp_path), str(tmp_path / "nowhere")]
     ended = subprocess.run(
         [sys.executable, "-c", _WITHOUT_ROOM, *arguments],
         cwd=PROJECT_ROOT,
@@ -293,5 +302,5 @@ def test_a_process_that_begins_without_room_counts_nothing_and_has_no_heartbeat(
         text=True,
     )
     written = ended.stdout.splitlines()
-    assert [line for line in written if "_without_room" not in line] == ["False", "[]"]
-    assert len(written) == 6
+    assert [line for line in written if "_without_room" not in line] == ["[]", "is told", "is told"]
+    assert len(written) == 5
