@@ -317,7 +317,7 @@ def test_a_body_for_which_no_file_can_be_made_is_refused(
     token = auth_headers(app, make_user(app))["Authorization"]
     large = {"authorization": token, "content_type": "multipart/form-data; boundary=b", "content_length": "500000"}
 
-    async def ask() -> list[int]:
+    async def ask() -> _Protocol:
         edge = Edge(app, threads=1)
         edge.__rsgi_init__(asyncio.get_running_loop())
         protocol = _Protocol(parts=[b""])
@@ -326,9 +326,10 @@ def test_a_body_for_which_no_file_can_be_made_is_refused(
         finally:
             edge.__rsgi_del__(asyncio.get_running_loop())
         assert (edge._busy, edge._incoming) == (set(), {})
-        return protocol.statuses
+        return protocol
 
-    assert asyncio.run(ask()) == [503]
+    told = asyncio.run(ask())
+    assert (told.statuses, told.headers["retry-after"], json.loads(told.body)) == ([503], "1", refusal(Answer.BUSY))
 
 
 def test_connections_whose_bodies_are_refused_unread_end_soon(impatient: LiveServer) -> None:
@@ -496,6 +497,8 @@ class _Protocol:
         self.fails = fails
         self.parts = parts
         self.statuses: list[int] = []
+        self.headers: dict[str, str] = {}  # of the last answer, and its body
+        self.body = b""
 
     async def __call__(self) -> bytes:
         await self.comes.wait()
@@ -505,8 +508,9 @@ class _Protocol:
         for part in self.parts:
             yield part
 
-    def response_bytes(self, status: int, _headers: list[tuple[str, str]], _body: bytes) -> None:
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         self.statuses.append(status)
+        self.headers, self.body = {name.lower(): value for name, value in headers}, body
         if self.fails:
             raise RuntimeError("nobody is there")
 
