@@ -361,7 +361,7 @@ def test_a_password_that_is_changed_meanwhile_keeps_off_who_gave_the_old_one(
         with transaction() as session:
             session.execute(update(User).where(User.id == alice.id).values(password_hash="another"))
             ended = pool.submit(operate if by_operator else delete_own)
-            eventually(lambda: waiting_for_locks(app) == 1, what="the deletion's wait")
+            eventually(lambda: waiting_for_locks(app) == 1, within_s=60, what="the deletion's wait")
         ended.result()
     [row] = all_rows(app, User)
     assert (row["username"], row["deleted_at"] is None) == ((DELETED_NAME, False) if by_operator else ("alice", True))
@@ -377,7 +377,7 @@ def test_the_end_of_an_account_waits_for_a_purchase_and_not_the_purchase_for_it(
         with transaction() as session:
             lock_good(session, good.id)
             ended = pool.submit(lambda: app.test_client().delete(OWN, json=RIGHT, headers=headers))
-            eventually(lambda: waiting_for_locks(app) == 1, what="the deletion's wait")
+            eventually(lambda: waiting_for_locks(app) == 1, within_s=60, what="the deletion's wait")
             buy_good(buyer_id=alice.id, good_id=good.id, address_id=None, trade_mode=None)
         data = assert_envelope(ended.result(), Answer.ACCOUNT_IN_USE)
     assert data["reasons"] == ["还有 1 笔订单未完结"]
