@@ -10,10 +10,9 @@ import structlog
 from flask import Flask, Response, g, request
 from sqlalchemy import Engine, event
 
+from app.logs import direct_logger
 from app.web import metrics
 from app.web.bodies import REFUSAL
-
-log = structlog.get_logger("request")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 
@@ -30,6 +29,7 @@ _HEADERS = {
 
 def register_request_hooks(app: Flask) -> None:
     """Give each request an id (a well-formed X-Request-Id of the caller is kept), a log line, metrics and headers."""
+    log = direct_logger("request")
 
     @app.before_request
     def start_request() -> None:
