@@ -1,6 +1,5 @@
 """Delivery addresses: their format, their owner, and the one default."""
 
-import logging
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from app.answers import Answer, Refused
 from app.clock import format_moment
 from app.db.database import db
 from tests.accounts.steps import all_rows, at_once
+from tests.conftest import MakeApp
 from tests.factories import Made, assert_envelope, auth_headers, make_address, make_user
 
 ADD = "/api/add_address/"
@@ -329,16 +329,17 @@ def test_an_order_gets_a_snapshot(context: Flask, alice: Made, bob: Made) -> Non
 
 
 def test_logs_show_neither_mobile_nor_address_nor_password(
-    client: FlaskClient, headers: dict[str, str], caplog: pytest.LogCaptureFixture
+    make_app: MakeApp, headers: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    caplog.set_level(logging.DEBUG)
+    client = make_app(LOG_LEVEL="DEBUG").test_client()
     url = f"/api/address/{add(client, headers)['id']}/"
     client.put(url, json=WORK, headers=headers)
     client.patch(url, json={"mobile": "13800138000x"}, headers=headers)
     client.post("/login/", json={"username": "alice", "password": "correct-horse-1"})
     client.post("/login/", json={"username": "alice", "password": "wrong-horse-1"})
+    logged = capsys.readouterr().err
     for secret in (HOME["mobile"], WORK["mobile"], HOME["detail"], WORK["detail"], "horse-1", headers["Authorization"]):
-        assert secret not in caplog.text
+        assert secret not in logged
     # Otherwise the test would look into the void.
-    assert "user_logged_in" in caplog.text
-    assert caplog.text.count("/api/address/1/") == 2
+    assert "user_logged_in" in logged
+    assert logged.count("/api/address/1/") == 2
