@@ -65,8 +65,12 @@ def reserve_room() -> None:
     paths = [Path(folder, f"{kind}_{os.getpid()}.db") for kind in ("counter", "histogram")]
     try:
         for path in paths:
-            with path.open("ab") as file:
-                os.posix_fallocate(file.fileno(), 0, _RESERVED)
+            # Where a file system cannot reserve, libc writes instead, and has to read for that.
+            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                os.posix_fallocate(file, 0, _RESERVED)
+            finally:
+                os.close(file)
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise

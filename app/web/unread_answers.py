@@ -71,7 +71,10 @@ class _Answer:
         self.acknowledged, self.measured = acknowledged, now
 
     def is_taken(self, sending: Sending) -> bool:
-        """Whether all of it has been acknowledged, as this look and the one before it say alike."""
+        """Whether all of it has been acknowledged, as this look and the one before it say alike.
+
+        Of a connection's later answers this says less: the system counts from its beginning.
+        """
         is_all = not sending.unacknowledged and sending.acknowledged >= self.length
         before, self.seen_taken = self.seen_taken, sending.acknowledged if is_all else None
         return is_all and sending.acknowledged == before
@@ -148,6 +151,8 @@ class UnreadAnswers:
     def _ended(self, left: list[tuple[str, _Answer]], now: float) -> set[str]:
         """The clients among those `left` whose connections are to be closed."""
         ended = {client for client, each in left if now - each.since > _SECONDS + each.length / _LEAST_RATE}
+        # What has just been found to be taken, the next look forgets: whoever took it must not end for it.
+        left = [(client, each) for client, each in left if each.seen_taken is None]
         excess = sum(each.length for client, each in left if client not in ended) - self._limit
         if excess <= 0:
             return ended

@@ -52,7 +52,7 @@ CASE WHEN number ~ '^{_MOMENT} [0-9]+$' AND NOT EXISTS (
 
 
 def upgrade() -> None:
-    """Apply. What was counted twice is left to who decides about its case: the sum of a payment is never lowered."""
+    """Apply. What was counted twice stays so in the sums of payments and cases: a notification's may be in them."""
     op.execute(_COUNTED_TWICE)
     op.execute(_ROWS)
     op.execute(_CASES.format(number=_NUMBER, pattern=f"^{_MOMENT}$"))

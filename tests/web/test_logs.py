@@ -1,8 +1,12 @@
 """The log: one JSON object a line, with the request's id, and nothing that is nobody's business."""
 
+import io
 import json
 import logging
+import os
 import re
+import sys
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -35,6 +39,21 @@ def test_one_line_for_each_request(make_app: MakeApp, capsys: pytest.CaptureFixt
         "path": "/nowhere",
         "http": 404,
     }
+
+
+def test_an_answer_does_not_depend_on_its_line(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk under the log, or a pipe that nobody reads, made a fault of everything that had been done."""
+    closed = io.StringIO()
+    closed.close()
+    reader, writer = os.pipe()
+    os.close(reader)
+    unread = os.fdopen(writer, "w", buffering=1)
+    for stream in (unread, closed):
+        monkeypatch.setattr(sys, "stderr", stream)
+        assert_envelope(make_app(LOG_LEVEL="INFO").test_client().get("/nowhere"), Answer.NO_SUCH_URL)
+    monkeypatch.undo()
+    with suppress(BrokenPipeError):  # what it could not write, it tries again at its end
+        unread.close()
 
 
 def test_probes_are_counted_and_not_told_of(make_app: MakeApp, capsys: pytest.CaptureFixture[str]) -> None:

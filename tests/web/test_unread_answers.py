@@ -133,6 +133,20 @@ def test_what_has_not_been_sent_yet_is_not_forgotten(served: Served) -> None:
         assert (unread.look(), unread.answers, unread._bytes) == (0, {}, 0)
 
 
+def test_where_there_are_too_many_none_ends_that_has_just_been_taken(served: Served) -> None:
+    """Nobody looks before there are too many, and to forget one takes two looks."""
+    clock = Clock()
+    unread = UnreadAnswers(ConnectionGuard(1000), limit=100_000, clock=clock)
+    clients = [served.connect(send=False) for _ in range(3)]
+    for number, (client, end) in enumerate(clients):
+        served.send_and_read(client, end, 70_000)
+        assert unread.add(client, 70_000, address=f"192.0.2.{number}") is (number > 0)
+    clock.now += 0.6
+    assert (unread.look(), len(unread.answers)) == (0, 3)
+    clock.now += 0.3
+    assert (unread.look(), unread.answers, unread._bytes) == (0, {}, 0)
+
+
 def test_the_next_request_ends_the_time_of_the_answer_before_it(served: Served) -> None:
     """However short its own answer is: the system has got the one before, so it costs no more than that."""
     clock = Clock()
