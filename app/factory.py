@@ -30,6 +30,7 @@ from app.notifications.views import api as notifications_api
 from app.orders.views import api as orders_api
 from app.recovery.views import api as recovery_api
 from app.refusals import REFUSAL_DETAILS
+from app.regions.views import api as regions_api
 from app.search.views import api as search_api
 from app.settings import bind_settings
 from app.staff.views import api as staff_api
@@ -51,6 +52,7 @@ APIS: tuple[Api, ...] = (
     accounts_api,
     recovery_api,
     account_data_api,
+    regions_api,
     goods_api,
     moderation_api,
     orders_api,

@@ -1,10 +1,9 @@
 """Money: integer fen inside, a decimal string in yuan with two places outside. Never a float."""
 
 import re
-from functools import partial
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field
 
 # 9,999,999.99 yuan. Keeps every sum of a user's money far from the limit of a BigInteger.
 MAX_FEN = 999_999_999
@@ -28,10 +27,10 @@ def format_yuan_or_none(fen: int | None) -> str | None:
 
 
 def parse_yuan(value: object, *, maximum: int = MAX_FEN) -> int:
-    """A yuan amount from a client (string, integer or JSON number, at most two decimal places) as fen.
+    """A yuan amount as programs write it (string, integer or JSON number, at most two decimal places) as fen.
 
-    Raises ValueError for anything else: more places, signs, exponents, NaN, booleans, other types, more than `maximum`
-    (fen).
+    What people write is read by `app.fields.amounts`. Raises ValueError for anything else: more places, signs,
+    exponents, NaN, booleans, other types, more than `maximum` (fen).
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError("金额格式不正确")  # noqa: TRY004 - pydantic turns ValueError into an answer
@@ -45,43 +44,6 @@ def parse_yuan(value: object, *, maximum: int = MAX_FEN) -> int:
         raise ValueError(f"金额不能超过 {format_yuan(maximum)} 元")
     return fen
 
-
-def _parse_price(value: object) -> int:
-    """As `parse_yuan`, but zero is refused."""
-    fen = parse_yuan(value)
-    if fen == 0:
-        raise ValueError("金额须大于 0")  # not pydantic's `gt`, whose message would speak of fen
-    return fen
-
-
-_YUAN_SCHEMA = {
-    "anyOf": [
-        {"type": "string", "pattern": r"^[0-9]{1,7}(\.[0-9]{1,2})?$"},
-        {"type": "number", "minimum": 0, "maximum": MAX_FEN // 100, "multipleOf": 0.01},
-    ],
-    "description": "yuan, at most two decimal places",
-}
-
-YuanIn = Annotated[int, BeforeValidator(parse_yuan), WithJsonSchema(_YUAN_SCHEMA)]
-"""A request field in yuan; its value is fen."""
-
-AmountIn = Annotated[
-    int,
-    BeforeValidator(partial(parse_yuan, maximum=2 * MAX_FEN)),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "pattern": r"^[0-9]{1,8}(\.[0-9]{1,2})?$"},
-                {"type": "number", "minimum": 0, "maximum": 2 * MAX_FEN // 100, "multipleOf": 0.01},
-            ],
-            "description": "yuan, at most two decimal places",
-        }
-    ),
-]
-"""A request field in yuan that may hold an order's amount: a price and the freight. Its value is fen."""
-
-PriceIn = Annotated[int, BeforeValidator(_parse_price), WithJsonSchema(_YUAN_SCHEMA)]
-"""As `YuanIn`, at least one fen."""
 
 YuanOut = Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]{2}$", examples=["5642.50"])]
 """An answer's field in yuan."""

@@ -13,7 +13,19 @@ from structlog.typing import FilteringBoundLogger
 
 # Fields that must never reach a log, whoever passes them.
 _SECRET_FIELDS = frozenset(
-    {"password", "token", "access_token", "refresh_token", "captcha_code", "mobile", "address", "authorization"}
+    {
+        "password",
+        "token",
+        "access_token",
+        "refresh_token",
+        "captcha_code",
+        "mobile",
+        "phone",
+        "address",
+        "account",
+        "tracking_no",
+        "authorization",
+    }
 )
 
 

@@ -40,6 +40,7 @@ from tests.factories import (
     make_user,
     whole_database,
 )
+from tests.fields.test_pasted import NUMBER_EXPECTED
 from tests.goods.steps import release
 
 OPERATIONS = {f"{each.method} {each.rule}": each for api in APIS for each in api.operations}
@@ -68,6 +69,7 @@ RIGHT: Mapping[str, dict[str, Any]] = {
     },
     "POST /login/": {"username": "laowang", "password": "horse-battery-9"},
     "PATCH /api/user/": {"bio": "常在杭州"},
+    "POST /api/user/": {"bio": "常在杭州"},
     "DELETE /api/user/": {"password": "correct-horse-1"},
     "POST /api/user/password/": {"old_password": "correct-horse-1", "new_password": "horse-battery-9"},
     "POST /api/user/recovery/": {"channel": "email", "address": "a@example.com", "password": "correct-horse-1"},
@@ -79,9 +81,11 @@ RIGHT: Mapping[str, dict[str, Any]] = {
     "POST /api/add_address/": ADDRESS,
     "PUT /api/address/<id:address_id>/": ADDRESS,
     "PATCH /api/address/<id:address_id>/": {"name": "王大明"},
+    "POST /api/address/<id:address_id>/": {"name": "王大明"},
     "POST /api/good_release/": GOOD,
     "PUT /api/good_edit/<id:good_id>/": GOOD,
     "PATCH /api/good_edit/<id:good_id>/": {"title": "山地车"},
+    "POST /api/good_edit/<id:good_id>/": {"title": "山地车"},
     "POST /api/buy/<id:good_id>/": {"address_id": 1},
     "POST /api/seller_send_delivery/<id:order_id>/": {"address_id": 1, **PARCEL},
     "POST /api/buyer_motion_drawback/<id:order_id>": {"reason": "与描述不符"},
@@ -327,8 +331,6 @@ ORDER_BODIES: list[tuple[str, str, Any, str]] = [
             ("顺" * 31, "至多 30 个字符"),
             ("顺" * 10_000, "至多 30 个字符"),
             ("顺\x00丰", "含有不允许的字符"),
-            ("顺\u202e丰", "含有不允许的字符"),
-            ("顺\n丰", "不能换行"),
         )
     ),
     *(
@@ -337,15 +339,13 @@ ORDER_BODIES: list[tuple[str, str, Any, str]] = [
         for value, reason in (
             (None, "须为文字"),
             (1234567890, "须为文字"),
-            ("", "格式不正确"),
-            ("SF12", "格式不正确"),
-            ("S" * 41, "格式不正确"),
-            ("S" * 10_000, "格式不正确"),
-            ("SF12345\n", "格式不正确"),
-            ("SF12345\x00", "格式不正确"),
-            ("ＳＦ１２３４５", "格式不正确"),
-            ("SF 12345", "格式不正确"),
-            ("SF12345💥", "格式不正确"),
+            ("", NUMBER_EXPECTED),
+            ("SF12", NUMBER_EXPECTED),
+            ("S" * 41, NUMBER_EXPECTED),
+            ("S" * 10_000, NUMBER_EXPECTED),
+            ("SF12345\x00", NUMBER_EXPECTED),
+            ("SF12345💥", NUMBER_EXPECTED),
+            ("SF1234567890 SF1234567891", NUMBER_EXPECTED),
         )
     ),
     *(
@@ -372,8 +372,6 @@ ORDER_BODIES: list[tuple[str, str, Any, str]] = [
             ("退" * 101, "至多 100 个字符"),
             ("退" * 10_000, "至多 100 个字符"),
             ("退\x00款", "含有不允许的字符"),
-            ("退\u2067款", "含有不允许的字符"),
-            ("退\n款", "不能换行"),
         )
     ),
     *(
@@ -384,7 +382,6 @@ ORDER_BODIES: list[tuple[str, str, Any, str]] = [
             ({"text": "坏"}, "须为文字"),
             ("坏" * 501, "至多 500 个字符"),
             ("坏\x00", "含有不允许的字符"),
-            ("坏\u202e", "含有不允许的字符"),
         )
     ),
     *(
@@ -393,15 +390,13 @@ ORDER_BODIES: list[tuple[str, str, Any, str]] = [
             (None, "须为文字"),
             (12345, "须为文字"),
             (["012345"], "须为文字"),
-            ("", "格式不正确"),
-            ("12345", "格式不正确"),
-            ("1234567", "格式不正确"),
-            ("1" * 10_000, "格式不正确"),
-            ("12345\n", "格式不正确"),
-            ("123456\n", "格式不正确"),
-            ("１２３４５６", "格式不正确"),
-            ("-12345", "格式不正确"),
-            ("12345a", "格式不正确"),
+            ("", "须为 6 位数字"),
+            ("12345", "须为 6 位数字"),
+            ("1234567", "须为 6 位数字"),
+            ("1" * 10_000, "须为 6 位数字"),
+            ("12345\n", "须为 6 位数字"),
+            ("-12345", "须为 6 位数字"),
+            ("12345a", "须为 6 位数字"),
         )
     ),
 ]
@@ -519,6 +514,7 @@ BAD_PAGES = [
 def test_bad_pages(app: Flask, client: FlaskClient, market: tuple[Made, Made, Made], name: str) -> None:
     headers = may_call(app, market[0], name)
     for query in BAD_PAGES:
-        response = client.get(f"{OPERATIONS[name].rule}?q=a&{query}", headers=headers)
+        search = "q=a&" if name == "GET /test/" else ""
+        response = client.get(f"{OPERATIONS[name].rule}?{search}{query}", headers=headers)
         data = assert_envelope(response, OPERATIONS[name].malformed)
         assert list(data["errors"]) == [query.partition("=")[0]], query

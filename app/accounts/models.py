@@ -78,14 +78,15 @@ class Address(Base):
     __table_args__ = (
         Index("ix_addresses_user_id", "user_id"),
         Index("uq_addresses_default", "user_id", unique=True, postgresql_where=text("is_default")),
+        CheckConstraint(r"mobile ~ '^(1[0-9]{10}|\+[0-9]{9,15})$'", name="mobile_form"),
     )
 
     id: Mapped[intpk]
     user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id"))
     name: Mapped[str] = mapped_column(String(30))
-    mobile: Mapped[str] = mapped_column(String(11))
+    mobile: Mapped[str] = mapped_column(String(16))  # as `app.fields.phones` keeps it
     province: Mapped[str] = mapped_column(String(30))
-    city: Mapped[str] = mapped_column(String(30))
+    city: Mapped[str] = mapped_column(String(30))  # empty where the place needs none, as `app.regions` knows
     district: Mapped[str] = mapped_column(String(30))
     detail: Mapped[str] = mapped_column(String(200))
     is_default: Mapped[bool] = mapped_column(default=False)

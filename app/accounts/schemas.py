@@ -9,8 +9,10 @@ from typing_extensions import TypedDict
 from app.accounts.passwords import KnownPasswordIn, NewPasswordIn, resembles
 from app.accounts.usernames import UsernameIn
 from app.clock import MomentOut, format_moment
-from app.fields import CleanText
+from app.fields import CleanText, Compact, PersonNameIn, PhoneIn, PhoneOfSomePlaceIn
+from app.fields.phones import read_phone
 from app.language.contacts import contact_in
+from app.regions.table import missing_level, phone_place
 
 
 def _without_contact(text: str) -> str:
@@ -29,7 +31,7 @@ class RegisterIn(BaseModel):
     username: UsernameIn
     password: NewPasswordIn
     captcha_id: Annotated[str, CleanText(1, 64)]
-    captcha_code: Annotated[str, CleanText(1, 16)]
+    captcha_code: Annotated[str, Compact(1, 16)]
 
     @field_validator("password")
     @classmethod
@@ -76,23 +78,39 @@ class PasswordIn(BaseModel):
 
 
 _Place = Annotated[str, CleanText(1, 30)]
+_PlaceIfAny = Annotated[str, CleanText(0, 30)]
 _Detail = Annotated[str, CleanText(1, 200)]
-# A mobile number of mainland China; couriers there accept no other.
-_Mobile = Annotated[str, Field(pattern=r"^1[3-9][0-9]{9}$", examples=["13800138000"]), CleanText(1, 11)]
 
 
 class AddressIn(BaseModel):
-    """A delivery address. `is_default` false never takes the default away: there is always exactly one."""
+    """A delivery address. `is_default` false never takes the default away: there is always exactly one.
+
+    `GET /api/regions/` tells which level a place needs: 东莞市 has no districts, in 香港 the city may be left out too.
+    """
 
     model_config = ConfigDict(frozen=True)
 
-    name: Annotated[str, CleanText(1, 30)]
-    mobile: _Mobile
+    name: PersonNameIn
     province: _Place
-    city: _Place
-    district: _Place
+    city: Annotated[_PlaceIfAny, Field(validate_default=True)] = ""
+    district: Annotated[_PlaceIfAny, Field(validate_default=True)] = ""
     detail: _Detail
+    mobile: PhoneIn
     is_default: bool = False
+
+    @field_validator("city", "district")
+    @classmethod
+    def _named_where_needed(cls, name: str, info: ValidationInfo) -> str:
+        places = {"province": "", "city": "", "district": ""} | info.data | {info.field_name: name}
+        missing = missing_level(**{level: places[level] for level in ("province", "city", "district")})
+        if missing is not None and missing[0] == info.field_name:
+            raise ValueError(missing[1])
+        return name
+
+    @field_validator("mobile", mode="before")
+    @classmethod
+    def _dialled_there(cls, mobile: object, info: ValidationInfo) -> str:
+        return read_phone(mobile, place=phone_place(info.data.get("province", "")))
 
     def changes(self) -> dict[str, Any]:
         """Every field."""
@@ -100,17 +118,17 @@ class AddressIn(BaseModel):
 
 
 class AddressPatchIn(BaseModel):
-    """Some fields of a delivery address; those left out stay as they are."""
+    """Some fields of a delivery address; those left out stay as they are. What a place needs is as in `AddressIn`."""
 
     model_config = ConfigDict(frozen=True)
 
     # The defaults only make the fields optional: `changes` leaves fields out that were not sent.
-    name: Annotated[str, CleanText(1, 30)] = Field(default_factory=str)
-    mobile: _Mobile = Field(default_factory=str)
+    name: PersonNameIn = Field(default_factory=str)
     province: _Place = Field(default_factory=str)
-    city: _Place = Field(default_factory=str)
-    district: _Place = Field(default_factory=str)
+    city: _PlaceIfAny = Field(default_factory=str)
+    district: _PlaceIfAny = Field(default_factory=str)
     detail: _Detail = Field(default_factory=str)
+    mobile: PhoneOfSomePlaceIn = Field(default_factory=str)
     is_default: bool = Field(default_factory=bool)
 
     def changes(self) -> dict[str, Any]:
@@ -168,7 +186,11 @@ class PublicProfileOut(TypedDict):
 
 
 class AddressOut(TypedDict):
-    """A delivery address, for its owner."""
+    """A delivery address, for its owner.
+
+    `mobile` is eleven digits, or E.164 (`+85298765432`) where it is no mobile number of the mainland. `city` and
+    `district` are empty where the place has none.
+    """
 
     id: int
     name: str

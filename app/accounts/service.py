@@ -18,11 +18,15 @@ from app.accounts.usernames import username_key
 from app.answers import Answer, Refused, field_errors
 from app.clock import utcnow
 from app.db.transactions import row_or_none, transaction
+from app.fields.phones import lacks_place, read_phone
+from app.regions.table import missing_level, phone_place
 
 log = structlog.get_logger(__name__)
 
 MAX_ADDRESSES = 20
 """Addresses one user may keep."""
+
+_PLACE = ("province", "city", "district")
 
 _CREDENTIALS = select(
     User.id,
@@ -172,10 +176,14 @@ def add_address(*, user_id: int, is_default: bool, **texts: str) -> Row[Any]:
 def edit_address(*, user_id: int, address_id: int, is_default: bool = False, **texts: str) -> Row[Any]:
     """Change the given fields of an address. `is_default` makes it the default one; False does not take that away.
 
-    Returns the row. Raises Refused(NO_SUCH_ADDRESS), Refused(NO_SUCH_USER).
+    Returns the row. Raises Refused(NO_SUCH_ADDRESS), Refused(NO_SUCH_USER), and Refused(MALFORMED) where a level of
+    the place is left out that it needs, or the number is none of the place.
     """
     with transaction() as session:
         _lock(session, user_id)
+        if lacks_place(texts.get("mobile", "+")):
+            province = texts.get("province") or _province(session, user_id=user_id, address_id=address_id)
+            texts["mobile"] = _dialled_in(province, texts["mobile"])
         if is_default:
             _clear_default(session, user_id)
         changes = {**texts, "updated_at": utcnow(), **({"is_default": True} if is_default else {})}
@@ -183,7 +191,31 @@ def edit_address(*, user_id: int, address_id: int, is_default: bool = False, **t
         row = session.execute(own.values(**changes).returning(*Address.__table__.c)).first()
         if row is None:
             raise Refused(Answer.NO_SUCH_ADDRESS)
+        if not texts.keys().isdisjoint(_PLACE):
+            _refuse_incomplete(row)
         return row
+
+
+def _province(session: Session, *, user_id: int, address_id: int) -> str:
+    own = select(Address.province).where(Address.id == address_id, Address.user_id == user_id)
+    province = session.scalar(own)
+    if province is None:
+        raise Refused(Answer.NO_SUCH_ADDRESS)
+    return province
+
+
+def _dialled_in(province: str, mobile: str) -> str:
+    try:
+        return read_phone(mobile, place=phone_place(province))
+    except ValueError as error:
+        raise Refused(Answer.MALFORMED, data=field_errors(mobile=str(error))) from None
+
+
+def _refuse_incomplete(row: Row[Any]) -> None:
+    missing = missing_level(province=row.province, city=row.city, district=row.district)
+    if missing is not None:
+        level, expected = missing
+        raise Refused(Answer.MALFORMED, data=field_errors(**{level: expected}))
 
 
 def delete_address(*, user_id: int, address_id: int) -> None:

@@ -50,7 +50,11 @@ def make_ticket(*, actor: Actor, order_id: int) -> TicketOut:
 
 
 @api.get(
-    "/order/pay/<id:order_id>/", auth=Auth.CASHIER, refuses=(Answer.NO_SUCH_ORDER,), media=("text/html; charset=utf-8",)
+    "/order/pay/<id:order_id>/",
+    auth=Auth.CASHIER,
+    strangers=True,  # messengers add to an address that is sent on
+    refuses=(Answer.NO_SUCH_ORDER,),
+    media=("text/html; charset=utf-8",),
 )
 def show(*, actor: Actor, order_id: int) -> Response:
     """The cashier: amount, what is bought, countdown, pay button."""
@@ -81,7 +85,12 @@ def pay(*, actor: Actor, order_id: int) -> Response:
     return make_response(redirect(location))
 
 
-@api.get("/order/pay/result/<ticket>/", refuses=(Answer.NO_SUCH_ORDER,), media=("text/html; charset=utf-8",))
+@api.get(
+    "/order/pay/result/<ticket>/",
+    strangers=True,  # the gateway adds what it knows
+    refuses=(Answer.NO_SUCH_ORDER,),
+    media=("text/html; charset=utf-8",),
+)
 def result(*, ticket: str) -> Response:
     """Where the gateway sends the payer back to: shows what we know, believes nothing in the URL."""
     order_id = read_result_ticket(ticket)
@@ -90,7 +99,13 @@ def result(*, ticket: str) -> Response:
     return _page("result.html", bill=payments.cashier_bill(order_id=order_id))
 
 
-@api.post("/order/notify/", limit="rate_limit_notify", media=("text/plain; charset=utf-8",), idempotent=False)
+@api.post(
+    "/order/notify/",
+    strangers=True,  # the fields are the gateway's
+    limit="rate_limit_notify",
+    media=("text/plain; charset=utf-8",),
+    idempotent=False,
+)
 def notify() -> Response:
     """The gateway's asynchronous notification. Answers `success`, or `failure` when it was not believed."""
     believed = payments.process_notification(form=request.form, origin=network_of(request.remote_addr))

@@ -3,14 +3,14 @@
 from enum import StrEnum
 from typing import Annotated, Any, Final, cast
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from app.categories import CATEGORY_TEXT, Category
 from app.clock import MomentOut
 from app.enums import OneOf
-from app.fen import PriceIn, YuanIn, YuanOut
-from app.fields import CleanText, IdIn, Whole
+from app.fen import YuanOut
+from app.fields import CleanText, IdIn, PriceIn, Whole, YuanIn
 from app.goods.models import VerdictKind
 from app.goods.pictures import ThumbnailWidth
 from app.listings.schemas import PriceReferenceOut
@@ -75,20 +75,10 @@ class GoodChanges(TypedDict, total=False):
 _COLUMNS = set(GoodFields.__annotations__)
 
 
-class _GoodIn(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _pictures_are_files(cls, fields: Any) -> Any:  # whatever the client sent
-        # Else a client that sends them as text would get a good without its pictures, and no word of it.
-        if isinstance(fields, dict) and "pictures" in fields:
-            raise ValueError("pictures 须以 multipart/form-data 文件上传")
-        return fields
-
-
-class ReleaseIn(_GoodIn):
+class ReleaseIn(BaseModel):
     """The form of a good."""
+
+    model_config = ConfigDict(frozen=True)
 
     title: Title
     description: Description
@@ -118,8 +108,10 @@ class ReplaceIn(ReleaseIn):
         return cast("GoodChanges", self.fields())
 
 
-class ChangeIn(_GoodIn):
+class ChangeIn(BaseModel):
     """Some fields of the form; what is not sent stays as it is."""
+
+    model_config = ConfigDict(frozen=True)
 
     title: Title = Field(default_factory=_absent)
     description: Description = Field(default_factory=_absent)

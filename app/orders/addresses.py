@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import Any, Final
 
 from app.clock import utcnow
+from app.fields.phones import masked_phone
 from app.orders.schemas import OrderAddressOut
 from app.settings import settings
 from statemachine import BillStatus, OrderPhase, Role
@@ -88,6 +89,6 @@ def masked(address: OrderAddressOut) -> OrderAddressOut:
     return {
         **address,
         "name": name[:1] + "*" * len(name[1:]),
-        "mobile": f"{mobile[:3]}****{mobile[-4:]}",
+        "mobile": masked_phone(mobile),
         "detail": "***",
     }

@@ -8,8 +8,8 @@ from typing_extensions import TypedDict
 
 from app.clock import MomentOut
 from app.enums import OneOf, text_enum
-from app.fen import AmountIn, YuanIn, YuanOut
-from app.fields import CleanText, IdIn, Whole
+from app.fen import YuanOut
+from app.fields import AmountIn, CleanText, Digits, IdIn, TrackingNumberIn, Whole, YuanIn
 from app.money.models import PaymentState, RefundState
 from app.orders.models import HoldReason
 from app.paging import PageQuery
@@ -60,8 +60,15 @@ PaymentStateOut = Annotated[str, OneOf(PaymentState)]
 RefundStateOut = Annotated[str, OneOf(RefundState)]
 
 
+NOT_READ: Final = (
+    *("price", "original_price", "freight", "amount", "total"),
+    *("seller", "seller_id", "buyer", "buyer_id", "owner", "owner_id"),
+)
+"""What a client may send with a purchase and is not read: prices, seller and buyer are the server's own."""
+
+
 class BuyIn(BaseModel):
-    """What a buyer chooses, and what they saw. Price, seller and buyer are the server's; nothing else is read."""
+    """What a buyer chooses, and what they saw. Price, seller and buyer are the server's and are not read."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -82,7 +89,7 @@ class ShipIn(BaseModel):
 
     address_id: IdIn
     company: Annotated[str, CleanText(1, 30)]
-    tracking_no: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{5,40}$")]
+    tracking_no: TrackingNumberIn
 
 
 class ReturnIn(BaseModel):
@@ -91,7 +98,7 @@ class ReturnIn(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     company: Annotated[str, CleanText(1, 30)]
-    tracking_no: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{5,40}$")]
+    tracking_no: TrackingNumberIn
     freight: YuanIn = 0
 
 
@@ -134,7 +141,7 @@ class HandoverIn(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    code: Annotated[str, Field(pattern=r"^[0-9]{6}$")]
+    code: Annotated[str, Digits(6)]
 
 
 class DiagramQuery(BaseModel):

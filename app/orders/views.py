@@ -13,6 +13,7 @@ from app.orders.actions import REFUND_REASONS, STATES
 from app.orders.diagram import order_diagram
 from app.orders.evidence import evidence_rendition
 from app.orders.schemas import (
+    NOT_READ,
     BuyIn,
     DiagramQuery,
     DisputeIn,
@@ -50,6 +51,7 @@ def bill_status() -> list[StateOut]:
     "/api/buy/<id:good_id>/",
     auth=Auth.USER,
     body=BuyIn,
+    not_read=NOT_READ,
     out=OrderOut,
     answer=Answer.ORDER_CREATED,
     refuses=(

@@ -7,8 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import TypedDict
 
 from app.categories import CATEGORY_TEXT
-from app.fen import YuanIn
-from app.fields import CleanText
+from app.fields import CleanText, YuanIn
 from app.goods.schemas import CategoryIn, GoodOut, TradeModeIn
 from app.paging import PageQuery, page_of
 from app.search.engine import Match

@@ -19,7 +19,7 @@ from app.accounts.schemas import SuspensionOut
 from app.clock import MomentOut, utcnow
 from app.enums import OneOf, text_enum
 from app.fen import SignedYuanOut, YuanOut
-from app.fields import CleanText, IdIn
+from app.fields import CleanText, Compact, IdIn
 from app.goods.models import TakedownCause
 from app.goods.schemas import GoodOut
 from app.ledger.models import AccountKind
@@ -132,7 +132,7 @@ class SuspendIn(DecisionIn):
 class UserQuery(PageQuery):
     """Which users: one by name, those who are suspended or not."""
 
-    username: Annotated[str, Field(min_length=1, max_length=40)] | None = None
+    username: Annotated[str, CleanText(1, 40)] | None = None
     suspended: bool | None = None
 
 
@@ -145,7 +145,7 @@ class DisputeQuery(PageQuery):
 class StaffOrderQuery(OrderQuery):
     """Filters of all orders. `user_id` is the buyer or the seller."""
 
-    order_no: Annotated[str, Field(pattern=r"^[0-9A-Za-z]{1,32}$")] | None = None
+    order_no: Annotated[str, Field(pattern=r"^[0-9A-Za-z]+$"), Compact(1, 32)] | None = None
     user_id: IdIn | None = None
     closed: bool | None = None
     disputed: bool | None = None

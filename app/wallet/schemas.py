@@ -7,8 +7,8 @@ from typing_extensions import TypedDict
 
 from app.clock import MomentOut
 from app.enums import OneOf, text_enum
-from app.fen import PriceIn, SignedYuanOut, YuanOut, format_yuan
-from app.fields import CleanText
+from app.fen import SignedYuanOut, YuanOut, format_yuan
+from app.fields import AlipayAccountIn, PersonNameIn, PriceIn
 from app.money.gateways.base import MIN_TRANSFER_FEN
 from app.wallet.models import PayoutState
 from app.wallet.texts import KIND_TEXT, STATE_TEXT
@@ -32,17 +32,8 @@ class WithdrawIn(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     amount: Annotated[PriceIn, AfterValidator(_at_least_a_transfer)]
-    # Alipay's logon id: an e-mail address or a mobile number of mainland China.
-    account: Annotated[
-        str,
-        Field(
-            pattern=r"^(1[3-9][0-9]{9}|[A-Za-z0-9._%+-]{1,64}@([A-Za-z0-9-]{1,63}\.){1,4}[A-Za-z]{2,24})$",
-            examples=["13800138000"],
-            repr=False,
-        ),
-        CleanText(1, 100),
-    ]
-    name: Annotated[str, Field(description="the account owner's real name", repr=False), CleanText(1, 30)]
+    account: Annotated[AlipayAccountIn, Field(repr=False)]
+    name: Annotated[PersonNameIn, Field(description="the account owner's real name", repr=False)]
 
 
 class WalletEntryOut(TypedDict):

@@ -7,14 +7,15 @@
     def buy(*, actor: Actor, good_id: int, body: BuyIn) -> OrderOut: ...
 
 The view gets exactly what its route declares (`actor`, path ids, `body`, `query`, `files`) as keyword arguments and
-returns the envelope's `data`. The same declarations make the OpenAPI document (`app.web.openapi`).
+returns the envelope's `data`. What a request sends beside that is refused by its name (`app.web.unknown`). The same
+declarations make the OpenAPI document (`app.web.openapi`).
 """
 
 import functools
 import inspect
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import orjson
 from flask import Blueprint, Flask, Response, current_app, request
@@ -31,14 +32,20 @@ from app.web.auth import Auth, authenticate
 from app.web.bodies import SMALL_BODY, largest_body, read_all, read_form, refuse_intricate
 from app.web.envelope import envelope
 from app.web.idempotency import answer_once, given_key, hash_request
+from app.web.unknown import unknown_names
 from config import Settings
+
+if TYPE_CHECKING:
+    from flask.sansio.app import App
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 MAX_ID = 2**63 - 1
 
-_FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
+_MULTIPART = "multipart/form-data"
+_FORM_TYPES = (_MULTIPART, "application/x-www-form-urlencoded")
+_UNREADABLE = (Answer.BAD_REQUEST, Answer.UNSUPPORTED_TYPE)
 
 
 class IdConverter(BaseConverter):
@@ -66,6 +73,8 @@ class Declarations:
     auth: Auth = Auth.NONE
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
+    not_read: tuple[str, ...] = ()  # fields of a body that clients may send although they are not read
+    strangers: bool = False  # whether somebody else writes the URL or the form, so that unknown names mean nothing
     files: str | None = None  # the name of the field that takes files
     out: Any = None  # a TypedDict, a generic Page[...] of one, or None: whatever pydantic's TypeAdapter takes
     answer: Answer = Answer.OK  # the success
@@ -76,6 +85,7 @@ class Declarations:
     limit: str | None = None  # the name of the setting that limits the rate
     media: tuple[str, ...] = ()  # the types of what is no envelope
     conditional: bool = False  # whether If-None-Match is answered with 304
+    cache_seconds: int = 0  # how long anybody may keep an envelope; it has an ETag then, and is conditional
     redirects: bool = False  # whether the success is a 302
     # Whether a POST takes an `Idempotency-Key` (`app.web.idempotency`). It does not where what it does is no one
     # transaction, or where its answer must not be kept. Other methods never do.
@@ -103,6 +113,17 @@ class Operation(Declarations):
     def takes_key(self) -> bool:
         """Whether a request may carry an `Idempotency-Key`."""
         return self.idempotent and self.method == "POST"
+
+    @functools.cached_property
+    def query_names(self) -> frozenset[str]:
+        """The parameters that its URL may have."""
+        token = {"token"} if self.auth is Auth.CASHIER else set()
+        return frozenset(self.query.model_fields if self.query is not None else ()) | token
+
+    @functools.cached_property
+    def body_names(self) -> frozenset[str]:
+        """The fields of its body that are read."""
+        return frozenset(self.body.model_fields if self.body is not None else ())
 
 
 class Decorator(Protocol):
@@ -139,7 +160,11 @@ class Api(Blueprint):
         self.operations: list[Operation] = []
 
     def operation(self, method: str, rule: str, declarations: Declarations) -> Decorator:
-        """Register a view. Stacked on one view, several methods or URLs share it."""
+        """Register a view. Stacked on one view, several methods or URLs share it.
+
+        A PATCH answers POST as well, because mini-programs have no PATCH. Where a URL has PUT and no PATCH, its POST
+        has to be stacked on the view: `register` refuses a blueprint with a PUT that has none.
+        """
 
         def register(view: Callable[P, R]) -> Callable[P, R]:
             summary, _, description = inspect.cleandoc(view.__doc__ or "").partition("\n")
@@ -155,7 +180,7 @@ class Api(Blueprint):
                 description=description.strip(),
                 **vars(declarations),
             )
-            self.operations.append(declared)
+            self._add(declared)
             endpoint = _endpoint(declared, view)
             # Flask-Limiter knows functions by this name: of stacked registrations each must have its own limit.
             endpoint.__qualname__ = declared.name
@@ -163,10 +188,27 @@ class Api(Blueprint):
                 endpoint = limiter.limit(rate_limit(declared.limit))(endpoint)
             # Werkzeug answers 404 for a wrong method on `/x` where the rule is `/x/`; the other way round it knows
             # both.
-            self.add_url_rule(rule.rstrip("/"), endpoint=name, view_func=endpoint, methods=[method])
+            methods = [method]
+            if method == "PATCH":
+                self._add(replace(declared, method="POST", name=f"{declared.name}_post"))
+                methods.append("POST")
+            self.add_url_rule(rule.rstrip("/"), endpoint=name, view_func=endpoint, methods=methods)
             return view
 
         return register
+
+    def _add(self, declared: Operation) -> None:
+        if any((known.method, known.rule) == (declared.method, declared.rule) for known in self.operations):
+            raise ValueError(f"{declared.method} {declared.rule} is there already: {declared.name}")
+        self.operations.append(declared)
+
+    def register(self, app: "App", options: dict[str, Any]) -> None:
+        """Flask's hook. Raises ValueError for a PUT whose URL does not answer POST."""
+        posts = {operation.rule for operation in self.operations if operation.method == "POST"}
+        for operation in self.operations:
+            if operation.method == "PUT" and operation.rule not in posts:
+                raise ValueError(f"PUT {operation.rule} has to answer POST as well")
+        super().register(app, options)
 
     # Flask's shortcuts of the same names, with our declarations instead of its options.
     @_taking(Declarations)
@@ -197,11 +239,12 @@ class Api(Blueprint):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sent:
-    """What a request sent of what its operation reads, not yet validated."""
+    """What a request sent, not yet validated; `strange` is what is wrong with its names already."""
 
     query: dict[str, str]
     body: dict[str, Any]
     files: list[tuple[str, FileStorage]]
+    strange: dict[str, list[str]]
 
 
 def _endpoint(declared: Operation, view: Callable[..., Any]) -> Callable[..., Response]:
@@ -213,7 +256,8 @@ def _endpoint(declared: Operation, view: Callable[..., Any]) -> Callable[..., Re
         actor = authenticate(declared.auth)
         if wants_actor:
             arguments["actor"] = actor
-        key = given_key(malformed=declared.malformed) if declared.takes_key else None
+        takes_key = declared.idempotent and request.method == "POST"
+        key = given_key(malformed=declared.malformed) if takes_key else None
         sent = _sent(declared)
         if key is None:
             return _perform(declared, view, arguments, sent)
@@ -247,24 +291,65 @@ def find_operation(app: Flask, method: str, path: str) -> Operation | None:
 
 def _sent(declared: Operation) -> _Sent:
     request.max_content_length = declared.largest(request.mimetype, settings())
-    return _Sent(
-        query=_flat(request.args) if declared.query is not None else {},
-        body=_body_fields(declared) if declared.body is not None else {},
-        files=list(request.files.items(multi=True)) if declared.files is not None else [],
-    )
+    if declared.strangers:
+        query = {name: value for name, value in _flat(request.args).items() if name in declared.query_names}
+        return _Sent(query=query, body={}, files=[], strange={})
+    strange: dict[str, list[str]] = {}
+    if request.args:
+        strange = {**unknown_names(request.args, known=declared.query_names, what="参数"), **_lost(request.args)}
+    if not _has_body():
+        return _Sent(query=_flat(request.args), body={}, files=[], strange=strange)
+    body, files = _body(declared)
+    form = request.form if request.mimetype in _FORM_TYPES else None
+    names = body if form is None else form
+    strange |= unknown_names(names, known=declared.body_names, ignored=declared.not_read, what="字段")
+    strange |= {} if form is None else _lost(form)
+    hint = "这个接口不收文件" if declared.files is None else f"不认识的文件字段,是否想写 {declared.files}?"
+    strange |= {str(name): [hint] for name, _ in files if name != declared.files}
+    if declared.files is not None and declared.files in names and declared.files not in declared.body_names:
+        strange.pop(declared.files, None)
+        if declared.files in body:  # a browser's form sends an empty field where nothing was chosen
+            strange[declared.files] = [f"{declared.files} 须以 multipart/form-data 文件上传"]
+    return _Sent(query=_flat(request.args), body=body, files=files, strange=strange)
+
+
+def _has_body() -> bool:
+    return bool(request.content_length) or (request.content_length is None and bool(request.mimetype))
+
+
+def _body(declared: Operation) -> tuple[dict[str, Any], list[tuple[str, FileStorage]]]:
+    """The body's fields and files. Where the operation reads none, only nothing is taken, in whatever form."""
+    try:
+        body = _body_fields(declared)
+    except Refused as refusal:
+        if declared.body is None and declared.files is None and refusal.answer in _UNREADABLE:
+            raise Refused(declared.malformed, data={"errors": {"body": ["这个接口不读请求体"]}}) from None
+        raise
+    return body, list(request.files.items(multi=True)) if request.mimetype == _MULTIPART else []
+
+
+def _lost(values: "MultiDict[str, Any]") -> dict[str, list[str]]:
+    """Names with several values, of which one would be read."""
+    return {
+        name: ["只能出现一次"]
+        for name, given in values.lists()
+        if name is not None and any(one != given[0] for one in given)
+    }
 
 
 def _perform(declared: Operation, view: Callable[..., Any], arguments: dict[str, Any], sent: _Sent) -> Response:
     """Validate what was sent, call the view with it, wrap what it returns."""
-    try:
-        if declared.query is not None:
-            arguments["query"] = declared.query.model_validate(sent.query)
-        if declared.body is not None:
-            arguments["body"] = declared.body.model_validate(sent.body)
-    except ValidationError as error:
-        raise Refused(declared.malformed, data={"errors": _reasons(error)}) from None
+    errors = dict(sent.strange)
+    for part, model, values in (("query", declared.query, sent.query), ("body", declared.body, sent.body)):
+        if model is not None:
+            try:
+                arguments[part] = model.model_validate(values)
+            except ValidationError as error:
+                errors |= _reasons(error)
+    if errors:
+        raise Refused(declared.malformed, data={"errors": errors})
     if declared.files is not None:
-        arguments["files"] = _files(declared, sent.files)
+        arguments["files"] = _files(sent.files)
     result = view(**arguments)
     if isinstance(result, Response):
         return result
@@ -272,7 +357,16 @@ def _perform(declared: Operation, view: Callable[..., Any], arguments: dict[str,
         _assert_declared(declared, result)
     if declared.empty is not None and not result["total" if "total" in result else "enough"]:
         return envelope(declared.empty, result)
-    return envelope(declared.answer, result)
+    response = envelope(declared.answer, result)
+    return _cacheable(response, declared.cache_seconds) if declared.cache_seconds else response
+
+
+def _cacheable(response: Response, seconds: int) -> Response:
+    """`response` as anybody may keep it for so many seconds, then ask with its ETag; 304 where it is what was kept."""
+    response.headers["Cache-Control"] = f"public, max-age={seconds}"
+    response.add_etag()
+    response.make_conditional(request)
+    return response
 
 
 @functools.cache
@@ -289,7 +383,7 @@ def _assert_declared(declared: Operation, result: Any) -> None:
 
 def _flat(values: "MultiDict[str, str]") -> dict[str, str]:
     # An empty value is an absent one: forms and hand-written query strings send `?category=`. A part of a multipart
-    # form without a readable name has None for it, and is ignored as unknown fields are.
+    # form without a readable name has None for it.
     return {name: value for name, value in values.items() if name is not None and value != ""}
 
 
@@ -310,17 +404,15 @@ def _body_fields(declared: Operation) -> dict[str, Any]:
         fields = orjson.loads(raw)
     except orjson.JSONDecodeError:
         raise Refused(Answer.BAD_REQUEST) from None
+    if fields is None and declared.body is None:  # some send null where there is nothing to send
+        return {}
     if not isinstance(fields, dict):
         raise Refused(declared.malformed, data={"errors": {"body": ["须为 JSON 对象"]}})
     return fields
 
 
-def _files(declared: Operation, sent: list[tuple[str, FileStorage]]) -> list[FileStorage]:
-    """The files in the operation's field. Files in other fields are refused: nobody would look at them."""
-    strange = {name: ["不认识的文件字段"] for name, _ in sent if name != declared.files}
-    if strange:
-        raise Refused(declared.malformed, data={"errors": strange})
-    # A browser's form sends an empty part for a file field nothing was chosen in.
+def _files(sent: list[tuple[str, FileStorage]]) -> list[FileStorage]:
+    """The files that were chosen. A browser's form sends an empty part for a file field nothing was chosen in."""
     return [file for _, file in sent if file.filename or _has_content(file)]
 
 

@@ -52,7 +52,7 @@ class ReadyOut(TypedDict):
     checks: list[CheckOut]
 
 
-@health.get("/healthz", out=AliveOut)
+@health.get("/healthz", strangers=True, out=AliveOut)  # probes add what keeps caches away
 def alive() -> AliveOut:
     """Is this process alive?
 
@@ -61,7 +61,7 @@ def alive() -> AliveOut:
     return {"version": __version__}
 
 
-@health.get("/readyz", out=ReadyOut, refuses=(Answer.NOT_READY,))
+@health.get("/readyz", strangers=True, out=ReadyOut, refuses=(Answer.NOT_READY,))
 def ready() -> ReadyOut:
     """Can the whole product work?
 
@@ -77,6 +77,7 @@ def ready() -> ReadyOut:
 
 @health.get(
     "/metrics",
+    strangers=True,
     media=("text/plain; version=0.0.4; charset=utf-8",),
     refuses=(Answer.NO_SUCH_URL, Answer.TOKEN_INVALID),
 )

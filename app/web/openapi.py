@@ -42,9 +42,11 @@ Every JSON answer, errors included, is the envelope `{"status", "msg", "data"}`.
 
 Bodies are JSON, or urlencoded or multipart forms with the same fields; of these one is described for each operation.
 An empty field of a form is an absent one, a list is its values with commas between. Money is a decimal string in yuan,
-time is ISO 8601 with offset. The trailing slash of every URL is optional; there are no redirects for it. Where a field
-is wrong, `data` names it: `{"error": "MALFORMED", "errors": {"field": ["reason"]}}`. `X-Request-Id` of a request comes
-back and stands in the log.
+time is ISO 8601 with offset. What people paste is taken with its blanks, hyphens, full-width characters and invisible
+marks, and answered in its one form. Parameters and fields that an operation does not describe are refused (422), each
+by its name and with what was probably meant. Every PATCH answers POST as well, for clients that have no PATCH. The
+trailing slash of every URL is optional; there are no redirects for it. Where a field is wrong, `data` names it:
+`{"error": "MALFORMED", "errors": {"field": ["reason"]}}`. `X-Request-Id` of a request comes back and stands in the log.
 
 `data.error` of every refusal (HTTP status 400 and above) is its stable name, for programs; `msg` is for people. A list
 without a single row answers 100 with HTTP status 200 and is no refusal: its `data` is the empty list.
@@ -223,11 +225,21 @@ class _Builder:
             _types(self._operations, details), ref_template="#/components/schemas/{model}", schema_generator=_Schemas
         )
         self._definitions: dict[str, Json] = definitions.get("$defs", {})
+        for operation in self._operations:
+            if operation.body is not None:
+                self._close(operation)
         for name, definition in self._definitions.items():
             # Pydantic tells two classes of one name apart by their modules.
             if not _PLAIN_NAME.fullmatch(name):
                 raise ValueError(f"the OpenAPI document has two components of one name: {name}")
             definition.pop("title", None)
+
+    def _close(self, operation: Operation) -> None:
+        """Say that its body has no other fields than those described, and those that it may have unread."""
+        model = self._model(operation, "body")
+        model["additionalProperties"] = False
+        if operation.not_read:
+            model["patternProperties"] = {f"^({'|'.join(operation.not_read)})$": {}}
 
     def document(self) -> Json:
         """The whole document."""
@@ -325,7 +337,7 @@ class _Builder:
         if operation.redirects:
             location = {"description": "Where to go on.", "schema": {"type": "string", "format": "uri-reference"}}
             responses["302"] = {"description": "Found elsewhere", "headers": {"Location": location}}
-        if operation.conditional:
+        if operation.conditional or operation.cache_seconds:
             responses["304"] = {"description": "Not modified", "headers": {}}
         if operation.media:
             media = {kind: {"schema": _media_schema(kind)} for kind in operation.media}
@@ -391,7 +403,7 @@ def _refusals(operation: Operation) -> Iterator[Answer]:
     """Every refusal of `operation`: what it declares and what follows from its parts."""
     yield from operation.refuses
     yield from _IMPLIED_BY_AUTH[operation.auth]
-    if operation.body or operation.query or operation.files:
+    if not operation.strangers:  # of which any may have names in it that nobody knows
         yield operation.malformed
     if operation.body or operation.files:
         yield from _IMPLIED_BY_BODY

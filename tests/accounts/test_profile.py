@@ -50,7 +50,8 @@ def test_nobody_edits_more_than_the_bio(client: FlaskClient, app: Flask) -> None
     alice = make_user(app, "alice")
     before = all_rows(app, User)
     fields = {"bio": "", "is_staff": True, "username": "root", "id": 5, "password_hash": "x"}
-    assert_envelope(client.patch(OWN, json=fields, headers=auth_headers(app, alice)), Answer.PROFILE_EDITED)
+    data = assert_envelope(client.patch(OWN, json=fields, headers=auth_headers(app, alice)), Answer.MALFORMED)
+    assert sorted(data["errors"]) == ["id", "is_staff", "password_hash", "username"]
     assert all_rows(app, User) == before
 
 
@@ -61,7 +62,6 @@ def test_nobody_edits_more_than_the_bio(client: FlaskClient, app: Flask) -> None
         ({"bio": "鱼" * 201}, "至多 200 个字符"),
         ({"bio": "鱼" * 10_000}, "至多 200 个字符"),
         ({"bio": "a\x00b"}, "含有不允许的字符"),
-        ({"bio": "a\u202eb"}, "含有不允许的字符"),
         ({"bio": None}, "须为文字"),
         ({"bio": 1}, "须为文字"),
         ({"bio": ["a"]}, "须为文字"),

@@ -163,7 +163,6 @@ def test_html_in_texts_is_escaped(app: Flask, client: FlaskClient) -> None:
         ({"q": "手" * 101}, "q", "至多 100 个字符"),
         ({"q": "手" * 10_000}, "q", "至多 100 个字符"),
         ({"q": "手机\x00"}, "q", "含有不允许的字符"),
-        ({"q": "\u202e手机"}, "q", "含有不允许的字符"),
         ({"q": "手机", "category": "10"}, "category", "不能大于 9"),
         ({"q": "手机", "category": "x"}, "category", "须为整数"),
         ({"q": "手机", "trade_mode": "5"}, "trade_mode", "不能小于 6"),

@@ -21,6 +21,7 @@ from app.wallet.queries import mask_account, mask_name
 from app.wallet.texts import KIND_TEXT, STATE_TEXT
 from statemachine import ORDER, OrderEvent, Pot, Role
 from tests.factories import assert_envelope, auth_headers, make_user, whole_database
+from tests.fields.test_pasted import ACCOUNT_EXPECTED
 from tests.ledger.steps import balances, give, walk
 from tests.wallet.conftest import AVAILABLE
 
@@ -170,16 +171,15 @@ def test_everything_that_is_available(app: Flask, client: FlaskClient) -> None:
         ("amount", True, "金额格式不正确"),
         ("amount", None, "金额格式不正确"),
         ("amount", [1], "金额格式不正确"),
-        ("account", "12345", "格式不正确"),
-        ("account", "10086000000", "格式不正确"),
-        ("account", "wang@", "格式不正确"),
-        ("account", "wang@example", "格式不正确"),
-        ("account", "w ang@example.com", "格式不正确"),
-        ("account", "", "不能为空"),
+        ("account", "12345", ACCOUNT_EXPECTED),
+        ("account", "10086000000", ACCOUNT_EXPECTED),
+        ("account", "wang@", ACCOUNT_EXPECTED),
+        ("account", "wang@example", ACCOUNT_EXPECTED),
+        ("account", "w ang@example.com", ACCOUNT_EXPECTED),
+        ("account", "", ACCOUNT_EXPECTED),
         ("account", 13800138000, "须为文字"),
         ("name", " ", "不能为空"),
         ("name", "王" * 31, "至多 30 个字符"),
-        ("name", "王\n明", "不能换行"),
     ],
 )
 def test_bad_fields_change_nothing(app: Flask, client: FlaskClient, field: str, value: Any, reason: str) -> None:

@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 from app.answers import Answer
 from app.clock import MomentOut
 from app.enums import OneOf
-from app.fen import PriceIn
+from app.fields import PriceIn
 from app.paging import Page, PageQuery
 from app.refusals import REFUSAL_DETAILS
 from app.web.api import MAX_ID, Api

@@ -1,0 +1,1 @@
+"""Provinces, cities and districts: what there are, and what an address needs of them."""
