@@ -16,6 +16,10 @@ _DIGITS: Final = str.maketrans(
 )
 _GAP: Final = r"(?:[^\w,:;/!?、。\n]|_){0,3}"
 _PHONE: Final = re.compile(rf"(?<!\d)(?:\+?86{_GAP})?1{_GAP}[3-9](?:{_GAP}\d){{9}}(?!\d)")
+# Of Hong Kong, Macau and Taiwan, with the code: without it eight digits are anything.
+_PHONE_ELSEWHERE: Final = re.compile(
+    rf"\+{_GAP}(?:85[23](?:{_GAP}\d){{8}}|886{_GAP}(?:0{_GAP})?9(?:{_GAP}\d){{8}})(?!\d)"
+)
 # A messenger's name, then only separators and words like "号/是/联系", then something that can be an id there.
 _MESSENGER_ID: Final = re.compile(
     r"(?:微信|薇信|威信|徽信|v信|(?<![a-z0-9])(?:vx|wx|wechat|weixin|qq)|扣扣|企鹅号)"
@@ -26,8 +30,10 @@ _MESSENGER_ID: Final = re.compile(
 
 def contacts_in(plain: str) -> Iterator[tuple[int, str]]:
     """`(start, kind)` of each contact detail in a normalised text, written out (一三八…) or spaced, too."""
-    for match in _PHONE.finditer(plain.translate(_DIGITS)):
-        yield match.start(), "手机号码"
+    digits = plain.translate(_DIGITS)
+    for pattern in (_PHONE, _PHONE_ELSEWHERE):
+        for match in pattern.finditer(digits):
+            yield match.start(), "手机号码"
     for match in _MESSENGER_ID.finditer(plain):
         yield match.start(), "微信或 QQ 号"
 
