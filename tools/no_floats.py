@@ -20,6 +20,7 @@ SCOPE: Final = (
     "app/cashier",
     "app/db/columns.py",
     "app/fen.py",
+    "app/fields/amounts.py",
     "app/ledger",
     "app/listings/axis.py",
     "app/listings/chart.py",
@@ -89,7 +90,8 @@ _DRAWING: Final = "coordinates of a drawing"
 
 ALLOWED: Final = (
     Allowed("app/fen.py", r"isinstance\(value, str \| int \| float\)", "a JSON number is read back from its repr"),
-    Allowed("app/fen.py", r"0\.01", "the JSON schema's multipleOf, which clients read"),
+    Allowed("app/fields/amounts.py", r"isinstance\(value, str \| int \| float\)", "as in app/fen.py"),
+    Allowed("app/fields/amounts.py", r"0\.01", "the JSON schema's multipleOf, which clients read"),
     Allowed("app/ledger/models.py", r"total numeric;", "the sum of bigints: exact, and beyond their range"),
     Allowed("migrations/versions/20261122_0002_ledger.py", r"total numeric;", "as in app/ledger/models.py"),
     Allowed("app/listings/axis.py", r"(start|end): float|at\(\) -> float|\(self\.end .* / \(self\.high .*", _DRAWING),

@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
         *("\t".join((code, names[code], _below(code, names))).rstrip() for code in sorted(names)),
     ]
     OUTPUT.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    OUTPUT.with_suffix(".LICENSE").write_bytes((package / "LICENSE").read_bytes())
+    OUTPUT.with_suffix(".LICENSE").write_text((package / "LICENSE").read_text(encoding="utf-8").rstrip() + "\n")
     return 0
 
 

@@ -239,7 +239,7 @@ class Api(Blueprint):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sent:
-    """What a request sent, not yet validated; `strange` is what is wrong with its names already."""
+    """What a request sent of what is read, not yet validated; `strange` is what is wrong with its names already."""
 
     query: dict[str, str]
     body: dict[str, Any]
@@ -259,7 +259,8 @@ def _endpoint(declared: Operation, view: Callable[..., Any]) -> Callable[..., Re
         takes_key = declared.idempotent and request.method == "POST"
         key = given_key(malformed=declared.malformed) if takes_key else None
         sent = _sent(declared)
-        if key is None:
+        # Whatever was done under the key, this is a mistake, and is told as one.
+        if key is None or sent.strange:
             return _perform(declared, view, arguments, sent)
         return answer_once(
             lambda: _perform(declared, view, arguments, sent),
@@ -291,14 +292,15 @@ def find_operation(app: Flask, method: str, path: str) -> Operation | None:
 
 def _sent(declared: Operation) -> _Sent:
     request.max_content_length = declared.largest(request.mimetype, settings())
+    read = declared.query.model_fields if declared.query is not None else ()
+    query = {name: value for name, value in _flat(request.args).items() if name in read}
     if declared.strangers:
-        query = {name: value for name, value in _flat(request.args).items() if name in declared.query_names}
         return _Sent(query=query, body={}, files=[], strange={})
     strange: dict[str, list[str]] = {}
     if request.args:
         strange = {**unknown_names(request.args, known=declared.query_names, what="参数"), **_lost(request.args)}
-    if not _has_body():
-        return _Sent(query=_flat(request.args), body={}, files=[], strange=strange)
+    if not _has_body(declared):
+        return _Sent(query=query, body={}, files=[], strange=strange)
     body, files = _body(declared)
     form = request.form if request.mimetype in _FORM_TYPES else None
     names = body if form is None else form
@@ -310,10 +312,14 @@ def _sent(declared: Operation) -> _Sent:
         strange.pop(declared.files, None)
         if declared.files in body:  # a browser's form sends an empty field where nothing was chosen
             strange[declared.files] = [f"{declared.files} 须以 multipart/form-data 文件上传"]
-    return _Sent(query=_flat(request.args), body=body, files=files, strange=strange)
+    body = {name: value for name, value in body.items() if name not in declared.not_read}
+    return _Sent(query=query, body=body, files=files, strange=strange)
 
 
-def _has_body() -> bool:
+def _has_body(declared: Operation) -> bool:
+    # With GET and DELETE a body means nothing (RFC 9110, section 9.3) unless the operation says that it reads one.
+    if declared.body is None and declared.files is None and declared.method in ("GET", "DELETE"):
+        return False
     return bool(request.content_length) or (request.content_length is None and bool(request.mimetype))
 
 

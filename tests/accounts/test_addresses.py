@@ -132,7 +132,7 @@ def test_malformed_fields_are_named_and_nothing_changes(
 
 def test_every_missing_field_is_named(client: FlaskClient, app: Flask, headers: dict[str, str]) -> None:
     data = assert_envelope(client.post(ADD, json={}, headers=headers), Answer.MALFORMED)
-    required = dict.fromkeys(("name", "province", "detail", "mobile"), ["必填"])
+    required = {field: ["必填"] for field in ("name", "province", "detail", "mobile")}
     assert data == {"errors": {**required, "city": ["须填写城市"]}}
     assert all_rows(app, Address) == []
 

@@ -144,8 +144,10 @@ def test_the_same_request_may_be_written_otherwise(app: Flask, client: FlaskClie
     turned = dict(reversed(ADDRESS.items()))
     assert_replay(client.post(ADD.rstrip("/"), json=turned, headers=headers), first)
     assert_replay(client.post(ADD, data=ADDRESS, headers=headers), first)
-    # What nobody reads makes no difference.
-    assert_replay(client.post(f"{ADD}?page=2", json=ADDRESS, headers=headers), first)
+    # What nobody reads is a mistake, not another request.
+    refused = client.post(f"{ADD}?page=2", json=ADDRESS, headers=headers)
+    assert assert_envelope(refused, Answer.MALFORMED) == {"errors": {"page": ["没有这个参数"]}}
+    assert count(app, Address) == 1
 
 
 def test_another_request_under_the_same_key_is_refused(app: Flask, client: FlaskClient) -> None:
@@ -421,12 +423,15 @@ def test_a_body_that_cannot_be_read_leaves_the_key_free(app: Flask, client: Flas
     assert_done(client.post(ADD, json=ADDRESS, headers=headers), Answer.ADDRESS_ADDED)
 
 
-def test_a_part_of_a_form_without_a_name_is_ignored(app: Flask, client: FlaskClient) -> None:
+def test_a_part_of_a_form_without_a_name_is_refused_and_leaves_the_key_free(app: Flask, client: FlaskClient) -> None:
     headers = keyed(app, make_user(app))
     boundary, form = encode_multipart(ADDRESS)
     nameless = f"--{boundary}\r\nContent-Disposition: form-data\r\n\r\nwhatever\r\n".encode() + form
     kind = f'multipart/form-data; boundary="{boundary}"'
-    first = client.post(ADD, data=nameless, content_type=kind, headers=headers)
+    refused = client.post(ADD, data=nameless, content_type=kind, headers=headers)
+    assert assert_envelope(refused, Answer.MALFORMED) == {"errors": {"body": ["有一个字段没有名字"]}}
+    assert count(app, Address) == 0
+    first = client.post(ADD, data=form, content_type=kind, headers=headers)
     assert_done(first, Answer.ADDRESS_ADDED)
     assert_replay(client.post(ADD, data=form, content_type=kind, headers=headers), first)
     assert count(app, Address) == 1
