@@ -89,11 +89,13 @@ def read_tracking_number(value: object) -> str:
     Raises ValueError with what is expected, also where there could be two numbers, or a number and something beside it.
     """
     text = _plain(value, longest=_LONGEST_NUMBER)
-    # Capitals of other letters can be ASCII (ß is SS).
-    text = re.sub(" *- *", "-", text.upper()) if text.isascii() else ""
+    # Capitals of other letters can be ASCII (ß is SS). What stands in another line is something else.
+    is_a_line = text.isascii() and bool(text) and sum(bool(plain(line)) for line in str(value).splitlines()) == 1
+    text = re.sub(" *- *", "-", text.upper()) if is_a_line else ""
     if text.startswith("JD") and "-" in text:
-        number = text.replace(" ", "")
-        right = _COUNTED.fullmatch(number)
+        head, _, count = text.partition("-")
+        number = f"{head.replace(' ', '')}-{count}"
+        right = _COUNTED.fullmatch(number) if _is_one(head.split()) else None
     else:
         groups = _SEPARATOR.split(text)
         number = "".join(groups)
