@@ -73,7 +73,7 @@ class Compact(GroupedMetadata):
 
 
 _SHORTEST_NUMBER, _LONGEST_NUMBER = 5, 40
-_NUMBER_EXPECTED: Final = f"须为一个运单号:{_SHORTEST_NUMBER} 至 {_LONGEST_NUMBER} 位字母和数字,如 SF1234567890123"
+_NUMBER_EXPECTED: Final = f"须为一个运单号:{_SHORTEST_NUMBER} 至 {_LONGEST_NUMBER} 位字母和数字,如 SF1020304050607"
 _NUMBER: Final = re.compile(rf"(?=[A-Z]*[0-9])[0-9A-Z]{{{_SHORTEST_NUMBER},{_LONGEST_NUMBER}}}", re.ASCII)
 # JD counts the parcels of one number behind it, and its labels show that as a part of the number.
 _COUNTED: Final = re.compile(r"JD[0-9A-Z]{8,29}(-[0-9]{1,3}){1,2}-?", re.ASCII)
@@ -126,7 +126,7 @@ TrackingNumberIn = Annotated[
         {
             "type": "string",
             "pattern": "^[0-9A-Za-z-]{5,40}$",
-            "examples": ["SF1234567890123"],
+            "examples": ["SF1020304050607"],
             "description": "letters and digits; blanks and hyphens between groups are left out, capitals are kept",
         }
     ),

@@ -24,7 +24,7 @@ from app.fields.phones import Place, lacks_place, masked_phone, read_phone, read
 
 PHONE_EXPECTED: Final = "须为手机号码或带区号的固定电话,如 13800138000;香港、澳门、台湾号码请带区号,如 +852 9876 5432"
 MOBILE_EXPECTED: Final = "须为手机号码,如 13800138000;香港、澳门、台湾号码请带区号,如 +852 9876 5432"
-NUMBER_EXPECTED: Final = "须为一个运单号:5 至 40 位字母和数字,如 SF1234567890123"
+NUMBER_EXPECTED: Final = "须为一个运单号:5 至 40 位字母和数字,如 SF1020304050607"
 AMOUNT_EXPECTED: Final = "金额须为不超过两位小数的数字"
 ACCOUNT_EXPECTED: Final = "须为支付宝账号:手机号码(如 13800138000)或邮箱"
 EMAIL_EXPECTED: Final = "须为邮箱地址,如 name@example.com"
