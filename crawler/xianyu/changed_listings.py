@@ -9,7 +9,7 @@ from scrapy.exceptions import NotConfigured
 from scrapy.http import Response
 from scrapy.spidermiddlewares.base import BaseSpiderMiddleware
 
-from .items import Listing
+from .items import Flag, Listing
 from .parsing import Reject
 from .run_folder import RUN_FOLDERS, RunFolder, fingerprint
 from .state import STATES, KnownListing, State
@@ -28,7 +28,8 @@ class ChangedListingsFilter(BaseSpiderMiddleware):
         super().__init__(crawler)
         self._state = state
         self._run_folder = run_folder
-        self._seen: set[str] = set()
+        self._seen: dict[str, bool] = {}
+        """The listings of this run, and whether each was found with a keyword: not only recommended."""
         self._refresh = timedelta(days=crawler.settings.getint("XIANYU_REFRESH_DAYS"))
 
     @classmethod
@@ -61,10 +62,15 @@ class ChangedListingsFilter(BaseSpiderMiddleware):
             return None
         if not isinstance(item, Listing):
             return item
-        if item.item_id in self._seen:
+        is_hit = Flag.RECOMMENDED not in item.flags
+        if not is_hit:
+            self.crawler.stats.inc_value("xianyu/recommended")
+        # A hit is news of what was only recommended so far. All else of a listing is the same within a run.
+        seen_as_hit = self._seen.get(item.item_id)
+        if seen_as_hit is not None and (seen_as_hit or not is_hit):
             self.crawler.stats.inc_value("xianyu/duplicates")
             return None
-        self._seen.add(item.item_id)
+        self._seen[item.item_id] = is_hit
         known = self._state.known_listing(item.item_id)
         if known is not None and not self._is_due(item, known):
             self.crawler.stats.inc_value("xianyu/unchanged")

@@ -35,6 +35,7 @@ def api_request(base: str, api: str, data: bytes, **more: Any) -> Request:
         method="POST",
         body=mtop.form(data),
         headers={
+            "Accept": "application/json",
             "Content-Type": "application/x-www-form-urlencoded",
             "Origin": SITE,
             "Referer": f"{SITE}/",

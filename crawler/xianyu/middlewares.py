@@ -1,7 +1,6 @@
 """Downloader middlewares: robots.txt, the day's request budget, and what the API's answers mean for the crawl."""
 
 import logging
-import re
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Final, Self
@@ -180,8 +179,8 @@ class AnswerMiddleware:
 
     If the answer says that the token is missing or has expired, it also sets a new one in a cookie: the request is
     signed with that and sent again, once. Risk control, a demand to log in, a rate limit, an HTML page, and a `ret`
-    that we do not know stop the crawl. A truncated body is requested again, as Scrapy does after a 5xx; both count
-    towards RETRY_TIMES.
+    that we do not know stop the crawl. A truncated body is requested again, and so is an answer that tells of a fault
+    of theirs that passes, as Scrapy does after a 5xx; all of them count towards RETRY_TIMES.
     """
 
     def __init__(self, crawler: Crawler) -> None:
@@ -195,7 +194,7 @@ class AnswerMiddleware:
     def process_response(self, request: Request, response: Response) -> Request | Response:
         """The response if its answer is usable, with the `mtop.Answer` in its meta; else the request to send again.
 
-        Raises `IgnoreRequest` if the crawl stops, `Unanswered` if the answers to all retries were damaged.
+        Raises `IgnoreRequest` if the crawl stops, `Unanswered` if the answers to all retries were as useless.
         """
         if API not in request.meta:
             return response
@@ -208,12 +207,15 @@ class AnswerMiddleware:
         except NotJson as error:
             if error.kind is NotJsonKind.HTML:
                 self._stop(Outcome.BLOCKED, "a page instead of JSON")
-            return self._retry_damaged(request, error)
+            return self._retry(request, f"mtop/{error.kind}", f"the answer stayed {error.kind}")
         verdict = mtop.judge(answer)
+        if verdict is Verdict.PASSING:
+            codes = mtop.ret_codes(answer)
+            return self._retry(request, f"mtop/{codes}", f"the API answered {codes} to each try")
         if verdict is Verdict.TOKEN:
             return self._sign_again(request)
         if verdict in OUTCOME_BY_VERDICT:
-            self._stop(OUTCOME_BY_VERDICT[verdict], f"the API answered {ret_codes(answer)}")
+            self._stop(OUTCOME_BY_VERDICT[verdict], f"the API answered {mtop.ret_codes(answer)}")
         request.meta[ANSWER] = answer
         return response
 
@@ -221,7 +223,7 @@ class AnswerMiddleware:
         """Stop the crawl if status or headers tell us to; `wait` is the Retry-After in seconds."""
         if 300 <= response.status < 400:
             location = (response.headers.get(b"Location") or b"").decode("latin-1")
-            login = "login" in location.lower() and not mtop.is_punish_page(location)
+            login = mtop.is_login_page(location) and not mtop.is_punish_page(location)
             to = "a login" if login else "somewhere else"
             self._stop(Outcome.LOGIN if login else Outcome.BLOCKED, f"HTTP {response.status} to {to}")
         if response.status >= 400:
@@ -241,21 +243,13 @@ class AnswerMiddleware:
             self._stop(Outcome.BLOCKED, "a fresh token was refused")
         return request.replace(dont_filter=True, meta={**request.meta, SIGNED_AGAIN: True})
 
-    def _retry_damaged(self, request: Request, error: NotJson) -> Request:
+    def _retry(self, request: Request, reason: str, in_the_end: str) -> Request:
+        """The request to send again because of `reason`. Raises `Unanswered`, which says `in_the_end`, after all."""
         assert self._crawler.spider is not None  # noqa: S101 -- its request was answered
-        again = get_retry_request(request, spider=self._crawler.spider, reason=f"mtop/{error.kind}")
+        again = get_retry_request(request, spider=self._crawler.spider, reason=reason)
         if again is None:
-            raise Unanswered(f"the answer stayed {error.kind}")
+            raise Unanswered(in_the_end)
         return again
-
-
-def ret_codes(answer: mtop.Answer) -> str:
-    """The codes in `ret`, for messages: what stands before `::`, shortened. The text after it may hold anything."""
-    found = (element.split("::", 1)[0].strip()[:60] for element in answer.ret[:5])
-    return ", ".join(code if _CODE.fullmatch(code) else "no code" for code in found) or "no ret"
-
-
-_CODE: Final = re.compile(r"[A-Za-z]\w*", re.ASCII)
 
 
 def retry_after(response: Response) -> float | None:

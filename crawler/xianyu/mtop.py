@@ -6,26 +6,59 @@ Nothing here sends anything. The token is always the one that the server set in 
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
-from urllib.parse import quote, unquote_to_bytes, urlencode
+from urllib.parse import quote, unquote_to_bytes, urlencode, urlsplit
 
 import orjson
 
 APP_KEY: Final = "34839810"
 SEARCH_API: Final = "mtop.taobao.idlemtopsearch.pc.search"
 DETAIL_API: Final = "mtop.taobao.idle.pc.detail"
+SHOP_API: Final = "mtop.idle.web.xyh.item.list"
+"""The goods of one seller, as the page of a shop shows them. Only read from saved answers."""
 VERSION: Final = "1.0"
 ROWS_PER_PAGE: Final = 30
 TOKEN_COOKIE: Final = "_m_h5_tk"  # noqa: S105 -- its name, not its value
 CHALLENGE_COOKIE: Final = "x5secdata"
 """A server that sets this cookie wants a person to solve a puzzle."""
 
+
+class Shape(StrEnum):
+    """What an answer holds, and so which of the functions of `xianyu.parsing` reads it."""
+
+    SEARCH = "search"  # `data.resultList`: rows with `data.item.main`
+    DETAIL = "detail"  # `data.itemDO`
+    CARDS = "cards"  # `data.cardList`: rows with `cardData`
+
+
+SHAPE_BY_API: Final[Mapping[str, Shape]] = MappingProxyType(
+    {
+        SEARCH_API: Shape.SEARCH,
+        "mtop.taobao.idlemtopsearch.wx.search": Shape.SEARCH,  # the mini-program
+        "mtop.taobao.idlemtopsearch.search": Shape.SEARCH,  # the app
+        DETAIL_API: Shape.DETAIL,
+        SHOP_API: Shape.CARDS,
+        "mtop.taobao.idlehome.home.webpc.feed": Shape.CARDS,  # the home page
+        "mtop.taobao.idle.item.web.recommend.list": Shape.CARDS,  # beside an item's details
+    }
+)
+"""The APIs whose answers can be read. Only the first and the fourth are ever asked."""
+
 SPM_CNT_BY_API: Final = MappingProxyType({SEARCH_API: "a21ybx.search.0.0", DETAIL_API: "a21ybx.item.0.0"})
 """The query parameter `spm_cnt`: which page of the website uses the API."""
+SPM_PRE_BY_API: Final = MappingProxyType(
+    {SEARCH_API: "a21ybx.search.searchInput.0", DETAIL_API: "a21ybx.search.searchFeedList.1"}
+)
+"""The query parameter `spm_pre`: from where that page is reached, the field of the search or its first result.
+
+The site's pages append to it a number that they draw for each view of a page. We have no page, so no such number.
+"""
 
 
 def search_data(keyword: str, page: int) -> bytes:
@@ -82,6 +115,7 @@ def url(base: str, api: str) -> str:
         "api": api,
         "sessionOption": "AutoLoginOnly",
         "spm_cnt": SPM_CNT_BY_API[api],
+        "spm_pre": SPM_PRE_BY_API[api],
     }
     return f"{base.rstrip('/')}/h5/{api}/{VERSION}/?{urlencode(query)}"
 
@@ -190,7 +224,9 @@ class Verdict(StrEnum):
 
     OK = "ok"
     GONE = "gone"  # the item is deleted
+    NO_MORE = "no more"  # the site shows no page so far behind
     TOKEN = "token"  # noqa: S105 -- no secret; the request must be signed again with the new token
+    PASSING = "passing"  # a fault of theirs that passes, such as a timeout between their servers
     UNKNOWN = "unknown"
     LIMITED = "limited"
     LOGIN = "login"
@@ -200,37 +236,75 @@ class Verdict(StrEnum):
 SEVERITY: Final = tuple(Verdict)
 """All verdicts, from the most harmless to the worst."""
 
-VERDICT_BY_CODE: Final[Mapping[str, Verdict]] = MappingProxyType(
-    {
-        "SUCCESS": Verdict.OK,
-        "FAIL_BIZ_ITEM_DEL_NOT_FOUND": Verdict.GONE,
-        "FAIL_SYS_TOKEN_EMPTY": Verdict.TOKEN,
-        "FAIL_SYS_TOKEN_EXOIRED": Verdict.TOKEN,  # the server's own spelling
-        "FAIL_SYS_TOKEN_EXPIRED": Verdict.TOKEN,
-        "FAIL_SYS_TOKEN_ILLEGAL": Verdict.TOKEN,
-        "FAIL_SYS_TRAFFIC_LIMIT": Verdict.LIMITED,
-        "FAIL_SYS_SESSION_EXPIRED": Verdict.LOGIN,
-        "FAIL_SYS_USER_VALIDATE": Verdict.BLOCKED,
-        "FAIL_SYS_ILLEGAL_ACCESS": Verdict.BLOCKED,
-        "RGV587_ERROR": Verdict.BLOCKED,
-        "RRXVv_ERROR": Verdict.BLOCKED,
-    }
-)
-"""The verdict of each code that is known; the code is what stands before `::` in an element of `ret`."""
+RET_CODES: Final = Path(__file__).with_name("ret_codes.tsv")
+"""The table of codes: a verdict and a pattern on each line; the first pattern that fits counts."""
+
+
+def _read_codes(text: str) -> Iterator[tuple[re.Pattern[str], Verdict]]:
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            verdict, pattern = line.split("\t")[:2]
+            yield re.compile(pattern), Verdict(verdict)
+
+
+_CODES: Final = tuple(_read_codes(RET_CODES.read_text("utf-8")))
+
+
+@lru_cache(maxsize=256)
+def verdict_of_code(code: str) -> Verdict:
+    """The verdict of a code, which is what stands before `::` in an element of `ret`; UNKNOWN if no pattern fits."""
+    return next((verdict for pattern, verdict in _CODES if pattern.fullmatch(code)), Verdict.UNKNOWN)
+
+
+def code_of(element: str) -> str:
+    """The code in an element of `ret`: of `RGV587_ERROR::SM::…` it is `RGV587_ERROR`."""
+    return element.split("::", 1)[0].strip()
+
+
+def ret_codes(answer: Answer) -> str:
+    """The codes in `ret`, for messages, shortened. The text after a code may hold anything."""
+    found = (code_of(element)[:60] for element in answer.ret[:5])
+    return ", ".join(code if _CODE.fullmatch(code) else "no code" for code in found) or "no ret"
+
+
+_CODE: Final = re.compile(r"[A-Za-z]\w*", re.ASCII)
+
+_PAGES_END: Final = "最大可查看页数"
+"""What a refusal of a page says that is so far behind that the site never shows it, whatever its code."""
 
 
 def judge(answer: Answer) -> Verdict:
     """The worst verdict of all elements of `ret`; UNKNOWN if there is none.
 
-    An answer whose `data.url` is a page of the risk control is BLOCKED, whatever `ret` says.
+    An answer that leads to a page of the risk control (in `data.url` or `data.h5url`) is BLOCKED, whatever `ret` says.
+    One that is no success and leads to a login is LOGIN: so the site answers RGV587_ERROR, which else is a block.
     """
+    worst = max(map(_verdict_of_element, answer.ret), key=SEVERITY.index, default=Verdict.UNKNOWN)
     data = answer.data
-    if isinstance(data, dict) and isinstance(data.get("url"), str) and is_punish_page(data["url"]):
-        return Verdict.BLOCKED
-    verdicts = [VERDICT_BY_CODE.get(element.split("::", 1)[0].strip(), Verdict.UNKNOWN) for element in answer.ret]
-    return max(verdicts, key=SEVERITY.index, default=Verdict.UNKNOWN)
+    if isinstance(data, dict):
+        urls = [url for url in (data.get("url"), data.get("h5url")) if isinstance(url, str)]
+        if any(map(is_punish_page, urls)):
+            return Verdict.BLOCKED
+        if worst is not Verdict.OK and any(map(is_login_page, urls)):
+            return Verdict.LOGIN
+    return worst
+
+
+def _verdict_of_element(element: str) -> Verdict:
+    verdict = verdict_of_code(code_of(element))
+    return Verdict.NO_MORE if verdict is Verdict.UNKNOWN and _PAGES_END in element else verdict
 
 
 def is_punish_page(url: str) -> bool:
     """Whether a URL leads to a page of the risk control: `…/_____tmd_____/punish?…`."""
     return "_____tmd_____" in url or "/punish" in url
+
+
+def is_login_page(url: str) -> bool:
+    """Whether a URL leads to a login: `https://passport.goofish.com/mini_login.htm`, `…/member/login.jhtml`."""
+    try:
+        address = urlsplit(url)
+    except ValueError:  # not a valid host
+        return False
+    host = (address.netloc or "").lower()
+    return host.startswith(("passport.", "login.")) or "login" in address.path.lower()

@@ -19,7 +19,7 @@ from .stopping import result_of
 
 
 def user_agent(name: str, contact: str) -> str:
-    """Name, version and contact: `SaltfishCrawler/1.0.0 (+mailto:ops@example.org)`."""
+    """Name, version and contact: `SaltfishCrawler/1.1.0 (+mailto:ops@example.org)`."""
     who = f"mailto:{contact}" if "@" in contact and "://" not in contact else contact
     return f"{name}/{__version__}" + (f" (+{who})" if who else "")
 

@@ -28,7 +28,7 @@ from .clock import isoformat
 from .errors import ConfigurationError
 from .items import SOURCE, Listing
 from .outcomes import Outcome
-from .parsing import Reject
+from .parsing import Page, Reject
 from .state import ListingRecord, State
 
 FORMAT: Final = "saltfish-listings"
@@ -37,6 +37,8 @@ MANIFEST: Final = "manifest.json"
 REJECTS: Final = "rejects.jsonl"
 PART_SUFFIX: Final = ".part"
 """Ends the name of a file that is not complete yet."""
+LONGEST_KEYWORD: Final = 200
+"""Characters. What is longer was pasted into the field of the search, and nobody else asks for it."""
 RUN_ID: Final = re.compile(r"[0-9]{8}T[0-9]{6}Z-[a-z_]+-[0-9a-f]{4}")
 _BATCH: Final = re.compile(r"items-[0-9]{5,}\.jsonl")
 
@@ -55,8 +57,22 @@ class Counts:
     """Listings not written because they have not changed since an earlier run wrote them."""
     duplicates: int = 0
     """Listings not written because this run had seen them already."""
+    recommended: int = 0
+    """Rows that the site showed though they are no hits of the search. They are listings too, without a keyword."""
     rejected: int = 0
     """Rows of answers that could not be read as a listing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """How many offers the site counts for a keyword: what there is, of which a run reads only the first pages."""
+
+    keyword: str
+    category: str | None
+    """The operator's label, as in `Listing.category`."""
+    offers: int
+    """The site's `numFound`. It counts what it would show without a login, and rounds."""
+    fetched_at: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +110,7 @@ class Manifest:
     detail: str = ""
     counts: Counts = field(default_factory=Counts)
     batches: list[Batch] = field(default_factory=list)
+    searches: list[Search] = field(default_factory=list)
     rejects: RejectsFile | None = None
 
 
@@ -141,6 +158,7 @@ class RunFolder:
         self._state = state
         self._rejects: io.BufferedWriter | None = None
         self._reject_rows = 0
+        self._searches: dict[str, Search] = {}
         self.counts: Callable[[], Counts] = Counts
         """Returns the present counts, all but `listings`, which are counted here. The runner sets it."""
         self.path.mkdir(parents=True)
@@ -156,6 +174,12 @@ class RunFolder:
         self.manifest.batches.append(batch.finish())
         self._write_manifest()
         self._state.commit_batch(batch.records)
+
+    def add_search(self, search: Search) -> None:
+        """Keep how many offers there are for a keyword; of several answers the newest one counts."""
+        known = self._searches.get(search.keyword)
+        if known is None or known.fetched_at <= search.fetched_at:
+            self._searches[search.keyword] = search
 
     def add_reject(self, reject: Reject) -> None:
         """Record which row could not be read, and why. None of its texts are kept."""
@@ -180,6 +204,7 @@ class RunFolder:
             self._rejects.flush()
             os.fsync(self._rejects.fileno())
             self.manifest.rejects = RejectsFile(file=REJECTS, rows=self._reject_rows)
+        self.manifest.searches = list(self._searches.values())
         self.manifest.counts = self.counts()
         self.manifest.counts.listings = sum(batch.listings for batch in self.manifest.batches)
         content = orjson.dumps(self.manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
@@ -191,9 +216,18 @@ def record_of(listing: Listing) -> ListingRecord:
     return ListingRecord(listing.item_id, fingerprint(listing), datetime.fromisoformat(listing.fetched_at))
 
 
+def record_page(run_folder: RunFolder | None, page: Page, *, category: str | None, fetched_at: datetime) -> None:
+    """Keep how many offers there are for the keyword of a page, if both are known. Without a run's folder, nothing."""
+    if run_folder is None or page.offers is None or page.keyword is None or len(page.keyword) > LONGEST_KEYWORD:
+        return
+    run_folder.add_search(
+        Search(keyword=page.keyword, category=category, offers=page.offers, fetched_at=isoformat(fetched_at))
+    )
+
+
 def fingerprint(listing: Listing) -> bytes:
     """An 8-byte digest of what the seller wrote. It does not depend on how many want the item, or who found it when."""
-    content = (
+    content: tuple[object, ...] = (
         listing.title,
         listing.description,
         listing.price_fen,
@@ -203,7 +237,14 @@ def fingerprint(listing: Listing) -> bytes:
         listing.category_id,
         listing.flags,
     )
+    # What listings did not have before version 1.1 counts only if it is there: or else all would look changed.
+    later = (listing.coupon_off_fen, listing.condition, listing.brand, listing.free_shipping)
+    if later != _NOTHING_LATER:
+        content += later
     return blake2b(orjson.dumps(content), digest_size=8).digest()
+
+
+_NOTHING_LATER: Final = (None, None, None, None)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

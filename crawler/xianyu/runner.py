@@ -79,7 +79,8 @@ def _parser() -> argparse.ArgumentParser:
         "xianyu_file",
         parents=[data],
         help="read answers that you saved from your own browser; sends nothing",
-        description="Read answers that you saved from your own browser, as JSON or HAR. Sends nothing.",
+        description="Read answers that you saved from your own browser, as JSON, JSON Lines or HAR, also packed with"
+        " gzip or zip. Sends nothing.",
     )
     offline.add_argument("files", nargs="+", metavar="FILE", help="a saved answer, or a HAR of the browser's network")
     offline.add_argument("--category", metavar="LABEL", help="your label for all that is in these files, such as 手机")
@@ -214,6 +215,7 @@ class Run:
             pages=stats.get("xianyu/pages", 0),
             unchanged=stats.get("xianyu/unchanged", 0),
             duplicates=stats.get("xianyu/duplicates", 0),
+            recommended=stats.get("xianyu/recommended", 0),
             rejected=stats.get("xianyu/rejected", 0),
         )
 
@@ -341,6 +343,7 @@ class Run:
                 "listings": counts.listings,
                 "unchanged": counts.unchanged,
                 "duplicates": counts.duplicates,
+                "recommended": counts.recommended,
                 "rejected": counts.rejected,
                 "seconds": round(time.monotonic() - self._began, 1),
                 "manifest": self._folder.manifest_path,

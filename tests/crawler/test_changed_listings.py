@@ -48,6 +48,20 @@ def test_each_listing_is_written_once_a_run(run_folder: RunFolder, state: State)
     assert changed.counted() == {"duplicates": 2}
 
 
+def test_a_hit_is_written_after_a_recommendation_and_not_the_other_way_round(
+    run_folder: RunFolder, state: State
+) -> None:
+    hit = {"keyword": "相机"}
+    recommended = {"flags": ["recommended"]}
+    changed = Filter(run_folder, state)
+    seen = [("1", recommended), ("1", recommended), ("1", hit), ("1", hit), ("2", hit), ("2", recommended)]
+    assert [changed.passes(make_listing(item_id, **fields)) for item_id, fields in seen] == [
+        *(True, False, True, False),
+        *(True, False),
+    ]
+    assert changed.counted() == {"recommended": 3, "duplicates": 3}
+
+
 @pytest.mark.parametrize(
     ("fields", "is_written"),
     [
@@ -90,6 +104,10 @@ def test_without_the_runner_there_is_no_filter() -> None:
         {"price_fen": 564251},
         {"price_status": PriceStatus.NEGOTIABLE},
         {"orig_price_fen": 1},
+        {"coupon_off_fen": 1},
+        {"condition": "几乎全新"},
+        {"brand": "Apple/苹果"},
+        {"free_shipping": True},
         {"area": "上海"},
         {"category_id": "1512"},
         {"flags": ["auction"]},

@@ -42,11 +42,13 @@ def _expected_of_harmless(markets: dict[str, Market]) -> dict[str, dict[str, Any
     for number in range(1, ROWS - PAGE_ROWS + 1):  # the second page never comes
         del expected[repeated.item_id(number)]
     with_nulls = markets["空节点"]
-    rows = [with_nulls.item_id(number) for number in with_nulls.numbers(1)]
-    for item_id in rows[: len(NULLS_LOST)]:
-        del expected[item_id]
-    for item_id, name in zip(rows[len(NULLS_LOST) :], NULLS_KEPT, strict=False):
-        expected[item_id][name] = None
+    numbers = list(with_nulls.numbers(1))
+    for number in numbers[: len(NULLS_LOST)]:
+        del expected[with_nulls.item_id(number)]
+    for number, names in zip(numbers[len(NULLS_LOST) :], NULLS_KEPT, strict=False):
+        expected[with_nulls.item_id(number)] |= dict.fromkeys(names)
+        if with_nulls.good(number).shipping == "argument":  # which is no label
+            expected[with_nulls.item_id(number)]["free_shipping"] = True
     return expected
 
 
@@ -90,7 +92,7 @@ def test_requests_name_the_crawler_and_its_contact(operator: Operator, site: Sit
     run = operator.crawl("谁")
 
     assert run.code == 0
-    assert {record["user_agent"] for record in run.requests} == {"SaltfishCrawler/1.0.0 (+https://example.org/crawler)"}
+    assert {record["user_agent"] for record in run.requests} == {"SaltfishCrawler/1.1.0 (+https://example.org/crawler)"}
     # No cookie but those that the site set itself.
     assert [(record["path"], record["cookies"]) for record in run.requests] == [
         ("/robots.txt", []),
@@ -98,6 +100,8 @@ def test_requests_name_the_crawler_and_its_contact(operator: Operator, site: Sit
         ("/h5/mtop.taobao.idlemtopsearch.pc.search/1.0/", ["_m_h5_tk", "_m_h5_tk_enc"]),
     ]
     assert [record.get("signed") for record in run.requests] == [None, "empty", "right"]
+    # The site refuses requests that differ from those of its own pages, also in `spm_cnt` and `spm_pre`.
+    assert not any(record.get("wrong") for record in run.requests)
 
 
 PARTIAL = {
@@ -156,6 +160,8 @@ ENDINGS = [
     (Fault(kind=FaultKind.ILLEGAL_ACCESS, pages=(2,)), "blocked"),
     (Fault(kind=FaultKind.UNKNOWN, pages=(2,)), "unknown_answer"),
     (Fault(kind=FaultKind.LIMIT, pages=(2,)), "limited"),
+    (Fault(kind=FaultKind.FLOW_LIMIT, pages=(2,)), "limited"),
+    (Fault(kind=FaultKind.RISK_LOGIN, pages=(2,)), "login"),
     (Fault(kind=FaultKind.PAGE, pages=(2,)), "blocked"),
     (Fault(kind=FaultKind.REDIRECT, pages=(2,)), "login"),
     (Fault(kind=FaultKind.STATUS, pages=(2,), status=429, retry_after="90000"), "limited"),
@@ -189,8 +195,105 @@ def test_a_refusal_stops_the_run_at_once_and_begins_a_cooldown(
     assert personal_data(operator.data, market, other) == []
 
 
-@pytest.mark.parametrize("kind", [FaultKind.EMPTY, FaultKind.SCHEMA])
-def test_an_answer_of_another_schema_ends_the_run(operator: Operator, site: Site, kind: FaultKind) -> None:
+ENDS_OF_A_KEYWORD = {
+    "空页": Fault(kind=FaultKind.EMPTY, pages=(2,)),
+    "无列表": Fault(kind=FaultKind.NULL_ROWS, pages=(2,)),
+    "太靠后": Fault(kind=FaultKind.PAST_THE_END, pages=(2,)),
+    "杂卡": Fault(kind=FaultKind.FOREIGN, pages=(2,)),
+    "猜你喜欢": Fault(kind=FaultKind.NO_MATCH, pages=(2,)),
+    "相似": Fault(kind=FaultKind.SIMILAR, pages=(2,)),
+    "别的搜索": Fault(kind=FaultKind.OTHER_SEARCH, pages=(2,)),
+}
+NO_HITS = ("猜你喜欢", "相似", "别的搜索")
+
+
+def test_a_page_without_hits_ends_its_keyword_and_not_the_run(operator: Operator, site: Site) -> None:
+    markets = {
+        keyword: site.open(Market(keyword=keyword, items=70), fault) for keyword, fault in ENDS_OF_A_KEYWORD.items()
+    }
+    after = site.open(Market(keyword="此后", items=5))
+
+    run = operator.crawl(*(f"{keyword}\t手机" for keyword in markets), "此后")
+
+    assert (run.code, run.outcome) == (0, "finished"), run.complaints
+    assert [(subject, page) for subject, page, _ in run.asked[1:]] == [
+        *((keyword, page) for keyword in markets for page in (1, 2)),
+        ("此后", 1),
+    ]
+    hits = {line["item_id"]: line for line in run.listings if "recommended" not in line["flags"]}
+    first_pages = {
+        item_id: keyword for keyword, market in markets.items() for item_id in map(market.item_id, market.numbers(1))
+    }
+    assert {item_id: line["keyword"] for item_id, line in hits.items()} == first_pages | dict.fromkeys(
+        expected_listings(after), "此后"
+    )
+    others = {line["item_id"]: line for line in run.listings if "recommended" in line["flags"]}
+    assert set(others) == {markets[word].item_id(number) for word in NO_HITS for number in markets[word].numbers(2)}
+    assert {(line["keyword"], line["category"]) for line in others.values()} == {(None, None)}
+    assert (run.manifest["counts"]["recommended"], run.manifest["counts"]["rejected"]) == (90, 2)
+    assert [(search["keyword"], search["category"], search["offers"]) for search in run.manifest["searches"]] == [
+        *((keyword, "手机", 70) for keyword in markets),
+        ("此后", None, 5),
+    ]
+
+
+def test_what_was_only_recommended_is_written_again_once_it_is_a_hit(operator: Operator, site: Site) -> None:
+    market = site.open(Market(keyword="先荐后中", items=20), Fault(kind=FaultKind.SIMILAR))
+
+    first = operator.crawl("先荐后中")
+    site.open(market)
+    second = operator.crawl("先荐后中")
+
+    assert [run.outcome for run in (first, second)] == ["finished"] * 2
+    assert {line["keyword"] for line in first.listings} == {None}
+    assert first.manifest["searches"] == []
+    assert found_listings(second) == expected_listings(market)
+
+
+PASSING = {
+    "服务超时": Fault(kind=FaultKind.SERVICE_TIMEOUT, pages=(1,), times=2),
+    "调用超时": Fault(kind=FaultKind.HSF_TIMEOUT, pages=(2,), times=1),
+    "系统繁忙": Fault(kind=FaultKind.BUSY, pages=(2,), times=2),
+    "一直超时": Fault(kind=FaultKind.TIMEOUT, pages=(2,)),
+}
+
+
+def test_passing_faults_are_asked_again_and_only_then_make_a_run_partial(operator: Operator, site: Site) -> None:
+    markets = {keyword: site.open(Market(keyword=keyword, items=ROWS), fault) for keyword, fault in PASSING.items()}
+    after = site.open(Market(keyword="此后", items=5))
+
+    run = operator.crawl("此后", *markets)  # the first one fetches the token
+
+    assert (run.code, run.outcome) == (4, "partial"), run.complaints
+    assert run.manifest["detail"] == "一直超时, page 2: the API answered TIMEOUT to each try"
+    never = markets["一直超时"]
+    expected = expected_listings(*markets.values(), after)
+    for number in never.numbers(2):
+        del expected[never.item_id(number)]
+    assert found_listings(run) == expected
+    tries = Counter((keyword, page) for keyword, page, _ in run.asked[1:])
+    assert [tries[key] for key in (("服务超时", 1), ("调用超时", 2), ("系统繁忙", 2), ("一直超时", 2))] == [3, 2, 3, 3]
+    # No silence follows: the next run asks, and finds what is left.
+    site.open(never)
+    again = operator.crawl("此后", *markets)
+    assert (again.code, len(again.listings)) == (0, len(list(never.numbers(2))))
+
+
+def test_a_first_page_without_the_offers_that_the_site_counts_is_not_complete(operator: Operator, site: Site) -> None:
+    empty = site.open(Market(keyword="数而不示", items=70), Fault(kind=FaultKind.EMPTY, pages=(1,)))
+    after = site.open(Market(keyword="此后", items=5))
+
+    run = operator.crawl("数而不示", "此后")
+
+    assert (run.code, run.outcome) == (4, "partial")
+    assert run.manifest["detail"] == "数而不示, page 1: the site counts 70 offers and shows none"
+    assert found_listings(run) == expected_listings(after)
+    site.open(empty)
+    assert found_listings(operator.crawl("数而不示", "此后")) == expected_listings(empty)
+
+
+def test_an_answer_of_another_schema_ends_the_run(operator: Operator, site: Site) -> None:
+    kind = FaultKind.SCHEMA
     market = site.open(Market(keyword=f"变化 {kind}", items=70), Fault(kind=kind, pages=(2,)))
 
     run = operator.crawl(market.keyword, "此后")

@@ -62,6 +62,7 @@ def test_readable_answers_are_kept_and_broken_ones_named(tmp_path: Path) -> None
         "listings": 8,
         "unchanged": 0,
         "duplicates": 3,
+        "recommended": 0,
         "rejected": 2,
     }
     assert json.loads((folder / "stats.json").read_bytes())["xianyu/broken"] == 6

@@ -128,7 +128,13 @@ def test_another_request_may_replace_its_token_too():
             Outcome.LOGIN,
             "the API answered FAIL_SYS_SESSION_EXPIRED",
         ),
+        (
+            {"ret": ["RGV587_ERROR::SM::哎哟喂"], "data": {"url": "https://passport.goofish.com/mini_login.htm"}},
+            Outcome.LOGIN,
+            "the API answered RGV587_ERROR",
+        ),
         ({"ret": ["FAIL_SYS_TRAFFIC_LIMIT::限流"]}, Outcome.LIMITED, "the API answered FAIL_SYS_TRAFFIC_LIMIT"),
+        ({"ret": ["FAIL_SYS_FLOWLIMIT::哎哟喂,被挤爆啦"]}, Outcome.LIMITED, "the API answered FAIL_SYS_FLOWLIMIT"),
         ({"ret": ["FAIL_NEW::x"]}, Outcome.UNKNOWN_ANSWER, "the API answered FAIL_NEW"),
         ({"ret": ["x" * 500]}, Outcome.UNKNOWN_ANSWER, f"the API answered {'x' * 60}"),
         ({"ret": ["小明 13800001111"]}, Outcome.UNKNOWN_ANSWER, "the API answered no code"),
@@ -186,6 +192,21 @@ def test_a_damaged_answer_is_requested_three_times_at_most(body):
         assert (request.meta["retry_times"], request.dont_filter) == (retry, True)
     with pytest.raises(Unanswered):
         middleware.process_response(request, answered(request, body))
+    assert result_of(crawler).outcome is None
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["FAIL_SYS_SERVICE_TIMEOUT", "FAIL_SYS_HSF_ASYNC_TIMEOUT", "SYSTEM_BUSY", "TIMEOUT", "FAIL_SYS_SERVICE_FAULT"],
+)
+def test_a_passing_fault_of_theirs_is_asked_again_and_begins_no_cooldown(code):
+    crawler, request = crawler_of(), search()
+    middleware = AnswerMiddleware(crawler)
+    for retry in (1, 2):
+        request = middleware.process_response(request, answered(request, {"ret": [f"{code}::请稍后"], "data": {}}))
+        assert (request.meta["retry_times"], request.dont_filter) == (retry, True)
+    with pytest.raises(Unanswered, match=rf"\Athe API answered {code} to each try\Z"):
+        middleware.process_response(request, answered(request, {"ret": [f"{code}::请稍后"], "data": {}}))
     assert result_of(crawler).outcome is None
 
 
@@ -502,6 +523,7 @@ def test_what_a_request_of_the_api_holds():
     assert mtop.data_of(request.body) == mtop.search_data("相机", 2)
     assert request.meta == {API: mtop.SEARCH_API, "dont_redirect": True}
     assert request.headers.to_unicode_dict() == {
+        "Accept": "application/json",
         "Content-Type": "application/x-www-form-urlencoded",
         "Origin": "https://www.goofish.com",
         "Referer": "https://www.goofish.com/",
@@ -511,9 +533,9 @@ def test_what_a_request_of_the_api_holds():
 @pytest.mark.parametrize(
     ("contact", "agent"),
     [
-        ("", "SaltfishCrawler/1.0.0"),
-        ("ops@example.org", "SaltfishCrawler/1.0.0 (+mailto:ops@example.org)"),
-        ("https://example.org/@crawler", "SaltfishCrawler/1.0.0 (+https://example.org/@crawler)"),
+        ("", "SaltfishCrawler/1.1.0"),
+        ("ops@example.org", "SaltfishCrawler/1.1.0 (+mailto:ops@example.org)"),
+        ("https://example.org/@crawler", "SaltfishCrawler/1.1.0 (+https://example.org/@crawler)"),
     ],
 )
 def test_the_user_agent_names_the_contact(contact, agent):
@@ -530,7 +552,7 @@ def test_scrapys_settings_follow_from_ours():
             "ADDONS": {PolitenessAddon: 0},
         },
     )
-    assert crawler.settings["USER_AGENT"] == "SaltfishCrawler/1.0.0 (+https://example.org)"
+    assert crawler.settings["USER_AGENT"] == "SaltfishCrawler/1.1.0 (+https://example.org)"
     assert crawler.settings.getfloat("DOWNLOAD_TIMEOUT") == 7.5
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import re
 from contextlib import suppress
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,7 +11,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from xianyu import mtop
-from xianyu.mtop import SEVERITY, VERDICT_BY_CODE, Answer, NotJson, NotJsonKind, Verdict, judge, read_answer
+from xianyu.mtop import (
+    RET_CODES,
+    SEVERITY,
+    SHAPE_BY_API,
+    SPM_CNT_BY_API,
+    SPM_PRE_BY_API,
+    Answer,
+    NotJson,
+    NotJsonKind,
+    Verdict,
+    is_login_page,
+    judge,
+    read_answer,
+    ret_codes,
+    verdict_of_code,
+)
 
 BASE = "https://h5api.m.goofish.com"
 KEYWORDS = ["相机", "iPhone 15 & 壳", "a+b=c%20d", '"引号"\\', "Ünïcode 😀", "#;?/:@", "两  格\t表"]
@@ -67,8 +83,10 @@ def test_the_url_without_a_signature(base):
     assert mtop.url(base, mtop.SEARCH_API) == (
         "https://h5api.m.goofish.com/h5/mtop.taobao.idlemtopsearch.pc.search/1.0/?jsv=2.7.2&appKey=34839810&v=1.0"
         "&type=originaljson&accountSite=xianyu&dataType=json&timeout=20000&api=mtop.taobao.idlemtopsearch.pc.search"
-        "&sessionOption=AutoLoginOnly&spm_cnt=a21ybx.search.0.0"
+        "&sessionOption=AutoLoginOnly&spm_cnt=a21ybx.search.0.0&spm_pre=a21ybx.search.searchInput.0"
     )
+    assert mtop.url(base, mtop.DETAIL_API).endswith("&spm_cnt=a21ybx.item.0.0&spm_pre=a21ybx.search.searchFeedList.1")
+    assert set(SPM_CNT_BY_API) == set(SPM_PRE_BY_API) < set(SHAPE_BY_API)
 
 
 def test_signatures_are_removed_from_messages():
@@ -209,10 +227,79 @@ def test_every_element_of_ret_is_kept(value, ret):
         (("FAIL_SYS_TOKEN_EMPTY::令牌为空", "FAIL_SYS_SESSION_EXPIRED::Session过期"), Verdict.LOGIN),
         (("FAIL_BIZ_ITEM_DEL_NOT_FOUND::您要看的宝贝不存在或已被删除啦!",), Verdict.GONE),
         (("SUCCESS::调用成功", "FAIL_BIZ_SOMETHING::else"), Verdict.UNKNOWN),
+        (("FAIL_SYS_SERVICE_TIMEOUT::请求服务超时",), Verdict.PASSING),
+        (("FAIL_SYS_SERVICE_TIMEOUT::请求服务超时", "RGV587_ERROR::SM::哎哟喂"), Verdict.BLOCKED),
+        (("FAIL_BIZ_FORBIDDEN::||最大可查看页数或者每页最大可查看商品数超限",), Verdict.NO_MORE),
+        (("FAIL_BIZ_FORBIDDEN::||没有权限",), Verdict.UNKNOWN),
     ],
 )
 def test_what_ret_means(ret, verdict):
     assert judge(Answer(ret, {"ret": list(ret), "data": {}})) is verdict
+
+
+CODES = {
+    Verdict.OK: ["SUCCESS"],
+    Verdict.GONE: ["FAIL_BIZ_ITEM_DEL_NOT_FOUND", "FAIL_BIZ_ITEM_NOT_FOUND", "FAIL_BIZ_NOT_FOUND"],
+    Verdict.TOKEN: [
+        "FAIL_SYS_TOKEN_EMPTY",
+        "FAIL_SYS_TOKEN_EXOIRED",
+        "FAIL_SYS_TOKEN_EXPIRED",
+        "FAIL_SYS_TOKEN_ILLEGAL",
+    ],
+    Verdict.PASSING: [
+        *("TIMEOUT", "FAIL_SYS_SERVICE_TIMEOUT", "FAIL_SYS_HSF_ASYNC_TIMEOUT", "FAIL_SYS_HSF_TIMEOUT", "HSF_TIMEOUT"),
+        *(
+            "FAIL_SYS_HSF_THROWN_EXCEPTION",
+            "FAIL_SYS_HSF_INVOKE_ERROR",
+            "FAIL_SYS_SERVLET_ASYNC_TIMEOUT",
+            "SYSTEM_BUSY",
+        ),
+        *("FAIL_SYS_SYSTEM_BUSY_ERROR", "FAIL_BIZ_SYSTEM_BUSY", "SYSTEM_ERROR", "FAIL_SYS_SERVICE_FAULT"),
+        *("FAIL_SYS_SERVICE_INNER_FAULT", "FAIL_SYS_INTERNAL_FAULT", "FAIL_SYS_HTTP_RESPONSE_TIMEOUT"),
+        *("FAIL_SYS_HTTP_INVOKE_ERROR", "FAIL_SYS_SERVLET_ASYNC_START_FAIL", "UNKNOWN_FAIL_CODE"),
+        *("FAIL_SYS_REQUEST_EXPIRED", "FAIL_BIZ_TIMEOUT", "FAIL_SYS_SERVICE_UNAVAILABLE"),
+    ],
+    Verdict.UNKNOWN: [
+        "",
+        "FAIL_NOBODY_KNOWS",
+        "SUCCESSFUL",
+        "success",
+        "FAIL_SYS_API_NOT_FOUNDED",
+        "FAIL_SYS_API_STOP_SERVICE",
+    ],
+    Verdict.LIMITED: [
+        *("FAIL_SYS_TRAFFIC_LIMIT", "FAIL_SYS_FLOWLIMIT", "FAIL_BIZ_FLOW_LIMIT", "ANDROID_SYS_API_FLOW_LIMIT_LOCKED"),
+        *("FAIL_SYS_ACCESS_TOKEN_TRAFFIC_LIMIT", "FAIL_SYS_REQUEST_QUEUED", "ANDROID_SYS_API_LOCKED_IN_10_SECONDS"),
+    ],
+    Verdict.LOGIN: [
+        *("FAIL_SYS_SESSION_EXPIRED", "FAIL_SYS_SESSION_ERROR", "ERR_SID_INVALID", "FAIL_BIZ_NEED_LOGIN"),
+        *("FAIL_BIZ_USER_NOT_LOGIN", "NOT_LOGIN", "ANDROID_SYS_LOGIN_FAIL"),
+    ],
+    Verdict.BLOCKED: [
+        *("FAIL_SYS_USER_VALIDATE", "RGV587_ERROR", "FAIL_SYS_RGV587_ERROR", "RRXVv_ERROR", "FAIL_SYS_ILLEGAL_ACCESS"),
+        *("FAIL_SYS_ILEGEL_SIGN", "FAIL_SYS_SM_ODD_REQUEST", "FAIL_SYS_UNAUTHORIZED_ENTRANCE", "ASSIST_FLAG"),
+        "ANDROID_SYS_API_41X_ANTI_ATTACK",
+    ],
+}
+
+
+@pytest.mark.parametrize("verdict", CODES)
+def test_what_a_code_means(verdict):
+    assert {code: verdict_of_code(code) for code in CODES[verdict]} == dict.fromkeys(CODES[verdict], verdict)
+
+
+def test_every_line_of_the_table_of_codes_is_needed():
+    patterns = [line.split("\t") for line in RET_CODES.read_text("utf-8").splitlines() if not line.startswith("#")]
+    assert all(len(fields) == 3 and fields[2] for fields in patterns)
+    known = [code for codes in CODES.values() for code in codes]
+    unused = [pattern for _, pattern, _ in patterns if not any(re.fullmatch(pattern, code) for code in known)]
+    assert unused == []
+
+
+def test_messages_name_codes_and_nothing_else():
+    answer = Answer(("RGV587_ERROR::SM::小明", "小明 13800001111", "(dict)", "A" * 99), {})
+    assert ret_codes(answer) == f"RGV587_ERROR, no code, no code, {'A' * 60}"
+    assert ret_codes(Answer((), {})) == "no ret"
 
 
 def test_an_element_of_ret_that_is_deeper_than_python_goes_is_unknown():
@@ -221,8 +308,9 @@ def test_an_element_of_ret_that_is_deeper_than_python_goes_is_unknown():
 
 
 def test_the_worst_element_wins_wherever_it_stands():
-    for pair in itertools.product([*VERDICT_BY_CODE, "FAIL_NOBODY_KNOWS"], repeat=2):
-        verdicts = [VERDICT_BY_CODE.get(code, Verdict.UNKNOWN) for code in pair]
+    codes = [codes[0] for codes in CODES.values()]
+    for pair in itertools.product(codes, repeat=2):
+        verdicts = [verdict_of_code(code) for code in pair]
         assert judge(Answer(pair, {})) is max(verdicts, key=SEVERITY.index)
         assert judge(Answer(("SUCCESS::x", *pair), {})) is max(verdicts, key=SEVERITY.index)
 
@@ -237,7 +325,45 @@ def test_the_worst_element_wins_wherever_it_stands():
     ],
 )
 def test_an_answer_that_leads_to_the_risk_control_is_a_block(url, verdict):
-    assert judge(Answer(("SUCCESS::调用成功",), {"data": {"url": url}})) is verdict
+    for key in ("url", "h5url"):
+        assert judge(Answer(("SUCCESS::调用成功",), {"data": {key: url}})) is verdict
+
+
+@pytest.mark.parametrize(
+    ("url", "is_one"),
+    [
+        ("https://passport.goofish.com/mini_login.htm?appName=xianyu", True),
+        ("https://login.taobao.com/member/login.jhtml", True),
+        ("https://login.m.taobao.com/", True),
+        ("/member/login.jhtml?redirectURL=search", True),
+        ("https://www.goofish.com/", False),
+        ("https://www.goofish.com/search?q=login", False),
+        ("https://[broken", False),
+        ("", False),
+    ],
+)
+def test_what_is_the_page_of_a_login(url, is_one):
+    assert is_login_page(url) is is_one
+
+
+LOGIN_PAGE = "https://passport.goofish.com/mini_login.htm"
+
+
+@pytest.mark.parametrize(
+    ("ret", "data", "verdict"),
+    [
+        (("RGV587_ERROR::SM::哎哟喂,被挤爆啦,请稍后重试!",), {"url": LOGIN_PAGE, "h5url": LOGIN_PAGE}, Verdict.LOGIN),
+        (("FAIL_SYS_USER_VALIDATE", "RGV587_ERROR::SM::哎哟喂"), {"h5url": LOGIN_PAGE}, Verdict.LOGIN),
+        (("FAIL_SYS_ILLEGAL_ACCESS::非法请求",), {"url": LOGIN_PAGE}, Verdict.LOGIN),
+        (("RGV587_ERROR::SM::哎哟喂",), {"url": f"https://x/_____tmd_____/punish?from={LOGIN_PAGE}"}, Verdict.BLOCKED),
+        (("RGV587_ERROR::SM::哎哟喂",), {"url": LOGIN_PAGE, "h5url": "https://x/punish"}, Verdict.BLOCKED),
+        (("RGV587_ERROR::SM::哎哟喂",), {"url": "https://www.goofish.com/"}, Verdict.BLOCKED),
+        (("RGV587_ERROR::SM::哎哟喂",), {}, Verdict.BLOCKED),
+        (("SUCCESS::调用成功",), {"url": LOGIN_PAGE}, Verdict.OK),
+    ],
+)
+def test_a_refusal_that_leads_to_a_login_is_one(ret, data, verdict):
+    assert judge(Answer(ret, {"data": data})) is verdict
 
 
 JSON = st.recursive(

@@ -5,7 +5,7 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from xianyu.items import Flag, Listing, PriceStatus
-from xianyu.parsing import Context, Page, Reject, RejectReason, SchemaChanged, parse_detail, parse_search
+from xianyu.parsing import Context, Page, Reject, RejectReason, SchemaChanged, parse_cards, parse_detail, parse_search
 from xianyu.prices import read_price
 
+from tests.crawler.goofish.faults import CARDS_WITHOUT_ITEM
 from tests.live import PROJECT
 
 SAMPLES: Final = PROJECT / "crawler" / "samples"
@@ -54,6 +55,7 @@ def test_the_sample_of_a_search() -> None:
 
     assert page.item_ids == tuple(f"900000000000{number}" for number in range(1, 9))
     assert page.has_next
+    assert (page.keyword, page.offers, page.recommended) == ("相机", 480_000, 0)
     assert page.rejects == [
         Reject("9000000000009", RejectReason.NO_TITLE, "data.resultList[8]"),
         Reject(None, RejectReason.NO_ITEM, "data.resultList[9]"),
@@ -68,6 +70,10 @@ def test_the_sample_of_a_search() -> None:
         "price_raw": "¥5642.50",
         "price_status": "ok",
         "orig_price_fen": 699_900,
+        "coupon_off_fen": None,
+        "condition": None,
+        "brand": None,
+        "free_shipping": True,
         "area": "上海",
         "category_id": "1512",
         "want_count": 12,
@@ -116,6 +122,10 @@ def test_the_sample_of_a_detail() -> None:
         "price_raw": "5642.50",
         "price_status": "ok",
         "orig_price_fen": 699_900,
+        "coupon_off_fen": None,
+        "condition": "几乎全新",
+        "brand": None,
+        "free_shipping": True,
         "area": "上海",
         "category_id": "1512",
         "want_count": 12,
@@ -248,16 +258,28 @@ def test_the_want_count_is_in_any_row_of_tags(tag: str, wanted: int | None) -> N
     [
         ("1789989232999", "2026-09-21T11:13:52Z"),
         (1789989232000, "2026-09-21T11:13:52Z"),
+        (1789989232000.0, "2026-09-21T11:13:52Z"),
+        ("1789989232", "2026-09-21T11:13:52Z"),
+        (1789989232, "2026-09-21T11:13:52Z"),
+        ("2026-09-21 19:13:52", "2026-09-21T11:13:52Z"),
+        ("2026-09-21T11:13:52Z", "2026-09-21T11:13:52Z"),
+        ("2026-09-21", None),
         ("0", None),
         ("178998923200", None),
         ("１７８９９８９２３２０００", None),
+        ("3小时前", None),
+        ("0001-01-01 00:00:00", None),
+        ("", None),
         (10**30, None),
         (-1, None),
-        (1789989232000.0, None),
+        (True, None),
+        (1789989232.5, None),
+        (float("nan"), None),
+        (float("inf"), None),
         (None, None),
     ],
 )
-def test_times_are_milliseconds(moment: Any, read: str | None) -> None:
+def test_times_are_milliseconds_seconds_or_written_in_china(moment: Any, read: str | None) -> None:
     answer = sample("search.json")
     main_of(answer)["clickParam"]["args"]["publishTime"] = moment
 
@@ -291,7 +313,7 @@ def test_the_first_place_with_a_number_is_the_id(shown: Any, item_id: Any, other
 def test_a_row_without_an_id_is_rejected() -> None:
     answer = sample("search.json")
     main = main_of(answer)
-    del main["exContent"]["itemId"], main["clickParam"]
+    del main["exContent"]["itemId"], main["exContent"]["detailParams"], main["clickParam"], main["targetUrl"]
 
     page = parse_search(answer, context=CONTEXT)
 
@@ -301,13 +323,56 @@ def test_a_row_without_an_id_is_rejected() -> None:
 
 @pytest.mark.parametrize(
     ("status", "flags"),
-    [("在线", []), ("已下架", [Flag.OFFLINE]), ("卖掉了", [Flag.SOLD]), ("审核中", []), (None, []), (0, [])],
+    [
+        *(("在线", []), ("已下架", [Flag.OFFLINE]), ("卖掉了", [Flag.SOLD]), ("审核中", []), (None, []), (0, [])),
+        *(("已下架(违规)", [Flag.OFFLINE]), ("宝贝已售出", [Flag.SOLD]), ("在售", []), ("已删除", [Flag.OFFLINE])),
+    ],
 )
 def test_the_status_of_an_item_is_a_flag(status: Any, flags: list[Flag]) -> None:
     answer = sample("detail.json")
     answer["data"]["itemDO"]["itemStatusStr"] = status
 
     assert parse_detail(answer, context=CONTEXT).listings[0].flags == flags
+
+
+@pytest.mark.parametrize(
+    ("number", "flags"),
+    [(0, []), (1, [Flag.SOLD]), (-2, [Flag.OFFLINE]), ("-2", [Flag.OFFLINE]), ("1", [Flag.SOLD]), (7, []), (True, [])],
+)
+def test_without_a_text_the_number_of_the_status_counts(number: Any, flags: list[Flag]) -> None:
+    answer = sample("detail.json")
+    answer["data"]["itemDO"].update(itemStatusStr=" ", itemStatus=number)
+
+    assert parse_detail(answer, context=CONTEXT).listings[0].flags == flags
+
+
+def test_a_default_price_is_none() -> None:
+    answer = sample("detail.json")
+    answer["data"]["itemDO"].update(soldPrice="9999", defaultPrice="true")
+
+    (listing,) = parse_detail(answer, context=CONTEXT).listings
+
+    assert (listing.price_fen, listing.price_status, listing.price_raw) == (None, PriceStatus.MISSING, "")
+
+
+def test_brand_condition_and_shipping_in_a_detail() -> None:
+    answer = sample("detail.json")
+    item = answer["data"]["itemDO"]
+    item["cpvLabels"] = [
+        *(
+            None,
+            {"propertyName": "品牌", "valueName": ""},
+            {"propertyName": "品牌", "valueName": "佳能 微信:fish_mi_1"},
+        ),
+        {"propertyName": "成色", "valueName": "轻微使用痕迹"},
+    ]
+    item.update(commonTags=[], transportFee="12.00")
+
+    (listing,) = parse_detail(answer, context=CONTEXT).listings
+
+    assert (listing.condition, listing.brand, listing.free_shipping) == ("轻微使用痕迹", "佳能 微信:[已隐去]", False)
+    item.update(transportFee="0.00")
+    assert parse_detail(answer, context=CONTEXT).listings[0].free_shipping is None
 
 
 def test_zero_means_none_in_a_detail() -> None:
@@ -354,8 +419,429 @@ def test_nothing_found_is_an_answer() -> None:
     }
 
     assert parse_search(answer, context=CONTEXT) == Page(
-        listings=[], rejects=[], item_ids=(), has_next=False, picture_urls={}
+        listings=[], rejects=[], item_ids=(), has_next=False, picture_urls={}, keyword="相机", offers=0
     )
+
+
+@pytest.mark.parametrize(
+    ("found", "info", "offers"),
+    [
+        ([], {"hasNextPage": False, "searchResControlFields": {"hasItems": True, "numFound": 35}}, 35),
+        ([], {"hasNextPage": True, "searchResControlFields": {"hasItems": True, "numFound": 480_000}}, 480_000),
+        ([], {"searchResControlFields": {"hasItems": True, "numFound": 0}}, 0),
+        ([], {"searchResControlFields": {"hasItems": True}}, None),
+        ([], {"hasNextPage": False}, None),
+        (None, {"hasNextPage": False, "searchResControlFields": {"hasItems": True, "numFound": 35}}, 35),
+    ],
+)
+def test_a_page_without_rows_is_the_last_one(found: Any, info: Any, offers: int | None) -> None:
+    page = parse_search({"data": {"resultList": found, "resultInfo": info}}, context=CONTEXT)
+
+    assert page == Page(
+        listings=[], rejects=[], item_ids=(), has_next=False, picture_urls={}, keyword="相机", offers=offers
+    )
+
+
+def test_where_the_site_found_nothing_a_list_may_be_missing() -> None:
+    answer = {"data": {"resultInfo": {"searchResControlFields": {"hasItems": False, "numFound": 0}}}}
+
+    page = parse_search(answer, context=CONTEXT)
+
+    assert (page.listings, page.has_next, page.offers) == ([], False, 0)
+
+
+def test_a_refusal_of_pages_so_far_behind_is_the_last_page() -> None:
+    answer = {"ret": ["FAIL_BIZ_FORBIDDEN::||最大可查看页数或者每页最大可查看商品数超限"], "data": {}}
+
+    assert [len(parse(answer, context=CONTEXT).listings) for parse in (parse_search, parse_cards)] == [0, 0]
+
+
+RECOMMENDED: Final[list[dict[str, Any]]] = [
+    {"hasItems": False},
+    {"hasItems": True, "numFound": 0},
+    {"hasItems": True, "similar": True, "numFound": 7},
+    {"hasItems": True, "similar": "true"},
+    {"hasItems": True, "srpFeedsItemsDataEmpty": True},
+]
+
+
+@pytest.mark.parametrize("control", RECOMMENDED, ids=str)
+def test_rows_are_no_hits_where_the_site_found_nothing_or_something_similar(control: dict[str, Any]) -> None:
+    answer = sample("search.json")
+    answer["data"]["resultInfo"]["searchResControlFields"] = control
+
+    page = parse_search(answer, context=CONTEXT)
+
+    assert {(each.keyword, each.category) for each in page.listings} == {(None, None)}
+    assert all(Flag.RECOMMENDED in each.flags and each.flags == sorted(each.flags) for each in page.listings)
+    assert (page.recommended, len(page.listings), page.has_next) == (8, 8, False)
+    assert (page.keyword, page.offers) == ("相机", None if control.get("similar") else 0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "encoded", "read"),
+    [
+        ("相机", "相机", None, ("相机", [])),
+        ("相机", None, None, ("相机", [])),
+        ("相机", None, "%E6%89%8B%E6%9C%BA", ("相机", [])),  # only where nobody knows what was searched for
+        ("iPhone 15", "ＩＰＨＯＮＥ15", None, ("iPhone 15", [])),
+        ("佳能 5D4 单机身 带电池和充电器", "佳能 5D4 单机身 带电池", None, ("佳能 5D4 单机身 带电池和充电器", [])),
+        ("相机", "手机", None, (None, [Flag.RECOMMENDED])),
+        ("iPhone 15", "iPhone", None, (None, [Flag.RECOMMENDED])),
+        (None, "乒乓球拍", "%E6%89%8B", ("乒乓球拍", [])),
+        (None, " 乒乓\n球拍 ", None, ("乒乓 球拍", [])),
+        (None, None, "%E4%B9%92%E4%B9%93", ("乒乓", [])),
+        (None, "", 5, (None, [])),
+        (None, 5, None, (None, [])),
+    ],
+)
+def test_the_keyword_of_a_row(asked: Any, said: Any, encoded: Any, read: tuple[str | None, list[Flag]]) -> None:
+    answer = sample("search.json")
+    answer["data"]["resultList"] = answer["data"]["resultList"][:1]
+    main_of(answer)["clickParam"]["args"].update(keyword=said, q=encoded)
+
+    page = parse_search(answer, context=replace(CONTEXT, keyword=asked))
+
+    (listing,) = page.listings
+    assert (listing.keyword, listing.flags) == read
+    assert (page.keyword, page.offers) == (asked or read[0], None if read[1] else 480_000)
+
+
+def test_rows_of_two_searches_have_no_keyword_together() -> None:
+    answer = sample("search.json")
+    for number, keyword in ((0, "相机"), (1, "佳能")):
+        main_of(answer, number)["clickParam"]["args"]["keyword"] = keyword
+
+    page = parse_search(answer, context=replace(CONTEXT, keyword=None))
+
+    assert [each.keyword for each in page.listings[:3]] == ["相机", "佳能", None]
+    assert (page.keyword, page.recommended) == (None, 0)
+
+
+def test_cards_without_an_item_are_no_change_of_the_schema() -> None:
+    answer = sample("search.json")
+    answer["data"]["resultList"] = CARDS_WITHOUT_ITEM
+
+    page = parse_search(answer, context=CONTEXT)
+
+    assert [(each.item_id, each.reason) for each in page.rejects] == [(None, "no id"), (None, "no item")]
+    assert (page.listings, page.has_next) == ([], False)
+    # One row of an unknown form beside them is.
+    answer["data"]["resultList"] = [*CARDS_WITHOUT_ITEM, {"data": {"thing": {}}}]
+    with pytest.raises(SchemaChanged):
+        parse_search(answer, context=CONTEXT)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exContent": {"id": "5", "name": "佳能", "price": [{"text": "¥5"}]}},
+        {"exContent": {"title": "佳能", "detailParams": {"soldPrice": "5"}}},
+        {"exContent": {"title": "佳能"}, "clickParam": {"args": {"price": "5"}}},
+    ],
+)
+def test_rows_with_a_price_but_no_id_are_a_change_of_the_schema(changes: dict[str, Any]) -> None:
+    row = {"data": {"item": {"main": changes}, "template": {"name": "idlefish_search_card_pc"}}}
+
+    with pytest.raises(SchemaChanged):
+        parse_search({"data": {"resultList": [row]}}, context=CONTEXT)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"title": "猜你喜欢"},
+        {"titleSpan": {"content": "没有更多了,为你推荐"}},
+        {"list": ["相似宝贝"], "title": "以下是相似宝贝"},
+    ],
+)
+def test_rows_behind_the_heading_of_recommendations_are_no_hits(content: dict[str, Any]) -> None:
+    answer = sample("search.json")
+    heading = {"data": {"item": {"main": {"exContent": content}}, "template": {"name": "idlefish_search_title"}}}
+    answer["data"]["resultList"].insert(3, heading)
+
+    page = parse_search(answer, context=CONTEXT)
+
+    assert [each.keyword for each in page.listings] == ["相机"] * 3 + [None] * 5
+    assert (page.recommended, page.has_next, page.offers) == (5, False, 480_000)
+    assert (page.rejects[0].item_id, page.rejects[0].place) == (None, "data.resultList[3]")
+    # The heading of something else is only passed over.
+    heading["data"]["item"]["main"]["exContent"] = {"title": "大家都在搜"}  # type: ignore[index]  # nested dicts
+    assert parse_search(answer, context=CONTEXT).recommended == 0
+
+
+# Labels
+
+
+def labelled(*rows: list[str]) -> Listing:
+    return one(
+        fishTags={f"r{n}": {"tagList": [{"data": {"content": text}} for text in row]} for n, row in enumerate(rows)}
+    )
+
+
+@pytest.mark.parametrize(
+    ("label", "fen"),
+    [
+        ("券已抵50元", 5_000),
+        ("优惠券已抵扣12.5元", 1_250),
+        ("红包已减5元", 500),
+        ("券已抵¥50", 5_000),
+        ("已用券抵8元", 800),
+        ("领券减50", None),
+        ("券满100减10", None),
+        ("累计降价50元", None),
+        ("券已抵0元", None),
+        ("券已抵元", None),
+    ],
+)
+def test_a_coupon_that_the_price_was_lowered_by(label: str, fen: int | None) -> None:
+    listing = labelled(["12人想要", label])
+
+    assert (listing.coupon_off_fen, listing.price_fen, listing.want_count) == (fen, 564_250, 12)
+
+
+def test_without_a_price_nothing_was_taken_off() -> None:
+    assert (
+        one(price=texts("面议"), fishTags={"r3": {"tagList": [{"data": {"content": "券已抵50元"}}]}}).coupon_off_fen
+        is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "condition", "brand"),
+    [
+        (["几乎全新", "Apple/苹果"], "几乎全新", "Apple/苹果"),
+        (["全新", "银河"], "全新", "银河"),
+        (["轻微使用痕迹", "freeShippingIcon", "无印良品/MUJI"], "轻微使用痕迹", "无印良品/MUJI"),
+        (["95新", "128GB", "红双喜/DHS"], "95新", None),  # the brand is the first, or none
+        (["九成新", "国行"], "九成新", None),
+        (["明显使用痕迹", "无拆修"], "明显使用痕迹", None),
+        (["全新", "微信:fish_mi_1"], "全新", "微信:[已隐去]"),
+        (["Apple/苹果"], None, None),
+        (["累计降价27%"], None, None),
+        (["全新机器人玩具转让"], None, None),
+    ],
+)
+def test_condition_and_brand_are_labels_of_one_row(row: list[str], condition: str | None, brand: str | None) -> None:
+    listing = labelled(["3人想要"], row, ["回头客超99%的卖家"])
+
+    assert (listing.condition, listing.brand, listing.want_count) == (condition, brand, 3)
+
+
+def test_a_label_may_tell_the_name_of_its_property() -> None:
+    tags = [
+        {"content": "自用很新", "propertyName": "成色"},
+        {"content": "729", "propertyText": "品牌"},
+        {"content": "x", "propertyName": []},
+    ]
+
+    listing = one(fishTags={"r2": {"tagList": [{"data": tag} for tag in tags]}})
+
+    assert (listing.condition, listing.brand) == ("自用很新", "729")
+
+
+@pytest.mark.parametrize(
+    ("labels", "argument", "free"),
+    [
+        (["freeShippingIcon"], None, True),
+        (["包邮"], None, True),
+        (["全国包邮"], None, True),
+        ([], "包邮", True),
+        (["不包邮"], None, None),
+        (["24小时内发布"], "12人小刀", None),
+        ([], None, None),
+    ],
+)
+def test_free_shipping_is_said_by_a_label(labels: list[str], argument: str | None, free: bool | None) -> None:
+    answer = sample("search.json")
+    main = main_of(answer)
+    main["exContent"]["fishTags"] = {"r1": {"tagList": [{"data": {"content": text}} for text in labels]}}
+    main["clickParam"]["args"]["tagname"] = argument
+
+    assert parse_search(answer, context=CONTEXT).listings[0].free_shipping is free
+
+
+@pytest.mark.parametrize(
+    ("original", "label", "fen"),
+    [("¥6999", "¥7999", 699_900), (None, "¥7999", 799_900), (None, "¥5000", None), (None, "降价¥899", None)],
+)
+def test_a_higher_price_among_the_labels_is_the_original_one(original: str | None, label: str, fen: int | None) -> None:
+    listing = one(oriPrice=original, fishTags={"r3": {"tagList": [{"data": {"content": label}}]}})
+
+    assert listing.orig_price_fen == fen
+
+
+@pytest.mark.parametrize(
+    ("tags", "raw"),
+    [
+        ([{"text": "/天"}], "¥5642.50/天"),
+        ([{"data": {"content": "起"}}], "¥5642.50起"),
+        ([{"text": "券后价"}], "¥5642.50券后价"),
+        ([{"text": "验货宝"}], "¥5642.50"),
+        ([None, 5, {}], "¥5642.50"),
+    ],
+)
+def test_a_word_beside_the_price_may_make_another_price_of_it(tags: Any, raw: str) -> None:
+    listing = one(priceTag=tags)
+
+    assert listing.price_raw == raw
+    assert (listing.price_fen, listing.price_status) == read_price(raw)
+
+
+@pytest.mark.parametrize(
+    ("shown", "city", "read"),
+    [
+        ("上海", "北京", "上海"),
+        ("", "深圳", "深圳"),
+        ("距你3.2km", None, None),
+        ("<1km", "杭州", "杭州"),
+        ("距离您 300米", None, None),
+        ("上海 | 3.2km", None, "上海"),
+        ("1公里内", None, None),
+        ("798艺术区", None, "798艺术区"),
+        (None, None, None),
+    ],
+)
+def test_an_area_is_no_distance(shown: Any, city: Any, read: str | None) -> None:
+    answer = sample("search.json")
+    main = main_of(answer)
+    main["exContent"]["area"], main["clickParam"]["args"]["p_city"] = shown, city
+
+    assert parse_search(answer, context=CONTEXT).listings[0].area == read
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "flags"),
+    [
+        ({"isAuction": "true", "isAliMaMaAD": "True"}, {}, [Flag.ADVERTISEMENT, Flag.AUCTION]),
+        ({"isAuction": "false", "isAliMaMaAD": "false"}, {}, []),
+        ({}, {"biz_type": "auction"}, [Flag.AUCTION]),
+        ({}, {"item_type": "auction"}, [Flag.AUCTION]),
+        ({"dislikeFeedback": {"clickParam": {"args": {"bizType": "ad"}}}}, {}, [Flag.ADVERTISEMENT]),
+        ({"dislikeFeedback": {"clickParam": {"args": {"bizType": "item"}}}}, {"item_type": "goods"}, []),
+    ],
+)
+def test_what_the_site_says_of_a_row_in_other_words(
+    content: dict[str, Any], arguments: dict[str, Any], flags: list[Flag]
+) -> None:
+    answer = sample("search.json")
+    main = main_of(answer)
+    main["exContent"].update(content)
+    main["clickParam"]["args"].update(arguments)
+
+    assert parse_search(answer, context=CONTEXT).listings[0].flags == flags
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["fleamarket://item?id=77&x=1", "fleamarket://awesome_detail?itemId=77", "https://www.goofish.com/item?x=1&id=77"],
+)
+def test_an_id_in_a_link_is_one_if_there_is_no_other(url: str) -> None:
+    answer = sample("search.json")
+    main = main_of(answer)
+    del main["exContent"]["itemId"], main["exContent"]["detailParams"], main["clickParam"]
+    main["targetUrl"] = url
+
+    assert parse_search(answer, context=CONTEXT).listings[0].item_id == "77"
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda main: {"item": {"main": main}}, lambda main: {"main": main}, lambda main: main]
+)
+def test_what_other_programs_keep_of_a_row_is_read(wrap: Callable[[Any], Any]) -> None:
+    answer = sample("search.json")
+    whole = parse_search(answer, context=CONTEXT)
+    answer["data"]["resultList"] = [wrap(main_of(answer, number)) for number in range(8)]
+
+    assert parse_search(answer, context=CONTEXT).listings == whole.listings
+
+
+# Cards
+
+
+def card(**changes: Any) -> dict[str, Any]:
+    """A card of a shop."""
+    data = {
+        "id": "78",
+        "title": "店里一件",
+        "priceInfo": {"preText": "¥", "price": "338", "oriPrice": "999"},
+        "categoryId": 50025426,
+        "itemStatus": 0,
+        "city": "杭州",
+        "picInfo": {"picUrl": "http://img.example.invalid/p.jpg"},
+        "detailParams": {"itemId": "78", "title": "店里一件\n成色好", "soldPrice": "338", "postInfo": "包邮"},
+        "itemLabelDataVO": {"labelData": {"r3": {"tagList": [{"data": {"content": "2人想要"}}]}}},
+    }
+    return {"cardType": 1003, "cardData": data | changes}
+
+
+def test_a_card_of_a_shop() -> None:
+    page = parse_cards({"data": {"cardList": [card()], "nextPage": True}}, context=CONTEXT)
+
+    (listing,) = page.listings
+    assert (listing.item_id, listing.title, listing.description) == ("78", "店里一件", "店里一件\n成色好")
+    assert (listing.price_fen, listing.price_raw, listing.orig_price_fen) == (33_800, "¥338", 99_900)
+    assert (listing.category_id, listing.area, listing.want_count) == ("50025426", "杭州", 2)
+    assert (listing.free_shipping, listing.flags) == (True, [])
+    # Nobody searched for it, so it has no keyword; the operator's label is of all that is in the file.
+    assert (listing.keyword, listing.category, page.keyword, page.offers) == (None, "数码", None, None)
+    assert (page.has_next, page.picture_urls) == (True, {"78": ["http://img.example.invalid/p.jpg"]})
+
+
+@pytest.mark.parametrize(
+    ("changes", "names", "read"),
+    [
+        ({"itemStatus": 1}, ("flags",), ([Flag.SOLD],)),
+        ({"itemStatus": -2}, ("flags",), ([Flag.OFFLINE],)),
+        ({"itemStatusStr": "卖掉了"}, ("flags",), ([Flag.SOLD],)),
+        ({"title": None, "titleSummary": {"text": "首页\n一件"}}, ("title",), ("首页 一件",)),
+        ({"priceInfo": {"price": "1.2", "sufText": "万"}}, ("price_fen", "price_raw"), (1_200_000, "1.2万")),
+        ({"priceInfo": {"price": "50", "sufText": "/天"}}, ("price_fen", "price_raw"), (None, "50/天")),
+        ({"priceInfo": None}, ("price_fen", "price_raw"), (33_800, "338")),
+        ({"priceInfo": {"price": 338}}, ("price_fen", "price_raw"), (33_800, "338")),
+        ({"priceInfo": {"price": "9", "oriPrice": "0.00"}}, ("price_fen", "orig_price_fen"), (900, None)),
+        ({"itemLabelDataVO": None, "hotPoint": {"text": "1.2万人想要"}}, ("want_count",), (12_000,)),
+        ({"id": None, "itemId": "80", "detailParams": {}}, ("item_id",), ("80",)),
+        ({"id": None, "detailParams": None, "redirectUrl": "fleamarket://item?id=81"}, ("item_id",), ("81",)),
+    ],
+)
+def test_cards_of_other_pages(changes: dict[str, Any], names: tuple[str, ...], read: tuple[Any, ...]) -> None:
+    (listing,) = parse_cards({"data": {"cardList": [card(**changes)]}}, context=CONTEXT).listings
+
+    assert tuple(getattr(listing, name) for name in names) == read
+
+
+@pytest.mark.parametrize("data", [{}, {"nextPage": False, "totalCount": 0}, {"cardList": None}, {"cardList": []}])
+def test_a_page_of_cards_behind_the_last_one_is_empty(data: dict[str, Any]) -> None:
+    page = parse_cards({"ret": ["SUCCESS::调用成功"], "data": data}, context=CONTEXT)
+
+    assert (page.listings, page.rejects, page.has_next) == ([], [], False)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (None, "there is no data.cardList"),
+        ({"data": []}, "there is no data.cardList"),
+        ({"data": {"cardList": {}}}, "there is no data.cardList"),
+        ({"data": {"cardList": [None]}}, "not one of 1 cards can be read; the first: no item"),
+        ({"data": {"cardList": [{"cardData": {"id": 5}}]}}, "not one of 1 cards can be read; the first: no title"),
+        ({"data": {"cardList": [{"cardData": {"price": 5}}]}}, "not one of 1 cards can be read; the first: no id"),
+    ],
+)
+def test_cards_of_another_schema(answer: Any, reason: str) -> None:
+    with pytest.raises(SchemaChanged) as raised:
+        parse_cards(answer, context=CONTEXT)
+
+    assert str(raised.value) == reason
+
+
+def test_banners_among_cards_are_rejected() -> None:
+    banner = {"cardType": 5, "cardData": {"title": "拍卖节", "picUrl": "//img"}}
+
+    page = parse_cards({"data": {"cardList": [banner]}}, context=CONTEXT)
+
+    assert [(each.reason, each.place) for each in page.rejects] == [("no id", "data.cardList[0]")]
 
 
 @pytest.mark.parametrize(
@@ -365,14 +851,11 @@ def test_nothing_found_is_an_answer() -> None:
         ([], "there is no data.resultList"),
         ({}, "there is no data.resultList"),
         ({"data": {"resultList": {}}}, "there is no data.resultList"),
-        ({"data": {"resultList": []}}, "data.resultList is empty, but hasItems is not false"),
-        (
-            {"data": {"resultList": [], "resultInfo": {"searchResControlFields": {"hasItems": True}}}},
-            "data.resultList is empty, but hasItems is not false",
-        ),
+        ({"data": {"resultInfo": {"searchResControlFields": {"hasItems": True}}}}, "there is no data.resultList"),
+        ({"data": {"resultList": []}}, "data.resultList is empty, and nothing says why"),
         (
             {"data": {"resultList": [], "resultInfo": {"searchResControlFields": {"hasItems": 0}}}},
-            "data.resultList is empty, but hasItems is not false",
+            "data.resultList is empty, and nothing says why",
         ),
         ({"data": {"resultList": [None, {}]}}, "not one of 2 rows can be read; the first: no item"),
     ],
@@ -433,13 +916,17 @@ SEARCH_SOURCES: Final[dict[str, tuple[Place, ...]]] = {
     "title": (("exContent", "title"),),
     "description": (("exContent", "detailParams", "title"), ("exContent", "title")),
     "price": (("exContent", "price"), ("exContent", "detailParams", "soldPrice"), ("clickParam", "args", "price")),
-    "orig_price_fen": (("exContent", "oriPrice"),),
+    "orig_price_fen": (("exContent", "oriPrice"), ("exContent", "fishTags")),
+    "free_shipping": (("exContent", "fishTags"), ("clickParam", "args", "tagname")),
     "area": (("exContent", "area"),),
     "category_id": (("clickParam", "args", "tbCatId"), ("clickParam", "args", "catId")),
     "want_count": (("exContent", "fishTags"),),
     "published_at": (("clickParam", "args", "publishTime"),),
     "flags": (("exContent", "isAuction"), ("exContent", "isAliMaMaAD")),
-    "item_id": (("exContent", "itemId"), ("clickParam", "args", "item_id"), ("clickParam", "args", "id")),
+    "item_id": (
+        *(("exContent", "itemId"), ("clickParam", "args", "item_id"), ("clickParam", "args", "id")),
+        *(("exContent", "detailParams", "itemId"), ("targetUrl",)),
+    ),
 }
 DETAIL_SOURCES: Final[dict[str, tuple[Place, ...]]] = {
     "title": (("itemDO", "title"),),
@@ -449,8 +936,10 @@ DETAIL_SOURCES: Final[dict[str, tuple[Place, ...]]] = {
     "area": (("sellerDO", "publishCity"), ("sellerDO", "city")),
     "category_id": (("itemDO", "categoryId"), ("itemDO", "itemCatDTO")),
     "want_count": (("itemDO", "wantCnt"),),
-    "published_at": (("itemDO", "gmtCreate"),),
-    "flags": (("itemDO", "itemStatusStr"),),
+    "published_at": (("itemDO", "gmtCreate"), ("itemDO", "GMT_CREATE_DATE_KEY")),
+    "condition": (("itemDO", "cpvLabels"),),
+    "free_shipping": (("itemDO", "commonTags"), ("itemDO", "transportFee")),
+    "flags": (("itemDO", "itemStatusStr"), ("itemDO", "itemStatus")),
     "item_id": (("itemDO", "itemId"),),
 }
 FIELDS: Final = {"price": ("price_fen", "price_raw", "price_status"), "item_id": ("item_id", "url")}
@@ -465,6 +954,7 @@ GOOD_TOO: Final[dict[str, tuple[Any, ...]]] = {
     "area": ("x",),
     "flags": ([Flag.ADVERTISEMENT], [Flag.AUCTION], [Flag.ADVERTISEMENT, Flag.AUCTION]),
     "want_count": (0,),
+    "condition": ("x",),
 }
 
 
@@ -497,6 +987,12 @@ def test_no_damage_of_a_search_makes_a_wrong_listing() -> None:
         except SchemaChanged:
             assert place in ((), ("data",), ("data", "resultList"))
             ends["raised"] += 1
+            continue
+        if place == ("data", "resultList"):
+            assert (page.listings, page.rejects, wrong in (None, [])) == ([], [], True)
+            continue
+        if place[-1] == "numFound" and wrong == 0 and wrong is not True:
+            assert page.recommended == len(page.listings) == 8
             continue
         row_is_gone = wrong is DELETED and place[:2] == ("data", "resultList") and len(place) == 3
         assert len(page.listings) + len(page.rejects) == 10 - row_is_gone
@@ -560,8 +1056,8 @@ def test_any_json_anywhere_in_a_detail_is_a_listing_or_a_reject(damages: list[tu
 
 @given(JSON)
 def test_any_json_at_all(answer: Any) -> None:
-    assert_is_total(lambda: parse_search(answer, context=CONTEXT))
-    assert_is_total(lambda: parse_detail(answer, context=CONTEXT))
+    for parse in (parse_search, parse_detail, parse_cards):
+        assert_is_total(lambda parse=parse: parse(answer, context=CONTEXT))  # type: ignore[misc]  # bound now
 
 
 def assert_is_total(parse: Callable[[], Page]) -> None:
@@ -585,7 +1081,10 @@ def assert_is_total(parse: Callable[[], Page]) -> None:
 NICK: Final = st.text(st.characters(min_codepoint=0xE000, max_codepoint=0xE0FF), min_size=6, max_size=12)
 NUMBER: Final = st.integers(10**17, 10**18)
 SELLER_KEYS: Final = frozenset(
-    {"userNickName", "userNick", "nick", "userAvatarUrl", "portraitUrl", "seller_id", "sellerId", "picUrl", "url"}
+    {
+        *("userNickName", "userNick", "nick", "userAvatarUrl", "portraitUrl", "seller_id", "sellerId", "picUrl", "url"),
+        "userId",
+    }
 )
 
 
@@ -610,10 +1109,16 @@ def test_no_listing_tells_who_the_seller_is(nick: str, number: int, mobile: str)
     content["title"] += mobile
     content["detailParams"]["title"] += f"\n微信:fish_{mobile}"
     detail["data"]["itemDO"]["desc"] += f"QQ{mobile}"
+    seller = {"userId": "1", "userNick": "x", "avatar": {"url": "x"}}
+    cards = with_seller({"data": {"cardList": [card(title=f"键盘{mobile}", user=seller, **seller)]}}, nick, number)
 
-    pages = [parse_search(search, context=CONTEXT), parse_detail(detail, context=CONTEXT)]
+    pages = [
+        parse_search(search, context=CONTEXT),
+        parse_detail(detail, context=CONTEXT),
+        parse_cards(cards, context=CONTEXT),
+    ]
 
     written = orjson.dumps([[page.listings, page.rejects, page.item_ids] for page in pages]).decode()
     assert not any(secret in written for secret in (nick, str(number), mobile))
     assert json.dumps([search, detail]).count(str(number)) > 20
-    assert written.count("已隐去") == 3 + 2  # and those of the samples themselves
+    assert written.count("已隐去") == 4 + 2  # and those of the samples themselves

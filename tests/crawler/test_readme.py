@@ -9,7 +9,7 @@ import pytest
 from xianyu.errors import ConfigurationError
 from xianyu.items import Flag, PriceStatus
 from xianyu.options import Options, read_options
-from xianyu.run_folder import Batch, Counts, Manifest, RejectsFile
+from xianyu.run_folder import Batch, Counts, Manifest, RejectsFile, Search
 from xianyu.runner import _parser
 
 from tests.crawler.tables import README, with_tables
@@ -70,13 +70,15 @@ def test_the_manifest_shown_has_the_keys_of_a_manifest() -> None:
             started_at="",
             counts=Counts(),
             batches=[Batch(file="", listings=0, bytes=0, sha256="")],
+            searches=[Search(keyword="", category=None, offers=0, fetched_at="")],
             rejects=RejectsFile(file="", rows=0),
         )
     )
     assert list(shown) == list(real)
     for key in ("counts", "rejects"):
         assert list(shown[key]) == list(real[key])
-    assert list(shown["batches"][0]) == list(real["batches"][0])
+    for key in ("batches", "searches"):
+        assert list(shown[key][0]) == list(real[key][0])
     assert (shown["format"], shown["version"], shown["source"]) == ("saltfish-listings", 1, "xianyu")
 
 

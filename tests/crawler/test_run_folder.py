@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ import pytest
 from xianyu.errors import ConfigurationError
 from xianyu.items import Listing
 from xianyu.outcomes import Outcome
-from xianyu.parsing import Reject
-from xianyu.run_folder import Counts, RunFolder, close_killed_runs, fingerprint
+from xianyu.parsing import Page, Reject
+from xianyu.run_folder import Counts, RunFolder, close_killed_runs, fingerprint, record_page
 from xianyu.state import State
 
 from tests.crawler.factories import NOW, RUN_ID, make_listing
@@ -38,7 +39,7 @@ def test_a_run_has_a_manifest_from_its_beginning(run_folder: RunFolder) -> None:
         "format": "saltfish-listings",
         "version": 1,
         "source": "xianyu",
-        "crawler": "1.0.0",
+        "crawler": "1.1.0",
         "run_id": RUN_ID,
         "spider": "xianyu_file",
         "started_at": "2026-11-22T12:00:30Z",
@@ -46,8 +47,17 @@ def test_a_run_has_a_manifest_from_its_beginning(run_folder: RunFolder) -> None:
         "outcome": "running",
         "exit_code": None,
         "detail": "",
-        "counts": {"requests": 0, "pages": 0, "listings": 0, "unchanged": 0, "duplicates": 0, "rejected": 0},
+        "counts": {
+            "requests": 0,
+            "pages": 0,
+            "listings": 0,
+            "unchanged": 0,
+            "duplicates": 0,
+            "recommended": 0,
+            "rejected": 0,
+        },
         "batches": [],
+        "searches": [],
         "rejects": None,
     }
 
@@ -62,8 +72,30 @@ def test_an_open_batch_is_neither_in_the_manifest_nor_in_the_state(run_folder: R
     batch.close()
 
 
+def test_the_manifest_tells_how_many_offers_there_are_for_each_keyword(run_folder: RunFolder) -> None:
+    def page(keyword: str | None, offers: int | None) -> Page:
+        return Page(
+            listings=[], rejects=[], item_ids=(), has_next=False, picture_urls={}, keyword=keyword, offers=offers
+        )
+
+    for keyword, offers, minutes in (
+        *(("相机", 480_000, 0), ("手机", 7, 0), ("相机", 480_100, 5), ("相机", 1, -5)),
+        *((None, 9, 0), ("无", None, 0), ("长" * 201, 9, 0), ("没有", 0, 0)),
+    ):
+        fetched_at = NOW + timedelta(minutes=minutes)
+        record_page(run_folder, page(keyword, offers), category="数码", fetched_at=fetched_at)
+    record_page(None, page("相机", 1), category=None, fetched_at=NOW)
+    run_folder.close(outcome=Outcome.FINISHED, exit_code=0, detail="", now=NOW)
+
+    assert manifest(run_folder.path)["searches"] == [
+        {"keyword": "相机", "category": "数码", "offers": 480_100, "fetched_at": "2026-11-22T12:05:30Z"},
+        {"keyword": "手机", "category": "数码", "offers": 7, "fetched_at": "2026-11-22T12:00:30Z"},
+        {"keyword": "没有", "category": "数码", "offers": 0, "fetched_at": "2026-11-22T12:00:30Z"},
+    ]
+
+
 def test_a_finished_batch_is_named_and_known(run_folder: RunFolder, state: State) -> None:
-    run_folder.counts = lambda: Counts(requests=7, pages=2, unchanged=3, duplicates=4, rejected=1)
+    run_folder.counts = lambda: Counts(requests=7, pages=2, unchanged=3, duplicates=4, recommended=5, rejected=1)
     first, second = make_listing("1"), make_listing("2", description="两行\n文字", flags=["auction"])
     write_batch(run_folder, "items-00001.jsonl", first, second)
     assert names(run_folder.path) == ["items-00001.jsonl", "manifest.json"]
@@ -79,6 +111,10 @@ def test_a_finished_batch_is_named_and_known(run_folder: RunFolder, state: State
             "price_raw": "¥5642.50",
             "price_status": "ok",
             "orig_price_fen": None,
+            "coupon_off_fen": None,
+            "condition": None,
+            "brand": None,
+            "free_shipping": None,
             "area": None,
             "category_id": None,
             "want_count": None,
@@ -113,6 +149,7 @@ def test_a_finished_batch_is_named_and_known(run_folder: RunFolder, state: State
         "listings": 2,
         "unchanged": 3,
         "duplicates": 4,
+        "recommended": 5,
         "rejected": 1,
     }
     assert {key: known.fingerprint for key, known in state.known_listings(["1", "2"]).items()} == {

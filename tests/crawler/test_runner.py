@@ -387,8 +387,8 @@ def test_saved_answers_become_a_feed_once(data: Path, tmp_path: Path) -> None:
 
     first = run_python(data, "run", "xianyu_file", copied(tmp_path, price="5640"))
     assert (first.code, first.complaints) == (0, "")
-    counts = ("requests", "pages", "listings", "unchanged", "duplicates", "rejected")
-    assert [first.summary[key] for key in counts] == ["0", "1", "8", "0", "0", "2"]
+    counts = ("requests", "pages", "listings", "unchanged", "duplicates", "recommended", "rejected")
+    assert [first.summary[key] for key in counts] == ["0", "1", "8", "0", "0", "0", "2"]
     manifest = manifest_of(first)
     assert {key: str(count) for key, count in manifest["counts"].items()} == {key: first.summary[key] for key in counts}
     ends = [manifest[key] for key in ("outcome", "exit_code", "detail", "spider", "run_id")]

@@ -15,15 +15,16 @@ from ..clock import utcnow
 from ..errors import ConfigurationError
 from ..har import SavedAnswer, saved_answers
 from ..items import Listing
-from ..mtop import SEARCH_API
+from ..mtop import SHAPE_BY_API
 from ..outcomes import Outcome
-from ..parsing import Context, Page, Reject, SchemaChanged, parse_detail, parse_search
+from ..parsing import PARSERS, Context, Page, Reject, SchemaChanged
 from ..pictures import remember_picture_urls
+from ..run_folder import RUN_FOLDERS, record_page
 from ..stopping import mark_partial, stop
 
 
 class XianyuFile(scrapy.Spider):
-    """Reads one file after the other; see `xianyu.har` for what they may hold.
+    """Reads one file after the other; see `xianyu.har` and `xianyu.saved_files` for what they may hold.
 
     A file or an answer that cannot be read is logged and counted, and the run goes on; its outcome is `partial` then.
     If every answer has an unknown schema the outcome is `schema_changed`.
@@ -99,8 +100,10 @@ class XianyuFile(scrapy.Spider):
             run_id=self.settings.get("XIANYU_RUN_ID", ""),
             item_id=saved.item_id,
         )
-        parse = parse_search if saved.api == SEARCH_API else parse_detail
-        return parse(saved.answer.value, context=context)
+        page = PARSERS[SHAPE_BY_API[saved.api]](saved.answer.value, context=context)
+        if not saved.is_narrowed:
+            record_page(RUN_FOLDERS.get(self.crawler), page, category=self._category, fetched_at=context.fetched_at)
+        return page
 
     def _skip(self, name: str, why: str) -> None:
         self.crawler.stats.inc_value("xianyu/broken")

@@ -18,6 +18,7 @@ from ..middlewares import failure_reason
 from ..outcomes import Outcome
 from ..parsing import Context, Page, Reject, SchemaChanged, parse_search
 from ..pictures import remember_picture_urls
+from ..run_folder import RUN_FOLDERS, record_page
 from ..state import STATES
 from ..stopping import is_stopping, mark_partial, stop
 from ..targets import Target, read_targets
@@ -42,9 +43,10 @@ class Walk:
 class XianyuSearch(scrapy.Spider):
     """Requests one page at a time: after each page the next one, or the first one of the next keyword.
 
-    A walk ends at the last page, at the page limit, at a page that repeats the previous one, or at a page that the last
-    complete walk of the keyword has covered (`State.covers_page`). If a page cannot be fetched the walk stays
-    incomplete, so that the next run repeats it in full, and the crawl goes on with the next keyword.
+    A walk ends at the last page, at one without hits, at the page limit, at a page that repeats the previous one, or at
+    a page that the last complete walk of the keyword has covered (`State.covers_page`). If a page cannot be fetched, or
+    the first one is empty though the site counts offers, the walk stays incomplete, so that the next run repeats it in
+    full, and the crawl goes on with the next keyword.
     """
 
     name = "xianyu_search"
@@ -86,8 +88,13 @@ class XianyuSearch(scrapy.Spider):
         except SchemaChanged as error:
             stop(self.crawler, Outcome.SCHEMA_CHANGED, str(error))
             return
-        self._unanswered = 0
         self.crawler.stats.inc_value("xianyu/pages")
+        if walk is not None and walk.page == 1:
+            record_page(RUN_FOLDERS.get(self.crawler), page, category=context.category, fetched_at=context.fetched_at)
+            if page.offers and not page.listings and not page.rejects:
+                yield from self._unanswered_walk(walk, f"the site counts {page.offers} offers and shows none")
+                return
+        self._unanswered = 0
         if state := STATES.get(self.crawler):
             state.known_listings(page.item_ids)  # one query; `known_listing` then finds each of them in the result
         remember_picture_urls(self.crawler, page.picture_urls)
@@ -137,7 +144,9 @@ class XianyuSearch(scrapy.Spider):
         """Errback: record that a page could not be fetched, and begin the next search unless the crawl is stopping."""
         if (why := failure_reason(self.crawler, failure)) is None:
             return
-        walk: Walk = failure.request.cb_kwargs["walk"]  # type: ignore[attr-defined]  # Scrapy put it there
+        yield from self._unanswered_walk(failure.request.cb_kwargs["walk"], why)  # type: ignore[attr-defined]  # Scrapy's
+
+    def _unanswered_walk(self, walk: Walk, why: str) -> Iterator[Request]:
         mark_partial(self.crawler, f"{walk.target.keyword}, page {walk.page}: {why}")
         self._unanswered += 1
         if self._unanswered == MAX_UNANSWERED:

@@ -4,11 +4,20 @@ import base64
 from collections.abc import Iterable
 from random import Random
 from typing import Any, Final
+from urllib.parse import quote
 
 from tests.crawler.goofish.generated_market import DETAIL_API, SEARCH_API, SUCCESS, Good, Market
 
 _NOISE: Final = base64.b64encode(Random(20261122).randbytes(60_000)).decode()
-_OTHER_TAGS: Final = ("包邮", "卖家信用极好", "3小时前发布", "降价200元", "验货宝", "12人小刀", "回头客超99%的卖家")
+_OTHER_TAGS: Final = (
+    "卖家信用极好",
+    "3小时前发布",
+    "降价200元",
+    "累计降价27%",
+    "验货宝",
+    "12人小刀",
+    "回头客超99%的卖家",
+)
 
 
 def _noise(rng: Random, length: int) -> str:
@@ -31,17 +40,24 @@ def _target(rng: Random, good: Good) -> str:
 
 
 def _tags(rng: Random, good: Good) -> dict[str, Any]:
-    """The rows of tags differ from good to good: the want count may be in any of them, or in none."""
-    contents = rng.sample(_OTHER_TAGS, 4)
-    if good.wanted[0] is not None:
-        contents.insert(rng.randrange(5), good.wanted[0])
+    """The rows of tags differ from good to good: what counts may be in any of them, or in none."""
+    contents = [[content] for content in rng.sample(_OTHER_TAGS, 3)]
+    properties = [text for text in (good.condition, good.brand, good.beside_condition) if text is not None]
+    shipping = {"icon": "freeShippingIcon", "label": "包邮"}.get(good.shipping)
+    said = (good.wanted[0], good.coupon[0], shipping)
+    for row in (properties, *([text] for text in said if text is not None)):
+        if row:
+            contents.insert(rng.randrange(len(contents) + 1), row)
     rows: dict[str, Any] = {}
-    for number, content in zip(rng.sample(range(1, 8), len(contents)), contents, strict=True):
-        tag = {
-            "data": {"content": content, "type": "text", "bgColor": "#FFFFFF", "labelId": str(rng.randrange(10**6))},
-            "utParams": {"args": {"serviceUtParams": _noise(rng, 120)}},
-        }
-        rows[f"r{number}"] = {"config": {"mutualLabelBottomMargin": "4"}, "tagList": [tag]}
+    for number, texts in zip(rng.sample(range(1, 9), len(contents)), contents, strict=True):
+        tags = [
+            {
+                "data": {"content": text, "type": "text", "bgColor": "#FFFFFF", "labelId": str(rng.randrange(10**6))},
+                "utParams": {"args": {"serviceUtParams": _noise(rng, 120)}},
+            }
+            for text in texts
+        ]
+        rows[f"r{number}"] = {"config": {"mutualLabelBottomMargin": "4"}, "tagList": tags}
     return rows
 
 
@@ -54,7 +70,9 @@ def row(market: Market, good: Good) -> dict[str, Any]:
         "publishTime": published,
         "seller_id": good.seller.encoded,
         "wantNum": "0",
-        "tagname": rng.choice(_OTHER_TAGS),
+        "tagname": "包邮" if good.shipping == "argument" else rng.choice(_OTHER_TAGS),
+        "keyword": market.keyword,
+        "q": quote(market.keyword),
         "search_id": _noise(rng, 32),
         "rn": _noise(rng, 32),
         "bucket_id": "30",
@@ -161,7 +179,7 @@ def detail_answer(market: Market, good: Good) -> dict[str, Any]:
                 "desc": good.description.raw,
                 "soldPrice": good.detail_price,
                 "originalPrice": "0" if good.original[1] is None else str(good.original[1] // 100),
-                "transportFee": "0.00",
+                "transportFee": "0.00" if good.shipping else "12.00",
                 "itemStatus": 0 if good.status == "在线" else -2,
                 "itemStatusStr": good.status,
                 "quantity": 1,
@@ -172,7 +190,12 @@ def detail_answer(market: Market, good: Good) -> dict[str, Any]:
                 "categoryId": category if good.number % 2 else 0,
                 "itemCatDTO": {"catId": 0, "channelCatId": 0, "tbCatId": category},
                 "imageInfos": [{"url": _picture(market, good), "major": True}],
-                "commonTags": [{"text": "包邮"}],
+                "cpvLabels": [
+                    {"propertyName": name, "valueName": value}
+                    for name, value in (("品牌", good.brand), ("成色", good.condition), ("版本", good.beside_condition))
+                    if value is not None
+                ],
+                "commonTags": [{"text": "包邮"}] if good.shipping else [],
             },
             "sellerDO": {
                 "sellerId": int(good.seller.number),

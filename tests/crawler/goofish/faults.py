@@ -18,6 +18,13 @@ class FaultKind(StrEnum):
     ILLEGAL_ACCESS = "illegal_access"
     UNKNOWN = "unknown"  # a `ret` that the crawler does not know
     LIMIT = "limit"  # a rate limit, told by `ret`
+    FLOW_LIMIT = "flow_limit"  # the same, in another word, and with the text of risk control
+    RISK_LOGIN = "risk_login"  # what else is risk control, but it leads to a login
+    # Faults of theirs that pass
+    SERVICE_TIMEOUT = "service_timeout"
+    HSF_TIMEOUT = "hsf_timeout"
+    BUSY = "busy"
+    TIMEOUT = "timeout"
     PAGE = "page"  # HTML with status 200
     REDIRECT = "redirect"  # to the login
     # Forms of the answer
@@ -27,6 +34,12 @@ class FaultKind(StrEnum):
     REPEAT = "repeat"  # every page is the first one
     GONE = "gone"  # the item is deleted
     EMPTY = "empty"  # no rows, though `hasItems` is true
+    NULL_ROWS = "null_rows"  # the same, as null
+    PAST_THE_END = "past_the_end"  # a refusal to show pages so far behind
+    NO_MATCH = "no_match"  # nothing found: the rows are recommendations
+    SIMILAR = "similar"  # nothing found: the rows are those of a similar search
+    OTHER_SEARCH = "other_search"  # the rows say that they were found with another keyword
+    FOREIGN = "foreign"  # no row has an item: a vote, a list of searches
     SCHEMA = "schema"  # `resultList` has another name
     # Transfer
     STATUS = "status"  # the HTTP status `status`
@@ -79,8 +92,15 @@ RETS: Final[dict[FaultKind, tuple[str, ...]]] = {
     FaultKind.RISK: ("FAIL_SYS_USER_VALIDATE", "RGV587_ERROR::SM::哎哟喂,被挤爆啦,请稍后重试"),
     FaultKind.LOGIN: ("FAIL_SYS_SESSION_EXPIRED::Session过期",),
     FaultKind.ILLEGAL_ACCESS: ("FAIL_SYS_ILLEGAL_ACCESS::非法请求",),
-    FaultKind.UNKNOWN: ("FAIL_SYS_HSF_ASYNC_TIMEOUT::抱歉,系统开小差了",),
+    FaultKind.UNKNOWN: ("FAIL_BIZ_NOBODY_KNOWS::抱歉,系统开小差了",),
     FaultKind.LIMIT: ("FAIL_SYS_TRAFFIC_LIMIT::限流了",),
+    FaultKind.FLOW_LIMIT: ("FAIL_SYS_FLOWLIMIT::哎哟喂,被挤爆啦,请稍后重试",),
+    FaultKind.RISK_LOGIN: ("RGV587_ERROR::SM::哎哟喂,被挤爆啦,请稍后重试",),
+    FaultKind.SERVICE_TIMEOUT: ("FAIL_SYS_SERVICE_TIMEOUT::请求服务超时",),
+    FaultKind.HSF_TIMEOUT: ("FAIL_SYS_HSF_ASYNC_TIMEOUT::抱歉,系统开小差了",),
+    FaultKind.BUSY: ("SYSTEM_BUSY::系统繁忙",),
+    FaultKind.TIMEOUT: ("TIMEOUT::接口超时",),
+    FaultKind.PAST_THE_END: ("FAIL_BIZ_FORBIDDEN::||最大可查看页数或者每页最大可查看商品数超限",),
     FaultKind.GONE: ("FAIL_BIZ_ITEM_DEL_NOT_FOUND::您要看的宝贝不存在或已被删除啦!",),
 }
 """`ret` in the answers that refuse."""
@@ -88,12 +108,12 @@ RETS: Final[dict[FaultKind, tuple[str, ...]]] = {
 HALF: Final = b"\\ud83d"
 """Half an emoji, as in the JSON of a title that JavaScript has cut: it cannot be encoded in UTF-8."""
 
-NULLS_KEPT: Final[dict[str, tuple[str, ...]]] = {
-    "want_count": ("item", "main", "exContent", "fishTags"),
-    "area": ("item", "main", "exContent", "area"),
-    "published_at": ("item", "main", "clickParam", "args", "publishTime"),
+NULLS_KEPT: Final[dict[tuple[str, ...], tuple[str, ...]]] = {
+    ("want_count", "condition", "brand", "coupon_off_fen", "free_shipping"): ("item", "main", "exContent", "fishTags"),
+    ("area",): ("item", "main", "exContent", "area"),
+    ("published_at",): ("item", "main", "clickParam", "args", "publishTime"),
 }
-"""Nodes, below a row's `data`, by the one field that a listing loses if they are null."""
+"""Nodes, below a row's `data`, by the fields that a listing loses if they are null (if it has them from there)."""
 
 NULLS_LOST: Final[tuple[tuple[str, ...], ...]] = (
     (),
@@ -103,6 +123,30 @@ NULLS_LOST: Final[tuple[tuple[str, ...], ...]] = (
     ("item", "main", "exContent", "title"),
 )
 """Nodes, below a row's `data`, without which it is no listing."""
+
+
+URLS: Final[dict[FaultKind, str]] = {
+    FaultKind.RISK: "https://h5api.m.goofish.com:443//h5/{api}/1.0/_____tmd_____/punish?x5secdata=fake",
+    FaultKind.RISK_LOGIN: "https://passport.goofish.com/mini_login.htm?appName=xianyu",
+}
+"""Where some of these answers lead to (`data.url`)."""
+
+CARDS_WITHOUT_ITEM: Final[list[dict[str, Any]]] = [
+    {
+        "data": {
+            "item": {
+                "main": {
+                    "clickParam": {"args": {}},
+                    "exContent": {"list": ["大家都在搜"], "title": "大家都在搜"},
+                    "targetUrl": "fleamarket://search",
+                }
+            },
+            "template": {"name": "idlefish_search_card_category_select"},
+        }
+    },
+    {"data": {"item": {}, "template": {"name": "idlefish_seafood_vote"}}},
+]
+"""Rows of a search that are no goods."""
 
 
 def put_nulls(rows: list[dict[str, Any]]) -> None:

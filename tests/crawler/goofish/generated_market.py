@@ -30,9 +30,20 @@ _MODELS: Final = (
     ("AirPods Pro 2 代", 980, "50005051"),
     ("大疆 Mini 3 Pro 带屏遥控", 3300, "124114019"),
 )
+_BRANDS: Final = (
+    "Apple/苹果",
+    "Canon/佳能",
+    "SONY/索尼",
+    "任天堂",
+    "NVIDIA/英伟达",
+    "Lenovo/联想",
+    "DJI/大疆",
+    "无印良品/MUJI",
+)
+_SITE_CONDITIONS: Final = ("全新", "几乎全新", "轻微使用痕迹", "明显使用痕迹", "95新", "9成新", "九成新")
+_BESIDE_CONDITIONS: Final = ("无拆修", "128GB", "国行", "使用1年", "有发票")
 _CONDITIONS: Final = ("九成新", "几乎全新", "自用一年", "国行在保", "成色如图", "闲置出")
 _AREAS: Final = ("上海", "北京", "广东深圳", "浙江杭州", "四川成都", "黑龙江哈尔滨", "新疆维吾尔自治区")
-_TAGS: Final = ("包邮", "卖家信用极好", "3小时前发布", "降价200元", "验货宝", "24小时内发布")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +105,15 @@ class Good:
     auction: bool
     advertisement: bool
     seller: Seller
+    condition: str | None = None
+    brand: str | None = None
+    """Only with a condition, as the site shows it."""
+    beside_condition: str | None = None
+    """A label in the row of condition and brand that is neither."""
+    coupon: tuple[str | None, int | None] = (None, None)
+    """The label of a coupon, and how much it has taken off the price, in fen."""
+    shipping: str = ""
+    """How the site says that shipping is free: in `icon`, `label` or `argument`; "" if it is not."""
     status: str = "在线"
     """The status in the item's details: 在线, 已下架 or 卖掉了."""
 
@@ -109,6 +129,10 @@ class Good:
             "price_raw": self.price.raw,
             "price_status": self.price.status,
             "orig_price_fen": self.original[1],
+            "coupon_off_fen": None if self.price.fen is None else self.coupon[1],
+            "condition": self.condition,
+            "brand": self.brand,
+            "free_shipping": True if self.shipping else None,
             "area": self.area,
             "category_id": self.category[0],
             "want_count": self.wanted[1],
@@ -134,6 +158,8 @@ class Good:
             "price_raw": self.detail_price,
             "price_status": "ok" if self.price.fen else "zero",
             "want_count": self.wanted[1] or 0,
+            "coupon_off_fen": None,
+            "free_shipping": bool(self.shipping),
             "keyword": None,
             "flags": said.get(self.status, []),
         }
@@ -267,6 +293,9 @@ class Market:
         wanted = rng.randrange(1, 900)
         tenths = rng.randrange(11, 99)
         price = _prices(rng, max(round(yuan * rng.uniform(0.7, 1.3)), 1))
+        labels = Random(f"labels:{self.seed}:{self.keyword}:{number}")
+        condition = labels.choice((*_SITE_CONDITIONS, None, None))
+        off = labels.randrange(1, 100)
         if revision := self.revisions.get(number):
             price = Price(parts=("¥", str(1000 + revision)), fen=(1000 + revision) * 100, raw=f"¥{1000 + revision}")
         return Good(
@@ -285,6 +314,13 @@ class Market:
             auction=rng.random() < 0.03,
             advertisement=rng.random() < 0.05,
             seller=seller,
+            condition=condition,
+            brand=labels.choice((*_BRANDS, None)) if condition else None,
+            beside_condition=labels.choice((*_BESIDE_CONDITIONS, None)) if condition else None,
+            coupon=labels.choices(((None, None), (f"券已抵{off}元", off * 100), (f"领券减{off}", None)), (80, 12, 8))[
+                0
+            ],
+            shipping=labels.choice(("", "", "icon", "label", "argument")),
             status=rng.choices(("在线", "已下架", "卖掉了"), (6, 2, 2))[0],
         )
 

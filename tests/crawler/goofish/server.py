@@ -27,7 +27,7 @@ import orjson
 from PIL import Image
 
 from tests.crawler.goofish.answers import detail_answer, envelope, search_answer
-from tests.crawler.goofish.faults import HALF, RETS, Fault, FaultKind, Robots, put_nulls
+from tests.crawler.goofish.faults import CARDS_WITHOUT_ITEM, HALF, RETS, URLS, Fault, FaultKind, Robots, put_nulls
 from tests.crawler.goofish.generated_market import DETAIL_API, PAGE_ROWS, SEARCH_API, Market
 
 APP_KEY: Final = "34839810"
@@ -58,7 +58,19 @@ _QUERY: Final = {
     "type": "originaljson",
     "accountSite": "xianyu",
     "dataType": "json",
+    "timeout": "20000",
     "sessionOption": "AutoLoginOnly",
+}
+_SPM: Final = {
+    SEARCH_API: ("a21ybx.search.0.0", "a21ybx.search.searchInput.0"),
+    DETAIL_API: ("a21ybx.item.0.0", "a21ybx.search.searchFeedList.1"),
+}
+"""`spm_cnt` and `spm_pre`: the page that asks, and from where it was reached."""
+_HEADERS: Final = {
+    "accept": "application/json",
+    "content-type": "application/x-www-form-urlencoded",
+    "origin": "https://www.goofish.com",
+    "accept-language": "zh-CN,zh;q=0.9",
 }
 
 
@@ -324,11 +336,11 @@ def _now_ms() -> int:
 def _well_formed(request: _Request, api: str, data: str) -> bool:
     """Whether the request is one that the site's own page would send; the signature is not checked here."""
     query = request.query
-    if request.method != "POST" or request.headers.get("content-type") != "application/x-www-form-urlencoded":
-        return False
-    if request.headers.get("origin") != "https://www.goofish.com":
+    if request.method != "POST" or any(request.headers.get(name) != value for name, value in _HEADERS.items()):
         return False
     if not request.headers.get("referer", "").startswith("https://www.goofish.com/"):
+        return False
+    if (query.get("spm_cnt"), query.get("spm_pre")) != _SPM.get(api):
         return False
     if query.get("api") != api or any(query.get(name) != value for name, value in _QUERY.items()):
         return False
@@ -355,9 +367,7 @@ def _has_valid_signature(request: _Request, data: str) -> bool:
 
 
 def _refusal(api: str, kind: FaultKind) -> _Reply:
-    data: dict[str, Any] = {}
-    if kind is FaultKind.RISK:
-        data = {"url": f"https://h5api.m.goofish.com:443//h5/{api}/1.0/_____tmd_____/punish?x5secdata=fake"}
+    data = {"url": URLS[kind].format(api=api)} if kind in URLS else {}
     return _Reply(body=orjson.dumps(envelope(api, RETS[kind], data)), label=kind.value)
 
 
@@ -367,6 +377,32 @@ def _after_success(answer: dict[str, Any]) -> None:
 
 def _emptied(answer: dict[str, Any]) -> None:
     answer["data"]["resultList"] = []
+
+
+def _with_null_rows(answer: dict[str, Any]) -> None:
+    answer["data"]["resultList"] = None
+
+
+def _without_match(answer: dict[str, Any]) -> None:
+    _control(answer).update(hasItems=False, numFound=0, srpFeedsItemsDataEmpty=True)
+
+
+def _similar(answer: dict[str, Any]) -> None:
+    _control(answer)["similar"] = True
+
+
+def _of_another_search(answer: dict[str, Any]) -> None:
+    for row in answer["data"]["resultList"]:
+        row["data"]["item"]["main"]["clickParam"]["args"]["keyword"] = "别的东西"
+
+
+def _foreign(answer: dict[str, Any]) -> None:
+    answer["data"]["resultList"] = CARDS_WITHOUT_ITEM
+
+
+def _control(answer: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = answer["data"]["resultInfo"]["searchResControlFields"]
+    return found
 
 
 def _renamed(answer: dict[str, Any]) -> None:
@@ -387,6 +423,11 @@ def _with_half_emoji(answer: dict[str, Any]) -> None:
 _ANSWER_CHANGES: Final[Mapping[FaultKind, Callable[[dict[str, Any]], None]]] = {
     FaultKind.RISK_AFTER_SUCCESS: _after_success,
     FaultKind.EMPTY: _emptied,
+    FaultKind.NULL_ROWS: _with_null_rows,
+    FaultKind.NO_MATCH: _without_match,
+    FaultKind.SIMILAR: _similar,
+    FaultKind.OTHER_SEARCH: _of_another_search,
+    FaultKind.FOREIGN: _foreign,
     FaultKind.SCHEMA: _renamed,
     FaultKind.NULLS: _with_nulls,
     FaultKind.HALF_EMOJI: _with_half_emoji,
