@@ -83,6 +83,17 @@ class Batch(BaseModel):
     sha256: Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
 
 
+class Search(BaseModel):
+    """How many offers the site counts for a keyword. Crawlers before 1.1 do not tell."""
+
+    model_config = _STRICT
+
+    keyword: Annotated[str, Field(max_length=200), _STORABLE, AfterValidator(_not_blank)]
+    category: Annotated[str, Field(max_length=100), _STORABLE] | None = None
+    offers: Count
+    fetched_at: PastMoment
+
+
 class Manifest(BaseModel):
     """What a run says of itself. While it runs, and if it was killed, `batches` are those finished so far."""
 
@@ -100,6 +111,7 @@ class Manifest(BaseModel):
     detail: Annotated[str, Field(max_length=10_000), _STORABLE] = ""
     counts: Annotated[dict[Annotated[str, _STORABLE], Count], Field(max_length=100)]
     batches: Annotated[tuple[Batch, ...], Field(max_length=1_000_000)]
+    searches: Annotated[tuple[Search, ...], Field(max_length=100_000)] = ()
 
     @property
     def is_running(self) -> bool:
@@ -113,7 +125,10 @@ class Manifest(BaseModel):
 
 
 class FeedListing(BaseModel):
-    """A line of a batch. Prices are fen; `price_fen` is set exactly where `price_status` is `ok`."""
+    """A line of a batch. Prices are fen; `price_fen` is set exactly where `price_status` is `ok`.
+
+    `price_fen` is what the site shows; where a coupon has lowered it, `coupon_off_fen` says by how much.
+    """
 
     model_config = _STRICT
 
@@ -125,6 +140,10 @@ class FeedListing(BaseModel):
     price_fen: PriceFen | None
     price_status: Annotated[str, Field(max_length=40)]
     orig_price_fen: PriceFen | None = None
+    coupon_off_fen: PriceFen | None = None
+    condition: Annotated[str, Field(max_length=100), _STORABLE] | None = None
+    brand: Annotated[str, Field(max_length=200), _STORABLE] | None = None
+    free_shipping: bool | None = None
     area: Annotated[str, Field(max_length=100), _STORABLE] | None = None
     category_id: Annotated[str, Field(max_length=32), _STORABLE] | None = None
     want_count: Count | None = None
@@ -138,7 +157,14 @@ class FeedListing(BaseModel):
     def _has_a_price_or_none(self) -> Self:
         if (self.price_status == "ok") != (self.price_fen is not None):
             raise ValueError("price_status and price_fen contradict each other")
+        if self.coupon_off_fen is not None and self.price_fen is None:
+            raise ValueError("coupon_off_fen is off no price")
         return self
+
+    @property
+    def asked_fen(self) -> int | None:
+        """What the seller asks: the price that is shown, without what a coupon has taken off it."""
+        return None if self.price_fen is None else self.price_fen + (self.coupon_off_fen or 0)
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -26,17 +26,20 @@ from app.db.transactions import rows, transaction
 from app.language.analysis import Analyser
 from app.language.normal_form import normalise
 from app.language.service import analyser
+from app.listings.conditions import condition_of
 from app.listings.feed import (
     BadLine,
     DamagedBatch,
     FeedListing,
     Manifest,
+    Search,
     read_batch,
     read_line,
     read_manifest,
 )
 from app.listings.flags import flags_of
-from app.listings.models import CrawlRun, Listing, ListingPrice
+from app.listings.models import CrawlRun, Listing, ListingPrice, SearchSupply
+from app.listings.relaxation import relaxation_steps
 from app.listings.terms import listing_terms
 
 _CHUNK: Final = 500
@@ -51,14 +54,16 @@ _CATEGORIES: Final = {label: int(code) for code, label in CATEGORY_TEXT.items()}
 
 # The columns that an observation fills, beside which listing it is of, when it was made and by which run.
 _OBSERVED: Final = (
-    *("url", "title", "price", "original_price", "category", "source_category", "area", "want_count"),
-    *("published_at", "flags", "terms"),
+    *("url", "title", "price", "original_price", "coupon_off", "condition", "source_condition", "brand"),
+    *("free_shipping", "category", "source_category", "area", "want_count", "published_at", "flags", "terms"),
 )
 # An observation without these does not say that they are gone, so what is known of them stays. A search without the
-# operator's label, for instance, says no category.
-_KEPT_IF_ABSENT: Final = ("category", "source_category", "area", "published_at")
+# operator's label, for instance, says no category, and not every page of a site shows conditions and brands.
+_KEPT_IF_ABSENT: Final = (
+    *("category", "source_category", "condition", "source_condition", "brand", "free_shipping", "area", "published_at"),
+)
 # Derived by our tables of words and categories: after a change of those, importing an observation again updates these.
-_DERIVED: Final = ("category", "flags", "terms")
+_DERIVED: Final = ("category", "condition", "flags", "terms")
 
 
 class ImportOutcome(StrEnum):
@@ -88,6 +93,8 @@ class ImportReport:
     """Observations by `ListingFlag`."""
     unknown_categories: Counter[str] = field(default_factory=Counter)
     """Observations by an operator's label that is no category of ours; they have none."""
+    supplies: int = 0
+    """Keywords of which it is known now, or newer than before, how many offers there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +188,13 @@ class _Import:
             "item_id": listing.item_id,
             "url": listing.url,
             "title": listing.title,
-            "price": listing.price_fen,
+            "price": listing.asked_fen,
             "original_price": listing.orig_price_fen,
+            "coupon_off": listing.coupon_off_fen,
+            "condition": condition_of(listing.condition),
+            "source_condition": listing.condition,
+            "brand": listing.brand,
+            "free_shipping": listing.free_shipping,
             "category": self._category(listing.category),
             "source_category": listing.category_id,
             "area": listing.area,
@@ -228,8 +240,25 @@ class _Import:
         self._report.outcomes += outcomes
         self._report.prices += len(priced)
 
+    def _supply(self, search: Search) -> dict[str, Any]:
+        steps = relaxation_steps(self._analyser, search.keyword)
+        return {
+            "source": self._manifest.source,
+            "keyword": search.keyword,
+            "terms": sorted(steps[0]) if steps else [],
+            "category": None if search.category is None else _CATEGORIES.get(normalise(search.category).strip()),
+            "offers": search.offers,
+            "seen_at": search.fetched_at,
+            "run_id": self._manifest.run_id,
+        }
+
     def _finish(self, session: Session) -> None:
         session.execute(_LOCK)
+        # One row for each keyword: a statement must not meet a row that it has written itself.
+        newest = {each.keyword: each for each in sorted(self._manifest.searches, key=lambda each: each.fetched_at)}
+        if newest:
+            written = session.execute(_UPSERT_SUPPLY, [self._supply(each) for each in newest.values()])
+            self._report.supplies = len(written.all())
         run = self._crawl_run(session)
         run.unchanged = self._report.outcomes[ImportOutcome.UNCHANGED]
         run.outdated = self._report.outcomes[ImportOutcome.OUTDATED]
@@ -268,6 +297,7 @@ def _chunks(observations: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, A
 # Tables instead of classes: the ORM's inserts cost several times as much.
 _LISTINGS: Final = Base.metadata.tables[Listing.__tablename__]
 _PRICES: Final = Base.metadata.tables[ListingPrice.__tablename__]
+_SUPPLIES: Final = Base.metadata.tables[SearchSupply.__tablename__]
 
 _LAST_PRICE: Final = (
     select(ListingPrice.price)
@@ -289,6 +319,14 @@ _UPSERT: Final = _INSERT.on_conflict_do_update(
     index_elements=["source", "item_id"],
     set_={name: _INSERT.excluded[name] for name in (*_OBSERVED, "last_seen_at", "run_id")},
 ).returning(_LISTINGS.c.id, _LISTINGS.c.item_id)
+
+_INSERT_SUPPLY: Final = upsert(_SUPPLIES)
+# What is known and newer stays. The same observation again updates what is derived from our tables of words.
+_UPSERT_SUPPLY: Final = _INSERT_SUPPLY.on_conflict_do_update(
+    index_elements=["source", "keyword"],
+    set_={name: _INSERT_SUPPLY.excluded[name] for name in ("terms", "category", "offers", "seen_at", "run_id")},
+    where=_SUPPLIES.c.seen_at <= _INSERT_SUPPLY.excluded.seen_at,
+).returning(_SUPPLIES.c.id)
 
 
 def _known(source: str, item_ids: Sequence[str]) -> dict[str, Row[Any]]:

@@ -1,6 +1,6 @@
 """Listings seen on other sites, their asking prices over time, and the crawl runs that brought them."""
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint
@@ -29,17 +29,31 @@ NOT_COMPARABLE: Final = frozenset(ListingFlag) - {ListingFlag.OFFLINE, ListingFl
 """Flags of listings whose price is not that of the thing that their title names."""
 
 
+class ListingCondition(IntEnum):
+    """How used a thing is. `app.listings.conditions` reads it from a site's words."""
+
+    NEW = 1  # 全新
+    LIKE_NEW = 2  # 几乎全新, 99新
+    SLIGHT_TRACES = 3  # 轻微使用痕迹, 9成新
+    VISIBLE_TRACES = 4  # 明显使用痕迹, 8成新
+    WORN = 5  # 重度使用痕迹, 7成新
+
+
 class Listing(Base):
     """One listing as it was last seen.
 
     Neither the seller nor the description is kept; the flags that a description tells were found at the import.
+
+    `price` is what the seller asks. Where a coupon of the site has taken something off the price that is shown, that is
+    `coupon_off`, and `price` is what is shown and `coupon_off` together: so prices with and without coupons compare.
     """
 
     __tablename__ = "listings"
     __table_args__ = table_args(
         UniqueConstraint("source", "item_id"),
-        not_negative("price", "original_price", "want_count"),
+        not_negative("price", "original_price", "coupon_off", "want_count"),
         one_of("category", Category),
+        one_of("condition", ListingCondition),
         CheckConstraint("first_seen_at <= last_seen_at", name="seen_in_order"),
         # Without GIN's list of pending entries: every search would have to read all of it (benchmarks.prices).
         Index("ix_listings_terms", "terms", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
@@ -52,6 +66,11 @@ class Listing(Base):
     title: Mapped[str] = mapped_column(Text)
     price: Mapped[int | None] = mapped_column(BigInteger)  # fen; None where there is no usable price
     original_price: Mapped[int | None] = mapped_column(BigInteger)
+    coupon_off: Mapped[int | None] = mapped_column(BigInteger)  # fen
+    condition: Mapped[int | None] = mapped_column(SmallInteger)  # `ListingCondition`, from the site's words
+    source_condition: Mapped[str | None] = mapped_column(Text)  # these words
+    brand: Mapped[str | None] = mapped_column(Text)  # as the site writes it: Apple/苹果
+    free_shipping: Mapped[bool | None]  # None where the site says nothing of it
     category: Mapped[int | None] = mapped_column(SmallInteger)  # ours, from the operator's label
     source_category: Mapped[str | None] = mapped_column(String(32))
     area: Mapped[str | None] = mapped_column(Text)
@@ -73,6 +92,25 @@ class ListingPrice(Base):
     listing_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("listings.id"), primary_key=True)
     seen_at: Mapped[moment] = mapped_column(primary_key=True)
     price: Mapped[fen]
+
+
+class SearchSupply(Base):
+    """How many offers a site counts for a keyword, as it was last seen: what there is, not what was read of it."""
+
+    __tablename__ = "search_supplies"
+    __table_args__ = table_args(
+        UniqueConstraint("source", "keyword"), not_negative("offers"), one_of("category", Category)
+    )
+
+    id: Mapped[intpk]
+    source: Mapped[str] = mapped_column(String(20))
+    keyword: Mapped[str] = mapped_column(Text)
+    # What a listing must have to be comparable to the keyword: the first step of `app.listings.relaxation`, sorted.
+    terms: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    category: Mapped[int | None] = mapped_column(SmallInteger)  # ours, from the operator's label
+    offers: Mapped[int] = mapped_column(BigInteger)
+    seen_at: Mapped[moment]
+    run_id: Mapped[str] = mapped_column(String(80))  # the crawl run of this observation
 
 
 class CrawlRun(Base):

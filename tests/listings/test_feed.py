@@ -20,7 +20,7 @@ from app.listings.feed import (
     read_line,
     read_manifest,
 )
-from tests.listings.feeds import Feed, feed_of, listing
+from tests.listings.feeds import BEGAN, Feed, feed_of, listing
 
 TOMORROW = (utcnow() + timedelta(days=1)).isoformat()
 SHA = "0" * 64
@@ -48,6 +48,24 @@ def test_a_manifest_and_its_batch(feed: Feed) -> None:
     assert [read_line(line, manifest).item_id for line in lines] == ["1", "2"]
 
 
+def test_how_many_offers_there_are_may_be_told(feed: Feed) -> None:
+    assert read_manifest(feed.manifest).searches == ()  # by crawlers before 1.1 it is not
+    search = {"keyword": "相机", "category": None, "offers": 480000, "fetched_at": BEGAN.isoformat(), "more": 1}
+    (found,) = read_manifest(feed.write(searches=[search])).searches
+    assert (found.keyword, found.category, found.offers, found.fetched_at) == ("相机", None, 480000, BEGAN)
+
+
+def test_details_of_a_listing(manifest: Manifest) -> None:
+    details = {"coupon_off_fen": 5000, "condition": "几乎全新", "brand": "Apple/苹果", "free_shipping": False}
+    found = read_line(json.dumps(listing(1, **details)).encode(), manifest)
+    assert (found.coupon_off_fen, found.condition, found.brand) == (5000, "几乎全新", "Apple/苹果")
+    assert (found.free_shipping, found.price_fen, found.asked_fen) == (False, 258800, 263800)
+    old = read_line(json.dumps(listing(1)).encode(), manifest)
+    assert (old.coupon_off_fen, old.condition, old.brand, old.free_shipping, old.asked_fen) == (*[None] * 4, 258800)
+    unpriced = read_line(json.dumps(listing(1, price_fen=None, price_status="zero")).encode(), manifest)
+    assert unpriced.asked_fen is None
+
+
 def test_a_run_that_is_not_over(feed: Feed) -> None:
     feed.outcome = "running"
     manifest = read_manifest(feed.write())
@@ -73,6 +91,10 @@ def test_a_run_that_is_not_over(feed: Feed) -> None:
         ({"batches": [{"file": "a.jsonl", "listings": 1, "bytes": 2**40, "sha256": SHA}]}, "batches.0.bytes: "),
         ({"batches": [{"file": "a.jsonl", "listings": 1, "bytes": 1, "sha256": "0"}]}, "batches.0.sha256: "),
         ({"batches": None}, "batches: Input should be a valid array"),
+        ({"searches": [{"keyword": "x", "offers": -1, "fetched_at": BEGAN.isoformat()}]}, "searches.0.offers: "),
+        ({"searches": [{"keyword": " ", "offers": 1, "fetched_at": BEGAN.isoformat()}]}, "searches.0.keyword: "),
+        ({"searches": [{"keyword": "x" * 201, "offers": 1, "fetched_at": BEGAN.isoformat()}]}, "searches.0.keyword: "),
+        ({"searches": [{"keyword": "x", "offers": 1, "fetched_at": TOMORROW}]}, "searches.0.fetched_at: "),
     ],
 )
 def test_manifests_that_cannot_be_used(feed: Feed, changes: dict[str, Any], reason: str) -> None:
@@ -143,6 +165,14 @@ def test_an_empty_batch(feed: Feed) -> None:
         ({"price_fen": "258800"}, "price_fen: Input should be a valid integer"),
         ({"price_fen": True}, "price_fen: Input should be a valid integer"),
         ({"price_fen": None}, "Value error, price_status and price_fen contradict each other"),
+        ({"coupon_off_fen": 0}, "coupon_off_fen: Input should be greater than 0"),
+        (
+            {"coupon_off_fen": 1, "price_fen": None, "price_status": "zero"},
+            "Value error, coupon_off_fen is off no price",
+        ),
+        ({"free_shipping": "yes"}, "free_shipping: Input should be a valid boolean"),
+        ({"condition": "x" * 101}, "condition: String should have at most 100 characters"),
+        ({"brand": "a\x00b"}, "brand: Value error, holds NUL"),
         ({"price_status": "zero"}, "Value error, price_status and price_fen contradict each other"),
         ({"title": None}, "title: Input should be a valid string"),
         ({"title": ""}, "title: Value error, is blank"),

@@ -18,7 +18,7 @@ from app.answers import Answer
 from app.db.transactions import rows
 from app.listings.feed import read_manifest
 from app.listings.importer import Hooks, ImportOutcome, ImportReport, Rejected, import_manifest, import_manifests
-from app.listings.models import CrawlRun, Listing, ListingPrice
+from app.listings.models import CrawlRun, Listing, ListingCondition, ListingPrice, SearchSupply
 from app.listings.runs import last_runs
 from app.outbox.models import OutboxMessage
 from app.search import service as search
@@ -84,6 +84,11 @@ def test_every_field(tmp_path: Path) -> None:
         "title": "自用 iPhone 13 128G 国行 无拆修",
         "price": 258800,
         "original_price": 599900,
+        "coupon_off": None,
+        "condition": None,
+        "source_condition": None,
+        "brand": None,
+        "free_shipping": None,
         "category": 1,
         "source_category": "1512",
         "area": "上海",
@@ -95,6 +100,90 @@ def test_every_field(tmp_path: Path) -> None:
         "run_id": "run-1",
     }
     assert history() == [(258800, BEGAN)]
+
+
+DETAILS: dict[str, Any] = {
+    "coupon_off_fen": 5000,
+    "condition": "95新",
+    "brand": "Apple/苹果",
+    "free_shipping": True,
+}
+"""What crawlers tell since version 1.1."""
+
+
+def test_condition_brand_shipping_and_a_coupon(tmp_path: Path) -> None:
+    import_manifest(feed_of(tmp_path, [listing(1, **DETAILS)]).manifest)
+    row = stored()
+    assert (row.condition, row.source_condition) == (ListingCondition.LIKE_NEW, "95新")
+    assert (row.brand, row.free_shipping) == ("Apple/苹果", True)
+    # The price is what the seller asks: the site shows 2,588 yuan, after a coupon of its own.
+    assert (row.price, row.coupon_off) == (263800, 5000)
+    assert history() == [(263800, BEGAN)]
+
+
+def test_a_coupon_is_no_change_of_the_price(tmp_path: Path) -> None:
+    seen: list[dict[str, Any]] = [
+        {"price_fen": 258800},
+        {"price_fen": 253800, "coupon_off_fen": 5000},
+        {"price_fen": 258800},
+        {"price_fen": 250000, "coupon_off_fen": 5000},
+    ]
+    feed = feed_of(tmp_path, [listing(1, fetched_at=at(minute), **price) for minute, price in enumerate(seen)])
+    report = import_manifest(feed.manifest)
+    assert (outcomes(report), report.prices) == ({"created": 1, "updated": 3}, 2)
+    assert [price for price, _ in history()] == [258800, 255000]
+    assert (stored().price, stored().coupon_off) == (255000, 5000)
+
+
+def test_details_that_an_answer_leaves_out_stay_known_but_a_coupon_is_over(tmp_path: Path) -> None:
+    import_manifest(feed_of(tmp_path / "1", [listing(1, **DETAILS)]).manifest)
+    import_manifest(next_day(tmp_path / "2", listing(1, fetched_at=at(DAY), price_fen=263800)).manifest)
+    row = stored()
+    assert (row.condition, row.source_condition, row.brand) == (ListingCondition.LIKE_NEW, "95新", "Apple/苹果")
+    assert (row.free_shipping, row.coupon_off, row.price) == (True, None, 263800)
+    assert history() == [(263800, BEGAN)]
+
+
+def test_what_was_only_recommended_is_kept_without_a_mark(tmp_path: Path) -> None:
+    line = listing(1, flags=["recommended"], keyword=None, category=None)
+    import_manifest(feed_of(tmp_path, [line]).manifest)
+    assert (stored().flags, stored().category) == ([], None)
+
+
+def supplies() -> list[tuple[Any, ...]]:
+    """How many offers there are: keyword, offers, when that was seen, category, terms, run."""
+    statement = select(SearchSupply.__table__).order_by(SearchSupply.keyword)
+    return [(row.keyword, row.offers, row.seen_at, row.category, row.terms, row.run_id) for row in rows(statement)]
+
+
+def search_of(keyword: str, offers: int, minute: int = 0, category: str | None = None) -> dict[str, Any]:
+    return {"keyword": keyword, "category": category, "offers": offers, "fetched_at": at(minute)}
+
+
+def test_how_many_offers_there_are_for_a_keyword(tmp_path: Path) -> None:
+    feed = feed_of(tmp_path / "1", [listing(1)])
+    searches = [
+        search_of("iPhone 13", 152156, 0, "手机"),
+        search_of("iPhone 13", 152157, 3, "手机"),
+        search_of("iPhone 13", 1, 1, "手机"),
+        search_of("苹果", 7, 0, "手表"),
+    ]
+    report = import_manifest(feed.write(searches=searches))
+    assert report.supplies == 2
+    known = [
+        ("iPhone 13", 152157, datetime.fromisoformat(at(3)), 1, ["^", "iphone13", "苹果"], "run-1"),
+        ("苹果", 7, BEGAN, None, [], "run-1"),  # a brand alone is no thing that has a price
+    ]
+    assert supplies() == known
+    assert rows(select(SearchSupply.source)) == [("xianyu",), ("xianyu",)]
+
+    # The same again changes nothing; what is older is not newer; what is newer counts.
+    assert import_manifest(feed.manifest).supplies == 2
+    assert supplies() == known
+    other = feed_of(tmp_path / "2", [listing(2)], run_id="run-2")
+    older = other.write(searches=[search_of("iPhone 13", 9, 2), search_of("苹果", 0, 5)])
+    assert import_manifest(older).supplies == 1
+    assert supplies() == [known[0], ("苹果", 0, datetime.fromisoformat(at(5)), None, [], "run-2")]
 
 
 def test_the_run_is_noted(tmp_path: Path) -> None:
