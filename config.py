@@ -349,6 +349,7 @@ class Settings:
     rate_limit_login: str = _setting("60 per minute", "logins and refreshes", _rate_limit)
     rate_limit_password_forgot: str = _setting("10 per hour", "codes asked for forgotten passwords", _rate_limit)
     rate_limit_release: str = _setting("60 per minute", "goods released or edited", _rate_limit)
+    rate_limit_pictures: str = _setting("120 per minute", "pictures uploaded by themselves", _rate_limit)
     rate_limit_evidence: str = _setting("30 per minute", "refund requests, disputes and statements", _rate_limit)
     rate_limit_search: str = _setting("600 per minute", "searches", _rate_limit)
     rate_limit_price_reference: str = _setting(
@@ -359,8 +360,11 @@ class Settings:
     price_reference_least: int = _setting(8, "comparable listings below which there is no reference price", _positive)
     # Goods
     goods_in_review_limit: int = _setting(50, "goods one user may have in review at a time", _natural)
-    picture_bytes_limit: int = _setting(10 * 1024 * 1024, "largest picture file", _natural)
-    picture_pixels_limit: int = _setting(50_000_000, "most pixels a picture may decode to", _natural)
+    picture_bytes_limit: int = _setting(50 * 1024 * 1024, "largest picture file", _natural)
+    picture_pixels_limit: int = _setting(51_000_000, "most pixels a picture may decode to", _natural)
+    picture_jpeg_pixels_limit: int = _setting(
+        110_000_000, "most pixels of a JPEG, which is scaled while it is decoded", _natural
+    )
     picture_seconds_limit: int = _setting(
         10, "seconds of processor time that preparing one picture may take", _positive
     )
@@ -375,8 +379,13 @@ class Settings:
     picture_quota: int = _setting(
         2 * 1024 * 1024 * 1024, "bytes of pictures that are stored for one user's goods and evidence", _positive
     )
+    picture_link_lifetime: int = _setting(
+        300, "seconds for which a link in an answer shows a picture that is not public, at most twice as long", _positive
+    )
     unused_picture_lifetime: int = _setting(
-        86400, "seconds until pictures are deleted that nothing shows any more, or that no good came with", _positive
+        86400,
+        "seconds until pictures are deleted that nothing shows any more, or that were uploaded for nothing",
+        _positive,
     )
     review_sweep_after: int = _setting(
         120, "seconds in review after which the sweep asks for the check again", _natural

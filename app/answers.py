@@ -24,6 +24,7 @@ class Answer(Enum):
     DONE = (201, 200, "操作成功")
     LOGGED_IN = (200, 200, "登录成功")
     REGISTERED = (200, 200, "注册成功")
+    PICTURE_UPLOADED = (200, 200, "图片上传成功")
     GOOD_RELEASED = (200, 200, "商品发布成功")
     GOOD_FOUND = (200, 200, "商品查询成功")
     GOOD_EDITED = (200, 200, "商品修改成功")

@@ -14,6 +14,11 @@ def utcnow() -> datetime:
     return datetime.now(UTC)
 
 
+def from_timestamp(seconds: float) -> datetime:
+    """The moment that many seconds after 1970 began, aware, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
 def format_moment(moment: datetime) -> str:
     """ISO 8601 with offset in Asia/Shanghai, to the second: `2026-11-22T20:15:00+08:00`."""
     return moment.astimezone(SHANGHAI).isoformat(timespec="seconds")

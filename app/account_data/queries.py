@@ -73,6 +73,14 @@ def export_of(user_id: int) -> AccountExportOut:
                 "created_at": format_moment(row.created_at),
             },
         ),
+        "unused_pictures": each(
+            "unused_pictures",
+            select(Picture.id, Picture.created_at).where(
+                Picture.uploader_id == user_id, Picture.good_id.is_(None), Picture.used_at.is_(None)
+            ),
+            Picture.id,
+            lambda row: {"url": picture_url(row.id), "created_at": format_moment(row.created_at)},
+        ),
         "orders": each(
             "orders",
             select(Order.__table__).where(_is_side(user_id)),

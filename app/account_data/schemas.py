@@ -42,6 +42,13 @@ class ExportedGoodOut(TypedDict):
     created_at: MomentOut
 
 
+class ExportedPictureOut(TypedDict):
+    """A picture that the user uploaded by itself and has not used yet."""
+
+    url: str
+    created_at: MomentOut
+
+
 class ExportedOrderOut(TypedDict):
     """An order of the user; `address` is what it copied of the user's own as a buyer."""
 
@@ -161,6 +168,7 @@ class AccountExportOut(TypedDict):
     recovery: RecoveryOut
     addresses: list[AddressOut]
     goods: list[ExportedGoodOut]
+    unused_pictures: list[ExportedPictureOut]
     orders: list[ExportedOrderOut]
     parcels: list[ExportedParcelOut]
     evidence: list[ExportedEvidenceOut]

@@ -19,6 +19,7 @@ from app.erasure.service import erase_words_of_user
 from app.fen import format_signed_yuan
 from app.goods.models import Good
 from app.goods.service import delete_good
+from app.goods.unused_pictures import forget_unused
 from app.idempotency import IdempotencyKey
 from app.ledger.models import USER_KINDS, LedgerAccount
 from app.notifications.models import Notification
@@ -78,6 +79,7 @@ def _delete(user: Row[Any], *, still: ColumnElement[bool], refusal: Answer, by: 
         _take_goods_down(session, user_id)
         erase_words_of_user(session, user_id=user_id, by=by, why=why)
         _forget_addresses(session, user_id)
+        forget_unused(session, user_id=user_id)
         end_sessions(session, user_id=user_id, reason=EndReason.ACCOUNT_DELETED)
         for statement in (
             delete(LoginSession).where(LoginSession.user_id == user_id),

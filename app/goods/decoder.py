@@ -8,7 +8,6 @@ It serves the socket that is its standard input until the other side closes it. 
 the answer is `ANSWER`, a JSON object (`Reply`) and, where the picture was not refused, its data.
 """
 
-import io
 import json
 import os
 import resource
@@ -22,10 +21,12 @@ from typing import Final
 
 from typing_extensions import TypedDict
 
-from app.goods.pictures import PictureRefused, PreparedPicture, prepare
+from app.goods.pictures import PreparedPicture
+from app.goods.preparation import PictureRefused, PixelLimits, prepare
 
-REQUEST: Final = struct.Struct("!QQQQ")
-"""The upload's length; how many pixels it may have; the seconds of processor time and bytes of memory it may take."""
+REQUEST: Final = struct.Struct("!QQQQQ")
+"""The upload's length; how many pixels it may have as a JPEG, and else; the seconds of processor time and bytes of
+memory that it may take."""
 
 ANSWER: Final = struct.Struct("!II")
 """The lengths of the JSON object and of the picture's data."""
@@ -68,13 +69,13 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     with socket.socket(fileno=os.dup(0)) as connection, suppress(ConnectionError):
         while (request := receive(connection, REQUEST.size)) is not None:
-            length, pixels, seconds, memory = REQUEST.unpack(request)
+            length, jpeg_pixels, pixels, seconds, memory = REQUEST.unpack(request)
             source = receive(connection, length)
             if source is None:
                 return
             _limit_memory(memory)
             signal.setitimer(signal.ITIMER_PROF, seconds)
-            reply, data = _prepared(source, pixels_limit=pixels)
+            reply, data = _prepared(bytes(source), limits=PixelLimits(jpeg=jpeg_pixels, others=pixels))
             signal.setitimer(signal.ITIMER_PROF, 0)
             text = json.dumps(reply).encode()
             connection.sendall(ANSWER.pack(len(text), len(data)) + text)
@@ -86,12 +87,12 @@ def _limit_memory(limit: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
-def _prepared(source: bytearray, *, pixels_limit: int) -> tuple[Reply, bytes]:
+def _prepared(source: bytes, *, limits: PixelLimits) -> tuple[Reply, bytes]:
     began = time.process_time()
     picture: PreparedPicture | None = None
     refusal, pixels, exhausted = "", 0, False
     try:
-        picture = prepare(io.BytesIO(source), bytes_limit=len(source), pixels_limit=pixels_limit)
+        picture = prepare(source, bytes_limit=len(source), limits=limits)
         pixels = picture.decoded_pixels
     except PictureRefused as refused:
         refusal, pixels = str(refused), refused.decoded_pixels

@@ -96,23 +96,37 @@ class Good(Base):
 
 
 class Picture(Base):
-    """One picture of a good; its bytes are in picture storage under `sha256`.
+    """One picture of a good, or one that its uploader has not used yet; its bytes are in picture storage.
 
+    `uploader_id` is who uploaded it by itself, None where it came with the good's form. Used for a good it stays the
+    good's; used as evidence, at `used_at`, an `EvidencePicture` takes its place, and the row only tells so for a while.
     `position` is None once an edit has removed the picture from the good, at `detached_at`; orders made before still
-    show it. `counted` is whether its size is in the owner's `PictureUsage`: no more where it is kept for an order only.
+    show it. `counted` is whether its size is in the `PictureUsage` of the owner or uploader: no more where it is kept
+    for an order only, or counted as evidence.
     """
 
     __tablename__ = "pictures"
     __table_args__ = table_args(
         CheckConstraint("width > 0 AND height > 0", name="has_size"),
+        CheckConstraint(
+            "good_id IS NOT NULL OR (uploader_id IS NOT NULL AND position IS NULL AND detached_at IS NULL)",
+            name="of_good_or_uploader",
+        ),
+        CheckConstraint(
+            "used_at IS NULL OR (good_id IS NULL AND NOT counted)",
+            name="used_once",
+        ),
         Index("ix_pictures_good_id_position", "good_id", "position"),
         Index("ix_pictures_sha256", "sha256"),
         # For the sweep that collects what nothing shows any more.
         Index("ix_pictures_detached_at", "detached_at", postgresql_where=text("detached_at IS NOT NULL AND counted")),
+        # For the same sweep, and for the uploader's own.
+        Index("ix_pictures_of_no_good", "uploader_id", "created_at", postgresql_where=text("good_id IS NULL")),
     )
 
     id: Mapped[intpk]
-    good_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("goods.id"))
+    good_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("goods.id"))
+    uploader_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id"))
     position: Mapped[int | None] = mapped_column(SmallInteger)
     sha256: Mapped[str] = mapped_column(String(64))
     content_type: Mapped[str] = mapped_column(String(20))
@@ -120,12 +134,13 @@ class Picture(Base):
     width: Mapped[int]
     height: Mapped[int]
     detached_at: Mapped[moment | None]
+    used_at: Mapped[moment | None]
     counted: Mapped[bool] = mapped_column(default=True, server_default=true())
     created_at: Mapped[created_moment]
 
 
 class PictureUsage(Base):
-    """How many bytes are stored for a user: the pictures of his goods that are `counted`, and his evidence.
+    """How many bytes are stored for a user: his unused pictures, those of his goods that are `counted`, his evidence.
 
     Whoever adds or deletes such rows changes it in the same transaction (`app.goods.picture_quota`).
     """

@@ -34,7 +34,17 @@ from app.clock import format_moment, format_moment_or_none
 from app.db.transactions import row_or_none, rows
 from app.fen import format_yuan, format_yuan_or_none
 from app.goods.models import Good, Picture, Verdict
-from app.goods.schemas import REVIEW_STATE, BrowseQuery, GoodOut, MyGoodsQuery, OwnGoodOut, Sort, VerdictOut
+from app.goods.picture_links import links_to
+from app.goods.schemas import (
+    REVIEW_STATE,
+    BrowseQuery,
+    GoodOut,
+    MyGoodsQuery,
+    OwnGoodOut,
+    PictureOut,
+    Sort,
+    VerdictOut,
+)
 from app.orders.models import Order
 from app.paging import PageQuery
 from statemachine import GoodStatus, TradeMode
@@ -47,6 +57,7 @@ class VisiblePicture(NamedTuple):
     sha256: str
     content_type: str
     width: int
+    height: int
     created_at: datetime
     public: bool
 
@@ -130,14 +141,15 @@ _PICTURE = (
         Picture.sha256,
         Picture.content_type,
         Picture.width,
+        Picture.height,
         Picture.created_at,
         Picture.position,
         Good.status,
         Good.deleted,
         Good.taken_down,
-        Good.owner_id,
+        func.coalesce(Good.owner_id, Picture.uploader_id).label("owner_id"),
     )
-    .join(Good, Good.id == Picture.good_id)
+    .outerjoin(Good, Good.id == Picture.good_id)
     .where(Picture.id == bindparam("picture_id"))
 )
 
@@ -171,7 +183,7 @@ def good_out(row: Row[Any]) -> GoodOut:
         "revision": row.revision,
         "owner": {"id": row.owner_id, "username": row.username},
         "pictures": [
-            {"id": picture_id, "url": picture_url(picture_id), "width": width, "height": height}
+            picture_out(picture_id, width, height, public=is_public(row))
             for picture_id, width, height in row.pictures or ()
         ],
         "published_at": format_moment_or_none(row.published_at),
@@ -182,6 +194,13 @@ def good_out(row: Row[Any]) -> GoodOut:
 def picture_url(picture_id: int) -> str:
     """The URL that serves the picture."""
     return f"/api/pic/{picture_id}/"
+
+
+def picture_out(picture_id: int, width: int, height: int, *, public: bool) -> PictureOut:
+    """The API's form of a picture, for a reader who may see it: with links where not everybody may."""
+    url = picture_url(picture_id)
+    out: PictureOut = {"id": picture_id, "url": url, "width": width, "height": height}
+    return out if public else {**out, "links": links_to(url)}
 
 
 def visible_good(*, good_id: int, reader_id: int | None) -> GoodOut:
@@ -243,11 +262,11 @@ def my_goods(*, owner_id: int, query: MyGoodsQuery) -> tuple[list[GoodOut], int]
     return _page(conditions, (Good.id.desc(),), query)
 
 
-def visible_picture(*, picture_id: int, reader_id: int | None) -> VisiblePicture:
-    """The picture, if the reader may see its good, or is a party of an order that shows it.
+def visible_picture(*, picture_id: int, reader_id: int | None, granted: bool = False) -> VisiblePicture:
+    """The picture, if the reader may see its good, is a party of an order that shows it, or was `granted` a look.
 
-    A picture that an edit removed from its good is treated like one of a good that is not public. Raises
-    Refused(NO_SUCH_PICTURE).
+    A picture that an edit removed from its good, or that nothing uses yet, is treated like one of a good that is not
+    public. Raises Refused(NO_SUCH_PICTURE).
     """
     row = row_or_none(_PICTURE, {"picture_id": picture_id})
     if row is None:
@@ -255,11 +274,12 @@ def visible_picture(*, picture_id: int, reader_id: int | None) -> VisiblePicture
     public = row.position is not None and is_public(row)
     if (
         not public
+        and not granted
         and not _is_party(row, reader_id)
         and not _may_see_hidden(row.owner_id, reader_id, subject="picture", subject_id=row.id)
     ):
         raise Refused(Answer.NO_SUCH_PICTURE)
-    return VisiblePicture(row.sha256, row.content_type, row.width, row.created_at, public)
+    return VisiblePicture(row.sha256, row.content_type, row.width, row.height, row.created_at, public)
 
 
 def is_public(good: Any) -> bool:

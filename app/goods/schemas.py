@@ -1,7 +1,7 @@
 """What clients send about goods and what they get. Money is yuan outside and fen inside."""
 
 from enum import StrEnum
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, NotRequired, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from typing_extensions import TypedDict
@@ -12,7 +12,7 @@ from app.enums import OneOf
 from app.fen import YuanOut
 from app.fields import CleanText, IdIn, PriceIn, Whole, YuanIn
 from app.goods.models import VerdictKind
-from app.goods.pictures import ThumbnailWidth
+from app.goods.picture_links import PictureLinksOut
 from app.listings.schemas import PriceReferenceOut
 from app.paging import PageQuery
 from statemachine import GoodEvent, GoodStatus, TradeMode
@@ -40,6 +40,14 @@ def _distinct(ids: list[int]) -> list[int]:
     return ids
 
 
+PictureIds = Annotated[
+    list[IdIn],
+    BeforeValidator(_ids),
+    AfterValidator(_distinct),
+    Field(
+        description="pictures uploaded before, in this order, before those that come as files; comma-separated in forms"
+    ),
+]
 KeepPictures = Annotated[
     list[IdIn],
     BeforeValidator(_ids),
@@ -87,6 +95,7 @@ class ReleaseIn(BaseModel):
     original_price: PriceIn | None = None
     category: CategoryIn
     trade_mode: TradeModeIn
+    picture_ids: PictureIds = Field(default_factory=list)
 
     def fields(self) -> GoodFields:
         """What was filled in, as columns."""
@@ -101,6 +110,7 @@ def _absent() -> Any:
 class ReplaceIn(ReleaseIn):
     """The form of a good that is there already."""
 
+    picture_ids: PictureIds = Field(default_factory=_absent)
     keep_pictures: KeepPictures = Field(default_factory=_absent)
 
     def changes(self) -> GoodChanges:
@@ -120,6 +130,7 @@ class ChangeIn(BaseModel):
     original_price: PriceIn | None = Field(default_factory=_absent)  # a null takes it off
     category: CategoryIn = Field(default_factory=_absent)
     trade_mode: TradeModeIn = Field(default_factory=_absent)
+    picture_ids: PictureIds = Field(default_factory=_absent)
     keep_pictures: KeepPictures = Field(default_factory=_absent)
 
     def changes(self) -> GoodChanges:
@@ -151,16 +162,6 @@ class BrowseQuery(PageQuery):
     sort: Sort = Sort.NEWEST
 
 
-class PictureQuery(BaseModel):
-    """How large a picture is wanted."""
-
-    model_config = ConfigDict(frozen=True)
-
-    w: Annotated[ThumbnailWidth, BeforeValidator(Whole.parse)] | None = Field(
-        None, description="width in pixels; the whole picture where it is absent or the picture is no wider"
-    )
-
-
 class ChoiceOut(TypedDict):
     """A number of the API spec with its text."""
 
@@ -183,12 +184,13 @@ class OwnerOut(TypedDict):
 
 
 class PictureOut(TypedDict):
-    """A picture's URL and size in pixels."""
+    """A picture's URL and size in pixels; where it is not public, `links` show it without a token, for minutes."""
 
     id: int
     url: str
     width: int
     height: int
+    links: NotRequired[PictureLinksOut]
 
 
 class GoodOut(TypedDict):

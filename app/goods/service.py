@@ -13,9 +13,10 @@ from app.clock import utcnow
 from app.db.transactions import row_or_none, transaction
 from app.goods.models import Good, Picture, TakedownCause
 from app.goods.pictures import MAX_PICTURES, PreparedPicture
-from app.goods.queries import good_in
-from app.goods.schemas import GoodChanges, GoodFields, GoodOut, GoodRefusalDetails
+from app.goods.queries import good_in, picture_out
+from app.goods.schemas import GoodChanges, GoodFields, GoodOut, GoodRefusalDetails, PictureOut
 from app.goods.stored_pictures import store_pictures
+from app.goods.unused_pictures import check_count, claim_pictures
 from app.goods.uploads import prepare_uploads
 from app.orders.models import Order
 from app.outbox.models import Topic
@@ -33,14 +34,35 @@ from statemachine import (
 )
 
 
-def release_good(*, owner_id: int, fields: GoodFields, uploads: Sequence[IO[bytes]] = ()) -> GoodOut:
-    """Release a good for sale, with the pictures in `uploads`; it is in review at first.
+def upload_picture(*, user_id: int, upload: IO[bytes]) -> PictureOut:
+    """Store one picture for a good or a refund request to come; unused it is deleted after UNUSED_PICTURE_LIFETIME.
 
-    Raises RELEASE_MALFORMED naming what is wrong with the pictures or the freight, RELEASE_FAILED for an owner who
-    has too many goods in review, NO_SUCH_USER, ACCOUNT_SUSPENDED; for pictures also as
+    Raises MALFORMED saying why it is refused, NO_SUCH_USER, ACCOUNT_SUSPENDED; also as
+    `app.goods.uploads.prepare_uploads`.
+    """
+    prepared = prepare_uploads([upload], user_id=user_id, malformed=Answer.MALFORMED, alone=True)
+    with transaction() as session:
+        refuse_suspended(lock_user(session, user_id))
+        (picture,) = _rows(None, prepared, now=utcnow())
+        picture.uploader_id = user_id
+        session.add(picture)
+        session.flush()
+        store_pictures(session, prepared, user_id=user_id)
+        return picture_out(picture.id, picture.width, picture.height, public=False)
+
+
+def release_good(
+    *, owner_id: int, fields: GoodFields, picture_ids: Sequence[int] = (), uploads: Sequence[IO[bytes]] = ()
+) -> GoodOut:
+    """Release a good for sale; it is in review at first.
+
+    Its pictures are those that the owner uploaded as `picture_ids`, then those in `uploads`. Raises RELEASE_MALFORMED
+    naming what is wrong with the pictures or the freight, RELEASE_FAILED for an owner who has too many goods in review,
+    NO_SUCH_USER, ACCOUNT_SUSPENDED; for pictures also as `app.goods.unused_pictures.claim_pictures` and
     `app.goods.uploads.prepare_uploads`.
     """
     _check_freight(fields["trade_mode"], fields["freight"], Answer.RELEASE_MALFORMED)
+    check_count(ids=len(picture_ids), files=len(uploads), malformed=Answer.RELEASE_MALFORMED)
     prepared = prepare_uploads(uploads, user_id=owner_id, malformed=Answer.RELEASE_MALFORMED)
     with transaction() as session:
         _check_room_in_review(session, owner_id)
@@ -49,7 +71,8 @@ def release_good(*, owner_id: int, fields: GoodFields, uploads: Sequence[IO[byte
         good.phase = GOOD.start
         session.add(good)
         session.flush()
-        session.add_all(_rows(good, prepared, now=now))
+        uploaded = claim_pictures(session, picture_ids, user_id=owner_id, malformed=Answer.RELEASE_MALFORMED)
+        _attach(session, good, [*uploaded, *_rows(good, prepared, now=now)])
         _request_review(session, good)
         session.flush()
         store_pictures(session, prepared, user_id=owner_id)
@@ -62,20 +85,22 @@ def edit_good(
     good_id: int,
     changes: GoodChanges,
     keep_pictures: Sequence[int] | None = None,
+    picture_ids: Sequence[int] | None = None,
     uploads: Sequence[IO[bytes]] = (),
 ) -> GoodOut:
     """Change one of the owner's goods; it is in review again, with its revision increased.
 
-    `keep_pictures` lists those of its pictures that stay, in this order, before the new ones in `uploads`. Without it,
-    new pictures replace all present ones; if there are no new ones either, the pictures stay as they are.
+    Its pictures are then, in this order: those of its own that `keep_pictures` lists; those of `picture_ids`, which are
+    its own or uploaded by themselves; those in `uploads`. Where all three are absent the pictures stay as they are.
 
     Raises NO_SUCH_GOOD, also for another user's good; EDIT_MALFORMED where nothing is to be changed, or naming what is
     wrong with pictures or freight; EDIT_FAILED with the reasons if the good's state forbids it (an open order). For
-    pictures also as `app.goods.uploads.prepare_uploads`.
+    pictures also as `app.goods.unused_pictures.claim_pictures` and `app.goods.uploads.prepare_uploads`.
     """
     _check_owner(good_id, owner_id)
-    if not changes and keep_pictures is None and not uploads:
+    if not changes and keep_pictures is None and picture_ids is None and not uploads:
         raise Refused(Answer.EDIT_MALFORMED, data=field_errors(body="没有要修改的内容"))
+    check_count(ids=len(picture_ids or ()), files=len(uploads), malformed=Answer.EDIT_MALFORMED)
     prepared = prepare_uploads(uploads, user_id=owner_id, malformed=Answer.EDIT_MALFORMED)
     with transaction() as session:
         good = _locked(session, good_id, owner_id)
@@ -83,7 +108,8 @@ def edit_good(
             setattr(good, name, value)
         _check_freight(good.trade_mode, good.freight, Answer.EDIT_MALFORMED)
         now = utcnow()
-        _arrange_pictures(session, good, keep=keep_pictures, new=_rows(good, prepared, now=now), now=now)
+        new = _rows(good, prepared, now=now)
+        _arrange_pictures(session, good, keep=keep_pictures, ids=picture_ids, new=new, now=now)
         _fire(session, good, GoodEvent.EDIT, Answer.EDIT_FAILED)
         good.revision += 1
         good.published_at = None
@@ -227,39 +253,50 @@ def _refusal_details(good: Good, refusal: TransitionRefused) -> GoodRefusalDetai
 
 
 def _arrange_pictures(
-    session: Session, good: Good, *, keep: Sequence[int] | None, new: Sequence[Picture], now: datetime
+    session: Session,
+    good: Good,
+    *,
+    keep: Sequence[int] | None,
+    ids: Sequence[int] | None,
+    new: Sequence[Picture],
+    now: datetime,
 ) -> None:
-    """Let the good have the pictures of `keep`, in that order, and then the `new` ones; the others are taken off.
+    """Let the good have the pictures of `keep`, of `ids` and the `new` ones, in this order; others are taken off.
 
-    None keeps all where there are no new ones, and none where there are. Raises EDIT_MALFORMED for a picture that is
-    not the good's, and for too many.
+    None keeps all where there are neither `ids` nor new ones. Raises EDIT_MALFORMED for a picture that is not the
+    good's, for one of `ids` that cannot be used or that `keep` has as well, and for too many.
     """
     attached = select(Picture).where(Picture.good_id == good.id, Picture.position.is_not(None))
     present = {picture.id: picture for picture in session.scalars(attached.order_by(Picture.position))}
     if keep is None:
-        keep = [] if new else list(present)
+        keep = [] if new or ids is not None else list(present)
     foreign = [picture_id for picture_id in keep if picture_id not in present]
     if foreign:
         raise Refused(
             Answer.EDIT_MALFORMED, data=field_errors(keep_pictures=[f"图片 {each} 不属于该商品" for each in foreign])
         )
-    if len(keep) + len(new) > MAX_PICTURES:
+    if not set(keep).isdisjoint(ids or ()):
+        raise Refused(Answer.EDIT_MALFORMED, data=field_errors(picture_ids="图片重复"))
+    if len(keep) + len(ids or ()) + len(new) > MAX_PICTURES:
         raise Refused(Answer.EDIT_MALFORMED, data=field_errors(pictures=f"至多 {MAX_PICTURES} 张图片"))
-    positions = {picture_id: position for position, picture_id in enumerate(keep)}
+    listed = claim_pictures(session, ids or (), user_id=good.owner_id, malformed=Answer.EDIT_MALFORMED, present=present)
     for picture in present.values():
-        picture.position = positions.get(picture.id)
-        picture.detached_at = None if picture.id in positions else now
-    for position, picture in enumerate(new, start=len(keep)):
-        picture.position = position
-    session.add_all(new)
+        picture.position, picture.detached_at = None, now
+    _attach(session, good, [*(present[picture_id] for picture_id in keep), *listed, *new])
 
 
-def _rows(good: Good, prepared: Sequence[PreparedPicture], *, now: datetime) -> list[Picture]:
-    """New pictures of the good, numbered from 0."""
+def _attach(session: Session, good: Good, pictures: Sequence[Picture]) -> None:
+    """Let the good show these pictures, numbered from 0."""
+    for position, picture in enumerate(pictures):
+        picture.good_id, picture.position, picture.detached_at = good.id, position, None
+    session.add_all(pictures)
+
+
+def _rows(good: Good | None, prepared: Sequence[PreparedPicture], *, now: datetime) -> list[Picture]:
+    """New pictures of the good, if there is one, which does not show them yet."""
     return [
         Picture(
-            good_id=good.id,
-            position=position,
+            good_id=None if good is None else good.id,
             sha256=picture.sha256,
             content_type=picture.content_type,
             size=len(picture.data),
@@ -267,7 +304,7 @@ def _rows(good: Good, prepared: Sequence[PreparedPicture], *, now: datetime) -> 
             height=picture.height,
             created_at=now,
         )
-        for position, picture in enumerate(prepared)
+        for picture in prepared
     ]
 
 

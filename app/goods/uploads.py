@@ -45,10 +45,13 @@ _OUT_OF_TIME: Final = frozenset({signal.SIGPROF, signal.SIGXCPU})
 _CRASHED: Final = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE})
 
 
-def prepare_uploads(uploads: Sequence[IO[bytes]], *, user_id: int, malformed: Answer) -> list[PreparedPicture]:
+def prepare_uploads(
+    uploads: Sequence[IO[bytes]], *, user_id: int, malformed: Answer, alone: bool = False
+) -> list[PreparedPicture]:
     """The pictures in `uploads`, at most nine, as they will be stored, at the expense of the user.
 
-    Raises `malformed` with a reason for each bad one; PICTURE_QUOTA_FULL where nothing more is stored for the user,
+    Raises `malformed` with a reason for each bad one, of the field `pictures`, or `picture` for one that comes `alone`;
+    PICTURE_QUOTA_FULL where nothing more is stored for the user,
     TOO_MANY_PICTURES where he has spent what decoding may cost for the time being, BUSY where too many are at it.
     """
     if not uploads:
@@ -65,11 +68,11 @@ def prepare_uploads(uploads: Sequence[IO[bytes]], *, user_id: int, malformed: An
             if isinstance(outcome, PreparedPicture):
                 prepared.append(outcome)
                 continue
-            reasons.append(f"第 {number} 张图片{outcome}")
+            reasons.append(f"图片{outcome}" if alone else f"第 {number} 张图片{outcome}")
             if outcome == TOO_DEAR:
                 break  # those behind it are hardly better, and others wait
     if reasons:
-        raise Refused(malformed, data=field_errors(pictures=reasons))
+        raise Refused(malformed, data=field_errors(**{"picture" if alone else "pictures": reasons}))
     return prepared
 
 
@@ -80,6 +83,7 @@ def _prepare(upload: IO[bytes], *, user_id: int, until: float) -> PreparedPictur
         return too_large
     picture_budget.check(user_id)
     limits = _Limits(
+        jpeg_pixels=settings().picture_jpeg_pixels_limit,
         pixels=settings().picture_pixels_limit,
         seconds=settings().picture_seconds_limit,
         memory=settings().picture_memory_limit,
@@ -121,8 +125,9 @@ def _decode(upload: IO[bytes], *, length: int, limits: "_Limits", until: float) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Limits:
-    """What one picture may take: pixels, seconds of processor time, bytes of memory."""
+    """What one picture may take: pixels as a JPEG and else, seconds of processor time, bytes of memory."""
 
+    jpeg_pixels: int
     pixels: int
     seconds: int
     memory: int
@@ -237,7 +242,7 @@ def _exchange(
     """Send a picture to the decoder and receive what it made of it. Raises TimeoutError, ConnectionError, EOFError."""
     upload.seek(0)
     _set_timeout(connection, until)
-    connection.sendall(REQUEST.pack(length, limits.pixels, limits.seconds, limits.memory))
+    connection.sendall(REQUEST.pack(length, limits.jpeg_pixels, limits.pixels, limits.seconds, limits.memory))
     while chunk := upload.read(_CHUNK):
         _set_timeout(connection, until)
         connection.sendall(chunk)

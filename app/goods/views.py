@@ -8,6 +8,7 @@ from werkzeug.datastructures import FileStorage
 from app.answers import Answer
 from app.categories import CATEGORY_TEXT
 from app.goods import queries, service
+from app.goods.picture_links import PictureQuery, seconds_granted
 from app.goods.pictures import read_rendition, rendition_of
 from app.goods.schemas import (
     BrowseQuery,
@@ -15,7 +16,7 @@ from app.goods.schemas import (
     ChoicesOut,
     GoodOut,
     MyGoodsQuery,
-    PictureQuery,
+    PictureOut,
     PricedGoodOut,
     ReleaseIn,
     ReplaceIn,
@@ -57,8 +58,35 @@ def choices(*, actor: Actor) -> ChoicesOut:  # noqa: ARG001 - in the API spec (`
     limit="rate_limit_release",
 )
 def release(*, actor: Actor, body: ReleaseIn, files: list[FileStorage]) -> GoodOut:
-    """Put a good up for sale; it is public once it passed review."""
-    return service.release_good(owner_id=actor.id, fields=body.fields(), uploads=[file.stream for file in files])
+    """Put a good up for sale; it is public once it passed review.
+
+    Its pictures are those that `picture_ids` names, uploaded before, and then the files. At most nine together.
+    """
+    return service.release_good(
+        owner_id=actor.id,
+        fields=body.fields(),
+        picture_ids=body.picture_ids,
+        uploads=[file.stream for file in files],
+    )
+
+
+@api.post(
+    "/api/pictures/",
+    auth=Auth.USER,
+    files="picture",
+    one_file=True,
+    file_aliases=("file", "pictures"),
+    out=PictureOut,
+    answer=Answer.PICTURE_UPLOADED,
+    refuses=(Answer.NO_SUCH_USER, Answer.ACCOUNT_SUSPENDED),
+    limit="rate_limit_pictures",
+)
+def upload_picture(*, actor: Actor, files: list[FileStorage]) -> PictureOut:
+    """Upload one picture, to be named in `picture_ids` of a release, an edit, a refund request, a dispute or statement.
+
+    It is used once. Unused it is deleted after a day. Nobody but its uploader and staff sees it before.
+    """
+    return service.upload_picture(user_id=actor.id, upload=files[0].stream)
 
 
 @api.get(
@@ -121,13 +149,15 @@ def own_good(*, actor: Actor, good_id: int) -> PricedGoodOut:
 def replace(*, actor: Actor, good_id: int, body: ReplaceIn, files: list[FileStorage]) -> GoodOut:
     """Fill in a good's form anew; it goes back to review.
 
-    Files replace all pictures, except those that `keep_pictures` names. With neither, the pictures stay.
+    Its pictures are then those that `keep_pictures` names; those of `picture_ids`, its own and uploaded ones in any
+    order; and the files. With none of the three, the pictures stay.
     """
     return service.edit_good(
         owner_id=actor.id,
         good_id=good_id,
         changes=body.changes(),
         keep_pictures=body.keep_pictures,
+        picture_ids=body.picture_ids,
         uploads=[file.stream for file in files],
     )
 
@@ -150,6 +180,7 @@ def change(*, actor: Actor, good_id: int, body: ChangeIn, files: list[FileStorag
         good_id=good_id,
         changes=body.changes(),
         keep_pictures=body.keep_pictures,
+        picture_ids=body.picture_ids,
         uploads=[file.stream for file in files],
     )
 
@@ -173,16 +204,29 @@ def delete(*, actor: Actor, good_id: int) -> None:
     media=("image/jpeg", "image/webp"),
 )
 def picture(*, actor: Actor | None, pic_id: int, query: PictureQuery) -> Response:
-    """The bytes of a picture, visible as its good is; a thumbnail where a smaller width is asked for."""
-    found = queries.visible_picture(picture_id=pic_id, reader_id=actor.id if actor else None)
-    rendition = rendition_of(sha256=found.sha256, content_type=found.content_type, width=found.width, wanted=query.w)
+    """The bytes of a picture, visible as its good is; a thumbnail where a smaller width is asked for.
+
+    `until` and `sign` are those of a link in an answer (`links`): it shows this width without a token, for minutes.
+    """
+    granted = seconds_granted(queries.picture_url(pic_id), query)
+    found = queries.visible_picture(
+        picture_id=pic_id, reader_id=actor.id if actor else None, granted=granted is not None
+    )
+    rendition = rendition_of(
+        sha256=found.sha256, content_type=found.content_type, width=found.width, height=found.height, wanted=query.w
+    )
     response = Response(mimetype=rendition.content_type)
     response.set_etag(rendition.key)
     response.last_modified = found.created_at
-    response.headers["Cache-Control"] = _PUBLIC_CACHE if found.public else _NO_CACHE
+    response.headers["Cache-Control"] = _PUBLIC_CACHE if found.public else _cache_of(granted)
     response.headers["Content-Disposition"] = "inline"
     response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
     response.make_conditional(request)
     if response.status_code == HTTPStatus.OK:
         response.set_data(read_rendition(picture_storage(), rendition))
     return response
+
+
+def _cache_of(granted: int | None) -> str:
+    """How a picture that is not public is cached: by a browser, as long as the link lives that shows it."""
+    return _NO_CACHE if granted is None else f"private, max-age={granted}"

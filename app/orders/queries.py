@@ -26,6 +26,7 @@ from app.answers import Answer, Refused
 from app.clock import MomentOut, format_moment, format_moment_or_none
 from app.db.transactions import reading, row_or_none, rows
 from app.fen import format_yuan
+from app.goods.picture_links import links_to
 from app.goods.queries import picture_url
 from app.money.models import PAID_LATE, Payment, Refund
 from app.orders.actions import actions, deadline, hold
@@ -321,6 +322,7 @@ def _evidence(pictures: Iterable[Row[Any]]) -> list[EvidenceOut]:
             "url": evidence_url(each.id),
             "width": each.width,
             "height": each.height,
+            "links": links_to(evidence_url(each.id)),
         }
         for each in pictures
     ]

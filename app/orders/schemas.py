@@ -10,6 +10,8 @@ from app.clock import MomentOut
 from app.enums import OneOf, text_enum
 from app.fen import YuanOut
 from app.fields import AmountIn, CleanText, Digits, IdIn, TrackingNumberIn, Whole, YuanIn
+from app.goods.picture_links import PictureLinksOut
+from app.goods.schemas import PictureIds
 from app.money.models import PaymentState, RefundState
 from app.orders.models import HoldReason
 from app.paging import PageQuery
@@ -109,6 +111,7 @@ class RefundIn(BaseModel):
 
     reason: Annotated[str, CleanText(1, 100)]
     description: Annotated[str, CleanText(0, 500, multiline=True)] = ""
+    picture_ids: PictureIds = Field(default_factory=list)
 
 
 class RejectIn(BaseModel):
@@ -126,6 +129,7 @@ class DisputeIn(BaseModel):
 
     reason: Annotated[str, CleanText(1, 100)]
     description: Annotated[str, CleanText(0, 500, multiline=True)] = ""
+    picture_ids: PictureIds = Field(default_factory=list)
 
 
 class StatementIn(BaseModel):
@@ -134,6 +138,7 @@ class StatementIn(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     text: Annotated[str, CleanText(1, 500, multiline=True)]
+    picture_ids: PictureIds = Field(default_factory=list)
 
 
 class HandoverIn(BaseModel):
@@ -291,13 +296,17 @@ class HistoryOut(TypedDict):
 
 
 class EvidenceOut(TypedDict):
-    """A picture that goes with a request or a dispute, and the id of the user who sent it."""
+    """A picture that goes with a request or a dispute, and the id of the user who sent it.
+
+    `links` show it without a token, for minutes.
+    """
 
     id: int
     uploader_id: int
     url: str
     width: int
     height: int
+    links: PictureLinksOut
 
 
 class RefundRequestOut(TypedDict):

@@ -14,11 +14,11 @@ from app.clock import SHANGHAI, utcnow
 from app.db.transactions import autocommit_connection, independent_transaction, row_or_none, transaction
 from app.fen import format_yuan
 from app.goods.models import Good, Picture
-from app.goods.pictures import PreparedPicture
 from app.goods.queries import is_public
+from app.goods.unused_pictures import check_count
 from app.goods.uploads import prepare_uploads
 from app.orders.actions import may_hide
-from app.orders.evidence import add_evidence
+from app.orders.evidence import NewEvidence, add_evidence
 from app.orders.models import Direction, Dispute, Order, RefundRequest, Waybill
 from app.orders.payments import check_paid_trade, close_open_trade, open_attempt
 from app.orders.purchase_limits import check_purchase_limits
@@ -265,19 +265,26 @@ def renew_handover_code(*, actor_id: int, order_id: int) -> None:
 
 
 def request_refund(
-    *, actor_id: int, order_id: int, reason: str, description: str, uploads: Sequence[IO[bytes]] = ()
+    *,
+    actor_id: int,
+    order_id: int,
+    reason: str,
+    description: str,
+    picture_ids: Sequence[int] = (),
+    uploads: Sequence[IO[bytes]] = (),
 ) -> None:
     """Ask for the money back, at most three times per order, with up to nine pictures as evidence.
 
-    Raises as `receive_order`, for pictures also as `app.goods.uploads.prepare_uploads`.
+    These are those that the buyer uploaded as `picture_ids`, then those in `uploads`. Raises as `receive_order`, for
+    pictures also as `app.goods.uploads.prepare_uploads` and `app.goods.unused_pictures.claim_pictures`.
     """
-    pictures = _prepare_pictures(actor_id=actor_id, order_id=order_id, uploads=uploads)
+    evidence = _new_evidence(actor_id=actor_id, order_id=order_id, picture_ids=picture_ids, uploads=uploads)
     with transaction() as session:
         order = advance(session, order_id=order_id, actor_id=actor_id, event=OrderEvent.REQUEST_REFUND, note=reason)
         asked = RefundRequest(order_id=order.id, reason=reason, description=description, created_at=order.updated_at)
         session.add(asked)
         session.flush()
-        add_evidence(session, order, pictures, uploader_id=actor_id, refund_request_id=asked.id)
+        add_evidence(session, order, evidence, uploader_id=actor_id, refund_request_id=asked.id)
 
 
 def withdraw_refund(*, actor_id: int, order_id: int) -> None:
@@ -330,13 +337,14 @@ def raise_dispute(
     event: OrderEvent,
     reason: str,
     description: str,
+    picture_ids: Sequence[int] = (),
     uploads: Sequence[IO[bytes]] = (),
 ) -> None:
     """Call staff: `event` is DISPUTE, or CONTEST_RETURN by the seller about a returned parcel. No deadline runs then.
 
-    Raises as `receive_order`, for pictures also as `app.goods.uploads.prepare_uploads`.
+    Pictures, and what is raised, as `request_refund`.
     """
-    pictures = _prepare_pictures(actor_id=actor_id, order_id=order_id, uploads=uploads)
+    evidence = _new_evidence(actor_id=actor_id, order_id=order_id, picture_ids=picture_ids, uploads=uploads)
     with transaction() as session:
         order = advance(session, order_id=order_id, actor_id=actor_id, event=event, note=reason)
         dispute = Dispute(
@@ -350,16 +358,18 @@ def raise_dispute(
         )
         session.add(dispute)
         session.flush()
-        add_evidence(session, order, pictures, uploader_id=actor_id, dispute_id=dispute.id)
+        add_evidence(session, order, evidence, uploader_id=actor_id, dispute_id=dispute.id)
 
 
-def state_case(*, actor_id: int, order_id: int, text: str, uploads: Sequence[IO[bytes]] = ()) -> None:
+def state_case(
+    *, actor_id: int, order_id: int, text: str, picture_ids: Sequence[int] = (), uploads: Sequence[IO[bytes]] = ()
+) -> None:
     """Make a statement to staff while the order is disputed, with pictures; each party up to `MAX_STATEMENTS` times.
 
     It is no event of the machine, so the history has no line for it. Raises NO_SUCH_ORDER, WRONG_STATE where there is
-    no open dispute, TOO_MANY_STATEMENTS; for pictures also as `app.goods.uploads.prepare_uploads`.
+    no open dispute, TOO_MANY_STATEMENTS; for pictures also as `request_refund`.
     """
-    pictures = _prepare_pictures(actor_id=actor_id, order_id=order_id, uploads=uploads)
+    evidence = _new_evidence(actor_id=actor_id, order_id=order_id, picture_ids=picture_ids, uploads=uploads)
     with transaction() as session:
         _, order = lock_order(session, order_id)
         role = role_of(order, actor_id)
@@ -375,18 +385,22 @@ def state_case(*, actor_id: int, order_id: int, text: str, uploads: Sequence[IO[
         now = utcnow()
         dispute.statements = [*dispute.statements, {"role": role.value, "text": text, "at": now.isoformat()}]
         order.updated_at = now
-        add_evidence(session, order, pictures, uploader_id=actor_id, dispute_id=dispute.id)
+        add_evidence(session, order, evidence, uploader_id=actor_id, dispute_id=dispute.id)
 
 
-def _prepare_pictures(*, actor_id: int, order_id: int, uploads: Sequence[IO[bytes]]) -> list[PreparedPicture]:
+def _new_evidence(
+    *, actor_id: int, order_id: int, picture_ids: Sequence[int], uploads: Sequence[IO[bytes]]
+) -> NewEvidence:
     """The pictures, decoded before any row is locked, and only for a party of the order: decoding is expensive."""
+    check_count(ids=len(picture_ids), files=len(uploads), malformed=Answer.MALFORMED)
     if not uploads:
-        return []
+        return NewEvidence(picture_ids=picture_ids)
     order = row_or_none(select(Order.__table__).where(Order.id == order_id))
     if order is None:
         raise Refused(Answer.NO_SUCH_ORDER)
     role_of(order, actor_id)
-    return prepare_uploads(uploads, user_id=actor_id, malformed=Answer.MALFORMED)
+    pictures = prepare_uploads(uploads, user_id=actor_id, malformed=Answer.MALFORMED)
+    return NewEvidence(picture_ids=picture_ids, pictures=pictures)
 
 
 def hide_order(*, actor_id: int, order_id: int) -> None:

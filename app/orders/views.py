@@ -5,7 +5,8 @@ import hashlib
 from flask import Response, request
 from werkzeug.datastructures import FileStorage
 
-from app.answers import Answer
+from app.answers import Answer, Refused
+from app.goods.picture_links import PictureQuery, seconds_granted
 from app.goods.pictures import read_rendition
 from app.goods.storage import picture_storage
 from app.orders import queries, service
@@ -38,6 +39,7 @@ from statemachine.order import ORDER_TEXT
 api = Api("orders", __name__, tag="订单", about="buying, shipping, receiving, refunds, disputes")
 
 _DIAGRAM_TYPES = {"svg": "image/svg+xml", "mermaid": "text/vnd.mermaid; charset=utf-8"}
+_EVIDENCE_CACHED = 3600  # seconds, by the browser of who has shown a token
 _STEP = (Answer.NO_SUCH_ORDER, Answer.FORBIDDEN, Answer.WRONG_STATE)
 
 
@@ -187,6 +189,7 @@ def ask_refund(*, actor: Actor, order_id: int, body: RefundIn, files: list[FileS
         order_id=order_id,
         reason=body.reason,
         description=body.description,
+        picture_ids=body.picture_ids,
         uploads=[file.stream for file in files],
     )
     return queries.order_of(user_id=actor.id, order_id=order_id)
@@ -259,6 +262,7 @@ def dispute(*, actor: Actor, order_id: int, body: DisputeIn, files: list[FileSto
         event=OrderEvent.DISPUTE,
         reason=body.reason,
         description=body.description,
+        picture_ids=body.picture_ids,
         uploads=[file.stream for file in files],
     )
     return queries.order_of(user_id=actor.id, order_id=order_id)
@@ -282,6 +286,7 @@ def contest_return(*, actor: Actor, order_id: int, body: DisputeIn, files: list[
         event=OrderEvent.CONTEST_RETURN,
         reason=body.reason,
         description=body.description,
+        picture_ids=body.picture_ids,
         uploads=[file.stream for file in files],
     )
     return queries.order_of(user_id=actor.id, order_id=order_id)
@@ -299,7 +304,13 @@ def contest_return(*, actor: Actor, order_id: int, body: DisputeIn, files: list[
 )
 def state_case(*, actor: Actor, order_id: int, body: StatementIn, files: list[FileStorage]) -> OrderDetailOut:
     """Either side tells staff its view of a dispute, with pictures; at most five times each."""
-    service.state_case(actor_id=actor.id, order_id=order_id, text=body.text, uploads=[file.stream for file in files])
+    service.state_case(
+        actor_id=actor.id,
+        order_id=order_id,
+        text=body.text,
+        picture_ids=body.picture_ids,
+        uploads=[file.stream for file in files],
+    )
     return queries.order_detail(user_id=actor.id, order_id=order_id)
 
 
@@ -345,15 +356,23 @@ def renew_handover_code(*, actor: Actor, order_id: int) -> OrderDetailOut:
 
 @api.get(
     "/api/evidence/<id:pic_id>/",
-    auth=Auth.USER,
-    refuses=(Answer.NO_SUCH_PICTURE,),
+    auth=Auth.OPTIONAL,
+    query=PictureQuery,
+    refuses=(Answer.NO_SUCH_PICTURE, Answer.LOGIN_REQUIRED),
     media=("image/jpeg", "image/webp"),
 )
-def evidence(*, actor: Actor, pic_id: int) -> Response:
-    """A picture that goes with a refund request or a dispute; for both sides and staff."""
-    rendition = evidence_rendition(picture_id=pic_id, user_id=actor.id)
+def evidence(*, actor: Actor | None, pic_id: int, query: PictureQuery) -> Response:
+    """A picture that goes with a refund request or a dispute; for both sides and staff.
+
+    `until` and `sign` are those of a link in an answer (`links`): it shows this width without a token, for minutes.
+    """
+    granted = seconds_granted(queries.evidence_url(pic_id), query)
+    if actor is None and granted is None:
+        raise Refused(Answer.LOGIN_REQUIRED)
+    reader_id = None if actor is None or granted is not None else actor.id
+    rendition = evidence_rendition(picture_id=pic_id, reader_id=reader_id, wanted=query.w)
     response = Response(read_rendition(picture_storage(), rendition), mimetype=rendition.content_type)
-    response.headers["Cache-Control"] = "private, max-age=3600"
+    response.headers["Cache-Control"] = f"private, max-age={_EVIDENCE_CACHED if granted is None else granted}"
     response.headers["Content-Disposition"] = "inline"
     response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
     return response

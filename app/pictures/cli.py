@@ -12,4 +12,4 @@ pictures_commands = AppGroup("pictures", help="Stored pictures.")
 def collect() -> None:
     """Delete pictures that nothing has shown for UNUSED_PICTURE_LIFETIME. A periodic job does so each hour."""
     collected = collect_pictures()
-    click.echo(f"deleted {collected.pictures} pictures of goods and {collected.files} files")
+    click.echo(f"deleted {collected.pictures} pictures and {collected.files} files")

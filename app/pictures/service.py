@@ -1,4 +1,4 @@
-"""Deletes the pictures of deleted goods, those that an edit took off, and files that no row refers to.
+"""Deletes the pictures of deleted goods, those that an edit took off or nobody used, and files without a row.
 
 What an order shows is kept, and so is all evidence. Any number of sweeps may run at the same time, and each may be
 killed at any moment: rows go in transactions that leave what is counted right, files after them, and only while nobody
@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy import ColumnElement, Exists, Select, bindparam, delete, exists, or_, select, union_all, update
+from sqlalchemy import ColumnElement, Exists, Select, bindparam, delete, exists, func, or_, select, union_all, update
 
 from app.clock import utcnow
 from app.db.columns import Base
@@ -34,7 +34,7 @@ _AFTER_ALL_DIGITS: Final = "g"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """What a sweep has deleted: pictures of goods, and files (a picture with its thumbnails is one)."""
+    """What a sweep has deleted: pictures, and files (a picture with its thumbnails is one)."""
 
     pictures: int
     files: int
@@ -58,11 +58,20 @@ def _collect_rows() -> tuple[int, int]:
     """Delete some pictures that nothing shows; how many were looked at, and how many of them were deleted."""
     before = utcnow() - timedelta(seconds=settings().unused_picture_lifetime)
     unused = (
-        select(Picture.id, Picture.size, Good.owner_id, _shown_by_order().label("shown"))
-        .join(Good, Good.id == Picture.good_id)
-        .where(
+        select(
+            Picture.id,
+            Picture.size,
             Picture.counted,
-            or_(Picture.detached_at < before, Good.deleted & (Good.updated_at < before)),
+            func.coalesce(Good.owner_id, Picture.uploader_id).label("owner_id"),
+            _shown_by_order().label("shown"),
+        )
+        .outerjoin(Good, Good.id == Picture.good_id)
+        .where(
+            or_(
+                Picture.counted & (Picture.detached_at < before),
+                Picture.counted & Good.deleted & (Good.updated_at < before),
+                Picture.good_id.is_(None) & (func.coalesce(Picture.used_at, Picture.created_at) < before),
+            ),
             ~exists().where(Order.good_id == Picture.good_id, ~Order.closed),
         )
         .order_by(Picture.id)
@@ -82,7 +91,7 @@ def _collect_rows() -> tuple[int, int]:
         )
         freed: Counter[int] = Counter()
         for row in found:
-            freed[row.owner_id] += row.size
+            freed[row.owner_id] += row.size if row.counted else 0
         subtract_usage(session, freed)
     return len(found), len(gone)
 

@@ -76,6 +76,8 @@ class Declarations:
     not_read: tuple[str, ...] = ()  # fields of a body that clients may send although they are not read
     strangers: bool = False  # whether somebody else writes the URL or the form, so that unknown names mean nothing
     files: str | None = None  # the name of the field that takes files
+    file_aliases: tuple[str, ...] = ()  # other names of that field, as clients have them that can choose none
+    one_file: bool = False  # whether it takes exactly one
     out: Any = None  # a TypedDict, a generic Page[...] of one, or None: whatever pydantic's TypeAdapter takes
     answer: Answer = Answer.OK  # the success
     empty: Answer | None = None  # the success of a list without a single row, or of a figure without enough behind it
@@ -307,13 +309,20 @@ def _sent(declared: Operation) -> _Sent:
     strange |= unknown_names(names, known=declared.body_names, ignored=declared.not_read, what="字段")
     strange |= {} if form is None else _lost(form)
     hint = "这个接口不收文件" if declared.files is None else f"不认识的文件字段,是否想写 {declared.files}?"
-    strange |= {str(name): [hint] for name, _ in files if name != declared.files}
-    if declared.files is not None and declared.files in names and declared.files not in declared.body_names:
-        strange.pop(declared.files, None)
-        if declared.files in body:  # a browser's form sends an empty field where nothing was chosen
-            strange[declared.files] = [f"{declared.files} 须以 multipart/form-data 文件上传"]
+    strange |= {str(name): [hint] for name, _ in files if name not in (declared.files, *declared.file_aliases)}
+    for name in _fields_of_files(declared).intersection(names):
+        strange.pop(name, None)
+        if name in body:  # a browser's form sends an empty field where nothing was chosen
+            before = ",或先上传到 /api/pictures/,再给出 picture_ids" if "picture_ids" in declared.body_names else ""
+            strange[name] = [f"{name} 须以 multipart/form-data 文件上传{before}"]
     body = {name: value for name, value in body.items() if name not in declared.not_read}
     return _Sent(query=query, body=body, files=files, strange=strange)
+
+
+def _fields_of_files(declared: Operation) -> set[str]:
+    """The names of its fields that take files and nothing else."""
+    names = () if declared.files is None else (declared.files, *declared.file_aliases)
+    return set(names).difference(declared.body_names)
 
 
 def _has_body(declared: Operation) -> bool:
@@ -355,7 +364,7 @@ def _perform(declared: Operation, view: Callable[..., Any], arguments: dict[str,
     if errors:
         raise Refused(declared.malformed, data={"errors": errors})
     if declared.files is not None:
-        arguments["files"] = _files(sent.files)
+        arguments["files"] = _files(declared, sent.files)
     result = view(**arguments)
     if isinstance(result, Response):
         return result
@@ -417,9 +426,13 @@ def _body_fields(declared: Operation) -> dict[str, Any]:
     return fields
 
 
-def _files(sent: list[tuple[str, FileStorage]]) -> list[FileStorage]:
+def _files(declared: Operation, sent: list[tuple[str, FileStorage]]) -> list[FileStorage]:
     """The files that were chosen. A browser's form sends an empty part for a file field nothing was chosen in."""
-    return [file for _, file in sent if file.filename or _has_content(file)]
+    files = [file for _, file in sent if file.filename or _has_content(file)]
+    if declared.one_file and len(files) != 1:
+        reason = "一次上传一个文件" if files else "须以 multipart/form-data 上传一个文件"
+        raise Refused(declared.malformed, data={"errors": {declared.files: [reason]}})
+    return files
 
 
 def _has_content(file: FileStorage) -> bool:

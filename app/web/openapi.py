@@ -321,6 +321,12 @@ class _Builder:
             return {"required": required, "description": most, "content": {"application/json": {"schema": schema}}}
         model: Json = self._model(operation, "body") if operation.body else {"type": "object", "properties": {}}
         fields = {name: _form_field(schema) for name, schema in model["properties"].items()}
+        if operation.one_file:
+            form = {**model, "properties": {**fields, operation.files: _FILES["items"]}, "required": [operation.files]}
+            about = (
+                f"As well in a field called {' or '.join(operation.file_aliases)}." if operation.file_aliases else ""
+            )
+            return {"required": True, "description": about, "content": {"multipart/form-data": {"schema": form}}}
         form = {**model, "properties": {**fields, operation.files: _FILES}}
         return {
             "required": bool(model.get("required")),

@@ -1,7 +1,7 @@
 """Steps that tests of goods share."""
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Barrier
@@ -83,6 +83,11 @@ def encoded(image: Image.Image, format: str, **options: Any) -> bytes:  # noqa: 
     buffer = io.BytesIO()
     image.save(buffer, format, **options)
     return buffer.getvalue()
+
+
+def without_links(pictures: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What an answer tells of pictures beside their links, which change with time."""
+    return [{name: value for name, value in each.items() if name != "links"} for each in pictures]
 
 
 def nine_pictures() -> list[bytes]:

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,8 +21,9 @@ URL = "/api/good_release/"
 FORBIDDEN = "含有不允许的字符"
 NOT_MONEY = "金额须为不超过两位小数的数字"
 NOT_FREE = "金额须大于 0"
-NO_PICTURE = "不是 JPEG、PNG、WebP、GIF 或 AVIF 图片"
-DAMAGED = "已损坏或不完整"
+NO_PICTURE = "不是可识别的图片,请发送 JPEG、PNG、WebP、GIF、AVIF 或 HEIC 图片"
+DAMAGED = "已损坏或不完整,请重新保存或截图后再发送"
+TOO_MANY = "超过 5100 万像素(JPEG 可至 11000 万),请另存为 JPEG 或缩小后再发送"
 
 BAD_FIELDS: list[tuple[str, Any, str]] = [
     ("title", "", "不能为空"),
@@ -142,7 +144,11 @@ def test_pictures_as_text(app: Flask, client: FlaskClient, settings: Settings) -
     headers = auth_headers(app, make_user(app))
     for options in ({"json": {**FORM, "pictures": ["iVBORw0KGgo="]}}, {"data": {**FORM, "pictures": "iVBORw0KGgo="}}):
         response = client.post(URL, headers=headers, **options)
-        assert_malformed(response, Answer.RELEASE_MALFORMED, pictures=["pictures 须以 multipart/form-data 文件上传"])
+        assert_malformed(
+            response,
+            Answer.RELEASE_MALFORMED,
+            pictures=["pictures 须以 multipart/form-data 文件上传,或先上传到 /api/pictures/,再给出 picture_ids"],
+        )
     assert everything(app, settings) == before
 
 
@@ -222,29 +228,45 @@ def _many_scans() -> bytes:
     return whole[:-2] + last * 200 + b"\xff\xd9"
 
 
+def _jpeg_of(width: int, height: int) -> bytes:
+    """A small JPEG that says it has so many pixels."""
+    whole = bytearray(picture_bytes())
+    frame = whole.index(b"\xff\xc0")
+    struct.pack_into(">HH", whole, frame + 5, height, width)
+    return bytes(whole)
+
+
 BAD_PICTURES: dict[str, tuple[bytes, str]] = {
     "empty": (b"", NO_PICTURE),
     "text": ("我不是图片".encode(), NO_PICTURE),
     "svg": (b'<svg xmlns="http://www.w3.org/2000/svg"/>', NO_PICTURE),
     "html": (b"<html><script>alert(1)</script></html>", NO_PICTURE),
-    "bmp": (_noise("BMP"), NO_PICTURE),
-    "tiff": (_noise("TIFF"), NO_PICTURE),
+    "bmp": (_noise("BMP"), "是 BMP 图片,请另存为 JPEG 后再发送"),
+    "tiff": (_noise("TIFF"), "是 TIFF 或 RAW 图片,请另存为 JPEG 后再发送"),
+    "pdf": (b"%PDF-1.7\n", "是 PDF 文件,请另存为 JPEG 后再发送"),
+    "jpeg-xl": (b"\0\0\0\x0cJXL \r\n\x87\n", "是 JPEG XL 图片,请另存为 JPEG 后再发送"),
+    "film": (b"\0\0\0\x14ftypqt  \0\0\0\0qt  ", "是视频,请发送照片(实况照片请先存为静态照片)"),
+    "half-heic": (
+        Path(__file__).with_name("heic").joinpath("srgb.heic").read_bytes()[:1500],
+        "无法读取,请在手机相机设置中选择“兼容性最佳”,或另存为 JPEG 后再发送",
+    ),
     "ico": (_noise("ICO"), NO_PICTURE),
     "jpeg-start": (b"\xff\xd8\xff\xe0 and no more", DAMAGED),
-    "truncated-jpeg": (_noise("JPEG")[:-500], DAMAGED),
+    "truncated-jpeg": (_noise("JPEG")[:-4000], DAMAGED),
     "half-png": (_noise("PNG")[:20_000], DAMAGED),
     "half-webp": (_noise("WEBP")[:2_000], DAMAGED),
     "half-gif": (_noise("GIF")[:10_000], DAMAGED),
     "truncated-avif": (_noise("AVIF")[:-10], DAMAGED),
-    "half-avif": (_noise("AVIF")[:2_000], NO_PICTURE),  # libavif does not begin with it
+    "half-avif": (_noise("AVIF")[:2_000], DAMAGED),
     "png-without-pixels": (_png(100, 100), DAMAGED),
     "jpeg-of-endless-scans": (_many_scans(), DAMAGED),
-    "png-20000": (_png(20_000, 20_000), "超过 5000 万像素"),
-    "whole-png-20000": (_zeros_png(20_000), "超过 5000 万像素"),
-    "png-10000": (_png(10_000, 10_000), "超过 5000 万像素"),
-    "png-7200": (_png(7_200, 7_200), "超过 5000 万像素"),
-    "png-2-billion-wide": (_png(2**31 - 1, 1), "超过 5000 万像素"),
-    "eleven-megabytes": (picture_bytes() + bytes(11 * 1024 * 1024), "超过 10 MB"),
+    "png-20000": (_png(20_000, 20_000), TOO_MANY),
+    "whole-png-20000": (_zeros_png(20_000), TOO_MANY),
+    "png-10000": (_png(10_000, 10_000), TOO_MANY),
+    "png-7200": (_png(7_200, 7_200), TOO_MANY),
+    "png-2-billion-wide": (_png(2**31 - 1, 1), TOO_MANY),
+    "large-jpeg": (_jpeg_of(12_000, 9_200), "超过 11000 万像素,请缩小或截图后再发送"),
+    "fifty-one-megabytes": (picture_bytes() + bytes(50 * 1024 * 1024), "超过 50 MB,请压缩或截图后再发送"),
 }
 
 
@@ -269,7 +291,7 @@ def test_bad_pictures(app: Flask, client: FlaskClient, settings: Settings, name:
 
 def test_every_bad_picture_is_named(app: Flask, client: FlaskClient, settings: Settings) -> None:
     before = everything(app, settings)
-    pictures = (b"text", picture_bytes(), picture_bytes()[:-200])
+    pictures = (b"text", picture_bytes(), picture_bytes()[:-300])
     response = client.post(URL, headers=auth_headers(app, make_user(app)), **form_with(*pictures))
     assert_malformed(response, Answer.RELEASE_MALFORMED, pictures=[f"第 1 张图片{NO_PICTURE}", f"第 3 张图片{DAMAGED}"])
     assert everything(app, settings) == before
@@ -296,9 +318,13 @@ def test_the_limits_are_settings(app: Flask, client: FlaskClient, settings: Sett
         assert assert_envelope(response, Answer.RELEASE_MALFORMED)["errors"]["pictures"][0].startswith(
             "第 1 张图片超过"
         )
-    with settings_with(app, picture_pixels_limit=9_999):
+    with settings_with(app, picture_pixels_limit=9_999, picture_jpeg_pixels_limit=9_998):
         response = client.post(URL, headers=headers, **form_with(picture))
-        assert_malformed(response, Answer.RELEASE_MALFORMED, pictures=["第 1 张图片超过 0.9999 万像素"])
+        reason = "第 1 张图片超过 0.9998 万像素,请缩小或截图后再发送"
+        assert_malformed(response, Answer.RELEASE_MALFORMED, pictures=[reason])
+        response = client.post(URL, headers=headers, **form_with(picture_bytes(100, 100, "PNG")))
+        reason = "第 1 张图片超过 0.9999 万像素(JPEG 可至 0.9998 万),请另存为 JPEG 或缩小后再发送"
+        assert_malformed(response, Answer.RELEASE_MALFORMED, pictures=[reason])
     assert everything(app, settings) == before
     with settings_with(app, picture_bytes_limit=len(picture), picture_pixels_limit=10_000):
         assert_envelope(client.post(URL, headers=headers, **form_with(picture)), Answer.GOOD_RELEASED)

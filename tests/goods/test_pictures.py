@@ -13,25 +13,26 @@ import pytest
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
 from app.goods.pictures import (
-    PictureRefused,
+    DAMAGED,
     PreparedPicture,
     Rendition,
     ThumbnailWidth,
-    prepare,
+    kept_size,
     read_rendition,
     rendition_of,
 )
+from app.goods.preparation import PictureRefused, PixelLimits, prepare
 from app.goods.storage import LocalPictureStorage
 from tests.goods.steps import encoded, picture_in
 
-# pytest puts its own filters in place of those that app.goods.pictures sets.
+# pytest puts its own filters in place of those that app.goods.preparation sets.
 pytestmark = pytest.mark.filterwarnings(r"ignore::UserWarning:PIL\.")
 
 RED, BLUE = (200, 10, 10), (10, 10, 200)
 
 
 def _prepare(data: bytes) -> PreparedPicture:
-    return prepare(io.BytesIO(data), bytes_limit=10 * 1024 * 1024, pixels_limit=50_000_000)
+    return prepare(data, bytes_limit=10 * 1024 * 1024, limits=PixelLimits(jpeg=110_000_000, others=51_000_000))
 
 
 def _shown(picture: PreparedPicture) -> Image.Image:
@@ -271,18 +272,52 @@ def test_a_colour_profile_that_does_not_fit_is_ignored() -> None:
 
 @pytest.mark.parametrize(
     ("size", "kept"),
-    [((2560, 100), (2560, 100)), ((2561, 100), (2560, 100)), ((300, 5120), (150, 2560)), ((1, 1), (1, 1))],
+    [
+        ((2560, 1920), (2560, 1920)),
+        ((2561, 2000), (2560, 1999)),
+        ((1200, 5120), (1080, 4608)),
+        ((300, 5120), (300, 5120)),
+        ((20_000, 1), (20_000, 1)),
+        ((1, 1), (1, 1)),
+    ],
 )
-def test_the_long_side_is_limited(size: tuple[int, int], kept: tuple[int, int]) -> None:
+def test_the_long_side_is_limited_but_for_long_pictures(size: tuple[int, int], kept: tuple[int, int]) -> None:
     for format in ("JPEG", "PNG"):  # noqa: A001 - Pillow's name
         picture = _prepare(encoded(Image.new("RGB", size, RED), format))
         assert (picture.width, picture.height) == kept
         assert _shown(picture).size == kept
 
 
-def test_a_hair_thin_picture_keeps_one_pixel() -> None:
-    picture = _prepare(encoded(Image.new("RGB", (20_000, 1), RED), "PNG"))
-    assert (picture.width, picture.height) == (2560, 1)
+@pytest.mark.parametrize(
+    ("size", "kept"),
+    [
+        ((12_000, 9_000), (2560, 1920)),
+        ((8_192, 6_144), (2560, 1920)),
+        ((3_024, 4_032), (1920, 2560)),
+        ((1080, 2400), (1080, 2400)),
+        ((1440, 3200), (1152, 2560)),
+        # From 21:9 on the short side is what counts, so that nothing jumps there.
+        ((1080, 2560), (1080, 2560)),
+        ((1080, 2561), (1080, 2561)),
+        ((1080, 12_000), (1080, 12_000)),
+        ((1080, 16_000), (1080, 16_000)),
+        ((1440, 12_000), (1080, 9000)),
+        ((12_000, 1500), (8640, 1080)),
+        # Of what is longer still, as many pixels are kept.
+        ((1080, 40_000), (683, 25_298)),
+        ((1080, 60_000), (558, 30_984)),
+        ((200_000, 10), (65_500, 3)),
+        ((200_000, 1), (65_500, 1)),
+    ],
+)
+def test_kept_size(size: tuple[int, int], kept: tuple[int, int]) -> None:
+    assert kept_size(*size, longest=65_500) == kept
+    assert kept_size(*reversed(size), longest=65_500) == tuple(reversed(kept))
+
+
+def test_a_transparent_picture_is_no_longer_than_its_format_allows() -> None:
+    picture = _prepare(encoded(Image.new("RGBA", (20, 20_000), (1, 2, 3, 99)), "PNG"))
+    assert (picture.content_type, picture.width, picture.height) == ("image/webp", 16, 16_383)
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "AVIF"])
@@ -318,7 +353,7 @@ def test_palettes_and_transparency_that_fit_nothing_are_refused() -> None:
     palette = chunk(b"PLTE", bytes(3 * 256))
     assert _prepare(b"\x89PNG\r\n\x1a\n" + header + palette + pixels).content_type == "image/jpeg"
     for between in (b"", palette + chunk(b"tRNS", bytes(range(256)) * 2)):
-        with pytest.raises(PictureRefused, match=r"^已损坏或不完整$"):
+        with pytest.raises(PictureRefused, match=rf"^{DAMAGED}$"):
             _prepare(b"\x89PNG\r\n\x1a\n" + header + between + pixels)
 
 
@@ -330,7 +365,13 @@ def _stored(folder: Path, image: Image.Image) -> tuple[LocalPictureStorage, Prep
 
 
 def _rendition(picture: PreparedPicture, wanted: ThumbnailWidth | None) -> Rendition:
-    return rendition_of(sha256=picture.sha256, content_type=picture.content_type, width=picture.width, wanted=wanted)
+    return rendition_of(
+        sha256=picture.sha256,
+        content_type=picture.content_type,
+        width=picture.width,
+        height=picture.height,
+        wanted=wanted,
+    )
 
 
 def test_thumbnails(tmp_path: Path) -> None:
@@ -366,3 +407,15 @@ def test_no_thumbnail_is_larger_than_its_picture(tmp_path: Path) -> None:
         assert read_rendition(storage, rendition) == picture.data
     assert _rendition(picture, ThumbnailWidth.SMALL).width == 120
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [picture.sha256]
+
+
+def test_a_long_picture_is_looked_at_whole(tmp_path: Path) -> None:
+    """A list recognises it by a narrow thumbnail; where it is read, a thumbnail would leave nothing to read."""
+    storage, picture = _stored(tmp_path, Image.new("RGB", (1080, 12_000), RED))
+    narrow = _rendition(picture, ThumbnailWidth.LIST)
+    assert Image.open(io.BytesIO(read_rendition(storage, narrow))).size == (230, 2560)
+    for wanted in (ThumbnailWidth.CARD, ThumbnailWidth.DETAIL, None):
+        assert _rendition(picture, wanted) == Rendition(picture.sha256, "image/jpeg", None)
+    _, wide = _stored(tmp_path, Image.new("RGB", (12_000, 1080), RED))
+    detail = read_rendition(storage, _rendition(wide, ThumbnailWidth.DETAIL))
+    assert Image.open(io.BytesIO(detail)).size == (960, 86)

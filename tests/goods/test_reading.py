@@ -12,7 +12,7 @@ from app.goods import queries
 from app.goods.models import Verdict
 from statemachine import GoodStatus
 from tests.factories import assert_envelope, auth_headers, make_good, make_order, make_user, picture_bytes
-from tests.goods.steps import counting, publish, release
+from tests.goods.steps import counting, publish, release, without_links
 
 PUBLIC = [GoodStatus.PUBLISHED, GoodStatus.IN_TRADE, GoodStatus.SOLD]
 HIDDEN = [GoodStatus.IN_REVIEW, GoodStatus.REJECTED]
@@ -25,6 +25,7 @@ def test_the_good(app: Flask, client: FlaskClient) -> None:
     publish(app, released["id"], published_at=now, updated_at=now)
     data = assert_envelope(client.get(f"/api/good/{released['id']}/"), Answer.GOOD_FOUND)
     assert data == released | {
+        "pictures": without_links(released["pictures"]),
         "good_status": 2,
         "good_status_text": "已发布",
         "published_at": format_moment(now),

@@ -31,8 +31,8 @@ from tests.orders.table import ACTIONS
 from tests.settings import settings_with
 
 URL = "/api/good_release/"
-TOO_DEAR = "第 1 张图片过于复杂,无法处理"
-DAMAGED_ONE = "第 1 张图片已损坏或不完整"
+TOO_DEAR = "第 1 张图片过于复杂,无法处理,请截图或另存为 JPEG 后再发送"
+DAMAGED_ONE = "第 1 张图片已损坏或不完整,请重新保存或截图后再发送"
 
 
 def _scans(side: int, count: int) -> bytes:
@@ -80,7 +80,7 @@ def test_a_dear_picture_ends_the_decoder_and_nothing_else(app: Flask, client: Fl
     assert len(good["pictures"]) == 1
 
 
-@pytest.mark.parametrize(("side", "scans", "reason"), [(100, 80, None), (3000, 80, TOO_DEAR), (100, 120, DAMAGED_ONE)])
+@pytest.mark.parametrize(("side", "scans", "reason"), [(100, 80, None), (4000, 80, TOO_DEAR), (100, 120, DAMAGED_ONE)])
 def test_scans_of_a_jpeg(context: Flask, side: int, scans: int, reason: str | None) -> None:
     """Each costs a pass over all pixels, so a large picture may have few. The file tells how many there are."""
     if reason is None:
@@ -142,7 +142,7 @@ def test_what_stands_beside_the_first_frame_costs_nothing(context: Flask, name: 
     if name in DAMAGED:
         with pytest.raises(Refused) as refused:
             _prepared(BOMBS[name])
-        assert refused.value.data == {"errors": {"pictures": ["第 1 张图片已损坏或不完整"]}}
+        assert refused.value.data == {"errors": {"pictures": [DAMAGED_ONE]}}
     else:
         assert _prepared(BOMBS[name]) == [(60, 40)]
     assert _spent()["milliseconds"] < 1000

@@ -131,10 +131,13 @@ def test_nothing_but_the_pixels_is_kept(app: Flask, client: FlaskClient) -> None
 @pytest.mark.parametrize(
     ("pictures", "reasons"),
     [
-        ([b"no picture"], ["第 1 张图片不是 JPEG、PNG、WebP、GIF 或 AVIF 图片"]),
+        ([b"no picture"], ["第 1 张图片不是可识别的图片,请发送 JPEG、PNG、WebP、GIF、AVIF 或 HEIC 图片"]),
         (
-            [picture_bytes(), b"", picture_bytes()[:-200]],
-            ["第 2 张图片不是 JPEG、PNG、WebP、GIF 或 AVIF 图片", "第 3 张图片已损坏或不完整"],
+            [picture_bytes(), b"", picture_bytes()[:-300]],
+            [
+                "第 2 张图片不是可识别的图片,请发送 JPEG、PNG、WebP、GIF、AVIF 或 HEIC 图片",
+                "第 3 张图片已损坏或不完整,请重新保存或截图后再发送",
+            ],
         ),
         ([picture_bytes(8, 8)] * 10, ["至多 9 张图片"]),
     ],
@@ -157,8 +160,8 @@ def test_the_limits_are_settings(make_app: MakeApp, settings: Settings) -> None:
     case = Case(app, RECEIVED)
     before, files = whole_database(app), stored(settings)
     for picture, reason in (
-        (picture_bytes(200, 100, "PNG"), "第 1 张图片超过 1 万像素"),
-        (picture_bytes(64, 48) + bytes(1024 * 1024), "第 1 张图片超过 1 MB"),
+        (picture_bytes(200, 100, "PNG"), "第 1 张图片超过 1 万像素(JPEG 可至 11000 万),请另存为 JPEG 或缩小后再发送"),
+        (picture_bytes(64, 48) + bytes(1024 * 1024), "第 1 张图片超过 1 MB,请压缩或截图后再发送"),
     ):
         data = assert_envelope(case.send("request", BUYER, picture), Answer.MALFORMED)
         assert data == {"errors": {"pictures": [reason]}}

@@ -1,6 +1,5 @@
 """The sweep of pictures: what it takes, what it never takes, and what comes in between."""
 
-import io
 import os
 import threading
 import time
@@ -21,7 +20,7 @@ from app.db.database import db
 from app.db.transactions import transaction
 from app.goods import stored_pictures
 from app.goods.models import Good, Picture
-from app.goods.pictures import prepare
+from app.goods.preparation import PixelLimits, prepare
 from app.goods.storage import LocalPictureStorage, picture_storage
 from app.orders.models import Order
 from app.pictures.service import Collected, collect_pictures
@@ -35,14 +34,6 @@ from tests.pictures.test_quota import usage
 
 DAY = timedelta(days=1)
 NOTHING = Collected(pictures=0, files=0)
-
-
-@pytest.fixture(autouse=True)
-def empty(app: Flask, settings: Settings, clean: None) -> None:
-    """Files of other tests are young; here they go, to count those of this one."""
-    root = settings.instance_path / "pictures"
-    for name in stored_files(settings):
-        (root / name[:2] / name[2:4] / name).unlink()
 
 
 def collect(app: Flask) -> Collected:
@@ -193,7 +184,7 @@ def test_files_without_a_row(app: Flask, client: FlaskClient, settings: Settings
 
 def test_a_file_that_somebody_is_about_to_need_stays(app: Flask, client: FlaskClient, settings: Settings) -> None:
     """An old file without a row is found again by an upload that has not committed its row yet."""
-    picture = prepare(io.BytesIO(picture_bytes(60, 40)), bytes_limit=10**6, pixels_limit=10**6)
+    picture = prepare(picture_bytes(60, 40), bytes_limit=10**6, limits=PixelLimits(jpeg=10**6, others=10**6))
     owner = make_user(app)
     LocalPictureStorage(settings.instance_path / "pictures").put(picture.sha256, picture.data)
     make_old(app, settings)
@@ -215,7 +206,7 @@ def test_a_file_that_got_its_row_after_the_sweep_has_looked_stays(
 ) -> None:
     """Between its look at the rows and its claim an upload has found the old file and committed a row."""
     owner = make_user(app)
-    picture = prepare(io.BytesIO(picture_bytes(60, 40)), bytes_limit=10**6, pixels_limit=10**6)
+    picture = prepare(picture_bytes(60, 40), bytes_limit=10**6, limits=PixelLimits(jpeg=10**6, others=10**6))
     LocalPictureStorage(settings.instance_path / "pictures").put(picture.sha256, picture.data)
     make_old(app, settings)
 
@@ -360,7 +351,7 @@ def test_the_command(app: Flask, client: FlaskClient, settings: Settings) -> Non
     delete(app, owner, release(app, client, owner, picture_bytes(60, 40))["id"])
     make_old(app, settings)
     ran = app.test_cli_runner().invoke(args=["pictures", "collect"])
-    assert (ran.exit_code, ran.output) == (0, "deleted 1 pictures of goods and 1 files\n")
+    assert (ran.exit_code, ran.output) == (0, "deleted 1 pictures and 1 files\n")
     assert collect(app) == NOTHING
 
 
