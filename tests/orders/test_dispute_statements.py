@@ -99,5 +99,7 @@ def test_bad_pictures_store_nothing(app: Flask, client: FlaskClient) -> None:
     case = Case(app, client)
     before = whole_database(app)
     data = assert_envelope(case.say("buyer", "看图", b"no picture"), Answer.MALFORMED)
-    assert data == {"errors": {"pictures": ["第 1 张图片不是 JPEG、PNG、WebP、GIF 或 AVIF 图片"]}}
+    assert data == {
+        "errors": {"pictures": ["第 1 张图片不是可识别的图片,请发送 JPEG、PNG、WebP、GIF、AVIF 或 HEIC 图片"]}
+    }
     assert whole_database(app) == before
