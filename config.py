@@ -380,7 +380,7 @@ class Settings:
         2 * 1024 * 1024 * 1024, "bytes of pictures that are stored for one user's goods and evidence", _positive
     )
     picture_link_lifetime: int = _setting(
-        300, "seconds for which a link in an answer shows a picture that is not public, at most twice as long", _positive
+        300, "seconds, at most twice as many, for which links show pictures that are not public", _positive
     )
     unused_picture_lifetime: int = _setting(
         86400,

@@ -37,6 +37,11 @@ UNKNOWN: Final = "不是可识别的图片,请发送 JPEG、PNG、WebP、GIF、A
 
 _THUMBNAIL_QUALITY = 80
 
+# A few bytes may decode to all the pixels that are allowed, which can take 800 MB for a moment. Pillow's allocation
+# blocks (size in bytes) are made so large that glibc returns them to the system: of smaller ones a process could keep
+# 600 MB.
+Image.core.set_block_size(64 * 1024 * 1024)  # type: ignore[attr-defined] # Pillow's manual names it, its types do not
+
 
 class ThumbnailWidth(IntEnum):
     """The widths of thumbnails in pixels. Only a fixed few, so that clients cannot fill the disk with other sizes."""

@@ -52,11 +52,6 @@ _HEIF_BRANDS: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"
 _AVIF_BRANDS: Final = frozenset({b"avif", b"avis"})
 _HEIF_DAMAGED: Final = "无法读取,请在手机相机设置中选择“兼容性最佳”,或另存为 JPEG 后再发送"
 
-# A few bytes may decode to all the pixels that are allowed, which can take 800 MB for a moment. Pillow's allocation
-# blocks (size in bytes) are made so large that glibc returns them to the system: of smaller ones a process could keep
-# 600 MB.
-Image.core.set_block_size(64 * 1024 * 1024)  # type: ignore[attr-defined] # Pillow's manual names it, its types do not
-
 # The limits are ours, by format, and `_check_header` asks for them before any pixel is decoded.
 Image.MAX_IMAGE_PIXELS = None
 # Pillow's warnings, mostly about malformed EXIF in users' files, are of no use here.

@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 _CHUNK: Final = 256 * 1024
 _TURN_RETRY_AFTER: Final = 2  # seconds
 _OVERLOAD_RETRY_AFTER: Final = 10  # seconds
-_LARGEST_ANSWER: Final = 64 * 1024 * 1024  # bytes; a picture of 2560 x 2560 pixels never takes as many
+_LARGEST_ANSWER: Final = 64 * 1024 * 1024  # bytes; no picture as it is stored takes as many
 
 # How a decoder ends by its own fault or by that of what it reads: its limit of processor time; memory that it must not
 # touch. Others end it where the machine has no memory left, or somebody wants it to end.

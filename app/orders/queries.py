@@ -13,6 +13,7 @@ from sqlalchemy import (
     SQLColumnExpression,
     and_,
     bindparam,
+    exists,
     func,
     literal_column,
     or_,
@@ -26,8 +27,9 @@ from app.answers import Answer, Refused
 from app.clock import MomentOut, format_moment, format_moment_or_none
 from app.db.transactions import reading, row_or_none, rows
 from app.fen import format_yuan
+from app.goods.models import Good, Picture
 from app.goods.picture_links import links_to
-from app.goods.queries import picture_url
+from app.goods.queries import PUBLIC_STATUSES, picture_url
 from app.money.models import PAID_LATE, Payment, Refund
 from app.orders.actions import actions, deadline, hold
 from app.orders.addresses import AddressView, stage_of
@@ -46,6 +48,7 @@ from app.orders.schemas import (
     EvidenceOut,
     HistoryOut,
     OrderDetailOut,
+    OrderGoodOut,
     OrderOut,
     OrderQuery,
     RefundOut,
@@ -82,6 +85,21 @@ _latest_refund = (
 )
 
 
+# Whether the picture that an order shows is one that everybody may see still.
+_PICTURE_IS_PUBLIC: Final = (
+    exists()
+    .where(
+        Picture.id == Order.good_picture_id,
+        Picture.position.is_not(None),
+        Good.id == Picture.good_id,
+        Good.status.in_(PUBLIC_STATUSES),
+        ~Good.deleted,
+        ~Good.taken_down,
+    )
+    .label("picture_is_public")
+)
+
+
 def _waybill_columns(waybill: Any, prefix: str) -> list[ColumnElement[Any]]:
     names = ("company", "tracking_no", "freight", "sender", "recipient", "created_at")
     return [getattr(waybill, name).label(f"{prefix}_{name}") for name in names]
@@ -92,6 +110,7 @@ _ORDERS: Select[Any] = (
         Order.__table__,
         _buyer.username.label("buyer_name"),
         _seller.username.label("seller_name"),
+        _PICTURE_IS_PUBLIC,
         *_waybill_columns(_delivery, "delivery"),
         *_waybill_columns(_return, "return"),
         _latest_request.c.reason.label("refund_reason"),
@@ -344,11 +363,10 @@ def order_out(row: Row[Any], *, role: Role) -> OrderOut:
     stage = stage_of(phase=phase, since=row.phase_since, shipped=row.delivery_company is not None)
     addresses = AddressView(role, stage)
     hidden = row.hidden_by_buyer if role is Role.BUYER else row.hidden_by_seller
-    picture = None if row.good_picture_id is None else picture_url(row.good_picture_id)
     return {
         "id": row.id,
         "order_no": row.order_no,
-        "good": {"id": row.good_id, "title": row.good_title, "picture": picture},
+        "good": _good(row),
         "buyer": {"id": row.buyer_id, "username": row.buyer_name},
         "seller": {"id": row.seller_id, "username": row.seller_name},
         "price": format_yuan(row.price),
@@ -380,6 +398,14 @@ def order_out(row: Row[Any], *, role: Role) -> OrderOut:
         "created_at": format_moment(row.created_at),
         "updated_at": format_moment(row.updated_at),
     }
+
+
+def _good(row: Row[Any]) -> OrderGoodOut:
+    if row.good_picture_id is None:
+        return {"id": row.good_id, "title": row.good_title, "picture": None}
+    url = picture_url(row.good_picture_id)
+    good: OrderGoodOut = {"id": row.good_id, "title": row.good_title, "picture": url}
+    return good if row.picture_is_public else {**good, "links": links_to(url)}
 
 
 def _waybill(row: Row[Any], prefix: str, addresses: AddressView, *, sender: Role, recipient: Role) -> WaybillOut | None:

@@ -1,7 +1,7 @@
 """What the order URLs take and give."""
 
 from enum import IntEnum
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, NotRequired
 
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
@@ -173,11 +173,12 @@ class StateOut(TypedDict):
 
 
 class OrderGoodOut(TypedDict):
-    """The good as it was bought; `picture` is a URL."""
+    """The good as it was bought; `picture` is a URL. Where not everybody sees it, `links` show it for minutes."""
 
     id: int
     title: str
     picture: str | None
+    links: NotRequired[PictureLinksOut]
 
 
 class PartyOut(TypedDict):

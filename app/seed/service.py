@@ -70,7 +70,7 @@ def _good(owner_id: int, wanted: DemoGood) -> int:
         same = select(Good.id).where(Good.owner_id == owner_id, Good.title == wanted.title)
         good_id = session.scalar(same.order_by(Good.id).limit(1))
     if good_id is None:
-        drawn = (draw_picture(category=wanted.category, seed=f"{wanted.title}-{n}") for n in range(wanted.pictures))
+        drawn = (draw_picture(thing=wanted.thing, colour=wanted.colour, view=view) for view in range(wanted.pictures))
         good_id = release_good(
             owner_id=owner_id,
             fields={

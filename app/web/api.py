@@ -15,7 +15,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, get_origin
 
 import orjson
 from flask import Blueprint, Flask, Response, current_app, request
@@ -307,7 +307,7 @@ def _sent(declared: Operation) -> _Sent:
     form = request.form if request.mimetype in _FORM_TYPES else None
     names = body if form is None else form
     strange |= unknown_names(names, known=declared.body_names, ignored=declared.not_read, what="字段")
-    strange |= {} if form is None else _lost(form)
+    strange |= {} if form is None else _lost(form, lists=_lists(declared))
     hint = "这个接口不收文件" if declared.files is None else f"不认识的文件字段,是否想写 {declared.files}?"
     strange |= {str(name): [hint] for name, _ in files if name not in (declared.files, *declared.file_aliases)}
     for name in _fields_of_files(declared).intersection(names):
@@ -343,12 +343,12 @@ def _body(declared: Operation) -> tuple[dict[str, Any], list[tuple[str, FileStor
     return body, list(request.files.items(multi=True)) if request.mimetype == _MULTIPART else []
 
 
-def _lost(values: "MultiDict[str, Any]") -> dict[str, list[str]]:
-    """Names with several values, of which one would be read."""
+def _lost(values: "MultiDict[str, Any]", *, lists: frozenset[str] = frozenset()) -> dict[str, list[str]]:
+    """Names with several values, of which one would be read; of `lists` all are."""
     return {
         name: ["只能出现一次"]
         for name, given in values.lists()
-        if name is not None and any(one != given[0] for one in given)
+        if name is not None and name not in lists and any(one != given[0] for one in given)
     }
 
 
@@ -406,7 +406,8 @@ def _body_fields(declared: Operation) -> dict[str, Any]:
     """The body's fields, from JSON or from a form. An absent body counts as one without fields."""
     mimetype = request.mimetype
     if mimetype in _FORM_TYPES:
-        return {**_flat(read_form())}
+        form = read_form()
+        return _flat(form) | {name: form.getlist(name) for name in _lists(declared) if len(form.getlist(name)) > 1}
     if request.content_length == 0 or (request.content_length is None and not request.is_json):
         return {}
     if mimetype != "application/json":
@@ -424,6 +425,13 @@ def _body_fields(declared: Operation) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise Refused(declared.malformed, data={"errors": {"body": ["须为 JSON 对象"]}})
     return fields
+
+
+@functools.cache
+def _lists(declared: Operation) -> frozenset[str]:
+    """The body's fields that are lists: a form has one as text, or as a field that is there several times."""
+    fields = {} if declared.body is None else declared.body.model_fields
+    return frozenset(name for name, field in fields.items() if get_origin(field.annotation) is list)
 
 
 def _files(declared: Operation, sent: list[tuple[str, FileStorage]]) -> list[FileStorage]:

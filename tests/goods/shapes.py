@@ -205,6 +205,64 @@ def _heic(name: str) -> Callable[[], bytes]:
     return (_HEIC / name).read_bytes
 
 
+def grid_heic(columns: int, rows: int) -> bytes:
+    """A HEIC of so many tiles of 480 × 320, as phones write them: `srgb.heic` again and again.
+
+    ISO/IEC 23008-12, 6.6.2.3; the boxes are those of ISO/IEC 14496-12, 8.11.
+    """
+    source = _heic("srgb.heic")()
+    at = source.index(b"hvcC") - 4
+    decoder = source[at : at + int.from_bytes(source[at : at + 4])]
+    tile = source[source.index(b"mdat") + 4 :]
+    count = columns * rows
+    grid = struct.pack(">BBBBHH", 0, 0, rows - 1, columns - 1, columns * 480, rows * 320)
+
+    def box(kind: bytes, *parts: bytes) -> bytes:
+        content = b"".join(parts)
+        return struct.pack(">I4s", 8 + len(content), kind) + content
+
+    def full(kind: bytes, version: int, *parts: bytes, flags: int = 0) -> bytes:
+        return box(kind, struct.pack(">I", version << 24 | flags), *parts)
+
+    def entry(number: int, kind: bytes) -> bytes:
+        return full(b"infe", 2, struct.pack(">HH4sB", number, 0, kind, 0), flags=number <= count)
+
+    items = range(1, count + 1)
+
+    def meta(tiles_at: int) -> bytes:
+        places = [(number, tiles_at + len(grid), len(tile)) for number in items] + [(count + 1, tiles_at, len(grid))]
+        sizes = [full(b"ispe", 0, struct.pack(">II", *size)) for size in ((480, 320), (columns * 480, rows * 320))]
+        has = [struct.pack(">HBBB", number, 2, 0x81, 2) for number in items] + [struct.pack(">HBB", count + 1, 1, 3)]
+        return full(
+            b"meta",
+            0,
+            full(b"hdlr", 0, struct.pack(">I4s12xB", 0, b"pict", 0)),
+            full(b"pitm", 0, struct.pack(">H", count + 1)),
+            full(
+                b"iloc",
+                0,
+                struct.pack(">HH", 0x4400, count + 1),
+                *[struct.pack(">HHHII", number, 0, 1, *place) for number, *place in places],
+            ),
+            full(
+                b"iinf",
+                0,
+                struct.pack(">H", count + 1),
+                *[entry(number, b"hvc1") for number in items],
+                entry(count + 1, b"grid"),
+            ),
+            full(b"iref", 0, box(b"dimg", struct.pack(f">HH{count}H", count + 1, count, *items))),
+            box(
+                b"iprp",
+                box(b"ipco", decoder, *sizes),
+                full(b"ipma", 0, struct.pack(">I", count + 1), *has),
+            ),
+        )
+
+    start = box(b"ftyp", b"heic\0\0\0\0mif1heic")
+    return start + meta(len(start) + len(meta(0)) + 8) + box(b"mdat", grid, tile)
+
+
 def _cut(data: Callable[[], bytes], count: int) -> Callable[[], bytes]:
     return lambda: data()[:-count]
 
@@ -337,6 +395,10 @@ def _shapes() -> Iterator[Shape]:
     yield Shape("HEIC, 10 bits", "IMG_1004.HEIC", _heic("ten-bit.heic"))
     yield Shape("HEIC, alpha", "IMG_1005.HEIC", _heic("alpha.heic"), quarters=clear)
     yield Shape("HEIC, turned", "IMG_1006.HEIC", _heic("turned.heic"), (320, 480), (BLUE, RED, GREY, GREEN))
+    yield Shape("HEIC of tiles", "IMG_1008.HEIC", functools.partial(grid_heic, 2, 2), (960, 640), None)
+    yield Shape(
+        "HEIC of 50 megapixels, 8160 × 6080", "IMG_1009.HEIC", functools.partial(grid_heic, 17, 19), (2560, 1907), None
+    )
     yield Shape("HEIC called .jpg", "IMG_1007.jpg", _heic("srgb.heic"))
     yield Shape("PNG called .jpg", "photo.jpg", png(_quarters))
     yield Shape("JPEG called .png", "photo.png", jpeg())

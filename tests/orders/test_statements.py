@@ -77,7 +77,7 @@ BOOK = ["UPDATE ledger_accounts", "INSERT ledger_transactions + INSERT ledger_en
 ENDED = ["UPDATE refund_requests"]
 MONEY = "SELECT orders + payments + refunds"
 REFUND = ["SELECT payments + refunds", "INSERT refunds", "INSERT outbox"]
-ANSWER = "SELECT orders + users + waybills + refund_requests + refunds + payments"
+ANSWER = "SELECT pictures + orders + users + waybills + refund_requests + refunds + payments"
 
 SPINE = {
     "buy": [

@@ -182,6 +182,10 @@ def test_ids_come_before_files(app: Flask, client: FlaskClient, owner: Made) -> 
     ids = [upload(app, owner, width)["id"] for width in (50, 60)]
     good = release(app, client, owner, picture_bytes(70, 40), picture_ids=f"{ids[1]},{ids[0]}")
     assert widths(good["pictures"]) == [60, 50, 70]
+    # Some forms repeat the field instead.
+    ids = [str(upload(app, owner, width)["id"]) for width in (50, 60)]
+    response = client.post(RELEASE, data=FORM | {"picture_ids": ids}, headers=auth_headers(app, owner))
+    assert widths(assert_envelope(response, Answer.GOOD_RELEASED)["pictures"]) == [50, 60]
     assert usage(app) == {owner.id: sum(row["size"] for row in picture_rows(app))}
 
 

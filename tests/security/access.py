@@ -11,8 +11,9 @@ Answers: `ok` is what the operation declares as its success, `empty` its list wi
 names (or the body, where it names a thing) does not exist; the others are in `REFUSALS`.
 
 Things, of the market in `market.py`: `public` and `review` are goods of the seller with a picture, for sale and not yet
-reviewed; `address` and `notification` are the buyer's; `withdrawal` is the seller's; `case` is one about a day's
-bill; the others are orders where they stand, or what belongs to them.
+reviewed; `unused_picture` is one that the seller has uploaded for no good yet; `address` and `notification` are the
+buyer's; `withdrawal` is the seller's; `case` is one about a day's bill; the others are orders where they stand, or what
+belongs to them.
 """
 
 from typing import Final, NamedTuple
@@ -76,6 +77,8 @@ PUT    /api/good_edit/{good_id}/                 public          401    404     
 PATCH  /api/good_edit/{good_id}/                 public          401    404      404   ok     revoked   404
 POST   /api/good_edit/{good_id}/                 public          401    404      404   ok     revoked   404
 DELETE /api/good_edit/{good_id}/                 public          401    404      404   ok     revoked   404
+POST   /api/pictures/                            -               401    ok       ok    ok     revoked   ok
+GET    /api/pic/{pic_id}/                        unused_picture  404    404      404   ok     revoked   ok
 GET    /api/pic/{pic_id}/                        public_picture  ok     ok       ok    ok     revoked   ok
 GET    /api/pic/{pic_id}/                        review_picture  404    404      404   ok     revoked   ok
 GET    /api/verify/good/{good_id}                review          ok     ok       ok    ok     revoked   ok

@@ -104,6 +104,10 @@ def fill_market(app: Flask, client: FlaskClient) -> Market:
         good = release(app, client, seller, picture_bytes())
         things[name], things[f"{name}_picture"] = good["id"], good["pictures"][0]["id"]
     publish(app, int(things["public"]))
+    uploaded = client.post(
+        "/api/pictures/", headers={"Authorization": f"Bearer {access['seller']}"}, **multipart(picture_bytes())
+    )
+    things["unused_picture"] = assert_envelope(uploaded, Answer.PICTURE_UPLOADED)["id"]
     for name, phase in _ORDERS.items():
         things[name] = lead_order(app, make_good(app, seller), buyer, phase=phase).id
     in_person = make_good(app, seller, trade_mode=TradeMode.FACE_TO_FACE)

@@ -24,7 +24,8 @@ from app.web.api import Operation
 from app.web.auth import Auth
 from config import PROJECT_ROOT, Settings
 from tests.applications import KeptContents, empty_stores
-from tests.factories import PASSWORD, assert_envelope, whole_database
+from tests.factories import PASSWORD, assert_envelope, picture_bytes, whole_database
+from tests.goods.steps import multipart
 from tests.security.access import CALLERS, REFUSALS, ROWS, Row
 from tests.security.market import ELSEWHERE, PRIVATE, Market, fill_market
 from tests.test_bad_input import MISSING, RIGHT
@@ -102,7 +103,9 @@ def _call(client: FlaskClient, market: Market, operation: Operation, row: Row, c
     url = start + str(market.things[row.thing]) + rest.partition("}")[2] if opened else path
     tokens = market.refresh if operation.auth is Auth.REFRESH else market.access
     headers = {} if caller == "nobody" else {"Authorization": f"Bearer {tokens[caller]}"}
-    options = {"json": _body(client, market, row, caller)} if operation.body is not None else {}
+    options: dict[str, Any] = {"json": _body(client, market, row, caller)} if operation.body is not None else {}
+    if operation.one_file:
+        options = multipart(picture_bytes())
     return client.open(url, method=method, headers=headers, query_string=_QUERIES.get(operation.name), **options)
 
 
@@ -210,6 +213,7 @@ def test_what_staff_see_that_others_do_not() -> None:
     differ = {str(row) for row in _OF_OTHERS if row.answers["staff"] != row.answers["stranger"]}
     assert differ == {
         "GET /api/good/{good_id}/ of review",
+        "GET /api/pic/{pic_id}/ of unused_picture",
         "GET /api/pic/{pic_id}/ of review_picture",
         "GET /api/order/{order_id}/diagram of disputed",
         "GET /api/evidence/{pic_id}/ of evidence",
