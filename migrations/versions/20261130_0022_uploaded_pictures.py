@@ -1,14 +1,14 @@
 """Pictures are uploaded one at a time before a good or a refund request uses them.
 
 Revision: 0022
-After: 0018
+After: 0021
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0022"
-down_revision = "0018"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 

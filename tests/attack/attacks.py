@@ -332,12 +332,12 @@ def picture_bombs(target: Target) -> None:
 
 
 def jpegs_of_many_scans(target: Target) -> None:
-    """F4: a progressive JPEG with as many scans as its size allows, so all are decoded; then its end is missing."""
+    """F4: a progressive JPEG with as many scans as its size allows, so all are decoded; then no marker follows."""
     written = io.BytesIO()
     Image.new("L", (7000, 7000), 90).save(written, "JPEG", progressive=True)
     whole = written.getvalue()
     last = whole[whole.rindex(b"\xff\xda") : -2]
-    _crowd(target, 8, _release(target, whole[:-2] + last * (12 - whole.count(b"\xff\xda"))))
+    _crowd(target, 8, _release(target, whole[:-2] + last * (25 - whole.count(b"\xff\xda")) + b"\xff\x02"))
 
 
 QUICK: tuple[Attack, ...] = (
