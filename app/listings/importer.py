@@ -7,8 +7,10 @@ that the price history has no gaps where the oldest comes first.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -28,7 +30,9 @@ from app.language.normal_form import normalise
 from app.language.service import analyser
 from app.listings.conditions import condition_of
 from app.listings.feed import (
+    CLOCKS_DIFFER,
     BadLine,
+    Batch,
     DamagedBatch,
     FeedListing,
     Manifest,
@@ -43,6 +47,9 @@ from app.listings.relaxation import relaxation_steps
 from app.listings.terms import listing_terms
 
 _CHUNK: Final = 500
+_JUST_BEFORE: Final = timedelta(minutes=10)
+"""So long before its first import, at the latest, a run is taken to have ended whose clock was ahead, if the crawler
+does not know better. Not just then: what it sees in its next run is newer."""
 
 # Imports run one at a time, chunk by chunk. Nothing else writes these tables, so what one has read there stays true
 # until it commits. The two numbers are this lock's name; no other advisory lock of ours has them.
@@ -53,7 +60,7 @@ _LOCK: Final = text("""
 _CATEGORIES: Final = {label: int(code) for code, label in CATEGORY_TEXT.items()}
 
 # The columns that an observation fills, beside which listing it is of, when it was made and by which run.
-_OBSERVED: Final = (
+OBSERVED: Final = (
     *("url", "title", "price", "original_price", "coupon_off", "condition", "source_condition", "brand"),
     *("free_shipping", "category", "source_category", "area", "want_count", "published_at", "flags", "terms"),
 )
@@ -89,6 +96,10 @@ class ImportReport:
     """Lines that are no listing."""
     damaged: list[str] = field(default_factory=list)
     """A line for each batch that was refused: its file and why."""
+    read: list[Batch] = field(default_factory=list)
+    """The batches that were not refused."""
+    ahead: int = 0
+    """Observations by a clock that was ahead; they count as made at `CrawlRun.latest_at`."""
     flagged: Counter[str] = field(default_factory=Counter)
     """Observations by `ListingFlag`."""
     unknown_categories: Counter[str] = field(default_factory=Counter)
@@ -122,16 +133,36 @@ def import_manifests(
 
     A dry run does everything and takes it back at its end; other imports wait for it.
     """
-    ordered = sorted(manifests, key=lambda each: (each[1].started_at, each[1].run_id))
+    ordered = in_order(manifests)
     reports = [ImportReport(path=path, manifest=manifest, dry_run=dry_run) for path, manifest in ordered]
+    with taken_back(dry_run):
+        for report in reports:
+            ManifestImport(report, hooks or Hooks()).run()
+    return reports
+
+
+def in_order(manifests: Sequence[tuple[Path, Manifest]]) -> list[tuple[Path, Manifest]]:
+    """The runs, the one that began first before the others."""
+    now = utcnow()
+    return sorted(manifests, key=lambda each: (_began(each[1], now=now), each[1].run_id))
+
+
+@contextmanager
+def taken_back(dry_run: bool) -> Iterator[None]:  # noqa: FBT001 - its one argument
+    """With `dry_run`, whatever the block writes is taken back at its end."""
     if not dry_run:
-        _import_all(reports, hooks or Hooks())
-        return reports
+        yield
+        return
     with transaction() as session:
         everything = session.begin_nested()
-        _import_all(reports, hooks or Hooks())
+        yield
         everything.rollback()
-    return reports
+
+
+def _began(manifest: Manifest, *, now: datetime) -> datetime:
+    """When a run began, or at the latest if its clock was ahead."""
+    began = manifest.started_at
+    return began if began <= now + CLOCKS_DIFFER else min(manifest.not_after or now, now)
 
 
 def import_manifest(path: Path, *, dry_run: bool = False, hooks: Hooks | None = None) -> ImportReport:
@@ -139,12 +170,7 @@ def import_manifest(path: Path, *, dry_run: bool = False, hooks: Hooks | None = 
     return import_manifests([(path, read_manifest(path))], dry_run=dry_run, hooks=hooks)[0]
 
 
-def _import_all(reports: Sequence[ImportReport], hooks: Hooks) -> None:
-    for report in reports:
-        _Import(report, hooks).run()
-
-
-class _Import:
+class ManifestImport:
     """Imports one manifest, and counts what it does in the report."""
 
     def __init__(self, report: ImportReport, hooks: Hooks) -> None:
@@ -152,9 +178,14 @@ class _Import:
         self._manifest = report.manifest
         self._hooks = hooks
         self._analyser: Analyser = analyser()
+        self._now = utcnow()
+        self._latest: datetime | None = None
 
     def run(self) -> None:
         """Import all that can be read."""
+        self._latest = _latest_of(self._manifest.run_id)
+        self._seen_at(self._manifest.started_at)
+        self._report.ahead = 0
         for chunk in _chunks(self._observations()):
             with transaction() as session:
                 self._store(session, chunk)
@@ -170,6 +201,7 @@ class _Import:
                 self._report.damaged.append(f"{batch.file} {error}")
                 self._hooks.progress(batch.listings)
                 continue
+            self._report.read.append(batch)
             for number, line in enumerate(lines, start=1):
                 try:
                     listing = read_line(line, self._manifest)
@@ -183,6 +215,7 @@ class _Import:
     def _row(self, listing: FeedListing) -> dict[str, Any]:
         flags = flags_of(listing.title, listing.description, listing.flags)
         self._report.flagged.update(flag.value for flag in flags)
+        seen_at = self._seen_at(listing.fetched_at)
         return {
             "source": listing.source,
             "item_id": listing.item_id,
@@ -200,12 +233,27 @@ class _Import:
             "area": listing.area,
             "want_count": listing.want_count,
             "published_at": listing.published_at,
-            "first_seen_at": listing.fetched_at,
-            "last_seen_at": listing.fetched_at,
+            "first_seen_at": seen_at,
+            "last_seen_at": seen_at,
             "flags": sorted(flag.value for flag in flags),
             "terms": listing_terms(self._analyser, listing.title, item_id=listing.item_id),
             "run_id": listing.run_id,
         }
+
+    def _seen_at(self, moment: datetime) -> datetime:
+        """When an observation was made that the crawler's clock dates at `moment`.
+
+        If that lies in the future the clock was ahead, and all we know is that it was made before now: dated ahead it
+        would stay the newest one, which later ones never overwrite. The bound is kept with the run, so that importing
+        it again changes nothing.
+        """
+        if self._latest is None and moment > self._now + CLOCKS_DIFFER:
+            before = (self._now - _JUST_BEFORE).replace(microsecond=0)
+            self._latest = min(self._manifest.not_after or before, before)
+        if self._latest is None or moment <= self._latest:
+            return moment
+        self._report.ahead += 1
+        return self._latest
 
     def _category(self, label: str | None) -> int | None:
         if label is None:
@@ -219,11 +267,13 @@ class _Import:
         """Write a chunk, in which every listing is at most once."""
         session.execute(_LOCK)
         known = _known(self._manifest.source, [row["item_id"] for row in chunk])
+        chunk = self._wanted(chunk, known)
         written, priced, outcomes = [], {}, Counter[ImportOutcome]()
         for row in chunk:
             before = known.get(row["item_id"])
             outcome, is_written = _merge(row, before)
             outcomes[outcome] += 1
+            self._note(row, before, outcome)
             if is_written:
                 written.append(row)
                 if row["price"] not in (None, before and before.last_price):
@@ -240,6 +290,14 @@ class _Import:
         self._report.outcomes += outcomes
         self._report.prices += len(priced)
 
+    def _wanted(self, chunk: Sequence[dict[str, Any]], known: Mapping[str, Row[Any]]) -> Sequence[dict[str, Any]]:
+        """Those rows of a chunk that are to be stored, given what is known of their listings: all."""
+        del known
+        return chunk
+
+    def _note(self, row: dict[str, Any], before: Row[Any] | None, outcome: ImportOutcome) -> None:
+        """Take note of what storing a row does; there is nothing to note."""
+
     def _supply(self, search: Search) -> dict[str, Any]:
         steps = relaxation_steps(self._analyser, search.keyword)
         return {
@@ -248,7 +306,7 @@ class _Import:
             "terms": sorted(steps[0]) if steps else [],
             "category": None if search.category is None else _CATEGORIES.get(normalise(search.category).strip()),
             "offers": search.offers,
-            "seen_at": search.fetched_at,
+            "seen_at": self._seen_at(search.fetched_at),
             "run_id": self._manifest.run_id,
         }
 
@@ -273,13 +331,24 @@ class _Import:
         if run is None:
             run = CrawlRun(run_id=manifest.run_id, created=0, updated=0, unchanged=0, outdated=0, rejected=0, damaged=0)
             session.add(run)
-        elif manifest.is_running and run.outcome != manifest.outcome:
+        run.latest_at = self._latest
+        if manifest.is_running and run.outcome not in (None, manifest.outcome):
             # A copy of the manifest that was made before the run was over: what is stored is newer.
             return run
         run.source, run.spider, run.detail = manifest.source, manifest.spider, manifest.detail
-        run.started_at, run.finished_at = manifest.started_at, manifest.finished_at
+        run.started_at = self._bounded(manifest.started_at)
+        run.finished_at = None if manifest.finished_at is None else self._bounded(manifest.finished_at)
         run.outcome, run.exit_code, run.counts = manifest.outcome, manifest.exit_code, manifest.counts
         return run
+
+    def _bounded(self, moment: datetime) -> datetime:
+        return moment if self._latest is None else min(moment, self._latest)
+
+
+def _latest_of(run_id: str) -> datetime | None:
+    """The bound of a run that was imported before, if its clock was ahead."""
+    found = rows(select(CrawlRun.latest_at).where(CrawlRun.run_id == run_id))
+    return found[0].latest_at if found else None
 
 
 def _chunks(observations: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
@@ -308,7 +377,7 @@ _LAST_PRICE: Final = (
 )
 
 # All rows are one JSON parameter: a statement with a parameter for each value takes longer to parse than to execute.
-_COLUMNS: Final = ("source", "item_id", *_OBSERVED, "first_seen_at", "last_seen_at", "run_id")
+_COLUMNS: Final = ("source", "item_id", *OBSERVED, "first_seen_at", "last_seen_at", "run_id")
 _SEEN: Final = (
     func.json_to_recordset(cast(bindparam("seen", type_=Text), JSON))
     .table_valued(*(column(name, _LISTINGS.c[name].type) for name in _COLUMNS))
@@ -317,7 +386,7 @@ _SEEN: Final = (
 _INSERT: Final = upsert(_LISTINGS).from_select(_COLUMNS, select(*(_SEEN.c[name] for name in _COLUMNS)))
 _UPSERT: Final = _INSERT.on_conflict_do_update(
     index_elements=["source", "item_id"],
-    set_={name: _INSERT.excluded[name] for name in (*_OBSERVED, "last_seen_at", "run_id")},
+    set_={name: _INSERT.excluded[name] for name in (*OBSERVED, "last_seen_at", "run_id")},
 ).returning(_LISTINGS.c.id, _LISTINGS.c.item_id)
 
 _INSERT_SUPPLY: Final = upsert(_SUPPLIES)
@@ -331,7 +400,7 @@ _UPSERT_SUPPLY: Final = _INSERT_SUPPLY.on_conflict_do_update(
 
 def _known(source: str, item_ids: Sequence[str]) -> dict[str, Row[Any]]:
     """What is known of these listings, each with the `last_price` of its history."""
-    columns = (_LISTINGS.c[name] for name in ("item_id", "last_seen_at", "run_id", *_OBSERVED))
+    columns = (_LISTINGS.c[name] for name in ("item_id", "last_seen_at", "run_id", *OBSERVED))
     statement = select(*columns, _LAST_PRICE.label("last_price"))
     found = rows(statement.where(Listing.source == source, Listing.item_id.in_(item_ids)))
     return {row.item_id: row for row in found}
@@ -346,7 +415,7 @@ def _merge(row: dict[str, Any], known: Row[Any] | None) -> tuple[ImportOutcome, 
     before = known._mapping
     row.update({name: before[name] for name in _KEPT_IF_ABSENT if row[name] is None})
     if row["last_seen_at"] > known.last_seen_at:
-        has_changed = any(row[name] != before[name] for name in _OBSERVED)
+        has_changed = any(row[name] != before[name] for name in OBSERVED)
         return (ImportOutcome.UPDATED if has_changed else ImportOutcome.UNCHANGED), True
     is_known = all(row[name] == before[name] for name in ("run_id", "title", "price"))
     derived_anew = is_known and any(row[name] != before[name] for name in _DERIVED)

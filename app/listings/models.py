@@ -137,6 +137,8 @@ class CrawlRun(Base):
     detail: Mapped[str] = mapped_column(Text)
     counts: Mapped[dict[str, Any]] = mapped_column(JSONB)  # as the crawler counted them
     imported_at: Mapped[moment | None]
+    # Set if the crawler's clock was ahead: what the run saw later, by that clock, it saw at this moment at the latest.
+    latest_at: Mapped[moment | None]
     created: Mapped[int] = mapped_column(default=0)  # listings
     updated: Mapped[int] = mapped_column(default=0)
     unchanged: Mapped[int] = mapped_column(default=0)

@@ -61,8 +61,11 @@ The site's pages append to it a number that they draw for each view of a page. W
 """
 
 
-def search_data(keyword: str, page: int) -> bytes:
-    """The `data` of a search, compact JSON in UTF-8: page `page` (from 1) of what is on sale, newest first."""
+def search_data(keyword: str, page: int, *, search_filter: str = "", extra_filter: str = "{}") -> bytes:
+    """The `data` of a search, compact JSON in UTF-8: page `page` (from 1) of what is on sale, newest first.
+
+    The two filters are texts as `xianyu.filters` makes them.
+    """
     return orjson.dumps(
         {
             "pageNumber": page,
@@ -73,10 +76,10 @@ def search_data(keyword: str, page: int) -> bytes:
             "sortField": "create",
             "customDistance": "",
             "gps": "",
-            "propValueStr": {"searchFilter": ""},
+            "propValueStr": {"searchFilter": search_filter},
             "customGps": "",
             "searchReqFromPage": "pcSearch",
-            "extraFilterValue": "{}",
+            "extraFilterValue": extra_filter,
             "userPositionJson": "{}",
         }
     )

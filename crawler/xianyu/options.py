@@ -1,14 +1,15 @@
 """The operator's settings, from the environment and the command line."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from .errors import ConfigurationError
+from .notices import NoticeForm, NoticeWhen, Receiver
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 MIN_DELAY: Final = 1.0
@@ -49,10 +50,30 @@ class Options:
     """Whether to fetch the pictures of listings: `yes` or `no`. They are copyrighted. Needs `XIANYU_LIVE=yes`."""
     log_days: int = 30
     """Days after which a log is deleted."""
+    run_days: int = 90
+    """Days after which the folder of a run is deleted, if all of it was imported. 0: never."""
+    run_count: int = 0
+    """Most folders of runs that are kept: of more, the oldest are deleted, if they were imported. 0: any number."""
+    notice: str = ""
+    """Who is told how a run ended: `ntfy`, `bark`, or `wecom`, a group robot of 企业微信. Empty: nobody."""
+    notice_url: str = field(default="", repr=False)
+    """Their address, a secret: `https://ntfy.sh/<topic>`, `https://api.day.app/<key>`,
+    `https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=<key>`."""
+    notice_token: str = field(default="", repr=False)
+    """The access token of a protected topic of ntfy, or the key of Bark where the address ends in `/push`. A secret."""
+    notice_when: str = "always"
+    """After which runs: `always`, or `trouble`: only if the exit code is not 0."""
 
     def settings(self) -> dict[str, Any]:
-        """The same values as Scrapy settings, named as the variables."""
-        return {variable_name(field.name): getattr(self, field.name) for field in fields(self)}
+        """The same values as Scrapy settings, named as the variables. Without the secrets, which it has no use for."""
+        return {variable_name(each.name): getattr(self, each.name) for each in fields(self) if each.repr}
+
+    @property
+    def receiver(self) -> Receiver | None:
+        """Who is told how a run ended, if anybody is."""
+        if not self.notice:
+            return None
+        return Receiver(form=NoticeForm(self.notice), url=self.notice_url, token=self.notice_token)
 
     def check_live_allowed(self) -> None:
         """Raise `ConfigurationError` unless the settings allow a live run."""
@@ -78,6 +99,8 @@ INTEGER_RANGES: Final = {
     "refresh_days": (1, 3650),
     "batch": (1, 100_000),
     "log_days": (1, 3650),
+    "run_days": (0, 3650),
+    "run_count": (0, 1_000_000),
 }
 """Smallest and greatest value of each field."""
 FLOAT_RANGES: Final = {
@@ -96,7 +119,7 @@ def read_options(environ: Mapping[str, str], *, data: Path | None = None, page_l
 
     Raises `ConfigurationError` if a value cannot be read or is out of range, or if a `XIANYU_` variable is unknown.
     """
-    names = {variable_name(field.name): field.name for field in fields(Options)}
+    names = {variable_name(each.name): each.name for each in fields(Options)}
     unknown = sorted(name for name in environ if name.startswith("XIANYU_") and name not in names)
     if unknown:
         raise ConfigurationError(f"unknown setting {', '.join(unknown)}; known are {', '.join(names)}")
@@ -104,6 +127,8 @@ def read_options(environ: Mapping[str, str], *, data: Path | None = None, page_l
     if page_limit is not None:
         texts["page_limit"] = page_limit
     options = replace(Options(), **{name: _parse(name, text) for name, text in texts.items()})
+    if bool(options.notice) != bool(options.notice_url):
+        raise ConfigurationError("XIANYU_NOTICE and XIANYU_NOTICE_URL need each other")
     return options if data is None else replace(options, data=data.resolve())
 
 
@@ -146,7 +171,41 @@ def _data(text: str) -> Path:
     return Path(text).expanduser().resolve()
 
 
-_PARSERS: Final = {"base_url": _base_url, "contact": _contact, "data": _data}
+def _notice_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:  # an invalid port or IPv6 address
+        usable = False
+    if not usable or parts.username is not None or not text.isascii() or not text.isprintable() or " " in text:
+        raise ConfigurationError("XIANYU_NOTICE_URL must be like https://host/path")  # the value is a secret
+    return text
+
+
+def _notice_token(text: str) -> str:
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ConfigurationError("XIANYU_NOTICE_TOKEN must be ASCII, without blanks")  # the value is a secret
+    return text
+
+
+def _one_of(name: str, values: Iterable[str]) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in values:
+            raise ConfigurationError(f"{variable_name(name)} must be {' or '.join(values)}, not {text!r}")
+        return text
+
+    return parse
+
+
+_PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
+    "base_url": _base_url,
+    "contact": _contact,
+    "data": _data,
+    "notice": _one_of("notice", tuple(NoticeForm)),
+    "notice_url": _notice_url,
+    "notice_token": _notice_token,
+    "notice_when": _one_of("notice_when", tuple(NoticeWhen)),
+}
 
 
 def is_loopback(url: str) -> bool:

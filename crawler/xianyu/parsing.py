@@ -68,11 +68,15 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A row that could not be read: `reason` is a `RejectReason`, `place` its path in the answer. It holds no text."""
+    """A row that could not be read: `reason` is a `RejectReason`, `place` its path in the answer. It holds no text.
+
+    `fetched_at` is when the answer arrived, of an item that is `GONE`: that is news for whoever knows the listing.
+    """
 
     item_id: str | None
     reason: str
     place: str
+    fetched_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +229,8 @@ def parse_detail(answer: object, *, context: Context) -> Page:
     Raises `SchemaChanged` if there is no `data.itemDO`, or if it has no id or title.
     """
     if judge(answer_from_json(answer)) is Verdict.GONE:
-        return _page([], [Reject(context.item_id, RejectReason.GONE, "ret")], {}, has_next=False)
+        gone = Reject(context.item_id, RejectReason.GONE, "ret", isoformat(context.fetched_at))
+        return _page([], [gone], {}, has_next=False)
     data = node(as_node(answer), "data")
     item = node(data, "itemDO")
     item_id, title = identifier(item.get("itemId")), one_line(item.get("title"))

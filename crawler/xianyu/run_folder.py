@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Final
@@ -25,6 +25,7 @@ from scrapy.crawler import Crawler
 
 from . import __version__
 from .clock import isoformat
+from .console import shown
 from .errors import ConfigurationError
 from .items import SOURCE, Listing
 from .outcomes import Outcome
@@ -39,6 +40,11 @@ PART_SUFFIX: Final = ".part"
 """Ends the name of a file that is not complete yet."""
 LONGEST_KEYWORD: Final = 200
 """Characters. What is longer was pasted into the field of the search, and nobody else asks for it."""
+RESERVE_BYTES: Final = 32 * 1024
+"""Room on the disk that a run keeps for its last manifest, its statistics and the state."""
+JUST_BEFORE: Final = timedelta(minutes=10)
+"""So long before the next run began, at the latest, a run is taken to have ended whose clock was ahead. Not just then:
+answers that were saved in between, for the next run, are newer."""
 RUN_ID: Final = re.compile(r"[0-9]{8}T[0-9]{6}Z-[a-z_]+-[0-9a-f]{4}")
 _BATCH: Final = re.compile(r"items-[0-9]{5,}\.jsonl")
 
@@ -61,6 +67,8 @@ class Counts:
     """Rows that the site showed though they are no hits of the search. They are listings too, without a keyword."""
     rejected: int = 0
     """Rows of answers that could not be read as a listing."""
+    left_out: int = 0
+    """Listings not written because they are not what the target asked for: price, region, words to leave out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +120,8 @@ class Manifest:
     batches: list[Batch] = field(default_factory=list)
     searches: list[Search] = field(default_factory=list)
     rejects: RejectsFile | None = None
+    not_after: str | None = None
+    """Set if the clock was ahead during the run: it was over then, whatever its times say. A later run writes this."""
 
 
 class OpenBatch(io.BufferedWriter):
@@ -163,6 +173,8 @@ class RunFolder:
         """Returns the present counts, all but `listings`, which are counted here. The runner sets it."""
         self.path.mkdir(parents=True)
         _sync_folder(runs)
+        # Given back when the run ends: so a full disk has room for the manifest that says so.
+        (self.path / f"reserve{PART_SUFFIX}").write_bytes(bytes(RESERVE_BYTES))
         self._write_manifest()
 
     def open_batch(self, name: str) -> OpenBatch:
@@ -185,7 +197,9 @@ class RunFolder:
         """Record which row could not be read, and why. None of its texts are kept."""
         if self._rejects is None:
             self._rejects = (self.path / REJECTS).open("ab")
-        row = {"reason": reject.reason, "place": reject.place, "item_id": reject.item_id}
+        row = {"reason": reject.reason, "place": shown(reject.place), "item_id": reject.item_id}
+        if reject.fetched_at is not None:
+            row["fetched_at"] = reject.fetched_at
         self._rejects.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
         self._reject_rows += 1
 
@@ -193,11 +207,16 @@ class RunFolder:
         """Write into the manifest how the run ended."""
         self.manifest.outcome, self.manifest.exit_code, self.manifest.detail = outcome, exit_code, detail
         self.manifest.finished_at = isoformat(now)
+        self.give_back_reserve()
         for part in self.path.rglob(f"*{PART_SUFFIX}"):  # only after a fault: a batch that could not be finished
             part.unlink()
         self._write_manifest()
         if self._rejects is not None:
             self._rejects.close()
+
+    def give_back_reserve(self) -> None:
+        """Free the room that was kept for the end of the run."""
+        (self.path / f"reserve{PART_SUFFIX}").unlink(missing_ok=True)
 
     def _write_manifest(self) -> None:
         if self._rejects is not None:
@@ -266,7 +285,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def close_killed_runs(runs: Path, state: State) -> list[str]:
+def close_killed_runs(runs: Path, state: State, *, now: datetime) -> list[str]:
     """Complete the folders of runs that were killed. Returns their ids.
 
     The caller must hold the lock: then a manifest that says `running` belongs to no living process. Incomplete files
@@ -274,14 +293,19 @@ def close_killed_runs(runs: Path, state: State) -> list[str]:
     listings of all finished batches, so that they are not written again. The outcome becomes `killed`; `finished_at`
     and `exit_code` stay null, as they are unknown.
 
+    A run whose times lie after `now` had a clock that was ahead. Its manifest is told so: see `Manifest.not_after`.
+
     Raises `ConfigurationError` if a manifest or a finished batch is damaged, which killing a run cannot cause.
     """
     killed = []
+    not_after = now - JUST_BEFORE
     for folder in sorted(runs.iterdir()) if runs.is_dir() else ():
         if RUN_ID.fullmatch(folder.name):
             try:
                 if _close_if_killed(folder, state):
                     killed.append(folder.name)
+                if _bound_if_ahead(folder, now=now, not_after=not_after):
+                    not_after += timedelta(seconds=1)  # so that several keep their order
             except (ValueError, KeyError, TypeError) as error:
                 raise ConfigurationError(f"the run {folder} is damaged ({error}): move it elsewhere") from error
     return killed
@@ -307,6 +331,20 @@ def _close_if_killed(folder: Path, state: State) -> bool:
     manifest["counts"]["listings"] = sum(batch["listings"] for batch in manifest["batches"])
     manifest["outcome"] = Outcome.KILLED
     manifest["detail"] = "ended without a word: kill -9, a crash or a power cut"
+    write_atomically(path, orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    return True
+
+
+def _bound_if_ahead(folder: Path, *, now: datetime, not_after: datetime) -> bool:
+    """Write `not_after` into a manifest whose times lie after `now`, unless it is there. Returns whether it was."""
+    path = folder / MANIFEST
+    manifest = orjson.loads(path.read_bytes()) if path.exists() else None
+    if manifest is None or manifest.get("not_after") is not None:
+        return False
+    last = manifest["finished_at"] or manifest["started_at"]
+    if datetime.fromisoformat(last) <= now:
+        return False
+    manifest["not_after"] = isoformat(not_after)
     write_atomically(path, orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     return True
 

@@ -27,6 +27,8 @@ APPLICATION_ID: Final = 0x53465859
 """SQLite's `application_id`, "SFXY": distinguishes our files from other SQLite files."""
 LOCK_TIMEOUT_SECONDS: Final = 10.0
 """How long to wait while another process has the database locked."""
+_DISK_TROUBLE: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+"""Errors of a disk that is full or breaks. They say nothing of the file. Extended codes have them in their low byte."""
 SPENDING_KEPT_DAYS: Final = 30
 """Days for which the counts of requests are kept."""
 
@@ -71,6 +73,8 @@ FIRST_COOLDOWN: Final = MappingProxyType(
 """The first cool-down after each outcome. Each further block, without a successful run in between, doubles it."""
 LONGEST_COOLDOWN: Final = timedelta(days=7)
 """The longest cool-down, unless the site itself asked for a longer one."""
+LONGEST_WAIT: Final = timedelta(days=30)
+"""The longest wait that the site may ask for: a longer Retry-After is shortened to this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +123,8 @@ class State:
     A listing gets one when it goes to the feed, a walk when it ends. So a listing was seen before the end of a walk if
     its place is smaller.
 
-    Raises `ConfigurationError` if the file is damaged, is something else, or is of a newer crawler. The file is left
-    unchanged then.
+    Raises `ConfigurationError` if the file is damaged, is something else, is of a newer crawler, or cannot be opened.
+    The file is left unchanged then. Raises `sqlite3.Error` if the disk is full.
     """
 
     def __init__(self, path: Path) -> None:
@@ -131,6 +135,8 @@ class State:
                 " coalesce((SELECT max(place) FROM walks), 0))"
             ).fetchone()
         except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DISK_TROUBLE:
+                raise
             raise ConfigurationError(f"the state {path} cannot be used ({error}); it was left as it is") from error
         self._next_place = int(row[0]) + 1
         self._looked_up: dict[str, KnownListing | None] = {}
@@ -197,8 +203,7 @@ class State:
         """
         before = self._last_cooldown()
         blocks = 1 if before is None else before.blocks + 1
-        doublings = min(blocks - 1, 16)
-        wait = max(min(FIRST_COOLDOWN[outcome] * 2**doublings, LONGEST_COOLDOWN), at_least)
+        wait = max(_wait(outcome, blocks), at_least)
         until = now + wait if before is None else max(now + wait, before.until)
         with self._transaction() as database:
             database.execute(
@@ -257,6 +262,21 @@ class State:
                 rows,
             )
             self._record_walks(database)
+
+    def forget_times_after(self, now: datetime) -> None:
+        """Forget when listings were written, and end waits, that a clock has dated which was ahead.
+
+        Or else a listing would count as unchanged, however it changes, until the day on which the clock stood; and
+        nothing would be sent till then. Such listings are written when they are seen the next time. A wait that is
+        longer than any wait can be begins anew at `now`, as long as it is after as many blocks.
+        """
+        with self._transaction() as database:
+            database.execute("UPDATE listings SET emitted_at = 0 WHERE emitted_at > ?", (_seconds(now),))
+        cooldown = self._last_cooldown()
+        if cooldown is not None and cooldown.until > now + LONGEST_WAIT + timedelta(seconds=1):
+            until = now + _wait(cooldown.outcome, cooldown.blocks)
+            with self._transaction() as database:
+                database.execute("UPDATE cooldowns SET until = ?", (_seconds(until),))
 
     # Walks
 
@@ -344,6 +364,12 @@ def _refuse_unusable(database: sqlite3.Connection) -> None:
     verdict = str(database.execute("PRAGMA quick_check(1)").fetchone()[0])
     if verdict != "ok":
         raise sqlite3.DatabaseError(f"it is damaged: {' '.join(verdict.split())}")
+
+
+def _wait(outcome: Outcome, blocks: int) -> timedelta:
+    """How long to wait after so many blocks, the last of them with this outcome."""
+    doubled: int = 2 ** min(blocks - 1, 16)
+    return min(FIRST_COOLDOWN[outcome] * doubled, LONGEST_COOLDOWN)
 
 
 def _seconds(moment: datetime) -> int:

@@ -5,6 +5,7 @@ The first reason to stop counts. Once there is one, no further request is sent.
 
 import asyncio
 import logging
+import sqlite3
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -13,13 +14,12 @@ from weakref import WeakKeyDictionary
 from scrapy.crawler import Crawler
 
 from .clock import isoformat, utcnow
+from .console import shown
 from .outcomes import COOLDOWN_OUTCOMES, Outcome
-from .state import STATES
+from .state import LONGEST_WAIT, STATES
 
 logger = logging.getLogger(__name__)
 
-LONGEST_RETRY_AFTER: Final = timedelta(days=30)
-"""A longer Retry-After is shortened to this."""
 ITEM_POLL_SECONDS: Final = 0.01
 """How often `_close` checks whether all items have been processed."""
 
@@ -36,6 +36,8 @@ class CrawlResult:
     faults: list[str] = field(default_factory=list)
     """Errors of ours, by the names of their exceptions: messages might hold data."""
     tasks: set["asyncio.Task[None]"] = field(default_factory=set)
+    unrecorded_wait: timedelta | None = None
+    """How long the site asked us to wait, if the cool-down of this block could not be recorded yet; else None."""
     stop_requested: asyncio.Event = field(default_factory=asyncio.Event)
     """Set together with `outcome`. It wakes the requests that wait for their turn, so that they can give up."""
 
@@ -67,14 +69,19 @@ def stop(crawler: Crawler, outcome: Outcome, detail: str, *, retry_after: float 
     if result.outcome is not None:
         logger.info("Already stopping (%s); also: %s (%s)", result.outcome, outcome, detail)
         return
+    detail = shown(detail)
     result.outcome, result.detail = outcome, detail
     result.stop_requested.set()
     logger.warning("Stopping: %s (%s)", outcome, detail)
     state = STATES.get(crawler)
     if state is not None and outcome in COOLDOWN_OUTCOMES:
-        at_least = timedelta(seconds=min(retry_after or 0, LONGEST_RETRY_AFTER.total_seconds()))
-        cooldown = state.start_cooldown(utcnow(), outcome, detail, at_least=at_least)
-        logger.warning("No live run before %s", isoformat(cooldown.until))
+        at_least = timedelta(seconds=min(retry_after or 0, LONGEST_WAIT.total_seconds()))
+        try:
+            cooldown = state.start_cooldown(utcnow(), outcome, detail, at_least=at_least)
+            logger.warning("No live run before %s", isoformat(cooldown.until))
+        except sqlite3.Error as error:  # a full disk; `runner` tries again when the run has given room back
+            result.unrecorded_wait = at_least
+            mark_fault(crawler, f"the cool-down cannot be recorded: {error}")
     if crawler.spider is not None and crawler.crawling:
         # The result keeps the task until it is done: the event loop alone holds only a weak reference to it.
         task = asyncio.ensure_future(_close(crawler, outcome))
@@ -93,11 +100,11 @@ async def _close(crawler: Crawler, outcome: Outcome) -> None:
 
 def mark_partial(crawler: Crawler, detail: str) -> None:
     """Record that something could not be fetched. The crawl goes on; its outcome is `partial` at best."""
-    logger.warning("Not complete: %s", detail)
-    result_of(crawler).missing.append(detail)
+    logger.warning("Not complete: %s", shown(detail))
+    result_of(crawler).missing.append(shown(detail))
 
 
 def mark_fault(crawler: Crawler, detail: str) -> None:
     """Record an error of ours. The crawl goes on; its outcome is `fault`, unless the site or the operator ended it."""
-    logger.error("Fault: %s", detail)
-    result_of(crawler).faults.append(detail)
+    logger.error("Fault: %s", shown(detail))
+    result_of(crawler).faults.append(shown(detail))

@@ -1,27 +1,32 @@
 """Reads the file of searches: a text file with one search per line.
 
     # used phones and cameras
-    iPhone 15	手机
-    富士 X100V
+    iPhone 15	手机	price: 1500-5000	without: 壳, 维修
+    富士 X100V	region: 上海, 广东/深圳
     category: 乐器
 
 A search is a keyword and, after a tab, the operator's label for its category, which is written into the listings found.
-`category: 乐器` searches for the name of a category and uses it as the label too. Empty lines are ignored, and so are
-comments: lines that begin with #.
+`category: 乐器` searches for the name of a category and uses it as the label too. After further tabs there may be
+`price:`, `region:` and `without:`, in any order: see `xianyu.filters`. Empty lines are ignored, and so are comments:
+lines that begin with #.
 """
 
 import re
 import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 from .errors import ConfigurationError
+from .filters import NO_FILTERS, Filters, read_prices, read_regions, read_words
 
 MAX_KEYWORD_LENGTH: Final = 100
 """Characters."""
 MAX_LABEL_LENGTH: Final = 50
 """Characters."""
+_OPTION: Final = re.compile(r"(price|region|without)\s*[:：]\s*(.*)", re.IGNORECASE)
 _CATEGORY: Final = re.compile(r"category\s*[:：]\s*", re.IGNORECASE)
 
 
@@ -32,6 +37,12 @@ class Target:
     keyword: str
     category: str | None
     """The operator's label, or None."""
+    filters: Filters = NO_FILTERS
+
+    @property
+    def walk(self) -> str:
+        """By what the state knows the walk through its pages: other filters find other pages."""
+        return f"{self.keyword}\t{self.filters}".rstrip("\t")
 
 
 def read_targets(path: Path) -> list[Target]:
@@ -49,7 +60,7 @@ def read_targets(path: Path) -> list[Target]:
 
 def parse_targets(content: bytes, *, name: str) -> list[Target]:
     """As `read_targets`, from the content of the file called `name`."""
-    found: dict[str, tuple[int, Target]] = {}
+    found: dict[tuple[str, Filters], tuple[int, Target]] = {}
     problems: list[str] = []
     lines = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
     for number, line in enumerate(lines, 1):
@@ -59,7 +70,7 @@ def parse_targets(content: bytes, *, name: str) -> list[Target]:
             problems.append(f"line {number} {error}")
             continue
         if target is not None:
-            first, same = found.setdefault(target.keyword, (number, target))
+            first, same = found.setdefault((target.keyword, target.filters), (number, target))
             if same != target:
                 problems.append(f"line {number} searches for the keyword of line {first} under another category")
     if problems:
@@ -78,9 +89,11 @@ def _parse_line(line: bytes) -> Target | None:
     if not text.strip() or text.lstrip().startswith("#"):
         return None
     fields = [" ".join(field.split()) for field in re.split(r"\t+", text.rstrip())]
-    if not fields[0] or len(fields) > 2:
+    options = {number: match for number, field in enumerate(fields) if number and (match := _OPTION.fullmatch(field))}
+    named = [field for number, field in enumerate(fields) if number not in options]
+    if not named[0] or len(named) > 2 or (len(named) == 2 and named[1] != fields[1]):
         raise ValueError("is not a keyword and, after a tab, a category")
-    keyword, label = fields[0], fields[1] if len(fields) == 2 else None
+    keyword, label = named[0], named[1] if len(named) == 2 else None
     if prefix := _CATEGORY.match(keyword):
         keyword = keyword[prefix.end() :]
         if label is not None:
@@ -93,4 +106,31 @@ def _parse_line(line: bytes) -> Target | None:
             raise ValueError(f"has a {what} of {len(value)} characters; {longest} are allowed")
     if not keyword:
         raise ValueError("names no category")
-    return Target(keyword, label)
+    return Target(keyword, label, _filters([(match[1].lower(), match[2]) for match in options.values()]))
+
+
+def _filters(options: Sequence[tuple[str, str]]) -> Filters:
+    """The filters in a line. Raises `ValueError`."""
+    found: dict[str, Any] = {}
+    for name, value in options:
+        if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+            raise ValueError(f"has a control character in its {name}")
+        fields = _READERS[name](value)
+        if found.keys() & fields.keys():
+            raise ValueError(f"has {name} twice")
+        found |= fields
+    return Filters(**found)
+
+
+def _price_fields(text: str) -> dict[str, Any]:
+    lowest, highest = read_prices(text)
+    return {"lowest": lowest, "highest": highest}
+
+
+_READERS: Final[Mapping[str, Callable[[str], dict[str, Any]]]] = MappingProxyType(
+    {
+        "price": _price_fields,
+        "region": lambda text: {"regions": read_regions(text)},
+        "without": lambda text: {"without": read_words(text)},
+    }
+)

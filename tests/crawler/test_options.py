@@ -32,6 +32,12 @@ def test_every_option_has_a_variable() -> None:
         "XIANYU_BATCH": "50",
         "XIANYU_PICTURES": "yes",
         "XIANYU_LOG_DAYS": "1",
+        "XIANYU_RUN_DAYS": "30",
+        "XIANYU_RUN_COUNT": "100",
+        "XIANYU_NOTICE": "ntfy",
+        "XIANYU_NOTICE_URL": "https://ntfy.sh/secret-topic",
+        "XIANYU_NOTICE_TOKEN": "tk_secret",
+        "XIANYU_NOTICE_WHEN": "trouble",
     }
     expected = Options(
         live=True,
@@ -49,12 +55,45 @@ def test_every_option_has_a_variable() -> None:
         batch=50,
         pictures=True,
         log_days=1,
+        run_days=30,
+        run_count=100,
+        notice="ntfy",
+        notice_url="https://ntfy.sh/secret-topic",
+        notice_token="tk_secret",
+        notice_when="trouble",
     )
     assert read_options(said) == expected
     assert set(said) == {variable_name(field.name) for field in fields(Options)}
+    secrets = {"notice_url", "notice_token"}
     assert expected.settings() == {
-        variable_name(field.name): getattr(expected, field.name) for field in fields(Options)
+        variable_name(field.name): getattr(expected, field.name)
+        for field in fields(Options)
+        if field.name not in secrets
     }
+    assert "secret" not in repr(expected)
+    assert "secret" not in repr(expected.receiver)
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"NOTICE": "ntfy"}, "XIANYU_NOTICE and XIANYU_NOTICE_URL need each other"),
+        ({"NOTICE_URL": "https://ntfy.sh/secret"}, "XIANYU_NOTICE and XIANYU_NOTICE_URL need each other"),
+        ({"NOTICE": "dingtalk"}, "XIANYU_NOTICE must be ntfy or bark or wecom, not 'dingtalk'"),
+        ({"NOTICE_WHEN": "never"}, "XIANYU_NOTICE_WHEN must be always or trouble, not 'never'"),
+        ({"NOTICE_URL": "ntfy.sh/secret"}, "XIANYU_NOTICE_URL must be like https://host/path"),
+        ({"NOTICE_URL": "file:///secret"}, "XIANYU_NOTICE_URL must be like https://host/path"),
+        ({"NOTICE_URL": "https://h/秘密secret"}, "XIANYU_NOTICE_URL must be like https://host/path"),
+        ({"NOTICE_URL": "https://me:secret@h/topic"}, "XIANYU_NOTICE_URL must be like https://host/path"),
+        ({"NOTICE_URL": "https://h:99999/secret"}, "XIANYU_NOTICE_URL must be like https://host/path"),
+        ({"NOTICE_TOKEN": "tk secret"}, "XIANYU_NOTICE_TOKEN must be ASCII, without blanks"),
+        ({"RUN_DAYS": "-1"}, "XIANYU_RUN_DAYS must be a whole number from 0 to 3650, not '-1'"),
+    ],
+)
+def test_refusals_of_notices_quote_no_secret(said: dict[str, str], why: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read_options({f"XIANYU_{name}": value for name, value in said.items()})
+    assert str(caught.value) == why
 
 
 def test_the_command_line_overrides_the_environment(tmp_path: Path) -> None:

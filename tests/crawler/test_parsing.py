@@ -391,7 +391,7 @@ def test_zero_means_none_in_a_detail() -> None:
 def test_an_item_that_is_gone_is_a_reject() -> None:
     page = parse_detail(GONE, context=Context(fetched_at=CONTEXT.fetched_at, run_id="r", item_id="77"))
 
-    assert (page.listings, page.rejects) == ([], [Reject("77", RejectReason.GONE, "ret")])
+    assert (page.listings, page.rejects) == ([], [Reject("77", RejectReason.GONE, "ret", "2026-11-22T21:40:42Z")])
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,15 @@
 import json
 import re
 import shlex
+from configparser import ConfigParser
 from dataclasses import asdict
 
 import pytest
 from xianyu.errors import ConfigurationError
 from xianyu.items import Flag, PriceStatus
+from xianyu.notices import DEADLINE_SECONDS
 from xianyu.options import Options, read_options
+from xianyu.outcomes import EXIT_CODES, Outcome
 from xianyu.run_folder import Batch, Counts, Manifest, RejectsFile, Search
 from xianyu.runner import _parser
 
@@ -16,6 +19,7 @@ from tests.crawler.tables import README, with_tables
 from tests.live import PROJECT
 
 TEXT = README.read_text("utf-8")
+DEPLOY = README.parent / "deploy"
 
 
 def blocks(language: str) -> list[str]:
@@ -42,16 +46,46 @@ def test_each_command_is_valid(line: str) -> None:
 
 
 def test_every_command_and_spider_is_shown() -> None:
-    assert {line.split()[0] for line in command_lines()} == {"run", "status", "forgive"}
+    assert {line.split()[0] for line in command_lines()} == {"run", "status", "forgive", "notice", "prune"}
     spiders = {line.split()[1] for line in command_lines() if line.startswith("run ")}
     assert spiders == {"xianyu_file", "xianyu_search", "xianyu_detail"}
 
 
 def test_the_settings_of_the_examples_are_accepted() -> None:
-    said = dict(re.findall(r"\b(XIANYU_(?:LIVE|CONTACT))=([^\s`]+)", "\n".join([*blocks("crontab"), *blocks("ini")])))
-    read_options(said).check_live_allowed()
-    (stop,) = re.findall(r"^TimeoutStopSec=(\d+)$", TEXT, re.MULTILINE)
-    assert int(stop) > Options().grace
+    for text in (
+        "\n".join(blocks("crontab")),
+        (DEPLOY / "crawler.env").read_text("utf-8").replace("#XIANYU", "XIANYU"),
+    ):
+        read_options(dict(re.findall(r"^(XIANYU_\w+)=(\S+)$", text, re.MULTILINE))).check_live_allowed()
+
+
+UNITS = ("saltfish-crawler.service", "saltfish-crawler.timer", "saltfish-crawler-failure.service")
+
+
+def unit(name: str) -> ConfigParser:
+    """A unit file of systemd."""
+    found = ConfigParser(interpolation=None, delimiters=["="])
+    found.optionxform = str  # type: ignore[assignment,method-assign] # names are written as systemd has them
+    found.read_string((DEPLOY / name).read_text("utf-8"))
+    return found
+
+
+def test_the_units_of_systemd() -> None:
+    """`systemd-analyze verify` agrees; here is what it cannot know."""
+    assert {path.name for path in DEPLOY.iterdir()} == {*UNITS, "crawler.env"}
+    assert all(f"`{name}`" in TEXT for name in (*UNITS, "crawler.env"))
+    run, timer, failure = map(unit, UNITS)
+    assert run["Unit"]["OnFailure"] == UNITS[2]
+    assert "OnFailure" not in failure["Unit"]
+    assert timer["Install"]["WantedBy"] == "timers.target"
+    assert run["Service"]["EnvironmentFile"] == failure["Service"]["EnvironmentFile"] == "/etc/saltfish/crawler.env"
+    for found in (run, failure):
+        _, words = found["Service"]["ExecStart"].split(" -m crawler ")
+        _parser().parse_args(shlex.split(words))
+    assert shlex.split(failure["Service"]["ExecStart"])[-1] == UNITS[0]
+    assert float(run["Service"]["TimeoutStopSec"]) > Options().grace + DEADLINE_SECONDS
+    assert int(run["Service"]["SuccessExitStatus"]) == EXIT_CODES[Outcome.ALREADY_RUNNING]
+    assert int(failure["Service"]["SuccessExitStatus"]) == EXIT_CODES[Outcome.CONFIGURATION]
 
 
 def test_the_section_that_the_refusal_mentions_exists() -> None:

@@ -34,7 +34,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_a_run_has_a_manifest_from_its_beginning(run_folder: RunFolder) -> None:
-    assert names(run_folder.path) == ["manifest.json"]
+    assert names(run_folder.path) == ["manifest.json", "reserve.part"]
     assert manifest(run_folder.path) == {
         "format": "saltfish-listings",
         "version": 1,
@@ -55,10 +55,12 @@ def test_a_run_has_a_manifest_from_its_beginning(run_folder: RunFolder) -> None:
             "duplicates": 0,
             "recommended": 0,
             "rejected": 0,
+            "left_out": 0,
         },
         "batches": [],
         "searches": [],
         "rejects": None,
+        "not_after": None,
     }
 
 
@@ -66,7 +68,7 @@ def test_an_open_batch_is_neither_in_the_manifest_nor_in_the_state(run_folder: R
     batch = run_folder.open_batch("items-00001.jsonl")
     batch.add(make_listing())
     batch.flush()
-    assert names(run_folder.path) == ["items-00001.jsonl.part", "manifest.json"]
+    assert names(run_folder.path) == ["items-00001.jsonl.part", "manifest.json", "reserve.part"]
     assert manifest(run_folder.path)["batches"] == []
     assert state.known_listings(["1"]) == {}
     batch.close()
@@ -98,7 +100,7 @@ def test_a_finished_batch_is_named_and_known(run_folder: RunFolder, state: State
     run_folder.counts = lambda: Counts(requests=7, pages=2, unchanged=3, duplicates=4, recommended=5, rejected=1)
     first, second = make_listing("1"), make_listing("2", description="两行\n文字", flags=["auction"])
     write_batch(run_folder, "items-00001.jsonl", first, second)
-    assert names(run_folder.path) == ["items-00001.jsonl", "manifest.json"]
+    assert names(run_folder.path) == ["items-00001.jsonl", "manifest.json", "reserve.part"]
     content = (run_folder.path / "items-00001.jsonl").read_bytes()
     assert [json.loads(line) for line in content.splitlines()] == [
         {
@@ -151,6 +153,7 @@ def test_a_finished_batch_is_named_and_known(run_folder: RunFolder, state: State
         "duplicates": 4,
         "recommended": 5,
         "rejected": 1,
+        "left_out": 0,
     }
     assert {key: known.fingerprint for key, known in state.known_listings(["1", "2"]).items()} == {
         "1": fingerprint(first),
@@ -206,14 +209,14 @@ def test_a_killed_run_keeps_what_was_finished(run_folder: RunFolder, runs: Path,
     (run_folder.path / "pictures").mkdir()
     (run_folder.path / "pictures" / "a.jpg.part").touch()
     before = manifest(run_folder.path)
-    assert close_killed_runs(runs, state) == [RUN_ID]
+    assert close_killed_runs(runs, state, now=NOW) == [RUN_ID]
     assert names(run_folder.path) == ["items-00001.jsonl", "manifest.json", "pictures"]
     assert names(run_folder.path / "pictures") == []
     assert manifest(run_folder.path) == before | {
         "outcome": "killed",
         "detail": "ended without a word: kill -9, a crash or a power cut",
     }
-    assert close_killed_runs(runs, state) == []
+    assert close_killed_runs(runs, state, now=NOW) == []
 
 
 def test_killed_between_file_and_manifest(run_folder: RunFolder, runs: Path, state: State) -> None:
@@ -222,7 +225,7 @@ def test_killed_between_file_and_manifest(run_folder: RunFolder, runs: Path, sta
     batch.add(make_listing("2"))
     batch.finish()
     first = manifest(run_folder.path)["batches"]
-    close_killed_runs(runs, state)
+    close_killed_runs(runs, state, now=NOW)
     content = (run_folder.path / "items-00002.jsonl").read_bytes()
     second = {
         "file": "items-00002.jsonl",
@@ -241,7 +244,7 @@ def test_killed_between_manifest_and_state(runs: Path, tmp_path: Path, state: St
     write_batch(run_folder, "items-00001.jsonl", make_listing("1"))
     other.close()
     assert state.known_listings(["1"]) == {}
-    close_killed_runs(runs, state)
+    close_killed_runs(runs, state, now=NOW)
     assert state.known_listings(["1"])["1"].fingerprint == fingerprint(make_listing("1"))
     assert manifest(run_folder.path)["counts"]["listings"] == 1
 
@@ -250,7 +253,7 @@ def test_killed_before_the_first_manifest(runs: Path, state: State) -> None:
     folder = runs / RUN_ID
     folder.mkdir()
     (folder / "manifest.json.part").touch()
-    assert close_killed_runs(runs, state) == [RUN_ID]
+    assert close_killed_runs(runs, state, now=NOW) == [RUN_ID]
     assert list(runs.iterdir()) == []
 
 
@@ -261,7 +264,7 @@ def test_other_runs_and_other_folders_are_left_alone(run_folder: RunFolder, runs
     theirs.mkdir()
     (theirs / "items-00001.jsonl.part").touch()
     (runs / "notes.txt").touch()
-    assert close_killed_runs(runs, state) == []
+    assert close_killed_runs(runs, state, now=NOW) == []
     assert (run_folder.path / "manifest.json").read_bytes() == ours
     assert names(runs) == [RUN_ID, "backup", "notes.txt"]
     assert names(theirs) == ["items-00001.jsonl.part"]
@@ -272,7 +275,7 @@ def test_the_batches_of_another_version_are_not_parsed(run_folder: RunFolder, ru
     (run_folder.path / "items-00001.jsonl").write_bytes(b'{"other": 1}\n')
     content = manifest(run_folder.path) | {"crawler": "0.9.0"}
     (run_folder.path / "manifest.json").write_text(json.dumps(content))
-    assert close_killed_runs(runs, state) == [RUN_ID]
+    assert close_killed_runs(runs, state, now=NOW) == [RUN_ID]
     assert manifest(run_folder.path)["outcome"] == "killed"
 
 
@@ -281,7 +284,7 @@ def test_a_damaged_run_is_left_for_the_operator(run_folder: RunFolder, runs: Pat
     write_batch(run_folder, "items-00001.jsonl", make_listing("1"))
     (run_folder.path / name).write_bytes(b'{"format": "salt')
     with pytest.raises(ConfigurationError, match=rf"{RUN_ID} is damaged \(.*\): move it elsewhere"):
-        close_killed_runs(runs, state)
+        close_killed_runs(runs, state, now=NOW)
     assert (run_folder.path / name).read_bytes() == b'{"format": "salt'
 
 
@@ -290,3 +293,32 @@ def test_a_listing_is_read_back_unchanged(run_folder: RunFolder) -> None:
     write_batch(run_folder, "items-00001.jsonl", found)
     line = json.loads((run_folder.path / "items-00001.jsonl").read_bytes())
     assert Listing(**line) == found
+
+
+# A clock that was ahead
+
+
+def run_of(runs: Path, run_id: str, started_at: str, finished_at: str | None, **more: object) -> Path:
+    folder = runs / run_id
+    folder.mkdir()
+    fields = {"outcome": "finished", "crawler": "1", "batches": [], "counts": {}, **more}
+    path = folder / "manifest.json"
+    path.write_text(json.dumps({"started_at": started_at, "finished_at": finished_at, **fields}))
+    return path
+
+
+def test_runs_whose_clock_was_ahead_are_bounded_once_and_keep_their_order(runs: Path, state: State) -> None:
+    ahead = [
+        run_of(runs, "20271122T120000Z-xianyu_file-0a1b", "2027-11-22T12:00:00Z", "2027-11-22T12:05:00Z"),
+        run_of(runs, "20271123T120000Z-xianyu_file-0a1b", "2027-11-23T12:00:00Z", None, outcome="killed"),
+    ]
+    on_the_way = run_of(runs, "20261122T110000Z-xianyu_file-0a1b", "2026-11-22T11:00:00Z", "2027-01-01T00:00:00Z")
+    right = run_of(runs, "20261122T115900Z-xianyu_file-0a1b", "2026-11-22T11:59:00Z", "2026-11-22T12:00:30Z")
+    untouched = right.read_bytes()
+    close_killed_runs(runs, state, now=NOW)
+    bounds = [json.loads(path.read_bytes())["not_after"] for path in (on_the_way, *ahead)]
+    assert bounds == ["2026-11-22T11:50:30Z", "2026-11-22T11:50:31Z", "2026-11-22T11:50:32Z"]
+    assert right.read_bytes() == untouched
+    before = [path.read_bytes() for path in ahead]
+    close_killed_runs(runs, state, now=NOW + timedelta(hours=6))
+    assert [path.read_bytes() for path in ahead] == before

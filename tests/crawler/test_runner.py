@@ -387,8 +387,8 @@ def test_saved_answers_become_a_feed_once(data: Path, tmp_path: Path) -> None:
 
     first = run_python(data, "run", "xianyu_file", copied(tmp_path, price="5640"))
     assert (first.code, first.complaints) == (0, "")
-    counts = ("requests", "pages", "listings", "unchanged", "duplicates", "recommended", "rejected")
-    assert [first.summary[key] for key in counts] == ["0", "1", "8", "0", "0", "0", "2"]
+    counts = ("requests", "pages", "listings", "unchanged", "duplicates", "recommended", "rejected", "left_out")
+    assert [first.summary[key] for key in counts] == ["0", "1", "8", "0", "0", "0", "2", "0"]
     manifest = manifest_of(first)
     assert {key: str(count) for key, count in manifest["counts"].items()} == {key: first.summary[key] for key in counts}
     ends = [manifest[key] for key in ("outcome", "exit_code", "detail", "spider", "run_id")]
@@ -410,11 +410,11 @@ def test_saved_answers_become_a_feed_once(data: Path, tmp_path: Path) -> None:
     assert (old.exists(), foreign.exists()) == (False, True)
 
     again = run(data, "run", "xianyu_file", copied(tmp_path, price="5640"), environ={"XIANYU_BATCH": "3"})
-    assert [again.summary[key] for key in counts] == ["0", "1", "0", "8", "0", "2"]
+    assert [again.summary[key] for key in counts] == ["0", "1", "0", "8", "0", "0", "2", "0"]
     assert manifest_of(again)["batches"] == []
 
     changed = run(data, "run", "xianyu_file", copied(tmp_path, price="5643"), environ={"XIANYU_BATCH": "3"})
-    assert [changed.summary[key] for key in counts] == ["0", "1", "1", "7", "0", "2"]
+    assert [changed.summary[key] for key in counts] == ["0", "1", "1", "7", "0", "0", "2", "0"]
     (line,) = (Path(changed.summary["manifest"]).parent / "items-00001.jsonl").read_bytes().splitlines()
     assert json.loads(line)["price_fen"] == 564350
 

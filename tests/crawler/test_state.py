@@ -266,3 +266,42 @@ def test_of_a_listing_only_id_digest_and_time_are_kept(path: Path, state: State)
         "listings": ["item_id", "fingerprint", "emitted_at", "first_place"],
         "walks": ["keyword", "complete", "place", "watermark", "pages"],
     }
+
+
+# A clock that was ahead
+
+
+def test_listings_that_a_clock_dated_ahead_are_due_again(state: State) -> None:
+    """Such a listing counted as unchanged until the day on which the clock had stood."""
+    state.commit_batch(
+        [
+            ListingRecord("1", b"a", NOW + timedelta(days=400)),
+            ListingRecord("2", b"b", NOW),
+        ]
+    )
+    state.forget_times_after(NOW)
+    found = state.known_listings(["1", "2"])
+    assert (found["1"].emitted_at, found["1"].fingerprint) == (datetime(1970, 1, 1, tzinfo=UTC), b"a")
+    assert found["2"].emitted_at == NOW
+    state.commit_batch([ListingRecord("1", b"c", NOW + timedelta(hours=1))])
+    assert state.known_listings(["1"])["1"].emitted_at == NOW + timedelta(hours=1)
+
+
+def test_a_wait_that_a_clock_dated_ahead_begins_anew(state: State) -> None:
+    ahead = NOW + timedelta(days=400)
+    state.start_cooldown(ahead, Outcome.LIMITED, "HTTP 429")
+    state.start_cooldown(ahead, Outcome.LIMITED, "HTTP 429")
+    state.forget_times_after(NOW)
+    found = state.active_cooldown(NOW)
+    assert found is not None
+    assert (found.until, found.outcome, found.blocks) == (NOW + timedelta(hours=2), Outcome.LIMITED, 2)
+    state.forget_times_after(NOW)
+    assert state.active_cooldown(NOW) == found
+
+
+def test_the_longest_wait_that_there_is_stays(state: State) -> None:
+    until = state.start_cooldown(NOW, Outcome.LIMITED, "HTTP 429", at_least=timedelta(days=30)).until
+    state.forget_times_after(NOW)
+    found = state.active_cooldown(NOW)
+    assert found is not None
+    assert found.until == until

@@ -51,6 +51,7 @@ class Feed:
     started_at: datetime = BEGAN
     outcome: str = "finished"
     batches: list[dict[str, Any]] = field(default_factory=list)
+    rejects: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -71,6 +72,16 @@ class Feed:
         self.write()
         return path
 
+    def add_gone(self, *item_ids: int, minutes: int = 0) -> None:
+        """Items that do not exist any more, as the crawler saw so many minutes after BEGAN."""
+        rows = [
+            {"reason": "gone", "place": "saved.har ret", "item_id": str(item_id), "fetched_at": at(minutes)}
+            for item_id in item_ids
+        ]
+        (self.folder / "rejects.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+        self.rejects = {"file": "rejects.jsonl", "rows": len(rows)}
+        self.write()
+
     def write(self, **changes: Any) -> Path:
         """Write the manifest, some fields of it changed; returns where it lies."""
         running = self.outcome == "running"
@@ -88,7 +99,7 @@ class Feed:
             "detail": "",
             "counts": {"requests": 7, "pages": 7, "listings": 20, "unchanged": 0, "duplicates": 0, "rejected": 0},
             "batches": self.batches,
-            "rejects": None,
+            "rejects": self.rejects,
         }
         self.manifest.write_text(json.dumps(manifest | changes), "utf-8")
         return self.manifest

@@ -15,6 +15,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from app.answers import Answer
+from app.clock import utcnow
 from app.db.transactions import rows
 from app.listings.feed import read_manifest
 from app.listings.importer import Hooks, ImportOutcome, ImportReport, Rejected, import_manifest, import_manifests
@@ -207,6 +208,7 @@ def test_the_run_is_noted(tmp_path: Path) -> None:
         "outdated": 0,
         "rejected": 0,
         "damaged": 0,
+        "latest_at": None,
     }
 
 
@@ -464,7 +466,7 @@ import os, signal
 from pathlib import Path
 import app.listings.importer as importer
 from app import create_app
-chunks, store = [], importer._Import._store
+chunks, store = [], importer.ManifestImport._store
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 def die_in_the_second(self, session, chunk):
@@ -473,7 +475,7 @@ def die_in_the_second(self, session, chunk):
     if len(chunks) == 2:
         session.flush()
         die()
-importer._Import.{method} = {deadly}
+importer.ManifestImport.{method} = {deadly}
 with create_app().app_context():
     importer.import_manifest(Path({manifest!r}))
 """
@@ -501,3 +503,77 @@ def test_an_import_that_was_killed_is_repeated(
     after = everything()
     assert [len(after[name]) for name in ("listings", "prices", "runs")] == [1200, 1200, 1]
     assert (after["runs"][0]["created"], after["runs"][0]["updated"]) == (1200, 0)
+
+
+# A clock that was ahead
+
+AHEAD = timedelta(days=400)
+
+
+def ahead(folder: Path, *, run_id: str = "run-9", **changes: Any) -> Feed:
+    """A run on a machine whose clock was ahead: it saw one listing."""
+    moment = (utcnow() + AHEAD).replace(microsecond=0)
+    return feed_of(folder, [listing(1, fetched_at=moment.isoformat(), **changes)], run_id=run_id, started_at=moment)
+
+
+def test_what_a_clock_dated_ahead_is_imported_and_outdated_by_what_is_seen_next(tmp_path: Path) -> None:
+    """Manifest and lines were refused; dated ahead they would outdate all that is seen until then."""
+    feed = ahead(tmp_path / "1", price_fen=100)
+    before = utcnow()
+    report = import_manifest(feed.manifest)
+    assert (outcomes(report), report.rejected, report.ahead) == ({"created": 1}, 0, 1)
+    seen_at = stored().last_seen_at
+    assert before - timedelta(minutes=11) < seen_at < before - timedelta(minutes=9)
+    (run,) = last_runs(limit=5)
+    assert (run.started_at, run.finished_at, run.latest_at) == (seen_at, seen_at, seen_at)
+
+    seen_next = (utcnow() - timedelta(minutes=1)).replace(microsecond=0)
+    following = feed_of(
+        tmp_path / "2",
+        [listing(1, fetched_at=seen_next.isoformat(), price_fen=200)],
+        run_id="run-10",
+        started_at=seen_next,
+    )
+    assert outcomes(import_manifest(following.manifest)) == {"updated": 1}
+    assert history() == [(100, seen_at), (200, seen_next)]
+    state = everything()
+    for _ in range(2):  # again, in any order, changes nothing
+        import_manifests([(each.manifest, read_manifest(each.manifest)) for each in (following, feed)])
+        again = everything()
+        assert (again["listings"], again["prices"]) == (state["listings"], state["prices"])
+        assert [run["latest_at"] for run in again["runs"]] == [None, seen_at]
+
+
+def test_the_crawler_may_know_better_when_such_a_run_was_over(tmp_path: Path) -> None:
+    feed = ahead(tmp_path / "1", price_fen=100)
+    not_after = (utcnow() - timedelta(days=3)).replace(microsecond=0)
+    feed.write(not_after=not_after.isoformat())
+    later = (utcnow() - timedelta(days=2)).replace(microsecond=0)
+    following = feed_of(
+        tmp_path / "2", [listing(1, fetched_at=later.isoformat(), price_fen=200)], run_id="run-1", started_at=later
+    )
+    reports = import_manifests([(each.manifest, read_manifest(each.manifest)) for each in (following, feed)])
+    assert [report.manifest.run_id for report in reports] == ["run-9", "run-1"]
+    assert history() == [(100, not_after), (200, later)]
+
+
+def test_a_bound_of_a_clock_that_was_right_is_not_heeded(tmp_path: Path) -> None:
+    """A later run whose own clock was behind takes all runs before it for ahead."""
+    feed = feed_of(tmp_path, [listing(1)])
+    feed.write(not_after="2020-01-01T00:00:00Z")
+    report = import_manifest(feed.manifest)
+    assert (stored().last_seen_at, report.ahead) == (BEGAN, 0)
+    assert last_runs(limit=5)[0].latest_at is None
+
+
+def test_clocks_may_differ_by_an_hour(tmp_path: Path) -> None:
+    moment = (utcnow() + timedelta(minutes=50)).replace(microsecond=0)
+    feed = feed_of(tmp_path, [listing(1, fetched_at=moment.isoformat())], started_at=moment)
+    assert import_manifest(feed.manifest).ahead == 0
+    assert stored().last_seen_at == moment
+
+
+def test_a_dry_run_keeps_no_bound(tmp_path: Path) -> None:
+    feed = ahead(tmp_path)
+    assert import_manifest(feed.manifest, dry_run=True).ahead == 1
+    assert everything() == {"listings": [], "prices": [], "runs": []}

@@ -1,15 +1,16 @@
 """Reads answers that the operator saved from their own browser. Sends nothing, unless pictures are to be fetched."""
 
 import glob
+import os
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes, urlsplit
 
 import scrapy
 from scrapy.http import Response
-from w3lib.url import file_uri_to_path
 
 from ..clock import utcnow
 from ..errors import ConfigurationError
@@ -69,7 +70,7 @@ class XianyuFile(scrapy.Spider):
         @rejects 0
         @fields item_id title price_fen area published_at fetched_at
         """
-        path = Path(file_uri_to_path(response.url))
+        path = Path(os.fsdecode(unquote_to_bytes(urlsplit(response.url).path)))  # a name need not be UTF-8
         written_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
         for saved in saved_answers(response.body):
             name = f"{path.name} {saved.place}".rstrip()

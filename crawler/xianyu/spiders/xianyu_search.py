@@ -90,7 +90,8 @@ class XianyuSearch(scrapy.Spider):
             return
         self.crawler.stats.inc_value("xianyu/pages")
         if walk is not None and walk.page == 1:
-            record_page(RUN_FOLDERS.get(self.crawler), page, category=context.category, fetched_at=context.fetched_at)
+            folder = None if walk.target.filters.narrow_search else RUN_FOLDERS.get(self.crawler)
+            record_page(folder, page, category=context.category, fetched_at=context.fetched_at)
             if page.offers and not page.listings and not page.rejects:
                 yield from self._unanswered_walk(walk, f"the site counts {page.offers} offers and shows none")
                 return
@@ -98,13 +99,18 @@ class XianyuSearch(scrapy.Spider):
         if state := STATES.get(self.crawler):
             state.known_listings(page.item_ids)  # one query; `known_listing` then finds each of them in the result
         remember_picture_urls(self.crawler, page.picture_urls)
-        yield from page.listings
+        wanted = page.listings if walk is None else list(filter(walk.target.filters.admits, page.listings))
+        self.crawler.stats.inc_value("xianyu/left_out", len(page.listings) - len(wanted))
+        yield from wanted
         yield from page.rejects
         if walk is not None:
-            yield from self._next_page_or_walk(walk, page)
+            yield from self._next_page_or_walk(walk, page, tuple(listing.item_id for listing in wanted))
 
-    def _next_page_or_walk(self, walk: Walk, page: Page) -> Iterator[Request]:
-        """The request for the next page of the walk, or at its end, for the first page of the next walk."""
+    def _next_page_or_walk(self, walk: Walk, page: Page, wanted: tuple[str, ...]) -> Iterator[Request]:
+        """The request for the next page of the walk, or at its end, for the first page of the next walk.
+
+        `wanted` are the listings of the page that are what the target asked for.
+        """
         if walk.page == 1:
             walk.watermark = max((each.published_at for each in page.listings if each.published_at), default=None)
         state = STATES.get(self.crawler)
@@ -112,14 +118,14 @@ class XianyuSearch(scrapy.Spider):
             page.has_next
             and walk.page < self.settings.getint("XIANYU_PAGE_LIMIT")
             and page.item_ids != walk.last_item_ids
-            and not (state and state.covers_page(walk.target.keyword, page.item_ids))
+            and not (state and state.covers_page(walk.target.walk, wanted))
         ):
             walk.last_item_ids, walk.page = page.item_ids, walk.page + 1
             yield self._page_request(walk)
             return
         self.logger.info("%s: end after %d pages", walk.target.keyword, walk.page)
         if state:
-            state.end_walk(walk.target.keyword, walk.watermark, walk.page)
+            state.end_walk(walk.target.walk, walk.watermark, walk.page)
         yield from self._next_walk()
 
     def _next_walk(self) -> Iterator[Request]:
@@ -127,14 +133,19 @@ class XianyuSearch(scrapy.Spider):
         if is_stopping(self.crawler) or (target := next(self._targets, None)) is None:
             return
         if state := STATES.get(self.crawler):
-            state.begin_walk(target.keyword)
+            state.begin_walk(target.walk)
         yield self._page_request(Walk(target))
 
     def _page_request(self, walk: Walk) -> Request:
         return api_request(
             self.settings["XIANYU_BASE_URL"],
             mtop.SEARCH_API,
-            mtop.search_data(walk.target.keyword, walk.page),
+            mtop.search_data(
+                walk.target.keyword,
+                walk.page,
+                search_filter=walk.target.filters.search_filter,
+                extra_filter=walk.target.filters.extra_filter,
+            ),
             callback=self.parse,
             errback=self.unanswered,
             cb_kwargs={"walk": walk},

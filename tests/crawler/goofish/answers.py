@@ -145,7 +145,7 @@ def envelope(api: str, ret: Iterable[str], data: dict[str, Any]) -> dict[str, An
     return {"api": api, "data": data, "ret": list(ret), "v": "1.0"}
 
 
-def search_answer(market: Market, numbers: range) -> dict[str, Any]:
+def search_answer(market: Market, numbers: Iterable[int]) -> dict[str, Any]:
     """A page of the search, with these goods."""
     goods = [market.good(number) for number in numbers]
     return envelope(

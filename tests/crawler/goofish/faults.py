@@ -33,6 +33,7 @@ class FaultKind(StrEnum):
     OVERLAP = "overlap"  # a page begins with the last `rows` rows of the one before
     REPEAT = "repeat"  # every page is the first one
     GONE = "gone"  # the item is deleted
+    UNFILTERED = "unfiltered"  # the site does not heed the filters
     EMPTY = "empty"  # no rows, though `hasItems` is true
     NULL_ROWS = "null_rows"  # the same, as null
     PAST_THE_END = "past_the_end"  # a refusal to show pages so far behind

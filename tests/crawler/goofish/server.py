@@ -14,7 +14,7 @@ import socket
 import struct
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
@@ -28,9 +28,11 @@ from PIL import Image
 
 from tests.crawler.goofish.answers import detail_answer, envelope, search_answer
 from tests.crawler.goofish.faults import CARDS_WITHOUT_ITEM, HALF, RETS, URLS, Fault, FaultKind, Robots, put_nulls
+from tests.crawler.goofish.filters import Wanted, wanted_of
 from tests.crawler.goofish.generated_market import DETAIL_API, PAGE_ROWS, SEARCH_API, Market
 
 APP_KEY: Final = "34839810"
+NOTHING_FILTERED: Final = Wanted(None, None, ())
 _FRESH_MS: Final = 5 * 60 * 1000
 _LONGEST_BODY: Final = 64 * 1024
 _DRIPS: Final = 40
@@ -115,7 +117,9 @@ class _ServedMarket:
     faults: list[Fault]
     pause: float
     hits: dict[int, int] = field(default_factory=dict)
-    rendered: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    rendered: dict[tuple[int, int, Wanted | None], bytes] = field(default_factory=dict)
+    found: dict[Wanted, list[int]] = field(default_factory=dict)
+    """The numbers of the goods that a search with filters finds, newest first."""
 
     def fault(self, page: int) -> Fault | None:
         """The first fault that this request for a page meets; None if it meets none."""
@@ -128,12 +132,30 @@ class _ServedMarket:
                 return fault
         return None
 
-    def page(self, page: int, *, overlap: int = 0) -> bytes:
-        """The answer with a page, which is rendered only once."""
-        if (page, overlap) not in self.rendered:
-            answer = search_answer(self.market, self.market.numbers(page, overlap=overlap))
-            self.rendered[page, overlap] = orjson.dumps(answer)
-        return self.rendered[page, overlap]
+    def page(self, page: int, *, overlap: int = 0, wanted: Wanted | None = None) -> bytes:
+        """The answer with a page of what the filters leave, which is rendered only once."""
+        if (page, overlap, wanted) not in self.rendered:
+            numbers: Sequence[int] = self.market.numbers(page, overlap=overlap)
+            last = page >= self.market.pages
+            if wanted is not None:
+                found = self.numbers(wanted)
+                numbers = found[(page - 1) * PAGE_ROWS : page * PAGE_ROWS]
+                last = page * PAGE_ROWS >= len(found)
+            answer = search_answer(self.market, numbers)
+            if wanted is not None:
+                answer["data"]["resultInfo"]["hasNextPage"] = not last
+            self.rendered[page, overlap, wanted] = orjson.dumps(answer)
+        return self.rendered[page, overlap, wanted]
+
+    def numbers(self, wanted: Wanted) -> list[int]:
+        """The numbers of the goods that the filters leave, newest first."""
+        if wanted not in self.found:
+            self.found[wanted] = [good.number for good in self.market.goods() if wanted.finds(good)]
+        return self.found[wanted]
+
+    def pages(self, wanted: Wanted | None) -> int:
+        """The number of pages of what the filters leave."""
+        return self.market.pages if wanted is None else max(-(-len(self.numbers(wanted)) // PAGE_ROWS), 1)
 
 
 class FakeSite:
@@ -259,11 +281,17 @@ class FakeSite:
             record["wrong"] = True
             return _refusal(api, FaultKind.ILLEGAL_ACCESS)
         asked = orjson.loads(data)
+        wanted = wanted_of(asked) if api == SEARCH_API else None
+        if wanted is not None and wanted == NOTHING_FILTERED:
+            wanted = None
         served, page, number = self._asked_for(api, asked)
         record["subject"] = asked.get("keyword", asked.get("itemId"))
         record["page"] = page
-        record["last"] = served is not None and page >= served.market.pages
+        record["filters"] = [asked.get("propValueStr", {}).get("searchFilter", ""), asked.get("extraFilterValue", "{}")]
         fault = served.fault(page) if served is not None else None
+        if fault is not None and fault.kind is FaultKind.UNFILTERED:
+            fault = wanted = None
+        record["last"] = served is not None and page >= served.pages(wanted)
         if fault is not None and fault.kind in (FaultKind.TOKEN_EXPIRED, FaultKind.TOKEN_ILLEGAL):
             record["signed"] = "refused"
             illegal = fault.kind is FaultKind.TOKEN_ILLEGAL
@@ -275,7 +303,7 @@ class FakeSite:
             record["signed"] = "wrong"
             return _refusal(api, FaultKind.ILLEGAL_ACCESS)
         record["signed"] = "right"
-        reply = self._page(api, served, page, number, fault)
+        reply = self._page(api, served, page, number, fault, wanted)
         reply.pause = served.pause if served is not None else 0.0
         if fault is not None:
             _apply_fault(reply, fault, api)
@@ -312,7 +340,15 @@ class FakeSite:
             label=ret.partition("::")[0],
         )
 
-    def _page(self, api: str, served: _ServedMarket | None, page: int, number: int, fault: Fault | None) -> _Reply:
+    def _page(
+        self,
+        api: str,
+        served: _ServedMarket | None,
+        page: int,
+        number: int,
+        fault: Fault | None,
+        wanted: Wanted | None,
+    ) -> _Reply:
         kind = fault.kind if fault is not None else None
         if api == DETAIL_API:
             if served is None:
@@ -326,7 +362,7 @@ class FakeSite:
             return _Reply(body=served.page(page, overlap=fault.rows), label="overlap")
         if kind is FaultKind.REPEAT:
             return _Reply(body=served.page(1), label="repeat")
-        return _Reply(body=served.page(page), label="page")
+        return _Reply(body=served.page(page, wanted=wanted), label="page")
 
 
 def _now_ms() -> int:
@@ -356,6 +392,7 @@ def _well_formed(request: _Request, api: str, data: str) -> bool:
         and all(type(asked[name]) is kind for name, kind in _SEARCH_FIELDS.items())
         and (asked["rowsPerPage"], asked["sortField"], asked["sortValue"]) == (PAGE_ROWS, "create", "desc")
         and asked["pageNumber"] >= 1
+        and wanted_of(asked) is not None
     )
 
 
