@@ -34,6 +34,11 @@ def public_profile(user_id: int) -> Row[Any]:
     return _found(row_or_none(present), Answer.NO_SUCH_USER)
 
 
+def refuse_unknown(user_id: int) -> None:
+    """Raise Refused(NO_SUCH_USER) for an id that nobody has, or whose account was deleted."""
+    _found(row_or_none(select(User.id).where(User.id == user_id, User.deleted_at.is_(None))), Answer.NO_SUCH_USER)
+
+
 def user_id_of(username: str) -> int | None:
     """The id of the user with this name, in any spelling; None where there is none."""
     row = row_or_none(select(User.id).where(User.username_key == username_key(username)))

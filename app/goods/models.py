@@ -54,6 +54,14 @@ class Good(Base):
             "id",
             postgresql_where=text("status = 2 AND NOT deleted AND NOT taken_down"),
         ),
+        # Likewise of one owner; `app.goods.queries` counts these, too.
+        Index(
+            "ix_goods_owner_id_published_at",
+            "owner_id",
+            "published_at",
+            "id",
+            postgresql_where=text("status = 2 AND NOT deleted AND NOT taken_down"),
+        ),
         Index("ix_goods_price", "price", "id", postgresql_where=text("status = 2 AND NOT deleted AND NOT taken_down")),
         # For the sweep that requests lost reviews again.
         Index(

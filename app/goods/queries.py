@@ -21,15 +21,17 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    union_all,
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by, array
 from sqlalchemy.orm import Session
 from sqlalchemy.types import NullType
 
 from app.accounts.models import User
+from app.accounts.queries import refuse_unknown
 from app.accounts.staff_reads import reads_as_staff
 from app.answers import Answer, Refused
-from app.categories import CATEGORY_TEXT
+from app.categories import CATEGORY_TEXT, Category
 from app.clock import format_moment, format_moment_or_none
 from app.db.transactions import row_or_none, rows
 from app.fen import format_yuan, format_yuan_or_none
@@ -38,10 +40,12 @@ from app.goods.picture_links import links_to
 from app.goods.schemas import (
     REVIEW_STATE,
     BrowseQuery,
+    CategoryGoodsOut,
     GoodOut,
     MyGoodsQuery,
     OwnGoodOut,
     PictureOut,
+    SellerGoodsQuery,
     Sort,
     VerdictOut,
 )
@@ -125,6 +129,23 @@ _ORDER: Final[dict[Sort, tuple[SQLColumnExpression[Any], ...]]] = {
 
 # A literal, as in the partial indexes: with a parameter PostgreSQL's generic plans could not use them.
 _IS_FOR_SALE = (Good.status == literal_column(str(GoodStatus.PUBLISHED.value))) & ~Good.deleted & ~Good.taken_down
+
+COUNTED_EXACTLY: Final = 1000
+"""Goods of one category that are counted before the count only says that there are so many at least."""
+
+
+def _counted(category: Category) -> Select[int, int]:
+    some = (
+        select(literal_column("1"))
+        .where(Good.category == literal_column(str(category.value)), _IS_FOR_SALE)
+        .limit(COUNTED_EXACTLY + 1)
+        .subquery()
+    )
+    code: ColumnElement[int] = literal_column(str(category.value))
+    return select(code.label("code"), func.count().label("goods")).select_from(some)
+
+
+_CATEGORIES: Final = union_all(*map(_counted, Category))
 
 _GOOD = GOODS.where(Good.id == bindparam("good_id"))
 
@@ -240,9 +261,29 @@ def goods_by_ids(ids: Sequence[int]) -> dict[int, GoodOut]:
     return {row.id: good_out(row) for row in rows(_GOODS_BY_IDS, {"ids": list(ids)})}
 
 
+def categories() -> list[CategoryGoodsOut]:
+    """All categories in their order, each with how many of its goods are for sale; see `COUNTED_EXACTLY`."""
+    counts = {row.code: row.goods for row in rows(_CATEGORIES)}
+    return [
+        {
+            "code": category.value,
+            "text": CATEGORY_TEXT[category],
+            "order": place,
+            "goods_on_sale": min(counts[category], COUNTED_EXACTLY),
+            "count_is_exact": counts[category] <= COUNTED_EXACTLY,
+        }
+        for place, category in enumerate(Category, start=1)
+    ]
+
+
 def browse(query: BrowseQuery) -> tuple[list[GoodOut], int]:
-    """One page of the goods for sale, and their total number."""
+    """One page of the goods for sale, and their total number.
+
+    Raises NO_SUCH_USER where only those of an owner are wanted whom nobody may see.
+    """
     conditions: list[ColumnElement[bool]] = [_IS_FOR_SALE]
+    if query.owner is not None:
+        conditions.append(Good.owner_id == query.owner)
     if query.category is not None:
         conditions.append(Good.category == query.category)
     if query.trade_mode is not None:
@@ -251,7 +292,25 @@ def browse(query: BrowseQuery) -> tuple[list[GoodOut], int]:
         conditions.append(Good.price >= query.price_min)
     if query.price_max is not None:
         conditions.append(Good.price <= query.price_max)
-    return _page(conditions, _ORDER[query.sort], query)
+    items, total = _page(conditions, _ORDER[query.sort], query)
+    if query.owner is not None and not total:  # who has something for sale is there
+        refuse_unknown(query.owner)
+    return items, total
+
+
+def goods_of_seller(*, owner_id: int, query: SellerGoodsQuery) -> tuple[list[GoodOut], int]:
+    """One page of what anybody may see of one seller's goods, newest first, and their total number.
+
+    What is taken down is not seen, and so nothing of a suspended seller. Raises NO_SUCH_USER.
+    """
+    wanted: ColumnElement[int] = literal_column(
+        str(query.good_status.value)
+    )  # a literal for the partial index, as above
+    conditions = [Good.owner_id == owner_id, Good.status == wanted, ~Good.deleted, ~Good.taken_down]
+    items, total = _page(conditions, _ORDER[Sort.NEWEST], query)
+    if not total:
+        refuse_unknown(owner_id)
+    return items, total
 
 
 def my_goods(*, owner_id: int, query: MyGoodsQuery) -> tuple[list[GoodOut], int]:

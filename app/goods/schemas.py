@@ -1,6 +1,6 @@
 """What clients send about goods and what they get. Money is yuan outside and fen inside."""
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Annotated, Any, Final, NotRequired, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -155,11 +155,27 @@ class Sort(StrEnum):
 class BrowseQuery(PageQuery):
     """Which of the goods that are for sale. A good that leaves the way of trading open fits either way."""
 
+    owner: IdIn | None = Field(None, description="only what this user sells; an id that nobody has is a 404")
+
     category: CategoryIn | None = None
     trade_mode: TradeModeIn | None = None
     price_min: YuanIn | None = None
     price_max: YuanIn | None = None
     sort: Sort = Sort.NEWEST
+
+
+class PublicStatus(IntEnum):
+    """A status in which anybody may see a good."""
+
+    PUBLISHED = GoodStatus.PUBLISHED
+    IN_TRADE = GoodStatus.IN_TRADE
+    SOLD = GoodStatus.SOLD
+
+
+class SellerGoodsQuery(PageQuery):
+    """Which goods of one seller: those for sale, or with another status that is public."""
+
+    good_status: Annotated[PublicStatus, BeforeValidator(Whole.parse)] = PublicStatus.PUBLISHED
 
 
 class ChoiceOut(TypedDict):
@@ -174,6 +190,19 @@ class ChoicesOut(TypedDict):
 
     categories: list[ChoiceOut]
     trade_modes: list[ChoiceOut]
+
+
+class CategoryGoodsOut(TypedDict):
+    """A category, its place among all (from 1), and how many goods of it are for sale.
+
+    More than are counted exactly are said to be as many as that, with `count_is_exact` false.
+    """
+
+    code: CategoryOut
+    text: str
+    order: int
+    goods_on_sale: int
+    count_is_exact: bool
 
 
 class OwnerOut(TypedDict):

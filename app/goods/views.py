@@ -12,6 +12,7 @@ from app.goods.picture_links import PictureQuery, seconds_granted
 from app.goods.pictures import read_rendition, rendition_of
 from app.goods.schemas import (
     BrowseQuery,
+    CategoryGoodsOut,
     ChangeIn,
     ChoicesOut,
     GoodOut,
@@ -20,12 +21,14 @@ from app.goods.schemas import (
     PricedGoodOut,
     ReleaseIn,
     ReplaceIn,
+    SellerGoodsQuery,
 )
 from app.goods.storage import picture_storage
 from app.listings.queries import price_reference
 from app.paging import Page, page_of
 from app.web.api import Api
 from app.web.auth import Actor, Auth
+from app.web.envelope import envelope
 from statemachine.good import TRADE_TEXT
 
 api = Api("goods", __name__, tag="商品", about="releasing, editing and reading goods, their pictures")
@@ -38,6 +41,8 @@ _CHOICES: ChoicesOut = {
 # The bytes under a picture's URL never change. Pictures that are not public must not be cached.
 _PUBLIC_CACHE = "public, max-age=31536000, immutable"
 _NO_CACHE = "private, no-store"
+
+_CATEGORIES_CACHE = "public, max-age=60"
 
 
 @api.get("/api/good_release/", auth=Auth.USER, out=ChoicesOut)
@@ -101,10 +106,41 @@ def good(*, actor: Actor | None, good_id: int) -> GoodOut:
     return queries.visible_good(good_id=good_id, reader_id=actor.id if actor else None)
 
 
-@api.get("/api/goods/", query=BrowseQuery, out=Page[GoodOut], answer=Answer.GOOD_FOUND, empty=Answer.NO_GOODS)
+@api.get("/api/categories/", out=list[CategoryGoodsOut], answer=Answer.CATEGORIES_FOUND, conditional=True)
+def categories() -> Response:
+    """The categories of goods, in their order, and how many goods of each are for sale."""
+    response = envelope(Answer.CATEGORIES_FOUND, queries.categories())
+    response.headers["Cache-Control"] = _CATEGORIES_CACHE
+    response.add_etag()
+    response.make_conditional(request)
+    return response
+
+
+@api.get(
+    "/api/goods/",
+    query=BrowseQuery,
+    out=Page[GoodOut],
+    answer=Answer.GOOD_FOUND,
+    empty=Answer.NO_GOODS,
+    refuses=(Answer.NO_SUCH_USER,),
+)
 def browse(*, query: BrowseQuery) -> Page[GoodOut]:
-    """The goods that are for sale."""
+    """The goods that are for sale; with `owner` those of one seller."""
     items, total = queries.browse(query)
+    return page_of(items, total=total, query=query)
+
+
+@api.get(
+    "/api/user/<id:user_id>/goods/",
+    query=SellerGoodsQuery,
+    out=Page[GoodOut],
+    answer=Answer.GOOD_FOUND,
+    empty=Answer.NO_GOODS,
+    refuses=(Answer.NO_SUCH_USER,),
+)
+def goods_of_seller(*, user_id: int, query: SellerGoodsQuery) -> Page[GoodOut]:
+    """A seller's goods, newest first: those for sale, or with `good_status` those in trade (3) or sold (4)."""
+    items, total = queries.goods_of_seller(owner_id=user_id, query=query)
     return page_of(items, total=total, query=query)
 
 

@@ -1,30 +1,36 @@
 """Reads of orders, as the API returns them: few SQL statements per list, however many orders it has."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final, TypedDict
+from typing import Any, Final, NamedTuple, TypedDict
 
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     Integer,
     Row,
     Select,
     SmallInteger,
     SQLColumnExpression,
+    Text,
     and_,
     bindparam,
+    cast,
     exists,
     func,
+    literal,
     literal_column,
     or_,
     select,
+    union_all,
 )
 from sqlalchemy.orm import aliased
 
 from app.accounts.models import User
 from app.accounts.usernames import username_key
 from app.answers import Answer, Refused
-from app.clock import MomentOut, format_moment, format_moment_or_none
+from app.clock import MomentOut, format_moment, format_moment_or_none, utcnow
 from app.db.transactions import reading, row_or_none, rows
 from app.fen import format_yuan
 from app.goods.models import Good, Picture
@@ -43,18 +49,22 @@ from app.orders.models import (
     Waybill,
 )
 from app.orders.schemas import (
+    TO_DO_TEXT,
     DisputeOut,
     EventOut,
     EvidenceOut,
     HistoryOut,
+    OrderCountsOut,
     OrderDetailOut,
     OrderGoodOut,
     OrderOut,
-    OrderQuery,
+    OwnOrderQuery,
     RefundOut,
     RefundRequestOut,
+    SideCountsOut,
     WaybillOut,
 )
+from app.orders.to_do import NOW, WAITING, to_do_of
 from statemachine import ORDER, OrderFacts, OrderPhase, Role
 from statemachine.good import TRADE_TEXT
 from statemachine.order import BILL_TEXT, ORDER_TEXT
@@ -138,11 +148,31 @@ _HISTORY: Final[Select[Any]] = (
 )
 
 
-def _list_of(side: SQLColumnExpression[int], hidden: SQLColumnExpression[bool]) -> tuple[Select[int], Select[Any]]:
+class _Side(NamedTuple):
+    """The column that a list of orders goes by, and the one that says whether its side removed an order from it."""
+
+    user: SQLColumnExpression[int]
+    hidden: SQLColumnExpression[bool]
+
+
+_SIDES: Final = {
+    Role.BUYER: _Side(Order.buyer_id, Order.hidden_by_buyer),
+    Role.SELLER: _Side(Order.seller_id, Order.hidden_by_seller),
+}
+
+
+def _list_of(role: Role) -> tuple[Select[int], Select[Any]]:
     """The statements that count the orders of a list and read one page of it."""
-    conditions = [side == bindparam("user_id"), hidden.is_(False)]
-    for column in (Order.bill_status, Order.order_status):
-        wanted = bindparam(column.key, type_=SmallInteger)
+    side = _SIDES[role]
+    conditions = [side.user == bindparam("user_id"), side.hidden.is_(False)]
+    filters: tuple[tuple[str, SQLColumnExpression[Any], Any], ...] = (
+        ("bill_status", Order.bill_status, SmallInteger),
+        ("order_status", Order.order_status, SmallInteger),
+        ("closed", Order.closed, Boolean),
+        ("to_do", to_do_of(role), Text),
+    )
+    for name, column, kind in filters:
+        wanted = cast(bindparam(name), kind)
         conditions.append(or_(wanted.is_(None), column == wanted))
     size, offset = bindparam("size", type_=Integer), bindparam("offset", type_=Integer)
     page = _ORDERS.where(*conditions).order_by(Order.id.desc()).limit(size).offset(offset)
@@ -150,10 +180,18 @@ def _list_of(side: SQLColumnExpression[int], hidden: SQLColumnExpression[bool]) 
 
 
 # Built once: building and compiling them at each request took a quarter of a list's time.
-_LISTS: Final = {
-    Role.BUYER: _list_of(Order.buyer_id, Order.hidden_by_buyer),
-    Role.SELLER: _list_of(Order.seller_id, Order.hidden_by_seller),
-}
+_LISTS: Final = {role: _list_of(role) for role in _SIDES}
+
+
+def _counts_of(role: Role) -> Select[Any]:
+    side = _SIDES[role]
+    columns = (Order.bill_status, Order.order_status, Order.closed, to_do_of(role).label("to_do"))
+    found = select(*columns).where(side.user == bindparam("user_id"), side.hidden.is_(False)).subquery()
+    return select(literal(role.value).label("role"), *found.c, func.count().label("orders")).group_by(*found.c)
+
+
+_COUNTS: Final = union_all(*map(_counts_of, _SIDES))
+"""How many orders of a user stand where, by the same conditions as the lists: one row for each kind that there is."""
 
 
 def phase_of(order: Any) -> OrderPhase:
@@ -197,15 +235,68 @@ def facts_of(order: Any) -> OrderFacts:
     )
 
 
-def list_orders(*, user_id: int, role: Role, query: OrderQuery) -> tuple[list[OrderOut], int]:
+def list_orders(*, user_id: int, role: Role, query: OwnOrderQuery) -> tuple[list[OrderOut], int]:
     """One page of what the user bought (`role` buyer) or sold (seller), newest first, and the total."""
     count, page = _LISTS[role]
-    filters = {"user_id": user_id, "bill_status": query.bill_status, "order_status": query.order_status}
+    filters = {
+        "user_id": user_id,
+        "bill_status": query.bill_status,
+        "order_status": query.order_status,
+        "closed": query.closed,
+        "to_do": query.to_do,
+        NOW.key: utcnow(),
+    }
     with reading() as connection:
         total = connection.execute(count, filters).scalar_one()
         window = {"size": query.size, "offset": query.offset}
         found = connection.execute(page, filters | window).all() if total > query.offset else []
     return [order_out(row, role=role) for row in found], total
+
+
+def count_orders(user_id: int) -> OrderCountsOut:
+    """How many orders the user bought and sold, by state and by what they wait for, in one statement."""
+    found = rows(_COUNTS, {"user_id": user_id, NOW.key: utcnow()})
+    bought, sold = ([row for row in found if row.role == role] for role in (Role.BUYER, Role.SELLER))
+    return {"bought": _side_counts(bought, Role.BUYER), "sold": _side_counts(sold, Role.SELLER)}
+
+
+def _side_counts(found: Sequence[Row[Any]], role: Role) -> SideCountsOut:
+    all_of: Counter[tuple[str, Any]] = Counter()
+    open_of: Counter[tuple[str, Any]] = Counter()
+    for row in found:
+        for key in (
+            ("bill", row.bill_status),
+            ("order", row.order_status),
+            ("phase", phase_of(row)),
+            ("to_do", row.to_do),
+        ):
+            all_of[key] += row.orders
+            open_of[key] += 0 if row.closed else row.orders
+    to_do = [waiting.to_do for waiting in WAITING[role]]
+    phases = sorted(phase for kind, phase in all_of if kind == "phase")
+    return {
+        "total": sum(row.orders for row in found),
+        "open": sum(row.orders for row in found if not row.closed),
+        "bill_status": [
+            {"code": code, "text": text, "count": all_of["bill", code], "open": open_of["bill", code]}
+            for code, text in BILL_TEXT.items()
+        ],
+        "order_status": [
+            {"code": code, "text": text, "count": all_of["order", code], "open": open_of["order", code]}
+            for code, text in ORDER_TEXT.items()
+        ],
+        "phases": [
+            {
+                "bill_status": phase.bill,
+                "order_status": phase.goods,
+                "closed": phase.closed,
+                "count": all_of["phase", phase],
+            }
+            for phase in phases
+        ],
+        "to_do": [{"name": each, "text": TO_DO_TEXT[each], "count": all_of["to_do", each]} for each in to_do],
+        "to_do_total": sum(all_of["to_do", each] for each in to_do),
+    }
 
 
 def order_of(*, user_id: int, order_id: int) -> OrderOut:

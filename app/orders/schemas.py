@@ -1,6 +1,6 @@
 """What the order URLs take and give."""
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Annotated, Final, Literal, NotRequired
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -157,11 +157,41 @@ class DiagramQuery(BaseModel):
     format: Literal["svg", "mermaid"] = "svg"
 
 
+class ToDo(StrEnum):
+    """What an order waits for on one side."""
+
+    PAY = "pay"
+    RECEIVE = "receive"
+    SEND_BACK = "send_back"
+    SHIP = "ship"
+    HAND_OVER = "hand_over"
+    ANSWER_REFUND = "answer_refund"
+    ACCEPT_RETURN = "accept_return"
+
+
+TO_DO_TEXT: Final = {
+    ToDo.PAY: "待付款",
+    ToDo.RECEIVE: "待收货",
+    ToDo.SEND_BACK: "待寄回",
+    ToDo.SHIP: "待发货",
+    ToDo.HAND_OVER: "待当面交货",
+    ToDo.ANSWER_REFUND: "待处理退款",
+    ToDo.ACCEPT_RETURN: "待确认退货",
+}
+
+
 class OrderQuery(PageQuery):
-    """Filters of the order lists."""
+    """Filters of all lists of orders."""
 
     bill_status: BillStatusIn | None = None
     order_status: OrderStatusIn | None = None
+    closed: bool | None = Field(None, description="only orders to which nothing can happen any more, or only others")
+
+
+class OwnOrderQuery(OrderQuery):
+    """Filters of the caller's own lists. `to_do` is of the list's side: the other side's finds nothing."""
+
+    to_do: ToDo | None = Field(None, description="only orders that wait for the caller to do this")
 
 
 class StateOut(TypedDict):
@@ -170,6 +200,55 @@ class StateOut(TypedDict):
     code: int
     text: str
     axis: Literal["bill", "order"]
+
+
+class StateCountOut(TypedDict):
+    """How many orders one of the ten states has, and how many of them are not closed."""
+
+    code: int
+    text: str
+    count: int
+    open: int
+
+
+class PhaseCountOut(TypedDict):
+    """How many orders stand at both states, closed or not."""
+
+    bill_status: BillStatusOut
+    order_status: OrderStatusOut
+    closed: bool
+    count: int
+
+
+class ToDoCountOut(TypedDict):
+    """How many orders wait for the caller to do something."""
+
+    name: ToDo
+    text: str
+    count: int
+
+
+class SideCountsOut(TypedDict):
+    """How many orders one of the caller's lists has; each count is the `total` of that list with these filters.
+
+    `bill_status` and `order_status` have all of their five states, `phases` only those that orders stand at, `to_do`
+    all that the side can have to do.
+    """
+
+    total: int
+    open: int
+    bill_status: list[StateCountOut]
+    order_status: list[StateCountOut]
+    phases: list[PhaseCountOut]
+    to_do: list[ToDoCountOut]
+    to_do_total: int
+
+
+class OrderCountsOut(TypedDict):
+    """How many orders the caller bought and sold, without those that the caller removed from the list."""
+
+    bought: SideCountsOut
+    sold: SideCountsOut
 
 
 class OrderGoodOut(TypedDict):

@@ -19,9 +19,10 @@ from app.orders.schemas import (
     DiagramQuery,
     DisputeIn,
     HandoverIn,
+    OrderCountsOut,
     OrderDetailOut,
     OrderOut,
-    OrderQuery,
+    OwnOrderQuery,
     RefundIn,
     RefundReasonsOut,
     RejectIn,
@@ -89,12 +90,12 @@ def buy(*, actor: Actor, good_id: int, body: BuyIn) -> OrderOut:
 @api.get(
     "/api/buy_order/",
     auth=Auth.USER,
-    query=OrderQuery,
+    query=OwnOrderQuery,
     out=Page[OrderOut],
     answer=Answer.ORDER_FOUND,
     empty=Answer.NO_ORDERS,
 )
-def bought(*, actor: Actor, query: OrderQuery) -> Page[OrderOut]:
+def bought(*, actor: Actor, query: OwnOrderQuery) -> Page[OrderOut]:
     """What the caller bought, newest first."""
     items, total = queries.list_orders(user_id=actor.id, role=Role.BUYER, query=query)
     return page_of(items, total=total, query=query)
@@ -103,15 +104,21 @@ def bought(*, actor: Actor, query: OrderQuery) -> Page[OrderOut]:
 @api.get(
     "/api/sell_order/",
     auth=Auth.USER,
-    query=OrderQuery,
+    query=OwnOrderQuery,
     out=Page[OrderOut],
     answer=Answer.ORDER_FOUND,
     empty=Answer.NO_ORDERS,
 )
-def sold(*, actor: Actor, query: OrderQuery) -> Page[OrderOut]:
+def sold(*, actor: Actor, query: OwnOrderQuery) -> Page[OrderOut]:
     """What the caller sold, newest first."""
     items, total = queries.list_orders(user_id=actor.id, role=Role.SELLER, query=query)
     return page_of(items, total=total, query=query)
+
+
+@api.get("/api/order_counts/", auth=Auth.USER, out=OrderCountsOut, answer=Answer.ORDERS_COUNTED)
+def counts(*, actor: Actor) -> OrderCountsOut:
+    """How many orders the caller's two lists have, by state and by what waits for the caller."""
+    return queries.count_orders(actor.id)
 
 
 @api.get(

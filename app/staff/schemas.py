@@ -147,7 +147,6 @@ class StaffOrderQuery(OrderQuery):
 
     order_no: Annotated[str, Field(pattern=r"^[0-9A-Za-z]+$"), Compact(1, 32)] | None = None
     user_id: IdIn | None = None
-    closed: bool | None = None
     disputed: bool | None = None
 
 

@@ -1,0 +1,28 @@
+"""An index for the goods of one seller that are for sale, newest first.
+
+Revision: 0028
+After: 0020
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0028"
+down_revision = "0020"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Apply."""
+    op.create_index(
+        "ix_goods_owner_id_published_at",
+        "goods",
+        ["owner_id", "published_at", "id"],
+        postgresql_where=sa.text("status = 2 AND NOT deleted AND NOT taken_down"),
+    )
+
+
+def downgrade() -> None:
+    """Take back."""
+    op.drop_index("ix_goods_owner_id_published_at", table_name="goods")
