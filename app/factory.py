@@ -28,6 +28,7 @@ from app.moderation.views import api as moderation_api
 from app.money.gateways.alipay import AlipayGateway
 from app.notifications.views import api as notifications_api
 from app.orders.views import api as orders_api
+from app.profiles.views import api as profiles_api
 from app.recovery.views import api as recovery_api
 from app.refusals import REFUSAL_DETAILS
 from app.regions.views import api as regions_api
@@ -50,6 +51,7 @@ from config import PROJECT_ROOT, Settings, SettingsError
 
 APIS: tuple[Api, ...] = (
     accounts_api,
+    profiles_api,
     recovery_api,
     account_data_api,
     regions_api,

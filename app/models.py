@@ -11,12 +11,14 @@ from app.notifications.models import Notification
 from app.orders.models import Dispute, EvidencePicture, Order, OrderEventRecord, RefundRequest, Waybill
 from app.outbox.models import OutboxMessage
 from app.periodic.models import PeriodicJob
+from app.profiles.models import Avatar
 from app.recovery.models import OneTimeCode, RecoveryChannel
 from app.staff.models import StaffAction
 from app.wallet.models import Payout
 
 __all__ = [
     "Address",
+    "Avatar",
     "CrawlRun",
     "Dispute",
     "ErasableText",

@@ -9,6 +9,7 @@ import structlog
 from app.db.transactions import transaction
 from app.outbox.models import OutboxMessage, Topic
 from app.outbox.service import PermanentFailure, begin_attempt, complete, record_failure
+from app.profiles.service import review_avatar
 from app.recovery.service import send_code
 from app.settings import settings
 from app.webhooks.service import send_held_webhook, send_released_webhook, send_webhook
@@ -45,6 +46,8 @@ WORK: Final[dict[Topic, Work]] = {
     # by `tasks.payments.ask_again`.
     Topic.PAYMENT_REFUND: Work(run=send_refund, max_attempts=20, first_wait=10),
     Topic.PAYOUT: Work(run=send_payout, max_attempts=20, first_wait=10),
+    # About a day: what fails here is the storage.
+    Topic.AVATAR_REVIEW: Work(run=review_avatar, max_attempts=30, first_wait=5),
     # As long as the code lives.
     Topic.ONE_TIME_CODE: Work(run=send_code, max_attempts=8, first_wait=5, longest_wait=240, in_flight=8),
     # About five hours.

@@ -111,6 +111,7 @@ MISSING = {
     "address_id": Answer.NO_SUCH_ADDRESS,
     "good_id": Answer.NO_SUCH_GOOD,
     "pic_id": Answer.NO_SUCH_PICTURE,
+    "avatar_id": Answer.NO_SUCH_PICTURE,
     "order_id": Answer.NO_SUCH_ORDER,
     "payout_id": Answer.NO_SUCH_WITHDRAWAL,
     "case_id": Answer.NO_SUCH_MONEY_CASE,

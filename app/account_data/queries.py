@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from app.account_data.schemas import AccountExportOut, ExportedWordsOut
 from app.accounts import queries as accounts
 from app.accounts.models import LoginSession
-from app.accounts.schemas import address_out, own_profile_out
+from app.accounts.schemas import address_out, avatar_url, own_profile_out
 from app.clock import format_moment, format_moment_or_none
 from app.db.erasable_texts import text_of
 from app.db.transactions import rows
@@ -22,6 +22,7 @@ from app.money.models import Payment, Refund
 from app.notifications.models import Notification
 from app.orders.models import Direction, Dispute, EvidencePicture, Order, OrderEventRecord, Waybill
 from app.orders.queries import evidence_url
+from app.profiles.models import Avatar
 from app.recovery.queries import channels_of
 from app.staff.models import ActionKind, StaffAction, Subject
 from app.staff.texts import ACTION_TEXT
@@ -58,6 +59,16 @@ def export_of(user_id: int) -> AccountExportOut:
     return {
         "profile": own_profile_out(accounts.own_profile(user_id)),
         "recovery": channels_of(user_id),
+        "avatars": each(
+            "avatars",
+            select(Avatar.__table__).where(Avatar.user_id == user_id),
+            Avatar.id,
+            lambda row: {
+                "url": avatar_url(row.id),
+                "state": row.state,
+                "created_at": format_moment(row.created_at),
+            },
+        ),
         "addresses": [address_out(row) for row in accounts.addresses(user_id)],
         "goods": each(
             "goods",

@@ -10,6 +10,7 @@ from app.accounts.schemas import AddressOut, OwnProfileOut
 from app.clock import MomentOut
 from app.fen import SignedYuanOut, YuanOut
 from app.orders.schemas import BillStatusOut, OrderStatusOut, RoleOut
+from app.profiles.schemas import AvatarStateOut
 from app.recovery.schemas import RecoveryOut
 
 
@@ -28,6 +29,14 @@ class AccountInUse(TypedDict):
     open_orders: list[str]
     balance: SignedYuanOut
     open_withdrawals: int
+
+
+class ExportedAvatarOut(TypedDict):
+    """An avatar of the user, and how its review stands."""
+
+    url: str
+    state: AvatarStateOut
+    created_at: MomentOut
 
 
 class ExportedGoodOut(TypedDict):
@@ -166,6 +175,7 @@ class AccountExportOut(TypedDict):
 
     profile: OwnProfileOut
     recovery: RecoveryOut
+    avatars: list[ExportedAvatarOut]
     addresses: list[AddressOut]
     goods: list[ExportedGoodOut]
     unused_pictures: list[ExportedPictureOut]

@@ -24,6 +24,7 @@ from app.idempotency import IdempotencyKey
 from app.ledger.models import USER_KINDS, LedgerAccount
 from app.notifications.models import Notification
 from app.orders.models import Direction, Order, Waybill
+from app.profiles.service import forget_avatars
 from app.recovery.models import OneTimeCode, RecoveryChannel
 from app.wallet.models import Payout, PayoutState
 from statemachine import GoodStatus
@@ -80,6 +81,7 @@ def _delete(user: Row[Any], *, still: ColumnElement[bool], refusal: Answer, by: 
         erase_words_of_user(session, user_id=user_id, by=by, why=why)
         _forget_addresses(session, user_id)
         forget_unused(session, user_id=user_id)
+        forget_avatars(session, user_id=user_id)
         end_sessions(session, user_id=user_id, reason=EndReason.ACCOUNT_DELETED)
         for statement in (
             delete(LoginSession).where(LoginSession.user_id == user_id),
@@ -92,6 +94,7 @@ def _delete(user: Row[Any], *, still: ColumnElement[bool], refusal: Answer, by: 
             .where(User.id == user_id)
             .values(
                 username=DELETED_NAME,
+                nickname=None,
                 username_key=f"deleted:{user_id}",  # which nobody can type
                 password_hash=_NO_PASSWORD,
                 bio="",

@@ -15,15 +15,23 @@ class User(Base):
     """
 
     __tablename__ = "users"
-    # For the sweep that ends suspensions whose time is over.
     __table_args__ = (
+        # For the sweep that ends suspensions whose time is over.
         Index("ix_users_suspended_until", "suspended_until", postgresql_where=text("suspended_until IS NOT NULL")),
+        # For the names of staff, which nobody else's may look like.
+        Index("ix_users_staff", "id", postgresql_where=text("is_staff")),
     )
 
     id: Mapped[intpk]
     username: Mapped[str] = mapped_column(String(20))
     username_key: Mapped[str] = mapped_column(String(40), unique=True)
     password_hash: Mapped[str] = mapped_column(String(200))
+    # How others see the user: a name that need not be unique, and the avatar that passed its review; None where the
+    # user has none.
+    nickname: Mapped[str | None] = mapped_column(String(20))
+    avatar_id: Mapped[int | None] = mapped_column(
+        BigInteger, ForeignKey("avatars.id", name="fk_users_avatar_id_avatars", use_alter=True)
+    )
     bio: Mapped[str] = mapped_column(String(200), default="")
     is_staff: Mapped[bool] = mapped_column(default=False)
     generation: Mapped[int] = mapped_column(default=0, server_default="0")

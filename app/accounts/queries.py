@@ -1,37 +1,24 @@
 """Reads of users and addresses."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, select
 
 from app.accounts.models import Address, User
 from app.accounts.usernames import username_key
 from app.answers import Answer, Refused
 from app.db.transactions import row_or_none, rows
-from app.goods.models import Good
-from statemachine import GoodStatus
 
-_OWN_PROFILE = select(User.id, User.username, User.bio, User.is_staff, User.created_at)
+PERSON: Final = (User.username, User.nickname, User.avatar_id)
+"""The columns that `app.accounts.schemas.person_out` needs beside an id."""
 
-_GOODS_ON_SALE = (
-    select(func.count())
-    .select_from(Good)
-    .where(Good.owner_id == User.id, Good.status == GoodStatus.PUBLISHED, ~Good.deleted, ~Good.taken_down)
-    .scalar_subquery()
-)
+_OWN_PROFILE = select(User.id, *PERSON, User.bio, User.is_staff, User.created_at)
 
 
 def own_profile(user_id: int) -> Row[Any]:
-    """`id, username, bio, is_staff, created_at`. Raises Refused(NO_SUCH_USER)."""
+    """`id, username, nickname, avatar_id, bio, is_staff, created_at`. Raises Refused(NO_SUCH_USER)."""
     return _found(row_or_none(_OWN_PROFILE.where(User.id == user_id)), Answer.NO_SUCH_USER)
-
-
-def public_profile(user_id: int) -> Row[Any]:
-    """`id, username, bio, created_at, goods_on_sale` (how many). Raises Refused(NO_SUCH_USER)."""
-    statement = select(User.id, User.username, User.bio, User.created_at, _GOODS_ON_SALE.label("goods_on_sale"))
-    present = statement.where(User.id == user_id, User.deleted_at.is_(None))
-    return _found(row_or_none(present), Answer.NO_SUCH_USER)
 
 
 def refuse_unknown(user_id: int) -> None:

@@ -15,7 +15,7 @@ from app.language.contacts import contact_in
 from app.regions.table import missing_level, phone_place
 
 
-def _without_contact(text: str) -> str:
+def without_contact(text: str) -> str:
     """`text`, which everybody reads; ValueError where it leads them away from the platform."""
     kind = contact_in(text)
     if kind is not None:
@@ -43,7 +43,7 @@ class RegisterIn(BaseModel):
     @field_validator("username")
     @classmethod
     def _no_contact(cls, username: str) -> str:
-        return _without_contact(username)
+        return without_contact(username)
 
 
 class LoginIn(BaseModel):
@@ -53,19 +53,6 @@ class LoginIn(BaseModel):
 
     username: UsernameIn
     password: KnownPasswordIn
-
-
-class ProfileIn(BaseModel):
-    """The part of the own profile that its owner writes."""
-
-    model_config = ConfigDict(frozen=True)
-
-    bio: Annotated[str, CleanText(0, 200, multiline=True)]
-
-    @field_validator("bio")
-    @classmethod
-    def _no_contact(cls, bio: str) -> str:
-        return _without_contact(bio)
 
 
 class PasswordIn(BaseModel):
@@ -151,11 +138,18 @@ class RegisteredOut(TypedDict):
     username: str
 
 
-class OwnProfileOut(TypedDict):
-    """A user as they see themselves."""
+class PersonOut(TypedDict):
+    """A user wherever one is named. A `nickname` is shown instead of the username; `avatar` is a URL."""
 
     id: int
     username: str
+    nickname: str | None
+    avatar: str | None
+
+
+class OwnProfileOut(PersonOut):
+    """A user as they see themselves."""
+
     bio: str
     is_staff: bool
     created_at: MomentOut
@@ -173,16 +167,6 @@ class LoginOut(TokensOut):
     """Tokens, and whose they are."""
 
     user: OwnProfileOut
-
-
-class PublicProfileOut(TypedDict):
-    """A user as everybody sees them."""
-
-    id: int
-    username: str
-    bio: str
-    created_at: MomentOut
-    goods_on_sale: int
 
 
 class AddressOut(TypedDict):
@@ -204,25 +188,23 @@ class AddressOut(TypedDict):
     updated_at: MomentOut
 
 
+def avatar_url(avatar_id: int | None) -> str | None:
+    """The URL that serves an avatar."""
+    return None if avatar_id is None else f"/api/avatar/{avatar_id}/"
+
+
+def person_out(user_id: int, *, username: str, nickname: str | None, avatar_id: int | None) -> PersonOut:
+    """A user wherever one is named."""
+    return {"id": user_id, "username": username, "nickname": nickname, "avatar": avatar_url(avatar_id)}
+
+
 def own_profile_out(row: Row[Any]) -> OwnProfileOut:
     """`row` of `queries.own_profile`."""
     return {
-        "id": row.id,
-        "username": row.username,
+        **person_out(row.id, username=row.username, nickname=row.nickname, avatar_id=row.avatar_id),
         "bio": row.bio,
         "is_staff": row.is_staff,
         "created_at": format_moment(row.created_at),
-    }
-
-
-def public_profile_out(row: Row[Any]) -> PublicProfileOut:
-    """`row` of `queries.public_profile`."""
-    return {
-        "id": row.id,
-        "username": row.username,
-        "bio": row.bio,
-        "created_at": format_moment(row.created_at),
-        "goods_on_sale": row.goods_on_sale,
     }
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts import throttle
 from app.accounts.captcha import consume_captcha
+from app.accounts.look_alikes import looks_like_staff
 from app.accounts.models import Address, EndReason, User
 from app.accounts.passwords import hash_password, is_outdated, resembles, verify_password
 from app.accounts.queries import own_profile
@@ -45,12 +46,15 @@ _SNAPSHOT = select(
 def register(*, username: str, password: str, captcha_id: str, captcha_code: str) -> int:
     """Create an account, after a captcha. Returns the user's id.
 
-    Raises Refused(CAPTCHA_WRONG); Refused(REGISTRATION_FAILED) where the username is taken.
+    Raises Refused(CAPTCHA_WRONG); Refused(REGISTRATION_FAILED) where the username is taken, or looks like the name of
+    somebody of staff.
     """
     if not consume_captcha(captcha_id=captcha_id, code=captcha_code):
         raise Refused(Answer.CAPTCHA_WRONG)
     with transaction() as session:
         user_id = create_user(session, username=username, password=password).id
+        if looks_like_staff(session, username):
+            raise Refused(Answer.REGISTRATION_FAILED, data=field_errors(username="与平台工作人员的名称过于相似"))
     log.info("user_registered", user_id=user_id)
     return user_id
 
@@ -146,14 +150,6 @@ def _swap_hash(session: Session, user_id: int, *, old: str, new: str) -> bool:
     """Store another hash where the present one is still `old`; whether it was."""
     statement = update(User).where(User.id == user_id, User.password_hash == old).values(password_hash=new)
     return session.execute(statement.returning(User.id)).first() is not None
-
-
-def edit_profile(*, user_id: int, bio: str) -> None:
-    """Change the text that a user's profile shows. Raises Refused(NO_SUCH_USER)."""
-    with transaction() as session:
-        changed = update(User).where(User.id == user_id, User.deleted_at.is_(None)).values(bio=bio)
-        if session.execute(changed.returning(User.id)).first() is None:
-            raise Refused(Answer.NO_SUCH_USER)
 
 
 def add_address(*, user_id: int, is_default: bool, **texts: str) -> Row[Any]:

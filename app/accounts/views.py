@@ -1,4 +1,4 @@
-"""URLs of registration, login, sessions, profiles and addresses."""
+"""URLs of registration, login, sessions and addresses."""
 
 from flask import request
 
@@ -13,14 +13,11 @@ from app.accounts.schemas import (
     LoginOut,
     OwnProfileOut,
     PasswordIn,
-    ProfileIn,
-    PublicProfileOut,
     RegisteredOut,
     RegisterIn,
     TokensOut,
     address_out,
     own_profile_out,
-    public_profile_out,
 )
 from app.accounts.tokens import tokens_of
 from app.answers import Answer
@@ -29,7 +26,7 @@ from app.settings import settings
 from app.web.api import Api
 from app.web.auth import Actor, Auth
 
-api = Api("accounts", __name__, tag="用户", about="registration, login, sessions, profiles, addresses")
+api = Api("accounts", __name__, tag="用户", about="registration, login, sessions, addresses")
 
 
 @api.get("/register/", out=CaptchaOut, answer=Answer.CAPTCHA_MADE, limit="rate_limit_captcha")
@@ -123,20 +120,6 @@ def own_profile(*, actor: Actor) -> OwnProfileOut:
     return own_profile_out(queries.own_profile(actor.id))
 
 
-@api.patch(
-    "/api/user/",
-    auth=Auth.USER,
-    body=ProfileIn,
-    out=OwnProfileOut,
-    answer=Answer.PROFILE_EDITED,
-    refuses=(Answer.NO_SUCH_USER,),
-)
-def edit_profile(*, actor: Actor, body: ProfileIn) -> OwnProfileOut:
-    """Edit the caller's own profile."""
-    service.edit_profile(user_id=actor.id, bio=body.bio)
-    return own_profile_out(queries.own_profile(actor.id))
-
-
 @api.post(
     "/api/user/password/",
     auth=Auth.USER,
@@ -156,12 +139,6 @@ def change_password(*, actor: Actor, body: PasswordIn) -> None:
         old_password=body.old_password.get_secret_value(),
         new_password=body.new_password.get_secret_value(),
     )
-
-
-@api.get("/api/user/<id:user_id>/", out=PublicProfileOut, answer=Answer.USER_FOUND, refuses=(Answer.NO_SUCH_USER,))
-def public_profile(*, user_id: int) -> PublicProfileOut:
-    """What everybody may see of a user."""
-    return public_profile_out(queries.public_profile(user_id))
 
 
 @api.post(

@@ -28,7 +28,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import NullType
 
 from app.accounts.models import User
-from app.accounts.queries import refuse_unknown
+from app.accounts.queries import PERSON, refuse_unknown
+from app.accounts.schemas import person_out
 from app.accounts.staff_reads import reads_as_staff
 from app.answers import Answer, Refused
 from app.categories import CATEGORY_TEXT, Category
@@ -114,7 +115,7 @@ GOODS: Final[Select[*tuple[Any, ...]]] = select(
     Good.taken_down,
     Good.revision,
     Good.owner_id,
-    User.username,
+    *PERSON,
     _PICTURES.label("pictures"),
     Good.published_at,
     Good.updated_at,
@@ -202,7 +203,7 @@ def good_out(row: Row[Any]) -> GoodOut:
         "good_status": row.status,
         "good_status_text": GOOD_TEXT[row.status],
         "revision": row.revision,
-        "owner": {"id": row.owner_id, "username": row.username},
+        "owner": person_out(row.owner_id, username=row.username, nickname=row.nickname, avatar_id=row.avatar_id),
         "pictures": [
             picture_out(picture_id, width, height, public=is_public(row))
             for picture_id, width, height in row.pictures or ()

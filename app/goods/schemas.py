@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, NotRequired, cast
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from typing_extensions import TypedDict
 
+from app.accounts.schemas import PersonOut
 from app.categories import CATEGORY_TEXT, Category
 from app.clock import MomentOut
 from app.enums import OneOf
@@ -205,11 +206,8 @@ class CategoryGoodsOut(TypedDict):
     count_is_exact: bool
 
 
-class OwnerOut(TypedDict):
+class OwnerOut(PersonOut):
     """Who sells a good."""
-
-    id: int
-    username: str
 
 
 class PictureOut(TypedDict):

@@ -28,6 +28,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from app.accounts.models import User
+from app.accounts.queries import PERSON
+from app.accounts.schemas import person_out
 from app.accounts.usernames import username_key
 from app.answers import Answer, Refused
 from app.clock import MomentOut, format_moment, format_moment_or_none, utcnow
@@ -59,6 +61,7 @@ from app.orders.schemas import (
     OrderGoodOut,
     OrderOut,
     OwnOrderQuery,
+    PartyOut,
     RefundOut,
     RefundRequestOut,
     SideCountsOut,
@@ -115,11 +118,15 @@ def _waybill_columns(waybill: Any, prefix: str) -> list[ColumnElement[Any]]:
     return [getattr(waybill, name).label(f"{prefix}_{name}") for name in names]
 
 
+def _person_columns(person: Any, prefix: str) -> list[ColumnElement[Any]]:
+    return [getattr(person, column.key).label(f"{prefix}_{column.key}") for column in PERSON]
+
+
 _ORDERS: Select[Any] = (
     select(
         Order.__table__,
-        _buyer.username.label("buyer_name"),
-        _seller.username.label("seller_name"),
+        *_person_columns(_buyer, "buyer"),
+        *_person_columns(_seller, "seller"),
         _PICTURE_IS_PUBLIC,
         *_waybill_columns(_delivery, "delivery"),
         *_waybill_columns(_return, "return"),
@@ -458,8 +465,8 @@ def order_out(row: Row[Any], *, role: Role) -> OrderOut:
         "id": row.id,
         "order_no": row.order_no,
         "good": _good(row),
-        "buyer": {"id": row.buyer_id, "username": row.buyer_name},
-        "seller": {"id": row.seller_id, "username": row.seller_name},
+        "buyer": _party(row, "buyer"),
+        "seller": _party(row, "seller"),
         "price": format_yuan(row.price),
         "freight": format_yuan(row.freight),
         "amount": format_yuan(row.amount),
@@ -497,6 +504,12 @@ def _good(row: Row[Any]) -> OrderGoodOut:
     url = picture_url(row.good_picture_id)
     good: OrderGoodOut = {"id": row.good_id, "title": row.good_title, "picture": url}
     return good if row.picture_is_public else {**good, "links": links_to(url)}
+
+
+def _party(row: Row[Any], prefix: str) -> PartyOut:
+    values = row._mapping
+    shown = {column.key: values[f"{prefix}_{column.key}"] for column in PERSON}
+    return person_out(values[f"{prefix}_id"], **shown)
 
 
 def _waybill(row: Row[Any], prefix: str, addresses: AddressView, *, sender: Role, recipient: Role) -> WaybillOut | None:

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal, NotRequired
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
+from app.accounts.schemas import PersonOut
 from app.clock import MomentOut
 from app.enums import OneOf, text_enum
 from app.fen import YuanOut
@@ -260,11 +261,8 @@ class OrderGoodOut(TypedDict):
     links: NotRequired[PictureLinksOut]
 
 
-class PartyOut(TypedDict):
+class PartyOut(PersonOut):
     """A buyer or seller."""
-
-    id: int
-    username: str
 
 
 class OrderAddressOut(TypedDict):

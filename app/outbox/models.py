@@ -16,6 +16,7 @@ class Topic(StrEnum):
     """What a message asks for; `tasks.relay` maps it to the code that does it."""
 
     GOOD_VERIFICATION = "good_verification"  # subject: the good
+    AVATAR_REVIEW = "avatar_review"  # subject: the avatar
     SEARCH_INDEX = "search_index"  # subject: the good
     ORDER_STEP = "order_step"  # subject: the line of the order's history
     WEBHOOK = "webhook"  # subject: the line of the order's history

@@ -1,4 +1,4 @@
-"""Deletes the pictures of deleted goods, those that an edit took off or nobody used, and files without a row.
+"""Deletes pictures that nothing shows (of deleted goods, taken off by an edit, unused, former avatars), and stray files.
 
 What an order shows is kept, and so is all evidence. Any number of sweeps may run at the same time, and each may be
 killed at any moment: rows go in transactions that leave what is counted right, files after them, and only while nobody
@@ -23,6 +23,7 @@ from app.goods.picture_quota import subtract_usage
 from app.goods.storage import picture_storage
 from app.goods.stored_pictures import claim_files
 from app.orders.models import Order
+from app.profiles.service import collect_avatars
 from app.settings import settings
 
 log = structlog.get_logger(__name__)
@@ -48,7 +49,7 @@ def collect_pictures() -> Collected:
         pictures += deleted
         if seen < _ROWS_AT_ONCE:
             break
-    collected = Collected(pictures=pictures, files=_collect_files())
+    collected = Collected(pictures=pictures + collect_avatars(), files=_collect_files())
     if collected.pictures or collected.files:
         log.info("pictures_collected", pictures=collected.pictures, files=collected.files)
     return collected

@@ -23,6 +23,8 @@ from sqlalchemy import (
 )
 
 from app.accounts.models import User
+from app.accounts.queries import PERSON
+from app.accounts.schemas import PersonOut, person_out
 from app.accounts.staff_reads import record_staff_read
 from app.accounts.suspensions import suspension_of
 from app.accounts.usernames import username_key
@@ -74,7 +76,7 @@ _REQUEST_ID: Final = (
     .limit(1)
     .scalar_subquery()
 )
-_DISPUTES: Final = select(Dispute.__table__, User.username, _REQUEST_ID.label("request_id")).join(
+_DISPUTES: Final = select(Dispute.__table__, *PERSON, _REQUEST_ID.label("request_id")).join(
     User, User.id == Dispute.raised_by
 )
 
@@ -102,7 +104,7 @@ def list_disputes(*, actor_id: int, query: DisputeQuery) -> tuple[list[CaseOut],
     return [
         {
             "id": each.id,
-            "raised_by": {"id": each.raised_by, "username": each.username},
+            "raised_by": _person(each, each.raised_by),
             "dispute": dispute_out(each, pictures),
             "event_text": ORDER.events[each.event].zh,
             "waiting_seconds": int(((each.ended_at or now) - each.created_at).total_seconds()),
@@ -372,7 +374,7 @@ _USERS: Final = select(
     *(
         User.__table__.c[name]
         for name in (
-            *("id", "username", "is_staff", "created_at"),
+            *("id", "username", "nickname", "avatar_id", "is_staff", "created_at"),
             *("suspended_at", "suspended_until", "suspension_reason"),
         )
     )
@@ -430,8 +432,7 @@ def suspended_now() -> ColumnElement[bool]:
 
 def _user_out(row: Row[Any]) -> StaffUserOut:
     return {
-        "id": row.id,
-        "username": row.username,
+        **_person(row, row.id),
         "is_staff": row.is_staff,
         "created_at": format_moment(row.created_at),
         "suspension": suspension_of(row),
@@ -440,9 +441,9 @@ def _user_out(row: Row[Any]) -> StaffUserOut:
 
 # --- what staff did ---
 
-_ACTIONS: Final[Select[Any]] = select(
-    *StaffAction.__table__.c, StaffAction.reason.label("reason"), User.username
-).outerjoin(User, User.id == StaffAction.actor_id)
+_ACTIONS: Final[Select[Any]] = select(*StaffAction.__table__.c, StaffAction.reason.label("reason"), *PERSON).outerjoin(
+    User, User.id == StaffAction.actor_id
+)
 
 
 def list_actions(*, actor_id: int, query: ActionQuery) -> tuple[list[StaffActionOut], int]:
@@ -466,7 +467,7 @@ def list_actions(*, actor_id: int, query: ActionQuery) -> tuple[list[StaffAction
 def _action_out(row: Row[Any]) -> StaffActionOut:
     return {
         "id": row.id,
-        "actor": None if row.actor_id is None else {"id": row.actor_id, "username": row.username},
+        "actor": None if row.actor_id is None else _person(row, row.actor_id),
         "action": row.action,
         "action_text": ACTION_TEXT[ActionKind(row.action)],
         "subject": row.subject,
@@ -499,6 +500,11 @@ def members() -> Sequence[Row[Any]]:
 
 
 # --- all lists ---
+
+
+def _person(row: Row[Any], user_id: int) -> PersonOut:
+    """The user of a row with the columns `PERSON`."""
+    return person_out(user_id, username=row.username, nickname=row.nickname, avatar_id=row.avatar_id)
 
 
 def _equal(wanted: dict[Any, Any]) -> list[ColumnElement[bool]]:  # Any: attributes of models of any type

@@ -15,7 +15,7 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from app.accounts.schemas import SuspensionOut
+from app.accounts.schemas import PersonOut, SuspensionOut
 from app.clock import MomentOut, utcnow
 from app.enums import OneOf, text_enum
 from app.fen import SignedYuanOut, YuanOut
@@ -330,11 +330,9 @@ class StaffGoodOut(GoodOut):
     takedown_cause: Annotated[str, OneOf(TakedownCause)] | None
 
 
-class StaffUserOut(TypedDict):
+class StaffUserOut(PersonOut):
     """A user, and the suspension that is in force."""
 
-    id: int
-    username: str
     is_staff: bool
     created_at: MomentOut
     suspension: SuspensionOut | None

@@ -26,6 +26,7 @@ from app.notifications.models import Notification
 from app.orders.models import Dispute, EvidencePicture, Order, RefundRequest, Waybill
 from app.orders.service import buy_good
 from app.outbox.models import OutboxMessage, Topic
+from app.profiles.service import edit_profile
 from app.recovery.models import OneTimeCode, RecoveryChannel
 from app.wallet.models import Payout
 from statemachine import GoodStatus, TradeMode
@@ -394,7 +395,7 @@ def test_a_request_that_was_under_way_does_nothing_any_more(app: Flask, clean: N
     for act in (
         lambda: buy_good(buyer_id=alice.id, good_id=good.id, address_id=None, trade_mode=None),
         lambda: accounts.add_address(user_id=alice.id, is_default=False, **address),
-        lambda: accounts.edit_profile(user_id=alice.id, bio="x"),
+        lambda: edit_profile(user_id=alice.id, changes={"bio": "x"}),
     ):
         with app.app_context(), pytest.raises(Refused) as refused:
             act()

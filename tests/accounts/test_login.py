@@ -60,6 +60,8 @@ def test_a_login_answers_tokens_and_the_user(client: FlaskClient, app: Flask, se
     assert data["user"] == {
         "id": alice.id,
         "username": "Alice",
+        "nickname": None,
+        "avatar": None,
         "bio": "",
         "is_staff": False,
         "created_at": format_moment(alice.created_at),

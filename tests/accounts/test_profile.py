@@ -28,6 +28,8 @@ def test_the_own_profile(client: FlaskClient, app: Flask) -> None:
     assert data == {
         "id": user_id,
         "username": "Alice",
+        "nickname": None,
+        "avatar": None,
         "bio": "",
         "is_staff": False,
         "created_at": format_moment(row["created_at"]),
@@ -58,7 +60,6 @@ def test_nobody_edits_more_than_the_bio(client: FlaskClient, app: Flask) -> None
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ({}, "必填"),
         ({"bio": "鱼" * 201}, "至多 200 个字符"),
         ({"bio": "鱼" * 10_000}, "至多 200 个字符"),
         ({"bio": "a\x00b"}, "含有不允许的字符"),
@@ -86,6 +87,8 @@ def test_the_public_profile_counts_the_goods_on_sale(client: FlaskClient, app: F
     assert data == {
         "id": alice.id,
         "username": "alice",
+        "nickname": None,
+        "avatar": None,
         "bio": "",
         "created_at": format_moment(alice.created_at),
         "goods_on_sale": 2,

@@ -74,7 +74,7 @@ def test_release_from_json(app: Flask, client: FlaskClient) -> None:
         "good_status": 1,
         "good_status_text": "待审核",
         "revision": 1,
-        "owner": {"id": owner.id, "username": "老王"},
+        "owner": {"id": owner.id, "username": "老王", "nickname": None, "avatar": None},
         "pictures": [],
         "published_at": None,
         "updated_at": format_moment(row["updated_at"]),

@@ -88,8 +88,8 @@ def test_the_order_that_is_made(app: Flask, client: FlaskClient) -> None:
     assert len(data["order_no"]) == 22
     assert data["good"] == {"id": good.id, "title": good.title, "picture": None}
     assert (data["buyer"], data["seller"]) == (
-        {"id": buyer.id, "username": "小美"},
-        {"id": seller.id, "username": "阿强"},
+        {"id": buyer.id, "username": "小美", "nickname": None, "avatar": None},
+        {"id": seller.id, "username": "阿强", "nickname": None, "avatar": None},
     )
     assert (data["price"], data["freight"], data["amount"]) == ("5642.50", "8.00", "5650.50")
     assert (data["trade_mode"], data["trade_mode_text"]) == (7, "快递")

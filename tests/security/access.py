@@ -12,8 +12,8 @@ names (or the body, where it names a thing) does not exist; the others are in `R
 
 Things, of the market in `market.py`: `public` and `review` are goods of the seller with a picture, for sale and not yet
 reviewed; `unused_picture` is one that the seller has uploaded for no good yet; `address` and `notification` are the
-buyer's; `withdrawal` is the seller's; `case` is one about a day's bill; the others are orders where they stand, or what
-belongs to them.
+buyer's; `withdrawal` is the seller's, who shows `avatar` while `waiting_avatar` is not reviewed; `case` is one about a
+day's bill; the others are orders where they stand, or what belongs to them.
 """
 
 from typing import Final, NamedTuple
@@ -48,6 +48,11 @@ PATCH  /api/user/                                -               401    ok      
 POST   /api/user/                                -               401    ok       ok    ok     revoked   ok
 DELETE /api/user/                                -               401    ok       inuse inuse  revoked   inuse
 GET    /api/user/export/                         -               401    ok       ok    ok     revoked   ok
+GET    /api/user/avatar/                         -               401    ok       ok    ok     revoked   ok
+POST   /api/user/avatar/                         -               401    ok       ok    ok     revoked   ok
+DELETE /api/user/avatar/                         -               401    ok       ok    ok     revoked   ok
+GET    /api/avatar/{avatar_id}/                  avatar          ok     ok       ok    ok     revoked   ok
+GET    /api/avatar/{avatar_id}/                  waiting_avatar  404    404      404   ok     revoked   ok
 POST   /api/user/password/                       -               401    ok       ok    ok     revoked   ok
 GET    /api/user/recovery/                       -               401    ok       ok    ok     revoked   ok
 POST   /api/user/recovery/                       -               401    ok       ok    ok     revoked   ok

@@ -42,6 +42,7 @@ from tests.factories import (
     picture_bytes,
 )
 from tests.goods.steps import multipart, publish, release
+from tests.profiles.steps import shown, waiting
 
 PEOPLE = ("stranger", "buyer", "seller", "suspended", "staff")
 
@@ -140,6 +141,8 @@ def fill_market(app: Flask, client: FlaskClient) -> Market:
         assert things["public_picture"] in db.session.scalars(select(Picture.id)).all()
     with app.app_context():
         suspend_user(actor_id=people["staff"].id, user_id=people["suspended"].id, reason="违规交易", until=None)
+    things["avatar"] = shown(app, client, seller)
+    things["waiting_avatar"] = waiting(app, client, seller, picture_bytes(100, 100))["id"]
     return Market(
         things=things,
         addresses=addresses,

@@ -215,6 +215,7 @@ def test_what_staff_see_that_others_do_not() -> None:
         "GET /api/good/{good_id}/ of review",
         "GET /api/pic/{pic_id}/ of unused_picture",
         "GET /api/pic/{pic_id}/ of review_picture",
+        "GET /api/avatar/{avatar_id}/ of waiting_avatar",
         "GET /api/order/{order_id}/diagram of disputed",
         "GET /api/evidence/{pic_id}/ of evidence",
     }

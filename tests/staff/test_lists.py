@@ -65,7 +65,12 @@ def test_a_dispute_with_all_that_is_needed(app: Flask, client: FlaskClient, staf
         "pages": 1,
     }
     (case,) = data["items"]
-    assert case["raised_by"] == {"id": order.seller.id, "username": order.seller.username}
+    assert case["raised_by"] == {
+        "id": order.seller.id,
+        "username": order.seller.username,
+        "nickname": None,
+        "avatar": None,
+    }
     assert case["event_text"] == "对退货有异议"
     assert 3 * 3600 <= case["waiting_seconds"] < 3 * 3600 + 60
     dispute, request = case["dispute"], case["request"]
@@ -288,7 +293,7 @@ def test_one_order_with_everything(app: Flask, client: FlaskClient, staff: Made)
     assert (told["trade_no"], told["fields"], told["refusal"]) == ("2026112222001", forged, "total_amount differs")
     (action,) = data["staff_actions"]
     assert (action["actor"], action["action"], action["action_text"], action["reason"]) == (
-        {"id": staff.id, "username": "kefu"},
+        {"id": staff.id, "username": "kefu", "nickname": None, "avatar": None},
         "resolve_for_buyer",
         "裁决退款给买家",
         REASON,

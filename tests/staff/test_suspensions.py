@@ -79,6 +79,8 @@ def test_suspended_and_let_in_again(app: Flask, client: FlaskClient, staff: Made
     assert data == {
         "id": user.id,
         "username": "laowang",
+        "nickname": None,
+        "avatar": None,
         "is_staff": False,
         "created_at": format_moment(user.created_at),
         "suspension": {"reason": "多次发布假货", "until": None},

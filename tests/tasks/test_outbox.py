@@ -117,6 +117,7 @@ def test_a_failure_is_noted_and_the_work_tried_again_later(app: Flask) -> None:
 WAITS = {
     Topic.PAYMENT_REFUND: [10, 20, 40, 80, 160, 320, 640, 1280, 2560, *[3600] * 10],
     Topic.PAYOUT: [10, 20, 40, 80, 160, 320, 640, 1280, 2560, *[3600] * 10],
+    Topic.AVATAR_REVIEW: [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, *[3600] * 19],
     Topic.WEBHOOK: [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, *[3600] * 4],
     Topic.HELD_WEBHOOK: [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, *[3600] * 4],
     Topic.RELEASED_WEBHOOK: [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, *[3600] * 4],

@@ -1,0 +1,174 @@
+"""What users do with their profiles, one function per verb, each one transaction; and the review of avatars."""
+
+from collections import Counter
+from datetime import timedelta
+from typing import IO, Final
+
+import structlog
+from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy.orm import Session
+
+from app.accounts.look_alikes import looks_like_staff
+from app.accounts.models import User
+from app.accounts.suspensions import lock_user, refuse_suspended
+from app.accounts.usernames import username_key
+from app.answers import Answer, Refused, field_errors
+from app.clock import utcnow
+from app.db.transactions import row_or_none, transaction
+from app.goods.picture_quota import subtract_usage
+from app.goods.storage import picture_storage
+from app.goods.stored_pictures import store_pictures
+from app.goods.uploads import prepare_uploads
+from app.moderation.content_verify import check_text
+from app.moderation.pic_verify import StoredPicture, check_picture
+from app.outbox.models import Topic
+from app.outbox.service import add_message
+from app.profiles.models import Avatar, AvatarState
+from app.profiles.nicknames import claims_to_be_official
+from app.profiles.squares import square_of
+from app.settings import settings
+
+log = structlog.get_logger(__name__)
+
+_AT_ONCE: Final = 500
+_WITHOUT_OBJECTS: Final = {"synchronize_session": False}
+
+
+def edit_profile(*, user_id: int, changes: dict[str, str | None]) -> None:
+    """Change `bio` and `nickname`, or one of them, as `schemas.ProfileIn` reads them.
+
+    Raises Refused with NO_SUCH_USER, and MALFORMED where nothing is to be changed, or the nickname says what no text
+    may say, claims to be the platform's, or is taken for somebody of staff or for another user's username.
+    """
+    if not changes:
+        raise Refused(Answer.MALFORMED, data=field_errors(body="没有要修改的内容"))
+    with transaction() as session:
+        user = lock_user(session, user_id)
+        nickname = changes.get("nickname")
+        if nickname is not None:
+            reasons = _reasons_against(session, nickname, user)
+            if reasons:
+                raise Refused(Answer.MALFORMED, data=field_errors(nickname=reasons))
+        for name, value in changes.items():
+            setattr(user, name, value)
+
+
+def _reasons_against(session: Session, nickname: str, user: User) -> list[str]:
+    """Why the user may not be called so."""
+    found = check_text(nickname)
+    if found:
+        return [f"不能使用({reason})" for reason in found]
+    if not user.is_staff and claims_to_be_official(nickname):
+        return ["不能冒充平台或客服"]
+    if looks_like_staff(session, nickname, user_id=user.id):
+        return ["与平台工作人员的名称过于相似"]
+    others = select(User.id).where(User.username_key == username_key(nickname), User.id != user.id)
+    return ["与其他用户的用户名相同"] if session.scalar(others) is not None else []
+
+
+def upload_avatar(*, user_id: int, upload: IO[bytes]) -> None:
+    """Keep a new avatar for the user, in the place of one that waited or did not pass. Its review shows it.
+
+    Raises Refused with NO_SUCH_USER, ACCOUNT_SUSPENDED, and as `app.goods.uploads.prepare_uploads`, MALFORMED with what
+    is wrong with the picture.
+    """
+    [prepared] = prepare_uploads([upload], user_id=user_id, malformed=Answer.MALFORMED)
+    square = square_of(prepared)
+    with transaction() as session:
+        refuse_suspended(lock_user(session, user_id))
+        _detach(session, Avatar.user_id == user_id, Avatar.state != AvatarState.PASSED.value)
+        avatar = Avatar(
+            user_id=user_id,
+            state=AvatarState.PENDING.value,
+            reasons=[],
+            sha256=square.sha256,
+            content_type=square.content_type,
+            size=len(square.data),
+            side=square.width,
+            created_at=utcnow(),
+        )
+        session.add(avatar)
+        session.flush()
+        add_message(session, Topic.AVATAR_REVIEW, avatar.id)
+        store_pictures(session, [square], user_id=user_id)
+
+
+def delete_avatar(*, user_id: int) -> None:
+    """Take the user's avatars away, the one that is shown and the one that waits. Raises Refused(NO_SUCH_USER)."""
+    with transaction() as session:
+        lock_user(session, user_id).avatar_id = None
+        session.flush()
+        _detach(session, Avatar.user_id == user_id)
+
+
+def forget_avatars(session: Session, *, user_id: int) -> None:
+    """Delete all avatars of a user whose row is locked; the files go with the next sweep."""
+    session.execute(update(User).where(User.id == user_id).values(avatar_id=None), execution_options=_WITHOUT_OBJECTS)
+    gone = session.execute(
+        delete(Avatar).where(Avatar.user_id == user_id).returning(Avatar.size), execution_options=_WITHOUT_OBJECTS
+    ).scalars()
+    sizes = gone.all()
+    subtract_usage(session, {user_id: sum(sizes)} if sizes else {})
+
+
+def review_avatar(avatar_id: int) -> None:
+    """Check an avatar as pictures of goods are checked, and show it in the place of the earlier one if it passes.
+
+    Does nothing if it was reviewed, replaced or deleted meanwhile.
+    """
+    row = row_or_none(select(Avatar.__table__).where(Avatar.id == avatar_id, *_is_waiting()))
+    if row is None:
+        return
+    picture = StoredPicture(row.id, row.sha256, row.side, row.side)
+    reasons = check_picture(picture, storage=picture_storage(), pixels_limit=settings().picture_pixels_limit)
+    with transaction() as session:
+        user = session.scalar(select(User).where(User.id == row.user_id).with_for_update(key_share=True))
+        avatar = session.scalar(select(Avatar).where(Avatar.id == avatar_id, *_is_waiting()).with_for_update())
+        if user is None or avatar is None:
+            return
+        avatar.reviewed_at = utcnow()
+        avatar.reasons = reasons
+        if reasons:
+            avatar.state = AvatarState.FAILED.value
+        else:
+            _detach(session, Avatar.user_id == user.id, Avatar.state == AvatarState.PASSED.value)
+            avatar.state = AvatarState.PASSED.value
+            user.avatar_id = avatar.id
+    log.info("avatar_reviewed", avatar_id=avatar_id, passed=not reasons)
+
+
+def collect_avatars() -> int:
+    """Delete the avatars that nobody has seen for UNUSED_PICTURE_LIFETIME; returns how many. Their files stay."""
+    before = utcnow() - timedelta(seconds=settings().unused_picture_lifetime)
+    deleted = 0
+    while True:
+        old = (
+            select(Avatar.id, Avatar.user_id, Avatar.size)
+            .where(Avatar.detached_at < before)
+            .order_by(Avatar.id)
+            .limit(_AT_ONCE)
+            .with_for_update(skip_locked=True)
+        )
+        with transaction() as session:
+            found = session.execute(old).all()
+            ids = [row.id for row in found]
+            session.execute(delete(Avatar).where(Avatar.id.in_(ids)), execution_options=_WITHOUT_OBJECTS)
+            freed: Counter[int] = Counter()
+            for row in found:
+                freed[row.user_id] += row.size
+            subtract_usage(session, freed)
+        deleted += len(found)
+        if len(found) < _AT_ONCE:
+            return deleted
+
+
+def _is_waiting() -> tuple[ColumnElement[bool], ...]:
+    return Avatar.state == AvatarState.PENDING.value, Avatar.detached_at.is_(None)
+
+
+def _detach(session: Session, *which: ColumnElement[bool]) -> None:
+    """Let nobody see these avatars any more."""
+    session.execute(
+        update(Avatar).where(*which, Avatar.detached_at.is_(None)).values(detached_at=utcnow()),
+        execution_options=_WITHOUT_OBJECTS,
+    )

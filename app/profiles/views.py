@@ -1,0 +1,99 @@
+"""The URLs of profiles and avatars."""
+
+from http import HTTPStatus
+
+from flask import Response, request
+from werkzeug.datastructures import FileStorage
+
+from app.accounts.queries import own_profile
+from app.accounts.schemas import OwnProfileOut, own_profile_out
+from app.answers import Answer, Refused, field_errors
+from app.goods.pictures import read_rendition, rendition_of
+from app.goods.schemas import PictureQuery
+from app.goods.storage import picture_storage
+from app.profiles import queries, service
+from app.profiles.schemas import OwnAvatarsOut, ProfileIn, PublicProfileOut, public_profile_out
+from app.web.api import Api
+from app.web.auth import Actor, Auth
+
+api = Api("profiles", __name__, tag="个人资料", about="nickname, avatar and bio, and how others see them")
+
+# The bytes under an avatar's URL never change, but the avatar may be deleted.
+_PUBLIC_CACHE = "public, max-age=86400"
+_NO_CACHE = "private, no-store"
+
+
+@api.patch(
+    "/api/user/",
+    auth=Auth.USER,
+    body=ProfileIn,
+    out=OwnProfileOut,
+    answer=Answer.PROFILE_EDITED,
+    refuses=(Answer.NO_SUCH_USER,),
+)
+def edit_profile(*, actor: Actor, body: ProfileIn) -> OwnProfileOut:
+    """Edit the caller's own profile. The username stays what the caller logs in with."""
+    service.edit_profile(user_id=actor.id, changes=body.changes())
+    return own_profile_out(own_profile(actor.id))
+
+
+@api.get("/api/user/<id:user_id>/", out=PublicProfileOut, answer=Answer.USER_FOUND, refuses=(Answer.NO_SUCH_USER,))
+def public_profile(*, user_id: int) -> PublicProfileOut:
+    """What everybody may see of a user."""
+    return public_profile_out(queries.public_profile(user_id))
+
+
+@api.get("/api/user/avatar/", auth=Auth.USER, out=OwnAvatarsOut, answer=Answer.AVATAR_FOUND)
+def own_avatars(*, actor: Actor) -> OwnAvatarsOut:
+    """The caller's avatar, and the one that waits for its review or did not pass it."""
+    return queries.own_avatars(actor.id)
+
+
+@api.post(
+    "/api/user/avatar/",
+    auth=Auth.USER,
+    files="picture",
+    out=OwnAvatarsOut,
+    answer=Answer.AVATAR_UPLOADED,
+    refuses=(Answer.NO_SUCH_USER, Answer.ACCOUNT_SUSPENDED),
+    limit="rate_limit_release",
+)
+def upload_avatar(*, actor: Actor, files: list[FileStorage]) -> OwnAvatarsOut:
+    """Upload an avatar: one picture, of which the middle becomes a square.
+
+    Others see it once it has passed its review, and until then the earlier one.
+    """
+    if len(files) != 1:
+        raise Refused(Answer.MALFORMED, data=field_errors(picture="须上传一张图片"))
+    service.upload_avatar(user_id=actor.id, upload=files[0].stream)
+    return queries.own_avatars(actor.id)
+
+
+@api.delete("/api/user/avatar/", auth=Auth.USER, answer=Answer.AVATAR_DELETED, refuses=(Answer.NO_SUCH_USER,))
+def delete_avatar(*, actor: Actor) -> None:
+    """Take the caller's avatar away, and the one that waits for its review."""
+    service.delete_avatar(user_id=actor.id)
+
+
+@api.get(
+    "/api/avatar/<id:avatar_id>/",
+    auth=Auth.OPTIONAL,
+    query=PictureQuery,
+    refuses=(Answer.NO_SUCH_PICTURE,),
+    media=("image/jpeg", "image/webp"),
+    conditional=True,
+)
+def avatar(*, actor: Actor | None, avatar_id: int, query: PictureQuery) -> Response:
+    """The bytes of an avatar, a square; smaller where a width is asked for. What is not shown, its owner alone sees."""
+    found = queries.visible_avatar(avatar_id=avatar_id, reader_id=actor.id if actor else None)
+    rendition = rendition_of(sha256=found.sha256, content_type=found.content_type, width=found.side, wanted=query.w)
+    response = Response(mimetype=rendition.content_type)
+    response.set_etag(rendition.key)
+    response.last_modified = found.created_at
+    response.headers["Cache-Control"] = _PUBLIC_CACHE if found.public else _NO_CACHE
+    response.headers["Content-Disposition"] = "inline"
+    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response.make_conditional(request)
+    if response.status_code == HTTPStatus.OK:
+        response.set_data(read_rendition(picture_storage(), rendition))
+    return response
