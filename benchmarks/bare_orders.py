@@ -162,7 +162,9 @@ _POST: Final = """
     ORDER BY entry.place
 """
 _READ: Final = """
-    SELECT orders.*, buyer.username AS buyer_name, seller.username AS seller_name,
+    SELECT orders.*, buyer.username AS buyer_username, buyer.nickname AS buyer_nickname,
+        buyer.avatar_id AS buyer_avatar_id, seller.username AS seller_username, seller.nickname AS seller_nickname,
+        seller.avatar_id AS seller_avatar_id,
         delivery.company, delivery.tracking_no, delivery.freight, delivery.sender, delivery.recipient,
         delivery.created_at, returned.company, returned.tracking_no, returned.freight, returned.sender,
         returned.recipient, returned.created_at, latest_request.*, latest_refund.*
