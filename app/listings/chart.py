@@ -1,11 +1,11 @@
 """A reference price as an SVG chart without a drawing library: no script, no font to fetch, the same bytes everywhere.
 
 Above, a histogram of the asking prices under a box plot (median, quartiles, typical range); below, a line chart of the
-weekly medians. As wide as a phone; colours for light and dark screens. The fonts are the reader's, so widths of text
-are estimated, rather too wide than too narrow.
+weekly medians. As wide as a phone has room for (390 pixels, less its margins); colours for light and dark screens. The
+fonts are the reader's, so widths of text are estimated, rather too wide than too narrow.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from html import escape
 from itertools import groupby
@@ -22,19 +22,21 @@ _FONTS: Final = "'Noto Sans CJK SC','Noto Sans SC','PingFang SC','Microsoft YaHe
 _LARGE: Final = 17
 _PLAIN: Final = 13
 _SMALL: Final = 12
+_TINY: Final = 11
 
-_WIDTH: Final = 480
-_HEIGHT: Final = 604
+_WIDTH: Final = 358
+_HEIGHT: Final = 670
 _NO_DATA_HEIGHT: Final = 168
-_LEFT: Final = 16
+_LEFT: Final = 12
 _RIGHT: Final = _WIDTH - _LEFT
-_FIGURES_X: Final = (_LEFT, 132, 336)
-"""Left edges of the median, the typical range and the trend; each fits into the space before the next."""
-_PLOT_X: Final = (64, 440)
+_NOTE_HEIGHT: Final = 18
+_FIGURES_AT: Final = ((_LEFT, 92), (_LEFT, 138), (190, 92))
+"""Where the names of the median, the typical range and the trend begin; their figures stand below them."""
+_PLOT_X: Final = (52, 334)
 """Left and right edge of both plots, with room for the labels of the vertical axis and half a label at the end."""
-_BOX_Y: Final = (192, 206)
-_BARS_Y: Final = (332, 214)
-_LINE_Y: Final = (526, 432)
+_BOX_Y: Final = (238, 252)
+_BARS_Y: Final = (378, 260)
+_LINE_Y: Final = (592, 498)
 """Bottom and top of histogram and line chart; the box plot before them is given from top to bottom."""
 
 _ZERO_WIDTH_JOINER: Final = "\u200d"
@@ -44,6 +46,7 @@ _WIDE_LETTERS: Final = {"W": 1.12, **dict.fromkeys("Mm@%", 1.05), "w": 0.95}
 """Widths in ems, as in DejaVu Sans Bold: of the fonts that machines come with it is the widest."""
 
 _STYLE: Final = """\
+.price-chart{max-width:100%;height:auto}
 .price-chart .paper,.price-chart .box{fill:#fff}
 .price-chart .ink{fill:#212529}
 .price-chart .muted{fill:#5c636a}
@@ -68,12 +71,13 @@ _STYLE: Final = """\
 """Colours for light and dark screens. Each rule names the chart's class: inside a page they change nothing else."""
 
 
-def price_chart(summary: Summary | None, *, title: str, found: int, needed: int) -> str:
-    """A complete SVG document of what listings like `title` are asked for.
+def price_chart(summary: Summary | None, *, title: str, found: int, needed: int, notes: Sequence[str] = ()) -> str:
+    """A complete SVG document of what listings like `title` are asked for; `notes` say what was compared.
 
     `title` is untrusted text. Without `summary` it says that there is not enough data: `found` listings of `needed`.
     """
     name = _printable(title)
+    more = len(notes) * _NOTE_HEIGHT
     if summary is None:
         said = f"只找到 {found} 件可比商品,至少需要 {needed} 件"
         body = [
@@ -81,11 +85,30 @@ def price_chart(summary: Summary | None, *, title: str, found: int, needed: int)
             _text(_LEFT, 100, _LARGE, "accent", "数据不足", bold=True),
             _text(_LEFT, 126, _PLAIN, "ink", said),
             _text(_LEFT, 148, _SMALL, "muted", "换一个更常用的名称,或去掉容量、颜色等字样再试"),
+            *_notes(notes, below=148),
         ]
-        return _document(name, f"数据不足:{said}。", _NO_DATA_HEIGHT, body)
-    body = [*_key_figures(summary), *_distribution(summary), *_weekly_medians(summary)]
-    body.append(_text(_LEFT, _HEIGHT - 16, _SMALL, "muted", "价格为公开挂牌价,不是成交价,仅供参考"))
-    return _document(name, _description(summary), _HEIGHT, body)
+        return _document(name, f"数据不足:{said}。{_sentences(notes)}", _NO_DATA_HEIGHT + more, body)
+    body = [
+        _text(_LEFT, 60, _PLAIN, "muted", f"参考价 · {summary.count:,} 件可比商品 · 可信度{summary.confidence_text}"),
+        *_notes(notes, below=60),
+        f'<g transform="translate(0 {more})">' if more else "<g>",
+        *_key_figures(summary),
+        *_distribution(summary),
+        *_weekly_medians(summary),
+        _text(_LEFT, _HEIGHT - 16, _SMALL, "muted", "价格为公开挂牌价,不是成交价,仅供参考"),
+        "</g>",
+    ]
+    return _document(name, _description(summary) + _sentences(notes), _HEIGHT + more, body)
+
+
+def _notes(notes: Sequence[str], *, below: int) -> Iterator[str]:
+    for line, note in enumerate(notes, start=1):
+        shown = _ellipsised(note, _SMALL, _RIGHT - _LEFT)
+        yield _text(_LEFT, below + line * _NOTE_HEIGHT, _SMALL, "muted", shown)
+
+
+def _sentences(notes: Sequence[str]) -> str:
+    return "".join(f"{note}。" for note in notes)
 
 
 def _document(name: str, description: str, height: int, body: list[str]) -> str:
@@ -122,23 +145,21 @@ def _description(summary: Summary) -> str:
 
 
 def _key_figures(summary: Summary) -> Iterator[str]:
-    said = f"参考价 · {summary.count:,} 件可比商品 · 可信度{summary.confidence_text}"
-    yield _text(_LEFT, 60, _PLAIN, "muted", said)
     typical = _span(summary.typical_low, summary.typical_high)
     figures = (
         ("中位价", f"¥{short_yuan(summary.median)}", "accent"),
         ("常见价", typical, "ink"),
         (f"近 {len(summary.weeks)} 周走势", summary.trend_text, "ink"),
     )
-    for x, (name, figure, css_class) in zip(_FIGURES_X, figures, strict=True):
-        yield _text(x, 92, _SMALL, "muted", name)
-        yield _text(x, 114, _LARGE, css_class, figure, bold=True)
+    for (x, y), (name, figure, css_class) in zip(_FIGURES_AT, figures, strict=True):
+        yield _text(x, y, _SMALL, "muted", name)
+        yield _text(x, y + 22, _LARGE, css_class, figure, bold=True)
 
 
 def _distribution(summary: Summary) -> Iterator[str]:
     prices = axis_over(summary.bins[0].low, summary.bins[-1].high, _PLOT_X)
     counts = axis_over(0, max(each.count for each in summary.bins), _BARS_Y, ticks=4, ends_at_ticks=True)
-    yield _heading(152, "价格分布", f"横轴 {prices.unit},纵轴 件")
+    yield _heading(198, "价格分布", f"横轴 {prices.unit},纵轴 件")
 
     bottom = _BARS_Y[0]
     low, high = prices.at(summary.typical_low), prices.at(summary.typical_high)
@@ -169,8 +190,8 @@ def _distribution(summary: Summary) -> Iterator[str]:
     yield _rectangle("band", _LEFT, y - 10, 14, 12)
     yield _text(_LEFT + 20, y, _SMALL, "muted", "常见价:中间的八成")
     half_of = f"一半在 {_span(summary.lower_quartile, summary.upper_quartile)}"
-    yield _rectangle("box", 196, y - 10, 14, 12)
-    yield _text(216, y, _SMALL, "muted", half_of)
+    yield _rectangle("box", _LEFT, y + 10, 14, 12)
+    yield _text(_LEFT + 20, y + 20, _SMALL, "muted", half_of)
 
 
 def _weekly_medians(summary: Summary) -> Iterator[str]:
@@ -181,16 +202,16 @@ def _weekly_medians(summary: Summary) -> Iterator[str]:
     yield _text(_LEFT, bottom + 18, _SMALL, "muted", "周起")
     yield _text(_LEFT, bottom + 35, _SMALL, "muted", "件数")
     for x, week in zip(places, weeks, strict=True):
-        yield _text(x, bottom + 18, _SMALL, "muted", _day(week.begins), anchor="middle")
-        yield _text(x, bottom + 35, _SMALL, "muted", str(week.count) if week.count else "–", anchor="middle")
+        yield _text(x, bottom + 18, _TINY, "muted", _day(week.begins), anchor="middle")
+        yield _text(x, bottom + 35, _TINY, "muted", str(week.count) if week.count else "–", anchor="middle")
 
     medians = [week.median for week in weeks if week.median is not None]
     if not medians:
-        yield _heading(404, "每周中位价", "")
+        yield _heading(470, "每周中位价", "")
         yield _text((left + right) / 2, (bottom + top) / 2, _PLAIN, "muted", "这几周数据不足", anchor="middle")
         return
     prices = axis_over(min(medians), max(medians), _LINE_Y, ticks=4, ends_at_ticks=True, min_span=max(medians) // 4)
-    yield _heading(404, "每周中位价", f"纵轴 {prices.unit},不从 0 开始" if prices.low else f"纵轴 {prices.unit}")
+    yield _heading(470, "每周中位价", f"纵轴 {prices.unit},不从 0 开始" if prices.low else f"纵轴 {prices.unit}")
     yield from _grid(prices, prices.label)
     points = [
         None if week.median is None else (x, prices.at(week.median)) for x, week in zip(places, weeks, strict=True)

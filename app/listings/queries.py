@@ -6,7 +6,7 @@ only as many of the 256 parts are read as make a sample; a listing's part says n
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -19,22 +19,32 @@ from sqlalchemy import (
     bindparam,
     case,
     func,
+    literal_column,
     or_,
     select,
     type_coerce,
 )
 from sqlalchemy.types import NullType
 
-from app.clock import format_moment_or_none, utcnow
+from app.clock import SHANGHAI, format_moment, format_moment_or_none, utcnow
 from app.db.transactions import rows
 from app.fen import format_yuan, format_yuan_or_none
 from app.language.service import analyser
+from app.listings.axis import short_yuan
 from app.listings.flags import flags_of
-from app.listings.models import NOT_COMPARABLE, Listing, ListingFlag, ListingPrice
+from app.listings.models import (
+    NOT_COMPARABLE,
+    Listing,
+    ListingCondition,
+    ListingFlag,
+    ListingPrice,
+    SearchSupply,
+)
 from app.listings.relaxation import MAX_STEPS, readable, relaxation_steps
 from app.listings.schemas import PriceReferenceOut, PricesOut
-from app.listings.statistics import Observation, Summary, summarise
+from app.listings.statistics import Observation, Summary, quantile, summarise
 from app.listings.terms import PARTS, part_term
+from app.listings.title_conditions import CONDITION_TEXT, condition_in_title
 from app.settings import settings
 
 _SAMPLE: Final = 512
@@ -59,10 +69,34 @@ _COUNTS: Final = (
 )
 """Whether a listing that has the terms counts: seen lately, of the category, as broken or rented as the title says."""
 
-_PART_SIZE: Final[Select[*tuple[Any, ...]]] = select(
-    func.count().label("matching"), func.count().filter(_COUNTS).label("counting")
-).where(Listing.terms.contains(_terms("probe")))
-"""How many listings of one part have all terms of the most relaxed step, and how many of them count."""
+_sizes = (
+    select(func.count().label("matching"), func.count().filter(_COUNTS).label("counting"))
+    .where(Listing.terms.contains(_terms("probe")))
+    .subquery("sizes")
+)
+_STEPS: Final = (*(f"step{number}" for number in range(MAX_STEPS - 1)), "last")
+_supply = (
+    select(
+        SearchSupply.offers,
+        SearchSupply.seen_at,
+        case(*((SearchSupply.terms == _terms(name), number) for number, name in enumerate(_STEPS))).label("step"),
+    )
+    .where(
+        or_(*(SearchSupply.terms == _terms(name) for name in _STEPS)),
+        SearchSupply.seen_at >= bindparam("since", type_=DateTime(timezone=True)),
+        or_(_CATEGORY.is_(None), SearchSupply.category == _CATEGORY, SearchSupply.category.is_(None)),
+    )
+    .order_by("step", SearchSupply.seen_at.desc(), SearchSupply.id)
+    .limit(1)
+    .subquery("supply")
+)
+_PART_SIZE: Final[Select[*tuple[Any, ...]]] = select(*_sizes.c, *_supply.c).select_from(
+    _sizes.outerjoin(_supply, literal_column("true"))
+)
+"""How many listings of one part have all terms of the most relaxed step, and how many of them count.
+
+With it comes what is known of the supply: by the latest search for what the strictest of the steps names.
+"""
 
 _LAST_PRICE_CHANGE: Final = (
     select(func.max(ListingPrice.seen_at)).where(ListingPrice.listing_id == Listing.id).scalar_subquery()
@@ -76,6 +110,8 @@ _FOUND: Final[Select[*tuple[Any, ...]]] = (
             func.nullif(_LAST_PRICE_CHANGE, Listing.first_seen_at), Listing.published_at, Listing.first_seen_at
         ).label("asked_since"),
         Listing.last_seen_at,
+        Listing.condition,
+        Listing.coupon_off,
         type_coerce(Listing.flags, NullType()).label("flags"),  # psycopg makes a list of it in C
         case(
             *((Listing.terms.contains(_terms(f"step{number}")), number) for number in range(MAX_STEPS - 1)),
@@ -89,12 +125,27 @@ _FOUND: Final[Select[*tuple[Any, ...]]] = (
 _FOUND_IN_PARTS: Final = _FOUND.where(Listing.terms.overlap(_terms("parts")))
 
 
+RECENT_DAYS: Final = 7
+"""Listings seen within so many days are said to be recent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supply:
+    """How many offers a site counted for what all of `terms` name, and when."""
+
+    offers: int
+    terms: tuple[str, ...]
+    seen_at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
     """What was found for a title. `summary` is None below `needed` comparable listings; `count` is how many there are.
 
     `terms` are what all of them have, `ignored` the title's terms that relaxation left out. `removed` counts what was
-    found and not compared, by `ListingFlag` and as `outlier`.
+    found and not compared, by `ListingFlag` and as `outlier`. `condition` is what was asked for, or what the title
+    says; where that is `narrowed` only listings in it were compared, of `of_all` in all. `recent` of them were
+    seen in the last `RECENT_DAYS`; `coupons` are what coupons take off some of them.
     """
 
     needed: int
@@ -106,6 +157,12 @@ class Reference:
     sampled: bool = False
     removed: Counter[str] = field(default_factory=Counter)
     updated_at: datetime | None = None
+    condition: ListingCondition | None = None
+    narrowed: bool = False
+    of_all: int = 0
+    recent: int = 0
+    coupons: tuple[int, ...] = ()
+    supply: Supply | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +174,11 @@ class _Comparison:
     removed: Counter[str]
     updated_at: datetime | None
     sampled: bool
+    narrowed: bool
+    of_all: int
+    recent: int
+    coupons: tuple[int, ...]
+    supply: Supply | None
 
     @property
     def count(self) -> int:
@@ -126,17 +188,22 @@ class _Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """The rows of `_FOUND`, or a sample of them."""
+    """The rows of `_FOUND`, or a sample of them, and the supply that is known."""
 
     rows: Sequence[Row[Any]]
     sampled: bool
+    supply: Supply | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Search:
-    """What comparable listings have beside the terms: they are of `category`, if any, and have all of `flags`."""
+    """What comparable listings have beside the terms: they are of `category`, if any, and have all of `flags`.
+
+    Where enough of them are in `condition`, only those are compared.
+    """
 
     category: int | None
+    condition: ListingCondition | None
     flags: frozenset[ListingFlag]
     now: datetime
     days: int
@@ -151,7 +218,7 @@ class _Search:
             # Of what is rare the sample may hold too few although there are enough: the stricter steps have their own.
             by_stricter = self.strictest_comparison(stricter)
             if by_stricter.count >= self.needed:
-                return by_stricter
+                return replace(by_stricter, supply=found.supply)
         return comparison
 
     def _find(self, steps: Sequence[frozenset[str]]) -> _Found:
@@ -163,13 +230,17 @@ class _Search:
             "flags": sorted(flag.value for flag in self.flags),
             "since": self.now - timedelta(days=self.days),
         }
-        size = rows(_PART_SIZE, conditions | {"probe": [*last, part_term(0)]})[0]
-        parts = _parts_to_read(matching=size.matching, counting=size.counting)
         parameters = conditions | {"last": last} | {f"step{number}": terms for number, terms in enumerate(padded[:-1])}
+        [size] = rows(_PART_SIZE, parameters | {"probe": [*last, part_term(0)]})
+        parts = _parts_to_read(matching=size.matching, counting=size.counting)
+        supply = None
+        if size.offers is not None:
+            terms = tuple(readable(frozenset(padded[size.step])))
+            supply = Supply(offers=size.offers, terms=terms, seen_at=size.seen_at)
         if parts == PARTS:
-            return _Found(rows=rows(_FOUND, parameters), sampled=False)
+            return _Found(rows=rows(_FOUND, parameters), sampled=False, supply=supply)
         sample = {"parts": [part_term(part) for part in range(parts)]}
-        return _Found(rows=rows(_FOUND_IN_PARTS, parameters | sample), sampled=True)
+        return _Found(rows=rows(_FOUND_IN_PARTS, parameters | sample), sampled=True, supply=supply)
 
     def _first_sufficient(self, found: _Found, *, last: int) -> _Comparison:
         """The comparison by the first step with `needed` prices, or by the step `last`."""
@@ -190,15 +261,32 @@ class _Search:
                 removed[others[0]] += 1
             elif row.price:
                 comparable.append(row)
-        observations = [Observation(row.price, row.asked_since) for row in comparable]
-        summary = summarise(observations, now=self.now, relaxation=step)
+        of_all = len(comparable)
+        summary = self._summary(comparable, step)
+        narrowed = False
+        if self.condition is not None:
+            alike = [row for row in comparable if row.condition == self.condition]
+            of_alike = self._summary(alike, step)
+            if of_alike is not None and of_alike.count >= self.needed:
+                comparable, summary, narrowed = alike, of_alike, True
+        kept = [row for row in comparable if summary and summary.lowest <= row.price <= summary.highest]
+        recently = self.now - timedelta(days=RECENT_DAYS)
         return _Comparison(
             step=step,
             summary=summary,
             removed=removed + Counter(outlier=summary.outliers if summary else 0),
             updated_at=max((row.last_seen_at for row in comparable), default=None),
             sampled=found.sampled,
+            narrowed=narrowed,
+            of_all=of_all,
+            recent=sum(row.last_seen_at >= recently for row in kept),
+            coupons=tuple(sorted(row.coupon_off for row in kept if row.coupon_off)),
+            supply=found.supply,
         )
+
+    def _summary(self, comparable: Sequence[Row[Any]], step: int) -> Summary | None:
+        observations = [Observation(row.price, row.asked_since) for row in comparable]
+        return summarise(observations, now=self.now, relaxation=step)
 
 
 def _parts_to_read(*, matching: int, counting: int) -> int:
@@ -210,18 +298,22 @@ def _parts_to_read(*, matching: int, counting: int) -> int:
     return max(1, min(enough_for_a_sample, most))
 
 
-def find_reference(*, title: str, category: int | None, now: datetime | None = None) -> Reference:
+def find_reference(
+    *, title: str, category: int | None, condition: int | None = None, now: datetime | None = None
+) -> Reference:
     """What listings like `title` are asked for, in fen.
 
     `category` leaves out listings of another one; those whose category nobody knows stay. A title that is itself an
-    accessory or a rental is compared with such listings alone.
+    accessory or a rental is compared with such listings alone. Of a thing in `condition` (a `ListingCondition`), or in
+    the one that the title says, those in the same one are compared, if there are enough of them.
     """
+    graded = condition_in_title(title) if condition is None else ListingCondition(condition)
     flags = flags_of(title, None, ()) & NOT_COMPARABLE
     days, needed = settings().price_reference_days, settings().price_reference_least
     steps = relaxation_steps(analyser(), title, nouns=not flags.isdisjoint(_NAMED_BY_NOUNS))
     if not steps:
-        return Reference(needed=needed, days=days)
-    search = _Search(category=category, flags=flags, now=now or utcnow(), days=days, needed=needed)
+        return Reference(needed=needed, days=days, condition=graded)
+    search = _Search(category=category, condition=graded, flags=flags, now=now or utcnow(), days=days, needed=needed)
     comparison = search.strictest_comparison(steps)
     terms = steps[comparison.step]
     return Reference(
@@ -234,12 +326,20 @@ def find_reference(*, title: str, category: int | None, now: datetime | None = N
         sampled=comparison.sampled,
         removed=comparison.removed,
         updated_at=comparison.updated_at,
+        condition=graded,
+        narrowed=comparison.narrowed,
+        of_all=comparison.of_all,
+        recent=comparison.recent,
+        coupons=comparison.coupons,
+        supply=comparison.supply,
     )
 
 
-def price_reference(*, title: str, category: int | None, now: datetime | None = None) -> PriceReferenceOut:
+def price_reference(
+    *, title: str, category: int | None, condition: int | None = None, now: datetime | None = None
+) -> PriceReferenceOut:
     """What listings like `title` are asked for, as clients get it. See `find_reference`."""
-    return reference_out(find_reference(title=title, category=category, now=now))
+    return reference_out(find_reference(title=title, category=category, condition=condition, now=now))
 
 
 def reference_out(reference: Reference) -> PriceReferenceOut:
@@ -266,8 +366,54 @@ def reference_out(reference: Reference) -> PriceReferenceOut:
                 "outlier": removed["outlier"],
             },
             "updated_at": format_moment_or_none(reference.updated_at),
+            "recent": reference.recent,
+            "condition": None
+            if reference.condition is None
+            else {
+                "code": reference.condition.value,
+                "text": CONDITION_TEXT[reference.condition],
+                "narrowed": reference.narrowed,
+                "of": reference.of_all,
+            },
+            "coupons": {
+                "count": len(reference.coupons),
+                "median_off": format_yuan(quantile(reference.coupons, 50)) if reference.coupons else None,
+            },
         },
+        "supply": None
+        if reference.supply is None
+        else {
+            "offers": reference.supply.offers,
+            "terms": list(reference.supply.terms),
+            "seen_at": format_moment(reference.supply.seen_at),
+        },
+        "notes": notes_of(reference),
     }
+
+
+def notes_of(reference: Reference) -> list[str]:
+    """What was compared, in sentences for the seller: condition, supply, freshness, coupons. Days are Shanghai's."""
+    notes = []
+    if reference.condition is not None and reference.count:
+        text = CONDITION_TEXT[reference.condition]
+        notes.append(
+            f"只比较{text}的,各种成色共 {reference.of_all:,} 件"
+            if reference.narrowed
+            else f"{text}的不够多,比较了各种成色"
+        )
+    if reference.supply is not None:
+        named = " ".join(reference.supply.terms)
+        notes.append(f"在售约 {reference.supply.offers:,} 件({_day(reference.supply.seen_at)},按“{named}”)")
+    if reference.updated_at is not None:
+        notes.append(f"最新数据 {_day(reference.updated_at)},近 {RECENT_DAYS} 天内见过 {reference.recent:,} 件")
+    if reference.coupons:
+        off = short_yuan(quantile(reference.coupons, 50))
+        notes.append(f"{len(reference.coupons):,} 件有平台券(一般减 ¥{off}),按券前价比较")
+    return notes
+
+
+def _day(moment: datetime) -> str:
+    return moment.astimezone(SHANGHAI).date().isoformat()
 
 
 def _prices_out(summary: Summary) -> PricesOut:

@@ -10,7 +10,13 @@ from app.clock import MomentOut
 from app.enums import OneOf
 from app.fen import YuanOut
 from app.fields import CleanText, Whole
+from app.listings.models import ListingCondition
 from app.listings.statistics import Confidence, Direction
+from app.listings.title_conditions import CONDITION_TEXT
+
+ConditionIn = Annotated[
+    int, Whole(min(ListingCondition), max(ListingCondition)), OneOf(ListingCondition, CONDITION_TEXT)
+]
 
 
 class PriceReferenceQuery(BaseModel):
@@ -20,6 +26,9 @@ class PriceReferenceQuery(BaseModel):
 
     title: Annotated[str, CleanText(1, 100)] = Field(description="the good's title", examples=["iPhone 13 128G 九成新"])
     category: Annotated[int, Whole(min(Category), max(Category)), OneOf(Category, CATEGORY_TEXT)] | None = None
+    condition: ConditionIn | None = Field(
+        None, description="how used it is, from 1 全新 to 5 重度使用痕迹; where it is absent, as the title says"
+    )
 
 
 class BinOut(TypedDict):
@@ -80,11 +89,41 @@ class RemovedOut(TypedDict):
     outlier: int
 
 
+class ConditionOut(TypedDict):
+    """The condition that was asked for, or that the title says.
+
+    Where there are enough listings in it, only those were compared (`narrowed`), of `of` in all conditions.
+    """
+
+    code: Annotated[int, OneOf(ListingCondition, CONDITION_TEXT)]
+    text: str
+    narrowed: bool
+    of: int
+
+
+class CouponsOut(TypedDict):
+    """How many of the compared listings a coupon of the site makes cheaper, and by how much, the median of them.
+
+    What was compared is what their sellers ask, without the coupon.
+    """
+
+    count: int
+    median_off: YuanOut | None
+
+
+class SupplyOut(TypedDict):
+    """How many offers the site counted at `seen_at` for what all of `terms` name."""
+
+    offers: int
+    terms: list[str]
+    seen_at: MomentOut
+
+
 class BasisOut(TypedDict):
     """What was compared: listings with all of `terms`, seen in the last `days` days.
 
     `ignored` are words of the title that listings did not need to have. Of a name that too many have, a fair part was
-    `sampled`. The newest of the listings was seen at `updated_at`.
+    `sampled`. The newest of the listings was seen at `updated_at`, and `recent` of them in the last seven days.
     """
 
     terms: list[str]
@@ -93,12 +132,16 @@ class BasisOut(TypedDict):
     sampled: bool
     removed: RemovedOut
     updated_at: MomentOut | None
+    recent: int
+    condition: ConditionOut | None
+    coupons: CouponsOut
 
 
 class PriceReferenceOut(TypedDict):
     """What listings like this one are asked for elsewhere; asking prices, not prices that were paid.
 
-    Below `needed` comparable listings `prices` is null.
+    Below `needed` comparable listings `prices` is null; so is `supply` where no search is known for it. `notes` say in
+    sentences what was compared.
     """
 
     enough: bool
@@ -106,3 +149,5 @@ class PriceReferenceOut(TypedDict):
     needed: int
     prices: PricesOut | None
     basis: BasisOut
+    supply: SupplyOut | None
+    notes: list[str]

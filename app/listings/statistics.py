@@ -112,12 +112,14 @@ class Summary:
     """The statistics of some prices; all money in fen.
 
     `typical_low` and `typical_high` are the 10th and the 90th percentile, `margin_low` and `margin_high` the ends of a
-    95 % confidence interval of the median. `count` prices are summed up here, `outliers` more were left out. `weeks`
-    are the last eight, the oldest first.
+    95 % confidence interval of the median. `count` prices, from `lowest` to `highest`, are summed up here, `outliers`
+    more were left out. `weeks` are the last eight, the oldest first.
     """
 
     count: int
     outliers: int
+    lowest: int
+    highest: int
     median: int
     lower_quartile: int
     upper_quartile: int
@@ -185,6 +187,8 @@ def summarise(observations: Sequence[Observation], *, now: datetime, relaxation:
     return Summary(
         count=count,
         outliers=outliers,
+        lowest=prices[0],
+        highest=prices[-1],
         median=median,
         lower_quartile=lower_quartile,
         upper_quartile=upper_quartile,

@@ -24,7 +24,7 @@ def price_reference(*, query: PriceReferenceQuery) -> PriceReferenceOut:
 
     From listings that were publicly to be seen: asking prices, not prices that were paid.
     """
-    return queries.price_reference(title=query.title, category=query.category)
+    return queries.price_reference(title=query.title, category=query.category, condition=query.condition)
 
 
 @api.get(
@@ -35,8 +35,10 @@ def price_reference(*, query: PriceReferenceQuery) -> PriceReferenceOut:
 )
 def chart(*, query: PriceReferenceQuery) -> Response:
     """The same as a picture; where there are too few prices it says so."""
-    found = queries.find_reference(title=query.title, category=query.category)
-    drawn = price_chart(found.summary, title=query.title, found=found.count, needed=found.needed)
+    found = queries.find_reference(title=query.title, category=query.category, condition=query.condition)
+    drawn = price_chart(
+        found.summary, title=query.title, found=found.count, needed=found.needed, notes=queries.notes_of(found)
+    )
     response = Response(drawn, mimetype="image/svg+xml")
     response.headers["Cache-Control"] = "no-store"
     response.headers["Content-Disposition"] = "inline"

@@ -100,7 +100,12 @@ def test_a_reference(tmp_path: Path) -> None:
                 "outlier": 1,
             },
             "updated_at": "2026-11-01T10:00:00+08:00",
+            "recent": 9,
+            "condition": None,
+            "coupons": {"count": 0, "median_off": None},
         },
+        "supply": None,
+        "notes": ["最新数据 2026-11-01,近 7 天内见过 9 件"],
     }
 
 

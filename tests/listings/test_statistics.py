@@ -45,6 +45,8 @@ def test_a_summary() -> None:
     assert summary_of(prices) == Summary(
         count=9,
         outliers=0,
+        lowest=100000,
+        highest=130000,
         median=112000,
         lower_quartile=108000,
         upper_quartile=120000,

@@ -68,6 +68,9 @@ MALFORMED: list[tuple[dict[str, str], str]] = [
     ({"title": "手机", "category": "10"}, "category"),
     ({"title": "手机", "category": "手机"}, "category"),
     ({"title": "手机", "category": "1.0"}, "category"),
+    ({"title": "手机", "condition": "0"}, "condition"),
+    ({"title": "手机", "condition": "6"}, "condition"),
+    ({"title": "手机", "condition": "几乎全新"}, "condition"),
 ]
 
 
@@ -109,6 +112,13 @@ def test_the_chart_shows_the_same(market: FlaskClient) -> None:
     told = "".join(svg_of(market, "iPhone 13 128G").itertext())
     assert "iPhone 13 128G" in told
     assert "2,620" in told
+
+
+def test_the_chart_says_what_was_compared(market: FlaskClient) -> None:
+    data = asked(market, Answer.PRICES_FOUND, title="iPhone 13 128G 99新")
+    assert data["notes"][0] == "几乎全新的不够多,比较了各种成色"
+    told = "".join(svg_of(market, "iPhone 13 128G 99新").itertext())
+    assert [note for note in data["notes"] if note not in told] == []
 
 
 def test_the_chart_says_when_there_are_too_few(market: FlaskClient) -> None:
