@@ -1,4 +1,4 @@
-"""Deletes pictures that nothing shows (of deleted goods, taken off by an edit, unused, former avatars), and stray files.
+"""Deletes pictures that nothing shows: of deleted goods, taken off, unused, former avatars; and files without a row.
 
 What an order shows is kept, and so is all evidence. Any number of sweeps may run at the same time, and each may be
 killed at any moment: rows go in transactions that leave what is counted right, files after them, and only while nobody

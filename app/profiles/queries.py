@@ -76,16 +76,17 @@ def own_avatars(user_id: int) -> OwnAvatarsOut:
     return {"shown": shown, "waiting": waiting}
 
 
-def visible_avatar(*, avatar_id: int, reader_id: int | None) -> VisibleAvatar:
-    """The avatar, if its user shows it, or the reader is that user or of staff. Raises Refused(NO_SUCH_PICTURE).
+def visible_avatar(*, avatar_id: int, reader_id: int | None, granted: bool = False) -> VisibleAvatar:
+    """The avatar, if its user shows it, the reader is that user or of staff, or was `granted` a look.
 
-    One that was replaced or deleted is hidden like one that waits, until it is collected.
+    One that was replaced or deleted is hidden like one that waits, until it is collected. Raises
+    Refused(NO_SUCH_PICTURE).
     """
     row = row_or_none(_AVATAR, {"avatar_id": avatar_id})
     if row is None:
         raise Refused(Answer.NO_SUCH_PICTURE)
     public = row.shown_id == row.id
-    if not public and not _may_see_hidden(row, reader_id):
+    if not public and not granted and not _may_see_hidden(row, reader_id):
         raise Refused(Answer.NO_SUCH_PICTURE)
     return VisibleAvatar(row.sha256, row.content_type, row.side, row.created_at, public)
 

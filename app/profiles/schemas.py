@@ -1,6 +1,6 @@
 """What clients send about profiles and what they get."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 from sqlalchemy import Row
@@ -10,6 +10,7 @@ from app.accounts.schemas import PersonOut, avatar_url, person_out, without_cont
 from app.clock import MomentOut, format_moment
 from app.enums import OneOf
 from app.fields import CleanText
+from app.goods.picture_links import PictureLinksOut, links_to
 from app.profiles.models import AvatarState
 from app.profiles.nicknames import read_nickname
 
@@ -51,7 +52,10 @@ class PublicProfileOut(PersonOut):
 
 
 class AvatarOut(TypedDict):
-    """An avatar: a square of `side` pixels, and why it did not pass its review."""
+    """An avatar: a square of `side` pixels, and why it did not pass its review.
+
+    One that is not shown to everybody has `links` for an `<img>`, which sends no token.
+    """
 
     id: int
     url: str
@@ -59,6 +63,7 @@ class AvatarOut(TypedDict):
     state: AvatarStateOut
     reasons: list[str]
     created_at: MomentOut
+    links: NotRequired[PictureLinksOut]
 
 
 class OwnAvatarsOut(TypedDict):
@@ -79,12 +84,14 @@ def public_profile_out(row: Row[Any]) -> PublicProfileOut:
 
 
 def avatar_out(row: Row[Any]) -> AvatarOut:
-    """`row` of the table of avatars."""
-    return {
+    """`row` of the table of avatars, for its owner."""
+    url = avatar_url(row.id) or ""
+    out: AvatarOut = {
         "id": row.id,
-        "url": avatar_url(row.id) or "",
+        "url": url,
         "side": row.side,
         "state": row.state,
         "reasons": row.reasons,
         "created_at": format_moment(row.created_at),
     }
+    return out if row.state == AvatarState.PASSED else {**out, "links": links_to(url)}

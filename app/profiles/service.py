@@ -72,7 +72,7 @@ def upload_avatar(*, user_id: int, upload: IO[bytes]) -> None:
     Raises Refused with NO_SUCH_USER, ACCOUNT_SUSPENDED, and as `app.goods.uploads.prepare_uploads`, MALFORMED with what
     is wrong with the picture.
     """
-    [prepared] = prepare_uploads([upload], user_id=user_id, malformed=Answer.MALFORMED)
+    [prepared] = prepare_uploads([upload], user_id=user_id, malformed=Answer.MALFORMED, alone=True)
     square = square_of(prepared)
     with transaction() as session:
         refuse_suspended(lock_user(session, user_id))

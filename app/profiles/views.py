@@ -6,10 +6,10 @@ from flask import Response, request
 from werkzeug.datastructures import FileStorage
 
 from app.accounts.queries import own_profile
-from app.accounts.schemas import OwnProfileOut, own_profile_out
-from app.answers import Answer, Refused, field_errors
+from app.accounts.schemas import OwnProfileOut, avatar_url, own_profile_out
+from app.answers import Answer
+from app.goods.picture_links import PictureQuery, seconds_granted
 from app.goods.pictures import read_rendition, rendition_of
-from app.goods.schemas import PictureQuery
 from app.goods.storage import picture_storage
 from app.profiles import queries, service
 from app.profiles.schemas import OwnAvatarsOut, ProfileIn, PublicProfileOut, public_profile_out
@@ -53,6 +53,8 @@ def own_avatars(*, actor: Actor) -> OwnAvatarsOut:
     "/api/user/avatar/",
     auth=Auth.USER,
     files="picture",
+    one_file=True,
+    file_aliases=("file", "pictures", "avatar"),
     out=OwnAvatarsOut,
     answer=Answer.AVATAR_UPLOADED,
     refuses=(Answer.NO_SUCH_USER, Answer.ACCOUNT_SUSPENDED),
@@ -63,8 +65,6 @@ def upload_avatar(*, actor: Actor, files: list[FileStorage]) -> OwnAvatarsOut:
 
     Others see it once it has passed its review, and until then the earlier one.
     """
-    if len(files) != 1:
-        raise Refused(Answer.MALFORMED, data=field_errors(picture="须上传一张图片"))
     service.upload_avatar(user_id=actor.id, upload=files[0].stream)
     return queries.own_avatars(actor.id)
 
@@ -84,16 +84,29 @@ def delete_avatar(*, actor: Actor) -> None:
     conditional=True,
 )
 def avatar(*, actor: Actor | None, avatar_id: int, query: PictureQuery) -> Response:
-    """The bytes of an avatar, a square; smaller where a width is asked for. What is not shown, its owner alone sees."""
-    found = queries.visible_avatar(avatar_id=avatar_id, reader_id=actor.id if actor else None)
-    rendition = rendition_of(sha256=found.sha256, content_type=found.content_type, width=found.side, wanted=query.w)
+    """The bytes of an avatar, a square; smaller where a width is asked for. What is not shown, its owner alone sees.
+
+    The links that its owner gets with it show it without a login, in an `<img>`, until they end.
+    """
+    granted = seconds_granted(avatar_url(avatar_id) or "", query)
+    found = queries.visible_avatar(
+        avatar_id=avatar_id, reader_id=actor.id if actor else None, granted=granted is not None
+    )
+    rendition = rendition_of(
+        sha256=found.sha256, content_type=found.content_type, width=found.side, height=found.side, wanted=query.w
+    )
     response = Response(mimetype=rendition.content_type)
     response.set_etag(rendition.key)
     response.last_modified = found.created_at
-    response.headers["Cache-Control"] = _PUBLIC_CACHE if found.public else _NO_CACHE
+    response.headers["Cache-Control"] = _PUBLIC_CACHE if found.public else _cache_of(granted)
     response.headers["Content-Disposition"] = "inline"
     response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
     response.make_conditional(request)
     if response.status_code == HTTPStatus.OK:
         response.set_data(read_rendition(picture_storage(), rendition))
     return response
+
+
+def _cache_of(granted: int | None) -> str:
+    """How an avatar that is not shown is cached: by a browser, as long as the link lives that shows it."""
+    return _NO_CACHE if granted is None else f"private, max-age={granted}"

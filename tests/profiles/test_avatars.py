@@ -46,7 +46,12 @@ def test_its_owner_sees_it_at_once_and_others_after_the_review(app: Flask, clien
         "state": "pending",
         "reasons": [],
         "created_at": avatar["created_at"],
+        "links": avatar["links"],
     }
+    linked = client.get(avatar["links"]["w240"])  # as an <img> of its owner's asks for it
+    assert opened(linked).size == (48, 48)
+    assert linked.headers["Cache-Control"].startswith("private, max-age=")
+    assert_envelope(client.get(f"{avatar['links']['whole']}x"), Answer.NO_SUCH_PICTURE)
     for user, status in ((alice, 200), (staff, 200), (bob, 404)):
         response = client.get(url, headers=auth_headers(app, user))
         assert response.status_code == status
@@ -61,7 +66,9 @@ def test_its_owner_sees_it_at_once_and_others_after_the_review(app: Flask, clien
         work_message(message["id"], message["attempts"])
     assert [row for row in all_rows(app, OutboxMessage) if row["topic"] == "avatar_review"] == []
     found = assert_envelope(client.get(AVATAR, headers=auth_headers(app, alice)), Answer.AVATAR_FOUND)
+    links = avatar.pop("links")
     assert (found["waiting"], found["shown"]) == (None, {**avatar, "state": "passed"})
+    assert client.get(links["whole"]).headers["Cache-Control"] == "public, max-age=86400"
     response = client.get(url)
     image = opened(response)
     assert (image.size, response.mimetype) == ((48, 48), "image/jpeg")
