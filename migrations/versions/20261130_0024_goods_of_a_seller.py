@@ -1,14 +1,14 @@
 """An index for the goods of one seller that are for sale, newest first.
 
-Revision: 0028
-After: 0020
+Revision: 0024
+After: 0023
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0028"
-down_revision = "0020"
+revision = "0024"
+down_revision = "0023"
 branch_labels = None
 depends_on = None
 

@@ -1,15 +1,15 @@
 """Nicknames, and avatars with their reviews.
 
-Revision: 0029
-After: 0028
+Revision: 0025
+After: 0024
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0029"
-down_revision = "0028"
+revision = "0025"
+down_revision = "0024"
 branch_labels = None
 depends_on = None
 
