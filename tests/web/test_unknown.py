@@ -156,7 +156,7 @@ def test_thousands_of_unknown_names_are_not_told_back(app: Flask, client: FlaskC
     headers = auth_headers(app, make_user(app))
     many = {f"{'x' * 100}{number}": 1 for number in range(500)}
     errors = assert_envelope(client.patch("/api/user/", json=many, headers=headers), Answer.MALFORMED)["errors"]
-    assert set(errors) == {"x" * 40, "bio"}
+    assert set(errors) == {"x" * 40}
     response = client.get("/api/goods/", query_string={f"x{number}": 1 for number in range(90)})
     assert len(assert_envelope(response, Answer.MALFORMED)["errors"]) == 20
 
