@@ -12,6 +12,7 @@ from app.clock import utcnow
 from app.fen import format_yuan
 from app.orders import payments
 from app.orders.payments import CashierBill
+from app.orders.schemas import NOT_READ
 from app.origin import network_of
 from app.settings import settings
 from app.web.api import Api
@@ -71,6 +72,7 @@ def show(*, actor: Actor, order_id: int) -> Response:
 @api.post(
     "/order/pay/<id:order_id>/",
     auth=Auth.CASHIER,
+    not_read=NOT_READ,
     refuses=(Answer.NO_SUCH_ORDER, Answer.WRONG_STATE, Answer.PAYMENT_LATE),
     redirects=True,
 )

@@ -67,7 +67,7 @@ NOT_READ: Final = (
     *("price", "original_price", "freight", "amount", "total"),
     *("seller", "seller_id", "buyer", "buyer_id", "owner", "owner_id"),
 )
-"""What a client may send with a purchase and is not read: prices, seller and buyer are the server's own."""
+"""What a client may send with a purchase or payment and is not read: prices, seller, buyer are the server's own."""
 
 
 class BuyIn(BaseModel):

@@ -45,11 +45,13 @@ NAMED_BY_OTHERS = {
 
 def test_only_what_others_write_may_have_unknown_names() -> None:
     assert {name for name in OPERATIONS if name not in STRICT} == set(NAMED_BY_OTHERS)
+    prices_and_sides = (
+        *("price", "original_price", "freight", "amount", "total"),
+        *("seller", "seller_id", "buyer", "buyer_id", "owner", "owner_id"),
+    )
     assert {name: each.not_read for name, each in OPERATIONS.items() if each.not_read} == {
-        "POST /api/buy/<id:good_id>/": (
-            *("price", "original_price", "freight", "amount", "total"),
-            *("seller", "seller_id", "buyer", "buyer_id", "owner", "owner_id"),
-        )
+        "POST /api/buy/<id:good_id>/": prices_and_sides,
+        "POST /order/pay/<id:order_id>/": prices_and_sides,
     }
 
 
