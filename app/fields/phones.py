@@ -103,7 +103,7 @@ class _Pasted:
         if not found:
             return
         if self.last_group < _SHORTEST_GROUP:
-            types = _MOBILE  # behind a landline's number this is an extension: 0912-1234567-8
+            types = _MOBILE  # behind a landline's number this is an extension: 0755-8234567-8
         digits = found["digits"]
         if not found["abroad"]:
             mainland = _MAINLAND_MOBILE.fullmatch(digits)
