@@ -7,7 +7,7 @@ that are there, and none may be lost, added or put elsewhere.
 import unicodedata
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import pytest
 from hypothesis import given, settings
@@ -31,7 +31,7 @@ EMAIL_EXPECTED: Final = "须为邮箱地址,如 name@example.com"
 
 read_code = Digits(6).read
 read_one_time_code = Digits(8, 12).read
-read_captcha = Compact(1, 16).read
+read_captcha: Callable[[object], str] = TypeAdapter(Annotated[str, Compact(1, 16)]).validate_python
 read_account: Callable[[object], str] = TypeAdapter(AlipayAccountIn).validate_python
 
 
