@@ -64,6 +64,7 @@ def test_readable_answers_are_kept_and_broken_ones_named(tmp_path: Path) -> None
         "duplicates": 3,
         "recommended": 0,
         "rejected": 2,
+        "left_out": 0,
     }
     assert json.loads((folder / "stats.json").read_bytes())["xianyu/broken"] == 6
     (log,) = (data / "logs").iterdir()
