@@ -128,8 +128,9 @@ def _shown(yuan: int | None) -> str:
 
 
 def comparable(text: str) -> str:
-    """`text` for the comparison of words: neither case nor full-width forms matter."""
-    return unicodedata.normalize("NFKC", text).casefold()
+    """`text` for the comparison of words: case, full-width forms and what nobody sees do not matter."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return folded if folded.isprintable() else "".join(each for each in folded if unicodedata.category(each) != "Cf")
 
 
 @cache

@@ -33,11 +33,13 @@ from .mtop import (
     read_answer,
     ret_codes,
 )
-from .saved_files import Document, TooLargeError, documents, unpacked
+from .saved_files import Document, TooLargeError, documents, inflated, unpacked
 from .values import as_node
 
 _NEITHER: Final = "neither an answer of the search nor of the item detail"
 _NO_CONTENT: Final = "the archive does not hold the answer's content"
+_ABORTED: Final = (0, -1, None)
+"""Statuses of a request without an answer."""
 _USABLE: Final = frozenset({Verdict.OK, Verdict.GONE, Verdict.NO_MORE})
 
 
@@ -110,7 +112,7 @@ def _joined_rows(found: list[Document]) -> list[Document]:
 def _found_in(value: object, saved: SavedAnswer, depth: int = 0) -> Iterator[SavedAnswer | _Passed]:
     """The answers in a JSON value. `saved` tells where it stands, and what is known of the request."""
     match value:
-        case {"log": {"entries": list(entries)}}:
+        case dict() if (entries := _entries_of(value)) is not None:
             found = _archived_answers(entries, saved.place)
             yield from found
             if not found:
@@ -133,6 +135,17 @@ def _found_in(value: object, saved: SavedAnswer, depth: int = 0) -> Iterator[Sav
             yield from _in_object(value, saved, depth)
         case _:
             yield replace(saved, problem=_NEITHER)
+
+
+def _entries_of(value: dict[str, object]) -> list[object] | None:
+    """The entries of an archive, which may be wrapped, or its `log` alone; None if this is no archive."""
+    match value:
+        case {"log": {"entries": list(entries)}} | {"har": {"log": {"entries": list(entries)}}}:
+            return entries
+        case {"entries": list(entries)} if "request" in as_node(next(iter(entries), None)):
+            return entries
+        case _:
+            return None
 
 
 # Answers, and what programs wrap around them
@@ -170,7 +183,8 @@ def _passed(answer: Answer) -> _Passed | None:
 _BARE: Final = ("resultList", "cardList", "itemDO")
 """What stands in the `data` of an answer, where a program has saved no more than that."""
 _WRAPPERS: Final = (
-    *("response", "responseBody", "response_body", "resp", "result", "body", "payload", "data", "answer", "json"),
+    *("response", "responseBody", "response_body", "responseText", "response_text"),
+    *("resp", "result", "body", "payload", "data", "answer", "json"),
     *("params", "content", "text", "value", "responses", "answers", "pages", "captures", "records", "results", "list"),
 )
 """Keys under which programs keep an answer, several of them, or something that has them under another of these keys."""
@@ -240,7 +254,7 @@ def _with_request(saved: SavedAnswer, wrapped: Sequence[dict[str, object]]) -> S
     fetched_at: datetime | None = None
     keyword: str | None = None
     for around in wrapped:
-        url = around.get("url")
+        url = around.get("url") or around.get("requestUrl") or around.get("request_url")
         for key in _REQUESTS:
             posted = around.get(key)
             request = posted if isinstance(posted, dict) and key in ("request", "req") else {"postData": posted}
@@ -320,16 +334,27 @@ def _answer_of_rows(values: list[object]) -> Answer:
 
 _Request = tuple[str, bytes]
 """The API and the data of a request: two entries with the same ones are for the same page."""
+_NOTHING_POSTED: Final = b"{}"
+"""The data of a request of which the archive does not tell what it asked for."""
 
 
 def _archived_answers(entries: list[object], place: str) -> list[SavedAnswer]:
-    """The answers in an archive. An entry that lacks the content which one for the same request has is left out."""
+    """The answers in an archive. An entry without the content that one for the same request has is left out.
+
+    So is one whose content cannot be used, if it is known what was asked: the browser has asked again, and got it.
+    """
     found: list[tuple[_Request, SavedAnswer]] = []
     for number, entry in enumerate(entries):
         archived = _archived_answer(entry, SavedAnswer(place=f"{place} log.entries[{number}]".lstrip()))
         found += [] if archived is None else [archived]
     complete = {request for request, saved in found if saved.answer is not None}
-    return [saved for request, saved in found if saved.problem != _NO_CONTENT or request not in complete]
+    return [
+        saved
+        for request, saved in found
+        if not saved.problem
+        or request not in complete
+        or (saved.problem != _NO_CONTENT and request[1] == _NOTHING_POSTED)
+    ]
 
 
 def _archived_answer(entry: object, saved: SavedAnswer) -> tuple[_Request, SavedAnswer] | None:
@@ -349,15 +374,24 @@ def _archived_answer(entry: object, saved: SavedAnswer) -> tuple[_Request, Saved
     saved = _with_data(replace(saved, api=api, fetched_at=_moment(rest.get("startedDateTime"))), data)
     content = as_node(response.get("content"))
     text = content.get("text")
-    if not text and "status" in response and response["status"] in (0, -1, None):
-        return None  # aborted: there was no answer, and if it was wanted the browser asked again
-    body = _body_of(text, is_base64=_is_base64(content)) if isinstance(text, str) else None
+    if not text and "status" in response and response["status"] in _ABORTED:
+        return None  # there was no answer, and if it was wanted the browser asked again
+    found = _content_of(saved, response, content)
+    is_aborted = bool(response.get("_error"))  # so Chrome marks it, with as much of the answer as there was
+    return (request, found) if isinstance(found, SavedAnswer) and not (is_aborted and found.problem) else None
+
+
+def _content_of(
+    saved: SavedAnswer, response: Mapping[str, object], content: Mapping[str, object]
+) -> SavedAnswer | _Passed:
+    """`saved` with the answer in an entry's content, or with the problem of that."""
+    text = content.get("text")
+    body = _body_of(text, is_base64=_is_base64(content)) if isinstance(text, str) and text else None
     if body is None:
-        return request, replace(saved, api="", problem=_NO_CONTENT)
+        return replace(saved, api="", problem=_NO_CONTENT)
     if packed := _packed_with(response, body):
-        return request, replace(saved, api="", problem=f"the answer's content is still packed with {packed}")
-    found = _with_body(saved, body)
-    return (request, found) if isinstance(found, SavedAnswer) else None
+        return replace(saved, api="", problem=f"the answer's content is still packed with {packed}")
+    return _with_body(saved, body)
 
 
 def _path(url: str) -> list[str]:
@@ -378,7 +412,8 @@ def _body_of(text: str, *, is_base64: bool) -> bytes | None:
     a text and say that it is base64, some do not say so of what is.
     """
     if text.startswith(_BEGINNINGS_IN_BASE64) or (is_base64 and text.lstrip()[:1] not in ("{", "[")):
-        plain = re.sub(r"\s+", "", text)
+        plain = re.sub(r"\s+", "", text).rstrip("=")
+        plain += "=" * (-len(plain) % 4)
         try:
             body = base64.b64decode(plain, altchars=b"-_" if re.search("[-_]", plain) else None, validate=True)
         except (binascii.Error, ValueError):
@@ -388,7 +423,7 @@ def _body_of(text: str, *, is_base64: bool) -> bytes | None:
     else:
         return text.encode("utf-8", "replace")
     try:
-        return unpacked(body)
+        return inflated(unpacked(body))
     except (OSError, EOFError, zlib.error, TooLargeError):
         return None
 

@@ -38,7 +38,7 @@ _LONGEST: Final = 60
 _WANTED: Final = re.compile(r"(?<![0-9.,])([0-9]{1,9})(?:\.([0-9]{1,4}))?(万?)\+?\s?人想要", re.ASCII)
 _FREE_SHIPPING: Final = re.compile("freeShippingIcon|(?:全国|卖家|本店|顺丰)?(?:包邮费?|免邮费?|免运费)")
 _COUPON: Final = re.compile(
-    r"(?=.*(?:券|红包|优惠|补贴)).*已(?:用券)?(?:抵扣?|减免?|优惠|省)了?\s?[¥￥]?\s?(?P<yuan>[0-9]{1,6}(?:\.[0-9]{1,2})?)\s?元?",
+    r"(?=.*(?:券|红包|优惠|补贴)).*已(?:用券)?(?:抵扣?|减免?|优惠|省)了?\s?[¥￥]?\s?(?P<yuan>[0-9][0-9,]{0,6}(?:\.[0-9]{1,2})?)\s?元?",
     re.ASCII,
 )
 """A coupon that the price shown has been lowered by. One that is only offered (领券减50) has no 已."""

@@ -279,13 +279,13 @@ _PAGES_END: Final = "最大可查看页数"
 def judge(answer: Answer) -> Verdict:
     """The worst verdict of all elements of `ret`; UNKNOWN if there is none.
 
-    An answer that leads to a page of the risk control (in `data.url` or `data.h5url`) is BLOCKED, whatever `ret` says.
+    An answer that leads to a page of the risk control (in `data.url`, `.h5url` …) is BLOCKED, whatever `ret` says.
     One that is no success and leads to a login is LOGIN: so the site answers RGV587_ERROR, which else is a block.
     """
     worst = max(map(_verdict_of_element, answer.ret), key=SEVERITY.index, default=Verdict.UNKNOWN)
     data = answer.data
     if isinstance(data, dict):
-        urls = [url for url in (data.get("url"), data.get("h5url")) if isinstance(url, str)]
+        urls = [url for key, url in data.items() if isinstance(url, str) and key[-3:].lower() == "url"]
         if any(map(is_punish_page, urls)):
             return Verdict.BLOCKED
         if worst is not Verdict.OK and any(map(is_login_page, urls)):

@@ -28,6 +28,7 @@ from .values import (
     as_node,
     count,
     identifier,
+    is_false,
     is_true,
     lines,
     moment,
@@ -138,7 +139,7 @@ def parse_search(answer: object, *, context: Context) -> Page:
     if not found and not _tells_of_an_end(info, control):
         raise SchemaChanged("data.resultList is empty, and nothing says why")
     offers = count(control.get("numFound"))
-    nothing = control.get("hasItems") is False or is_true(control.get("srpFeedsItemsDataEmpty")) or offers == 0
+    nothing = is_false(control.get("hasItems")) or is_true(control.get("srpFeedsItemsDataEmpty")) or offers == 0
     if nothing:
         offers = 0
     similar = is_true(control.get("similar"))
@@ -163,9 +164,10 @@ def parse_search(answer: object, *, context: Context) -> Page:
         title = one_line(content.get("title"))
         if item_id is None or title is None:
             rejects.append(Reject(item_id, _missing_part(content, item_id), f"data.resultList[{number}]"))
-            is_foreign = item_id is None and _is_foreign_card(row, content, args)
+            is_heading = item_id is None and _is_heading_of_recommendations(row, content)
+            is_foreign = is_heading or (item_id is None and _is_foreign_card(row, content, args))
             is_another_schema = is_another_schema or not is_foreign
-            is_over = is_over or (is_foreign and _is_heading_of_recommendations(content))
+            is_over = is_over or is_heading
             continue
         price_fen, price_status, price_raw = _price(
             (
@@ -400,7 +402,7 @@ def _rows_of(data: dict[str, object], control: dict[str, object]) -> list[object
     found = data.get("resultList")
     if isinstance(found, list):
         return found
-    nothing = control.get("hasItems") is False or count(control.get("numFound")) == 0
+    nothing = is_false(control.get("hasItems")) or count(control.get("numFound")) == 0
     if found is None and ("resultList" in data or nothing):
         return []
     raise SchemaChanged("there is no data.resultList")
@@ -409,7 +411,8 @@ def _rows_of(data: dict[str, object], control: dict[str, object]) -> list[object
 def _tells_of_an_end(info: dict[str, object], control: dict[str, object]) -> bool:
     """Whether the fields around an empty list are those of a page, so that it is the one behind the last one."""
     return (
-        isinstance(control.get("hasItems"), bool)
+        is_true(control.get("hasItems"))
+        or is_false(control.get("hasItems"))
         or count(control.get("numFound")) is not None
         or isinstance(info.get("hasNextPage"), bool)
     )
@@ -483,9 +486,14 @@ def _is_foreign_card(row: object, content: dict[str, object], args: dict[str, ob
     return not has_price and (bool(content) or data.get("item") == {})
 
 
-def _is_heading_of_recommendations(content: dict[str, object]) -> bool:
-    """Whether a card without an item is the heading of what the search did not find."""
-    texts = (content.get("title"), node(content, "titleSpan").get("content"), content.get("text"))
+def _is_heading_of_recommendations(row: object, content: dict[str, object]) -> bool:
+    """Whether a row without an item is the heading of what the search did not find."""
+    outer = as_node(row)
+    data = node(outer, "data")
+    texts = (
+        *(content.get("title"), node(content, "titleSpan").get("content"), content.get("text")),
+        *(outer.get("title"), data.get("title"), data.get("text"), node(data, "item").get("title")),
+    )
     return any(isinstance(text, str) and _RECOMMENDATIONS.search(text) for text in texts)
 
 
@@ -515,8 +523,11 @@ def _description(value: object, title: str) -> str | None:
 
 
 def _joined(parts: object, tags: object) -> str | None:
-    """The parts of a price joined, and what stands beside it; None if one is damaged, as the rest might be another."""
-    texts = [as_node(part).get("text") for part in rows(parts)]
+    """The parts of a price joined, and what stands beside it; None if one is damaged, as the rest might be another.
+
+    A price may also be one text or number.
+    """
+    texts = [as_node(part).get("text") for part in parts] if isinstance(parts, list) else [number_text(parts) or ""]
     valid = [text for text in texts if isinstance(text, str)]
     if len(valid) != len(texts):
         return None

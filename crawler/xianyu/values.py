@@ -14,8 +14,12 @@ _MOMENTS: Final = range(1_000_000_000, 4_102_444_800)
 """2001-09-09 to 2100, in seconds; anything else is no time of publication."""
 _DIGITS_OF_SECONDS: Final = 10
 _DIGITS_OF_MILLISECONDS: Final = 13
-# Control characters, except white space; and lone surrogates, which cannot be encoded in UTF-8.
-_CONTROLS: Final = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
+# Control characters, except white space; lone surrogates, which cannot be encoded in UTF-8; and what nobody sees: soft
+# hyphens, zero-width characters, direction marks. The joiner stays, as it makes one emoji of several.
+_CONTROLS: Final = re.compile(
+    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff"
+    "\xad\u061c\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+)
 _LINE_END: Final = re.compile("\r\n|[\n\v\f\r\x85\u2028\u2029]")
 # The look-behind keeps the time linear: a run of blanks is tried from its start only.
 _BREAK: Final = re.compile("(?<![ \t\u3000])[ \t\u3000]*[\n\v\f\r\x85\u2028\u2029]\\s*")
@@ -24,6 +28,10 @@ _DISTANCE: Final = re.compile(
     re.IGNORECASE,
 )
 _TRUE: Final = frozenset({"true", "1"})
+_FALSE: Final = frozenset({"false", "0"})
+_COUNT: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
+_NO_PLACE: Final = frozenset({"附近", "同城", "未知"})
+"""What stands where the place of an item does, and names none."""
 
 
 def as_node(value: object) -> dict[str, object]:
@@ -47,6 +55,11 @@ def is_true(value: object) -> bool:
     return value is True or (isinstance(value, str) and value.lower() in _TRUE)
 
 
+def is_false(value: object) -> bool:
+    """Whether a value says no: false, or the text of it."""
+    return value is False or (isinstance(value, str) and value.lower() in _FALSE)
+
+
 def identifier(value: object) -> str | None:
     """The digits of an item's or a category's number, which may be a text or an integer. 0 means that there is none."""
     if type(value) is int and 0 < value < _NUMBER_LIMIT:
@@ -55,7 +68,7 @@ def identifier(value: object) -> str | None:
 
 
 def one_line(value: object) -> str | None:
-    """A text on one line, without control characters; a line break and its white space are a blank. None if empty."""
+    """A text on one line, without what nobody sees; a line break and its white space are a blank. None if empty."""
     if not isinstance(value, str):
         return None
     if not value.isprintable():
@@ -69,7 +82,7 @@ def lines(value: str) -> str:
 
 
 def without_controls(text: str) -> str:
-    """`text` without its control characters, white space excepted, and without halves of emoji."""
+    """`text` without what nobody sees: control characters, white space excepted, zero-width ones, halves of emoji."""
     return text if text.isprintable() else _CONTROLS.sub("", text)
 
 
@@ -84,7 +97,9 @@ def number_text(value: object) -> str | None:
 
 
 def count(value: object) -> int | None:
-    """A count from 0 to `MAX_COUNT`."""
+    """A count from 0 to `MAX_COUNT`, which may be a text or an integer."""
+    if isinstance(value, str) and _COUNT.fullmatch(value):
+        value = int(value)
     return value if type(value) is int and 0 <= value <= MAX_COUNT else None
 
 
@@ -121,6 +136,8 @@ def _moment_of_date(text: str) -> str | None:
 def area(value: object) -> str | None:
     """A province or city; what a text says of a distance (距你3.2km) is left out, and None if it says nothing else."""
     text = one_line(value)
+    if text in _NO_PLACE:
+        return None
     if text is None or text.isalpha():  # as nearly all are; Chinese characters are letters
         return text
     return _DISTANCE.sub("", text).strip(" ·|,，・") or None

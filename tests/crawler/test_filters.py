@@ -40,6 +40,7 @@ SHENZHEN = Region("广东", "深圳")
         ("region: 新疆维吾尔自治区，内蒙古", Filters(regions=(Region("新疆"), Region("内蒙古")))),
         ("region: 吉林/吉林", Filters(regions=(Region("吉林", "吉林"),))),
         ("without: 壳, 求购，膜、壳", Filters(without=("壳", "求购", "膜"))),
+        ("without: 求\u2060购\ufeff", Filters(without=("求购",))),
         ("without: ＩＰＨＯＮＥ 壳", Filters(without=("iphone 壳",))),
     ],
 )
@@ -196,6 +197,7 @@ def test_the_place_of_a_row(area: str, expected: Region | None) -> None:
         (Filters(regions=(Region("广东"), Region("上海"))), {"area": "广东深圳"}, True),
         (Filters(without=("壳",)), {"title": "iPhone 13 手机壳"}, False),
         (Filters(without=("iphone",)), {"title": "ＩＰＨＯＮＥ 13"}, False),
+        (Filters(without=("求购",)), {"title": "求\u200b购 iPhone 13"}, False),
         (Filters(without=("壳",)), {"title": "iPhone 13", "description": "送壳"}, True),
         (Filters(), {"price_fen": None, "area": None}, True),
     ],

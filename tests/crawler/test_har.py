@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import zipfile
+import zlib
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any, Final
@@ -182,9 +183,10 @@ def test_only_entries_of_the_two_apis_are_read() -> None:
         ({}, "the archive does not hold the answer's content"),
         ({"text": None}, "the archive does not hold the answer's content"),
         ({"text": "é", "encoding": "base64"}, "the archive does not hold the answer's content"),
-        ({"text": "AAA", "encoding": "base64"}, "the archive does not hold the answer's content"),
+        ({"text": "AAAAA", "encoding": "base64"}, "the archive does not hold the answer's content"),
         ({"text": "A!A!==", "encoding": "base64"}, "the archive does not hold the answer's content"),
-        ({"text": ""}, "not JSON: empty"),
+        ({"text": ""}, "the archive does not hold the answer's content"),
+        ({"text": " "}, "not JSON: empty"),
         ({"text": base64.b64encode(b"<html>").decode(), "encoding": "base64"}, "not JSON: html"),
         ({"text": "{"}, "not JSON: damaged"),
         (
@@ -232,6 +234,10 @@ PLAIN: Final = orjson.dumps(SEARCH)
         {"text": base64.b64encode(PLAIN).decode()},  # which nothing says
         {"text": base64.b64encode(gzipped(PLAIN)).decode()},
         {"text": gzipped(PLAIN).decode("latin-1")},  # each byte a character
+        as_base64(zlib.compress(PLAIN)),
+        as_base64(zlib.compress(PLAIN)[2:-4]),  # deflate without its header, as some servers send it
+        {"text": base64.b64encode(PLAIN + b" ").decode().rstrip("="), "encoding": "base64"},
+        {"text": base64.b64encode(PLAIN + b"  ").decode().rstrip("="), "encoding": "base64"},
         {"text": f"mtopjsonp1({PLAIN.decode()})"},
     ],
 )
@@ -248,7 +254,8 @@ def test_a_body_that_is_packed_with_something_else_is_named() -> None:
     packed = {"status": 200, "headers": headers, "content": as_base64(b"\x8b\x01\x80\xff\x03")}
     plain = {"status": 200, "headers": headers, "content": {"text": PLAIN.decode()}}  # as browsers write it
 
-    assert found_in(archive(entry(response=packed), entry(response=plain))) == [
+    other = {"postData": {"text": f"data={quote(json.dumps({'keyword': '手机'}))}"}}
+    assert found_in(archive(entry(response=packed, request=other), entry(response=plain))) == [
         ("log.entries[0]", "", "the answer's content is still packed with br"),
         ("log.entries[1]", SEARCH_API, ""),
     ]
@@ -260,6 +267,47 @@ def test_an_aborted_request_has_no_answer(status: int | None) -> None:
 
     assert found_in(archive(aborted, entry())) == [("log.entries[1]", SEARCH_API, "")]
     assert found_in(archive(aborted)) == [("", "", "an archive without answers of the search or the item detail")]
+
+
+def test_what_was_aborted_in_between_is_no_damage() -> None:
+    cut = {"status": 200, "content": {"text": '{"ret": ["SUCC'}, "_error": "net::ERR_ABORTED"}
+    whole = {"status": 200, "content": {"text": json.dumps(SEARCH)}, "_error": "net::ERR_ABORTED"}
+
+    assert found_in(archive(entry(response=cut), entry())) == [("log.entries[1]", SEARCH_API, "")]
+    assert found_in(archive(entry(response=whole))) == [("log.entries[0]", SEARCH_API, "")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        '{"ret": ["SUCC',
+        "<html>",
+        json.dumps({"api": SEARCH_API, "ret": ["FAIL_SYS_SERVICE_TIMEOUT::"], "data": {}}),
+        json.dumps({"api": SEARCH_API, "ret": ["RGV587_ERROR::SM::"], "data": {}}),
+    ],
+)
+def test_what_the_browser_asked_for_again_and_got_is_no_problem(text: str) -> None:
+    refused = {"status": 200, "content": {"text": text}}
+    other = {"postData": {"text": f"data={quote(json.dumps({'keyword': '相机', 'pageNumber': 2}))}"}}
+
+    assert found_in(archive(entry(response=refused), entry())) == [("log.entries[1]", SEARCH_API, "")]
+    # Another page is missing.
+    places = [place for place, _, problem in found_in(archive(entry(response=refused, request=other), entry()))]
+    assert places == ["log.entries[0]", "log.entries[1]"]
+
+
+def test_where_nobody_knows_what_was_asked_a_refusal_stays_a_problem() -> None:
+    refused = {"status": 200, "content": {"text": json.dumps({"ret": ["FAIL_SYS_SERVICE_TIMEOUT::"]})}}
+    redacted: dict[str, Any] = {"postData": None}
+
+    assert [
+        problem
+        for _, _, problem in found_in(archive(entry(response=refused, request=redacted), entry(request=redacted)))
+    ] == [
+        "the site did not answer with data: passing (FAIL_SYS_SERVICE_TIMEOUT)",
+        "",
+    ]
 
 
 def test_of_two_entries_for_one_request_the_one_with_a_content_counts() -> None:
@@ -293,6 +341,8 @@ WHOLE: Final = archive(entry())
         (WHOLE.decode().encode("gb18030"), ""),
         (b"\xef\xbb\xbf" + WHOLE, ""),
         (b"window.data = " + WHOLE + b";\n", ""),
+        (b'{"har": ' + WHOLE + b"}", ""),
+        (orjson.dumps(orjson.loads(WHOLE)["log"]), ""),
         (gzipped(WHOLE.decode().encode("utf-16")), ""),
     ],
 )
@@ -321,6 +371,22 @@ def test_a_zip_of_several_files_is_read_in_its_order() -> None:
     ]
 
 
+def test_the_bodies_that_a_zipped_archive_keeps_in_files_of_their_own() -> None:
+    attached: dict[str, Any] = {"status": 200, "content": {"mimeType": "application/json", "_file": "a1b2.json"}}
+    posted = {"postData": {"mimeType": "application/x-www-form-urlencoded", "_file": "c3.txt"}}
+    missing = entry(response={"status": 200, "content": {"_file": "../gone.json"}})
+    har = archive(entry(response=attached, request=posted), missing)
+    files = {"x/a1b2.json": PLAIN, "x/c3.txt": f"data={quote(json.dumps({'keyword': '手机'}))}".encode()}
+
+    read = saved_answers(zipped({**files, "x/har.har": har, "x/other.json": PLAIN}))
+
+    assert [(saved.place, saved.keyword, saved.problem) for saved in read] == [
+        ("har.har log.entries[0]", "手机", ""),
+        ("har.har log.entries[1]", "相机", "the archive does not hold the answer's content"),
+        ("other.json", None, ""),
+    ]
+
+
 def test_a_file_that_would_grow_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("xianyu.saved_files.MAX_UNPACKED", 2 * 1024 * 1024)
     large = bytes(2 * 1024 * 1024 + 1)
@@ -328,6 +394,9 @@ def test_a_file_that_would_grow_too_large_is_refused(monkeypatch: pytest.MonkeyP
     refused = "cannot be unpacked: it holds more than 2 MiB"
     assert found_in(gzipped(large)) == [("", "", refused)]
     assert found_in(zipped({"a.json": large})) == [("", "", refused)]
+    content = "the archive does not hold the answer's content"
+    packed = entry(response={"status": 200, "content": as_base64(zlib.compress(large))})
+    assert found_in(archive(packed)) == [("log.entries[0]", "", content)]
 
 
 def test_an_encrypted_zip_is_named() -> None:
@@ -338,6 +407,7 @@ def test_an_encrypted_zip_is_named() -> None:
     assert found_in(bytes(body)) == [("", "", "cannot be unpacked: it is encrypted")]
 
 
+INDENTED: Final = orjson.dumps(SEARCH, option=orjson.OPT_INDENT_2)
 OTHER: Final = {"api": "mtop.taobao.idlemessage.pc.loginuser.get", "ret": [SUCCESS], "data": {}}
 TOKEN: Final = {"api": SEARCH_API, "ret": ["FAIL_SYS_TOKEN_EXOIRED::令牌过期"], "data": {}}
 
@@ -355,6 +425,25 @@ def test_lines_are_read_one_by_one_and_those_of_others_passed_over() -> None:
     assert found_in(b"\n".join(map(orjson.dumps, [OTHER, TOKEN]))) == [
         ("", "", "an archive without answers of the search or the item detail")
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (b"{\n" + PLAIN + b"\n" + PLAIN, [("line 1", "damaged"), ("line 2", ""), ("line 3", "")]),
+        (b"# saved\n" + PLAIN + b"\n", [("line 1", "html"), ("line 2", "")]),
+        (
+            b"[\n" + PLAIN + b",\n" + PLAIN + b",\n{",
+            [("line 1", "damaged"), ("line 2", ""), ("line 3", ""), ("line 4", "damaged")],
+        ),
+        (b"\x1e" + PLAIN + b"\n\x1e" + PLAIN + b"\n", [("line 1", ""), ("line 2", "")]),  # RFC 7464
+        (PLAIN + PLAIN, [("value 1", ""), ("value 2", "")]),
+        (INDENTED + b"\n" + INDENTED + b"\n{", [("value 1", ""), ("value 2", ""), ("value 3", "damaged")]),
+        (INDENTED[:-9], [("", "damaged")]),
+    ],
+)
+def test_a_damaged_line_does_not_hide_the_others(text: bytes, found: list[tuple[str, str]]) -> None:
+    assert [(place, said.removeprefix("not JSON: ")) for place, _, said in found_in(text)] == found
 
 
 def test_a_line_may_be_an_entry_of_an_archive() -> None:
@@ -446,6 +535,7 @@ ASKED: Final = f"data={quote(json.dumps({'keyword': '相机'}))}"
         ({"payload": {"json": {"value": SEARCH}}}, None),
         ({"keyword": "相机", "page": 1, "response": SEARCH}, "相机"),
         ({"keyword": "相机", "text": TEXT, "json": SEARCH}, "相机"),
+        ({"requestUrl": f"https://x/?{ASKED}", "responseText": TEXT}, "相机"),
     ],
 )
 def test_an_answer_is_found_in_what_a_program_wrapped_around_it(wrapped: Any, keyword: str | None) -> None:

@@ -239,12 +239,13 @@ def test_what_ret_means(ret, verdict):
 
 CODES = {
     Verdict.OK: ["SUCCESS"],
-    Verdict.GONE: ["FAIL_BIZ_ITEM_DEL_NOT_FOUND", "FAIL_BIZ_ITEM_NOT_FOUND", "FAIL_BIZ_NOT_FOUND"],
+    Verdict.GONE: ["FAIL_BIZ_ITEM_DEL_NOT_FOUND", "FAIL_BIZ_ITEM_NOT_FOUND", "ITEM_NOT_FOUND", "FAIL_BIZ_NOT_FOUND"],
     Verdict.TOKEN: [
         "FAIL_SYS_TOKEN_EMPTY",
         "FAIL_SYS_TOKEN_EXOIRED",
         "FAIL_SYS_TOKEN_EXPIRED",
         "FAIL_SYS_TOKEN_ILLEGAL",
+        "TOKEN_EMPTY",
     ],
     Verdict.PASSING: [
         *("TIMEOUT", "FAIL_SYS_SERVICE_TIMEOUT", "FAIL_SYS_HSF_ASYNC_TIMEOUT", "FAIL_SYS_HSF_TIMEOUT", "HSF_TIMEOUT"),
@@ -258,6 +259,7 @@ CODES = {
         *("FAIL_SYS_SERVICE_INNER_FAULT", "FAIL_SYS_INTERNAL_FAULT", "FAIL_SYS_HTTP_RESPONSE_TIMEOUT"),
         *("FAIL_SYS_HTTP_INVOKE_ERROR", "FAIL_SYS_SERVLET_ASYNC_START_FAIL", "UNKNOWN_FAIL_CODE"),
         *("FAIL_SYS_REQUEST_EXPIRED", "FAIL_BIZ_TIMEOUT", "FAIL_SYS_SERVICE_UNAVAILABLE"),
+        *("NETWORK_ERROR", "FAIL_SYS_RPC_ERROR", "FAIL_SYS_GATEWAY_FAULT"),
     ],
     Verdict.UNKNOWN: [
         "",
@@ -325,7 +327,7 @@ def test_the_worst_element_wins_wherever_it_stands():
     ],
 )
 def test_an_answer_that_leads_to_the_risk_control_is_a_block(url, verdict):
-    for key in ("url", "h5url"):
+    for key in ("url", "h5url", "h5Url", "dialogUrl"):
         assert judge(Answer(("SUCCESS::调用成功",), {"data": {key: url}})) is verdict
 
 
@@ -355,6 +357,8 @@ LOGIN_PAGE = "https://passport.goofish.com/mini_login.htm"
         (("RGV587_ERROR::SM::哎哟喂,被挤爆啦,请稍后重试!",), {"url": LOGIN_PAGE, "h5url": LOGIN_PAGE}, Verdict.LOGIN),
         (("FAIL_SYS_USER_VALIDATE", "RGV587_ERROR::SM::哎哟喂"), {"h5url": LOGIN_PAGE}, Verdict.LOGIN),
         (("FAIL_SYS_ILLEGAL_ACCESS::非法请求",), {"url": LOGIN_PAGE}, Verdict.LOGIN),
+        (("RGV587_ERROR::SM::哎哟喂",), {"dialogUrl": LOGIN_PAGE}, Verdict.LOGIN),
+        (("RGV587_ERROR::SM::哎哟喂",), {"from": LOGIN_PAGE}, Verdict.BLOCKED),
         (("RGV587_ERROR::SM::哎哟喂",), {"url": f"https://x/_____tmd_____/punish?from={LOGIN_PAGE}"}, Verdict.BLOCKED),
         (("RGV587_ERROR::SM::哎哟喂",), {"url": LOGIN_PAGE, "h5url": "https://x/punish"}, Verdict.BLOCKED),
         (("RGV587_ERROR::SM::哎哟喂",), {"url": "https://www.goofish.com/"}, Verdict.BLOCKED),

@@ -153,6 +153,7 @@ def test_the_sample_of_a_detail() -> None:
         ("佳能　5D4  机身", "佳能　5D4  机身"),
         ("📷🇨🇳👨‍👩‍👧 𠮷祥 é e\u0301", "📷🇨🇳👨‍👩‍👧 𠮷祥 é e\u0301"),
         ("佳能\ud83d 5D4", "佳能 5D4"),
+        ("佳\u200b能\xad \u202e5D4\u2069\ufeff", "佳能 5D4"),
         ('<b>佳能</b> &amp; "好" \\ \'', '<b>佳能</b> &amp; "好" \\ \''),
         ("长" * 1500, "长" * 1500),
     ],
@@ -205,6 +206,11 @@ def texts(*said: str | None) -> list[dict[str, str | None]]:
         (texts("¥", "1", None), "1.50", None, (150, PriceStatus.OK, "1.50")),
         ([{"text": "¥"}, {"text": "1"}, None], "1.50", None, (150, PriceStatus.OK, "1.50")),
         ([{"text": "¥"}, {}], None, None, (None, PriceStatus.MISSING, "")),
+        # One text or number instead of parts, and marks that nobody sees.
+        ("¥1,200", "2", None, (120_000, PriceStatus.OK, "¥1,200")),
+        (1200, "2", None, (120_000, PriceStatus.OK, "1200")),
+        ({"text": "¥1"}, "2", None, (200, PriceStatus.OK, "2")),
+        (texts("\u202a¥", "12\u200b", ".5\u202c"), None, None, (1250, PriceStatus.OK, "¥12.5")),
         # Numbers instead of texts.
         (None, 2, None, (200, PriceStatus.OK, "2")),
         (None, 2.5, None, (250, PriceStatus.OK, "2.5")),
@@ -431,6 +437,8 @@ def test_nothing_found_is_an_answer() -> None:
         ([], {"searchResControlFields": {"hasItems": True, "numFound": 0}}, 0),
         ([], {"searchResControlFields": {"hasItems": True}}, None),
         ([], {"hasNextPage": False}, None),
+        ([], {"searchResControlFields": {"hasItems": "true", "numFound": "35"}}, 35),
+        ([], {"searchResControlFields": {"hasItems": "false"}}, 0),
         (None, {"hasNextPage": False, "searchResControlFields": {"hasItems": True, "numFound": 35}}, 35),
     ],
 )
@@ -458,7 +466,9 @@ def test_a_refusal_of_pages_so_far_behind_is_the_last_page() -> None:
 
 RECOMMENDED: Final[list[dict[str, Any]]] = [
     {"hasItems": False},
+    {"hasItems": "false"},
     {"hasItems": True, "numFound": 0},
+    {"hasItems": "true", "numFound": "0"},
     {"hasItems": True, "similar": True, "numFound": 7},
     {"hasItems": True, "similar": "true"},
     {"hasItems": True, "srpFeedsItemsDataEmpty": True},
@@ -570,6 +580,25 @@ def test_rows_behind_the_heading_of_recommendations_are_no_hits(content: dict[st
     assert parse_search(answer, context=CONTEXT).recommended == 0
 
 
+@pytest.mark.parametrize(
+    "heading",
+    [
+        {"data": {"item": {"main": {"exContent": {"title": "猜你喜欢"}}}}},
+        {"type": "title", "data": {"title": "为你推荐"}},
+        {"title": "更多推荐"},
+        {"data": {"item": {"title": "相似商品"}}},
+    ],
+    ids=str,
+)
+def test_a_heading_is_one_by_what_it_says(heading: dict[str, Any]) -> None:
+    answer = sample("search.json")
+    answer["data"]["resultList"].insert(3, heading)
+    assert [each.keyword for each in parse_search(answer, context=CONTEXT).listings] == ["相机"] * 3 + [None] * 5
+
+    answer["data"]["resultList"] = [heading]  # then nothing of the schema has changed either
+    assert parse_search(answer, context=CONTEXT).listings == []
+
+
 # Labels
 
 
@@ -592,6 +621,8 @@ def labelled(*rows: list[str]) -> Listing:
         ("累计降价50元", None),
         ("券已抵0元", None),
         ("券已抵元", None),
+        ("券已抵1,000元", 100_000),
+        ("券已抵1,00元", None),
     ],
 )
 def test_a_coupon_that_the_price_was_lowered_by(label: str, fen: int | None) -> None:
@@ -698,6 +729,8 @@ def test_a_word_beside_the_price_may_make_another_price_of_it(tags: Any, raw: st
         ("距离您 300米", None, None),
         ("上海 | 3.2km", None, "上海"),
         ("1公里内", None, None),
+        ("附近", "杭州", "杭州"),
+        ("同城", None, None),
         ("798艺术区", None, "798艺术区"),
         (None, None, None),
     ],
