@@ -14,6 +14,7 @@ from app.fields.phones import read_phone
 _ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _EMAIL: Final = re.compile(rf"(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+(?=[A-Za-z]){_LABEL}")
+_MAILTO: Final = re.compile("^mailto:", re.IGNORECASE)
 LONGEST_EMAIL: Final = 254
 """Characters of an e-mail address (RFC 5321, section 4.5.3.1.3, less the brackets)."""
 
@@ -31,7 +32,7 @@ def read_email(value: object, *, longest: int = LONGEST_EMAIL) -> str:
     if not isinstance(value, str):
         raise PydanticKnownError("string_type")
     text = plain(value).replace("。", ".") if len(value) <= 2 * longest else ""
-    local, at, domain = re.sub(" ?@ ?", "@", text).removeprefix("mailto:").partition("@")
+    local, at, domain = re.sub(" ?@ ?", "@", _MAILTO.sub("", text)).partition("@")
     # Small letters of others can be ASCII: the sign of Kelvin is k.
     address = f"{local}{at}{domain.lower()}" if domain.isascii() else ""
     if len(address) > longest or not _EMAIL.fullmatch(address):

@@ -13,10 +13,10 @@ _EXPECTED: Final = "金额须为不超过两位小数的数字"
 
 # ￥ and ¥ are one after `plain`. A comma parts thousands, and only where there are whole groups of three: in 12,50 it
 # could as well be a decimal point.
-_MARK: Final = r"(?:¥|RMB|CNY)"
+_MARK: Final = r"(?:¥|RMB|CNY|人民币)"
 _AMOUNT: Final = re.compile(
     rf"(?:{_MARK} ?)?(?P<whole>[0-9]{{1,12}}|[1-9][0-9]{{0,2}}(?:,[0-9]{{3}}){{1,3}})(?:\.(?P<fraction>[0-9]{{1,2}}))?"
-    rf"(?: ?(?:元|圆|{_MARK}))?",
+    rf"(?: ?(?:元|圆|圓|块|{_MARK}))?",
     re.ASCII | re.IGNORECASE,
 )
 _LONGEST: Final = 64

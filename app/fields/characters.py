@@ -12,12 +12,13 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Final
 
-# Default_Ignorable_Code_Point of Unicode 17.0 (DerivedCoreProperties.txt), and the anchors of annotations: zero-width
-# characters, direction marks, soft hyphens, BOM, Hangul fillers. Apart from them stands what may be part of an emoji
-# or of Mongolian script, where it is written for a reader to see.
+# Default_Ignorable_Code_Point of Unicode 17.0 (DerivedCoreProperties.txt), the anchors of annotations, and what stands
+# for a picture that is not copied with its text (U+FFFC): zero-width characters, direction marks, soft hyphens, BOM,
+# Hangul fillers. Apart from them stands what may be part of an emoji or of Mongolian script, where it is written for a
+# reader to see.
 _UNSEEN: Final = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0"
-    "\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000\U000e0002-\U000e001f\U000e0080-\U000e00ff"
+    "\ufff0-\ufffc\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000\U000e0002-\U000e001f\U000e0080-\U000e00ff"
     "\U000e01f0-\U000e0fff"
 )
 _JOINER: Final = "\u200d"
@@ -33,7 +34,10 @@ _FULL_WIDTH: Final = {
     ord(character) + 0xFEE0: character for character in (string.ascii_letters + string.digits + ".-'")
 }
 
-_BLANK: Final = re.compile(r"\s")
+BLANK_BRAILLE: Final = "\u2800"
+"""A blank to the eye, although Unicode counts it as a symbol: the Braille pattern without dots."""
+
+_BLANK: Final = re.compile(rf"[\s{BLANK_BRAILLE}]")
 _DASHES: Final = frozenset("\u2212\u02d7\u2043\u2500\u2501\u30fc\uff70")  # signs that are taken for one, not in Pd
 
 
@@ -72,7 +76,7 @@ def _plain(character: str) -> str:
     if digit is not None:
         return str(digit)
     kind, _, code = unicodedata.decomposition(character).partition(" ")
-    return chr(int(code, 16)) if kind in ("<wide>", "<small>") and " " not in code else character
+    return chr(int(code, 16)) if kind in ("<wide>", "<narrow>", "<small>") and " " not in code else character
 
 
 @cache

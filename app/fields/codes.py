@@ -77,10 +77,14 @@ _NUMBER_EXPECTED: Final = f"须为一个运单号:{_SHORTEST_NUMBER} 至 {_LONGE
 _NUMBER: Final = re.compile(rf"(?=[A-Z]*[0-9])[0-9A-Z]{{{_SHORTEST_NUMBER},{_LONGEST_NUMBER}}}", re.ASCII)
 # JD counts the parcels of one number behind it, and its labels show that as a part of the number.
 _COUNTED: Final = re.compile(r"JD[0-9A-Z]{8,29}(-[0-9]{1,3}){1,2}-?", re.ASCII)
-# Numbers of the post between countries (UPU S10): a service, nine digits, a country.
-_BY_POST: Final = re.compile(r"[A-Z]{2} ?[0-9 ]{9,12} ?[A-Z]{2}", re.ASCII)
+# Numbers whose form tells that they are whole, in whatever groups: of the post between countries (UPU S10: a service,
+# nine digits, a country), and of UPS, who print 1Z 999 AA1 01 2345 6784.
+_WHOLE: Final = re.compile(r"[A-Z]{2}[0-9]{9}[A-Z]{2}|1Z[0-9A-Z]{16}", re.ASCII)
+# Letters that numbers begin with, as people part them from the digits. Others apart are a carrier's name (EMS, YTO).
+_PREFIX: Final = re.compile("SF|YT|ZT|JT|KY|LP|DPK|JD[A-Z]{0,2}", re.ASCII)
 # People copy a number in groups of four or so. Longer ones can be a number themselves, what is shorter a count beside.
 _GROUP: Final = range(3, 9)
+_EVEN_GROUP: Final = range(3, 6)
 
 
 def read_tracking_number(value: object) -> str:
@@ -99,24 +103,30 @@ def read_tracking_number(value: object) -> str:
     else:
         groups = _SEPARATOR.split(text)
         number = "".join(groups)
-        right = _NUMBER.fullmatch(number) if _is_one(groups) or _BY_POST.fullmatch(text) else None
+        right = _NUMBER.fullmatch(number) if _is_one(groups) or _WHOLE.fullmatch(number) else None
     if not right:
         raise ValueError(_NUMBER_EXPECTED)
     return number
 
 
 def _is_one(groups: list[str]) -> bool:
-    """Whether the groups are of one number: it may begin with a carrier's letters, and end with fewer digits."""
-    if len(groups) > 1 and groups[0].isalpha():
-        groups = groups[1:]
-    *others, last = groups
-    if not others:
+    """Whether the groups are of one number: letters stand where it begins, and it may end with fewer digits."""
+    first, *rest = groups
+    if rest and _PREFIX.fullmatch(first):
+        first, *rest = rest
+        if not first.isdigit():
+            return False
+    if not rest:
         return True
-    return (
-        all(len(group) in _GROUP for group in others)
-        and len(last) < _GROUP.stop
-        and (len(last) in _GROUP or len(others) > 1)
-    )
+    *others, last = rest
+    if first.isalpha() or not all(group.isdigit() for group in rest):
+        return False
+    if not all(len(group) in _GROUP for group in (first, *others)):
+        return False
+    # Behind groups of one size stands what is left over, behind others a count of parcels.
+    sizes = {len(group) for group in others}
+    left_over = len(sizes) == 1 and sizes.issubset(_EVEN_GROUP) and len(last) < min(sizes)
+    return len(last) in _GROUP or left_over
 
 
 TrackingNumberIn = Annotated[

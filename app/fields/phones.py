@@ -36,7 +36,7 @@ _EXPECTED_MOBILE: Final = f"须为手机号码,{_EXAMPLE}"
 
 _LONGEST: Final = 64
 _PREFIX: Final = re.compile(r"^tel:", re.IGNORECASE)
-_BETWEEN: Final = re.compile(r"[ .()-]+")
+_BETWEEN: Final = re.compile(r"[ .()_·\u2022\u2027\u30fb-]+")  # the last are dots at half height
 _SHORTEST_GROUP: Final = 4
 _DIGITS: Final = re.compile(r"(?P<abroad>\+|00)?(?P<digits>[0-9]{7,15})", re.ASCII)
 _MAINLAND_MOBILE: Final = re.compile(r"0?(1[3-9][0-9]{9})", re.ASCII)
@@ -62,12 +62,11 @@ def read_phone_of_some_place(value: object) -> str:
     as its digits (`lacks_place`), to be read once more. Raises ValueError as `read_phone`.
     """
     pasted = _Pasted.of(value)
-    readings = set(pasted.readings(Place.MAINLAND, _REACHED))
-    if len(readings) == 1:
-        return readings.pop()
-    if not any(set(pasted.readings(place, _REACHED)) for place in CODES):
+    by_place = {place: set(pasted.readings(place, _REACHED)) for place in Place}
+    readings = set().union(*by_place.values())
+    if not readings:
         raise ValueError(_EXPECTED)
-    return pasted.compact
+    return readings.pop() if readings == by_place[Place.MAINLAND] and len(readings) == 1 else pasted.compact
 
 
 def lacks_place(number: str) -> bool:

@@ -10,15 +10,13 @@ from annotated_types import GroupedMetadata, MaxLen, MinLen
 from pydantic import BeforeValidator
 from pydantic_core import PydanticKnownError
 
-from app.fields.characters import spelled_plainly, without_invisible
+from app.fields.characters import BLANK_BRAILLE, spelled_plainly, without_invisible
 
 # PostgreSQL cannot store NUL and UTF-8 has no lone surrogates; other control characters come from no keyboard and no
-# clipboard of a person. Tabs and line ends are a matter of the field.
-_FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-_LINE_END: Final = re.compile("\r\n?|[\u2028\u2029]")
-_BREAKS: Final = re.compile("\\s*[\t\n\r\u2028\u2029]\\s*")
-# Blank to the eye although Unicode counts it as a symbol: the empty Braille pattern.
-_BLANK_LETTERS: Final = frozenset("\u2800")
+# clipboard of a person. Tabs and line ends are a matter of the field: slides have U+000B for one, PDF has U+000C.
+_FORBIDDEN: Final = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
+_LINE_END: Final = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+_BREAKS: Final = re.compile("\\s*[\t\n\r\x0b\x0c\x85\u2028\u2029]\\s*")
 # Cf: zero-width and other format characters. Zs: spaces. Mn, Me: combining marks, blank without a base character.
 _BLANK_CATEGORIES: Final = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp", "Mn", "Me"})
 
@@ -28,7 +26,7 @@ _DOT: Final = re.compile(rf"(?<=[{_HAN}])\s*[.·\u2022\u2027\u2219\u22c5\u30fb\u
 
 
 def _is_visible(character: str) -> bool:
-    return unicodedata.category(character) not in _BLANK_CATEGORIES and character not in _BLANK_LETTERS
+    return unicodedata.category(character) not in _BLANK_CATEGORIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ class CleanText(GroupedMetadata):
             raise PydanticKnownError("string_too_long", {"max_length": self.maximum})
         if _FORBIDDEN.search(value):
             raise ValueError("含有不允许的字符")
-        text = unicodedata.normalize("NFC", without_invisible(value)).strip()
+        text = unicodedata.normalize("NFC", without_invisible(value).replace(BLANK_BRAILLE, " ")).strip()
         text = _LINE_END.sub("\n", text) if self.multiline else _BREAKS.sub(" ", text)
         if self.minimum and not any(_is_visible(character) for character in text):
             raise ValueError("不能为空")

@@ -56,6 +56,14 @@ PHONES = {
             "138\u00ad0013\u00ad8000",
         ),
         *("013800138000", "+86 (0)138 0013 8000", "tel:+86-138-0013-8000", "٠١٣٨٠٠١٣٨٠٠٠", "1 3 8 0 0 1 3 8 0 0 0"),
+        *(
+            "138·0013·8000",
+            "138•0013‧8000",
+            "138・0013･8000",
+            "138_0013_8000",
+            "\ufffc13800138000",
+            "13800138000\u2800",
+        ),
     ],
     "+85298765432": [
         "+852 9876 5432",
@@ -133,6 +141,11 @@ def test_where_the_place_is_not_known_yet_the_digits_wait_for_it() -> None:
     assert lacks_place("98765432")
     assert read_phone("98765432", place=Place.HONG_KONG) == "+85298765432"
     assert reason(read_phone_of_some_place, "12345678") == PHONE_EXPECTED
+    # In Yilan or in Xingtai: the place decides, and does not where it is Taiwan.
+    assert read_phone_of_some_place("03-9295685") == "039295685"
+    assert lacks_place("039295685")
+    assert read_phone("039295685") == "+8639295685"
+    assert reason(partial(read_phone, place=Place.TAIWAN), "039295685") == PHONE_EXPECTED
 
 
 def test_text_messages_go_to_mobile_phones() -> None:
@@ -165,7 +178,10 @@ NUMBERS = {
     "JDVA00012345678-1-1-": ["JDVA00012345678-1-1-", "jdva00012345678－１－１－", "JDVA00012345678 - 1 - 1 -"],
     "JDVA00012345678-12": ["JDVA00012345678-12", "JDVA0001 2345 678-12"],
     "EA123456789CN": ["EA 123 456 789 CN", "EA 123456789 CN", "ea123456789cn"],
-    "12345": ["12345", "12345\t"],
+    "1Z999AA10123456784": ["1Z 999 AA1 01 2345 6784", "1z999aa10123456784", "1Z-999-AA1-01-2345-6784"],
+    "DPK364123456789": ["DPK 3641 2345 6789", "DPK 364123456789"],
+    "JDVE01234567890": ["JDVE 0123 4567 890"],
+    "12345": ["12345", "12345\t", "12345\u2800"],
 }
 NO_NUMBERS = [
     *(
@@ -195,6 +211,17 @@ NO_NUMBERS = [
         "SF1234567890123/4",
         "SF1234_5678",
         "1" * 10_000,
+    ),
+    # The name of a carrier beside the number, or another number.
+    *("EMS EA123456789CN", "UPS 1Z999AA10123456784", "DHL 1234567890", "DHL 12345678", "ZTO 7530 1234 5678 90"),
+    *("STO-773012345678901", "YTO YT8765432109876", "SF SF1234567890123", "SF12345 YT67890", "SF1234 5678 YT90"),
+    *(
+        "SF12345 67890123 1",
+        "12345678 90123456 2",
+        "EA123456789CN 1",
+        "EA 1234567890 CN",
+        "-12345-12345-1",
+        "JD SF12345-1-1",
     ),
 ]
 
@@ -243,6 +270,9 @@ AMOUNTS = {
         "12.50 元",
         "12。5",
         "RMB 12.5",
+        "人民币 12.5元",
+        "12.5块",
+        "12｡5圓",
         "12.5\n",
     ],
     564250: [
@@ -286,6 +316,7 @@ NO_AMOUNTS = [
         "$12",
         "€12",
         "港币12",
+        "12块5",
         "①2",
         "½",
         "十二",
@@ -323,6 +354,7 @@ def test_accounts_and_addresses() -> None:
         "a.b @ qq.com",
         "mailto:a.b@qq.com",
         "a.b@qq。com",
+        "MAILTO:a.b@qq｡com",
     ):
         assert read_email(text) == "a.b@qq.com", ascii(text)
         assert read_account(text) == "a.b@qq.com"

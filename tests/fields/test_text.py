@@ -36,6 +36,7 @@ def refusal(adapter: TypeAdapter[object], value: object) -> tuple[str, str]:
         ("e\u0301" * 10, "\u00e9" * 10),
         ("Ａ１", "Ａ１"),
         ("<b>'\"", "<b>'\""),
+        ("\u2800a\u2800b\u2800", "a b"),
         ("שלום", "שלום"),
     ],
 )
@@ -44,7 +45,9 @@ def test_texts_that_are_kept(given_text: str, kept: str) -> None:
     assert LINES.validate_python(given_text) == kept
 
 
-@pytest.mark.parametrize("character", ["\x00", "\x08", "\x0b", "\x1b", "\x1f", "\x7f", "\x85", "\x9f", "\ud800"])
+@pytest.mark.parametrize(
+    "character", ["\x00", "\x08", "\x0e", "\x1b", "\x1f", "\x7f", "\x84", "\x86", "\x9f", "\ud800"]
+)
 @pytest.mark.parametrize("text", ["a{}b", "{}ab", "ab{}", "{}"])
 def test_controls_and_lone_surrogates_are_refused(character: str, text: str) -> None:
     for adapter in (LINE, LINES):
@@ -52,7 +55,7 @@ def test_controls_and_lone_surrogates_are_refused(character: str, text: str) -> 
 
 
 INVISIBLE = [
-    *"\u200b\u200c\u200d\u200e\u200f\u061c\u2060\u2064\ufeff\u00ad\u034f\u115f\u3164\uffa0\u180e\ufe0e\ufe0f\ufff9",
+    *"\u200b\u200c\u200d\u200e\u200f\u061c\u2060\u2064\ufeff\u00ad\u034f\u115f\u3164\uffa0\u180e\ufe0e\ufe0f\ufff9\ufffc",
     *("\U000e0001", "\U000e0041", "\U000e007f", "\U000e0100", "\U0001d173"),
     *"\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069",
 ]
@@ -99,12 +102,14 @@ def test_what_belongs_to_no_emoji_is_taken_out(given_text: str, kept: str) -> No
     assert LINE.validate_python(given_text) == kept
 
 
-@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r", "\u2028", "\u2029", "\t", " \t\n ", "\n\n"])
+@pytest.mark.parametrize(
+    "line_end", ["\n", "\r\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029", "\t", " \t\n ", "\n\n"]
+)
 def test_line_ends_and_tabs_are_a_blank_in_a_line(line_end: str) -> None:
     assert LINE.validate_python(f"{line_end}a{line_end}b{line_end}") == "a b"
 
 
-@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r", "\u2028", "\u2029"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029"])
 def test_line_ends_are_one_kind_in_lines(line_end: str) -> None:
     assert LINES.validate_python(f"a{line_end}b{line_end}{line_end}c\td") == "a\nb\n\nc\td"
 
@@ -162,6 +167,7 @@ def test_what_is_kept_is_kept_again_unchanged_and_can_be_stored(text: str) -> No
         ("张\u3000三", "张三"),
         (" 欧阳 \t修\n", "欧阳修"),
         ("张\u200b三\ufeff", "张三"),
+        ("\ufffc张\u2800三\u2800", "张三"),
         ("\u202d张三\u202c", "张三"),
         ("阿卜杜拉\u2022买买提", "阿卜杜拉·买买提"),
         ("阿卜杜拉・买买提", "阿卜杜拉·买买提"),
