@@ -5,7 +5,7 @@ name is refused. What the table decides is whether a level may be left out.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import Final
 
 from app.fields.phones import Place
+from app.language.normal_form import normalise
 
 
 class Need(StrEnum):
@@ -64,10 +65,11 @@ def parent_code(code: str) -> str:
 
 _PLACES: Final = {"710000": Place.TAIWAN, "810000": Place.HONG_KONG, "820000": Place.MACAU}
 
-# What people leave out at the end of a name, and how they write some of them.
-_ENDING: Final = re.compile("(?<=..)(?:特别行政区|(?:壮族|回族|维吾尔)?自治区|省|市|地区|盟|县|区)$")
+# What people leave out at the end of a name, or add before it, and what telephones in English call some.
+_ENDING: Final = re.compile("(?<=..)(?:特别行政区|特区|(?:壮族|回族|维吾尔)?自治区|省|市|地区|盟|县|区)$")
 _PREFECTURE: Final = re.compile("(?<=..)(?:自治)?州$")
-_VARIANTS: Final = str.maketrans("臺灣門東廣", "台湾门东广")
+_COUNTRY: Final = re.compile("^中国(?=..)")
+_ENGLISH: Final = {"hongkong": "香港", "hk": "香港", "macau": "澳门", "macao": "澳门", "taiwan": "台湾"}
 
 
 def missing_level(*, province: str, city: str, district: str) -> tuple[str, str] | None:
@@ -100,13 +102,17 @@ def calling_place(code: str) -> Place | None:
     return None if parent_code(code) else _PLACES.get(code, Place.MAINLAND)
 
 
-def _named(name: str, among: Iterable[Region]) -> Region | None:
-    """The region that people call `name`: 广东 for 广东省, 恩施州 for 恩施土家族苗族自治州."""
-    wanted = "".join(name.translate(_VARIANTS).split())
+def _named(name: str, among: Sequence[Region]) -> Region | None:
+    """The region that people call `name`: 广东 for 广东省, 恩施州 for 恩施土家族苗族自治州, 中國香港 and Hong Kong."""
+    wanted = "".join(normalise(name).split())
+    wanted = _COUNTRY.sub("", _ENGLISH.get(wanted, wanted))
+    for region in among:
+        if region.name == wanted:
+            return region
     short = _ENDING.sub("", wanted)
     stem = _PREFECTURE.sub("", wanted)
     for region in among:
-        if region.name == wanted or _ENDING.sub("", region.name) == short:
+        if _ENDING.sub("", region.name) == short:
             return region
         if region.name.endswith("自治州") and len(stem) > 1 and region.name.startswith(stem):
             return region

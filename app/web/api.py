@@ -11,6 +11,7 @@ returns the envelope's `data`. What a request sends beside that is refused by it
 declarations make the OpenAPI document (`app.web.openapi`).
 """
 
+import codecs
 import functools
 import inspect
 from collections.abc import Callable, Iterable
@@ -412,7 +413,7 @@ def _body_fields(declared: Operation) -> dict[str, Any]:
         return {}
     if mimetype != "application/json":
         raise Refused(Answer.UNSUPPORTED_TYPE)
-    raw = read_all()
+    raw = read_all().removeprefix(codecs.BOM_UTF8)  # as some programs begin each text (RFC 8259, section 8.1)
     if not raw:  # many clients name the type even where they send nothing
         return {}
     refuse_intricate(raw)

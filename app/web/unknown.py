@@ -6,7 +6,9 @@ does not declare is a mistake of its caller, unless the contract says that it is
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
 from typing import Final
 
 _NAMED: Final = 20
@@ -18,53 +20,14 @@ _LONGEST: Final = 40
 _CHOICES: Final = 12
 """Where nothing is guessed, the known names are listed, if they are no more."""
 
+_SUGGESTED: Final = 3
+"""So many names are suggested at most."""
+
+_SEPARATOR: Final = re.compile(r"[\W_]+")
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
-# What other interfaces call things that have another name here, by what is left of both without hyphens and capitals.
-_ELSEWHERE: Final[Mapping[str, tuple[str, ...]]] = {
-    "phone": ("mobile",),
-    "tel": ("mobile",),
-    "telephone": ("mobile",),
-    "receiver": ("name",),
-    "consignee": ("name",),
-    "county": ("district",),
-    "area": ("district",),
-    "street": ("detail",),
-    "address": ("detail", "address_id"),
-    "desc": ("description",),
-    "content": ("description", "text", "bio"),
-    "name": ("title", "username"),
-    "keyword": ("q",),
-    "keywords": ("q",),
-    "query": ("q",),
-    "search": ("q",),
-    "limit": ("size",),
-    "per_page": ("size",),
-    "page_size": ("size",),
-    "page_num": ("page",),
-    "page_no": ("page",),
-    "order_by": ("sort",),
-    "order": ("sort",),
-    "sort_by": ("sort",),
-    "shipping": ("freight",),
-    "postage": ("freight",),
-    "express": ("company",),
-    "carrier": ("company",),
-    "waybill_no": ("tracking_no",),
-    "express_no": ("tracking_no",),
-    "tracking_number": ("tracking_no",),
-    "images": ("pictures", "picture_ids"),
-    "photos": ("pictures", "picture_ids"),
-    "pics": ("pictures", "picture_ids"),
-    "status": ("good_status", "bill_status", "order_status", "state"),
-    "captcha": ("captcha_code",),
-    "verify_code": ("captcha_code", "code"),
-    "email": ("address", "account"),
-    "nickname": ("username",),
-    "user": ("username",),
-    "width": ("w",),
-    "language": ("lang",),
-}
+# What names end with that need not.
+_ENDING: Final = re.compile("_(?:id|no|name|num|number|info|url)$")
 
 
 def unknown_names(
@@ -94,20 +57,41 @@ def _reason(name: str, choices: list[str], what: str) -> str:
 
 
 def _meant(name: str, choices: list[str]) -> list[str]:
-    """Which of the known names was probably meant, best first: the same words, another interface's, a slip."""
+    """Which of the known names was probably meant, best first: the same words, another interface's, a slip, a part."""
     if len(name) > _LONGEST:
         return []
     plain = _plain(name)
     words = set(plain.split("_"))
-    same = [choice for choice in choices if set(choice.split("_")) == words]
+    same = [choice for choice in choices if _squeezed(choice) == _squeezed(plain) or set(choice.split("_")) == words]
     if same:
-        return same
-    elsewhere = [choice for choice in _ELSEWHERE.get(plain, ()) if choice in choices]
-    near = difflib.get_close_matches(plain, choices, n=2, cutoff=0.72)
-    begun = [choice for choice in choices if len(plain) > 3 and (choice.startswith(plain) or plain.startswith(choice))]
-    return list(dict.fromkeys([*elsewhere, *near]))[:3] or begun[:3]
+        return same[:_SUGGESTED]
+    stem = _ENDING.sub("", plain)
+    words = set(stem.split("_"))
+    elsewhere = (_ours().get(_squeezed(each), ()) for each in (plain, stem))
+    return (
+        next(filter(None, ([choice for choice in choices if choice in ours] for ours in elsewhere)), None)
+        or difflib.get_close_matches(plain, choices, n=2, cutoff=0.72)
+        or [choice for choice in choices if words.issubset(choice.split("_")) or words.issuperset(choice.split("_"))]
+        or [choice for choice in choices if len(plain) > 3 and (choice.startswith(plain) or plain.startswith(choice))]
+    )[:_SUGGESTED]
+
+
+@cache
+def _ours() -> dict[str, list[str]]:
+    """What the names of `other_names.txt` are called here, by what is left of each without underscores."""
+    ours: dict[str, list[str]] = {}
+    for line in (files("app.web") / "other_names.txt").read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            name, _, others = line.partition(":")
+            for other in others.split():
+                ours.setdefault(_squeezed(other), []).append(name)
+    return ours
 
 
 def _plain(name: str) -> str:
-    """`trackingNo`, `Tracking-No` and `TRACKING_NO` as `tracking_no`."""
-    return _HUMP.sub("_", name).replace("-", "_").replace(".", "_").lower().strip("_")
+    """`trackingNo`, `Tracking-No`, `tracking[no]` and `TRACKING_NO` as `tracking_no`."""
+    return _SEPARATOR.sub("_", _HUMP.sub("_", name)).lower().strip("_")
+
+
+def _squeezed(name: str) -> str:
+    return name.replace("_", "")

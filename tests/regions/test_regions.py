@@ -63,6 +63,18 @@ def test_the_table_is_whole() -> None:
         ("台湾省", "台北市", "", ("district", "台北市须填写区县,如 中正区、大同区")),
         ("臺灣", "台北市", "大安區", None),
         ("台湾省", "", "", ("city", "台湾省须填写城市,如 台北市、高雄市")),
+        ("台湾省", "嘉义县", "", ("district", "嘉义县须填写区县,如 番路乡、梅山乡")),
+        ("香港特別行政區", "", "", None),
+        ("中国香港", "", "", None),
+        ("中國澳門", "", "", None),
+        ("Hong Kong", "", "", None),
+        ("HK", "Kowloon", "", None),
+        ("廣東省", "東莞市", "", None),
+        ("廣東省", "廣州市", "", ("district", "广州市须填写区县,如 荔湾区、越秀区")),
+        ("臺灣省", "臺北市", "", ("district", "台北市须填写区县,如 中正区、大同区")),
+        ("北京市", "", "朝阳区", ("city", "北京市须填写城市,如 北京市")),
+        ("重庆市", "县", "", ("district", "县须填写区县,如 城口县、丰都县")),
+        ("吉林省", "", "", ("city", "吉林省须填写城市,如 长春市、吉林市")),
         ("某地", "某城", "", None),  # where the table does not know the place, it asks for nothing
         ("某地", "", "", ("city", "须填写城市")),
     ],
@@ -78,6 +90,12 @@ def test_where_a_number_without_a_code_is_dialled() -> None:
         "澳門": Place.MACAU,
         "台湾省": Place.TAIWAN,
         "臺灣": Place.TAIWAN,
+        "香港特別行政區": Place.HONG_KONG,
+        "中国香港": Place.HONG_KONG,
+        "ＨＫ": Place.HONG_KONG,
+        "Macau": Place.MACAU,
+        "中國臺灣省": Place.TAIWAN,
+        "中国": Place.MAINLAND,
         "广东省": Place.MAINLAND,
         "某地": Place.MAINLAND,
         "": Place.MAINLAND,
@@ -138,6 +156,7 @@ def test_addresses_where_there_are_no_districts(client: FlaskClient, headers: di
         {"province": "广东省", "city": "中山市"},
         {"province": "海南省", "city": "儋州市", "district": " "},
         {"province": "香港特别行政区"},
+        {"province": "香港特別行政區", "mobile": "9876 5432"},
         {"province": "香港特别行政区", "city": "香港", "mobile": "+852 9876 5432"},
     ):
         data = assert_envelope(add(client, headers, **place), Answer.ADDRESS_ADDED)
@@ -209,8 +228,9 @@ def test_an_edit_reads_a_number_by_the_place_that_is_there(
         "+886912345678"
     )
     before = all_rows(app, Address)
-    refused = client.patch(url, json={"mobile": "98765432"}, headers=headers)
-    assert assert_envelope(refused, Answer.MALFORMED) == {"errors": {"mobile": [PHONE_EXPECTED]}}
+    for number in ("98765432", "03-9295685"):  # in Yilan or in Xingtai: as where the address is added
+        refused = client.patch(url, json={"mobile": number}, headers=headers)
+        assert assert_envelope(refused, Answer.MALFORMED) == {"errors": {"mobile": [PHONE_EXPECTED]}}
     missing = client.patch("/api/address/999/", json={"mobile": "98765432"}, headers=headers)
     assert assert_envelope(missing, Answer.NO_SUCH_ADDRESS) is None
     assert all_rows(app, Address) == before

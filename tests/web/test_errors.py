@@ -213,6 +213,11 @@ def test_body_that_is_no_json(client: FlaskClient, body: bytes) -> None:
         assert set(assert_envelope(response, Answer.LOGIN_MALFORMED)["errors"]) == {"username", "password"}
 
 
+def test_json_behind_a_byte_order_mark_is_read(client: FlaskClient) -> None:
+    response = client.post("/login/", data=b'\xef\xbb\xbf{"username": "a"}', content_type="application/json")
+    assert set(assert_envelope(response, Answer.LOGIN_MALFORMED)["errors"]) == {"username", "password"}
+
+
 @pytest.mark.parametrize("body", [b"[]", b'"text"', b"null", b"1"])
 def test_json_that_is_no_object(client: FlaskClient, body: bytes) -> None:
     response = client.post("/login/", data=body, content_type="application/json")

@@ -1,6 +1,7 @@
 """Names that nobody reads are refused by name, whatever operation they are sent to; and a PATCH answers POST."""
 
 import io
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from app.answers import Answer
 from app.factory import APIS
 from app.web.api import Api, Operation
 from app.web.auth import Auth
-from app.web.unknown import unknown_names
+from app.web.unknown import _ours, unknown_names
 from tests.accounts.steps import all_rows
 from tests.applications import KeptContents
 from tests.factories import (
@@ -145,6 +146,19 @@ def test_what_was_probably_meant_is_named() -> None:
         ("desc", frozenset({"title", "description"}), "description"),
         ("keyword", frozenset({"q", "page"}), "q"),
         ("captcha", frozenset({"captcha_id", "captcha_code"}), "captcha_code 或 captcha_id"),
+        ("seller", frozenset({*goods, "owner"}), "owner"),
+        ("sellerId", frozenset({*goods, "owner"}), "owner"),
+        ("user_id", frozenset({*goods, "owner"}), "owner"),
+        ("pagesize", goods, "size"),
+        ("pageNum", goods, "page"),
+        ("price-from", goods, "price_min"),
+        ("phoneNumber", address, "mobile"),
+        ("cityName", address, "city"),
+        ("expressNo", frozenset({"company", "tracking_no", "address_id"}), "tracking_no"),
+        ("expressCompany", frozenset({"company", "tracking_no", "address_id"}), "company"),
+        ("handoverCode", frozenset({"code"}), "code"),
+        ("images[]", frozenset({"title", "picture_ids"}), "picture_ids"),
+        ("status", frozenset({"bill_status", "order_status", "page"}), "bill_status 或 order_status"),
     ):
         assert unknown_names([sent], known=known, what="字段") == {sent: [f"没有这个字段,是否想写 {meant}?"]}
     assert unknown_names(["owner"], known=goods, what="参数") == {
@@ -152,6 +166,11 @@ def test_what_was_probably_meant_is_named() -> None:
     }
     assert unknown_names(["owner"], known=frozenset(), what="参数") == {"owner": ["没有这个参数"]}
     assert unknown_names(["page", "total"], known=goods, ignored=("total",), what="参数") == {}
+
+
+def test_what_other_interfaces_call_things_is_suggested_by_names_that_there_are() -> None:
+    known = {name for each in OPERATIONS.values() for name in (*each.body_names, *each.query_names, each.files)}
+    assert set(chain.from_iterable(_ours().values())) <= known
 
 
 def test_thousands_of_unknown_names_are_not_told_back(app: Flask, client: FlaskClient) -> None:
