@@ -8,11 +8,11 @@ Most show four quarters: red and green above, blue and grey below. So a wrong tu
 is seen in four pixels.
 """
 
+import argparse
 import functools
 import io
 import random
 import struct
-import sys
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -485,4 +485,6 @@ def main(folder: Path | None) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if sys.argv[1:] else None)
+    parser = argparse.ArgumentParser(description="Print what comes out of each shape of pictures.")
+    parser.add_argument("folder", nargs="?", type=Path, help="an existing folder for the pictures and a contact sheet")
+    main(parser.parse_args().folder)
