@@ -29,13 +29,16 @@ _MOST_SEGMENTS: Final = 10_000  # real files have some dozens, with maps and not
 class Outline:
     """The first picture in a file. What stands behind its end (a second one, a film) is not looked at.
 
-    `scans` counts its scans. `ended` is whether it has its end. `replaceable` says of one that has not whether an end
-    may be put where it stops: everything has been told at least roughly, or the one scan that tells all has begun.
+    `scans` counts its scans. `ended` is whether it has its end. Of one that has not, an end may be put behind its first
+    `usable` bytes, which are all but a segment that broke off, where everything has been told `roughly` at least, or
+    the `only` scan has begun, which tells all, row by row.
     """
 
     scans: int
     ended: bool
-    replaceable: bool
+    roughly: bool = False
+    only: bool = False
+    usable: int
 
 
 class TooManySegments(Exception):  # noqa: N818 - it says what the matter is
@@ -48,7 +51,7 @@ def outline_of(source: bytes) -> Outline:
     progressive = False
     told: dict[int, int] = {}  # by component of the frame, a bit for each coefficient that whole scans have told
     latest: dict[int, int] = {}  # the same of the latest scan, which may be cut
-    position = len(END)
+    position, usable = len(END), len(source)
     for _ in range(_MOST_SEGMENTS):
         marker = _MARKER.search(source, position)
         if marker is None:
@@ -56,24 +59,33 @@ def outline_of(source: bytes) -> Outline:
         kind = source[marker.end() - 1]
         position = marker.end()
         if kind == _EOI:
-            return Outline(scans=scans, ended=True, replaceable=False)
+            return Outline(scans=scans, ended=True, usable=usable)
         if kind in (_SOI, _TEM):
             continue
-        segment = source[position + 2 : position + int.from_bytes(source[position : position + 2])]
-        position += 2 + len(segment)
+        length = max(int.from_bytes(source[position : position + 2]), 2)
+        if position + length > len(source):
+            usable = marker.start()
+            _add(told, latest)  # behind which this one begins
+            break
+        segment = source[position + 2 : position + length]
+        position += length
         if kind in _FRAMES:
             progressive = kind in _PROGRESSIVE
             told = dict.fromkeys(segment[6::3], 0)
         elif kind == _SOS:
             scans += 1
-            for component, coefficients in latest.items():
-                told[component] = told.get(component, 0) | coefficients
+            _add(told, latest)
             latest = _told_by(segment)
     else:
         raise TooManySegments
-    whole = all(coefficients == _ALL_COEFFICIENTS for coefficients in told.values())
-    only_one = scans == 1 and not progressive and latest.keys() == told.keys()
-    return Outline(scans=scans, ended=False, replaceable=scans > 0 and (whole or only_one))
+    roughly = scans > 0 and all(coefficients == _ALL_COEFFICIENTS for coefficients in told.values())
+    only = scans == 1 and not progressive and latest.keys() == told.keys()
+    return Outline(scans=scans, ended=False, roughly=roughly, only=only, usable=usable)
+
+
+def _add(told: dict[int, int], latest: dict[int, int]) -> None:
+    for component, coefficients in latest.items():
+        told[component] = told.get(component, 0) | coefficients
 
 
 def _told_by(scan: bytes) -> dict[int, int]:

@@ -37,6 +37,9 @@ _CUT: Final = 8
 _NOTHING: Final = 128
 """The level of each band where a JPEG has told nothing: grey."""
 
+_ANYTHING: Final = bytes(range(1, 0xFF)) * 2
+"""Coded bytes that mean anything but what was left out: where they make no difference, nothing was missing."""
+
 # What people send that is no picture we decode, by how it begins: what it is. HEIC and AVIF are decoded or damaged.
 _OTHER_FORMATS: Final[dict[bytes, str]] = {
     b"II*\0": "是 TIFF 或 RAW 图片",
@@ -46,6 +49,10 @@ _OTHER_FORMATS: Final[dict[bytes, str]] = {
     b"\0\0\0\x0cJXL ": "是 JPEG XL 图片",
     b"\xff\x0a": "是 JPEG XL 图片",
     b"\0\0\0\x0cjP  ": "是 JPEG 2000 图片",
+    b"\xff\x4f\xff\x51": "是 JPEG 2000 图片",
+    b"\0\0\0\x18ftypcrx ": "是 RAW 图片",
+    b"FUJIFILMCCD-RAW": "是 RAW 图片",
+    b"PK\3\4": "是压缩文件",  # as the live photos that some drives hand out (.livp)
 }
 _FILM: Final = "是视频,请发送照片(实况照片请先存为静态照片)"
 _HEIF_BRANDS: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
@@ -90,7 +97,7 @@ def prepare(source: bytes, *, bytes_limit: int, limits: PixelLimits) -> Prepared
         raise PictureRefused(too_large)
     image, pixels = _decoded(source, limits=limits)
     profile = _profile_of(image)
-    image = _without_opaque_alpha(_in_srgb(_upright(image), profile))
+    image = _in_srgb(_upright(image), profile)
     # Otherwise the encoders would write metadata that the decoder left here.
     image.info = {}
     buffer = io.BytesIO()
@@ -109,17 +116,14 @@ def _decoded(source: bytes, *, limits: PixelLimits) -> tuple[Image.Image, int]:
     pixels = 0
     try:
         outline = jpeg.outline_of(source) if source.startswith(jpeg.START) else None
-        is_cut = outline is not None and not outline.ended
-        if is_cut:
-            source += jpeg.END
+        if outline is not None and not outline.ended:
+            source = source[: outline.usable] + jpeg.END
         image: Image.Image = Image.open(io.BytesIO(source), formats=_FORMATS)
         _check_header(image, outline, limits=limits)
         pixels = image.width * image.height
-        # A JPEG can be decoded at a half, quarter or eighth of its size, which is much cheaper.
-        image.draft(None, kept_size(image.width, image.height, longest=_LONGEST["image/jpeg"]))
-        image.load()
-        if is_cut:
-            image = _without_what_is_missing(image)
+        _load(image)
+        if outline is not None and outline.only:
+            image = _without_what_is_missing(image, source)
         # Inside the try block: a missing palette is only noticed when pixels are converted to colours.
         shrunk = _shrunk(image)
     except (PictureRefused, MemoryError):
@@ -131,6 +135,12 @@ def _decoded(source: bytes, *, limits: PixelLimits) -> tuple[Image.Image, int]:
     return shrunk, pixels
 
 
+def _load(image: Image.Image) -> None:
+    """Decode the picture; a JPEG at a half, quarter or eighth of its size if that will do, which is much cheaper."""
+    image.draft(None, kept_size(image.width, image.height, longest=_LONGEST["image/jpeg"]))
+    image.load()
+
+
 def _check_header(image: Image.Image, outline: jpeg.Outline | None, *, limits: PixelLimits) -> None:
     pixels = image.width * image.height
     if outline is None:
@@ -140,18 +150,23 @@ def _check_header(image: Image.Image, outline: jpeg.Outline | None, *, limits: P
         return
     if pixels > limits.jpeg:
         raise PictureRefused(f"超过 {_shown_pixels(limits.jpeg)}像素,请缩小或截图后再发送")
-    if outline.scans > _MAX_SCANS or not (outline.ended or outline.replaceable):
+    if outline.scans > _MAX_SCANS or not (outline.ended or outline.roughly or outline.only):
         raise PictureRefused(DAMAGED)
     if outline.scans * pixels > _MAX_SCANNED_PIXELS and outline.scans > 1:
         raise PictureRefused(TOO_DEAR)
 
 
-def _without_what_is_missing(image: Image.Image) -> Image.Image:
-    """A JPEG that broke off, without the rows of which nothing has come. Raises `PictureRefused` if these are many."""
+def _without_what_is_missing(image: Image.Image, source: bytes) -> Image.Image:
+    """A JPEG that broke off, without the rows of which nothing has come. Raises `PictureRefused` if these are many.
+
+    `source` is what was decoded: all that has come, and `jpeg.END`.
+    """
     nothing = Image.new(image.mode, image.size, (_NOTHING,) * len(image.getbands()))
     # CMYK is stored inverted: there it is a level less.
     told = ImageChops.difference(image, nothing).point(lambda level: level // 2).getbbox()
     rows = 0 if told is None else told[3]
+    if rows < image.height:
+        rows = max(rows, _rows_before_the_end(image, source))  # grey may be what the picture shows there
     if (image.height - rows) * _CUT > image.height:
         raise PictureRefused(DAMAGED, decoded_pixels=image.width * image.height)
     cropped = image.crop((0, 0, image.width, rows))
@@ -159,13 +174,21 @@ def _without_what_is_missing(image: Image.Image) -> Image.Image:
     return cropped
 
 
+def _rows_before_the_end(image: Image.Image, source: bytes) -> int:
+    """The rows of a JPEG that do not depend on what may follow where it breaks off."""
+    again: Image.Image = Image.open(io.BytesIO(source.removesuffix(jpeg.END) + _ANYTHING + jpeg.END), formats=("JPEG",))
+    _load(again)
+    different = ImageChops.difference(image, again).getbbox()
+    return image.height if different is None else different[1]
+
+
 def _unidentified(source: bytes) -> str:
     """Why a file is refused that none of our decoders knows."""
-    if source[4:8] == b"ftyp":
-        return _HEIF_DAMAGED if _is_heif(source) else DAMAGED if source[8:12] in _AVIF_BRANDS else _FILM
     for beginning, what in _OTHER_FORMATS.items():
         if source.startswith(beginning):
             return f"{what},请另存为 JPEG 后再发送"
+    if source[4:8] == b"ftyp":
+        return _HEIF_DAMAGED if _is_heif(source) else DAMAGED if source[8:12] in _AVIF_BRANDS else _FILM
     return DAMAGED if source.startswith(jpeg.START) else UNKNOWN
 
 
@@ -188,7 +211,8 @@ def _shrunk(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16-bit grey, which Pillow's convert() would clip
         image = image.point(lambda value: value / 256).convert("L")
     if image.has_transparency_data:
-        image = image.convert("RGBA")
+        # Screenshots have an alpha channel that says nothing; what has one is stored as WebP, which is not as long.
+        image = _without_opaque_alpha(image.convert("RGBA"))
     elif image.mode not in ("RGB", "L", "CMYK"):
         image = image.convert("RGB")
     longest = _LONGEST["image/webp" if image.mode == "RGBA" else "image/jpeg"]

@@ -438,6 +438,10 @@ def _shapes() -> Iterator[Shape]:
     )
     yield refused("BMP", "a.bmp", png(_quarters, "BMP"), f"是 BMP 图片,{_AS_JPEG}")
     yield refused("TIFF, as RAW files are", "a.dng", png(_quarters, "TIFF"), f"是 TIFF 或 RAW 图片,{_AS_JPEG}")
+    yield refused(
+        "Canon's RAW", "a.CR3", struct.pack(">I4s4s", 24, b"ftyp", b"crx ") + bytes(99), f"是 RAW 图片,{_AS_JPEG}"
+    )
+    yield refused("ZIP, as some drives hand out live photos", "a.livp", b"PK\3\4" + bytes(99), f"是压缩文件,{_AS_JPEG}")
     yield refused("JPEG XL", "a.jxl", b"\0\0\0\x0cJXL \r\n\x87\n", f"是 JPEG XL 图片,{_AS_JPEG}")
     yield refused("PDF", "a.pdf", b"%PDF-1.7\n", f"是 PDF 文件,{_AS_JPEG}")
     yield refused(
@@ -463,7 +467,7 @@ def _contact_sheet(results: list[tuple[Shape, PreparedPicture]]) -> Image.Image:
             image = image.crop((0, 0, image.width, image.width * 3 // 4))  # what can be read at its beginning
         image.thumbnail((width - 10, height - 40))
         sheet.paste(image, (left + 5, top + 5), image)
-        draw.text((left + 5, top + height - 32), shape.what[:36], (0, 0, 0), font=font)
+        draw.text((left + 5, top + height - 32), shape.what[:36].replace("×", "x"), (0, 0, 0), font=font)
         size = f"{picture.content_type[6:]} {picture.width} x {picture.height}"
         draw.text((left + 5, top + height - 18), size, (90, 90, 90), font=font)
     return sheet

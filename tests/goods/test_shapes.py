@@ -2,6 +2,7 @@
 
 import io
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,6 +101,42 @@ def test_how_much_of_a_jpeg_may_be_missing() -> None:
     assert _is_taken(progressive[: max(refused) + 997])
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"optimize": True}, {"progressive": True}, {"restart_marker_rows": 1}], ids=str
+)
+@pytest.mark.parametrize("level", [127, 128, 129])
+def test_grey_that_a_cut_jpeg_shows_is_not_missing(level: int, options: dict[str, Any]) -> None:
+    """Decoders put the same grey where nothing has come. It is taken wherever it breaks off, in a scan or before."""
+    image = Image.open(io.BytesIO(_grained())).crop((0, 0, 320, 240))
+    image.paste((level,) * 3, (0, 100, 320, 240))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=80, **options)
+    whole = buffer.getvalue()
+    taken = _prepare(whole[:-2])
+    assert (taken.width, taken.height) == (320, 240)
+    assert np.abs(np.asarray(Image.open(io.BytesIO(taken.data)))[110:].astype(int) - level).max() <= 1
+    for missing in (3, 5, 9, 10, 11, 13, 21, 34, 55):
+        assert _prepare(whole[:-missing]).height >= 210, missing
+    if "progressive" in options:
+        last = whole.rindex(b"\xff\xda")
+        assert {_prepare(whole[:end]).height for end in range(last, last + 12)} == {240}
+    else:
+        with pytest.raises(PictureRefused, match="已损坏或不完整"):
+            _prepare(whole[: len(whole) * 2 // 3])
+
+
+def test_a_long_screenshot_whose_alpha_says_nothing_stays_as_wide_as_one_without() -> None:
+    """It is a JPEG: as WebP it could be no longer than 16383 pixels."""
+    buffer = io.BytesIO()
+    Image.new("RGBA", (100, 20_000), (30, 60, 90, 255)).save(buffer, "PNG")
+    taken = _prepare(buffer.getvalue())
+    assert (taken.content_type, taken.width, taken.height) == ("image/jpeg", 100, 20_000)
+    buffer = io.BytesIO()
+    Image.new("RGBA", (100, 20_000), (30, 60, 90, 60)).save(buffer, "PNG")
+    taken = _prepare(buffer.getvalue())
+    assert (taken.content_type, taken.width, taken.height) == ("image/webp", 82, 16_383)
+
+
 def _is_taken(data: bytes) -> bool:
     try:
         _prepare(data)
@@ -113,10 +150,14 @@ def test_where_a_jpeg_ends() -> None:
     plain, progressive = _grained(), _grained(progressive=True)
     with_preview = _grained(comment=progressive[:60_000])  # a whole JPEG inside a segment, as cameras' notes have one
     for data, scans in ((plain, 1), (progressive, 10), (with_preview, 1), (plain + progressive * 20, 1)):
-        assert jpeg.outline_of(data) == jpeg.Outline(scans=scans, ended=True, replaceable=False)
-    assert jpeg.outline_of(plain[:-2]) == jpeg.Outline(scans=1, ended=False, replaceable=True)
-    assert jpeg.outline_of(plain[:-1]) == jpeg.Outline(scans=1, ended=False, replaceable=True)
-    assert jpeg.outline_of(plain[:200]) == jpeg.Outline(scans=0, ended=False, replaceable=False)
+        assert jpeg.outline_of(data) == jpeg.Outline(scans=scans, ended=True, usable=len(data))
+    for cut, scans in ((plain[:-2], 1), (plain[:-1], 1), (plain[:2], 0)):
+        assert jpeg.outline_of(cut) == jpeg.Outline(scans=scans, ended=False, only=scans == 1, usable=len(cut))
+    # Of a segment that broke off nothing can be used; what stands before it is whole.
+    last = progressive.rindex(b"\xff\xda")
+    for cut in (progressive[: last + 2], progressive[: last + 3], progressive[: last + 9]):
+        assert jpeg.outline_of(cut) == jpeg.Outline(scans=9, ended=False, roughly=True, usable=last)
+    assert jpeg.outline_of(plain[:200]) == jpeg.Outline(scans=0, ended=False, usable=plain.rindex(b"\xff", 0, 200))
     with pytest.raises(jpeg.TooManySegments):
         jpeg.outline_of(plain[:2] + b"\xff\xfe\0\2" * 20_000 + plain[2:])
     with pytest.raises(PictureRefused):
