@@ -34,7 +34,7 @@ from .mtop import (
     ret_codes,
 )
 from .saved_files import Document, TooLargeError, documents, inflated, unpacked
-from .values import as_node
+from .values import as_node, rows
 
 _NEITHER: Final = "neither an answer of the search nor of the item detail"
 _NO_CONTENT: Final = "the archive does not hold the answer's content"
@@ -177,7 +177,7 @@ def _passed(answer: Answer) -> _Passed | None:
     if answer.ret and judge(answer) is Verdict.TOKEN:
         return _Passed(_no_data(answer))
     api = _api_of(answer)
-    return _Passed(_NEITHER) if api and api not in SHAPE_BY_API else None
+    return _Passed(_NEITHER) if api and api not in SHAPE_BY_API and not _api_of_rows(answer) else None
 
 
 _BARE: Final = ("resultList", "cardList", "itemDO")
@@ -289,6 +289,8 @@ def _with_answer(saved: SavedAnswer, answer: Answer) -> SavedAnswer:
         return replace(saved, api="", problem=_no_data(answer))
     api = saved.api or _api_of(answer)
     if api not in SHAPE_BY_API:
+        api = _api_of_rows(answer)
+    if not api:
         return replace(saved, api="", problem=_NEITHER)
     return replace(saved, answer=answer, api=api)
 
@@ -309,6 +311,19 @@ def _api_of(answer: Answer) -> str:
             return SHOP_API
         case _:
             return ""
+
+
+def _api_of_rows(answer: Answer) -> str:
+    """The API whose answers have the same form, if an answer of another one has rows that we know; "" if not.
+
+    An item that is gone has no rows, but only details tell that.
+    """
+    if judge(answer) is Verdict.GONE:
+        return DETAIL_API
+    data = as_node(answer.data)
+    if any(map(_is_row, rows(data.get("resultList")))):
+        return SEARCH_API
+    return SHOP_API if any(map(_is_row, rows(data.get("cardList")))) else ""
 
 
 def _is_row(value: object) -> bool:

@@ -103,8 +103,8 @@ class Page:
 
 
 _STATUS_TEXTS: Final = (
-    (re.compile("卖掉|卖出|售出|售罄|已售"), Flag.SOLD),
-    (re.compile("下架|删除|违规|失效|冻结"), Flag.OFFLINE),
+    (re.compile("卖掉|卖出|卖光|已卖|售出|售罄|已售|转手|成交|交易(?:成功|完成)"), Flag.SOLD),
+    (re.compile("下架|下线|删除|违规|失效|冻结|关闭|屏蔽"), Flag.OFFLINE),
 )
 _SOLD_STATUS: Final = 1
 _NUMBER: Final = re.compile(r"-?[0-9]{1,3}", re.ASCII)

@@ -280,16 +280,18 @@ def test_passing_faults_are_asked_again_and_only_then_make_a_run_partial(operato
 
 
 def test_a_first_page_without_the_offers_that_the_site_counts_is_not_complete(operator: Operator, site: Site) -> None:
-    empty = site.open(Market(keyword="数而不示", items=70), Fault(kind=FaultKind.EMPTY, pages=(1,)))
+    keywords = [f"数而不示 {number}" for number in range(4)]  # more than searches without an answer that end a run
+    empty = [site.open(Market(keyword=each, items=70), Fault(kind=FaultKind.EMPTY, pages=(1,))) for each in keywords]
     after = site.open(Market(keyword="此后", items=5))
 
-    run = operator.crawl("数而不示", "此后")
+    run = operator.crawl(*keywords, "此后")
 
     assert (run.code, run.outcome) == (4, "partial")
-    assert run.manifest["detail"] == "数而不示, page 1: the site counts 70 offers and shows none"
+    first = "数而不示 0, page 1: the site counts 70 offers and shows none"
+    assert run.manifest["detail"] == f"{first} (and 3 more; see the log)"
     assert found_listings(run) == expected_listings(after)
-    site.open(empty)
-    assert found_listings(operator.crawl("数而不示", "此后")) == expected_listings(empty)
+    site.open(empty[0])
+    assert found_listings(operator.crawl(keywords[0], "此后")) == expected_listings(empty[0])
 
 
 def test_an_answer_of_another_schema_ends_the_run(operator: Operator, site: Site) -> None:

@@ -501,6 +501,32 @@ def test_rows_on_lines_are_one_answer() -> None:
     assert saved.answer.value == {"data": {"resultList": [ROW] * 3, "resultInfo": {}}}
 
 
+@pytest.mark.parametrize(
+    ("data", "api"),
+    [
+        ({"resultList": [{"data": {"item": {"main": {}}}}]}, SEARCH_API),
+        ({"cardList": [{"cardData": {"id": "1"}}]}, SHOP_API),
+        ({"resultList": [{"cardData": 1}, 5]}, ""),
+        ({"resultList": []}, ""),
+        ({"itemDO": {}}, ""),
+    ],
+)
+def test_another_api_is_read_where_its_rows_are_those_that_we_know(data: Any, api: str) -> None:
+    answer = {"api": "mtop.other", "ret": [SUCCESS], "data": data}
+
+    for body in (orjson.dumps(answer), orjson.dumps([answer, DETAIL])):
+        (saved, *_) = saved_answers(body)
+        assert saved.api == (api or ("" if body.startswith(b"{") else DETAIL_API))
+    # In an archive there is too much that looks alike.
+    assert found_in(archive(entry(answer, api="mtop.other"), entry())) == [("log.entries[1]", SEARCH_API, "")]
+
+
+def test_what_is_gone_is_a_detail_though_it_does_not_say_so() -> None:
+    gone = {"ret": ["FAIL_BIZ_ITEM_DEL_NOT_FOUND::…"], "data": {}}
+
+    assert found_in(orjson.dumps(gone)) == [("", DETAIL_API, "")]
+
+
 def test_an_item_alone_is_a_detail() -> None:
     assert found_in(orjson.dumps({"itemDO": {"itemId": 5}, "sellerDO": {}})) == [("", DETAIL_API, "")]
 

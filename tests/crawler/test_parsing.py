@@ -332,6 +332,8 @@ def test_a_row_without_an_id_is_rejected() -> None:
     [
         *(("在线", []), ("已下架", [Flag.OFFLINE]), ("卖掉了", [Flag.SOLD]), ("审核中", []), (None, []), (0, [])),
         *(("已下架(违规)", [Flag.OFFLINE]), ("宝贝已售出", [Flag.SOLD]), ("在售", []), ("已删除", [Flag.OFFLINE])),
+        *(("已卖光", [Flag.SOLD]), ("交易成功", [Flag.SOLD]), ("已转手", [Flag.SOLD]), ("交易中", []), ("预订中", [])),
+        *(("已关闭", [Flag.OFFLINE]), ("已下线", [Flag.OFFLINE])),
     ],
 )
 def test_the_status_of_an_item_is_a_flag(status: Any, flags: list[Flag]) -> None:

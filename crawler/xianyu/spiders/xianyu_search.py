@@ -93,7 +93,12 @@ class XianyuSearch(scrapy.Spider):
             folder = None if walk.target.filters.narrow_search else RUN_FOLDERS.get(self.crawler)
             record_page(folder, page, category=context.category, fetched_at=context.fetched_at)
             if page.offers and not page.listings and not page.rejects:
-                yield from self._unanswered_walk(walk, f"the site counts {page.offers} offers and shows none")
+                self._unanswered = 0  # it is an answer
+                mark_partial(
+                    self.crawler,
+                    f"{walk.target.keyword}, page 1: the site counts {page.offers} offers and shows none",
+                )
+                yield from self._next_walk()
                 return
         self._unanswered = 0
         if state := STATES.get(self.crawler):
