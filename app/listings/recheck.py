@@ -33,6 +33,8 @@ from app.listings.models import Listing, ListingFlag
 _NOT_ON_SALE: Final = frozenset({ListingFlag.SOLD, ListingFlag.OFFLINE})
 _GONE: Final = "gone"
 """Marks a row of an item that does not exist any more, which says nothing else of it."""
+_TOLD_BY_SEARCHES: Final = frozenset({ListingFlag.AUCTION, ListingFlag.ADVERTISEMENT})
+"""Only the rows of a search tell these, so an item's details do not take them back."""
 
 
 class Recheck(StrEnum):
@@ -127,7 +129,12 @@ class _ManifestRecheck(ManifestImport):
         wanted = [row for row in chunk if row["item_id"] in known]
         self._report.found[Recheck.UNKNOWN] += len(chunk) - len(wanted)
         self._report.seen.update(row["item_id"] for row in wanted)
-        return [self._gone(row, known[row["item_id"]]) if _GONE in row else row for row in wanted]
+        return [self._completed(row, known[row["item_id"]]) for row in wanted]
+
+    def _completed(self, row: dict[str, Any], before: Row[Any]) -> dict[str, Any]:
+        if _GONE in row:
+            return self._gone(row, before)
+        return row | {"flags": sorted({*row["flags"], *(_TOLD_BY_SEARCHES & set(before.flags))})}
 
     def _gone(self, row: dict[str, Any], before: Row[Any]) -> dict[str, Any]:
         seen_at: datetime = row["last_seen_at"]

@@ -137,6 +137,16 @@ def test_a_search_of_before_makes_nothing_of_it_undone(
     assert stored(app) == after | {"99": (258800, [], "run-2")}
 
 
+@pytest.mark.parametrize("flag", ["auction", "advertisement"])
+def test_what_details_do_not_tell_stays(app: Flask, tmp_path: Path, flag: str) -> None:
+    """Or else the first bid of an auction would count as a price as soon as its page was opened."""
+    run(app, "import", feed_of(tmp_path / "known", [listing(1, flags=[flag]), listing(2)]).manifest)
+
+    run(app, "recheck", feed_of(tmp_path / "saved", [details(1, flags=["sold"]), details(2)], run_id="run-2").manifest)
+
+    assert stored(app) == {"1": (258800, sorted([flag, "sold"]), "run-2"), "2": (258800, [], "run-2")}
+
+
 def test_gone_stays_sold_and_needs_no_time(app: Flask, known: dict[str, Any], tmp_path: Path) -> None:
     """Rejects of a crawler before 1.1 do not say when: then it was when the run began."""
     feed = Feed(tmp_path / "gone", run_id="run-2", started_at=LATER)
