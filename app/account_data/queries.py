@@ -66,6 +66,7 @@ def export_of(user_id: int) -> AccountExportOut:
             lambda row: {
                 "url": avatar_url(row.id),
                 "state": row.state,
+                "reasons": row.reasons,
                 "created_at": format_moment(row.created_at),
             },
         ),

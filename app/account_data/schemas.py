@@ -32,10 +32,11 @@ class AccountInUse(TypedDict):
 
 
 class ExportedAvatarOut(TypedDict):
-    """An avatar of the user, and how its review stands."""
+    """An avatar of the user, how its review stands, and why it did not pass."""
 
     url: str
     state: AvatarStateOut
+    reasons: list[str]
     created_at: MomentOut
 
 

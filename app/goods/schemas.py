@@ -31,8 +31,15 @@ GoodStatusOut = Annotated[int, OneOf(GoodStatus, GOOD_TEXT)]
 
 
 def _ids(value: object) -> object:
-    """Forms have no lists: `"3,1"` is `[3, 1]`."""
-    return value.split(",") if isinstance(value, str) else value
+    """Forms have no lists: `"3, 1"` is `[3, 1]`, and so is `"[3, 1]"`, as programs write one that they put there."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if text.startswith("[") and text.endswith("]"):
+        text = text[1:-1].strip()
+        if not text:
+            return []
+    return [each.strip() for each in text.replace("，", ",").split(",")]
 
 
 def _distinct(ids: list[int]) -> list[int]:

@@ -457,6 +457,7 @@ _REASONS = {
     "int_type": "须为整数",
     "int_parsing": "须为整数",
     "int_from_float": "须为整数",
+    "list_type": "须为列表",
     "int_parsing_size": "数值过大",
     "bool_type": "须为布尔值",
     "bool_parsing": "须为布尔值",

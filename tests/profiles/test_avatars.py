@@ -170,6 +170,7 @@ def test_one_that_does_not_pass_stays_hidden(app: Flask, client: FlaskClient) ->
     found = assert_envelope(client.get(AVATAR, headers=auth_headers(app, alice)), Answer.AVATAR_FOUND)
     assert found["shown"]["id"] == first
     assert (found["waiting"]["state"], found["waiting"]["reasons"]) == ("failed", ["图片文件缺失"])
+    assert _exported(app, client, alice)["avatars"][1]["reasons"] == ["图片文件缺失"]
     assert_envelope(client.get(avatar["url"], headers=auth_headers(app, bob)), Answer.NO_SUCH_PICTURE)
 
 
@@ -237,6 +238,7 @@ def test_export_and_erasure_know_both(app: Flask, client: FlaskClient) -> None:
         (f"/api/avatar/{first}/", "passed"),
         (second["url"], "pending"),
     ]
+    assert [each["reasons"] for each in exported["avatars"]] == [[], []]
     with app.app_context():
         delete_account_for_user(user_id=alice.id, by="laowang", why="来函要求")
     [row] = all_rows(app, User)
