@@ -1,8 +1,8 @@
 """The URLs of goods and pictures."""
 
-from http import HTTPStatus
+import functools
 
-from flask import Response, request
+from flask import Response
 from werkzeug.datastructures import FileStorage
 
 from app.answers import Answer
@@ -28,7 +28,7 @@ from app.listings.queries import price_reference
 from app.paging import Page, page_of
 from app.web.api import Api
 from app.web.auth import Actor, Auth
-from app.web.envelope import envelope
+from app.web.pictures import hidden_cache, picture_response
 from statemachine.good import TRADE_TEXT
 
 api = Api("goods", __name__, tag="商品", about="releasing, editing and reading goods, their pictures")
@@ -38,11 +38,8 @@ _CHOICES: ChoicesOut = {
     "trade_modes": [{"code": int(code), "text": text} for code, text in TRADE_TEXT.items()],
 }
 
-# The bytes under a picture's URL never change. Pictures that are not public must not be cached.
-_PUBLIC_CACHE = "public, max-age=31536000, immutable"
-_NO_CACHE = "private, no-store"
-
-_CATEGORIES_CACHE = "public, max-age=60"
+_PUBLIC_CACHE = "public, max-age=31536000, immutable"  # the bytes under a picture's URL never change
+_CATEGORIES_CACHED = 60  # seconds
 
 
 @api.get("/api/good_release/", auth=Auth.USER, out=ChoicesOut)
@@ -106,14 +103,15 @@ def good(*, actor: Actor | None, good_id: int) -> GoodOut:
     return queries.visible_good(good_id=good_id, reader_id=actor.id if actor else None)
 
 
-@api.get("/api/categories/", out=list[CategoryGoodsOut], answer=Answer.CATEGORIES_FOUND, conditional=True)
-def categories() -> Response:
+@api.get(
+    "/api/categories/",
+    out=list[CategoryGoodsOut],
+    answer=Answer.CATEGORIES_FOUND,
+    cache_seconds=_CATEGORIES_CACHED,
+)
+def categories() -> list[CategoryGoodsOut]:
     """The categories of goods, in their order, and how many goods of each are for sale."""
-    response = envelope(Answer.CATEGORIES_FOUND, queries.categories())
-    response.headers["Cache-Control"] = _CATEGORIES_CACHE
-    response.add_etag()
-    response.make_conditional(request)
-    return response
+    return queries.categories()
 
 
 @api.get(
@@ -238,6 +236,7 @@ def delete(*, actor: Actor, good_id: int) -> None:
     query=PictureQuery,
     refuses=(Answer.NO_SUCH_PICTURE,),
     media=("image/jpeg", "image/webp"),
+    conditional=True,
 )
 def picture(*, actor: Actor | None, pic_id: int, query: PictureQuery) -> Response:
     """The bytes of a picture, visible as its good is; a thumbnail where a smaller width is asked for.
@@ -251,18 +250,10 @@ def picture(*, actor: Actor | None, pic_id: int, query: PictureQuery) -> Respons
     rendition = rendition_of(
         sha256=found.sha256, content_type=found.content_type, width=found.width, height=found.height, wanted=query.w
     )
-    response = Response(mimetype=rendition.content_type)
-    response.set_etag(rendition.key)
-    response.last_modified = found.created_at
-    response.headers["Cache-Control"] = _PUBLIC_CACHE if found.public else _cache_of(granted)
-    response.headers["Content-Disposition"] = "inline"
-    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    response.make_conditional(request)
-    if response.status_code == HTTPStatus.OK:
-        response.set_data(read_rendition(picture_storage(), rendition))
-    return response
-
-
-def _cache_of(granted: int | None) -> str:
-    """How a picture that is not public is cached: by a browser, as long as the link lives that shows it."""
-    return _NO_CACHE if granted is None else f"private, max-age={granted}"
+    return picture_response(
+        functools.partial(read_rendition, picture_storage(), rendition),
+        content_type=rendition.content_type,
+        key=rendition.key,
+        cache=_PUBLIC_CACHE if found.public else hidden_cache(granted),
+        created_at=found.created_at,
+    )

@@ -1,5 +1,6 @@
 """The order URLs."""
 
+import functools
 import hashlib
 
 from flask import Response, request
@@ -34,13 +35,14 @@ from app.orders.schemas import (
 from app.paging import Page, page_of
 from app.web.api import Api
 from app.web.auth import Actor, Auth
+from app.web.pictures import hidden_cache, picture_response
 from statemachine import OrderEvent, Role
 from statemachine.order import ORDER_TEXT
 
 api = Api("orders", __name__, tag="订单", about="buying, shipping, receiving, refunds, disputes")
 
 _DIAGRAM_TYPES = {"svg": "image/svg+xml", "mermaid": "text/vnd.mermaid; charset=utf-8"}
-_EVIDENCE_CACHED = 3600  # seconds, by the browser of who has shown a token
+_EVIDENCE_CACHE = "private, max-age=3600"  # by the browser of who has shown a token
 _STEP = (Answer.NO_SUCH_ORDER, Answer.FORBIDDEN, Answer.WRONG_STATE)
 
 
@@ -367,6 +369,7 @@ def renew_handover_code(*, actor: Actor, order_id: int) -> OrderDetailOut:
     query=PictureQuery,
     refuses=(Answer.NO_SUCH_PICTURE, Answer.LOGIN_REQUIRED),
     media=("image/jpeg", "image/webp"),
+    conditional=True,
 )
 def evidence(*, actor: Actor | None, pic_id: int, query: PictureQuery) -> Response:
     """A picture that goes with a refund request or a dispute; for both sides and staff.
@@ -378,11 +381,12 @@ def evidence(*, actor: Actor | None, pic_id: int, query: PictureQuery) -> Respon
         raise Refused(Answer.LOGIN_REQUIRED)
     reader_id = None if actor is None or granted is not None else actor.id
     rendition = evidence_rendition(picture_id=pic_id, reader_id=reader_id, wanted=query.w)
-    response = Response(read_rendition(picture_storage(), rendition), mimetype=rendition.content_type)
-    response.headers["Cache-Control"] = f"private, max-age={_EVIDENCE_CACHED if granted is None else granted}"
-    response.headers["Content-Disposition"] = "inline"
-    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    return response
+    return picture_response(
+        functools.partial(read_rendition, picture_storage(), rendition),
+        content_type=rendition.content_type,
+        key=rendition.key,
+        cache=hidden_cache(granted, otherwise=_EVIDENCE_CACHE),
+    )
 
 
 @api.get(

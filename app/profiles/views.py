@@ -1,8 +1,8 @@
 """The URLs of profiles and avatars."""
 
-from http import HTTPStatus
+import functools
 
-from flask import Response, request
+from flask import Response
 from werkzeug.datastructures import FileStorage
 
 from app.accounts.queries import own_profile
@@ -15,12 +15,12 @@ from app.profiles import queries, service
 from app.profiles.schemas import OwnAvatarsOut, ProfileIn, PublicProfileOut, public_profile_out
 from app.web.api import Api
 from app.web.auth import Actor, Auth
+from app.web.pictures import hidden_cache, picture_response
 
 api = Api("profiles", __name__, tag="个人资料", about="nickname, avatar and bio, and how others see them")
 
 # The bytes under an avatar's URL never change, but the avatar may be deleted.
 _PUBLIC_CACHE = "public, max-age=86400"
-_NO_CACHE = "private, no-store"
 
 
 @api.patch(
@@ -95,18 +95,10 @@ def avatar(*, actor: Actor | None, avatar_id: int, query: PictureQuery) -> Respo
     rendition = rendition_of(
         sha256=found.sha256, content_type=found.content_type, width=found.side, height=found.side, wanted=query.w
     )
-    response = Response(mimetype=rendition.content_type)
-    response.set_etag(rendition.key)
-    response.last_modified = found.created_at
-    response.headers["Cache-Control"] = _PUBLIC_CACHE if found.public else _cache_of(granted)
-    response.headers["Content-Disposition"] = "inline"
-    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    response.make_conditional(request)
-    if response.status_code == HTTPStatus.OK:
-        response.set_data(read_rendition(picture_storage(), rendition))
-    return response
-
-
-def _cache_of(granted: int | None) -> str:
-    """How an avatar that is not shown is cached: by a browser, as long as the link lives that shows it."""
-    return _NO_CACHE if granted is None else f"private, max-age={granted}"
+    return picture_response(
+        functools.partial(read_rendition, picture_storage(), rendition),
+        content_type=rendition.content_type,
+        key=rendition.key,
+        cache=_PUBLIC_CACHE if found.public else hidden_cache(granted),
+        created_at=found.created_at,
+    )
