@@ -238,16 +238,17 @@ def test_what_is_no_tracking_number_is_refused_with_what_is_expected() -> None:
         assert reason(read_tracking_number, text) == NUMBER_EXPECTED, ascii(text)
 
 
+CODES = {
+    "012345": [
+        *("012345", " 012 345\n", "０１２３４５", "012-345", "0\u200b12345", "\u202d012345\u202c", "0 1 2 3 4 5"),
+    ],
+    "12345678": ["1234 5678", "12345678"],
+    "123456789012": ["1234-5678-9012"],
+}
+
+
 def test_codes() -> None:
-    for text in (
-        "012345",
-        " 012 345\n",
-        "０１２３４５",
-        "012-345",
-        "0\u200b12345",
-        "\u202d012345\u202c",
-        "0 1 2 3 4 5",
-    ):
+    for text in CODES["012345"]:
         assert read_code(text) == "012345", ascii(text)
     for text in ("", "12345", "0123456", "01234a", "012345 6", "012345 012345", "①12345", "零一二三四五", "0" * 1000):
         assert reason(read_code, text) == "须为 6 位数字", ascii(text)
@@ -379,6 +380,9 @@ def test_accounts_and_addresses() -> None:
 
 # --- any text ---
 
+CODES_BEFORE: Final = {Place.MAINLAND: "86", Place.HONG_KONG: "852", Place.MACAU: "853", Place.TAIWAN: "886"}
+_LONG_NUMBERS: Final = [number for number in NUMBERS if len(number) > 8]
+
 _NOISE: Final = (
     " \t\n\r\u00a0\u3000\u2009\u200b\u200e\u200f\u202a\u202c\u202d\u202e\u2066\u2069\ufeff\u00ad\ufe0f-‐‑–—−－.()"
 )
@@ -388,8 +392,20 @@ _ALPHABET: Final = st.one_of(
     st.sampled_from(_NOISE + "+＋,，。．￥¥元SFJDsfjdßſKＡ@/_"),
     st.characters(),
 )
-_TEXTS: Final = st.text(_ALPHABET, max_size=24)
 _EXAMPLES: Final = settings(max_examples=150)
+
+
+@st.composite
+def texts_like(draw: st.DrawFn, *tables: dict[Any, list[str]]) -> str:
+    """Any text; mostly what is pasted for a value of the tables, or two of them, with a few characters changed."""
+    values = st.sampled_from([text for table in tables for pasted in table.values() for text in pasted])
+    text = draw(st.text(_ALPHABET, max_size=24)) if draw(st.integers(0, 4)) == 0 else draw(values)
+    if draw(st.integers(0, 9)) == 0:
+        text += draw(st.text(_NOISE, max_size=2)) + draw(values)
+    for _ in range(draw(st.integers(0, 2))):
+        at = draw(st.integers(0, len(text)))
+        text = text[:at] + draw(st.text(_ALPHABET, max_size=1)) + text[at + draw(st.integers(0, 1)) :]
+    return text
 
 
 def digits_of(text: str) -> str:
@@ -417,22 +433,19 @@ def test_a_phone_is_read_whatever_it_is_pasted_with(data: st.DataObject, number:
 
 
 @_EXAMPLES
-@given(_TEXTS, st.sampled_from(Place))
+@given(texts_like(PHONES), st.sampled_from(Place))
 def test_no_text_becomes_another_phone(text: str, place: Place) -> None:
     try:
         number = read_phone(text, place=place)
     except ValueError:
         return
-    digits = digits_of(text)
-    assert digits.endswith(number[-8:])
-    national = number.removeprefix(f"+{ {'CN': '86', 'HK': '852', 'MO': '853', 'TW': '886'}[place] }")
-    assert digits.removeprefix("00") in {
-        number.lstrip("+"),
-        national,
-        f"0{national}",
-        f"86{national}",
-        f"860{national}",
-    } or (number.startswith("+") and digits.removeprefix("00").replace("0", "", 1) == number[1:].replace("0", "", 1))
+    home, code = next(
+        ((home, code) for home, code in CODES_BEFORE.items() if number.startswith(f"+{code}")), (Place.MAINLAND, "86")
+    )
+    national = number.removeprefix(f"+{code}")
+    before = {"", "0"} if home in (place, Place.MAINLAND) else set()
+    before |= {f"{abroad}{code}{area}" for abroad in ("", "00") for area in ("", "0")}
+    assert digits_of(text) in {f"{each}{national}" for each in before}
     assert read_phone(number) == number
 
 
@@ -445,7 +458,7 @@ def test_a_code_is_read_whatever_it_is_pasted_with(data: st.DataObject, code: st
 
 
 @_EXAMPLES
-@given(_TEXTS)
+@given(texts_like(CODES))
 def test_no_text_becomes_another_code(text: str) -> None:
     for read in (read_code, read_one_time_code):
         try:
@@ -457,7 +470,7 @@ def test_no_text_becomes_another_code(text: str) -> None:
 
 
 @_EXAMPLES
-@given(_TEXTS)
+@given(texts_like(NUMBERS))
 def test_no_text_becomes_another_tracking_number(text: str) -> None:
     try:
         number = read_tracking_number(text)
@@ -467,6 +480,21 @@ def test_no_text_becomes_another_tracking_number(text: str) -> None:
     letters = "".join(each for each in unicodedata.normalize("NFKC", text) if each.isalnum())
     assert number.replace("-", "") == letters.upper()
     assert read_tracking_number(number) == number
+
+
+@_EXAMPLES
+@given(
+    st.sampled_from(_LONG_NUMBERS),
+    st.sampled_from(["EMS", "UPS", "ZTO", "YTO", "1", "2", "12", "No", "顺丰", *_LONG_NUMBERS]),
+    st.sampled_from([" ", "-", "\u3000", "\n", " - "]),
+    st.booleans(),
+)
+def test_what_stands_beside_a_tracking_number_is_no_part_of_it(
+    number: str, beside: str, between: str, before: bool
+) -> None:
+    text = f"{beside}{between}{number}" if before else f"{number}{between}{beside}"
+    if not (number.startswith("JD") and not before and "-" in between):  # JD's count of parcels
+        assert reason(read_tracking_number, text) == NUMBER_EXPECTED, ascii(text)
 
 
 @_EXAMPLES
@@ -485,13 +513,13 @@ def test_a_tracking_number_in_groups_is_read(data: st.DataObject, number: str, b
 
 
 @_EXAMPLES
-@given(_TEXTS)
+@given(texts_like(AMOUNTS))
 def test_no_text_becomes_another_amount(text: str) -> None:
     try:
         fen = read_yuan(text)
     except ValueError:
         return
-    _, point, fraction = text.replace("．", ".").replace("。", ".").replace("﹒", ".").rpartition(".")
+    _, point, fraction = text.translate(dict.fromkeys(map(ord, "．。｡﹒"), ".")).rpartition(".")
     places = len(digits_of(fraction)) if point else 0
     assert fen * 10**places == int(digits_of(text)) * 100
     assert read_yuan(format_yuan(fen)) == fen
