@@ -31,7 +31,10 @@ _WITHOUT_TENTHS: Final = re.compile(rf"([五六七八九])([一二三四五六�
 _TRACES: Final = re.compile("(?<!无)(?<!没有)(?:轻微|细微|明显|较多|正常|重度|严重)的?(?:使用)?的?(?:痕迹|磨损|划痕)")
 # A new part does not make the whole new.
 _PARTS: Final = "电池|屏|外壳|后盖|后壳|配件|充电|数据线|键盘|表带|皮套|壳|膜|镜|主板|轮胎|坐垫|盒"
-_NEW: Final = re.compile(f"未拆|仅拆封|未激活|未使用|(?<!非)(?<!不是)(?<![换送])全新(?!的?(?:{_PARTS}))")
+_OF_A_MODEL: Final = "款|升级|一代|设计|改版|系列"
+_NEW: Final = re.compile(
+    f"未拆|仅拆封|未激活|未使用|(?<!非)(?<!不是)(?<![换送])全新(?!的?(?:{_PARTS})|(?:{_OF_A_MODEL}))"
+)
 
 
 def condition_in_title(title: str) -> ListingCondition | None:
