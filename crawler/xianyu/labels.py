@@ -106,9 +106,9 @@ def _read(text: str, name: str) -> tuple[str, object]:
     if _FREE_SHIPPING.fullmatch(text):
         return "free_shipping", True
     if name in _CONDITION_NAMES or _CONDITION.fullmatch(text):
-        return "condition", one_line(text)
+        return "condition", _as_written(text)
     if name in _BRAND_NAMES:
-        return "brand", _brand(text)
+        return "brand", _as_written(text)
     if _PRICE.fullmatch(text):
         return "struck_fen", read_price(text)[0]
     match = _COUPON.fullmatch(text)
@@ -134,11 +134,11 @@ def _likely_brand(text: str) -> str | None:
     """The label after a condition as a brand; None if it looks like something else."""
     if _NO_BRAND.search(text) and not _IN_TWO_WRITINGS.fullmatch(text):
         return None
-    return _brand(text)
+    return _as_written(text)
 
 
-def _brand(text: str) -> str | None:
-    """A brand as written. Sellers can name one of their own, so contacts are hidden."""
+def _as_written(text: str) -> str | None:
+    """A brand or a condition in the site's words. Sellers may write their own, so contacts are hidden."""
     found = one_line(text)
     return None if found is None else hide_contacts(found)
 

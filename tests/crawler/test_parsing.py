@@ -673,6 +673,15 @@ def test_a_label_may_tell_the_name_of_its_property() -> None:
     assert (listing.condition, listing.brand) == ("自用很新", "729")
 
 
+@pytest.mark.parametrize("name", ["成色", "品牌"])
+def test_a_label_that_sellers_write_themselves_tells_no_contact(name: str) -> None:
+    tag = {"content": "微信:fish_mi_1", "propertyName": name}
+
+    listing = one(fishTags={"r2": {"tagList": [{"data": tag}]}})
+
+    assert {listing.condition, listing.brand} == {None, "微信:[已隐去]"}
+
+
 @pytest.mark.parametrize(
     ("labels", "argument", "free"),
     [
