@@ -460,7 +460,7 @@ def _packed_with(response: Mapping[str, object], body: bytes) -> str:
 
 
 _PART: Final = re.compile(
-    r'name="?data"?[^\r\n]*\r?\n(?:[^\r\n]+\r?\n)*\r?\n(?P<value>.*?)\r?\n--', re.DOTALL | re.IGNORECASE
+    r'name="?data"?[^\r\n]*\r?\n(?:[^\r\n]+\r?\n){0,10}+\r?\n(?P<value>.*?)\r?\n--', re.DOTALL | re.IGNORECASE
 )
 """The field `data` in a body of the type multipart/form-data."""
 

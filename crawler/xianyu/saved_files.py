@@ -30,7 +30,6 @@ _BETWEEN: Final = b" \t\r\n,\x1e"
 """What stands between values: white space, commas, and the sign of JSON text sequences (RFC 7464)."""
 _BETWEEN_CHARACTERS: Final = _BETWEEN.decode()
 _FIRST_LINES: Final = 20
-_MOST_IN_A_ROW: Final = 100_000
 _GZIP: Final = b"\x1f\x8b"
 _ZIP: Final = b"PK\x03\x04"
 _SUFFIXES: Final = frozenset({"", ".har", ".json", ".jsonl", ".ndjson", ".txt", ".log", ".js", ".gz", ".zip"})
@@ -200,7 +199,7 @@ def _in_a_row(text: bytes) -> list[Document]:
     decoder = json.JSONDecoder(strict=False)
     found: list[Document] = []
     place = 0
-    while place < len(characters) and len(found) < _MOST_IN_A_ROW:
+    while place < len(characters):
         try:
             _, end = decoder.raw_decode(characters, place)
         except (ValueError, RecursionError):

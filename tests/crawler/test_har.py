@@ -571,6 +571,12 @@ def test_an_answer_is_found_in_what_a_program_wrapped_around_it(wrapped: Any, ke
         assert (saved.answer.value, saved.api, saved.keyword) == (SEARCH, SEARCH_API, keyword)
 
 
+def test_a_field_that_begins_again_and_again_is_read_at_once() -> None:
+    posted = {"postData": {"text": 'name="data"\n' * 5000}}
+
+    assert found_in(archive(entry(request=posted))) == [("log.entries[0]", SEARCH_API, "")]
+
+
 @pytest.mark.parametrize(
     ("moment", "read"),
     [
