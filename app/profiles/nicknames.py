@@ -14,7 +14,8 @@ from app.fields import CleanText
 _TEXT: Final = CleanText(1, 20)
 _MOST_MARKS: Final = 2
 """Marks on one letter: no script in use needs more, and a pile of them covers what stands above and below."""
-_AROUND: Final = re.compile(r"^[\W\d_]+|[\W\d_]+$")
+_AROUND: Final = re.compile(r"^[\W\d_\u3400-\u9fff]+|[\W\d_\u3400-\u9fff]+$")
+"""What may stand around a Latin word that claims something: signs, digits, Chinese characters (`Admin小王`)."""
 
 
 def read_nickname(value: object) -> str | None:
