@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pi_heif import register_heif_opener
-from PIL import Image, ImageChops, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageChops, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from app.goods import jpeg
 from app.goods.colour_profiles import implied_profile
@@ -61,6 +61,8 @@ _HEIF_DAMAGED: Final = "无法读取,请在手机相机设置中选择“兼容�
 
 # The limits are ours, by format, and `_check_header` asks for them before any pixel is decoded.
 Image.MAX_IMAGE_PIXELS = None
+# Bytes of a profile or text in a PNG; with 1 MiB, Pillow's own limit, pictures from scanners and studios were refused.
+PngImagePlugin.MAX_TEXT_CHUNK = 8 * 1024 * 1024
 # Pillow's warnings, mostly about malformed EXIF in users' files, are of no use here.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from flask import Flask
-from PIL import Image
+from PIL import Image, ImageCms
 
 from app.answers import Answer
 from app.goods import jpeg
@@ -135,6 +135,15 @@ def test_a_long_screenshot_whose_alpha_says_nothing_stays_as_wide_as_one_without
     Image.new("RGBA", (100, 20_000), (30, 60, 90, 60)).save(buffer, "PNG")
     taken = _prepare(buffer.getvalue())
     assert (taken.content_type, taken.width, taken.height) == ("image/webp", 82, 16_383)
+
+
+def test_a_png_with_a_large_profile_is_taken() -> None:
+    """Tables of scanners take some megabytes; what unpacks to much more is refused before it has."""
+    for size, taken in ((3_000_000, True), (9_000_000, False)):
+        buffer = io.BytesIO()
+        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes().ljust(size, b"\0")
+        Image.new("RGB", (20, 10), (200, 10, 10)).save(buffer, "PNG", icc_profile=profile)
+        assert _is_taken(buffer.getvalue()) is taken, size
 
 
 def _is_taken(data: bytes) -> bool:

@@ -126,7 +126,16 @@ def test_looks() -> None:
         assert looks_of(one) == looks_of(other)
     for one, other in (("admin", "adnin"), ("小王", "小玉"), ("alice", "alicia")):
         assert looks_of(one) != looks_of(other)
-    for name in ("平台方", "系统消息", "Customer Service", "root", "官方旗舰店", "Admin小王", "小王 KeFu", "已注销用户"):
+    for name in (
+        "平台方",
+        "系统消息",
+        "Customer Service",
+        "root",
+        "官方旗舰店",
+        "Admin小王",
+        "小王 KeFu",
+        "已注销用户",
+    ):
         assert claims_to_be_official(name)
     for name in ("阳台", "服务客", "supporter", "mystaff", "理想员", "小王supporter", "系统工程"):
         assert not claims_to_be_official(name)
