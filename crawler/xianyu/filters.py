@@ -24,7 +24,7 @@ MAX_WORDS: Final = 50
 MAX_WORD_LENGTH: Final = 50
 """Characters."""
 _FEN: Final = 100
-_PRICES: Final = re.compile(r"([0-9]{1,8})?\s*(?:-|–|—|~|～|至)\s*([0-9]{1,8})?", re.ASCII)
+_PRICES: Final = re.compile(r"([0-9]{1,8})?\s*(?:[-–—−~]|至)\s*([0-9]{1,8})?", re.ASCII)
 _COMMA: Final = re.compile(r"[,，、]")
 _SUFFIX: Final = re.compile(r"(?:(?:壮族|回族|维吾尔)?自治区|特别行政区|省|市)")
 """What may follow a province's short name."""
@@ -172,7 +172,7 @@ def place_of(area: str) -> Region | None:
 
 def read_prices(text: str) -> tuple[int | None, int | None]:
     """The lowest and the highest price in `100-800`, `100-` or `-800`. Raises `ValueError`."""
-    found = _PRICES.fullmatch(text.strip())
+    found = _PRICES.fullmatch(unicodedata.normalize("NFKC", text).strip())
     if found is None or found[1] is found[2] is None:
         raise ValueError("has a price that is not like 100-800, 100- or -800, in whole yuan")
     lowest, highest = (None if each is None else int(each) for each in found.groups())
@@ -187,7 +187,7 @@ def read_regions(text: str) -> tuple[Region, ...]:
 
 
 def _read_region(text: str) -> Region:
-    province, slash, city = (part.strip() for part in text.partition("/"))
+    province, slash, city = (part.strip() for part in text.replace("／", "/").partition("/"))
     province = next((name for name in _regions() if re.fullmatch(f"{name}{_SUFFIX.pattern}?", province)), "")
     if not province and not slash:  # a city alone, where it is clear which
         alone = place_of(text)

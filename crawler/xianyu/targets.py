@@ -27,6 +27,8 @@ MAX_KEYWORD_LENGTH: Final = 100
 MAX_LABEL_LENGTH: Final = 50
 """Characters."""
 _OPTION: Final = re.compile(r"(price|region|without)\s*[:：]\s*(.*)", re.IGNORECASE)
+_WITHOUT_TAB: Final = re.compile(r"\s(price|region|without)\s*[:：]", re.IGNORECASE)
+_UNKNOWN_OPTION: Final = re.compile(r"(\w+)\s*[:：]")
 _CATEGORY: Final = re.compile(r"category\s*[:：]\s*", re.IGNORECASE)
 
 
@@ -88,11 +90,7 @@ def _parse_line(line: bytes) -> Target | None:
         raise ValueError("is not UTF-8") from error
     if not text.strip() or text.lstrip().startswith("#"):
         return None
-    fields = [" ".join(field.split()) for field in re.split(r"\t+", text.rstrip())]
-    options = {number: match for number, field in enumerate(fields) if number and (match := _OPTION.fullmatch(field))}
-    named = [field for number, field in enumerate(fields) if number not in options]
-    if not named[0] or len(named) > 2 or (len(named) == 2 and named[1] != fields[1]):
-        raise ValueError("is not a keyword and, after a tab, a category")
+    named, options = _named_and_options(text)
     keyword, label = named[0], named[1] if len(named) == 2 else None
     if prefix := _CATEGORY.match(keyword):
         keyword = keyword[prefix.end() :]
@@ -106,7 +104,21 @@ def _parse_line(line: bytes) -> Target | None:
             raise ValueError(f"has a {what} of {len(value)} characters; {longest} are allowed")
     if not keyword:
         raise ValueError("names no category")
-    return Target(keyword, label, _filters([(match[1].lower(), match[2]) for match in options.values()]))
+    return Target(keyword, label, _filters(options))
+
+
+def _named_and_options(text: str) -> tuple[list[str], list[tuple[str, str]]]:
+    """The keyword and the category of a line, and its options: names and values. Raises `ValueError`."""
+    fields = [" ".join(field.split()) for field in re.split(r"\t+", text.rstrip())]
+    options = {number: match for number, field in enumerate(fields) if number and (match := _OPTION.fullmatch(field))}
+    named = [field for number, field in enumerate(fields) if number not in options]
+    if merged := next(filter(None, map(_WITHOUT_TAB.search, fields)), None):
+        raise ValueError(f"has {merged[1].lower()}: without a tab before it")
+    if unknown := next(filter(None, map(_UNKNOWN_OPTION.match, named[1:])), None):
+        raise ValueError(f"has an option that is none of price:, region: and without: — {unknown[1]}:")
+    if not named[0] or len(named) > 2 or (len(named) == 2 and named[1] != fields[1]):
+        raise ValueError("is not a keyword and, after a tab, a category")
+    return named, [(match[1].lower(), match[2]) for match in options.values()]
 
 
 def _filters(options: Sequence[tuple[str, str]]) -> Filters:

@@ -29,6 +29,8 @@ SHENZHEN = Region("广东", "深圳")
         ("price：100 - 800", Filters(lowest=100, highest=800)),
         ("Price: 100~800", Filters(lowest=100, highest=800)),
         ("price: 100至800", Filters(lowest=100, highest=800)),
+        ("price: １００－８００", Filters(lowest=100, highest=800)),
+        ("price: 100−800", Filters(lowest=100, highest=800)),
         ("price: 100-", Filters(lowest=100)),
         ("price: -800", Filters(highest=800)),
         ("price: 0-800", Filters(highest=800)),
@@ -37,6 +39,7 @@ SHENZHEN = Region("广东", "深圳")
         ("region: 广东省", Filters(regions=(Region("广东"),))),
         ("region: 广东/深圳市, 上海市、广东 / 深圳", Filters(regions=(SHENZHEN, Region("上海")))),
         ("region: 深圳", Filters(regions=(SHENZHEN,))),
+        ("region: 广东／深圳", Filters(regions=(SHENZHEN,))),
         ("region: 新疆维吾尔自治区，内蒙古", Filters(regions=(Region("新疆"), Region("内蒙古")))),
         ("region: 吉林/吉林", Filters(regions=(Region("吉林", "吉林"),))),
         ("without: 壳, 求购，膜、壳", Filters(without=("壳", "求购", "膜"))),
@@ -91,12 +94,30 @@ def test_options_come_in_any_order_and_beside_a_category() -> None:
         (f"without: {','.join(map(str, range(51)))}", "has 51 words to leave out; 50 are allowed"),
         ("without: a\x00", "has a control character in its without"),
         ("price: 1-2\t手机", "is not a keyword and, after a tab, a category"),
+        ("prise: 1-2", "has an option that is none of price:, region: and without: — prise:"),
+        ("价格：1-2", "has an option that is none of price:, region: and without: — 价格:"),
     ],
 )
 def test_what_is_refused(options: str, why: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         parse_targets(f"ok\n相机\t{options}\n".encode(), name="t")
     assert str(caught.value) == f"t: line 2 {why}"
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("相机 price: 1-2", "price"),
+        ("相机  Region：上海\twithout: 壳", "region"),
+        ("相机\t数码 without: 壳", "without"),
+        ("相机\twithout: 壳 price: 1-2", "price"),
+    ],
+)
+def test_an_option_needs_a_tab_before_it(line: str, name: str) -> None:
+    """Or else it would be searched for."""
+    with pytest.raises(ConfigurationError) as caught:
+        parse_targets(line.encode(), name="t")
+    assert str(caught.value) == f"t: line 1 has {name}: without a tab before it"
 
 
 def test_one_keyword_with_several_filters_is_several_searches() -> None:
