@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from flask import Flask
 from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.exc import DataError
 
 from app.db.database import db
 from config import load_settings
@@ -95,3 +96,38 @@ def test_a_new_migration_alters_tables_directly(empty: tuple[Flask, str, str], t
     [written] = folder.glob("versions/*_9999_district.py")
     steps = [line.strip() for line in written.read_text().splitlines() if line.strip().startswith(("op.", "with "))]
     assert [step.partition("(")[0] for step in steps] == ["op.add_column", "op.drop_column"]
+
+
+_ADDRESS = (
+    "INSERT INTO addresses"
+    " (user_id, name, mobile, province, city, district, detail, is_default, created_at, updated_at)"
+    " SELECT id, '王小明', %s, '粤', '鹏城', '南山', '人民路 1 号', false, now(), now() FROM users"
+)
+
+
+def test_addresses_from_before_stay_and_numbers_that_were_none_then_hold_the_way_back(
+    empty: tuple[Flask, str, str],
+) -> None:
+    application, migrated, _ = empty
+    url = migrated.replace("postgresql+psycopg://", "postgresql://", 1)
+    with application.app_context(), psycopg.connect(url, autocommit=True) as connection:
+        flask_migrate.upgrade(revision="0019")
+        connection.execute(
+            "INSERT INTO users (username, username_key, password_hash, bio, is_staff, created_at)"
+            " VALUES ('alice', 'alice', '', '', false, now())"
+        )
+        connection.execute(_ADDRESS, ["13800138000"])
+        before = connection.execute("SELECT * FROM addresses").fetchall()
+        flask_migrate.upgrade(revision="0020")
+        assert connection.execute("SELECT * FROM addresses").fetchall() == before
+        with pytest.raises(psycopg.errors.CheckViolation):
+            connection.execute(_ADDRESS, ["98765432"])
+        connection.execute(_ADDRESS, ["+85298765432"])
+        with pytest.raises(DataError, match="value too long"):
+            flask_migrate.downgrade(revision="0019")
+        assert [row[0] for row in connection.execute("SELECT mobile FROM addresses ORDER BY id")] == [
+            *("13800138000", "+85298765432")
+        ]
+        connection.execute("DELETE FROM addresses WHERE mobile LIKE '+%'")
+        flask_migrate.downgrade(revision="0019")
+        assert connection.execute("SELECT * FROM addresses").fetchall() == before
