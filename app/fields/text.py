@@ -16,7 +16,7 @@ from app.fields.characters import BLANK_BRAILLE, spelled_plainly, without_invisi
 # clipboard of a person. Tabs and line ends are a matter of the field: slides have U+000B for one, PDF has U+000C.
 _FORBIDDEN: Final = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
 _LINE_END: Final = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
-_BREAKS: Final = re.compile("\\s*[\t\n\r\x0b\x0c\x85\u2028\u2029]\\s*")
+_BREAKS: Final = re.compile("[\t\n\r\x0b\x0c\x85\u2028\u2029]+")
 # Cf: zero-width and other format characters. Zs: spaces. Mn, Me: combining marks, blank without a base character.
 _BLANK_CATEGORIES: Final = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp", "Mn", "Me"})
 
@@ -59,7 +59,10 @@ class CleanText(GroupedMetadata):
         if _FORBIDDEN.search(value):
             raise ValueError("含有不允许的字符")
         text = unicodedata.normalize("NFC", without_invisible(value).replace(BLANK_BRAILLE, " ")).strip()
-        text = _LINE_END.sub("\n", text) if self.multiline else _BREAKS.sub(" ", text)
+        if self.multiline:
+            text = _LINE_END.sub("\n", text)
+        else:
+            text = " ".join(filter(None, map(str.strip, _BREAKS.split(text))))
         if self.minimum and not any(_is_visible(character) for character in text):
             raise ValueError("不能为空")
         return text

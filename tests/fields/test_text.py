@@ -138,6 +138,13 @@ def test_a_huge_text_is_refused_before_anything_looks_at_it() -> None:
     assert refusal(LINE, "\x00" * 105)[0] == "string_too_long"
 
 
+def test_a_long_run_of_blanks_takes_no_longer_than_other_text() -> None:
+    # Thirty minutes where blanks before a line end are looked for from each of them.
+    adapter: TypeAdapter[str] = TypeAdapter(Annotated[str, CleanText(1, 200_000)])
+    text = "a" + " " * 199_998 + "b"
+    assert adapter.validate_python(text) == text
+
+
 @pytest.mark.parametrize("value", [None, True, 5, 1.5, b"abc", ["a"], {"a": 1}])
 def test_only_text_is_text(value: object) -> None:
     assert refusal(LINE, value)[0] == "string_type"
