@@ -29,6 +29,7 @@ _DISTANCE: Final = re.compile(
 )
 _TRUE: Final = frozenset({"true", "1"})
 _FALSE: Final = frozenset({"false", "0"})
+_DATE: Final = re.compile(r"([0-9]{4})[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})(?=[ T]|$)", re.ASCII)
 _COUNT: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
 _NO_PLACE: Final = frozenset({"附近", "同城", "未知"})
 """What stands where the place of an item does, and names none."""
@@ -120,9 +121,13 @@ def moment(value: object) -> str | None:
     return isoformat(datetime.fromtimestamp(int(seconds), UTC))
 
 
+def _with_zeros(date: re.Match[str]) -> str:
+    return f"{date[1]}-{int(date[2]):02}-{int(date[3]):02}"
+
+
 def _moment_of_date(text: str) -> str | None:
     try:
-        found = datetime.fromisoformat(text.strip())
+        found = datetime.fromisoformat(_DATE.sub(_with_zeros, text.strip()))
         if found.tzinfo is None:
             if len(text.strip()) <= len("2026-09-21"):  # a date alone is no moment
                 return None
