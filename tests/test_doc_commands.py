@@ -106,7 +106,8 @@ class Accepted(BaseException):
 
 def refusal_of_module(module: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> str | None:
     """What `python -m module` says against these arguments; None where its parser takes them. It goes no further."""
-    if importlib.util.find_spec(module) is None:
+    spec = importlib.util.find_spec(module)
+    if spec is None:
         return f"there is no module {module}"
     if module in _NOT_PARSED:
         return None
@@ -120,8 +121,9 @@ def refusal_of_module(module: str, arguments: list[str], monkeypatch: pytest.Mon
         patched.setattr(argparse.ArgumentParser, "parse_args", stop)
         patched.setattr(sys, "argv", [module, *arguments])
         patched.setattr(sys, "path", [*sys.path])
-        # As in a process of its own; coverage has imported it, too.
-        patched.delitem(sys.modules, f"{module}.__main__", raising=False)
+        # As in a process of its own; coverage or another test may have imported it.
+        main = module if spec.submodule_search_locations is None else f"{module}.__main__"
+        patched.delitem(sys.modules, main, raising=False)
         try:
             runpy.run_module(module, run_name="__main__", alter_sys=False)
         except Accepted:
