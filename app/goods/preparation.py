@@ -125,7 +125,7 @@ def _decoded(source: bytes, *, limits: PixelLimits) -> tuple[Image.Image, int]:
         pixels = image.width * image.height
         _load(image)
         if outline is not None and outline.only:
-            image = _without_what_is_missing(image, source)
+            image = _without_what_is_missing(image, source, pixels=pixels)
         # Inside the try block: a missing palette is only noticed when pixels are converted to colours.
         shrunk = _shrunk(image)
     except (PictureRefused, MemoryError):
@@ -158,10 +158,11 @@ def _check_header(image: Image.Image, outline: jpeg.Outline | None, *, limits: P
         raise PictureRefused(TOO_DEAR)
 
 
-def _without_what_is_missing(image: Image.Image, source: bytes) -> Image.Image:
+def _without_what_is_missing(image: Image.Image, source: bytes, *, pixels: int) -> Image.Image:
     """A JPEG that broke off, without the rows of which nothing has come. Raises `PictureRefused` if these are many.
 
-    `source` is what was decoded: all that has come, and `jpeg.END`.
+    `source` is what was decoded: all that has come, and `jpeg.END`. It says that there are `pixels`; `image` has fewer
+    where it was scaled while it was decoded.
     """
     nothing = Image.new(image.mode, image.size, (_NOTHING,) * len(image.getbands()))
     # CMYK is stored inverted: there it is a level less.
@@ -170,7 +171,7 @@ def _without_what_is_missing(image: Image.Image, source: bytes) -> Image.Image:
     if rows < image.height:
         rows = max(rows, _rows_before_the_end(image, source))  # grey may be what the picture shows there
     if (image.height - rows) * _CUT > image.height:
-        raise PictureRefused(DAMAGED, decoded_pixels=image.width * image.height)
+        raise PictureRefused(DAMAGED, decoded_pixels=pixels)
     cropped = image.crop((0, 0, image.width, rows))
     cropped.info = image.info
     return cropped
@@ -178,7 +179,9 @@ def _without_what_is_missing(image: Image.Image, source: bytes) -> Image.Image:
 
 def _rows_before_the_end(image: Image.Image, source: bytes) -> int:
     """The rows of a JPEG that do not depend on what may follow where it breaks off."""
-    again: Image.Image = Image.open(io.BytesIO(source.removesuffix(jpeg.END) + _ANYTHING + jpeg.END), formats=("JPEG",))
+    # What comes behind 0xFF would be a marker, and end the picture there.
+    come = source.removesuffix(jpeg.END).rstrip(b"\xff")
+    again: Image.Image = Image.open(io.BytesIO(come + _ANYTHING + jpeg.END), formats=("JPEG",))
     _load(again)
     different = ImageChops.difference(image, again).getbbox()
     return image.height if different is None else different[1]

@@ -125,6 +125,25 @@ def test_grey_that_a_cut_jpeg_shows_is_not_missing(level: int, options: dict[str
             _prepare(whole[: len(whole) * 2 // 3])
 
 
+def test_all_pixels_of_a_cut_jpeg_that_is_refused_are_told() -> None:
+    """They count for what a user's pictures may cost; it was decoded at half of its size."""
+    buffer = io.BytesIO()
+    Image.effect_noise((650, 650), 50).resize((5200, 5200)).save(buffer, "JPEG", quality=50)
+    source = buffer.getvalue()
+    with pytest.raises(PictureRefused, match="已损坏或不完整") as refused:
+        _prepare(source[: len(source) // 2])
+    assert refused.value.decoded_pixels == 5200 * 5200
+
+
+def test_half_a_jpeg_is_refused_whatever_byte_it_ends_with() -> None:
+    """Behind 0xFF anything is a marker: there a second decoding with other bytes made no difference."""
+    source = _grained()
+    coded = source.index(b"\xff\0", len(source) // 2)
+    for end in (coded, coded + 1, coded + 2):
+        with pytest.raises(PictureRefused, match="已损坏或不完整"):
+            _prepare(source[:end])
+
+
 def test_a_long_screenshot_whose_alpha_says_nothing_stays_as_wide_as_one_without() -> None:
     """It is a JPEG: as WebP it could be no longer than 16383 pixels."""
     buffer = io.BytesIO()
