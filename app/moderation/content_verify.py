@@ -20,7 +20,6 @@ from ahocorasick_rs import AhoCorasick, Implementation
 
 from app.language.contacts import contacts_in
 from app.language.normal_form import normalise
-from app.settings import settings
 
 CONTACT_REASON: Final = "涉嫌引流"
 
@@ -41,15 +40,6 @@ class _Hit(NamedTuple):
     start: int
     end: int
     word: Word
-
-
-def check_text(text: str) -> list[str]:
-    """Why `text` may not be shown, in the order of appearance and each reason once; empty if it may.
-
-    Uses the lists in the folder that the setting `sensitive_words_path` names, read once per process.
-    Raises `WordListError` if they cannot be used.
-    """
-    return lexicon(settings().sensitive_words_path).check(text)
 
 
 @cache
@@ -88,7 +78,7 @@ class Lexicon:
         )
 
     def check(self, text: str) -> list[str]:
-        """As `check_text`."""
+        """Why `text` may not be shown, in the order of appearance and each reason once; empty if it may."""
         plain = normalise(text)
         found = [(hit.start, f"{hit.word.reason}:{hit.word.text}") for hit in self._forbidden_words(plain)]
         found += [(start, f"{CONTACT_REASON}:{what}") for start, what in contacts_in(plain)]

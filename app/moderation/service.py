@@ -16,8 +16,8 @@ from app.clock import utcnow
 from app.db.transactions import row_or_none, rows, transaction
 from app.goods.models import Good, Picture, Verdict, VerdictKind
 from app.goods.storage import picture_storage
-from app.moderation.content_verify import check_text
 from app.moderation.pic_verify import StoredPicture, check_picture
+from app.moderation.text import TextContext, TextKind, check_text
 from app.outbox.models import OutboxMessage, Topic
 from app.outbox.service import add_message
 from app.settings import settings
@@ -54,8 +54,8 @@ def check_good(*, good_id: int, revision: int) -> None:
         log.info("review_stale", step="check", good_id=good_id, revision=revision)
         return
     reasons = {
-        (VerdictKind.TEXT, "title"): check_text(parts[0].title),
-        (VerdictKind.TEXT, "description"): check_text(parts[0].description),
+        (VerdictKind.TEXT, "title"): _reasons(parts[0].title, TextKind.TITLE),
+        (VerdictKind.TEXT, "description"): _reasons(parts[0].description, TextKind.DESCRIPTION),
     }
     storage = picture_storage()
     pixels_limit = settings().picture_pixels_limit
@@ -154,6 +154,10 @@ def _locked(session: Session, *, good_id: int, revision: int) -> Good | None:
     """The good, locked, if this revision of it is still in review."""
     statement = select(Good).where(Good.id == good_id, Good.revision == revision, _IN_REVIEW).with_for_update()
     return session.scalars(statement).one_or_none()
+
+
+def _reasons(text: str, kind: TextKind) -> list[str]:
+    return [hit.reason for hit in check_text(text, context=TextContext(kind=kind)).hits]
 
 
 def _picture_key(picture_id: int) -> tuple[VerdictKind, str]:

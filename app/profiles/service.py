@@ -19,8 +19,8 @@ from app.goods.picture_quota import subtract_usage
 from app.goods.storage import picture_storage
 from app.goods.stored_pictures import store_pictures
 from app.goods.uploads import prepare_uploads
-from app.moderation.content_verify import check_text
 from app.moderation.pic_verify import StoredPicture, check_picture
+from app.moderation.text import TextContext, TextKind, check_text
 from app.outbox.models import Topic
 from app.outbox.service import add_message
 from app.profiles.models import Avatar, AvatarState
@@ -55,9 +55,9 @@ def edit_profile(*, user_id: int, changes: dict[str, str | None]) -> None:
 
 def _reasons_against(session: Session, nickname: str, user: User) -> list[str]:
     """Why the user may not be called so."""
-    found = check_text(nickname)
+    found = check_text(nickname, context=TextContext(kind=TextKind.NICKNAME)).hits
     if found:
-        return [f"不能使用({reason})" for reason in found]
+        return [f"不能使用({hit.reason})" for hit in found]
     if not user.is_staff and claims_to_be_official(nickname):
         return ["不能冒充平台或客服"]
     if looks_like_staff(session, nickname, user_id=user.id):
