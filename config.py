@@ -390,6 +390,15 @@ class Settings:
     review_sweep_after: int = _setting(
         120, "seconds in review after which the sweep asks for the check again", _natural
     )
+    review_attempts: int = _setting(
+        5, "times that the check of one revision is begun before a person looks at it instead", _positive
+    )
+    review_subject_seconds: int = _setting(
+        30, "seconds that the check of one text or picture may take; what takes longer a person looks at", _positive
+    )
+    review_claim_seconds: int = _setting(
+        900, "seconds for which a member of staff has a good to review for themselves", _positive
+    )
     sensitive_words_path: Path = _setting(
         PROJECT_ROOT / "app" / "moderation" / "words", "folder of word lists, one file per category", _path
     )

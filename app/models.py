@@ -2,10 +2,11 @@
 
 from app.accounts.models import Address, LoginSession, User
 from app.db.erasable_texts import ErasableText
-from app.goods.models import Good, Picture, PictureUsage, Verdict
+from app.goods.models import Appeal, Good, GoodRevision, Picture, PictureUsage, ReviewCase, Verdict
 from app.idempotency import IdempotencyKey
 from app.ledger.models import LedgerAccount, LedgerEntry, LedgerTransaction
 from app.listings.models import CrawlRun, Listing, ListingPrice
+from app.moderation.models import BannedPicture, GoodReport, ModerationTotal, PictureFingerprint
 from app.money.models import GatewayNotification, Payment, Refund, RefusedNotifications
 from app.notifications.models import Notification
 from app.orders.models import Dispute, EvidencePicture, Order, OrderEventRecord, RefundRequest, Waybill
@@ -18,13 +19,17 @@ from app.wallet.models import Payout
 
 __all__ = [
     "Address",
+    "Appeal",
     "Avatar",
+    "BannedPicture",
     "CrawlRun",
     "Dispute",
     "ErasableText",
     "EvidencePicture",
     "GatewayNotification",
     "Good",
+    "GoodReport",
+    "GoodRevision",
     "IdempotencyKey",
     "LedgerAccount",
     "LedgerEntry",
@@ -32,6 +37,7 @@ __all__ = [
     "Listing",
     "ListingPrice",
     "LoginSession",
+    "ModerationTotal",
     "Notification",
     "OneTimeCode",
     "Order",
@@ -41,11 +47,13 @@ __all__ = [
     "Payout",
     "PeriodicJob",
     "Picture",
+    "PictureFingerprint",
     "PictureUsage",
     "RecoveryChannel",
     "Refund",
     "RefundRequest",
     "RefusedNotifications",
+    "ReviewCase",
     "StaffAction",
     "User",
     "Verdict",

@@ -1,5 +1,8 @@
 """The good's machine: reviewed, published, held by an order, sold; edited by its owner, deleted at last.
 
+What was public once stays public as it was approved while an edit of it is reviewed beside it (`app.goods.revisions`):
+the good keeps its status, and the edit takes effect by an event of its own.
+
 Staff take a good down wherever it stands, and restore it: off the market it keeps its status, and an order that holds
 it goes on.
 
@@ -43,6 +46,7 @@ class GoodEvent(StrEnum):
     RELEASE = "release"
     FINISH = "finish"
     EDIT = "edit"
+    PUBLISH_EDIT = "publish_edit"
     DELETE = "delete"
     TAKE_DOWN = "take_down"
     RESTORE = "restore"
@@ -153,6 +157,7 @@ def _taken_down(rule: GoodRule) -> GoodRule:
 
 _SYSTEM: Final = (GoodRole.SYSTEM,)
 _OWNER: Final = (GoodRole.OWNER,)
+_REVIEWERS: Final = (GoodRole.SYSTEM, GoodRole.STAFF)
 _HELD: Final = (
     _rule(GoodEvent.RELEASE, _SYSTEM, GoodStatus.IN_TRADE, GoodStatus.PUBLISHED),
     _rule(GoodEvent.FINISH, _SYSTEM, GoodStatus.IN_TRADE, GoodStatus.SOLD),
@@ -177,6 +182,7 @@ GOOD: Final = Spec[GoodPhase, GoodEvent, GoodFacts](
         GoodEvent.RELEASE: Text("重新上架", "put back on sale"),
         GoodEvent.FINISH: Text("交易完成", "finish the trade"),
         GoodEvent.EDIT: Text("编辑", "edit"),
+        GoodEvent.PUBLISH_EDIT: Text("修改生效", "publish the edit"),
         GoodEvent.DELETE: Text("删除", "delete"),
         GoodEvent.TAKE_DOWN: Text("下架", "take down"),
         GoodEvent.RESTORE: Text("恢复", "restore"),
@@ -187,15 +193,20 @@ GOOD: Final = Spec[GoodPhase, GoodEvent, GoodFacts](
         GoodRole.STAFF: Text("平台客服", "staff"),
     },
     rules=(
-        _rule(GoodEvent.APPROVE, _SYSTEM, GoodStatus.IN_REVIEW, GoodStatus.PUBLISHED),
-        _rule(GoodEvent.REJECT, _SYSTEM, GoodStatus.IN_REVIEW, GoodStatus.REJECTED),
+        _rule(GoodEvent.APPROVE, _REVIEWERS, GoodStatus.IN_REVIEW, GoodStatus.PUBLISHED),
+        _rule(GoodEvent.REJECT, _REVIEWERS, GoodStatus.IN_REVIEW, GoodStatus.REJECTED),
+        # Its owner's appeal was granted.
+        _rule(GoodEvent.APPROVE, (GoodRole.STAFF,), GoodStatus.REJECTED, GoodStatus.PUBLISHED),
         _rule(GoodEvent.HOLD, _SYSTEM, GoodStatus.PUBLISHED, GoodStatus.IN_TRADE),
         *_HELD,
-        # An edit while in review stays in review; any other goes back there.
+        # What nobody has seen yet is reviewed anew. What is public stays so, and the edit is reviewed beside it.
         _rule(GoodEvent.EDIT, _OWNER, GoodStatus.IN_REVIEW, GoodStatus.IN_REVIEW),
-        _rule(GoodEvent.EDIT, _OWNER, GoodStatus.PUBLISHED, GoodStatus.IN_REVIEW),
-        _rule(GoodEvent.EDIT, _OWNER, GoodStatus.SOLD, GoodStatus.IN_REVIEW),
         _rule(GoodEvent.EDIT, _OWNER, GoodStatus.REJECTED, GoodStatus.IN_REVIEW),
+        _rule(GoodEvent.EDIT, _OWNER, GoodStatus.PUBLISHED, GoodStatus.PUBLISHED),
+        _rule(GoodEvent.EDIT, _OWNER, GoodStatus.SOLD, GoodStatus.SOLD),
+        _rule(GoodEvent.PUBLISH_EDIT, _REVIEWERS, GoodStatus.PUBLISHED, GoodStatus.PUBLISHED),
+        # A sold good that its owner edits is for sale again.
+        _rule(GoodEvent.PUBLISH_EDIT, _REVIEWERS, GoodStatus.SOLD, GoodStatus.PUBLISHED),
         *_DELETE,
         *(_take_down(status) for status in GoodStatus),
         *(_restore(status) for status in GoodStatus),

@@ -12,11 +12,14 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     ColumnElement,
+    Integer,
     Row,
     Select,
     SQLColumnExpression,
     any_,
     bindparam,
+    case,
+    cast,
     func,
     literal_column,
     or_,
@@ -36,16 +39,21 @@ from app.categories import CATEGORY_TEXT, Category
 from app.clock import format_moment, format_moment_or_none
 from app.db.transactions import row_or_none, rows
 from app.fen import format_yuan, format_yuan_or_none
-from app.goods.models import Good, Picture, Verdict
+from app.goods.models import Appeal, Good, GoodRevision, Picture, RevisionState, TakedownCause, Verdict
 from app.goods.picture_links import links_to
 from app.goods.schemas import (
     REVIEW_STATE,
+    AppealOut,
     BrowseQuery,
     CategoryGoodsOut,
+    EditOut,
+    GoodFields,
     GoodOut,
+    MyGoodOut,
     MyGoodsQuery,
     OwnGoodOut,
     PictureOut,
+    ReviewState,
     SellerGoodsQuery,
     Sort,
     VerdictOut,
@@ -82,6 +90,15 @@ _PICTURES = (
     .scalar_subquery()
 )
 
+HAS_EDIT: Final = Good.edit_revision.is_not(None) & (Good.status != GoodStatus.IN_TRADE)
+"""Whether an edit stands beside the good. During a trade nobody looks at it, and it waits for the end."""
+
+WRITTEN_REVISION: Final = case((HAS_EDIT, Good.edit_revision), else_=Good.revision)
+"""The revision that the owner wrote last: the edit beside the good, or what the good's row holds."""
+
+WRITTEN: Final = (GoodRevision.good_id == Good.id) & (GoodRevision.revision == WRITTEN_REVISION)
+"""Joins that revision."""
+
 VERDICTS: Final = (
     select(
         func.json_agg(
@@ -91,15 +108,19 @@ VERDICTS: Final = (
                     *("subject", Verdict.subject),
                     *("passed", Verdict.passed),
                     *("reasons", Verdict.reasons),
+                    *("state", Verdict.state),
+                    *("hits", Verdict.hits),
+                    *("rules_version", Verdict.rules_version),
+                    *("by_staff", Verdict.by_staff),
                 ),
                 Verdict.id,
             )
         )
     )
-    .where(Verdict.good_id == Good.id, Verdict.revision == Good.revision)
+    .where(Verdict.good_id == Good.id, Verdict.revision == WRITTEN_REVISION)
     .scalar_subquery()
 )
-"""A column for selects of goods: the verdicts on the present revision, oldest first, as `VerdictOut`s; or NULL."""
+"""A column for selects of goods: the verdicts on what the owner wrote last, oldest first, as `VerdictOut`s; or NULL."""
 
 GOODS: Final[Select[*tuple[Any, ...]]] = select(
     Good.id,
@@ -113,6 +134,7 @@ GOODS: Final[Select[*tuple[Any, ...]]] = select(
     Good.status,
     Good.deleted,
     Good.taken_down,
+    Good.takedown_cause,
     Good.revision,
     Good.owner_id,
     *PERSON,
@@ -152,9 +174,43 @@ _GOOD = GOODS.where(Good.id == bindparam("good_id"))
 
 _GOODS_BY_IDS = GOODS.where(Good.id == any_(bindparam("ids", type_=ARRAY(BigInteger))), _IS_FOR_SALE)
 
-_OWN_GOOD = GOODS.add_columns(VERDICTS.label("verdicts")).where(
-    Good.id == bindparam("good_id"), Good.owner_id == bindparam("owner_id")
+_EDIT_PICTURES = (
+    select(
+        func.array_agg(
+            aggregate_order_by(
+                array([Picture.id, Picture.width, Picture.height, cast(Picture.position.is_not(None), Integer)]),
+                func.array_position(GoodRevision.picture_ids, Picture.id),
+            ),
+            type_=NullType(),
+        )
+    )
+    .where(Picture.good_id == Good.id, Picture.id == any_(GoodRevision.picture_ids))
+    .correlate(Good, GoodRevision)
+    .scalar_subquery()
 )
+
+_EDIT: Final = (
+    *(GoodRevision.__table__.c[name].label(f"edit_{name}") for name in GoodFields.__annotations__),
+    GoodRevision.state.label("edit_state"),
+    GoodRevision.text.label("edit_text"),
+    GoodRevision.submitted_at.label("edit_submitted_at"),
+    HAS_EDIT.label("has_edit"),
+    WRITTEN_REVISION.label("written_revision"),
+)
+"""Columns of the revision that the owner wrote last, for selects of goods that join it."""
+
+_WRITTEN_GOODS: Final = GOODS.add_columns(*_EDIT).outerjoin(GoodRevision, WRITTEN)
+
+_OWN = _WRITTEN_GOODS.add_columns(
+    VERDICTS.label("verdicts"),
+    _EDIT_PICTURES.label("edit_pictures"),
+    *(Appeal.__table__.c[name].label(f"appeal_{name}") for name in ("state", "text", "answer", "created_at", "decided_at")),
+)
+_OWN_GOOD = _OWN.outerjoin(
+    Appeal, (Appeal.good_id == Good.id) & (Appeal.revision == WRITTEN_REVISION)
+).where(Good.id == bindparam("good_id"), Good.owner_id == bindparam("owner_id"))
+
+_EDITED_GOOD = _WRITTEN_GOODS.add_columns(_EDIT_PICTURES.label("edit_pictures")).where(Good.id == bindparam("good_id"))
 
 _PICTURE = (
     select(
@@ -240,21 +296,87 @@ def good_in(session: Session, good_id: int) -> GoodOut:
     return good_out(session.execute(_GOOD, {"good_id": good_id}).one())
 
 
+def edited_good_in(session: Session, good_id: int) -> GoodOut:
+    """The good as its owner wrote it last, in `session`'s transaction. Checks no permission. Raises NoResultFound."""
+    return _written_out(session.execute(_EDITED_GOOD, {"good_id": good_id}).one())
+
+
+def _written_out(row: Row[Any]) -> GoodOut:
+    """The good as its owner wrote it last: the edit beside it, or what everybody sees."""
+    good = good_out(row)
+    if not row.has_edit:
+        return good
+    status = _STATUS_OF_EDIT[row.edit_state]
+    public = is_public(row)
+    return {
+        **good,
+        "title": row.edit_title,
+        "description": row.edit_description,
+        "price": format_yuan(row.edit_price),
+        "original_price": format_yuan_or_none(row.edit_original_price),
+        "freight": format_yuan(row.edit_freight),
+        "category": row.edit_category,
+        "category_text": CATEGORY_TEXT[row.edit_category],
+        "trade_mode": row.edit_trade_mode,
+        "trade_mode_text": TRADE_TEXT[row.edit_trade_mode],
+        "good_status": status,
+        "good_status_text": GOOD_TEXT[status],
+        "revision": row.written_revision,
+        "pictures": [
+            picture_out(picture_id, width, height, public=bool(shown) and public)
+            for picture_id, width, height, shown in row.edit_pictures or ()
+        ],
+        "published_at": None,
+        "updated_at": format_moment(row.edit_submitted_at),
+    }
+
+
+_STATUS_OF_EDIT: Final[dict[str, GoodStatus]] = {
+    RevisionState.IN_REVIEW.value: GoodStatus.IN_REVIEW,
+    RevisionState.REJECTED.value: GoodStatus.REJECTED,
+}
+
+
 def own_good(*, good_id: int, owner_id: int) -> OwnGoodOut:
-    """The owner's good with its verdicts. Raises Refused(NO_SUCH_GOOD), also for another user's good."""
+    """The owner's good as he wrote it last, with its verdicts, and beside an edit what is approved.
+
+    Raises Refused(NO_SUCH_GOOD), also for another user's good.
+    """
     row = row_or_none(_OWN_GOOD, {"good_id": good_id, "owner_id": owner_id})
     if row is None:
         raise Refused(Answer.NO_SUCH_GOOD)
+    good = _written_out(row)
     verdicts: list[VerdictOut] = row.verdicts or []
+    state = REVIEW_STATE[good["good_status"]]
     return {
-        **good_out(row),
+        **good,
         "taken_down": row.taken_down,
         "verification": {
-            "state": REVIEW_STATE[row.status],
-            "revision": row.revision,
+            "state": state,
+            "revision": row.written_revision,
             "verdicts": verdicts,
+            "text": row.edit_text or "",
+            "appeal": _appeal_out(row),
+            "may_appeal": row.appeal_state is None and (state is ReviewState.FAILED or _is_down_by_staff(row)),
         },
+        "approved": good_out(row) if row.has_edit else None,
     }
+
+
+def _appeal_out(row: Row[Any]) -> AppealOut | None:
+    if row.appeal_state is None:
+        return None
+    return {
+        "state": row.appeal_state,
+        "text": row.appeal_text,
+        "answer": row.appeal_answer,
+        "created_at": format_moment(row.appeal_created_at),
+        "decided_at": format_moment_or_none(row.appeal_decided_at),
+    }
+
+
+def _is_down_by_staff(row: Row[Any]) -> bool:
+    return row.taken_down and row.takedown_cause == TakedownCause.STAFF.value
 
 
 def goods_by_ids(ids: Sequence[int]) -> dict[int, GoodOut]:
@@ -314,12 +436,26 @@ def goods_of_seller(*, owner_id: int, query: SellerGoodsQuery) -> tuple[list[Goo
     return items, total
 
 
-def my_goods(*, owner_id: int, query: MyGoodsQuery) -> tuple[list[GoodOut], int]:
-    """One page of the owner's goods that are not deleted, newest first, and their total number."""
+def my_goods(*, owner_id: int, query: MyGoodsQuery) -> tuple[list[MyGoodOut], int]:
+    """One page of the owner's goods that are not deleted, newest first, and their total number.
+
+    Each as everybody sees it once it is public, and beside it where its edit stands.
+    """
     conditions = [Good.owner_id == owner_id, ~Good.deleted]
     if query.good_status is not None:
         conditions.append(Good.status == query.good_status)
-    return _page(conditions, (Good.id.desc(),), query)
+    found, total = _page_of(_WRITTEN_GOODS, conditions, (Good.id.desc(),), query)
+    return [{**good_out(row), "edit": _edit_out(row) if row.has_edit else None} for row in found], total
+
+
+def _edit_out(row: Row[Any]) -> EditOut:
+    return {
+        "revision": row.written_revision,
+        "state": REVIEW_STATE[_STATUS_OF_EDIT[row.edit_state]],
+        "title": row.edit_title,
+        "price": format_yuan(row.edit_price),
+        "submitted_at": format_moment(row.edit_submitted_at),
+    }
 
 
 def visible_picture(*, picture_id: int, reader_id: int | None, granted: bool = False) -> VisiblePicture:
@@ -363,9 +499,19 @@ def _is_party(picture: Row[Any], reader_id: int | None) -> bool:
 def _page(
     conditions: Sequence[ColumnElement[bool]], order: Sequence[SQLColumnExpression[Any]], query: PageQuery
 ) -> tuple[list[GoodOut], int]:
+    found, total = _page_of(GOODS, conditions, order, query)
+    return [good_out(row) for row in found], total
+
+
+def _page_of(
+    goods: Select[*tuple[Any, ...]],
+    conditions: Sequence[ColumnElement[bool]],
+    order: Sequence[SQLColumnExpression[Any]],
+    query: PageQuery,
+) -> tuple[Sequence[Row[Any]], int]:
     counted = row_or_none(select(func.count()).select_from(Good).where(*conditions))
     total: int = counted[0] if counted else 0
     if query.offset >= total:
         return [], total
-    page = GOODS.where(*conditions).order_by(*order).limit(query.size).offset(query.offset)
-    return [good_out(row) for row in rows(page)], total
+    page = goods.where(*conditions).order_by(*order).limit(query.size).offset(query.offset)
+    return rows(page), total

@@ -9,12 +9,14 @@ from typing_extensions import TypedDict
 from app.accounts.schemas import PersonOut
 from app.categories import CATEGORY_TEXT, Category
 from app.clock import MomentOut
-from app.enums import OneOf
+from app.enums import OneOf, text_enum
 from app.fen import YuanOut
 from app.fields import CleanText, IdIn, PriceIn, Whole, YuanIn
-from app.goods.models import VerdictKind
+from app.goods.models import AppealState, VerdictKind, VerdictState
 from app.goods.picture_links import PictureLinksOut
 from app.listings.schemas import PriceReferenceOut
+from app.moderation import verdicts
+from app.moderation.verdicts import Decision
 from app.paging import PageQuery
 from statemachine import GoodEvent, GoodStatus, TradeMode
 from statemachine.good import GOOD_TEXT, TRADE_TEXT
@@ -28,6 +30,11 @@ GoodStatusIn = Annotated[int, Whole(min(GoodStatus), max(GoodStatus)), OneOf(Goo
 CategoryOut = Annotated[int, OneOf(Category, CATEGORY_TEXT)]
 TradeModeOut = Annotated[int, OneOf(TradeMode, TRADE_TEXT)]
 GoodStatusOut = Annotated[int, OneOf(GoodStatus, GOOD_TEXT)]
+
+
+ViolationCategory = text_enum(
+    "ViolationCategory", verdicts.Category, about="The kinds of rules that a text or a picture can break."
+)
 
 
 def _ids(value: object) -> object:
@@ -266,28 +273,98 @@ REVIEW_STATE: Final[dict[int, ReviewState]] = {
 }
 
 
+class BoxOut(TypedDict):
+    """Where in a picture: pixels of the upright picture, from its left and its top."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+class HitOut(TypedDict):
+    """One thing that the machine found.
+
+    `start` and `end` are where in the text, in code points, `end` the first one after it; `box` is where in the
+    picture; all are null for what concerns the whole. `policy` is what this hit alone asks for, `code` the rule's name,
+    `confidence` between 0 and 1.
+    """
+
+    category: Annotated[str, OneOf(ViolationCategory)]
+    code: str
+    reason: str
+    policy: Annotated[str, OneOf(Decision)]
+    confidence: float
+    start: int | None
+    end: int | None
+    box: BoxOut | None
+
+
 class VerdictOut(TypedDict):
-    """What one check found; `subject` is `title`, `description` or `picture:<id>`."""
+    """What one check found; `subject` is `title`, `description` or `picture:<id>`.
+
+    `state` says more than `passed`: what did not pass was rejected, or waits for a person. `by_staff`: one decided.
+    """
 
     kind: Annotated[str, OneOf(VerdictKind)]
     subject: str
     passed: bool
     reasons: list[str]
+    state: Annotated[str, OneOf(VerdictState)]
+    hits: list[HitOut]
+    rules_version: str
+    by_staff: bool
+
+
+class AppealOut(TypedDict):
+    """What the owner said against a refusal, and what was answered."""
+
+    state: Annotated[str, OneOf(AppealState)]
+    text: str
+    answer: str
+    created_at: MomentOut
+    decided_at: MomentOut | None
 
 
 class VerificationOut(TypedDict):
-    """How moderation stands with the good as it is now (its `revision`)."""
+    """How moderation stands with what the owner wrote last (its `revision`).
+
+    `text` tells in a sentence why it was refused; `may_appeal`, whether that can be objected to, once per revision.
+    """
 
     state: ReviewState
     revision: int
     verdicts: list[VerdictOut]
+    text: str
+    appeal: AppealOut | None
+    may_appeal: bool
+
+
+class EditOut(TypedDict):
+    """An edit that stands beside a public good: in review, or refused."""
+
+    revision: int
+    state: ReviewState
+    title: str
+    price: YuanOut
+    submitted_at: MomentOut
+
+
+class MyGoodOut(GoodOut):
+    """One of the caller's own goods as others see it, or would; with the edit that is not approved."""
+
+    edit: EditOut | None
 
 
 class OwnGoodOut(GoodOut):
-    """A good as its owner edits it; `taken_down` by staff, it is shown to nobody else."""
+    """A good as its owner wrote it last; `taken_down` by staff, it is shown to nobody else.
+
+    `approved` is what everybody sees meanwhile, where an edit stands beside that; null where it is the same.
+    """
 
     taken_down: bool
     verification: VerificationOut
+    approved: GoodOut | None
 
 
 class PricedGoodOut(OwnGoodOut):

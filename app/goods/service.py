@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import IO, Literal
+from typing import IO, Literal, cast
 
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
@@ -11,9 +11,23 @@ from app.accounts.suspensions import lock_user, refuse_suspended
 from app.answers import Answer, Refused, field_errors
 from app.clock import utcnow
 from app.db.transactions import row_or_none, transaction
-from app.goods.models import Good, Picture, TakedownCause
+from app.goods.models import Good, GoodRevision, Picture, RevisionState, TakedownCause
 from app.goods.pictures import MAX_PICTURES, PreparedPicture
-from app.goods.queries import good_in, picture_out
+from app.goods.queries import edited_good_in, good_in, picture_out
+from app.goods.revisions import (
+    AT_ONCE,
+    Form,
+    change_at_once,
+    edit_of,
+    form_of,
+    form_of_edit,
+    keep_revision,
+    next_number,
+    price_needs_no_look,
+    set_edit_aside,
+    show_pictures,
+    supersede,
+)
 from app.goods.schemas import GoodChanges, GoodFields, GoodOut, GoodRefusalDetails, PictureOut
 from app.goods.stored_pictures import store_pictures
 from app.goods.unused_pictures import check_count, claim_pictures
@@ -73,8 +87,9 @@ def release_good(
         session.flush()
         uploaded = claim_pictures(session, picture_ids, user_id=owner_id, malformed=Answer.RELEASE_MALFORMED)
         _attach(session, good, [*uploaded, *_rows(good, prepared, now=now)])
-        _request_review(session, good)
         session.flush()
+        keep_revision(session, good, 1, form_of(session, good), state=RevisionState.IN_REVIEW, now=now)
+        _request_review(session, good)
         store_pictures(session, prepared, user_id=owner_id)
         return good_in(session, good.id)
 
@@ -88,10 +103,15 @@ def edit_good(
     picture_ids: Sequence[int] | None = None,
     uploads: Sequence[IO[bytes]] = (),
 ) -> GoodOut:
-    """Change one of the owner's goods; it is in review again, with its revision increased.
+    """Change one of the owner's goods. What buyers see of it stays as it was approved until the edit is approved, too.
+
+    A good that nobody has seen yet is in review again. An edit of a good that is public stands beside it, in review, and
+    takes the place of an earlier one; a sold good is for sale again with it. Price and freight alone are changed at
+    once, the price within a range of the one at which the words were looked at.
 
     Its pictures are then, in this order: those of its own that `keep_pictures` lists; those of `picture_ids`, which are
     its own or uploaded by themselves; those in `uploads`. Where all three are absent the pictures stay as they are.
+    Its own are those that it shows, and those of the edit beside it. Returns the good as its owner has filled it in.
 
     Raises NO_SUCH_GOOD, also for another user's good; EDIT_MALFORMED where nothing is to be changed, or naming what is
     wrong with pictures or freight; EDIT_FAILED with the reasons if the good's state forbids it (an open order). For
@@ -104,20 +124,78 @@ def edit_good(
     prepared = prepare_uploads(uploads, user_id=owner_id, malformed=Answer.EDIT_MALFORMED)
     with transaction() as session:
         good = _locked(session, good_id, owner_id)
-        for name, value in changes.items():
-            setattr(good, name, value)
-        _check_freight(good.trade_mode, good.freight, Answer.EDIT_MALFORMED)
+        shown = form_of(session, good)
+        edit = edit_of(session, good)
+        before = shown if edit is None else form_of_edit(edit)
+        fields = cast("GoodFields", {**before.fields, **changes})
+        _check_freight(fields["trade_mode"], fields["freight"], Answer.EDIT_MALFORMED)
         now = utcnow()
         new = _rows(good, prepared, now=now)
-        _arrange_pictures(session, good, keep=keep_pictures, ids=picture_ids, new=new, now=now)
+        pictures = _arranged_pictures(
+            session, good, (*before.pictures, *shown.pictures), before.pictures, keep=keep_pictures, ids=picture_ids, new=new
+        )
         _fire(session, good, GoodEvent.EDIT, Answer.EDIT_FAILED)
-        good.revision += 1
-        good.published_at = None
-        good.updated_at = now
-        _request_review(session, good)
+        wanted = Form(fields, pictures)
+        if good.status == GoodStatus.IN_REVIEW:
+            _edit_unseen(session, good, wanted, now=now)
+        else:
+            _edit_public(session, good, wanted, shown=shown, edit=edit, now=now)
         session.flush()
         store_pictures(session, prepared, user_id=owner_id)
-        return good_in(session, good.id)
+        return edited_good_in(session, good.id)
+
+
+def _edit_unseen(session: Session, good: Good, wanted: Form, *, now: datetime) -> None:
+    """Change what nobody but its owner has seen: the row itself, which is reviewed anew."""
+    supersede(session, good, now=now)
+    number = next_number(session, good)
+    for name, value in wanted.fields.items():
+        setattr(good, name, value)
+    show_pictures(session, good, wanted.pictures, now=now)
+    good.revision, good.published_at, good.updated_at = number, None, now
+    keep_revision(session, good, number, wanted, state=RevisionState.IN_REVIEW, now=now)
+    _request_review(session, good)
+
+
+def _edit_public(
+    session: Session, good: Good, wanted: Form, *, shown: Form, edit: GoodRevision | None, now: datetime
+) -> None:
+    """Change what everybody sees: prices at once, all else beside it, to be reviewed."""
+    beyond = wanted.differs_in(shown)
+    if _may_change_at_once(good, wanted, shown=shown, names=beyond):
+        set_edit_aside(session, good, now=now, keep=shown.pictures)
+        if beyond or good.status == GoodStatus.SOLD:
+            change_at_once(session, good, next_number(session, good), wanted, now=now)
+        return
+    relists = good.status == GoodStatus.SOLD
+    new_prices = set() if edit is None else wanted.differs_in(form_of_edit(edit))
+    # Of an edit that waits already only the price or the freight becomes another: what buyers see follows at once.
+    if edit is not None and not relists and new_prices and _may_change_at_once(good, wanted, shown=shown, names=new_prices):
+        prices = {name: wanted.fields[name] for name in new_prices}  # type: ignore[literal-required] # price, freight
+        priced = Form(cast("GoodFields", {**shown.fields, **prices}), shown.pictures)
+        if edit.state == RevisionState.REJECTED.value:
+            set_edit_aside(session, good, now=now, keep=shown.pictures)
+            change_at_once(session, good, next_number(session, good), priced, now=now)
+            return
+        number = next_number(session, good)
+        set_edit_aside(session, good, now=now, keep=wanted.pictures)
+        change_at_once(session, good, number, priced, now=now)
+    else:
+        set_edit_aside(session, good, now=now, keep=wanted.pictures)
+    good.edit_revision = next_number(session, good)
+    keep_revision(
+        session, good, good.edit_revision, wanted, state=RevisionState.IN_REVIEW, now=now, relists=relists
+    )
+    add_message(session, Topic.GOOD_VERIFICATION, good.id)
+
+
+def _may_change_at_once(good: Good, wanted: Form, *, shown: Form, names: set[str]) -> bool:
+    """Whether nothing but these prices of what everybody sees would become another, and so needs no new look."""
+    if not names <= AT_ONCE:
+        return False
+    if "freight" in names and wanted.fields["freight"] and shown.fields["trade_mode"] == TradeMode.FACE_TO_FACE:
+        return False
+    return "price" not in names or price_needs_no_look(good, wanted.fields["price"])
 
 
 def delete_good(*, owner_id: int, good_id: int) -> None:
@@ -128,7 +206,9 @@ def delete_good(*, owner_id: int, good_id: int) -> None:
     with transaction() as session:
         good = _locked(session, good_id, owner_id)
         _fire(session, good, GoodEvent.DELETE, Answer.DELETE_FAILED)
-        good.updated_at = utcnow()
+        good.updated_at = now = utcnow()
+        set_edit_aside(session, good, now=now)
+        supersede(session, good, now=now)
         add_message(session, Topic.SEARCH_INDEX, good.id)
 
 
@@ -159,14 +239,14 @@ def take_down(session: Session, good: Good, *, cause: TakedownCause) -> bool:
 
 
 def restore(session: Session, good: Good, *, by: GoodRole) -> None:
-    """Put a locked good that is taken down back where it stood; one that was in review is reviewed again.
+    """Put a locked good that is taken down back where it stood; one that was in review is reviewed again, and so is an edit.
 
     Raises RESTORE_FAILED for a deleted good.
     """
     _fire_by(good, GoodEvent.RESTORE, by, Answer.RESTORE_FAILED)
     good.updated_at = utcnow()
     add_message(session, Topic.SEARCH_INDEX, good.id)
-    if good.status == GoodStatus.IN_REVIEW:
+    if good.status == GoodStatus.IN_REVIEW or good.edit_revision is not None:
         add_message(session, Topic.GOOD_VERIFICATION, good.id)
 
 
@@ -252,25 +332,25 @@ def _refusal_details(good: Good, refusal: TransitionRefused) -> GoodRefusalDetai
     }
 
 
-def _arrange_pictures(
+def _arranged_pictures(
     session: Session,
     good: Good,
+    own: Sequence[int],
+    present: Sequence[int],
     *,
     keep: Sequence[int] | None,
     ids: Sequence[int] | None,
     new: Sequence[Picture],
-    now: datetime,
-) -> None:
-    """Let the good have the pictures of `keep`, of `ids` and the `new` ones, in this order; others are taken off.
+) -> tuple[int, ...]:
+    """The pictures of `keep`, of `ids` and the `new` ones, in this order; `present` where there is none of the three.
 
-    None keeps all where there are neither `ids` nor new ones. Raises EDIT_MALFORMED for a picture that is not the
-    good's, for one of `ids` that cannot be used or that `keep` has as well, and for too many.
+    `own` are those that the good has already. The others become its own here, but are not shown. Raises EDIT_MALFORMED
+    for a picture that is not the good's, for one of `ids` that cannot be used or that `keep` has as well, and for too
+    many.
     """
-    attached = select(Picture).where(Picture.good_id == good.id, Picture.position.is_not(None))
-    present = {picture.id: picture for picture in session.scalars(attached.order_by(Picture.position))}
     if keep is None:
-        keep = [] if new or ids is not None else list(present)
-    foreign = [picture_id for picture_id in keep if picture_id not in present]
+        keep = [] if new or ids is not None else present
+    foreign = [picture_id for picture_id in keep if picture_id not in own]
     if foreign:
         raise Refused(
             Answer.EDIT_MALFORMED, data=field_errors(keep_pictures=[f"图片 {each} 不属于该商品" for each in foreign])
@@ -279,10 +359,13 @@ def _arrange_pictures(
         raise Refused(Answer.EDIT_MALFORMED, data=field_errors(picture_ids="图片重复"))
     if len(keep) + len(ids or ()) + len(new) > MAX_PICTURES:
         raise Refused(Answer.EDIT_MALFORMED, data=field_errors(pictures=f"至多 {MAX_PICTURES} 张图片"))
-    listed = claim_pictures(session, ids or (), user_id=good.owner_id, malformed=Answer.EDIT_MALFORMED, present=present)
-    for picture in present.values():
-        picture.position, picture.detached_at = None, now
-    _attach(session, good, [*(present[picture_id] for picture_id in keep), *listed, *new])
+    known = {picture.id: picture for picture in session.scalars(select(Picture).where(Picture.id.in_(own)))}
+    listed = claim_pictures(session, ids or (), user_id=good.owner_id, malformed=Answer.EDIT_MALFORMED, present=known)
+    for picture in (*listed, *new):
+        picture.good_id = good.id
+    session.add_all(new)
+    session.flush()
+    return (*keep, *(picture.id for picture in (*listed, *new)))
 
 
 def _attach(session: Session, good: Good, pictures: Sequence[Picture]) -> None:

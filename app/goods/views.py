@@ -16,6 +16,7 @@ from app.goods.schemas import (
     ChangeIn,
     ChoicesOut,
     GoodOut,
+    MyGoodOut,
     MyGoodsQuery,
     PictureOut,
     PricedGoodOut,
@@ -146,12 +147,12 @@ def goods_of_seller(*, user_id: int, query: SellerGoodsQuery) -> Page[GoodOut]:
     "/api/my_goods/",
     auth=Auth.USER,
     query=MyGoodsQuery,
-    out=Page[GoodOut],
+    out=Page[MyGoodOut],
     answer=Answer.GOOD_FOUND,
     empty=Answer.NO_GOODS,
 )
-def my_goods(*, actor: Actor, query: MyGoodsQuery) -> Page[GoodOut]:
-    """The caller's own goods, newest first."""
+def my_goods(*, actor: Actor, query: MyGoodsQuery) -> Page[MyGoodOut]:
+    """The caller's own goods, newest first, as others see them; `edit` tells of one that is not approved."""
     items, total = queries.my_goods(owner_id=actor.id, query=query)
     return page_of(items, total=total, query=query)
 
@@ -164,7 +165,10 @@ def my_goods(*, actor: Actor, query: MyGoodsQuery) -> Page[GoodOut]:
     refuses=(Answer.NO_SUCH_GOOD,),
 )
 def own_good(*, actor: Actor, good_id: int) -> PricedGoodOut:
-    """A good of the caller's with what moderation found, and what things like it are asked for elsewhere."""
+    """A good of the caller's as written last, with what moderation found, and what things like it cost elsewhere.
+
+    While an edit is in review, or was refused, `approved` is what everybody sees.
+    """
     good = queries.own_good(good_id=good_id, owner_id=actor.id)
     return {**good, "price_reference": price_reference(title=good["title"], category=good["category"])}
 
@@ -182,6 +186,9 @@ def own_good(*, actor: Actor, good_id: int) -> PricedGoodOut:
 )
 def replace(*, actor: Actor, good_id: int, body: ReplaceIn, files: list[FileStorage]) -> GoodOut:
     """Fill in a good's form anew; it goes back to review.
+
+    What was public stays so, as it was approved, until the edit is approved too. Where nothing but price and freight
+    becomes another, and the price at most ten times as high or low as when it was reviewed, that is so at once.
 
     Its pictures are then those that `keep_pictures` names; those of `picture_ids`, its own and uploaded ones in any
     order; and the files. With none of the three, the pictures stay.
@@ -208,7 +215,7 @@ def replace(*, actor: Actor, good_id: int, body: ReplaceIn, files: list[FileStor
     limit="rate_limit_release",
 )
 def change(*, actor: Actor, good_id: int, body: ChangeIn, files: list[FileStorage]) -> GoodOut:
-    """Change some fields of a good; it goes back to review. Pictures as with PUT."""
+    """Change some fields of a good; it goes back to review, or is changed at once, as with PUT. Pictures likewise."""
     return service.edit_good(
         owner_id=actor.id,
         good_id=good_id,

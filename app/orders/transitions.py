@@ -170,6 +170,9 @@ def fire_good(session: Session, good: Good, event: StrEnum | None) -> None:
     good_flow.fire(good, GoodEvent(event), GoodRole.SYSTEM)
     good.updated_at = utcnow()
     add_message(session, Topic.SEARCH_INDEX, good.id)
+    if good.edit_revision is not None and good.status != GoodStatus.IN_TRADE:
+        # An edit from before the order waited for its end.
+        add_message(session, Topic.GOOD_VERIFICATION, good.id)
 
 
 def refusal_details(order: Order, *, event: str, role: Role, reasons: list[str]) -> OrderRefusalDetails:

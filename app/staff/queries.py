@@ -369,7 +369,7 @@ def _transaction_out(entries: Sequence[Row[Any]]) -> LedgerTransactionOut:
 
 # --- goods and users ---
 
-_GOOD: Final = GOODS.add_columns(Good.takedown_cause).where(Good.id == bindparam("good_id"))
+_GOOD: Final = GOODS.where(Good.id == bindparam("good_id"))
 _USERS: Final = select(
     *(
         User.__table__.c[name]

@@ -1,0 +1,181 @@
+"""The checks of one subject: a text or a picture, with what is known of its good; within a time that is limited."""
+
+import hashlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Final
+
+import structlog
+from rq.timeouts import BaseTimeoutException
+
+from app.categories import Category as GoodCategory
+from app.goods.models import VerdictKind, VerdictState
+from app.goods.storage import picture_storage
+from app.moderation.pic_verify import StoredPicture, check_picture
+from app.moderation.text import SellerHistory, TextContext, TextKind, check_text
+from app.moderation.text import rules_version as text_rules_version
+from app.moderation.verdicts import Category, Decision, Hit, Judgement
+from app.settings import settings
+
+log = structlog.get_logger(__name__)
+
+TITLE: Final = (VerdictKind.TEXT, "title")
+DESCRIPTION: Final = (VerdictKind.TEXT, "description")
+
+STATE_OF: Final = {
+    Decision.PASS: VerdictState.PASSED,
+    Decision.REVIEW: VerdictState.REVIEW,
+    Decision.REJECT: VerdictState.REJECTED,
+}
+"""What a judgement makes of its subject."""
+
+UNFINISHED: Final = Hit(
+    Category.QUALITY, "quality.unfinished", "机器审核未能完成,等待人工审核", Decision.REVIEW, confidence=0.0
+)
+"""What is said of a subject at which the machine did not come to an end."""
+
+Subject = tuple[VerdictKind, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """One revision of a good as it is judged."""
+
+    good_id: int
+    revision: int
+    owner_id: int
+    title: str
+    description: str
+    price: int
+    category: int
+    pictures: tuple[StoredPicture, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found of one subject, by what, and how long it took; `by_staff` as an earlier verdict that holds on."""
+
+    content_hash: str
+    judgement: Judgement
+    state: VerdictState
+    milliseconds: int = 0
+    by_staff: bool = False
+    is_kept: bool = False
+
+
+def subjects_of(content: Content) -> dict[Subject, str]:
+    """What there is to judge, each with the hash of all that its judgement depends on, but for the rules."""
+    hashes = {
+        TITLE: _hash_of_text(content, TextKind.TITLE, content.title),
+        DESCRIPTION: _hash_of_text(content, TextKind.DESCRIPTION, content.description),
+    }
+    return hashes | {picture_subject(picture.id): picture.sha256 for picture in content.pictures}
+
+
+def picture_subject(picture_id: int) -> Subject:
+    """The subject of a picture's verdict."""
+    return VerdictKind.PICTURE, f"picture:{picture_id}"
+
+
+def rules_version_of(kind: VerdictKind) -> str:
+    """The version of the rules by which subjects of this kind are judged now."""
+    return text_rules_version() if kind is VerdictKind.TEXT else picture_rules_version()
+
+
+def picture_rules_version() -> str:
+    """As `app.moderation.text.rules_version`, of pictures; the words in them are checked by the rules of texts."""
+    return f"picture-0+{text_rules_version()}"
+
+
+def judge_subject(content: Content, subject: Subject, *, content_hash: str, seller: SellerHistory) -> Finding:
+    """Judge one subject; what takes longer than `review_subject_seconds` (a setting) waits for a person."""
+    kind, name = subject
+    began = time.monotonic()
+    if kind is VerdictKind.TEXT:
+        judgement = _within_time(lambda: _judge_text(content, subject, seller), kind, content)
+    else:
+        picture = next(each for each in content.pictures if picture_subject(each.id) == subject)
+        judgement = _within_time(lambda: _judge_picture(picture), kind, content)
+    milliseconds = round((time.monotonic() - began) * 1000)
+    log.debug("subject_judged", good_id=content.good_id, subject=name, milliseconds=milliseconds)
+    return Finding(content_hash, judgement, STATE_OF[judgement.decision], milliseconds)
+
+
+def unfinished(content_hash: str, kind: VerdictKind) -> Finding:
+    """The finding of a subject that the machine gives up."""
+    return Finding(content_hash, Judgement(rules_version_of(kind), (UNFINISHED,)), VerdictState.REVIEW)
+
+
+def _judge_text(content: Content, subject: Subject, seller: SellerHistory) -> Judgement:
+    is_title = subject == TITLE
+    context = TextContext(
+        kind=TextKind.TITLE if is_title else TextKind.DESCRIPTION,
+        category=GoodCategory(content.category),
+        price=content.price,
+        seller=seller,
+    )
+    return check_text(content.title if is_title else content.description, context=context)
+
+
+def _judge_picture(picture: StoredPicture) -> Judgement:
+    reasons = check_picture(picture, storage=picture_storage(), pixels_limit=settings().picture_pixels_limit)
+    hits = (Hit(Category.QUALITY, "quality.file", reason, Decision.REJECT) for reason in reasons)
+    return Judgement(picture_rules_version(), tuple(hits))
+
+
+def _hash_of_text(content: Content, kind: TextKind, text: str) -> str:
+    return hashlib.sha256(f"{kind} {content.category} {content.price} {text}".encode()).hexdigest()
+
+
+# --- time ---
+
+
+class OutOfTime(BaseTimeoutException):  # type: ignore[misc] # RQ has no types
+    """The check of one subject took longer than it may.
+
+    It is one of RQ's kind, so that whatever lets the end of a job's time through lets this through.
+    """
+
+
+def _within_time(judge: Callable[[], Judgement], kind: VerdictKind, content: Content) -> Judgement:
+    try:
+        with time_limit(settings().review_subject_seconds):
+            return judge()
+    except OutOfTime:
+        log.warning("subject_out_of_time", kind=kind.value, good_id=content.good_id, revision=content.revision)
+        return Judgement(rules_version_of(kind), (UNFINISHED,))
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise `OutOfTime` in the block after so many seconds.
+
+    By the timer of the process, which jobs of RQ have as well: theirs goes on, and ends this block if it is due first.
+    Only the main thread has it; in others nothing is limited.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        raise OutOfTime(f"after {seconds} s")
+
+    began = time.monotonic()
+    outer_left, _ = signal.getitimer(signal.ITIMER_REAL)
+    if 0 < outer_left <= seconds:
+        yield
+        return
+    outer: Any = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, outer)
+        if outer_left:
+            signal.setitimer(signal.ITIMER_REAL, max(outer_left - (time.monotonic() - began), 0.001))

@@ -1,0 +1,83 @@
+"""Pictures that staff banned, what all pictures look like, what users report, and how much checking there was."""
+
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.columns import Base, created_moment, intpk, moment
+
+
+class BannedPicture(Base):
+    """A picture that staff never want to see again; `lifted_at` once they changed their mind.
+
+    The file itself is refused; what only looks like it (`fingerprint`, see `PictureFingerprint`) a person looks at.
+    """
+
+    __tablename__ = "banned_pictures"
+    __table_args__ = (Index("uq_banned_pictures_sha256", "sha256", unique=True, postgresql_where=text("lifted_at IS NULL")),)
+
+    id: Mapped[intpk]
+    sha256: Mapped[str] = mapped_column(String(64))
+    fingerprint: Mapped[int | None] = mapped_column(BigInteger)
+    category: Mapped[str] = mapped_column(String(20))  # an `app.moderation.verdicts.Category`
+    note: Mapped[str] = mapped_column(String(500))
+    picture_id: Mapped[int | None] = mapped_column(BigInteger)  # the one that was banned; it may be deleted since
+    banned_by: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id"))
+    created_at: Mapped[created_moment]
+    lifted_at: Mapped[moment | None]
+
+
+class PictureFingerprint(Base):
+    """What a picture file looks like: a perceptual hash of 64 bits, as a signed number.
+
+    `band_0` to `band_3` are its quarters: two that differ in at most three bits have one in common, so that such are
+    found by an index.
+    """
+
+    __tablename__ = "picture_fingerprints"
+    __table_args__ = tuple(Index(f"ix_picture_fingerprints_band_{place}", f"band_{place}") for place in range(4))
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    fingerprint: Mapped[int] = mapped_column(BigInteger)
+    band_0: Mapped[int]
+    band_1: Mapped[int]
+    band_2: Mapped[int]
+    band_3: Mapped[int]
+    created_at: Mapped[created_moment]
+
+
+class GoodReport(Base):
+    """A user says that a good breaks the rules; once per good."""
+
+    __tablename__ = "good_reports"
+    __table_args__ = (UniqueConstraint("good_id", "reporter_id"),)
+
+    id: Mapped[intpk]
+    good_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("goods.id"))
+    revision: Mapped[int]  # as the user saw it
+    reporter_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id"))
+    category: Mapped[str] = mapped_column(String(20))
+    text: Mapped[str] = mapped_column(String(500))
+    created_at: Mapped[created_moment]
+
+
+class Stage(StrEnum):
+    """Who looked at what."""
+
+    TEXT = "text"
+    PICTURE = "picture"
+    PERSON = "person"
+
+
+class ModerationTotal(Base):
+    """How many verdicts of one kind there were, and the time that they took, since the table is there; for metrics."""
+
+    __tablename__ = "moderation_totals"
+    __table_args__ = (CheckConstraint("stage IN ('text', 'picture', 'person')", name="stage_known"),)
+
+    stage: Mapped[str] = mapped_column(String(10), primary_key=True)  # a `Stage`
+    outcome: Mapped[str] = mapped_column(String(10), primary_key=True)  # an `app.goods.models.VerdictState`
+    verdicts: Mapped[int] = mapped_column(BigInteger)
+    milliseconds: Mapped[int] = mapped_column(BigInteger)
+    since: Mapped[created_moment]
