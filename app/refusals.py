@@ -22,6 +22,8 @@ REFUSAL_DETAILS: Final[Mapping[Answer, Any]] = {  # TypedDicts, or unions that p
     Answer.DELETE_FAILED: GoodRefusalDetails,
     Answer.TAKE_DOWN_FAILED: GoodRefusalDetails,
     Answer.RESTORE_FAILED: GoodRefusalDetails,
+    Answer.APPEAL_REFUSED: RefusalReasons,
+    Answer.REPORT_REFUSED: RefusalReasons,
     Answer.ACCOUNT_SUSPENDED: SuspensionOut,
     Answer.GOOD_CHANGED: PresentFigures,
     Answer.PICTURE_QUOTA_FULL: QuotaFull,

@@ -288,8 +288,8 @@ class CaseKind(StrEnum):
 class ReviewCase(Base):
     """One revision that waits for somebody of staff, or did; closed without a `decision` where it went away by itself.
 
-    `claimed_by` has it on his desk until `claimed_until`, and nobody else gets it meanwhile. Who is in `skipped_by` does
-    not get it again. Of higher `priority` comes first, then what waits longer.
+    `claimed_by` has it on their desk until `claimed_until`, and nobody else gets it meanwhile. Who is in `skipped_by`
+    does not get it again. Of higher `priority` comes first, then what waits longer.
     """
 
     __tablename__ = "review_cases"

@@ -204,11 +204,38 @@ _WRITTEN_GOODS: Final = GOODS.add_columns(*_EDIT).outerjoin(GoodRevision, WRITTE
 _OWN = _WRITTEN_GOODS.add_columns(
     VERDICTS.label("verdicts"),
     _EDIT_PICTURES.label("edit_pictures"),
-    *(Appeal.__table__.c[name].label(f"appeal_{name}") for name in ("state", "text", "answer", "created_at", "decided_at")),
+    *(
+        Appeal.__table__.c[name].label(f"appeal_{name}")
+        for name in ("state", "text", "answer", "created_at", "decided_at")
+    ),
 )
-_OWN_GOOD = _OWN.outerjoin(
-    Appeal, (Appeal.good_id == Good.id) & (Appeal.revision == WRITTEN_REVISION)
-).where(Good.id == bindparam("good_id"), Good.owner_id == bindparam("owner_id"))
+_OWN_GOOD = _OWN.outerjoin(Appeal, (Appeal.good_id == Good.id) & (Appeal.revision == WRITTEN_REVISION)).where(
+    Good.id == bindparam("good_id"), Good.owner_id == bindparam("owner_id")
+)
+
+status_written: Final = case(
+    (HAS_EDIT & (GoodRevision.state == RevisionState.REJECTED.value), literal_column("5")),
+    (HAS_EDIT, literal_column("1")),
+    else_=Good.status,
+)
+"""The status of the revision that the owner wrote last, for selects that join it (`WRITTEN`)."""
+
+_REVISION: Final = (
+    GOODS.add_columns(
+        *(GoodRevision.__table__.c[name].label(f"edit_{name}") for name in GoodFields.__annotations__),
+        *(GoodRevision.state.label("edit_state"), GoodRevision.submitted_at.label("edit_submitted_at")),
+        *(GoodRevision.revision.label("written_revision"), _EDIT_PICTURES.label("edit_pictures")),
+        (GoodRevision.revision != Good.revision).label("has_edit"),
+    )
+    .join(GoodRevision, GoodRevision.good_id == Good.id)
+    .where(Good.id == bindparam("good_id"), GoodRevision.revision == bindparam("revision"))
+)
+
+_VERDICTS_ON: Final = (
+    select(Verdict.__table__)
+    .where(Verdict.good_id == bindparam("good_id"), Verdict.revision == bindparam("revision"))
+    .order_by(Verdict.id)
+)
 
 _EDITED_GOOD = _WRITTEN_GOODS.add_columns(_EDIT_PICTURES.label("edit_pictures")).where(Good.id == bindparam("good_id"))
 
@@ -334,7 +361,41 @@ def _written_out(row: Row[Any]) -> GoodOut:
 _STATUS_OF_EDIT: Final[dict[str, GoodStatus]] = {
     RevisionState.IN_REVIEW.value: GoodStatus.IN_REVIEW,
     RevisionState.REJECTED.value: GoodStatus.REJECTED,
+    # Of earlier ones, that are not beside their good any more.
+    RevisionState.APPROVED.value: GoodStatus.PUBLISHED,
+    RevisionState.SUPERSEDED.value: GoodStatus.IN_REVIEW,
 }
+
+
+def revision_good(*, good_id: int, revision: int) -> GoodOut:
+    """The good as one of its revisions has it, for staff who have a look. Checks no permission. Raises NO_SUCH_GOOD."""
+    row = row_or_none(_REVISION, {"good_id": good_id, "revision": revision})
+    if row is None:
+        raise Refused(Answer.NO_SUCH_GOOD)
+    return _written_out(row)
+
+
+def public_good(good_id: int) -> GoodOut | None:
+    """The good as everybody sees it; None where nobody does."""
+    row = row_or_none(_GOOD, {"good_id": good_id})
+    return None if row is None or not is_public(row) else good_out(row)
+
+
+def verdicts_on(*, good_id: int, revision: int) -> list[VerdictOut]:
+    """The verdicts on one revision, oldest first."""
+    return [
+        {
+            "kind": row.kind,
+            "subject": row.subject,
+            "passed": row.passed,
+            "reasons": row.reasons,
+            "state": row.state,
+            "hits": row.hits,
+            "rules_version": row.rules_version,
+            "by_staff": row.by_staff,
+        }
+        for row in rows(_VERDICTS_ON, {"good_id": good_id, "revision": revision})
+    ]
 
 
 def own_good(*, good_id: int, owner_id: int) -> OwnGoodOut:
@@ -376,7 +437,7 @@ def _appeal_out(row: Row[Any]) -> AppealOut | None:
 
 
 def _is_down_by_staff(row: Row[Any]) -> bool:
-    return row.taken_down and row.takedown_cause == TakedownCause.STAFF.value
+    return bool(row.taken_down) and row.takedown_cause == TakedownCause.STAFF.value
 
 
 def goods_by_ids(ids: Sequence[int]) -> dict[int, GoodOut]:

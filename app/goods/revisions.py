@@ -12,7 +12,17 @@ from sqlalchemy import ColumnElement, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from app.goods.models import CaseKind, Good, GoodRevision, Picture, ReviewCase, RevisionState, Verdict
+from app.goods.models import (
+    Appeal,
+    AppealState,
+    CaseKind,
+    Good,
+    GoodRevision,
+    Picture,
+    ReviewCase,
+    RevisionState,
+    Verdict,
+)
 from app.goods.schemas import GoodFields
 from app.outbox.models import Topic
 from app.outbox.service import add_message
@@ -115,7 +125,7 @@ def price_needs_no_look(good: Good, price: int) -> bool:
 
 
 def set_edit_aside(session: Session, good: Good, *, now: datetime, keep: Sequence[int] = ()) -> None:
-    """Let no edit stand beside the good, nor wait for anybody; pictures that only it had go, but for those of `keep`."""
+    """Let no edit stand beside the good; pictures that only it had go, but for those of `keep`."""
     if good.edit_revision is None:
         return
     edit = edit_of(session, good)
@@ -147,13 +157,17 @@ def supersede(session: Session, good: Good, *, now: datetime) -> None:
 
 
 def close_cases(session: Session, good: Good, revision: int, *, now: datetime) -> None:
-    """Nobody needs to look at this revision any more."""
+    """Nobody needs to look at this revision any more; an appeal that nobody has decided is void."""
     is_open = update(ReviewCase).where(
         ReviewCase.good_id == good.id, ReviewCase.revision == revision, ReviewCase.closed_at.is_(None)
     )
     session.execute(
         is_open.values(closed_at=now, claimed_by=None, claimed_until=None), execution_options=_WITHOUT_OBJECTS
     )
+    undecided = update(Appeal).where(
+        Appeal.good_id == good.id, Appeal.revision == revision, Appeal.state == AppealState.OPEN.value
+    )
+    session.execute(undecided.values(state=AppealState.VOID.value, decided_at=now), execution_options=_WITHOUT_OBJECTS)
 
 
 def _move_cases(session: Session, good: Good, number: int, *which: ColumnElement[bool]) -> None:
@@ -185,12 +199,12 @@ def change_at_once(session: Session, good: Good, number: int, form: Form, *, now
 
 def publish(session: Session, good: Good, row: GoodRevision, *, role: GoodRole, now: datetime) -> None:
     """Let everybody see this revision: that of the good's row, or the edit beside it, which takes the row's place."""
+    close_cases(session, good, row.revision, now=now)
     if row.revision == good.revision:
         good_flow.fire(good, GoodEvent.APPROVE, role)
     else:
         good_flow.fire(good, GoodEvent.PUBLISH_EDIT, role)
         # What users reported is of the good, not of its words alone; a check of the former words is for nothing.
-        close_cases(session, good, row.revision, now=now)
         _move_cases(session, good, row.revision, ReviewCase.kind == CaseKind.REPORT.value)
         close_cases(session, good, good.revision, now=now)
         for name, value in _content(row).items():
@@ -217,8 +231,6 @@ def show_pictures(session: Session, good: Good, picture_ids: Sequence[int], *, n
 def _copy_verdicts(session: Session, good: Good, number: int) -> None:
     """Let the verdicts on the good's row hold for the revision of that number."""
     columns = [column for column in Verdict.__table__.c if column.name not in ("id", "revision")]
-    known = select(*columns, literal(number)).where(
-        Verdict.good_id == good.id, Verdict.revision == good.revision
-    )
+    known = select(*columns, literal(number)).where(Verdict.good_id == good.id, Verdict.revision == good.revision)
     names = [*(column.name for column in columns), "revision"]
     session.execute(upsert(Verdict).from_select(names, known).on_conflict_do_nothing())

@@ -105,8 +105,8 @@ def edit_good(
 ) -> GoodOut:
     """Change one of the owner's goods. What buyers see of it stays as it was approved until the edit is approved, too.
 
-    A good that nobody has seen yet is in review again. An edit of a good that is public stands beside it, in review, and
-    takes the place of an earlier one; a sold good is for sale again with it. Price and freight alone are changed at
+    A good that nobody has seen yet is in review again. An edit of a public good stands beside it, in review, and takes
+    the place of an earlier one; a sold good is for sale again with it. Price and freight alone are changed at
     once, the price within a range of the one at which the words were looked at.
 
     Its pictures are then, in this order: those of its own that `keep_pictures` lists; those of `picture_ids`, which are
@@ -132,7 +132,13 @@ def edit_good(
         now = utcnow()
         new = _rows(good, prepared, now=now)
         pictures = _arranged_pictures(
-            session, good, (*before.pictures, *shown.pictures), before.pictures, keep=keep_pictures, ids=picture_ids, new=new
+            session,
+            good,
+            (*before.pictures, *shown.pictures),
+            before.pictures,
+            keep=keep_pictures,
+            ids=picture_ids,
+            new=new,
         )
         _fire(session, good, GoodEvent.EDIT, Answer.EDIT_FAILED)
         wanted = Form(fields, pictures)
@@ -170,7 +176,12 @@ def _edit_public(
     relists = good.status == GoodStatus.SOLD
     new_prices = set() if edit is None else wanted.differs_in(form_of_edit(edit))
     # Of an edit that waits already only the price or the freight becomes another: what buyers see follows at once.
-    if edit is not None and not relists and new_prices and _may_change_at_once(good, wanted, shown=shown, names=new_prices):
+    if (
+        edit is not None
+        and not relists
+        and new_prices
+        and _may_change_at_once(good, wanted, shown=shown, names=new_prices)
+    ):
         prices = {name: wanted.fields[name] for name in new_prices}  # type: ignore[literal-required] # price, freight
         priced = Form(cast("GoodFields", {**shown.fields, **prices}), shown.pictures)
         if edit.state == RevisionState.REJECTED.value:
@@ -183,9 +194,7 @@ def _edit_public(
     else:
         set_edit_aside(session, good, now=now, keep=wanted.pictures)
     good.edit_revision = next_number(session, good)
-    keep_revision(
-        session, good, good.edit_revision, wanted, state=RevisionState.IN_REVIEW, now=now, relists=relists
-    )
+    keep_revision(session, good, good.edit_revision, wanted, state=RevisionState.IN_REVIEW, now=now, relists=relists)
     add_message(session, Topic.GOOD_VERIFICATION, good.id)
 
 
@@ -239,7 +248,7 @@ def take_down(session: Session, good: Good, *, cause: TakedownCause) -> bool:
 
 
 def restore(session: Session, good: Good, *, by: GoodRole) -> None:
-    """Put a locked good that is taken down back where it stood; one that was in review is reviewed again, and so is an edit.
+    """Put a locked good that is taken down back where it stood; what was in review is reviewed again.
 
     Raises RESTORE_FAILED for a deleted good.
     """

@@ -58,7 +58,11 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of one subject, by what, and how long it took; `by_staff` as an earlier verdict that holds on."""
+    """What was found of one subject, by what, and how long it took.
+
+    `is_kept`: it is that of an earlier verdict, `by_staff` if a person gave that. `fingerprint` is what a picture looks
+    like, where it was looked at now.
+    """
 
     content_hash: str
     judgement: Judgement
@@ -66,6 +70,7 @@ class Finding:
     milliseconds: int = 0
     by_staff: bool = False
     is_kept: bool = False
+    fingerprint: int | None = None
 
 
 def subjects_of(content: Content) -> dict[Subject, str]:
@@ -106,9 +111,13 @@ def judge_subject(content: Content, subject: Subject, *, content_hash: str, sell
     return Finding(content_hash, judgement, STATE_OF[judgement.decision], milliseconds)
 
 
-def unfinished(content_hash: str, kind: VerdictKind) -> Finding:
+def unfinished(content_hash: str) -> Finding:
     """The finding of a subject that the machine gives up."""
-    return Finding(content_hash, Judgement(rules_version_of(kind), (UNFINISHED,)), VerdictState.REVIEW)
+    return Finding(content_hash, _UNFINISHED, VerdictState.REVIEW)
+
+
+_UNFINISHED: Final = Judgement("unfinished", (UNFINISHED,))
+"""Under no version of the rules, so that it is not kept for what is judged later."""
 
 
 def _judge_text(content: Content, subject: Subject, seller: SellerHistory) -> Judgement:
@@ -135,7 +144,7 @@ def _hash_of_text(content: Content, kind: TextKind, text: str) -> str:
 # --- time ---
 
 
-class OutOfTime(BaseTimeoutException):  # type: ignore[misc] # RQ has no types
+class OutOfTime(BaseTimeoutException):
     """The check of one subject took longer than it may.
 
     It is one of RQ's kind, so that whatever lets the end of a job's time through lets this through.
@@ -148,7 +157,7 @@ def _within_time(judge: Callable[[], Judgement], kind: VerdictKind, content: Con
             return judge()
     except OutOfTime:
         log.warning("subject_out_of_time", kind=kind.value, good_id=content.good_id, revision=content.revision)
-        return Judgement(rules_version_of(kind), (UNFINISHED,))
+        return _UNFINISHED
 
 
 @contextmanager

@@ -15,7 +15,9 @@ class BannedPicture(Base):
     """
 
     __tablename__ = "banned_pictures"
-    __table_args__ = (Index("uq_banned_pictures_sha256", "sha256", unique=True, postgresql_where=text("lifted_at IS NULL")),)
+    __table_args__ = (
+        Index("uq_banned_pictures_sha256", "sha256", unique=True, postgresql_where=text("lifted_at IS NULL")),
+    )
 
     id: Mapped[intpk]
     sha256: Mapped[str] = mapped_column(String(64))
@@ -38,7 +40,8 @@ class PictureFingerprint(Base):
     __tablename__ = "picture_fingerprints"
     __table_args__ = tuple(Index(f"ix_picture_fingerprints_band_{place}", f"band_{place}") for place in range(4))
 
-    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    # The SHA-256; a column of that name would keep the file for ever (`app.pictures.service`).
+    content_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     fingerprint: Mapped[int] = mapped_column(BigInteger)
     band_0: Mapped[int]
     band_1: Mapped[int]
@@ -51,7 +54,10 @@ class GoodReport(Base):
     """A user says that a good breaks the rules; once per good."""
 
     __tablename__ = "good_reports"
-    __table_args__ = (UniqueConstraint("good_id", "reporter_id"),)
+    __table_args__ = (
+        UniqueConstraint("good_id", "reporter_id"),
+        Index("ix_good_reports_reporter_id", "reporter_id", "created_at"),
+    )
 
     id: Mapped[intpk]
     good_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("goods.id"))

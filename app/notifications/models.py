@@ -18,6 +18,7 @@ class NotificationKind(StrEnum):
     REMINDER = "reminder"  # a deadline is near
     PAYOUT = "payout"
     STAFF = "staff"  # a message of staff
+    REVIEW = "review"  # what a review decided about a good
 
 
 class Notification(Base):
@@ -25,7 +26,7 @@ class Notification(Base):
 
     __tablename__ = "notifications"
     __table_args__ = (
-        CheckConstraint("kind IN ('order', 'reminder', 'payout', 'staff')", name="kind_known"),
+        CheckConstraint("kind IN ('order', 'reminder', 'payout', 'staff', 'review')", name="kind_known"),
         # The relay may process a step several times; each user is notified of it once.
         UniqueConstraint("order_event_id", "user_id"),
         Index("ix_notifications_user_id_id", "user_id", "id"),

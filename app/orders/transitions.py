@@ -36,6 +36,7 @@ from statemachine import (
     Forbidden,
     GoodEvent,
     GoodRole,
+    GoodStatus,
     OrderEvent,
     OrderFacts,
     OrderPhase,

@@ -25,6 +25,10 @@ class ActionKind(StrEnum):
     SUSPEND_USER = "suspend_user"
     LIFT_SUSPENSION = "lift_suspension"
     DECIDE_MONEY_CASE = "decide_money_case"
+    APPROVE_GOOD = "approve_good"
+    REJECT_GOOD = "reject_good"
+    BAN_PICTURE = "ban_picture"
+    LIFT_BAN = "lift_ban"
 
 
 class Subject(StrEnum):
@@ -34,6 +38,7 @@ class Subject(StrEnum):
     USER = "user"
     GOOD = "good"
     MONEY_CASE = "money_case"
+    PICTURE = "picture"
 
 
 class StaffAction(Base):

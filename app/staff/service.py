@@ -53,7 +53,7 @@ def resolve_for_seller(*, actor_id: int, order_id: int, reason: str) -> None:
 
 def _resolve(event: OrderEvent, *, actor_id: int, order_id: int, reason: str) -> None:
     with transaction() as session:
-        _check_staff(session, actor_id)
+        check_staff(session, actor_id)
         good, order = lock_order(session, order_id)
         if actor_id in (order.buyer_id, order.seller_id):
             refusal = refusal_details(order, event=event, role=Role.STAFF, reasons=["不能裁决自己参与的订单"])
@@ -84,7 +84,7 @@ def issue_reset_code(*, actor_id: int, user_id: int, reason: str) -> ResetCodeOu
     Raises Refused with FORBIDDEN for an actor who is not staff, and for the account of one who is; NO_SUCH_USER.
     """
     with transaction() as session:
-        _check_staff(session, actor_id)
+        check_staff(session, actor_id)
         if session.scalar(select(User.is_staff).where(User.id == user_id)):
             raise Refused(Answer.FORBIDDEN)
         return _issue_reset_code(session, user_id=user_id, actor_id=actor_id, reason=reason)
@@ -158,7 +158,7 @@ def suspend_user(*, actor_id: int | None, user_id: int, reason: str, until: date
     Raises FORBIDDEN for an actor who is not staff and for a user who is, NO_SUCH_USER.
     """
     with transaction() as session:
-        _check_staff(session, actor_id)
+        check_staff(session, actor_id)
         user = lock_user(session, user_id)
         if user.is_staff:
             raise Refused(Answer.FORBIDDEN)
@@ -186,7 +186,7 @@ def lift_suspension(*, actor_id: int | None, user_id: int, reason: str) -> None:
     Raises FORBIDDEN for an actor who is not staff, NO_SUCH_USER.
     """
     with transaction() as session:
-        _check_staff(session, actor_id)
+        check_staff(session, actor_id)
         _lift(session, lock_user(session, user_id), actor_id=actor_id, reason=reason, by=GoodRole.STAFF)
 
 
@@ -224,7 +224,7 @@ def _lift(session: Session, user: User, *, actor_id: int | None, reason: str, by
     log.info("suspension_lifted", actor_id=actor_id, user_id=user.id, goods=goods)
 
 
-def _check_staff(session: Session, actor_id: int | None) -> None:
+def check_staff(session: Session, actor_id: int | None) -> None:
     """Raise FORBIDDEN for an actor who is not of staff; None is an operator, who may."""
     # Locked, so that somebody who is being removed from staff cannot do anything afterwards.
     if actor_id is not None and not session.scalar(
@@ -235,7 +235,7 @@ def _check_staff(session: Session, actor_id: int | None) -> None:
 
 def _good_for(session: Session, actor_id: int, good_id: int) -> Good:
     """The good, locked, for somebody of staff who does not own it."""
-    _check_staff(session, actor_id)
+    check_staff(session, actor_id)
     good = lock_good(session, good_id)
     if good.owner_id == actor_id:
         raise Refused(Answer.FORBIDDEN)

@@ -41,4 +41,8 @@ ACTION_TEXT: Final[Mapping[ActionKind, str]] = {
     ActionKind.SUSPEND_USER: "停用账号",
     ActionKind.LIFT_SUSPENSION: "恢复账号",
     ActionKind.DECIDE_MONEY_CASE: "处理款项待办",
+    ActionKind.APPROVE_GOOD: "审核通过",
+    ActionKind.REJECT_GOOD: "审核不通过",
+    ActionKind.BAN_PICTURE: "禁用图片",
+    ActionKind.LIFT_BAN: "解除图片禁用",
 }

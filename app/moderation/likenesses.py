@@ -1,0 +1,97 @@
+"""Pictures that are, or look like, what staff banned, and those that look like pictures of other sellers' goods.
+
+The banned file itself is refused. What only looks alike a person looks at: many honest sellers use the same picture of
+a maker. Two pictures look alike whose fingerprints (`app.moderation.models.PictureFingerprint`) differ in at most
+`NEAR` of 64 bits.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, cast, exists, func, or_, select
+from sqlalchemy.dialects.postgresql import BIT
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import Session, aliased
+
+from app.clock import utcnow
+from app.goods.models import Good, Picture
+from app.goods.queries import PUBLIC_STATUSES
+from app.moderation.models import BannedPicture, PictureFingerprint
+from app.moderation.verdicts import Category, Decision, Hit
+
+NEAR: Final = 3
+"""Bits in which the fingerprints of two pictures that look alike may differ."""
+
+_BITS: Final = 64
+_LEAST_BITS: Final = 10
+"""A fingerprint with fewer bits set, or unset, is that of a plain ground or an even gradient: too many have it."""
+
+BANNED: Final = Hit(Category.QUALITY, "picture.banned", "图片已被平台禁止使用", Decision.REJECT)
+LIKE_BANNED: Final = Hit(
+    Category.QUALITY, "picture.like_banned", "图片与平台禁止使用的图片相似", Decision.REVIEW, confidence=0.8
+)
+OF_OTHERS: Final = Hit(
+    Category.DUPLICATE, "picture.of_other_seller", "图片与其他卖家的商品图片相同或相似", Decision.REVIEW, confidence=0.6
+)
+
+LIKENESS_CODES: Final = frozenset(hit.code for hit in (BANNED, LIKE_BANNED, OF_OTHERS))
+"""The codes of what is found here. It depends on other pictures, so it is found anew where a verdict is kept."""
+
+
+def is_telling(fingerprint: int) -> bool:
+    """Whether the fingerprint tells pictures from each other."""
+    return _LEAST_BITS <= (fingerprint & ((1 << _BITS) - 1)).bit_count() <= _BITS - _LEAST_BITS
+
+
+def bands(fingerprint: int) -> dict[str, int]:
+    """The quarters of the fingerprint, as columns."""
+    return {f"band_{place}": (fingerprint >> (16 * place)) & 0xFFFF for place in range(4)}
+
+
+def remember_fingerprint(session: Session, *, sha256: str, fingerprint: int) -> None:
+    """Remember what the file looks like."""
+    values = {"content_hash": sha256, "fingerprint": fingerprint, **bands(fingerprint), "created_at": utcnow()}
+    session.execute(upsert(PictureFingerprint).values(**values).on_conflict_do_nothing())
+
+
+def fingerprint_of(session: Session, sha256: str) -> int | None:
+    """What the file looks like, where that is known."""
+    return session.scalar(select(PictureFingerprint.fingerprint).where(PictureFingerprint.content_hash == sha256))
+
+
+def likeness_hits(session: Session, *, sha256: str, owner_id: int) -> tuple[Hit, ...]:
+    """What the file is, or looks like."""
+    in_force = BannedPicture.lifted_at.is_(None)
+    banned = session.scalar(select(BannedPicture.category).where(in_force, BannedPicture.sha256 == sha256).limit(1))
+    if banned is not None:
+        return (_of(BANNED, banned),)
+    hits: list[Hit] = []
+    fingerprint = fingerprint_of(session, sha256)
+    is_like_others = [Picture.sha256 == sha256]
+    if fingerprint is not None and is_telling(fingerprint):
+        near = select(BannedPicture.category).where(in_force, _is_near(BannedPicture.fingerprint, fingerprint))
+        if (category := session.scalar(near.limit(1))) is not None:
+            hits.append(_of(LIKE_BANNED, category))
+        other = aliased(PictureFingerprint)
+        same_band = or_(*(getattr(other, name) == value for name, value in bands(fingerprint).items()))
+        alike = select(other.content_hash).where(same_band, _is_near(other.fingerprint, fingerprint))
+        is_like_others.append(Picture.sha256.in_(alike))
+    # Of goods that others can see, or could until they were sold or taken down.
+    of_others = exists().where(
+        or_(*is_like_others),
+        Good.id == Picture.good_id,
+        Good.owner_id != owner_id,
+        Good.status.in_(PUBLIC_STATUSES),
+        ~Good.deleted,
+    )
+    if session.scalar(select(of_others)):
+        hits.append(OF_OTHERS)
+    return tuple(hits)
+
+
+def _of(hit: Hit, category: str) -> Hit:
+    return Hit(Category(category), hit.code, hit.reason, hit.policy, hit.confidence)
+
+
+def _is_near(column: Any, fingerprint: int) -> ColumnElement[bool]:
+    difference = column.op("#")(fingerprint)
+    return func.bit_count(cast(difference, BIT(_BITS))) <= NEAR
