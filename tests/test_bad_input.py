@@ -100,6 +100,12 @@ RIGHT: Mapping[str, dict[str, Any]] = {
     "POST /api/staff/resolve_for_buyer/<id:order_id>/": {"reason": "凭证属实"},
     "POST /api/staff/resolve_for_seller/<id:order_id>/": {"reason": "凭证不足"},
     "POST /api/staff/take_down_good/<id:good_id>/": {"reason": "假货"},
+    "POST /api/good_appeal/<id:good_id>/": {"text": "没有违规,请复核"},
+    "POST /api/good_report/<id:good_id>/": {"category": "counterfeit"},
+    "POST /api/staff/next_review/": {"besides": []},
+    "POST /api/staff/review/<id:review_id>/": {"decision": "approve"},
+    "POST /api/staff/ban_picture/<id:picture_id>/": {"category": "fraud", "note": "骗子常用图"},
+    "POST /api/staff/lift_ban/<id:ban_id>/": {"reason": "误判"},
     "POST /api/staff/restore_good/<id:good_id>/": {"reason": "查无此事"},
     "POST /api/staff/suspend_user/<id:user_id>/": {"reason": "多次发布假货"},
     "POST /api/staff/lift_suspension/<id:user_id>/": {"reason": "申诉成立"},
@@ -115,6 +121,9 @@ MISSING = {
     "order_id": Answer.NO_SUCH_ORDER,
     "payout_id": Answer.NO_SUCH_WITHDRAWAL,
     "case_id": Answer.NO_SUCH_MONEY_CASE,
+    "review_id": Answer.NO_SUCH_REVIEW,
+    "ban_id": Answer.NO_SUCH_BAN,
+    "picture_id": Answer.NO_SUCH_PICTURE,
 }
 
 IDS = [

@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import ColumnElement, any_, exists, func, not_, or_, select, update
 from sqlalchemy.orm import Session
 
+from app.accounts.staff_reads import record_staff_read
 from app.answers import Answer, Refused
 from app.clock import utcnow
 from app.db.transactions import transaction
@@ -103,9 +104,10 @@ def skip(*, actor_id: int, case_id: int) -> None:
     """Pass a case on to others; the actor does not get it again. Raises FORBIDDEN, NO_SUCH_REVIEW, REVIEW_TAKEN."""
     with transaction() as session:
         check_staff(session, actor_id)
-        _, case = _locked_case(session, case_id, actor_id=actor_id)
+        good, case = _locked_case(session, case_id, actor_id=actor_id)
         case.claimed_by = case.claimed_until = None
         case.skipped_by = sorted({*case.skipped_by, actor_id})
+    record_staff_read(actor_id, subject="good", subject_ids=[good.id])
 
 
 def release_claims(*, actor_id: int) -> None:

@@ -11,16 +11,13 @@ from app.moderation.text import SellerHistory
 
 def seller_history(session: Session, owner_id: int) -> SellerHistory:
     """What became of the seller's earlier goods."""
-    states = dict(
-        session.execute(
-            select(GoodRevision.state, func.count())
-            .join(Good, Good.id == GoodRevision.good_id)
-            .where(Good.owner_id == owner_id)
-            .group_by(GoodRevision.state)
-        )
-        .tuples()
-        .all()
+    counted = (
+        select(GoodRevision.state, func.count().label("revisions"))
+        .join(Good, Good.id == GoodRevision.good_id)
+        .where(Good.owner_id == owner_id)
+        .group_by(GoodRevision.state)
     )
+    states = {row.state: row.revisions for row in session.execute(counted)}
     down = select(func.count()).where(
         Good.owner_id == owner_id, Good.taken_down, Good.takedown_cause == TakedownCause.STAFF.value
     )

@@ -104,62 +104,62 @@ def next_case(*, actor: Actor, body: NextIn) -> NextReviewOut:
 
 
 @api.get(
-    "/api/staff/review/<id:case_id>/",
+    "/api/staff/review/<id:review_id>/",
     auth=Auth.STAFF,
     out=ReviewCaseDetailOut,
     answer=Answer.REVIEWS_FOUND,
     refuses=(Answer.NO_SUCH_REVIEW,),
 )
-def case(*, actor: Actor, case_id: int) -> ReviewCaseDetailOut:
+def case(*, actor: Actor, review_id: int) -> ReviewCaseDetailOut:
     """One good that waits, or waited: as buyers will see it, with what the machine found and the seller's history."""
-    return queries.case_of(actor_id=actor.id, case_id=case_id)
+    return queries.case_of(actor_id=actor.id, case_id=review_id)
 
 
 @api.post(
-    "/api/staff/review/<id:case_id>/",
+    "/api/staff/review/<id:review_id>/",
     auth=Auth.STAFF,
     body=ReviewDecisionIn,
     out=ReviewCaseDetailOut,
     answer=Answer.REVIEW_DECIDED,
     refuses=(Answer.NO_SUCH_REVIEW, Answer.REVIEW_TAKEN, Answer.REVIEW_OUTDATED),
 )
-def decide(*, actor: Actor, case_id: int, body: ReviewDecisionIn) -> ReviewCaseDetailOut:
+def decide(*, actor: Actor, review_id: int, body: ReviewDecisionIn) -> ReviewCaseDetailOut:
     """Approve what was seen, or reject it with reasons: its owner reads them. Refused where the good has changed."""
     if body.decision == "reject" and not body.categories and not body.note:
         raise Refused(Answer.MALFORMED, data=field_errors(categories="请选择至少一个原因,或填写说明"))
     review_queue.decide(
         actor_id=actor.id,
-        case_id=case_id,
+        case_id=review_id,
         decision=body.decision,
         categories=[Category(each) for each in body.categories],
         note=body.note,
         subjects=body.subjects,
     )
-    return queries.case_of(actor_id=actor.id, case_id=case_id)
+    return queries.case_of(actor_id=actor.id, case_id=review_id)
 
 
 @api.post(
-    "/api/staff/claim_review/<id:case_id>/",
+    "/api/staff/claim_review/<id:review_id>/",
     auth=Auth.STAFF,
     out=ReviewCaseDetailOut,
     answer=Answer.REVIEWS_FOUND,
     refuses=(Answer.NO_SUCH_REVIEW, Answer.REVIEW_TAKEN),
 )
-def claim(*, actor: Actor, case_id: int) -> ReviewCaseDetailOut:
+def claim(*, actor: Actor, review_id: int) -> ReviewCaseDetailOut:
     """Take one good of the list onto the caller's desk."""
-    review_queue.open_on_desk(actor_id=actor.id, case_id=case_id)
-    return queries.case_of(actor_id=actor.id, case_id=case_id)
+    review_queue.open_on_desk(actor_id=actor.id, case_id=review_id)
+    return queries.case_of(actor_id=actor.id, case_id=review_id)
 
 
 @api.post(
-    "/api/staff/skip_review/<id:case_id>/",
+    "/api/staff/skip_review/<id:review_id>/",
     auth=Auth.STAFF,
     answer=Answer.REVIEW_SKIPPED,
     refuses=(Answer.NO_SUCH_REVIEW, Answer.REVIEW_TAKEN),
 )
-def skip(*, actor: Actor, case_id: int) -> None:
+def skip(*, actor: Actor, review_id: int) -> None:
     """Leave a good to others; the caller does not get it again."""
-    review_queue.skip(actor_id=actor.id, case_id=case_id)
+    review_queue.skip(actor_id=actor.id, case_id=review_id)
 
 
 @api.get(

@@ -16,7 +16,8 @@ from werkzeug.test import TestResponse, encode_multipart
 
 from app.answers import Answer
 from app.db.database import db
-from app.goods.models import Good, Picture
+from app.goods.models import Good, GoodRevision, Picture
+from app.moderation.service import check_good, conclude_good, revision_in_review
 from app.outbox.models import OutboxMessage
 from config import Settings
 from tests.factories import Made, StatementCounter, assert_envelope, auth_headers, picture_bytes
@@ -71,6 +72,22 @@ def publish(app: Flask, good_id: int, *, status: int = 2, **columns: Any) -> Non
     """Bring a good to `status`, as moderation and orders would."""
     with app.app_context(), db.engine.begin() as connection:
         connection.execute(update(Good).where(Good.id == good_id).values(status=status, **columns))
+
+
+def review(app: Flask, good_id: int) -> None:
+    """Let the machine review what waits of the good, as its two jobs do."""
+    with app.app_context():
+        revision = revision_in_review(good_id)
+        assert revision is not None
+        check_good(good_id=good_id, revision=revision)
+        conclude_good(good_id=good_id, revision=revision)
+
+
+def revision_rows(app: Flask, good_id: int) -> list[dict[str, Any]]:
+    """The rows of the good's revisions, in their order."""
+    statement = select(GoodRevision.__table__).where(GoodRevision.good_id == good_id).order_by(GoodRevision.revision)
+    with app.app_context(), db.engine.connect() as connection:
+        return [dict(row._mapping) for row in connection.execute(statement)]
 
 
 def picture_in(color: tuple[int, ...], width: int = 60, height: int = 40, format: str = "PNG") -> bytes:  # noqa: A002 - Pillow's name

@@ -33,6 +33,8 @@ from tests.goods.steps import (
     picture_rows,
     publish,
     release,
+    review,
+    revision_rows,
     row_of,
     stored_files,
 )
@@ -48,8 +50,8 @@ def _changed(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     return {name: after[name] for name in after if after[name] != before[name]}
 
 
-@pytest.mark.parametrize("status", EDITABLE)
-def test_patch(app: Flask, client: FlaskClient, status: GoodStatus) -> None:
+@pytest.mark.parametrize("status", [GoodStatus.IN_REVIEW, GoodStatus.REJECTED])
+def test_patch_of_what_nobody_has_seen(app: Flask, client: FlaskClient, status: GoodStatus) -> None:
     owner = make_user(app)
     good = make_good(app, owner, status=status, revision=4)
     before = row_of(app, good.id)
@@ -64,14 +66,33 @@ def test_patch(app: Flask, client: FlaskClient, status: GoodStatus) -> None:
     assert messages(app) == [("good_verification", good.id), ("search_index", good.id)]
 
 
+@pytest.mark.parametrize("status", [GoodStatus.PUBLISHED, GoodStatus.SOLD])
+def test_patch_of_what_is_public_stands_beside_it(app: Flask, client: FlaskClient, status: GoodStatus) -> None:
+    owner = make_user(app)
+    good = make_good(app, owner, status=status, revision=4)
+    before = row_of(app, good.id)
+    seen = assert_envelope(client.get(f"/api/good/{good.id}/"), Answer.GOOD_FOUND)
+    response = client.patch(_url(good), json={"title": "新标题", "price": "9.90"}, headers=auth_headers(app, owner))
+    data = assert_envelope(response, Answer.GOOD_EDITED)
+    assert (data["title"], data["price"], data["good_status"], data["published_at"]) == ("新标题", "9.90", 1, None)
+    assert data["revision"] == 5
+    assert _changed(before, row_of(app, good.id)) == {"edit_revision": 5}
+    [edit] = revision_rows(app, good.id)
+    assert (edit["revision"], edit["title"], edit["price"], edit["state"]) == (5, "新标题", 990, "in_review")
+    assert edit["relists"] is (status == GoodStatus.SOLD)
+    assert assert_envelope(client.get(f"/api/good/{good.id}/"), Answer.GOOD_FOUND) == seen
+    assert messages(app) == [("good_verification", good.id)]
+
+
 def test_put_replaces_every_field(app: Flask, client: FlaskClient) -> None:
     owner = make_user(app)
     good = make_good(app, owner)
     headers = auth_headers(app, owner)
     assert_envelope(client.put(_url(good), json=FORM, headers=headers), Answer.GOOD_EDITED)
+    review(app, good.id)
     row = row_of(app, good.id)
     assert {name: row[name] for name in WRITTEN} == WRITTEN
-    assert (row["status"], row["revision"], row["owner_id"]) == (1, 2, owner.id)
+    assert (row["status"], row["revision"], row["owner_id"]) == (2, 2, owner.id)
 
     short = {name: value for name, value in FORM.items() if name not in ("freight", "original_price")}
     data = assert_envelope(client.put(_url(good), json=short, headers=headers), Answer.GOOD_EDITED)
@@ -255,7 +276,7 @@ def test_what_stands_in_the_way(app: Flask, client: FlaskClient, settings: Setti
 @pytest.mark.parametrize(
     ("method", "body", "answer", "column", "value"),
     [
-        ("PATCH", {"title": "再卖"}, Answer.GOOD_EDITED, "status", GoodStatus.IN_REVIEW),
+        ("PATCH", {"title": "再卖"}, Answer.GOOD_EDITED, "edit_revision", 2),
         ("DELETE", None, Answer.GOOD_DELETED, "deleted", True),
     ],
 )
@@ -315,11 +336,14 @@ def test_two_edits_at_once_are_two_revisions(app: Flask, client: FlaskClient) ->
     for response in (first, second):
         assert_envelope(response, Answer.GOOD_EDITED)
     row = row_of(app, good["id"])
-    assert (row["title"], row["price"], row["revision"], row["status"]) == ("一", 700, 3, 1)
+    assert (row["title"], row["revision"], row["edit_revision"], row["status"]) == (good["title"], 1, 3, 2)
+    latest = revision_rows(app, good["id"])[-1]
+    assert (latest["title"], latest["price"], latest["state"]) == ("一", 700, "in_review")
     # The later one replaced the earlier one's picture: never both, never none.
-    positions = [picture["position"] for picture in picture_rows(app)]
-    assert sorted(positions, key=str) == [0, None, None]
-    assert len(messages(app)) == len(sent) + 4
+    shown, *others = picture_rows(app)
+    assert (shown["position"], [each["position"] for each in others]) == (0, [None, None])
+    assert [each["id"] for each in others if each["detached_at"] is None] == latest["picture_ids"]
+    assert len(messages(app)) == len(sent) + 2
 
 
 def test_deleting_twice_at_once_deletes_once(app: Flask, client: FlaskClient) -> None:

@@ -98,10 +98,18 @@ def test_a_good_costs_one_statement(app: Flask, client: FlaskClient) -> None:
 def test_own_good_with_what_moderation_found(app: Flask, client: FlaskClient) -> None:
     owner = make_user(app)
     good = make_good(app, owner, status=GoodStatus.REJECTED, revision=3)
-    old = {"kind": "text", "subject": "title", "passed": True, "reasons": []}
+    machine = {"hits": [], "rules_version": "1", "by_staff": False}
+    old = {"kind": "text", "subject": "title", "passed": True, "reasons": [], "state": "passed", **machine}
     present = [
-        {"kind": "text", "subject": "title", "passed": True, "reasons": []},
-        {"kind": "picture", "subject": "picture:7", "passed": False, "reasons": ["图片无法解码"]},
+        {"kind": "text", "subject": "title", "passed": True, "reasons": [], "state": "passed", **machine},
+        {
+            "kind": "picture",
+            "subject": "picture:7",
+            "passed": False,
+            "state": "rejected",
+            "reasons": ["图片无法解码"],
+            **machine,
+        },
     ]
     with app.app_context(), db.engine.begin() as connection:
         connection.execute(
@@ -117,7 +125,9 @@ def test_own_good_with_what_moderation_found(app: Flask, client: FlaskClient) ->
         data = assert_envelope(client.get(url, headers=headers), Answer.GOOD_FOUND)
     assert len(statements) == 3  # two of them look for prices of such things elsewhere: there are none
     assert data.pop("price_reference")["enough"] is False
-    assert data.pop("verification") == {"state": "failed", "revision": 3, "verdicts": present}
+    told = {"text": "", "appeal": None, "may_appeal": True}
+    assert data.pop("verification") == {"state": "failed", "revision": 3, "verdicts": present, **told}
+    assert data.pop("approved") is None
     assert data.pop("taken_down") is False
     assert data == assert_envelope(client.get(f"/api/good/{good.id}/", headers=headers), Answer.GOOD_FOUND)
 
@@ -131,7 +141,14 @@ def test_state_of_verification(app: Flask, client: FlaskClient, status: GoodStat
     data = assert_envelope(
         client.get(f"/api/good_edit/{good.id}/", headers=auth_headers(app, owner)), Answer.GOOD_FOUND
     )
-    assert data["verification"] == {"state": state, "revision": 1, "verdicts": []}
+    assert data["verification"] == {
+        "state": state,
+        "revision": 1,
+        "verdicts": [],
+        "text": "",
+        "appeal": None,
+        "may_appeal": state == "failed",
+    }
 
 
 def test_only_its_owner_gets_a_good_to_edit(app: Flask, client: FlaskClient) -> None:

@@ -5,7 +5,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.answers import Answer
+from app.moderation.checks import picture_rules_version
 from app.moderation.service import check_good, conclude_good
+from app.moderation.text import rules_version
 from statemachine import GoodStatus
 from tests.factories import assert_envelope, auth_headers, make_good, make_user
 from tests.moderation.steps import add_picture, change
@@ -42,6 +44,18 @@ def test_owner_and_staff_see_the_verdicts_of_the_present_revision(app: Flask, cl
         change(app, good, revision=2, title="加 微 信 13800138000")
         check_good(good_id=good.id, revision=2)
         conclude_good(good_id=good.id, revision=2)
+        text_rules, picture_rules = rules_version(), picture_rules_version()
+    passed = {"passed": True, "reasons": [], "state": "passed", "hits": [], "by_staff": False}
+    hit = {
+        "category": "contact",
+        "code": "contact.word",
+        "policy": "reject",
+        "confidence": 1.0,
+        "start": None,
+        "end": None,
+        "box": None,
+    }
+    reasons = ["涉嫌引流:加微信", "涉嫌引流:手机号码"]
     for user in (owner, staff):
         answer = client.get(f"/api/verify/good/{good.id}", headers=auth_headers(app, user))
         assert assert_envelope(answer, Answer.VERDICT_FOUND) == {
@@ -55,10 +69,19 @@ def test_owner_and_staff_see_the_verdicts_of_the_present_revision(app: Flask, cl
                     "kind": "text",
                     "subject": "title",
                     "passed": False,
-                    "reasons": ["涉嫌引流:加微信", "涉嫌引流:手机号码"],
+                    "state": "rejected",
+                    "reasons": reasons,
+                    "hits": [hit | {"reason": reason} for reason in reasons],
+                    "rules_version": text_rules,
+                    "by_staff": False,
                 },
-                {"kind": "text", "subject": "description", "passed": True, "reasons": []},
-                {"kind": "picture", "subject": f"picture:{picture}", "passed": True, "reasons": []},
+                {"kind": "text", "subject": "description", "rules_version": text_rules, **passed},
+                {
+                    "kind": "picture",
+                    "subject": f"picture:{picture}",
+                    "rules_version": picture_rules,
+                    **passed,
+                },
             ],
         }
 

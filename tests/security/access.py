@@ -11,7 +11,8 @@ Answers: `ok` is what the operation declares as its success, `empty` its list wi
 names (or the body, where it names a thing) does not exist; the others are in `REFUSALS`.
 
 Things, of the market in `market.py`: `public` and `review` are goods of the seller with a picture, for sale and not yet
-reviewed; `unused_picture` is one that the seller has uploaded for no good yet; `address` and `notification` are the
+reviewed, `refused` is one that did not pass, `to_review` the case of one that waits for a person, `ban` a banned
+picture; `unused_picture` is one that the seller has uploaded for no good yet; `address` and `notification` are the
 buyer's; `withdrawal` is the seller's, who shows `avatar` while `waiting_avatar` is not reviewed; `case` is one about a
 day's bill; the others are orders where they stand, or what belongs to them.
 """
@@ -132,6 +133,9 @@ GET    /api/withdraw/                            -               401    empty   
 GET    /api/withdraw/{payout_id}/                withdrawal      401    404      404   ok     revoked   404
 GET    /api/notifications/                       -               401    empty    ok    ok     revoked   empty
 GET    /api/notifications/unread_count/          -               401    ok       ok    ok     revoked   ok
+POST   /api/good_appeal/{good_id}/               refused         401    404      404   ok     revoked   404
+POST   /api/good_report/{good_id}/               public          401    ok       ok    own    revoked   ok
+POST   /api/good_report/{good_id}/               review          401    404      404   404    revoked   404
 POST   /api/notifications/read/                  -               401    ok       ok    ok     revoked   ok
 POST   /api/notifications/read/                  notification    401    404      ok    404    revoked   404
 
@@ -146,6 +150,15 @@ POST   /api/staff/user/{user_id}/reset_code/     seller          401    403     
 GET    /api/staff/actions/                       -               401    403      403   403    revoked   ok
 GET    /api/staff/users/                         -               401    403      403   403    revoked   ok
 POST   /api/staff/take_down_good/{good_id}/      public          401    403      403   403    revoked   ok
+GET    /api/staff/reviews/                       -               401    403      403   403    revoked   ok
+POST   /api/staff/next_review/                   -               401    403      403   403    revoked   ok
+GET    /api/staff/review/{review_id}/            to_review       401    403      403   403    revoked   ok
+POST   /api/staff/review/{review_id}/            to_review       401    403      403   403    revoked   ok
+POST   /api/staff/claim_review/{review_id}/      to_review       401    403      403   403    revoked   ok
+POST   /api/staff/skip_review/{review_id}/       to_review       401    403      403   403    revoked   ok
+GET    /api/staff/banned_pictures/               -               401    403      403   403    revoked   ok
+POST   /api/staff/ban_picture/{picture_id}/      public_picture  401    403      403   403    revoked   ok
+POST   /api/staff/lift_ban/{ban_id}/             ban             401    403      403   403    revoked   ok
 POST   /api/staff/restore_good/{good_id}/        public          401    403      403   403    revoked   ok
 POST   /api/staff/suspend_user/{user_id}/        stranger        401    403      403   403    revoked   ok
 POST   /api/staff/lift_suspension/{user_id}/     stranger        401    403      403   403    revoked   ok

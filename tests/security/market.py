@@ -9,16 +9,21 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from app.answers import Answer
+from app.clock import utcnow
 from app.db.database import db
 from app.db.transactions import transaction
-from app.goods.models import Picture
+from app.goods.models import CaseKind, Picture, ReviewCase
+from app.moderation.decisions import open_case as open_review
+from app.moderation.review_queue import ban_picture
+from app.moderation.service import check_good
+from app.moderation.verdicts import Category
 from app.money.cases import open_case
 from app.money.models import MoneyCase, MoneyCaseKind
 from app.notifications.models import Notification
 from app.orders.models import EvidencePicture
 from app.staff.service import add_staff, suspend_user
 from app.wallet.service import request_payout
-from statemachine import OrderPhase, Role, TradeMode
+from statemachine import GoodStatus, OrderPhase, Role, TradeMode
 from statemachine.order import (
     AWAITING_PAYMENT,
     PAID,
@@ -105,6 +110,17 @@ def fill_market(app: Flask, client: FlaskClient) -> Market:
         good = release(app, client, seller, picture_bytes())
         things[name], things[f"{name}_picture"] = good["id"], good["pictures"][0]["id"]
     publish(app, int(things["public"]))
+    things["refused"] = make_good(app, seller, status=GoodStatus.REJECTED).id
+    waiting_good = make_good(app, seller, status=GoodStatus.IN_REVIEW)
+    with app.app_context():
+        check_good(good_id=waiting_good.id, revision=1)
+        with transaction() as session:
+            review = {"good_id": waiting_good.id, "revision": 1, "kind": CaseKind.RELEASE}
+            open_review(session, **review, now=utcnow())
+        things["to_review"] = db.session.scalars(select(ReviewCase.id)).one()
+        picture_id = int(things["review_picture"])
+        why = {"category": Category.FRAUD, "note": "骗子常用图"}
+        things["ban"] = ban_picture(actor_id=people["staff"].id, picture_id=picture_id, **why)
     uploaded = client.post(
         "/api/pictures/", headers={"Authorization": f"Bearer {access['seller']}"}, **multipart(picture_bytes())
     )

@@ -205,7 +205,7 @@ def test_orders_and_their_filters(app: Flask, client: FlaskClient, staff: Made) 
         ("payments/?until=9999-12-31", {"until": ["须在 2000 至 2199 年之间"]}),
         ("payments/?since=2026-11-23&until=2026-11-22", {"until": ["不能早于 since"]}),
         ("ledger/?order_id=x", {"order_id": ["须为整数"]}),
-        ("actions/?subject=picture", {"subject": ["不在可选范围内"]}),
+        ("actions/?subject=parcel", {"subject": ["不在可选范围内"]}),
     ],
 )
 def test_bad_filters(app: Flask, client: FlaskClient, staff: Made, query: str, errors: dict[str, list[str]]) -> None:

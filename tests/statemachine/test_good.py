@@ -27,15 +27,23 @@ TRIPLES: list[Triple] = [
     *((status, False, True) for status in (1, 2, 3, 4, 5)),
 ]
 TABLE: dict[tuple[str, str, Triple], Triple] = {
-    ("approve", "system", (1, False, False)): (2, False, False),
-    ("reject", "system", (1, False, False)): (5, False, False),
+    **{("approve", role, (1, False, False)): (2, False, False) for role in ("system", "staff")},
+    **{("reject", role, (1, False, False)): (5, False, False) for role in ("system", "staff")},
+    # An appeal is granted.
+    ("approve", "staff", (5, False, False)): (2, False, False),
     ("hold", "system", (2, False, False)): (3, False, False),
     ("release", "system", (3, False, False)): (2, False, False),
     ("finish", "system", (3, False, False)): (4, False, False),
     ("edit", "owner", (1, False, False)): (1, False, False),
-    ("edit", "owner", (2, False, False)): (1, False, False),
-    ("edit", "owner", (4, False, False)): (1, False, False),
+    # What is public stays so while the edit is reviewed.
+    ("edit", "owner", (2, False, False)): (2, False, False),
+    ("edit", "owner", (4, False, False)): (4, False, False),
     ("edit", "owner", (5, False, False)): (1, False, False),
+    **{
+        ("publish_edit", role, (status, False, False)): (2, False, False)
+        for role in ("system", "staff")
+        for status in (2, 4)
+    },
     ("delete", "owner", (1, False, False)): (1, True, False),
     ("delete", "owner", (2, False, False)): (2, True, False),
     ("delete", "owner", (4, False, False)): (4, True, False),
@@ -58,7 +66,7 @@ TABLE: dict[tuple[str, str, Triple], Triple] = {
     ("delete", "owner", (4, False, True)): (4, True, False),
     ("delete", "owner", (5, False, True)): (5, True, False),
 }
-EVENTS = ["approve", "reject", "hold", "release", "finish", "edit", "delete", "take_down", "restore"]
+EVENTS = ["approve", "reject", "hold", "release", "finish", "edit", "publish_edit", "delete", "take_down", "restore"]
 ROLES = ["owner", "system", "staff"]
 FREE, BOUND = GoodFacts(has_open_order=False), GoodFacts(has_open_order=True)
 
