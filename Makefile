@@ -129,9 +129,9 @@ engines: environment ## Only PostgreSQL and Valkey, with the lines that tell ano
 
 lock: environment-dev ## Pin all requirements again, with hashes, from setup.cfg (ARGS=--upgrade for newer versions)
 	.venv/tools/bin/uv pip compile setup.cfg --generate-hashes --no-header --universal --python-version 3.11 \
-		--no-emit-index-url --no-emit-find-links --extra embedded $(ARGS) --output-file requirements.txt
+		--no-emit-index-url --no-emit-find-links --extra embedded --extra vision $(ARGS) --output-file requirements.txt
 	.venv/tools/bin/uv pip compile setup.cfg --generate-hashes --no-header --universal --python-version 3.11 \
-		--no-emit-index-url --no-emit-find-links --extra embedded --extra dev $(ARGS) --output-file requirements-dev.txt
+		--no-emit-index-url --no-emit-find-links --extra embedded --extra vision --extra dev $(ARGS) --output-file requirements-dev.txt
 	.venv/tools/bin/uv pip compile crawler/requirements.in --generate-hashes --no-header --universal --python-version 3.11 \
 		--no-emit-index-url --no-emit-find-links --constraint requirements-dev.txt --no-annotate $(ARGS) \
 		--output-file crawler/requirements.txt

@@ -51,6 +51,13 @@ class SmtpSecurity(StrEnum):
     TLS = "tls"  # from the first byte, on port 465
 
 
+class UnseenPictures(StrEnum):
+    """What becomes of pictures that nothing can look at, because the extra for it is not installed."""
+
+    REVIEW = "review"
+    PASS = "pass"  # noqa: S105 - the picture passes, no password
+
+
 class SettingsError(Exception):
     """The environment does not make valid settings; `problems` lists one line per variable."""
 
@@ -121,6 +128,12 @@ def _smtp_security(raw: str) -> SmtpSecurity:
     if raw not in {each.value for each in SmtpSecurity}:
         raise ValueError(f"must be one of {', '.join(SmtpSecurity)}, not {raw!r}")
     return SmtpSecurity(raw)
+
+
+def _unseen_pictures(raw: str) -> UnseenPictures:
+    if raw not in {each.value for each in UnseenPictures}:
+        raise ValueError(f"must be one of {', '.join(UnseenPictures)}, not {raw!r}")
+    return UnseenPictures(raw)
 
 
 def _log_level(raw: str) -> str:
@@ -401,6 +414,11 @@ class Settings:
     )
     sensitive_words_path: Path = _setting(
         PROJECT_ROOT / "app" / "moderation" / "words", "folder of word lists, one file per category", _path
+    )
+    pictures_unseen: UnseenPictures = _setting(
+        UnseenPictures.REVIEW,
+        "what becomes of pictures where the extra `vision` is not installed, so that nobody has looked: review, pass",
+        _unseen_pictures,
     )
     # Orders: the deadlines of the order's state machine and the reminders before them, by their names there
     expire_after: int = _setting(1800, "seconds a buyer has to pay", _positive)

@@ -26,6 +26,7 @@ class Options:
     web_workers: int = 2
     web_heartbeat_limit: int = 60  # seconds for which a web process may answer nothing
     workers: int = 2
+    vision_workers: int = 1
     database_url: str = ""
     redis_url: str = ""
     gateway_url: str = ""
@@ -95,6 +96,7 @@ def read_options(environ: Mapping[str, str]) -> Options:
         web_workers=number("WEB_WORKERS", default.web_workers, 1, 64),
         web_heartbeat_limit=number("WEB_HEARTBEAT_LIMIT", default.web_heartbeat_limit, 5, 86400),
         workers=number("WORKERS", default.workers, 1, 64),
+        vision_workers=number("VISION_WORKERS", default.vision_workers, 1, 64),
         database_url=text("DATABASE_URL"),
         redis_url=text("REDIS_URL"),
         gateway_url=text("ALIPAY_GATEWAY_URL"),

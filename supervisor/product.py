@@ -55,6 +55,7 @@ def process_table(options: Options) -> tuple[Process, ...]:
         Process("relay", _module("tasks.relay")),
         Process("worker", _module("tasks.worker", "default"), count=options.workers),
         Process("search", _module("tasks.worker", "search")),  # exactly one: the index has a single writer
+        Process("vision", _module("tasks.worker", "vision"), count=options.vision_workers),
         Process("scheduler", _module("tasks.scheduler")),
     )
 

@@ -36,6 +36,7 @@ class QueueName(StrEnum):
 
     DEFAULT = "default"
     SEARCH = "search"
+    VISION = "vision"
 
 
 def connect() -> redis.Redis:

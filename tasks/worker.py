@@ -1,8 +1,10 @@
-"""The RQ workers: `python -m tasks.worker default` and `python -m tasks.worker search`.
+"""The RQ workers: `python -m tasks.worker` with `default`, `search` or `vision`.
 
 Each has one Flask application, made before the first job, and runs every job in a context of it. `default` forks a
 process per job, so that a crashing job takes nothing else down; any number of them may run. `search` keeps the index
 open between jobs and therefore runs them in its own process; it is the only writer of the index and locks its folder.
+`vision` looks at pictures: it loads its models once, before the first job, and runs jobs in its own process, too. There
+may be one for each core that is to look.
 """
 
 import argparse
@@ -29,8 +31,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app import load_app
 from app.db.database import db
+from app.moderation.pictures import engines
 from app.periodic.service import record_failure, record_success
 from app.settings import settings
+from app.vision import is_installed
 from tasks.queues import SERIALIZER, QueueName, connect, job_id_of, queue
 from tasks.schedule import PERIODS
 from tasks.search import drain_search_outbox
@@ -108,6 +112,7 @@ class InProcessWorker(_AppWorker, SimpleWorker):
 _WORKERS: dict[QueueName, type[ForkingWorker | InProcessWorker]] = {
     QueueName.DEFAULT: ForkingWorker,
     QueueName.SEARCH: InProcessWorker,
+    QueueName.VISION: InProcessWorker,
 }
 
 
@@ -157,12 +162,22 @@ def forget_unfinished_drain() -> None:
         unfinished.delete()
 
 
+def load_models() -> None:
+    """Load what looks at pictures; where the extra for it is not installed, say what becomes of them."""
+    if is_installed():
+        engines.load()
+    else:
+        log.warning("vision_not_installed", pictures=settings().pictures_unseen.value)
+
+
 def work(app: Flask, name: QueueName, *, burst: bool = False) -> int:
     """Run jobs until told to stop, or with `burst` until the queue is empty; returns the exit status."""
     with app.app_context():
         worker = make_worker(app, name)
         if name is QueueName.SEARCH:
             forget_unfinished_drain()
+        if name is QueueName.VISION:
+            load_models()
     log.info("worker_started", queue=name.value)
     try:
         worker.work(burst=burst, with_scheduler=True)

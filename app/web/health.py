@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import Final
 
 import structlog
 from alembic.runtime.migration import MigrationContext
@@ -23,9 +24,10 @@ from app.outbox.service import relay_runs
 from app.periodic.queries import periodic_jobs, scheduler_leads
 from app.settings import settings
 from app.version import __version__
+from app.vision import is_installed
 from app.web import metrics
 from app.web.api import Api
-from config import PROJECT_ROOT
+from config import PROJECT_ROOT, UnseenPictures
 
 log = structlog.get_logger(__name__)
 
@@ -153,6 +155,13 @@ def _worker(queue: str) -> str:
     return f"{len(beats)} listening, last heartbeat {max(age, 0):.0f} s ago"
 
 
+def _vision() -> str:
+    if is_installed():
+        return "installed"
+    # No fault: who runs the product has chosen so, and said what becomes of pictures.
+    return f"not installed: pictures of goods {_UNSEEN[settings().pictures_unseen]}"
+
+
 def _relay() -> str:
     if not relay_runs():
         raise _Failed("no heartbeat")
@@ -175,12 +184,16 @@ def _periodic_jobs() -> str:
     return f"{len(jobs)} on time"
 
 
+_UNSEEN: Final = {UnseenPictures.REVIEW: "wait for a person", UnseenPictures.PASS: "pass unseen"}
+
 _CHECKS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("database", _database),
     ("migrations", _migrations),
     ("valkey", _valkey),
     ("worker_default", functools.partial(_worker, "default")),
     ("worker_search", functools.partial(_worker, "search")),
+    ("worker_vision", functools.partial(_worker, "vision")),
+    ("vision", _vision),
     ("relay", _relay),
     ("scheduler", _scheduler),
     ("periodic_jobs", _periodic_jobs),

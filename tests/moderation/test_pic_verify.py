@@ -7,11 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from PIL import Image
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
+from app import vision
 from app.goods.storage import LocalPictureStorage
-from app.moderation.pic_verify import StoredPicture, check_picture
+from app.moderation.pic_verify import StoredPicture, check_picture, look_at_stored
+from app.moderation.pictures import rules_version
+from app.moderation.text import TextContext
+from app.moderation.verdicts import Decision
 from tests.factories import picture_bytes
 
 LIMIT = 50_000_000
@@ -95,3 +100,26 @@ def test_the_end_of_the_job_s_time_says_nothing_about_the_picture(
     monkeypatch.setattr(Image, "open", lambda _: signal.raise_signal(signal.SIGALRM))
     with UnixSignalDeathPenalty(120, JobTimeoutException), pytest.raises(JobTimeoutException, match="120 seconds"):
         check_picture(picture, storage=storage, pixels_limit=LIMIT)
+
+
+def test_what_is_looked_at_is_the_file_that_was_stored(
+    context: Flask, storage: LocalPictureStorage, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vision, "is_installed", lambda: False)
+    picture = store(picture_bytes(640, 480), 640, 480)
+
+    def looked_at() -> list[tuple[str, Decision]]:
+        look = look_at_stored(picture, storage=storage, context=TextContext())
+        assert look.judgement.rules_version == rules_version()
+        return [(hit.code, hit.policy) for hit in look.judgement.hits]
+
+    seen = looked_at()
+    assert ("quality.file_damaged", Decision.REJECT) not in seen
+    file = storage.root / picture.sha256[:2] / picture.sha256[2:4] / picture.sha256
+    file.write_bytes(picture_bytes(640, 479))
+    assert looked_at() == [("quality.file_damaged", Decision.REJECT)]
+    file.unlink()
+    assert looked_at() == [("quality.file_missing", Decision.REJECT)]
+    file.mkdir()
+    with pytest.raises(IsADirectoryError):
+        looked_at()

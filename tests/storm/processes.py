@@ -131,6 +131,7 @@ class Market:
             yield self._kill_backend
             yield lambda _: self._kill_member("relay-2", whole=True)
             yield lambda _: self._kill_member("search", whole=True)
+            yield lambda _: self._kill_member("vision", whole=True)
             yield self._kill_horse
 
     def flush_valkey(self) -> bool:

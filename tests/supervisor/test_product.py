@@ -244,7 +244,7 @@ def test_another_gateway_leaves_the_sandbox_out() -> None:
 
 def test_the_search_index_has_one_writer() -> None:
     counts = {process.name: process.count for process in product.process_table(Options(workers=7))}
-    assert counts == {"gateway": 1, "web": 1, "relay": 1, "worker": 7, "search": 1, "scheduler": 1}
+    assert counts == {"gateway": 1, "web": 1, "relay": 1, "worker": 7, "search": 1, "vision": 1, "scheduler": 1}
 
 
 def deployed(command: str) -> list[str]:

@@ -21,11 +21,23 @@ from app.outbox.service import RELAY_HEARTBEAT_KEY
 from app.periodic.models import SCHEDULER_LOCK_KEY, PeriodicJob
 from app.periodic.service import list_jobs, record_success
 from app.version import __version__
+from app.web import health
 from config import PROJECT_ROOT
 from tests.conftest import MakeApp
 from tests.factories import assert_envelope
 
-NAMES = ["database", "migrations", "valkey", "worker_default", "worker_search", "relay", "scheduler", "periodic_jobs"]
+NAMES = [
+    "database",
+    "migrations",
+    "valkey",
+    "worker_default",
+    "worker_search",
+    "worker_vision",
+    "vision",
+    "relay",
+    "scheduler",
+    "periodic_jobs",
+]
 _SECONDS = re.compile(r"(-?[0-9]+) s ago")
 HEADS = sorted(ScriptDirectory(str(PROJECT_ROOT / "migrations")).get_heads())
 
@@ -36,7 +48,7 @@ def ready(app: Flask, clean: None) -> Iterator[dict[str, SimpleWorker]]:
     with app.app_context():
         with db.engine.begin() as connection:
             MigrationContext.configure(connection).stamp(ScriptDirectory(str(PROJECT_ROOT / "migrations")), "heads")
-        workers = {name: SimpleWorker([name], connection=valkey()) for name in ("default", "search")}
+        workers = {name: SimpleWorker([name], connection=valkey()) for name in ("default", "search", "vision")}
         for worker in workers.values():
             worker.register_birth()
         valkey().set(RELAY_HEARTBEAT_KEY, utcnow().isoformat(), ex=30)
@@ -79,9 +91,22 @@ def test_ready(client: FlaskClient, ready: dict[str, SimpleWorker]) -> None:
     assert details["worker_default"].startswith("1 listening, last heartbeat ")
     assert (details["database"], details["valkey"], details["relay"]) == ("answers", "answers", "running")
     assert (details["scheduler"], details["periodic_jobs"]) == ("running", "2 on time")
+    assert details["vision"] == "installed"
 
 
-@pytest.mark.parametrize("queue", ["default", "search"])
+@pytest.mark.parametrize(("chosen", "told"), [("review", "wait for a person"), ("pass", "pass unseen")])
+def test_ready_without_the_extra_that_looks_at_pictures(
+    make_app: MakeApp, ready: dict[str, SimpleWorker], monkeypatch: pytest.MonkeyPatch, chosen: str, told: str
+) -> None:
+    """No fault, but who reads it should know."""
+    monkeypatch.setattr(health, "is_installed", lambda: False)
+    answer = make_app(PICTURES_UNSEEN=chosen).test_client().get("/readyz")
+    checks = {check["name"]: check for check in assert_envelope(answer, Answer.OK)["checks"]}
+    expected = {"name": "vision", "ok": True, "detail": f"not installed: pictures of goods {told}"}
+    assert checks["vision"] == expected
+
+
+@pytest.mark.parametrize("queue", ["default", "search", "vision"])
 def test_not_ready_without_a_worker(client: FlaskClient, ready: dict[str, SimpleWorker], queue: str) -> None:
     ready[queue].register_death()
     assert failed(client) == {f"worker_{queue}": "no worker"}
@@ -178,6 +203,7 @@ def test_not_ready_without_stores_and_no_secret_tells_why(make_app: MakeApp) -> 
         "valkey": "ConnectionError",
         "worker_default": "ConnectionError",
         "worker_search": "ConnectionError",
+        "worker_vision": "ConnectionError",
         "relay": "ConnectionError",
         "scheduler": "ConnectionError",
         "periodic_jobs": "OperationalError",

@@ -1,0 +1,143 @@
+"""The public function of the check of pictures."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import accumulate
+from typing import Final
+
+from app import vision
+from app.moderation.pictures import codes, engines
+from app.moderation.pictures.cards import card_hits
+from app.moderation.pictures.fingerprints import fingerprint
+from app.moderation.pictures.frames import Frame, Looks, Undecodable, decode
+from app.moderation.pictures.reading import Line, Reading, read_text
+from app.moderation.pictures.surfaces import surface_hits
+from app.moderation.text import TextContext, TextKind, check_text
+from app.moderation.text import rules_version as text_rules_version
+from app.moderation.verdicts import Box, Category, Decision, Hit, Judgement
+from app.settings import settings
+from config import UnseenPictures
+
+_NOTHING_KNOWN: Final = TextContext(kind=TextKind.PICTURE)
+_VERSION: Final = "picture-1"  # counted up when anything changes but the files that are hashed below
+
+_NUDE: Final = 0.85
+"""From this score on a person looks: the model flags grids of harmless pictures, too, and misses plain cases."""
+
+_SURE: Final = 0.8
+"""A line that was read with a lower score rejects nothing: a person looks."""
+
+
+@cache
+def _digest_of_files() -> str:
+    return hashlib.sha256(codes.RULES.read_bytes()).hexdigest()[:8]
+
+
+def rules_version() -> str:
+    """The version of all that `check_picture` does now: part of the key of kept verdicts."""
+    eyes = "" if vision.is_installed() else f"/unseen-{settings().pictures_unseen}"
+    return f"{_VERSION}.{_digest_of_files()}/{text_rules_version()}{eyes}"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was found of a picture, and its fingerprint (`app.moderation.pictures.fingerprints`), if it has one."""
+
+    judgement: Judgement
+    fingerprint: int | None
+
+
+def check_picture(data: bytes, *, context: TextContext = _NOTHING_KNOWN) -> Judgement:
+    """What is wrong with the picture in `data`, as `look_at` finds it."""
+    return look_at(data, context=context).judgement
+
+
+def look_at(data: bytes, *, context: TextContext = _NOTHING_KNOWN) -> Look:
+    """Look at the picture in `data`, a whole file. It reads settings and needs an application context.
+
+    `context` is what is known of the good. Boxes are in pixels of the upright picture. Want of memory and the end of a
+    job's time pass through; all else that is wrong with the file is a hit.
+    """
+    try:
+        looks = decode(data, pixels_limit=settings().picture_pixels_limit)
+    except Undecodable as refusal:
+        broken = Hit(Category.QUALITY, "quality.undecodable", str(refusal), Decision.REJECT)
+        return Look(Judgement(rules_version(), (broken,)), None)
+    hits = dict.fromkeys(_hits(looks, context=replace(context, kind=TextKind.PICTURE)))
+    return Look(Judgement(rules_version(), tuple(hits)), fingerprint(looks.frames[0]))
+
+
+def _hits(looks: Looks, *, context: TextContext) -> Iterator[Hit]:
+    surfaces = [list(surface_hits(frame, width=looks.width, height=looks.height)) for frame in looks.frames]
+    # An animation is blank where all of its frames are: many begin with an empty one.
+    if all(surfaces):
+        yield from surfaces[0]
+        if Judgement("", tuple(surfaces[0])).decision is Decision.REJECT:
+            return
+    if not vision.is_installed():
+        yield from _unseen_hits()
+        return
+    for frame in looks.frames:
+        yield from codes.code_hits(codes.read_codes(frame), context=context)
+        yield from _text_hits(read_text(frame), context=context)
+        yield from _nudity_hits(frame)
+
+
+def _unseen_hits() -> Iterator[Hit]:
+    if settings().pictures_unseen is UnseenPictures.REVIEW:
+        yield Hit(Category.QUALITY, "quality.unseen", "图片需人工查看", Decision.REVIEW, confidence=0.0)
+
+
+def _text_hits(reading: Reading, *, context: TextContext) -> Iterator[Hit]:
+    """What is wrong with the text in a frame, line for line; then with lines that belong together."""
+    lines = reading.lines
+    found: set[str] = set()
+    for hit in _checked(lines, "\n", context=context):
+        found.add(hit.code)
+        yield hit
+    if len(lines) > 1:
+        # 加微 in one line, 信 in the next. Columns of a table are joined, too, so a person looks.
+        for hit in _checked(lines, " ", context=context):
+            if hit.code not in found and hit.policy is not Decision.PASS:
+                yield replace(hit, policy=Decision.REVIEW)
+    yield from card_hits("\n".join(line.text for line in lines))
+    if not reading.complete:
+        yield Hit(Category.QUALITY, "quality.unread", "图片文字过多,需人工查看", Decision.REVIEW, confidence=0.5)
+
+
+def _checked(lines: Sequence[Line], separator: str, *, context: TextContext) -> Iterator[Hit]:
+    starts = list(accumulate((len(line.text) + len(separator) for line in lines), initial=0))
+    for hit in check_text(separator.join(line.text for line in lines), context=context).hits:
+        touched = [
+            line
+            for line, start in zip(lines, starts, strict=False)
+            if hit.span is None or (start < hit.span.end and hit.span.start < start + len(line.text))
+        ]
+        score = min((line.score for line in touched), default=1.0)
+        policy = Decision.REVIEW if hit.policy is Decision.REJECT and score < _SURE else hit.policy
+        yield Hit(
+            hit.category,
+            hit.code,
+            f"图片文字{hit.reason}",
+            policy,
+            round(hit.confidence * score, 2),
+            box=_around([line.box for line in touched]),
+        )
+
+
+def _around(boxes: Sequence[Box]) -> Box | None:
+    if not boxes:
+        return None
+    left, top = min(box.left for box in boxes), min(box.top for box in boxes)
+    right, bottom = max(box.left + box.width for box in boxes), max(box.top + box.height for box in boxes)
+    return Box(left, top, right - left, bottom - top)
+
+
+def _nudity_hits(frame: Frame) -> Iterator[Hit]:
+    score = engines.nudity_classifier().classify(frame.pixels).nsfw
+    if score >= _NUDE:
+        yield Hit(
+            Category.PORNOGRAPHY, "pornography.nudity", "图片疑似裸露,需人工查看", Decision.REVIEW, round(score, 2)
+        )

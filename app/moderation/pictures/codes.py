@@ -1,0 +1,155 @@
+"""QR codes, bar codes and their like in pictures: where they lead (`codes.txt`), or that they cannot be read."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from app.moderation.pictures.frames import Frame, Pixels
+from app.moderation.text import TextContext, check_text
+from app.moderation.verdicts import Box, Category, Decision, Hit
+
+RULES: Final = Path(__file__).with_name("codes.txt")
+
+# Weaker ones (ITF, Codabar) are seen in any fence, and nobody's telephone reads them.
+_FORMATS: Final = "QRCode,MicroQRCode,RMQRCode,Aztec,DataMatrix,PDF417,Code128,Code39,EAN13,EAN8,UPCA,UPCE,DataBar"
+_RETAIL: Final = frozenset({"EAN13", "EAN8", "UPCA", "UPCE", "ISBN", "DataBar", "DataBarOmni", "DataBarStk"})
+
+_SMALL: Final = 1300  # pixels of the long side below which a picture is also looked at twice as large
+_HOST: Final = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//(?:[^/?#@]*@)?(?P<host>[^/?#:]+)(?P<path>[^?#]*)")
+_HOST_ALONE: Final = re.compile(r"(?P<host>(?:[a-z0-9-]+\.)+[a-z]{2,})(?P<path>/.*)?")
+
+
+class CodeRulesError(ValueError):
+    """The file of rules cannot be used; the message names the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRule:
+    """What becomes of codes that begin so; `host` is the host's name where that is what counts, else empty."""
+
+    policy: Decision
+    beginning: str
+    host: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A code that was found: its text, whether it is a number of retail (EAN, UPC, ISBN), and where it stands.
+
+    The text is None of one that is there and cannot be read: covered in part, or drawn over.
+    """
+
+    text: str | None
+    is_retail: bool
+    box: Box
+
+
+def read_rules(path: Path) -> Iterator[CodeRule]:
+    """The rules of the file. Raises `CodeRulesError` for a line that is none."""
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        try:
+            policy, beginning, what = line.split(maxsplit=2)
+            rule = CodeRule(Decision(policy), beginning.removeprefix("//"), beginning[2:].partition("/")[0], what)
+        except ValueError as error:
+            raise CodeRulesError(f"{path}:{number}: not a policy, a beginning and what it is: {line!r}") from error
+        yield rule if beginning.startswith("//") else CodeRule(rule.policy, beginning, "", what)
+
+
+@cache
+def rules() -> tuple[CodeRule, ...]:
+    """The rules of `codes.txt`, in their order."""
+    return tuple(read_rules(RULES))
+
+
+def rule_for(text: str) -> CodeRule | None:
+    """The first rule that a code's text falls under; None if none."""
+    plain = "".join(text.lower().split())
+    address = _HOST.match(plain) or _HOST_ALONE.fullmatch(plain)
+    host, where = (address["host"], address["host"] + (address["path"] or "")) if address else ("", "")
+    for rule in rules():
+        if rule.host:
+            own = where[len(host) - len(rule.host) :] if host == rule.host or host.endswith("." + rule.host) else ""
+            if own.startswith(rule.beginning):
+                return rule
+        elif plain.startswith(rule.beginning):
+            return rule
+    if address is not None and not plain.startswith(("sn:", "wifi:")):
+        return next((rule for rule in rules() if rule.beginning == "http:"), None)
+    return None
+
+
+def code_hits(codes: Iterable[Code], *, context: TextContext) -> Iterator[Hit]:
+    """What is wrong with the codes: links and contacts lead past the platform, other text is checked as text."""
+    for code in codes:
+        if code.is_retail:
+            continue
+        if code.text is None:
+            reason = "图片疑似含有无法识别的二维码,需人工查看"
+            yield Hit(Category.CONTACT, "contact.unreadable_code", reason, Decision.REVIEW, 0.6, box=code.box)
+            continue
+        rule = rule_for(code.text)
+        if rule is not None:
+            if rule.policy is not Decision.PASS:
+                name = "contact.code" if rule.policy is Decision.REJECT else "contact.code_link"
+                reason = f"图片含有{rule.what},涉嫌引流" if rule.policy is Decision.REJECT else f"图片含有{rule.what}"
+                yield Hit(Category.CONTACT, name, reason, rule.policy, box=code.box)
+            continue
+        for hit in check_text(code.text, context=context).hits:
+            yield Hit(hit.category, hit.code, f"图片中的码:{hit.reason}", hit.policy, hit.confidence, box=code.box)
+
+
+def read_codes(frame: Frame) -> list[Code]:
+    """The codes in a frame, small, turned and inverted ones too; boxes in pixels of the upright picture."""
+    import cv2
+
+    grey = np.asarray(cv2.cvtColor(frame.pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+    found = _read(grey, frame.scale)
+    if not any(code.text is not None for code in found):
+        for view, scale in _clearer(grey):
+            clear = [code for code in _read(view, frame.scale * scale) if code.text is not None]
+            if clear:
+                return clear
+        # Rugs and tiles have corners like a code's, too: two libraries have to see one.
+        if found and not cv2.QRCodeDetector().detect(grey)[0]:
+            return []
+    return found
+
+
+def _clearer(grey: Pixels) -> Iterator[tuple[Pixels, float]]:
+    """Views of the same in which codes may be read that cannot be read in it; with the scale of each."""
+    import cv2
+
+    height, width = grey.shape[:2]
+    if max(height, width) <= _SMALL:
+        yield np.asarray(cv2.resize(grey, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), np.uint8), 0.5
+    # What stands out by colour or faintly only: each place compared with its neighbourhood.
+    yield np.asarray(cv2.createCLAHE(4.0, (8, 8)).apply(grey), np.uint8), 1.0
+
+
+def _read(grey: Pixels, scale: float) -> list[Code]:
+    """The codes that are read in it; QR codes that cannot be read only where there is no other."""
+    import zxingcpp
+
+    formats = zxingcpp.barcode_formats_from_str(_FORMATS)
+    found = zxingcpp.read_barcodes(grey, formats=formats, text_mode=zxingcpp.TextMode.Plain, return_errors=True)
+    read = {(code.text, code.box): code for code in (_code(each, scale) for each in found if each.valid)}
+    if read:
+        return list(read.values())
+    return [_code(each, scale) for each in found if each.format.name == "QRCode"]
+
+
+def _code(found: Any, scale: float) -> Code:
+    place = found.position
+    points = [place.top_left, place.top_right, place.bottom_right, place.bottom_left]
+    across, down = [point.x for point in points], [point.y for point in points]
+    edges = min(across), min(down), max(across) - min(across), max(down) - min(down)
+    box = Box(*(round(edge * scale) for edge in edges))
+    return Code(found.text if found.valid else None, found.format.name in _RETAIL, box)

@@ -1,0 +1,150 @@
+"""What is looked at of a picture: its frames, decoded within limits, upright, as they are seen.
+
+Pictures of goods are stored as we encoded them (`app.goods.preparation`), but files that operators check are whatever
+they are. So the limits are asked before any pixel is decoded: pixels, scans of a JPEG, frames of an animation.
+"""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from pi_heif import register_heif_opener
+from PIL import Image, ImageOps
+from rq.timeouts import BaseTimeoutException
+
+from app.goods import jpeg
+
+register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
+
+FRAMES_LIMIT: Final = 4
+"""Frames of an animation that are looked at: the first, the last, and between them at equal distances."""
+
+PASSED_FRAMES_LIMIT: Final = 200
+"""Frames of an animation that are decoded at all, because each may build on the one before."""
+
+LONG_SIDE: Final = 2560
+"""Pixels of the long side; larger pictures are scaled down to it, but for long ones."""
+
+LONG_PIXELS: Final = 1080 * 16_000
+"""The most pixels that are kept of a long one."""
+
+_FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIF", "BMP", "TIFF")
+_MOST_SCANS: Final = 100
+_MOST_SCANNED_PIXELS: Final = 1_250_000_000
+_MOST_ANIMATED_PIXELS: Final = 400_000_000  # of all frames that are decoded
+
+Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
+"""Height × width × red, green, blue."""
+
+
+class Undecodable(Exception):  # noqa: N818 - it says what happened, as app.answers.Refused does
+    """The picture cannot be looked at; the message is for the seller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame as it is seen: `pixels` upright and without transparency.
+
+    `scale` is what a length in it has to be multiplied with for one of the upright picture.
+    """
+
+    number: int
+    pixels: Pixels
+    scale: float
+
+    @property
+    def width(self) -> int:
+        """In pixels, as it is looked at."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        """In pixels, as it is looked at."""
+        return int(self.pixels.shape[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """A decoded picture: width and height of the upright picture in pixels, and the frames that are looked at."""
+
+    width: int
+    height: int
+    frames: tuple[Frame, ...]
+
+
+def decode(data: bytes, *, pixels_limit: int) -> Looks:
+    """The frames of the picture in `data`. Raises `Undecodable`; want of memory and the end of a job's time pass."""
+    try:
+        scans = jpeg.outline_of(data).scans if data.startswith(jpeg.START) else 1
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            _check_size(image, scans=scans, pixels_limit=pixels_limit)
+            width = image.width  # a JPEG is then decoded at a part of its size
+            image.draft(None, _looked_at(*image.size))
+            frames = tuple(_frame(number, still, width=width) for number, still in _stills(image))
+    except (Undecodable, MemoryError, BaseTimeoutException):
+        raise
+    except Exception as error:  # Pillow's decoders raise nearly any exception on malicious bytes
+        raise Undecodable("图片无法解码") from error
+    first = frames[0]
+    return Looks(round(first.width * first.scale), round(first.height * first.scale), frames)
+
+
+def _check_size(image: Image.Image, *, scans: int, pixels_limit: int) -> None:
+    pixels = image.width * image.height
+    if pixels > pixels_limit:
+        raise Undecodable("图片像素过多,无法审核")
+    if scans > _MOST_SCANS or (scans > 1 and scans * pixels > _MOST_SCANNED_PIXELS):
+        raise Undecodable("图片过于复杂,无法审核")
+
+
+def _looked_at(width: int, height: int) -> tuple[int, int]:
+    long, short = max(width, height), min(width, height)
+    fitting = LONG_SIDE / long
+    readable = min(1080 / short, (LONG_PIXELS / (width * height)) ** 0.5)
+    scale = min(max(fitting, readable), 1)
+    return max(round(width * scale), 1), max(round(height * scale), 1)
+
+
+def _stills(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """The frames that are looked at, with their numbers."""
+    count = int(getattr(image, "n_frames", 1))
+    affordable = max(_MOST_ANIMATED_PIXELS // (image.width * image.height), 1)
+    last = min(count, PASSED_FRAMES_LIMIT, affordable) - 1
+    for number in sorted({round(last * part / (FRAMES_LIMIT - 1)) for part in range(FRAMES_LIMIT)}):
+        if number > 0:
+            image.seek(number)
+        image.load()
+        yield number, image
+
+
+def _frame(number: int, image: Image.Image, *, width: int) -> Frame:
+    size = _looked_at(image.width, image.height)
+    if image.mode.startswith("I"):  # 16-bit grey, which Pillow's convert() would clip
+        image = image.point(lambda value: value / 256).convert("L")
+    see_through = image.has_transparency_data
+    seen = image.convert("RGBA" if see_through else "RGB")
+    if seen.size != size:
+        seen = seen.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    try:
+        seen.info = dict(image.info)
+        seen.getexif().update(image.getexif())
+        upright = ImageOps.exif_transpose(seen)
+    except (MemoryError, BaseTimeoutException):
+        raise
+    except Exception:  # noqa: BLE001 - only the metadata is broken, the pixels are fine
+        upright = seen
+    if see_through:
+        upright = _on_ground(upright)
+    return Frame(number, np.asarray(upright.convert("RGB")), width / size[0])
+
+
+def _on_ground(image: Image.Image) -> Image.Image:
+    """The see-through picture on white as pages show it; on black where nothing would be seen on white."""
+    for ground in ("white", "black"):
+        shown = Image.new("RGB", image.size, ground)
+        shown.paste(image, mask=image.getchannel("A"))
+        if any(low != high for low, high in shown.getextrema()):  # type: ignore[misc] # a pair for each of three bands
+            return shown
+    return shown
