@@ -58,6 +58,13 @@ class UnseenPictures(StrEnum):
     PASS = "pass"  # noqa: S105 - the picture passes, no password
 
 
+class ModerationProvider(StrEnum):
+    """Whose service is asked for a second opinion on texts and pictures."""
+
+    NONE = "none"
+    BAIDU = "baidu"
+
+
 class SettingsError(Exception):
     """The environment does not make valid settings; `problems` lists one line per variable."""
 
@@ -134,6 +141,12 @@ def _unseen_pictures(raw: str) -> UnseenPictures:
     if raw not in {each.value for each in UnseenPictures}:
         raise ValueError(f"must be one of {', '.join(UnseenPictures)}, not {raw!r}")
     return UnseenPictures(raw)
+
+
+def _moderation_provider(raw: str) -> ModerationProvider:
+    if raw not in {each.value for each in ModerationProvider}:
+        raise ValueError(f"must be one of {', '.join(ModerationProvider)}, not {raw!r}")
+    return ModerationProvider(raw)
 
 
 def _log_level(raw: str) -> str:
@@ -420,6 +433,16 @@ class Settings:
         "what becomes of pictures where the extra `vision` is not installed, so that nobody has looked: review, pass",
         _unseen_pictures,
     )
+    moderation_provider: ModerationProvider = _setting(
+        ModerationProvider.NONE,
+        "whose service is asked, too: none, baidu. It is sent texts, and pictures in a reduced size",
+        _moderation_provider,
+    )
+    moderation_provider_timeout: int = _setting(5, "seconds that it may take for an answer", _positive)
+    moderation_provider_rate: int = _setting(2, "queries a second that it allows", _positive)
+    baidu_url: str = _setting("https://aip.baidubce.com", "where Baidu's service is", _http_url)
+    baidu_api_key: str = _setting("", "API key of our application at Baidu", _text)
+    baidu_secret_key: str = _setting("", "its secret key", _text)
     # Orders: the deadlines of the order's state machine and the reminders before them, by their names there
     expire_after: int = _setting(1800, "seconds a buyer has to pay", _positive)
     refund_unshipped_after: int = _setting(
@@ -688,9 +711,17 @@ def _inconsistencies(settings: Settings, *, given: set[str]) -> list[str]:
         # Or a job would be ended before its receiver must have answered.
         problems.append("OUTBOX_LEASE: must be at least twice WEBHOOK_TIMEOUT")
     problems += _mail_problems(settings)
+    problems += _moderation_problems(settings)
     if settings.jwt_secret_key and len(settings.jwt_secret_key) < 32:
         problems.append("JWT_SECRET_KEY: must have at least 32 characters")
     return problems
+
+
+def _moderation_problems(settings: Settings) -> list[str]:
+    if settings.moderation_provider is ModerationProvider.NONE:
+        return []
+    keys = {"BAIDU_API_KEY": settings.baidu_api_key, "BAIDU_SECRET_KEY": settings.baidu_secret_key}
+    return [f"{name}: is required where MODERATION_PROVIDER is baidu" for name, key in keys.items() if not key]
 
 
 def _mail_problems(settings: Settings) -> list[str]:

@@ -10,6 +10,7 @@ from app.backup.cli import backup, restore
 from app.erasure import cli as _erasure_commands  # noqa: F401 - adds one to order_commands
 from app.ledger.cli import ledger_commands
 from app.listings.cli import listings_commands
+from app.moderation.cli import moderation_commands
 from app.money.cli import payments_commands
 from app.orders.cli import order_commands
 from app.outbox.cli import outbox_commands
@@ -25,6 +26,7 @@ def register_commands(app: Flask) -> None:
     """Add our commands to `flask`."""
     app.cli.add_command(ledger_commands)
     app.cli.add_command(listings_commands)
+    app.cli.add_command(moderation_commands)
     app.cli.add_command(order_commands)
     app.cli.add_command(outbox_commands)
     app.cli.add_command(payments_commands)

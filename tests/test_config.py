@@ -397,7 +397,7 @@ def test_certificates_come_together(variable: str) -> None:
 
 
 def test_numbers_and_switches_are_all_in_the_table() -> None:
-    assert len(of_type("int")) == 77
+    assert len(of_type("int")) == 79
     assert of_type("bool") == ["ENVELOPE_ALWAYS_200", "SQL_COUNT_HEADER", "CAPTCHA_REVEAL", "RATE_LIMITS_ENABLED"]
 
 
@@ -458,7 +458,7 @@ def test_addresses_are_what_a_browser_takes() -> None:
 
 def test_variables_are_named_like_their_fields() -> None:
     named = {each.name: variable_of(each) for each in dataclasses.fields(Settings)}
-    assert len(named) == 126
+    assert len(named) == 132
     others = {name: variable for name, variable in named.items() if variable != name.upper()}
     assert others == {"environment": "SALTFISH_ENV"}
 

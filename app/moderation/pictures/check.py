@@ -8,6 +8,7 @@ from itertools import accumulate
 from typing import Final
 
 from app import vision
+from app.goods.pictures import check_size
 from app.moderation.pictures import codes, engines
 from app.moderation.pictures.cards import card_hits
 from app.moderation.pictures.fingerprints import fingerprint
@@ -61,6 +62,8 @@ def look_at(data: bytes, *, context: TextContext = _NOTHING_KNOWN) -> Look:
     job's time pass through; all else that is wrong with the file is a hit.
     """
     try:
+        if too_large := check_size(len(data), limit=settings().picture_bytes_limit):
+            raise Undecodable(f"图片{too_large}")  # noqa: TRY301 - as the decoder says it
         looks = decode(data, pixels_limit=settings().picture_pixels_limit)
     except Undecodable as refusal:
         broken = Hit(Category.QUALITY, "quality.undecodable", str(refusal), Decision.REJECT)

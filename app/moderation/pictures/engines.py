@@ -24,9 +24,11 @@ _NARROWEST: Final = 96  # pixels, of 48 high: shorter words are filled up to it
 def text_reader() -> "RapidOCR":
     """The reader of text: PP-OCR, whose models lie in its wheel. One thread: a worker is a process of one core."""
     import cv2
+    import onnxruntime
     from rapidocr import RapidOCR
 
     cv2.setNumThreads(1)
+    onnxruntime.set_default_logger_severity(4)  # it warns of processors for graphics that are not there
     logging.getLogger("RapidOCR").setLevel(logging.CRITICAL)  # it tells of each picture without text
     return RapidOCR(
         params={

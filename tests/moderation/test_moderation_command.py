@@ -1,0 +1,67 @@
+"""`flask moderation check-picture`: what is said of files that somebody names."""
+
+import json
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from app import vision
+from app.moderation.cli import moderation_commands
+from tests.conftest import MakeApp
+
+PICTURES = Path(__file__).parent.parent / "data" / "moderation_pictures" / "pictures"
+
+
+def test_a_line_of_json_for_each_file_in_their_order(make_app: MakeApp, tmp_path: Path) -> None:
+    """It asks no database."""
+    nowhere = {"DATABASE_URL": "postgresql+psycopg://127.0.0.1:1/nothing", "REDIS_URL": "redis://127.0.0.1:1/0"}
+    broken = tmp_path / "坏.jpg"
+    broken.write_bytes(b"no picture")
+    files = [str(PICTURES / "qr-text.webp"), str(broken), str(PICTURES / "product-2.webp")]
+    result = make_app(**nowhere).test_cli_runner().invoke(moderation_commands, ["check-picture", "--json", *files])
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["file"] for line in lines] == files
+    assert [line["decision"] for line in lines] == ["reject", "reject", "pass"]
+    assert {hit["category"] for hit in lines[0]["hits"]} == {"contact"}
+    assert all(set(hit["box"]) == {"left", "top", "width", "height"} for hit in lines[0]["hits"])
+    assert lines[1]["hits"] == [
+        {
+            "category": "quality",
+            "code": "quality.undecodable",
+            "policy": "reject",
+            "start": None,
+            "end": None,
+            "box": None,
+            "confidence": 1.0,
+            "reason": "图片无法解码",
+        }
+    ]
+    assert lines[2]["hits"] == []
+
+
+def test_lines_for_people(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vision, "is_installed", lambda: False)
+    files = [str(PICTURES / "one-pixel.png"), str(PICTURES / "product-2.webp")]
+    result = app.test_cli_runner().invoke(moderation_commands, ["check-picture", *files])
+    assert result.stdout.splitlines() == [
+        f"{files[0]}: reject 图片太小(1×1),请上传清晰的实物图",
+        f"{files[1]}: review 图片需人工查看",
+    ]
+
+
+def test_a_file_that_is_larger_than_uploads_may_be_is_not_read_to_its_end(make_app: MakeApp, tmp_path: Path) -> None:
+    large = tmp_path / "large.png"
+    with large.open("wb") as file:
+        file.truncate(10**12)
+    app = make_app(PICTURE_BYTES_LIMIT="1000000")
+    result = app.test_cli_runner().invoke(moderation_commands, ["check-picture", str(large)])
+    assert result.stdout == f"{large}: reject 图片超过 0.953674 MB,请压缩或截图后再发送\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["/nowhere.png"], ["/"]])
+def test_what_is_no_file_is_refused_before_anything_is_checked(app: Flask, arguments: list[str]) -> None:
+    files = [str(PICTURES / "one-pixel.png"), *arguments] if arguments else []
+    result = app.test_cli_runner().invoke(moderation_commands, ["check-picture", *files])
+    assert (result.exit_code, result.stdout) == (2, "")
