@@ -22,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-quick check storm mutants attack lint format list-migrations types diagrams diagrams-check openapi openapi-check clients \
-	bench-http bench-orders bench-sweeper bench-crawl bench-prices \
+	bench-http bench-orders bench-sweeper bench-crawl bench-prices bench-moderation \
 	search-rebuild cli backup restore crawl shell engines lock clean reset-data environment environment-dev environment-crawler
 
 help: ## Show this list
@@ -105,6 +105,9 @@ bench-crawl: environment-dev ## Measure what a listing costs the crawler beside 
 
 bench-prices: environment-dev ## Measure how fast and how near reference prices are among 200,000 listings
 	$(VENV) -m supervisor with-engines -- $(VENV) -m benchmarks.prices $(ARGS)
+
+bench-moderation: environment-dev ## Measure how well and how fast pictures are looked at: the labelled set, then 500 in a worker
+	$(VENV) -m supervisor with-engines -- $(VENV) -m benchmarks.moderation_pictures $(ARGS)
 
 search-rebuild: environment ## Write the search index again from the database, beside a running market or without
 	$(VENV) -m supervisor exec -- $(VENV) -m flask --app wsgi search rebuild

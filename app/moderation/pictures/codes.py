@@ -1,11 +1,12 @@
 """QR codes, bar codes and their like in pictures: where they lead (`codes.txt`), or that they cannot be read."""
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -16,10 +17,12 @@ from app.moderation.verdicts import Box, Category, Decision, Hit
 RULES: Final = Path(__file__).with_name("codes.txt")
 
 # Weaker ones (ITF, Codabar) are seen in any fence, and nobody's telephone reads them.
-_FORMATS: Final = "QRCode,MicroQRCode,RMQRCode,Aztec,DataMatrix,PDF417,Code128,Code39,EAN13,EAN8,UPCA,UPCE,DataBar"
+_BARS: Final = "PDF417,Code128,Code39,EAN13,EAN8,UPCA,UPCE,DataBar"
+_FORMATS: Final = f"QRCode,MicroQRCode,RMQRCode,Aztec,DataMatrix,{_BARS}"
 _RETAIL: Final = frozenset({"EAN13", "EAN8", "UPCA", "UPCE", "ISBN", "DataBar", "DataBarOmni", "DataBarStk"})
 
 _SMALL: Final = 1300  # pixels of the long side below which a picture is also looked at twice as large
+_TURNED_SIDE: Final = 1000  # pixels of the long side of what is turned
 _HOST: Final = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//(?:[^/?#@]*@)?(?P<host>[^/?#:]+)(?P<path>[^?#]*)")
 _HOST_ALONE: Final = re.compile(r"(?P<host>(?:[a-z0-9-]+\.)+[a-z]{2,})(?P<path>/.*)?")
 
@@ -111,10 +114,10 @@ def read_codes(frame: Frame) -> list[Code]:
     import cv2
 
     grey = np.asarray(cv2.cvtColor(frame.pixels, cv2.COLOR_RGB2GRAY), np.uint8)
-    found = _read(grey, frame.scale)
+    found = _read(View(grey, np.eye(2, 3)), _FORMATS, frame.scale)
     if not any(code.text is not None for code in found):
-        for view, scale in _clearer(grey):
-            clear = [code for code in _read(view, frame.scale * scale) if code.text is not None]
+        for view, formats in _clearer(grey):
+            clear = [code for code in _read(view, formats, frame.scale) if code.text is not None]
             if clear:
                 return clear
         # Rugs and tiles have corners like a code's, too: two libraries have to see one.
@@ -123,33 +126,50 @@ def read_codes(frame: Frame) -> list[Code]:
     return found
 
 
-def _clearer(grey: Pixels) -> Iterator[tuple[Pixels, float]]:
-    """Views of the same in which codes may be read that cannot be read in it; with the scale of each."""
+class View(NamedTuple):
+    """A picture made of another; `back` is the affine matrix that leads from its points to the other's."""
+
+    pixels: Pixels
+    back: np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+
+
+def _clearer(grey: Pixels) -> Iterator[tuple[View, str]]:
+    """Views of the same in which codes may be read that cannot be read in it, with the kinds to look for."""
     import cv2
 
     height, width = grey.shape[:2]
     if max(height, width) <= _SMALL:
-        yield np.asarray(cv2.resize(grey, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), np.uint8), 0.5
+        larger = np.asarray(cv2.resize(grey, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), np.uint8)
+        yield View(larger, np.eye(2, 3) / 2), _FORMATS
     # What stands out by colour or faintly only: each place compared with its neighbourhood.
-    yield np.asarray(cv2.createCLAHE(4.0, (8, 8)).apply(grey), np.uint8), 1.0
+    yield View(np.asarray(cv2.createCLAHE(4.0, (8, 8)).apply(grey), np.uint8), np.eye(2, 3)), _FORMATS
+    # Bars are read along rows and columns, so that those in between have to be turned.
+    scale = min(_TURNED_SIDE / max(height, width), 1)
+    size = math.ceil(math.hypot(height, width) * scale)
+    for angle in (30, 60):
+        matrix = cv2.getRotationMatrix2D((width / 2, height / 2), angle, scale)
+        matrix[:, 2] += size / 2 - np.array([width, height]) / 2
+        turned = cv2.warpAffine(grey, matrix, (size, size), flags=cv2.INTER_AREA, borderValue=(255.0,))
+        yield View(np.asarray(turned, np.uint8), np.asarray(cv2.invertAffineTransform(matrix))), _BARS
 
 
-def _read(grey: Pixels, scale: float) -> list[Code]:
+def _read(view: View, formats: str, scale: float) -> list[Code]:
     """The codes that are read in it; QR codes that cannot be read only where there is no other."""
     import zxingcpp
 
-    formats = zxingcpp.barcode_formats_from_str(_FORMATS)
-    found = zxingcpp.read_barcodes(grey, formats=formats, text_mode=zxingcpp.TextMode.Plain, return_errors=True)
-    read = {(code.text, code.box): code for code in (_code(each, scale) for each in found if each.valid)}
+    kinds = zxingcpp.barcode_formats_from_str(formats)
+    found = zxingcpp.read_barcodes(view.pixels, kinds, text_mode=zxingcpp.TextMode.Plain, return_errors=True)
+    read = {(code.text, code.box): code for code in (_code(each, view, scale) for each in found if each.valid)}
     if read:
         return list(read.values())
-    return [_code(each, scale) for each in found if each.format.name == "QRCode"]
+    return [_code(each, view, scale) for each in found if each.format.name == "QRCode"]
 
 
-def _code(found: Any, scale: float) -> Code:
+def _code(found: Any, view: View, scale: float) -> Code:
     place = found.position
-    points = [place.top_left, place.top_right, place.bottom_right, place.bottom_left]
-    across, down = [point.x for point in points], [point.y for point in points]
-    edges = min(across), min(down), max(across) - min(across), max(down) - min(down)
-    box = Box(*(round(edge * scale) for edge in edges))
+    corners = [place.top_left, place.top_right, place.bottom_right, place.bottom_left]
+    points = np.array([[corner.x, corner.y, 1] for corner in corners]) @ view.back.T * scale
+    left, top = (max(round(float(edge)), 0) for edge in points.min(axis=0))
+    right, bottom = (round(float(edge)) for edge in points.max(axis=0))
+    box = Box(left, top, right - left, bottom - top)
     return Code(found.text if found.valid else None, found.format.name in _RETAIL, box)

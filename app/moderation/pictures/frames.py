@@ -33,7 +33,7 @@ LONG_PIXELS: Final = 1080 * 16_000
 _FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIF", "BMP", "TIFF")
 _MOST_SCANS: Final = 100
 _MOST_SCANNED_PIXELS: Final = 1_250_000_000
-_MOST_ANIMATED_PIXELS: Final = 400_000_000  # of all frames that are decoded
+_MOST_ANIMATED_PIXELS: Final = 100_000_000  # of all frames that are decoded
 
 Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 """Height × width × red, green, blue."""
