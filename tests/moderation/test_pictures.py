@@ -373,3 +373,16 @@ def test_what_looks_alike_has_fingerprints_that_are_near(context: Flask, monkeyp
     for one, other_print in ((0, 1), (0, 2), (1, 2)):
         assert distance(prints[one] or 0, prints[other_print] or 0) > 12
     assert look_at(saved(Image.new("RGB", (400, 300)))).fingerprint is None
+
+
+@pytest.mark.parametrize("angle", [30, 120, 150])
+def test_bars_are_read_at_any_angle(angle: int) -> None:
+    """And stand where they are said to stand, though another view was read."""
+    drawn = np.array(zxingcpp.create_barcode("WX:abc_8888", zxingcpp.BarcodeFormat.Code128).to_image(scale=3))
+    bars = Image.fromarray(drawn).convert("RGB").rotate(angle, expand=True, fillcolor="white")
+    picture = Image.new("RGB", (1200, 900), "white")
+    picture.paste(bars, (500, 200))
+    [code] = codes.read_codes(frames.Frame(0, np.asarray(picture), 2.0))
+    assert code.text == "WX:abc_8888"
+    assert abs(code.box.left + code.box.width / 2 - (1000 + bars.width)) < 40
+    assert abs(code.box.top + code.box.height / 2 - (400 + bars.height)) < 40

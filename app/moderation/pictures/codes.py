@@ -147,8 +147,8 @@ def _clearer(grey: Pixels) -> Iterator[tuple[View, str]]:
     scale = min(_TURNED_SIDE / max(height, width), 1)
     size = math.ceil(math.hypot(height, width) * scale)
     for angle in (30, 60):
-        matrix = cv2.getRotationMatrix2D((width / 2, height / 2), angle, scale)
-        matrix[:, 2] += size / 2 - np.array([width, height]) / 2
+        matrix = np.array(cv2.getRotationMatrix2D((width / 2, height / 2), angle, scale), np.float64)
+        matrix[:, 2] += (size - np.array([width, height])) / 2
         turned = cv2.warpAffine(grey, matrix, (size, size), flags=cv2.INTER_AREA, borderValue=(255.0,))
         yield View(np.asarray(turned, np.uint8), np.asarray(cv2.invertAffineTransform(matrix))), _BARS
 

@@ -142,7 +142,7 @@ class Baidu:
             finally:
                 response.close()
         except HTTPError as error:
-            raise Unavailable(type(error).__name__) from None  # its text has the token
+            raise Unavailable(type(error).__name__) from None  # its text may name the URL, and that the token
         # Refused credentials come with 401 and say why.
         if response.status not in (200, 400, 401) or len(body) > _ANSWER_BYTES:
             raise Unavailable(f"status {response.status}")
