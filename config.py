@@ -425,8 +425,8 @@ class Settings:
     review_claim_seconds: int = _setting(
         900, "seconds for which a member of staff has a good to review for themselves", _positive
     )
-    sensitive_words_path: Path = _setting(
-        PROJECT_ROOT / "app" / "moderation" / "words", "folder of word lists, one file per category", _path
+    sensitive_words_path: Path | None = _setting(
+        None, "folder of word lists of one's own, beside ours; read again when a file changes", _path
     )
     pictures_unseen: UnseenPictures = _setting(
         UnseenPictures.REVIEW,

@@ -11,16 +11,8 @@ from app.accounts.usernames import UsernameIn
 from app.clock import MomentOut, format_moment
 from app.fields import CleanText, Compact, PersonNameIn, PhoneIn, PhoneOfSomePlaceIn
 from app.fields.phones import read_phone
-from app.language.contacts import contact_in
+from app.moderation.text import TextKind, objection
 from app.regions.table import missing_level, phone_place
-
-
-def without_contact(text: str) -> str:
-    """`text`, which everybody reads; ValueError where it leads them away from the platform."""
-    kind = contact_in(text)
-    if kind is not None:
-        raise ValueError(f"不能含有联系方式({kind})")
-    return text
 
 
 class RegisterIn(BaseModel):
@@ -42,8 +34,11 @@ class RegisterIn(BaseModel):
 
     @field_validator("username")
     @classmethod
-    def _no_contact(cls, username: str) -> str:
-        return without_contact(username)
+    def _says_nothing_forbidden(cls, username: str) -> str:
+        reason = objection(username, kind=TextKind.USERNAME)
+        if reason is not None:
+            raise ValueError(reason)
+        return username
 
 
 class LoginIn(BaseModel):

@@ -8,8 +8,9 @@ letters and digits are tokens as they are, even single ones, and nothing is stem
 import logging
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -47,7 +48,7 @@ class Analyser:
     """Splits text into tokens. `cache_dir` is for jieba's dictionary cache, in case rjieba is not installed."""
 
     def __init__(self, *, cache_dir: Path) -> None:
-        self._segmenter = _segmenter(cache_dir)
+        self._segmenter, self._dictionary_words = _segmenter(cache_dir)
 
     def index_tokens(self, text: str) -> list[str]:
         """All tokens a document is found by, with repetitions: `连衣裙` gives 连衣, 衣裙 and 连衣裙."""
@@ -73,6 +74,10 @@ class Analyser:
                 yield Token(word, start, start + len(word))
                 start += len(word)
 
+    def dictionary_words(self, text: str) -> list[str]:
+        """`text` cut into words of the dictionary and single characters, none of them guessed."""
+        return list(self._dictionary_words(text))
+
     def parts(self, word: str) -> list[str]:
         """The shorter dictionary words inside a Han word; empty for anything else."""
         if not is_han(word):
@@ -85,17 +90,20 @@ def is_han(token: str) -> bool:
     return _ONE_HAN.match(token) is not None
 
 
-def _segmenter(cache_dir: Path) -> Segmenter:
-    """rjieba (15 times as fast, a quarter of the memory), or jieba on platforms that rjieba has no wheel for."""
+def _segmenter(cache_dir: Path) -> tuple[Segmenter, Callable[[str], Iterable[str]]]:
+    """rjieba (15 times as fast, a quarter of the memory), or jieba on platforms that rjieba has no wheel for.
+
+    And its `cut` without the guesses of its hidden Markov model.
+    """
     try:
         import rjieba
     except ImportError:
         return _jieba(cache_dir)
     segmenter: Segmenter = rjieba
-    return segmenter
+    return segmenter, partial(rjieba.cut, hmm=False)
 
 
-def _jieba(cache_dir: Path) -> Segmenter:
+def _jieba(cache_dir: Path) -> tuple[Segmenter, Callable[[str], Iterable[str]]]:
     with warnings.catch_warnings():
         # jieba 0.42.1 (2020) has invalid escape sequences in its patterns and imports pkg_resources where it can;
         # both only warn, and there will be no newer release.
@@ -107,4 +115,4 @@ def _jieba(cache_dir: Path) -> Segmenter:
     cache_dir.mkdir(parents=True, exist_ok=True)
     tokenizer.tmp_dir = str(cache_dir)
     segmenter: Segmenter = tokenizer
-    return segmenter
+    return segmenter, partial(tokenizer.cut, HMM=False)

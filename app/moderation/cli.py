@@ -1,16 +1,104 @@
 """`flask moderation`: what the checks say of texts and pictures that somebody names."""
 
+import itertools
 import json
+from datetime import datetime
 from pathlib import Path
+from typing import IO, Final
 
 import click
-from flask.cli import AppGroup
+from rich.table import Table
 
+from app.categories import CATEGORY_TEXT
+from app.categories import Category as GoodCategory
+from app.console import Moment, SteadyGroup, print_table, printable, progress_bar
 from app.moderation.pictures import check_picture
-from app.moderation.verdicts import Hit, Judgement
+from app.moderation.recheck import recheck_texts
+from app.moderation.text import TextContext, check_texts
+from app.moderation.verdicts import Category, Hit, Judgement
 from app.settings import settings
 
-moderation_commands = AppGroup("moderation", help="The checks of texts and pictures.")
+moderation_commands = SteadyGroup("moderation", help="The checks of texts and pictures.")
+
+
+class _CategoryName(click.ParamType[Category | GoodCategory]):
+    """A kind of rules by its name, or a category of goods by its number or name."""
+
+    name = "category"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Category | GoodCategory:
+        """What `value` names."""
+        if value in set(Category):
+            return Category(value)
+        for category, text in CATEGORY_TEXT.items():
+            if value in (str(int(category)), text):
+                return GoodCategory(category)
+        return self.fail(f"{value!r} is none of {', '.join(Category)}, nor a category of goods", param, ctx)
+
+
+_BATCH: Final = 500
+_LONGEST_LINE: Final = 1_000_000
+
+
+@moderation_commands.command()
+@click.argument("file", type=click.File("rb"))
+@click.option(
+    "--json", "as_json", is_flag=True, help="JSON Lines: text, decision, hits with category, code, start, end"
+)
+def check(file: IO[bytes], *, as_json: bool) -> None:
+    """Say what the check finds in the texts of FILE (- is standard input), one on each line, in their order.
+
+    Nothing is stored. What depends on a good (its category, price and seller, texts of other goods) is not known here.
+    """
+    lines = iter(lambda: file.readline(_LONGEST_LINE), b"")
+    while batch := list(itertools.islice(lines, _BATCH)):
+        texts = [line.decode("utf-8", "replace").rstrip("\r\n") for line in batch]
+        for text, judgement in zip(texts, check_texts([(text, TextContext()) for text in texts]), strict=True):
+            click.echo(_text_as_json(text, judgement) if as_json else _text_as_text(text, judgement))
+
+
+def _text_as_json(text: str, judgement: Judgement) -> str:
+    found = {
+        "text": text,
+        "decision": judgement.decision.value,
+        "hits": [_hit(hit) for hit in judgement.hits],
+        "rules_version": judgement.rules_version,
+    }
+    return json.dumps(found, ensure_ascii=False)
+
+
+def _text_as_text(text: str, judgement: Judgement) -> str:
+    reasons = ";".join(dict.fromkeys(hit.reason for hit in judgement.hits))
+    return printable(f"{judgement.decision.value}: {text}" + (f" [{reasons}]" if reasons else ""))
+
+
+@moderation_commands.command()
+@click.option("--since", type=Moment(days=True), required=True, help="Goods published since then.")
+@click.option(
+    "--category", "names", multiple=True, type=_CategoryName(), help="Kinds of rules, or categories of goods."
+)
+@click.option("--dry-run", is_flag=True, help="Change nothing; print what would be looked at.")
+def recheck(since: datetime, names: tuple[Category | GoodCategory, ...], *, dry_run: bool) -> None:
+    """Check the texts of public goods again by the present rules; what does not pass a person looks at.
+
+    The goods stay public meanwhile. --category may be given several times: a kind of rules (weapons, contact …) counts
+    its hits only, a category of goods by its number or name (1, 手机 …) checks those goods only. What a person let pass
+    stays passed.
+    """
+    kinds = frozenset(name for name in names if isinstance(name, Category))
+    of_goods = frozenset(name for name in names if isinstance(name, GoodCategory))
+    with progress_bar(quiet_in_pipes=True) as bar:
+        task = bar.add_task("checking goods", total=None)
+        report = recheck_texts(
+            since=since,
+            kinds=kinds,
+            of_goods=of_goods,
+            dry_run=dry_run,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    table = Table("goods checked", "do not pass", "sent to review")
+    table.add_row(str(report.checked), str(report.stopped), str(report.opened))
+    print_table(table)
 
 
 @moderation_commands.command("check-picture")
@@ -45,8 +133,8 @@ def _hit(hit: Hit) -> dict[str, object]:
         "category": hit.category.value,
         "code": hit.code,
         "policy": hit.policy.value,
-        "start": None,  # as in the lines about texts: a picture has boxes instead
-        "end": None,
+        "start": hit.span and hit.span.start,
+        "end": hit.span and hit.span.end,
         "box": box and {"left": box.left, "top": box.top, "width": box.width, "height": box.height},
         "confidence": hit.confidence,
         "reason": hit.reason,

@@ -2,7 +2,17 @@
 
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    SmallInteger,
+    String,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.columns import Base, created_moment, intpk, moment
@@ -47,6 +57,24 @@ class PictureFingerprint(Base):
     band_1: Mapped[int]
     band_2: Mapped[int]
     band_3: Mapped[int]
+    created_at: Mapped[created_moment]
+
+
+class TextFingerprint(Base):
+    """What the description of a revision is and is like (`app.moderation.text.duplicates`).
+
+    `bands` are the eight bytes of the fingerprint, each with its place: of two that are alike one mostly is the same,
+    so that such are found by an index.
+    """
+
+    __tablename__ = "text_fingerprints"
+    __table_args__ = (Index("ix_text_fingerprints_bands", "bands", postgresql_using="gin"),)
+
+    good_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("goods.id"), primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True)
+    exact: Mapped[str] = mapped_column(String(64))
+    fingerprint: Mapped[int] = mapped_column(BigInteger)
+    bands: Mapped[list[int]] = mapped_column(ARRAY(SmallInteger))
     created_at: Mapped[created_moment]
 
 

@@ -30,6 +30,7 @@ from app.goods.models import (
 )
 from app.goods.revisions import known_revision, publish, revision_of, set_edit_aside
 from app.moderation.checks import (
+    DESCRIPTION,
     STATE_OF,
     Content,
     Finding,
@@ -46,6 +47,7 @@ from app.moderation.pic_verify import StoredPicture
 from app.moderation.sellers import seller_history
 from app.moderation.stored_hits import hit_of, hit_out
 from app.moderation.text import SellerHistory
+from app.moderation.text_likenesses import TEXT_LIKENESS_CODES, text_likeness_hits
 from app.moderation.verdicts import Decision, Judgement
 from app.outbox.models import OutboxMessage, Topic
 from app.outbox.service import add_message
@@ -254,7 +256,7 @@ def _kept_finding(content: Content, subject: Subject, content_hash: str) -> Find
         found = session.scalars(best.limit(1)).one_or_none()
         if found is None:
             return None
-        hits = tuple(hit_of(each) for each in found.hits if each["code"] not in LIKENESS_CODES)
+        hits = tuple(hit_of(each) for each in found.hits if each["code"] not in LIKENESS_CODES | TEXT_LIKENESS_CODES)
         judgement = Judgement(found.rules_version, hits)
         by_staff = found.by_staff and found.good_id == content.good_id
         state = VerdictState(found.state) if by_staff else STATE_OF[judgement.decision]
@@ -277,6 +279,16 @@ def _record(content: Content, subject: Subject, finding: Finding) -> bool:
             wanted = [hit.policy for hit in likenesses if not finding.by_staff or hit.policy is Decision.REJECT]
             worst = Judgement("", tuple(hit for hit in likenesses if hit.policy in wanted)).decision
             state = max(state, STATE_OF[worst], key=list(VerdictState).index)
+        elif subject == DESCRIPTION and not finding.by_staff:
+            likenesses = text_likeness_hits(
+                session,
+                good_id=content.good_id,
+                revision=content.revision,
+                owner_id=content.owner_id,
+                description=content.description,
+            )
+            hits += likenesses
+            state = max(state, STATE_OF[Judgement("", likenesses).decision], key=list(VerdictState).index)
         record_verdict(
             session,
             good_id=content.good_id,

@@ -8,8 +8,8 @@ from itertools import groupby
 from typing import Final
 
 from app.accounts.look_alikes import looks_of
-from app.accounts.schemas import without_contact
 from app.fields import CleanText
+from app.moderation.text import TextKind, objection
 
 _TEXT: Final = CleanText(1, 20)
 _MOST_MARKS: Final = 2
@@ -22,7 +22,7 @@ def read_nickname(value: object) -> str | None:
     """The nickname as it is stored; None, which takes it off, for null and an empty text.
 
     Raises what pydantic takes for a wrong value, with the reason that the client reads: for more than 20 characters,
-    for nothing visible, and for what leads readers away from the platform.
+    for nothing visible, and for what no text may say (`app.moderation.text`).
     """
     if value is None or value == "":
         return None
@@ -32,7 +32,10 @@ def read_nickname(value: object) -> str | None:
     for is_mark, run in groupby(name, key=lambda character: unicodedata.category(character) in ("Mn", "Me")):
         if is_mark and len(list(run)) > _MOST_MARKS:
             raise ValueError("含有不允许的字符")
-    return without_contact(name)
+    reason = objection(name, kind=TextKind.NICKNAME)
+    if reason is not None:
+        raise ValueError(reason)
+    return name
 
 
 def claims_to_be_official(name: str) -> bool:

@@ -6,11 +6,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from sqlalchemy import Row
 from typing_extensions import TypedDict
 
-from app.accounts.schemas import PersonOut, avatar_url, person_out, without_contact
+from app.accounts.schemas import PersonOut, avatar_url, person_out
 from app.clock import MomentOut, format_moment
 from app.enums import OneOf
 from app.fields import CleanText
 from app.goods.picture_links import PictureLinksOut, links_to
+from app.moderation.text import TextKind, objection
 from app.profiles.models import AvatarState
 from app.profiles.nicknames import read_nickname
 
@@ -35,8 +36,11 @@ class ProfileIn(BaseModel):
 
     @field_validator("bio")
     @classmethod
-    def _no_contact(cls, bio: str) -> str:
-        return without_contact(bio)
+    def _says_nothing_forbidden(cls, bio: str) -> str:
+        reason = objection(bio, kind=TextKind.BIO)
+        if reason is not None:
+            raise ValueError(reason)
+        return bio
 
     def changes(self) -> dict[str, str | None]:
         """The fields that were sent."""

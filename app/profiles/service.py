@@ -20,7 +20,6 @@ from app.goods.storage import picture_storage
 from app.goods.stored_pictures import store_pictures
 from app.goods.uploads import prepare_uploads
 from app.moderation.pic_verify import StoredPicture, check_picture
-from app.moderation.text import TextContext, TextKind, check_text
 from app.outbox.models import Topic
 from app.outbox.service import add_message
 from app.profiles.models import Avatar, AvatarState
@@ -37,8 +36,8 @@ _WITHOUT_OBJECTS: Final = {"synchronize_session": False}
 def edit_profile(*, user_id: int, changes: dict[str, str | None]) -> None:
     """Change `bio` and `nickname`, or one of them, as `schemas.ProfileIn` reads them.
 
-    Raises Refused with NO_SUCH_USER, and MALFORMED where nothing is to be changed, or the nickname says what no text
-    may say, claims to be the platform's, or is taken for somebody of staff or for another user's username.
+    Raises Refused with NO_SUCH_USER, and MALFORMED where nothing is to be changed, or the nickname claims to be the
+    platform's, or is taken for somebody of staff or for another user's username.
     """
     if not changes:
         raise Refused(Answer.MALFORMED, data=field_errors(body="没有要修改的内容"))
@@ -55,9 +54,6 @@ def edit_profile(*, user_id: int, changes: dict[str, str | None]) -> None:
 
 def _reasons_against(session: Session, nickname: str, user: User) -> list[str]:
     """Why the user may not be called so."""
-    found = check_text(nickname, context=TextContext(kind=TextKind.NICKNAME)).hits
-    if found:
-        return [f"不能使用({hit.reason})" for hit in found]
     if not user.is_staff and claims_to_be_official(nickname):
         return ["不能冒充平台或客服"]
     if looks_like_staff(session, nickname, user_id=user.id):

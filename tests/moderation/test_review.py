@@ -68,7 +68,7 @@ def test_a_good_that_is_fine_is_published(app: Flask) -> None:
         ({"description": "電話１３８００１３８０００"}, {"title": [], "description": ["涉嫌引流:手机号码"]}),
         (
             {"title": "高仿包", "description": "刷單"},
-            {"title": ["涉嫌售卖假货:高仿"], "description": ["涉嫌诈骗或刷单:刷单"]},
+            {"title": ["涉嫌售卖假货:高仿包"], "description": ["涉嫌诈骗或刷单:刷单"]},
         ),
     ],
 )

@@ -48,13 +48,14 @@ def test_owner_and_staff_see_the_verdicts_of_the_present_revision(app: Flask, cl
     passed = {"passed": True, "reasons": [], "state": "passed", "hits": [], "by_staff": False}
     hit = {
         "category": "contact",
-        "code": "contact.word",
         "policy": "reject",
-        "confidence": 1.0,
-        "start": None,
-        "end": None,
+        "confidence": 0.95,
         "box": None,
     }
+    hits = [
+        hit | {"code": "contact.word", "start": 0, "end": 17, "reason": "涉嫌引流:加微信"},
+        hit | {"code": "contact.phone", "start": 6, "end": 17, "reason": "涉嫌引流:手机号码"},
+    ]
     reasons = ["涉嫌引流:加微信", "涉嫌引流:手机号码"]
     for user in (owner, staff):
         answer = client.get(f"/api/verify/good/{good.id}", headers=auth_headers(app, user))
@@ -71,7 +72,7 @@ def test_owner_and_staff_see_the_verdicts_of_the_present_revision(app: Flask, cl
                     "passed": False,
                     "state": "rejected",
                     "reasons": reasons,
-                    "hits": [hit | {"reason": reason} for reason in reasons],
+                    "hits": hits,
                     "rules_version": text_rules,
                     "by_staff": False,
                 },

@@ -3,7 +3,18 @@
 Functions from content to judgements: they know no database and no HTTP.
 """
 
-from app.moderation.text.check import check_text, rules_version
+from app.moderation.text.check import check_text, check_texts, rules_version
 from app.moderation.text.context import SellerHistory, TextContext, TextKind
+from app.moderation.text.names import objection
+from app.moderation.text.word_lists import WordListError
 
-__all__ = ["SellerHistory", "TextContext", "TextKind", "check_text", "rules_version"]
+__all__ = [
+    "SellerHistory",
+    "TextContext",
+    "TextKind",
+    "WordListError",
+    "check_text",
+    "check_texts",
+    "objection",
+    "rules_version",
+]

@@ -1,0 +1,311 @@
+"""Ways to deal outside the platform that no list of words can name: numbers, ids, links, invitations to a messenger.
+
+The patterns read folded texts (`folding.py`): letters and digits of any dress are plain, symbols still stand between
+them. Names and words are in `data/contacts.txt`.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from typing import Final, NamedTuple
+
+from app.moderation.text.folding import DATA, DIGIT_SPELLINGS, fold, lines
+from app.moderation.verdicts import Decision
+
+_DIGITS: Final = str.maketrans(
+    {spelling: str(digit) for digit, spellings in enumerate(DIGIT_SPELLINGS) for spelling in spellings}
+)
+_LEAST_DIGITS: Final = 6
+"""Of a number's characters so many are digits in some dress that is no letter: 'illioil' is none."""
+
+
+class Group(StrEnum):
+    """What has to be in a text for some of the rules to be worth a look."""
+
+    NUMBER = "number"
+    WECHAT = "wechat"
+    QQ = "qq"
+    GROUP = "group"
+    MESSENGER = "messenger"
+    PLACE = "place"
+    LINK = "link"
+
+
+class Contact(NamedTuple):
+    """A way of contact at `start` to `end` of the text; `name` is the last part of the rule's code."""
+
+    start: int
+    end: int
+    name: str
+    reason: str
+    policy: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """A pattern. `numbers` reads the text with spelled digits as digits; `accepts` looks at a match again."""
+
+    group: Group
+    name: str
+    reason: str
+    pattern: re.Pattern[str]
+    numbers: bool = False
+    policy: Decision = Decision.REJECT
+    accepts: Callable[[str, re.Match[str]], bool] | None = None
+
+
+def contacts_in(text: str, groups: Collection[str]) -> Iterator[Contact]:
+    """The ways of contact in one folded text, by the rules of these groups."""
+    digits = text.translate(_DIGITS)
+    for rule in _rules():
+        if rule.group in groups:
+            for match in rule.pattern.finditer(digits if rule.numbers else text):
+                if rule.accepts is None or rule.accepts(text, match):
+                    yield Contact(match.start(), match.end(), rule.name, rule.reason, rule.policy)
+
+
+def triggers() -> dict[str, frozenset[Group]]:
+    """Words (as in `Folded.squeezed`) without which a text holds none of the contacts, long numbers and signs aside."""
+    words = _words()
+    found: dict[str, set[Group]] = defaultdict(set)
+    for name, group in _TRIGGERS.items():
+        for word in words[name]:
+            found["".join(filter(str.isalnum, word))].add(group)
+    found.pop("", None)
+    return {word: frozenset(groups) for word, groups in found.items()}
+
+
+_TRIGGERS: Final = {
+    "wechat": Group.WECHAT,
+    "wechat short": Group.WECHAT,
+    "wechat hint": Group.WECHAT,
+    "qq": Group.QQ,
+    "group": Group.GROUP,
+    "group hint": Group.GROUP,
+    "messenger": Group.MESSENGER,
+    "place": Group.PLACE,
+    "link hint": Group.LINK,
+    "telephone": Group.NUMBER,
+}
+SIGN_GROUPS: Final = frozenset({Group.WECHAT, Group.QQ, Group.MESSENGER, Group.LINK})
+"""The groups of rules for a text with one of the signs that contacts are written with."""
+
+# Between the characters of one number or name: symbols, blanks, but no end of a clause.
+_GAP: Final = r"(?:[^\w,:;/!?、。\n]|_){0,3}"
+_LOOSE: Final = r"(?:[^\w,;!?、。\n]|_){0,4}"
+
+
+def _has_digits(text: str, match: re.Match[str]) -> bool:
+    written = text[match.start() : match.end()]
+    plain = sum(character.isdigit() or "\u4e00" <= character <= "\u9fff" for character in written)
+    return plain >= _LEAST_DIGITS
+
+
+# How people group the digits of a mobile number. Other groups are sizes, focal lengths, sums (18-55 55-250 75-300).
+_MOBILE_GROUPS: Final = frozenset(
+    {(3, 4, 4), (3, 8), (7, 4), (4, 4, 3), (3, 3, 5), (4, 3, 4), (5, 6), (6, 5), (3, 4, 2, 2), (3, 2, 2, 2, 2)}
+)
+_USUAL_SEPARATORS: Final = frozenset(" -*/~.+()x\n")
+_SEPARATORS_OF_SIZES: Final = frozenset("*/~x")
+_RANGE_BEFORE: Final = re.compile(r"\d\s?[\-*/~.]$")
+_RANGE_BEHIND: Final = re.compile(r"\s?(?:[\-*/~]\d|mm|cm|mah)")
+
+
+def _is_mobile(text: str, match: re.Match[str]) -> bool:
+    """Whether eleven digits are a mobile number: written in one, in its usual groups, or with signs that hide it."""
+    if not _has_digits(text, match):
+        return False
+    number = match[1].translate(_DIGITS)
+    groups = tuple(map(len, re.findall(r"\d+", number)))
+    separators = set(re.sub(r"\d", "", number))
+    if not separators or not separators <= _USUAL_SEPARATORS:
+        return True
+    if _RANGE_BEFORE.search(text[max(0, match.start() - 3) : match.start()]) or _RANGE_BEHIND.match(text, match.end()):
+        return False
+    if separators & _SEPARATORS_OF_SIZES:
+        return groups == (3, 4, 4)
+    return groups in _MOBILE_GROUPS or groups.count(1) >= 3
+
+
+# What follows a number that counts or measures something.
+_UNIT: Final = (
+    r"(?!\s*(?:公里|千米|km|公斤|kg|克|米|cm|mm|ml|毫|元|块|万|年|月|款|寸|英寸|mah|w\b"
+    r"|件|张|个|粒|步|转|像素|枚|只|套|级|分|次))"
+)
+
+
+class _Parts(NamedTuple):
+    """Pieces of patterns that the rules share."""
+
+    wechat: str
+    short: str
+    qq: str
+    group: str
+    messenger: str
+    place: str
+    plus: str  # what is read as 加, where a word may begin with it
+    of_one: str  # 加我的微信: between the verb and the name
+    is_word: str  # 微信号是:  between the name and the id
+    identifier: str  # with a digit or a line in it
+    number: str
+    behind: str
+    no_short: str
+
+
+# A name neither begins nor ends inside of a Latin word.
+_ALONE: Final = "(?:(?<![a-z0-9])(?=[a-z])|(?=[^a-z]))"
+_NO_LETTER: Final = "(?:(?<![a-z])|(?![a-z]))"
+# 国家, 宜家, 附加 end with what is read as 加 elsewhere, and digits are added to.
+_NOT_BEFORE_ADD: Final = "参增附更追叠外施倍新国大专宜全居回在管搬厂商买卖人当冠最成赢独店各一自二三四五六七八九十不"
+
+
+@cache
+def _parts() -> _Parts:
+    words = _words()
+    add = rf"(?<![{_NOT_BEFORE_ADD}\da-z])(?:{_any(words['add'])})"
+    return _Parts(
+        wechat=_any(words["wechat"]),
+        short=_any(words["wechat short"]),
+        qq=_any(words["qq"]),
+        group=_any(words["group"]),
+        messenger=_any(words["messenger"]),
+        place=_any(words["place"]),
+        plus=add,
+        of_one=rf"{_GAP}(?:的|我|个|下|一下|你|您|本人|老板|好友|店主|客服)?{_GAP}",
+        is_word=rf"{_LOOSE}(?:(?:号码?|id|同号|账号|帐号|是|为|联系|搜索?|名){_LOOSE}){{0,3}}",
+        identifier=r"(?<![a-z0-9])(?=[a-z_\-]*[0-9_])[a-z][a-z0-9_\-]{4,19}(?![a-z0-9])",
+        number=rf"\d(?:{_GAP}\d){{5,11}}(?!\d){_UNIT}",
+        behind=_any(words["after name"]),
+        no_short=_any(words["not short"]),
+    )
+
+
+@cache
+def _rules() -> tuple[_Rule, ...]:
+    return (*_number_rules(), *_messenger_rules(), *_place_rules())
+
+
+def _number_rules() -> Iterator[_Rule]:
+    """Telephones."""
+    is_word = _parts().is_word
+    gap = r"(?:[^\w,:;/!?、。]|_){0,3}"  # a number may go on in the next line
+    mobile = rf"(?<!\d)(?:\+?86{gap})?(1{gap}[3-9](?:{gap}\d){{9}})(?!\d)"
+    yield _Rule(Group.NUMBER, "phone", "手机号码", re.compile(mobile), numbers=True, accepts=_is_mobile)
+    # Of other places with the code: without it eight digits are anything.
+    elsewhere = (
+        rf"\+{_GAP}(?:85[23](?:{_GAP}\d){{8}}|886{_GAP}(?:0{_GAP})?9(?:{_GAP}\d){{8}}"
+        r"|(?!86)[1-9]\d?\d?(?:[ \-]?\d){8,10})(?!\d)"
+    )
+    yield _Rule(Group.NUMBER, "phone", "手机号码", re.compile(elsewhere), numbers=True)
+    area = r"0(?:10|2\d|[3-9]\d\d)"
+    landline = rf"(?<![\d.])(?:\(?{area}\)?[ \-)]{{1,2}}\d{{3,4}}[ \-]?\d{{4}}|{area}[2-8]\d{{6,7}})(?!\d)"
+    yield _Rule(Group.NUMBER, "landline", "固定电话", re.compile(landline), numbers=True, accepts=_has_digits)
+    hotline = r"(?<![\d.])[48]00[ \-](?:\d{3}[ \-]?\d{4}|\d{4}[ \-]?\d{3})(?!\d)"
+    yield _Rule(Group.NUMBER, "landline", "服务热线", re.compile(hotline))
+    local = rf"(?:电话|座机|热线|致电|拨打|来电|tel){is_word}[2-8]\d{{2,3}}[ \-]?\d{{4}}(?![ \-]?\d){_UNIT}"
+    yield _Rule(Group.NUMBER, "landline", "固定电话", re.compile(local), numbers=True)
+
+
+def _messenger_rules() -> Iterator[_Rule]:
+    """微信, QQ, groups and other messengers: a name with an id, a verb before it, or what makes it an invitation."""
+    part = _parts()
+    plain_id = r"(?<![a-z0-9])[a-z][a-z0-9_\-]{4,19}(?![a-z0-9])"
+    no_short = rf"(?![a-z]|{_GAP}(?:{part.no_short})|\d{{1,2}}(?!\d))"
+    named = rf"{_ALONE}(?:{part.wechat}){_NO_LETTER}"
+    short = rf"{_ALONE}(?:{part.short})"
+    for pattern in (
+        rf"{named}{part.is_word}(?:{part.identifier}|{part.number})",
+        rf"{_ALONE}(?:{part.wechat}|{part.short}){part.is_word}[:=@]{_LOOSE}{plain_id}",
+        rf"{part.plus}{part.of_one}(?:{part.wechat}){_NO_LETTER}",
+        rf"{part.plus}{part.of_one}(?:{part.short}){no_short}",
+        rf"{named}{_GAP}(?:{part.behind})",
+        rf"{short}{_GAP}(?:同号|同步|同电话|同手机|同(?=\W*\d)|联系|详聊|私聊|信联系|我)",
+        rf"(?:私|喊|滴|有意){_GAP}(?:{part.short}){no_short}",
+        r"手机号?码?就?是?(?:微信?|v|薇)|微同|电微",
+        rf"{short}[\W_]{{1,3}}{part.identifier}",
+        rf"{_ALONE}(?:{part.short})\s?:\s?\d{{3,}}",
+        rf"(?:留下?|发我?|给我?)(?:个|你的|一下)?{_GAP}(?:{part.short}){no_short}",
+        # Every character by itself: v.x.a.b.c.1.2
+        r"(?<![a-z0-9])[vwq](?:[^\w\s]\s?[a-z0-9]){5,}(?![a-z0-9])",
+    ):
+        yield _Rule(Group.WECHAT, "wechat", "微信", re.compile(pattern))
+    qq = rf"{_ALONE}(?:{part.qq})"
+    yield _Rule(Group.QQ, "qq", "QQ 号", re.compile(rf"{qq}{part.is_word}{part.number}"), numbers=True)
+    yield _Rule(
+        Group.QQ, "qq", "QQ 号", re.compile(rf"{part.plus}{part.of_one}(?:{part.qq}){_NO_LETTER}(?!\s*[弹版糖])")
+    )
+    yield _Rule(
+        Group.QQ, "qq", "QQ 号", re.compile(rf"{_ALONE}(?:qq|扣扣|抠抠){_GAP}(?:联系|详聊|私聊|同号|号)(?!码?\s?牌)")
+    )
+    numbered = rf"(?:{part.group}|(?:入|进|加|拉|\+)(?:群|裙)|(?<![a-z])(?:群|裙)){part.is_word}{part.number}"
+    yield _Rule(Group.GROUP, "group", "群号", re.compile(numbered), numbers=True)
+    yield _Rule(
+        Group.GROUP,
+        "group",
+        "群",
+        re.compile(rf"(?<![增参附])(?:进|入|加|拉|有|拉你|\+)个?(?:{part.group})(?!\s*(?:不|勿|的))"),
+    )
+    entering = (
+        r"(?<![增参附])(?:进|入|加|拉)[\W_]{0,2}(?:群|裙)(?:领|看|捡|聊|有|天天|福利|备注|秒|抢|享)"
+        r"|(?:扫码|私信|带你|拉你)(?:进|入)(?:群|裙)"
+    )
+    yield _Rule(Group.GROUP, "group", "群", re.compile(entering))
+    messenger = rf"{_ALONE}(?:{part.messenger}){_NO_LETTER}"
+    for pattern in (
+        rf"{messenger}{part.is_word}[:@]{_LOOSE}@?[\w.]{{4,}}",
+        rf"{messenger}{_GAP}(?:id|号|联系|群|私聊|账号|同号)(?![a-z])",
+        rf"{part.plus}{part.of_one}(?:{part.messenger}){_NO_LETTER}(?!侠)",
+    ):
+        yield _Rule(Group.MESSENGER, "messenger", "其他聊天软件", re.compile(pattern))
+    identified = r"(?:whatsapp|telegram|skype|蝙蝠|(?<![a-z])tg|(?<![a-z])line)"
+    with_id = rf"{identified}{part.is_word}(?:{part.number}|{part.identifier})"
+    yield _Rule(Group.MESSENGER, "messenger", "其他聊天软件", re.compile(with_id), numbers=True)
+
+
+def _place_rules() -> Iterator[_Rule]:
+    """Accounts elsewhere, addresses, links."""
+    place = _parts().place
+    handle = r"(?<![a-z0-9.])@[\W_]{0,2}(?:[a-z][a-z0-9_.]{3,}|[\u4e00-\u9fff]{2,8}的)"
+    yield _Rule(Group.LINK, "handle", "站外账号", re.compile(handle))
+    of_shop = r"(?:号|id|搜|同名|账号|帐号|私信|关注|主页|店铺名?|转账|付款)(?!码|购|验|主题|里买|上买|截图)"
+    for pattern in (
+        rf"(?:{place}){_GAP}{of_shop}",
+        rf"(?:去|到|上|走|在|来)(?:{place}){_GAP}(?:搜|找|拍|买|下单|交易|联系|看)",
+        rf"(?:关注|搜索?){_GAP}(?:我的?)?{_GAP}(?:{place})",
+        rf"(?:公众号|公纵号|公号|视频号){_LOOSE}:{_LOOSE}\w{{2,}}",
+    ):
+        yield _Rule(Group.PLACE, "place", "其他平台", re.compile(pattern))
+    mail = r"(?<![a-z0-9.])[a-z0-9][\w.\-]{2,40}@[a-z0-9\-]{2,30}\.[a-z]{2,6}"
+    yield _Rule(Group.LINK, "mail", "电子邮箱", re.compile(mail))
+    link = r"https?\s?:\s?/\s?/\s?\S{3,}|(?<![a-z0-9])www\s?\.\s?[a-z0-9\-]{2,}"
+    yield _Rule(Group.LINK, "link", "站外链接", re.compile(link))
+    endings = "com|cn|net|top|xyz|vip|shop|club|info|ltd|me|cc|tk|io|ly"
+    bare = rf"(?<![a-z0-9.@\-])(?:[a-z0-9\-]{{1,40}}\s?[.。点]\s?){{1,3}}(?:{endings})(?![a-z0-9])"
+    yield _Rule(Group.LINK, "link", "站外链接", re.compile(bare), accepts=_is_link)
+    yield _Rule(Group.LINK, "token", "站外口令", re.compile(r"[¥￥$€₤₳¢](?=[a-z0-9]*[a-z])[a-z0-9]{8,14}[¥￥$€₤₳¢]"))
+
+
+_BRANDS_LIKE_LINKS: Final = frozenset({"asp.net", "node.js", "jd.com", "book.me"})
+
+
+def _is_link(_text: str, match: re.Match[str]) -> bool:
+    found = match.group()
+    return found not in _BRANDS_LIKE_LINKS and any(map(str.isalpha, found.partition(".")[0] or found))
+
+
+@cache
+def _words() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for line in lines(DATA / "contacts.txt"):
+        name, _, listed = line.partition(":")
+        found[name.strip()] += [fold([word.replace("_", " ")]).text for word in listed.split()]
+    return found
+
+
+def _any(listed: list[str]) -> str:
+    """Any of the words, with symbols between their characters."""
+    spaced = (r"[^\w,;!?、。\n]{0,2}".join(map(re.escape, word)) for word in sorted(set(listed), key=len, reverse=True))
+    return "|".join(spaced)

@@ -1,0 +1,271 @@
+"""The form of a text that the rules read, with the way back to the characters as they were written.
+
+People hide words from filters: full-width, circled and mathematical letters, emoji digits, traditional characters,
+letters of other scripts that look alike, invisible characters, symbols between the characters. `fold` undoes that
+character by character, for many texts at once, by tables: an index into the result is an index into the text.
+"""
+
+import re
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import opencc
+
+DATA: Final = Path(__file__).parent / "data"
+
+BORDER: Final = "\uffff"
+"""Stands between two texts that are folded together: no word and no pattern contains it."""
+
+DIGIT_SPELLINGS: Final = (
+    "〇零oO洞",
+    "一壹幺妖l|i",
+    "二贰两",
+    "三叁仨",
+    "四肆",
+    "五伍",
+    "六陆",
+    "七柒拐",
+    "八捌",
+    "九玖勾",
+)
+"""How digits are spelled, and the letters and signs that are drawn like one."""
+
+SIGNS: Final = "@🛰🐧¥￥$€₤"
+"""Signs that contacts are written with and that are no part of words."""
+
+_SEPARATOR: Final = "\u00b7"
+_UNKNOWN: Final = 0x110000
+_ENCODING: Final = "utf-32-le"
+
+_Codes: TypeAlias = npt.NDArray[np.uint32]
+_Places: TypeAlias = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """By code point: the code point that is meant (`_UNKNOWN` and above: several), and whether it is part of words."""
+
+    meant: _Codes
+    several: tuple[str, ...]
+    is_word: npt.NDArray[np.bool_]
+    is_digit: npt.NDArray[np.bool_]
+    is_sign: npt.NDArray[np.bool_]
+    syllable: _Codes
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Texts folded together: `text` has a character for each of the originals' (and more where one means several).
+
+    `squeezed` is `text` without what separates: blanks, punctuation, symbols. `starts` has where each text begins in
+    `text`. `origin` leads from there to the joined originals where they differ in length, else it is None.
+    """
+
+    text: str
+    squeezed: str
+    starts: list[int]
+    origin: _Places | None
+    _squeezed_codes: _Codes
+    _places: _Places
+
+    @cached_property
+    def places(self) -> list[int]:
+        """Where each character of `squeezed` stands in `text`."""
+        places: list[int] = self._places.tolist()
+        return places
+
+    @cached_property
+    def syllables(self) -> str:
+        """`squeezed` with one code for each syllable in the place of Han characters: what sounds alike is alike."""
+        return _text(_tables().syllable.take(self._squeezed_codes))
+
+    def long_numbers(self, least: int) -> list[int]:
+        """Where in `text` at least so many digits follow each other, spelled ones too, whatever separates them."""
+        flags = np.zeros(self._squeezed_codes.size + 2, np.int8)
+        flags[1:-1] = _tables().is_digit.take(self._squeezed_codes)
+        steps = np.diff(flags)
+        starts, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
+        places: list[int] = self._places.take(starts[ends - starts >= least]).tolist()
+        return places
+
+    def signs(self) -> list[int]:
+        """Where in `text` one of `SIGNS` stands."""
+        codes = np.frombuffer(self.text.encode(_ENCODING), np.uint32)
+        places: list[int] = np.flatnonzero(_tables().is_sign.take(codes)).tolist()
+        return places
+
+    def number_of(self, place: int) -> int:
+        """Which of the texts the character at `place` of `text` belongs to."""
+        return bisect_right(self.starts, place) - 1
+
+    def original(self, number: int, start: int, end: int) -> tuple[int, int]:
+        """`text[start:end]`, which is of text `number`, as positions in that text as it was written."""
+        first = self.starts[number]
+        if self.origin is None:
+            return start - first, end - first
+        base = int(self.origin[first])
+        return int(self.origin[start]) - base, int(self.origin[end - 1]) + 1 - base
+
+    def part(self, number: int) -> tuple[int, str]:
+        """Where text `number` begins in `text`, and its folded characters."""
+        start = self.starts[number]
+        end = self.starts[number + 1] - 1 if number + 1 < len(self.starts) else len(self.text)
+        return start, self.text[start:end]
+
+
+def fold(texts: Sequence[str]) -> Folded:
+    """The texts, each without a limit of length and of any characters (lone surrogates are symbols)."""
+    tables = _tables()
+    joined = BORDER.join(texts)
+    codes: _Codes = np.frombuffer(joined.encode(_ENCODING, "surrogatepass"), np.uint32)
+    meant = tables.meant.take(codes)
+    is_word = tables.is_word.take(codes)
+    lengths = np.fromiter(map(len, texts), np.intp, len(texts))
+    starts = np.concatenate((np.zeros(1, np.intp), np.cumsum(lengths + 1)[:-1]))
+    origin = None
+    if meant.size and int(meant.max()) >= _UNKNOWN:
+        meant, is_word, origin = _expanded(meant, is_word, tables.several)
+        starts = np.searchsorted(origin, starts).astype(np.intp)
+    places = np.flatnonzero(is_word)
+    squeezed = meant.take(places)
+    return Folded(_text(meant), _text(squeezed), starts.tolist(), origin, squeezed, places)
+
+
+def fold_word(word: str) -> str:
+    """A word of a list as it stands in `Folded.squeezed`."""
+    return fold([word]).squeezed
+
+
+def syllables_of(folded_word: str) -> str:
+    """A folded word as it stands in `Folded.syllables`."""
+    return _text(_tables().syllable.take(np.frombuffer(folded_word.encode(_ENCODING), np.uint32)))
+
+
+@cache
+def pinyin() -> dict[str, str]:
+    """The toneless pinyin of each common character."""
+    found = {}
+    for line in lines(DATA / "syllables.txt"):
+        syllable, characters = line.split()
+        found.update(dict.fromkeys(characters, syllable))
+    return found
+
+
+def lines(path: Path) -> Iterator[str]:
+    """The lines of a data file that say something."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.strip() and not line.startswith("#"):
+            yield line
+
+
+def _text(codes: npt.NDArray[np.uint32]) -> str:
+    return codes.tobytes().decode(_ENCODING)
+
+
+def _expanded(
+    meant: _Codes, is_word: npt.NDArray[np.bool_], several: Sequence[str]
+) -> tuple[_Codes, npt.NDArray[np.bool_], _Places]:
+    """Put the characters in the place of those that mean several (㎏, ⑩), with the index that each comes from."""
+    counts = np.ones(meant.size, np.intp)
+    wide = np.flatnonzero(meant >= _UNKNOWN)
+    for place in wide:
+        counts[place] = len(several[int(meant[place]) - _UNKNOWN])
+    origin = np.repeat(np.arange(meant.size, dtype=np.intp), counts)
+    result = np.repeat(meant, counts)
+    ends = np.cumsum(counts)
+    for place in wide:
+        characters = several[int(meant[place]) - _UNKNOWN]
+        result[ends[place] - len(characters) : ends[place]] = [ord(character) for character in characters]
+    return result, np.repeat(is_word, counts), origin
+
+
+# Where Unicode knows characters that are compatible with others. All else means itself, or what our tables say.
+_COMPATIBLE: Final = ((0x80, 0x3400), (0xA640, 0xABFF), (0xF900, 0xFFFF), (0x1D400, 0x1D800), (0x1F100, 0x1F300))
+# Above stand rare Han characters and what nobody writes.
+_TABLED: Final = 0x20000
+# Letters in black circles and squares, and the letters that make flags: Unicode calls them compatible with nothing.
+_DRAWN_ALPHABETS: Final = (0x1F150, 0x1F170, 0x1F1E6)
+# What is told by one sign of a kind.
+_HEARTS: Final = "❤♥♡❥💗💓💕💖💘💙💚💛💜🖤🤍🤎🧡💝💞💟❣"
+_HEART: Final = "❤"
+
+
+@cache
+def _tables() -> _Tables:
+    meant = np.arange(0x110000, dtype=np.uint32)
+    is_word = np.ones(0x110000, np.bool_)
+    is_word[:_TABLED] = [chr(code).isalnum() for code in range(_TABLED)]
+    alike = _lookalikes()
+    simplified = _simplified()
+    several: list[str] = []
+    plain = {
+        character: _plain(character, alike) for start, end in _COMPATIBLE for character in map(chr, range(start, end))
+    }
+    plain |= {chr(code): chr(code).lower() for code in range(0x80)} | simplified | alike
+    for character, characters in plain.items():
+        code = ord(character)
+        if len(characters) == 1:
+            meant[code] = ord(characters)
+            is_word[code] = characters.isalnum()
+        else:
+            meant[code] = _UNKNOWN + len(several)
+            several.append(characters)
+            is_word[code] = characters.isalnum()
+    is_word[ord(BORDER)] = True
+    meant[ord(BORDER)] = ord(BORDER)
+    meant[0xD800:0xE000] = ord(_SEPARATOR)
+    is_word[0xD800:0xE000] = False
+    # Emoji and other symbols above the table.
+    is_word[0xE0000:0xE1000] = False
+    syllable = np.arange(0x110000, dtype=np.uint32)
+    codes = {name: 0xF0000 + number for number, name in enumerate(sorted(set(pinyin().values())))}
+    for character, name in pinyin().items():
+        syllable[ord(character)] = codes[name]
+    is_digit, is_sign = np.zeros(0x110000, np.bool_), np.zeros(0x110000, np.bool_)
+    is_digit[[ord(digit) for digit in "0123456789" + "".join(DIGIT_SPELLINGS)]] = True
+    is_sign[[ord(sign) for sign in SIGNS]] = True
+    return _Tables(meant, tuple(several), is_word, is_digit, is_sign, syllable)
+
+
+def _plain(character: str, alike: dict[str, str]) -> str:
+    """What a character that no table of ours names means: itself, or what Unicode holds it to be."""
+    digit = unicodedata.digit(character, None)
+    if digit is not None:
+        return str(digit)
+    for first in _DRAWN_ALPHABETS:
+        if first <= ord(character) < first + 26:
+            return chr(ord("a") + ord(character) - first)
+    if character in _HEARTS:
+        return _HEART
+    whole = unicodedata.normalize("NFKC", character)
+    letters = unicodedata.normalize("NFKD", character)
+    kept = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    # Accents go; syllables of Hangul and the like stay whole.
+    plain = kept if kept and kept[0].isascii() else whole
+    plain = "".join(alike.get(letter, letter) for letter in plain.casefold())
+    if not plain or (len(plain) > 1 and not plain.isalnum()):
+        inner = "".join(filter(str.isalnum, plain))
+        return inner or _SEPARATOR
+    return plain
+
+
+def _lookalikes() -> dict[str, str]:
+    found = {}
+    for line in lines(DATA / "lookalikes.txt"):
+        meant, characters = line.split()
+        found.update(dict.fromkeys(characters, meant))
+    return found
+
+
+def _simplified() -> dict[str, str]:
+    """The simplified character of each traditional one."""
+    han = re.findall("[\u3400-\u9fff\uf900-\ufaff]", "".join(map(chr, range(0x3400, 0xFB00))))
+    converted = opencc.OpenCC("t2s").convert("\n".join(han)).split("\n")
+    return {old: new for old, new in zip(han, converted, strict=True) if old != new and len(new) == 1}
