@@ -386,3 +386,17 @@ def test_bars_are_read_at_any_angle(angle: int) -> None:
     assert code.text == "WX:abc_8888"
     assert abs(code.box.left + code.box.width / 2 - (1000 + bars.width)) < 40
     assert abs(code.box.top + code.box.height / 2 - (400 + bars.height)) < 40
+
+
+def test_the_number_for_customers_on_a_box_is_no_contact(monkeypatch: pytest.MonkeyPatch, context: Flask) -> None:
+    """But one of the seller's, beside it, is."""
+    picture = saved(scene())
+    for texts, decision in (
+        (["客服热线", "400-830-8300"], Decision.PASS),
+        (["400-830-8300", "13812345678"], Decision.REJECT),
+    ):
+        lines = tuple(reading.Line(text, 0.99, Box(10, 30 * row, 90, 20)) for row, text in enumerate(texts))
+        monkeypatch.setattr(
+            "app.moderation.pictures.check.read_text", lambda _, lines=lines: reading.Reading(lines, complete=True)
+        )
+        assert check_picture(picture).decision is decision
