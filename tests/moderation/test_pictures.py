@@ -153,12 +153,12 @@ def test_pieces_of_a_long_screenshot_are_read(context: Flask) -> None:
     assert judgement.decision is Decision.REJECT
     [box] = [hit.box for hit in judgement.hits if hit.category is Category.CONTACT]
     assert box is not None
-    assert 3800 < box.top + box.height < 3900
+    assert 3750 < box.top < 3850
 
 
 def test_lines_that_belong_together_are_checked_together(monkeypatch: pytest.MonkeyPatch, context: Flask) -> None:
     """A person decides, because columns of a table look like that, too."""
-    lines = (reading.Line("加微", 0.99, Box(10, 10, 50, 20)), reading.Line("信 abc_8888", 0.99, Box(10, 40, 90, 20)))
+    lines = (reading.Line("VX", 0.99, Box(10, 10, 50, 20)), reading.Line("abc12345", 0.99, Box(10, 40, 90, 20)))
     monkeypatch.setattr("app.moderation.pictures.check.read_text", lambda _: reading.Reading(lines, complete=True))
     hits = check_picture(saved(scene())).hits
     assert {hit.policy for hit in hits} == {Decision.REVIEW}

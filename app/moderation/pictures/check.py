@@ -105,7 +105,7 @@ def _text_hits(reading: Reading, *, context: TextContext) -> Iterator[Hit]:
         found.add(hit.code)
         yield hit
     if len(lines) > 1:
-        # 加微 in one line, 信 in the next. Columns of a table are joined, too, so a person looks.
+        # VX in one line, the number in the next. Columns of a table are joined, too, so a person looks.
         for hit in _checked(lines, " ", context=context):
             if hit.code not in found and hit.policy is not Decision.PASS:
                 yield replace(hit, policy=Decision.REVIEW)
