@@ -106,8 +106,9 @@ bench-crawl: environment-dev ## Measure what a listing costs the crawler beside 
 bench-prices: environment-dev ## Measure how fast and how near reference prices are among 200,000 listings
 	$(VENV) -m supervisor with-engines -- $(VENV) -m benchmarks.prices $(ARGS)
 
-bench-moderation: environment-dev ## Measure how well and how fast pictures are looked at: the labelled set, then 500 in a worker
+bench-moderation: environment-dev ## Measure the checks: of labelled pictures, then 500 in a worker; of texts beside one pass over them
 	$(VENV) -m supervisor with-engines -- $(VENV) -m benchmarks.moderation_pictures $(ARGS)
+	$(VENV) -m supervisor with-engines -- $(VENV) -m benchmarks.moderation_texts
 
 search-rebuild: environment ## Write the search index again from the database, beside a running market or without
 	$(VENV) -m supervisor exec -- $(VENV) -m flask --app wsgi search rebuild

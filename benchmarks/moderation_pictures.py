@@ -20,7 +20,7 @@ import psutil
 from rq.registry import FailedJobRegistry
 
 from app import load_app
-from app.moderation.pictures import check_picture, engines
+from app.moderation.pictures import check_picture, load
 from app.moderation.verdicts import Decision
 from tasks.queues import QueueName, enqueue_attempt, queue
 
@@ -84,7 +84,7 @@ def rates(outcomes: Sequence[Outcome]) -> dict[str, tuple[int, int]]:
 
 def evaluate() -> bool:
     """Print how the set fares, and what is wrong; whether the goals are reached."""
-    engines.load()
+    load()
     outcomes = [judge(picture) for picture in labelled()]
     reached = True
     for name, part in (

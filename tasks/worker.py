@@ -31,7 +31,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app import load_app
 from app.db.database import db
-from app.moderation.pictures import engines
+from app.moderation.pictures import load
 from app.periodic.service import record_failure, record_success
 from app.settings import settings
 from app.vision import is_installed
@@ -165,7 +165,7 @@ def forget_unfinished_drain() -> None:
 def load_models() -> None:
     """Load what looks at pictures; where the extra for it is not installed, say what becomes of them."""
     if is_installed():
-        engines.load()
+        load()
     else:
         log.warning("vision_not_installed", pictures=settings().pictures_unseen.value)
 

@@ -23,6 +23,7 @@ from app.moderation.pictures.codes import CodeRulesError, read_rules, rule_for
 from app.moderation.pictures.fingerprints import distance
 from app.moderation.pictures.frames import FRAMES_LIMIT, Undecodable, decode
 from app.moderation.verdicts import Box, Category, Decision
+from tasks import worker
 from tests.conftest import MakeApp
 
 FOLDER = Path(__file__).parent.parent / "data" / "moderation_pictures"
@@ -400,3 +401,14 @@ def test_the_number_for_customers_on_a_box_is_no_contact(monkeypatch: pytest.Mon
             "app.moderation.pictures.check.read_text", lambda _, lines=lines: reading.Reading(lines, complete=True)
         )
         assert check_picture(picture).decision is decision
+
+
+def test_a_worker_without_the_extra_says_what_becomes_of_pictures(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It runs all the same: somebody has to give the verdict that the setting asks for."""
+    monkeypatch.setattr(worker, "is_installed", lambda: False)
+    monkeypatch.setattr(engines, "text_reader", pytest.fail)
+    with make_app().app_context():
+        worker.load_models()
+    assert '"pictures":"review"' in "".join(capsys.readouterr())

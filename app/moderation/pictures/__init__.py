@@ -5,6 +5,6 @@ Functions from content to judgements: they know no database and no HTTP. What lo
 where it is not installed, nobody has looked, and the setting PICTURES_UNSEEN says what becomes of the picture.
 """
 
-from app.moderation.pictures.check import Look, check_picture, look_at, rules_version
+from app.moderation.pictures.check import Look, check_picture, load, look_at, rules_version
 
-__all__ = ["Look", "check_picture", "look_at", "rules_version"]
+__all__ = ["Look", "check_picture", "load", "look_at", "rules_version"]

@@ -46,6 +46,12 @@ def rules_version() -> str:
     return f"{_VERSION}.{_digest_of_files()}/{text_rules_version()}{eyes}"
 
 
+def load() -> None:
+    """Load what `look_at` needs, models and lists, now: a worker does it before its first job."""
+    engines.load()
+    check_text("好")
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """What was found of a picture, and its fingerprint (`app.moderation.pictures.fingerprints`), if it has one."""

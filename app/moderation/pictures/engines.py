@@ -51,7 +51,7 @@ def nudity_classifier() -> "NSFWClassifier":
 
 
 def load() -> None:
-    """Load all of them now, where they are installed: a worker does it before its first job."""
+    """Load all of them now, where they are installed."""
     if vision.is_installed():
         text_reader()
         nudity_classifier().warmup()
