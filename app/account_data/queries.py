@@ -15,9 +15,10 @@ from app.clock import format_moment, format_moment_or_none
 from app.db.erasable_texts import text_of
 from app.db.transactions import rows
 from app.fen import format_signed_yuan, format_yuan
-from app.goods.models import Good, Picture
+from app.goods.models import Appeal, Good, GoodRevision, Picture
 from app.goods.queries import picture_url
 from app.ledger.models import LedgerAccount, LedgerEntry, LedgerTransaction
+from app.moderation.models import GoodReport
 from app.money.models import Payment, Refund
 from app.notifications.models import Notification
 from app.orders.models import Direction, Dispute, EvidencePicture, Order, OrderEventRecord, Waybill
@@ -82,6 +83,46 @@ def export_of(user_id: int) -> AccountExportOut:
                 "price": format_yuan(row.price),
                 "deleted": row.deleted,
                 "pictures": [picture_url(picture_id) for picture_id in row.pictures],
+                "created_at": format_moment(row.created_at),
+            },
+        ),
+        "revisions": each(
+            "revisions",
+            select(GoodRevision.__table__).join(Good, Good.id == GoodRevision.good_id).where(Good.owner_id == user_id),
+            GoodRevision.id,
+            lambda row: {
+                "good_id": row.good_id,
+                "revision": row.revision,
+                "title": row.title,
+                "description": row.description,
+                "price": format_yuan(row.price),
+                "pictures": [picture_url(picture_id) for picture_id in row.picture_ids],
+                "state": row.state,
+                "text": row.text,
+                "submitted_at": format_moment(row.submitted_at),
+            },
+        ),
+        "appeals": each(
+            "appeals",
+            select(Appeal.__table__).join(Good, Good.id == Appeal.good_id).where(Good.owner_id == user_id),
+            Appeal.id,
+            lambda row: {
+                "good_id": row.good_id,
+                "revision": row.revision,
+                "text": row.text,
+                "state": row.state,
+                "answer": row.answer,
+                "created_at": format_moment(row.created_at),
+            },
+        ),
+        "reports": each(
+            "reports",
+            select(GoodReport.__table__).where(GoodReport.reporter_id == user_id),
+            GoodReport.id,
+            lambda row: {
+                "good_id": row.good_id,
+                "category": row.category,
+                "text": row.text,
                 "created_at": format_moment(row.created_at),
             },
         ),

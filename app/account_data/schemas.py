@@ -1,6 +1,6 @@
 """Bodies and answers of the export and the deletion of an account."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypedDict
@@ -8,7 +8,10 @@ from typing_extensions import TypedDict
 from app.accounts.passwords import KnownPasswordIn
 from app.accounts.schemas import AddressOut, OwnProfileOut
 from app.clock import MomentOut
+from app.enums import OneOf
 from app.fen import SignedYuanOut, YuanOut
+from app.goods.models import AppealState, RevisionState
+from app.goods.schemas import ViolationCategory
 from app.orders.schemas import BillStatusOut, OrderStatusOut, RoleOut
 from app.profiles.schemas import AvatarStateOut
 from app.recovery.schemas import RecoveryOut
@@ -49,6 +52,40 @@ class ExportedGoodOut(TypedDict):
     price: YuanOut
     deleted: bool
     pictures: list[str]
+    created_at: MomentOut
+
+
+class ExportedRevisionOut(TypedDict):
+    """What the user wrote of a good with one release or edit, and what became of it; `text` says why it was refused."""
+
+    good_id: int
+    revision: int
+    title: str
+    description: str
+    price: YuanOut
+    pictures: list[str]
+    state: Annotated[str, OneOf(RevisionState)]
+    text: str
+    submitted_at: MomentOut
+
+
+class ExportedAppealOut(TypedDict):
+    """What the user said against a refusal, and what was answered."""
+
+    good_id: int
+    revision: int
+    text: str
+    state: Annotated[str, OneOf(AppealState)]
+    answer: str
+    created_at: MomentOut
+
+
+class ExportedReportOut(TypedDict):
+    """What the user reported about somebody's good."""
+
+    good_id: int
+    category: Annotated[str, OneOf(ViolationCategory)]
+    text: str
     created_at: MomentOut
 
 
@@ -179,6 +216,9 @@ class AccountExportOut(TypedDict):
     avatars: list[ExportedAvatarOut]
     addresses: list[AddressOut]
     goods: list[ExportedGoodOut]
+    revisions: list[ExportedRevisionOut]
+    appeals: list[ExportedAppealOut]
+    reports: list[ExportedReportOut]
     unused_pictures: list[ExportedPictureOut]
     orders: list[ExportedOrderOut]
     parcels: list[ExportedParcelOut]

@@ -22,6 +22,7 @@ from app.goods.service import delete_good
 from app.goods.unused_pictures import forget_unused
 from app.idempotency import IdempotencyKey
 from app.ledger.models import USER_KINDS, LedgerAccount
+from app.moderation.own_words import erase_review_words
 from app.notifications.models import Notification
 from app.orders.models import Direction, Order, Waybill
 from app.profiles.service import forget_avatars
@@ -78,6 +79,7 @@ def _delete(user: Row[Any], *, still: ColumnElement[bool], refusal: Answer, by: 
             raise Refused(refusal)
         _refuse_unfinished(session, row)
         _take_goods_down(session, user_id)
+        erase_review_words(session, user_id=user_id)
         erase_words_of_user(session, user_id=user_id, by=by, why=why)
         _forget_addresses(session, user_id)
         forget_unused(session, user_id=user_id)

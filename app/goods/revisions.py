@@ -231,6 +231,7 @@ def show_pictures(session: Session, good: Good, picture_ids: Sequence[int], *, n
 def _copy_verdicts(session: Session, good: Good, number: int) -> None:
     """Let the verdicts on the good's row hold for the revision of that number."""
     columns = [column for column in Verdict.__table__.c if column.name not in ("id", "revision")]
-    known = select(*columns, literal(number)).where(Verdict.good_id == good.id, Verdict.revision == good.revision)
+    of_row = (Verdict.good_id == good.id) & (Verdict.revision == good.revision)
+    known = select(*columns, literal(number)).where(of_row).order_by(Verdict.id)
     names = [*(column.name for column in columns), "revision"]
     session.execute(upsert(Verdict).from_select(names, known).on_conflict_do_nothing())

@@ -7,8 +7,8 @@ a maker. Two pictures look alike whose fingerprints (`app.moderation.models.Pict
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, cast, exists, func, or_, select
-from sqlalchemy.dialects.postgresql import BIT
+from sqlalchemy import ColumnElement, SmallInteger, cast, exists, func, literal, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY, BIT
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session, aliased
 
@@ -18,12 +18,11 @@ from app.goods.queries import PUBLIC_STATUSES
 from app.moderation.models import BannedPicture, PictureFingerprint
 from app.moderation.verdicts import Category, Decision, Hit
 
-NEAR: Final = 3
-"""Bits in which the fingerprints of two pictures that look alike may differ."""
+NEAR: Final = 6
+"""Bits in which the fingerprints of two pictures that look alike may differ; fewer than there are bands."""
 
 _BITS: Final = 64
-_LEAST_BITS: Final = 10
-"""A fingerprint with fewer bits set, or unset, is that of a plain ground or an even gradient: too many have it."""
+_BANDS: Final = 8
 
 BANNED: Final = Hit(Category.QUALITY, "picture.banned", "图片已被平台禁止使用", Decision.REJECT)
 LIKE_BANNED: Final = Hit(
@@ -37,19 +36,14 @@ LIKENESS_CODES: Final = frozenset(hit.code for hit in (BANNED, LIKE_BANNED, OF_O
 """The codes of what is found here. It depends on other pictures, so it is found anew where a verdict is kept."""
 
 
-def is_telling(fingerprint: int) -> bool:
-    """Whether the fingerprint tells pictures from each other."""
-    return _LEAST_BITS <= (fingerprint & ((1 << _BITS) - 1)).bit_count() <= _BITS - _LEAST_BITS
-
-
-def bands(fingerprint: int) -> dict[str, int]:
-    """The quarters of the fingerprint, as columns."""
-    return {f"band_{place}": (fingerprint >> (16 * place)) & 0xFFFF for place in range(4)}
+def bands(fingerprint: int) -> list[int]:
+    """The bytes of the fingerprint, each with its place: the first is among 0 to 255, the next among 256 to 511 …"""
+    return [256 * place + (fingerprint >> (8 * place) & 0xFF) for place in range(_BANDS)]
 
 
 def remember_fingerprint(session: Session, *, sha256: str, fingerprint: int) -> None:
     """Remember what the file looks like."""
-    values = {"content_hash": sha256, "fingerprint": fingerprint, **bands(fingerprint), "created_at": utcnow()}
+    values = {"content_hash": sha256, "fingerprint": fingerprint, "bands": bands(fingerprint), "created_at": utcnow()}
     session.execute(upsert(PictureFingerprint).values(**values).on_conflict_do_nothing())
 
 
@@ -67,13 +61,13 @@ def likeness_hits(session: Session, *, sha256: str, owner_id: int) -> tuple[Hit,
     hits: list[Hit] = []
     fingerprint = fingerprint_of(session, sha256)
     is_like_others = [Picture.sha256 == sha256]
-    if fingerprint is not None and is_telling(fingerprint):
+    if fingerprint is not None:
         near = select(BannedPicture.category).where(in_force, _is_near(BannedPicture.fingerprint, fingerprint))
         if (category := session.scalar(near.limit(1))) is not None:
             hits.append(_of(LIKE_BANNED, category))
         other = aliased(PictureFingerprint)
-        same_band = or_(*(getattr(other, name) == value for name, value in bands(fingerprint).items()))
-        alike = select(other.content_hash).where(same_band, _is_near(other.fingerprint, fingerprint))
+        some_band = other.bands.overlap(literal(bands(fingerprint), ARRAY(SmallInteger)))
+        alike = select(other.content_hash).where(some_band, _is_near(other.fingerprint, fingerprint))
         is_like_others.append(Picture.sha256.in_(alike))
     # Of goods that others can see, or could until they were sold or taken down.
     of_others = exists().where(

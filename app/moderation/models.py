@@ -43,20 +43,17 @@ class BannedPicture(Base):
 class PictureFingerprint(Base):
     """What a picture file looks like: a perceptual hash of 64 bits, as a signed number.
 
-    `band_0` to `band_3` are its quarters: two that differ in at most three bits have one in common, so that such are
-    found by an index.
+    `bands` are its eight bytes, each with its place (`app.moderation.likenesses.bands`): two fingerprints that differ
+    in fewer than eight bits have one in common, so that such are found by an index.
     """
 
     __tablename__ = "picture_fingerprints"
-    __table_args__ = tuple(Index(f"ix_picture_fingerprints_band_{place}", f"band_{place}") for place in range(4))
+    __table_args__ = (Index("ix_picture_fingerprints_bands", "bands", postgresql_using="gin"),)
 
     # The SHA-256; a column of that name would keep the file for ever (`app.pictures.service`).
     content_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     fingerprint: Mapped[int] = mapped_column(BigInteger)
-    band_0: Mapped[int]
-    band_1: Mapped[int]
-    band_2: Mapped[int]
-    band_3: Mapped[int]
+    bands: Mapped[list[int]] = mapped_column(ARRAY(SmallInteger))
     created_at: Mapped[created_moment]
 
 

@@ -200,12 +200,11 @@ def upgrade() -> None:
         "picture_fingerprints",
         sa.Column("content_hash", sa.String(length=64), nullable=False),
         sa.Column("fingerprint", sa.BigInteger(), nullable=False),
-        *(sa.Column(f"band_{place}", sa.Integer(), nullable=False) for place in range(4)),
+        sa.Column("bands", postgresql.ARRAY(sa.SmallInteger()), nullable=False),
         _moment("created_at"),
         sa.PrimaryKeyConstraint("content_hash", name=op.f("pk_picture_fingerprints")),
     )
-    for place in range(4):
-        op.create_index(f"ix_picture_fingerprints_band_{place}", "picture_fingerprints", [f"band_{place}"])
+    op.create_index("ix_picture_fingerprints_bands", "picture_fingerprints", ["bands"], postgresql_using="gin")
 
     op.create_table(
         "moderation_totals",
