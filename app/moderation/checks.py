@@ -4,9 +4,9 @@ import hashlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any, Final
 
@@ -16,11 +16,15 @@ from rq.timeouts import BaseTimeoutException
 from app.categories import Category as GoodCategory
 from app.goods.models import VerdictKind, VerdictState
 from app.goods.storage import picture_storage
-from app.moderation.pic_verify import StoredPicture, check_picture
+from app.moderation.pic_verify import StoredPicture, look_at_stored
+from app.moderation.pictures import Look
+from app.moderation.pictures import rules_version as picture_rules_version
+from app.moderation.remote import opinion_version, with_opinion_on_picture, with_opinion_on_text
 from app.moderation.text import SellerHistory, TextContext, TextKind, check_text
 from app.moderation.text import rules_version as text_rules_version
 from app.moderation.verdicts import Category, Decision, Hit, Judgement
 from app.settings import settings
+from config import ModerationProvider
 
 log = structlog.get_logger(__name__)
 
@@ -88,27 +92,25 @@ def picture_subject(picture_id: int) -> Subject:
 
 
 def rules_version_of(kind: VerdictKind) -> str:
-    """The version of the rules by which subjects of this kind are judged now."""
-    return text_rules_version() if kind is VerdictKind.TEXT else picture_rules_version()
-
-
-def picture_rules_version() -> str:
-    """As `app.moderation.text.rules_version`, of pictures; the words in them are checked by the rules of texts."""
-    return f"picture-0+{text_rules_version()}"
+    """The version of the rules by which subjects of this kind are judged now, with the service that is asked."""
+    own = text_rules_version() if kind is VerdictKind.TEXT else picture_rules_version()
+    return own + opinion_version()
 
 
 def judge_subject(content: Content, subject: Subject, *, content_hash: str, seller: SellerHistory) -> Finding:
     """Judge one subject; what takes longer than `review_subject_seconds` (a setting) waits for a person."""
     kind, name = subject
     began = time.monotonic()
-    if kind is VerdictKind.TEXT:
-        judgement = _within_time(lambda: _judge_text(content, subject, seller), kind, content)
-    else:
-        picture = next(each for each in content.pictures if picture_subject(each.id) == subject)
-        judgement = _within_time(lambda: _judge_picture(picture), kind, content)
+    judge = _judge_text if kind is VerdictKind.TEXT else _judge_picture
+    try:
+        with time_limit(settings().review_subject_seconds):
+            look = judge(content, subject, seller)
+    except OutOfTime:
+        log.warning("subject_out_of_time", subject=name, good_id=content.good_id, revision=content.revision)
+        look = Look(_UNFINISHED, None)
     milliseconds = round((time.monotonic() - began) * 1000)
-    log.debug("subject_judged", good_id=content.good_id, subject=name, milliseconds=milliseconds)
-    return Finding(content_hash, judgement, STATE_OF[judgement.decision], milliseconds)
+    state = STATE_OF[look.judgement.decision]
+    return Finding(content_hash, look.judgement, state, milliseconds, fingerprint=look.fingerprint)
 
 
 def unfinished(content_hash: str) -> Finding:
@@ -120,21 +122,28 @@ _UNFINISHED: Final = Judgement("unfinished", (UNFINISHED,))
 """Under no version of the rules, so that it is not kept for what is judged later."""
 
 
-def _judge_text(content: Content, subject: Subject, seller: SellerHistory) -> Judgement:
+def _judge_text(content: Content, subject: Subject, seller: SellerHistory) -> Look:
     is_title = subject == TITLE
+    text = content.title if is_title else content.description
     context = TextContext(
         kind=TextKind.TITLE if is_title else TextKind.DESCRIPTION,
         category=GoodCategory(content.category),
         price=content.price,
         seller=seller,
     )
-    return check_text(content.title if is_title else content.description, context=context)
+    return Look(with_opinion_on_text(check_text(text, context=context), text), None)
 
 
-def _judge_picture(picture: StoredPicture) -> Judgement:
-    reasons = check_picture(picture, storage=picture_storage(), pixels_limit=settings().picture_pixels_limit)
-    hits = (Hit(Category.QUALITY, "quality.file", reason, Decision.REJECT) for reason in reasons)
-    return Judgement(picture_rules_version(), tuple(hits))
+def _judge_picture(content: Content, subject: Subject, _seller: SellerHistory) -> Look:
+    picture = next(each for each in content.pictures if picture_subject(each.id) == subject)
+    storage = picture_storage()
+    # Nothing is said of the good: what is found depends on the file alone, and holds for all goods that show it.
+    look = look_at_stored(picture, storage=storage, context=TextContext(kind=TextKind.PICTURE))
+    if settings().moderation_provider is ModerationProvider.NONE or look.fingerprint is None:
+        return look
+    with storage.open(picture.sha256) as file:
+        judgement = with_opinion_on_picture(look.judgement, file.read())
+    return replace(look, judgement=judgement)
 
 
 def _hash_of_text(content: Content, kind: TextKind, text: str) -> str:
@@ -149,15 +158,6 @@ class OutOfTime(BaseTimeoutException):
 
     It is one of RQ's kind, so that whatever lets the end of a job's time through lets this through.
     """
-
-
-def _within_time(judge: Callable[[], Judgement], kind: VerdictKind, content: Content) -> Judgement:
-    try:
-        with time_limit(settings().review_subject_seconds):
-            return judge()
-    except OutOfTime:
-        log.warning("subject_out_of_time", kind=kind.value, good_id=content.good_id, revision=content.revision)
-        return _UNFINISHED
 
 
 @contextmanager

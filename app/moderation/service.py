@@ -167,6 +167,30 @@ def conclude_good(*, good_id: int, revision: int) -> None:
     log.info("review_concluded", good_id=good_id, revision=revision, outcome=outcome.value)
 
 
+def publish_without_a_look(*, good_id: int, revision: int) -> None:
+    """Publish a revision that we made ourselves, for the demo market: nobody needs to look at what we drew.
+
+    Does nothing if this revision is not in review any more.
+    """
+    with transaction() as session:
+        found = _locked(session, good_id=good_id, revision=revision)
+        if found is None:
+            return
+        good, row = found
+        for subject, content_hash in subjects_of(_content_of(session, good, row)).items():
+            record_verdict(
+                session,
+                good_id=good_id,
+                revision=revision,
+                subject=subject,
+                state=VerdictState.PASSED,
+                judgement=Judgement(rules_version_of(subject[0])),
+                content_hash=content_hash,
+                by_staff=True,
+            )
+        publish(session, good, row, role=GoodRole.SYSTEM, now=utcnow())
+
+
 # --- steps of a check ---
 
 

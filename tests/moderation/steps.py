@@ -12,7 +12,7 @@ from app.goods.models import Good, Picture, Verdict
 from app.goods.storage import picture_storage
 from app.outbox.models import OutboxMessage
 from statemachine import GoodStatus
-from tests.factories import Made, make_good, make_user, picture_bytes
+from tests.factories import Made, make_good, make_user, photo_bytes
 
 
 def good_in_review(app: Flask, **columns: Any) -> Made:
@@ -20,9 +20,9 @@ def good_in_review(app: Flask, **columns: Any) -> Made:
     return make_good(app, make_user(app), status=GoodStatus.IN_REVIEW, **columns)
 
 
-def add_picture(app: Flask, good: Made, *, position: int | None = 0, stored: bool = True, width: int = 64) -> int:
+def add_picture(app: Flask, good: Made, *, position: int | None = 0, stored: bool = True, width: int = 160) -> int:
     """A picture of the good; its bytes lie in the storage if `stored`. Returns its id."""
-    data = picture_bytes(width, 48)
+    data = photo_bytes(width, width)
     sha256 = hashlib.sha256(data).hexdigest()
     values = {
         "good_id": good.id,
@@ -31,7 +31,7 @@ def add_picture(app: Flask, good: Made, *, position: int | None = 0, stored: boo
         "content_type": "image/jpeg",
         "size": len(data),
         "width": width,
-        "height": 48,
+        "height": 120,
         "created_at": utcnow(),
     }
     with app.app_context(), db.engine.begin() as connection:

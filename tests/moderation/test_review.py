@@ -45,7 +45,7 @@ def review(app: Flask, good_id: int, revision: int = 1) -> None:
 
 def test_a_good_that_is_fine_is_published(app: Flask) -> None:
     good = good_in_review(app)
-    first, second = add_picture(app, good, position=0), add_picture(app, good, position=1, width=80)
+    first, second = add_picture(app, good, position=0), add_picture(app, good, position=1, width=180)
     before = utcnow()
     review(app, good.id)
     row = row_of(app, good)

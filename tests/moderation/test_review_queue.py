@@ -23,7 +23,7 @@ from app.moderation.verdicts import Category, Decision, Hit, Judgement
 from app.notifications.models import Notification
 from app.staff.models import StaffAction
 from statemachine import GoodStatus
-from tests.factories import Made, assert_envelope, auth_headers, make_good, make_user, picture_bytes, whole_database
+from tests.factories import Made, assert_envelope, auth_headers, make_good, make_user, photo_bytes, whole_database
 from tests.goods.steps import at_once, publish, release, review, revision_rows, row_of
 from tests.moderation.test_revisions import BAD, edit, own, seen
 
@@ -401,7 +401,7 @@ def test_reports_bring_a_good_to_staff_once(app: Flask, owner: Made, staff: Made
 def test_a_banned_picture_is_refused_and_what_shows_it_is_looked_at(
     app: Flask, client: FlaskClient, owner: Made, staff: Made
 ) -> None:
-    first = release(app, client, owner, picture_bytes(70, 50))
+    first = release(app, client, owner, photo_bytes(70))
     publish(app, first["id"])
     picture_id = first["pictures"][0]["id"]
     banned = assert_envelope(
@@ -411,7 +411,7 @@ def test_a_banned_picture_is_refused_and_what_shows_it_is_looked_at(
     again = ask(app, staff, f"ban_picture/{picture_id}/", {"category": "fraud", "note": "再次"})
     assert assert_envelope(again, Answer.PICTURE_BANNED)["id"] == banned["id"]
     assert cases(app) == [(first["id"], 1, "recheck", None, False)]
-    second = release(app, client, make_user(app), picture_bytes(70, 50))
+    second = release(app, client, make_user(app), photo_bytes(70))
     review(app, second["id"])
     assert row_of(app, second["id"])["status"] == 5
     with app.app_context():
@@ -425,9 +425,9 @@ def test_a_banned_picture_is_refused_and_what_shows_it_is_looked_at(
 
 
 def test_what_looks_alike_a_person_sees(app: Flask, client: FlaskClient, owner: Made, staff: Made) -> None:
-    first = release(app, client, owner, picture_bytes(70, 50))
+    first = release(app, client, owner, photo_bytes(70))
     publish(app, first["id"])
-    second = release(app, client, make_user(app), picture_bytes(60, 50))
+    second = release(app, client, make_user(app), photo_bytes(60))
     far, near = 0x5A5A5A5A5A5A5A5A, 0x5A5A5A5A5A5A5A5A ^ 0x0101010101010000  # six bits
     with app.app_context(), transaction() as session:
         rows = {row.id: row.sha256 for row in session.execute(select(db.metadata.tables["pictures"]))}
@@ -439,21 +439,21 @@ def test_what_looks_alike_a_person_sees(app: Flask, client: FlaskClient, owner: 
     [verdict] = [each for each in next_case(app, staff)["verdicts"] if each["kind"] == "picture"]
     assert (verdict["state"], verdict["reasons"]) == ("review", ["图片与其他卖家的商品图片相同或相似"])
     # The owner himself may show the same picture again.
-    third = release(app, client, owner, picture_bytes(70, 50))
+    third = release(app, client, owner, photo_bytes(70))
     review(app, third["id"])
     assert row_of(app, third["id"])["status"] == 2
     with app.app_context(), db.engine.begin() as connection:
         now = utcnow()
         values = {"sha256": "0" * 64, "fingerprint": near ^ 1, "category": "fraud", "note": "", "banned_by": staff.id}
         connection.execute(BannedPicture.__table__.insert().values(**values, created_at=now))
-    fourth = release(app, client, owner, picture_bytes(70, 50))
+    fourth = release(app, client, owner, photo_bytes(70))
     review(app, fourth["id"])
     with app.app_context():
         found = db.session.scalars(select(ReviewCase.good_id).order_by(ReviewCase.id)).all()
     assert found == [second["id"]]  # seven bits are another picture
     with app.app_context(), db.engine.begin() as connection:
         connection.execute(update(BannedPicture).values(fingerprint=far ^ 1))
-    fifth = release(app, client, owner, picture_bytes(70, 50))
+    fifth = release(app, client, owner, photo_bytes(70))
     review(app, fifth["id"])
     case = (
         app.test_client().get("/api/staff/reviews/", headers=auth_headers(app, staff)).get_json()["data"]["items"][-1]
@@ -464,10 +464,10 @@ def test_what_looks_alike_a_person_sees(app: Flask, client: FlaskClient, owner: 
 def test_a_person_who_saw_the_likeness_is_not_asked_again(
     app: Flask, client: FlaskClient, owner: Made, staff: Made
 ) -> None:
-    first = release(app, client, owner, picture_bytes(70, 50))
+    first = release(app, client, owner, photo_bytes(70))
     publish(app, first["id"])
     other = make_user(app)
-    second = release(app, client, other, picture_bytes(70, 50))
+    second = release(app, client, other, photo_bytes(70))
     review(app, second["id"])
     decide(app, staff, next_case(app, staff)["id"], {"decision": "approve"})
     edit(app, other, second["id"], description="换个说法")

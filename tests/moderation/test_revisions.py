@@ -22,7 +22,7 @@ from tests.factories import (
     make_address,
     make_good,
     make_user,
-    picture_bytes,
+    photo_bytes,
     whole_database,
 )
 from tests.goods.steps import (
@@ -198,12 +198,12 @@ def test_a_deleted_good_takes_its_edit_with_it(app: Flask, client: FlaskClient, 
 
 
 def test_nobody_sees_pictures_of_an_edit_until_it_is_approved(app: Flask, client: FlaskClient, owner: Made) -> None:
-    good = release(app, client, owner, picture_bytes(50, 40))
+    good = release(app, client, owner, photo_bytes(50))
     publish(app, good["id"])
     headers = auth_headers(app, owner)
     old = good["pictures"][0]
     new = assert_envelope(
-        client.patch(f"/api/good_edit/{good['id']}/", headers=headers, **multipart(picture_bytes(70, 40))),
+        client.patch(f"/api/good_edit/{good['id']}/", headers=headers, **multipart(photo_bytes(70))),
         Answer.GOOD_EDITED,
     )["pictures"][0]
     assert new["links"]["whole"].startswith(new["url"])
@@ -218,12 +218,12 @@ def test_nobody_sees_pictures_of_an_edit_until_it_is_approved(app: Flask, client
 
 
 def test_what_a_dropped_edit_alone_showed_is_collected(app: Flask, client: FlaskClient, owner: Made) -> None:
-    good = release(app, client, owner, picture_bytes(50, 40))
+    good = release(app, client, owner, photo_bytes(50))
     publish(app, good["id"])
     headers = auth_headers(app, owner)
     url = f"/api/good_edit/{good['id']}/"
     first = assert_envelope(
-        client.patch(url, headers=headers, **multipart(picture_bytes(70, 40), picture_bytes(80, 40))),
+        client.patch(url, headers=headers, **multipart(photo_bytes(70), photo_bytes(80))),
         Answer.GOOD_EDITED,
     )["pictures"]
     # One of them stays in the next edit, beside one of what is approved.
@@ -240,7 +240,7 @@ def test_what_a_dropped_edit_alone_showed_is_collected(app: Flask, client: Flask
 def test_unchanged_pictures_keep_their_verdict(
     app: Flask, client: FlaskClient, owner: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = release(app, client, owner, picture_bytes(50, 40))
+    good = release(app, client, owner, photo_bytes(50))
     review(app, good["id"])
     looked_at: list[str] = []
     monkeypatch.setattr("app.moderation.checks._judge_picture", lambda *args, **_: looked_at.append(str(args)))
