@@ -9,14 +9,16 @@ from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 from rq import Queue
 from rq.registry import FailedJobRegistry
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.clock import SHANGHAI, utcnow
 from app.db.database import db
 from app.db.transactions import reading, row_or_none, rows
 from app.extensions import valkey
-from app.goods.models import Good
+from app.goods.models import CaseKind, Good, GoodRevision, RevisionState, VerdictState
+from app.moderation.models import ModerationTotal, Stage
+from app.moderation.queries import waiting_by_kind
 from app.money.cases import open_cases
 from app.money.models import MoneyCaseKind, Reconciliation
 from app.orders.models import Order
@@ -41,7 +43,15 @@ class WaitingWork(Collector):
 
 
 def _in_database() -> list[Metric]:
-    return [*_outbox(), _goods_in_review(), _open_orders(), _open_money_cases(), *_last_bill(), *_periodic_jobs()]
+    return [
+        *_outbox(),
+        _goods_in_review(),
+        *_moderation(),
+        _open_orders(),
+        _open_money_cases(),
+        *_last_bill(),
+        *_periodic_jobs(),
+    ]
 
 
 def _outbox() -> list[Metric]:
@@ -70,10 +80,44 @@ def _seconds_since(moment: datetime | None, now: datetime) -> float:
 
 
 def _goods_in_review() -> Metric:
-    statement = select(func.count()).where(Good.status == GoodStatus.IN_REVIEW, ~Good.deleted, ~Good.taken_down)
+    here = ~Good.deleted & ~Good.taken_down
+    released = select(func.count()).where(Good.status == GoodStatus.IN_REVIEW, here)
+    edited = select(func.count()).where(
+        Good.edit_revision.is_not(None),
+        here,
+        exists().where(
+            GoodRevision.good_id == Good.id,
+            GoodRevision.revision == Good.edit_revision,
+            GoodRevision.state == RevisionState.IN_REVIEW.value,
+        ),
+    )
     with reading() as connection:
-        count = connection.scalar(statement)
-    return GaugeMetricFamily("saltfish_goods_in_review", "Goods waiting for their verdict.", value=count)
+        count = connection.scalar(select(released.scalar_subquery() + edited.scalar_subquery()))
+    return GaugeMetricFamily("saltfish_goods_in_review", "Releases and edits waiting for their verdict.", value=count)
+
+
+def _moderation() -> list[Metric]:
+    waiting = GaugeMetricFamily("saltfish_review_cases", "What waits for a person of staff.", labels=["kind"])
+    age = GaugeMetricFamily("saltfish_review_oldest_seconds", "Age of the oldest of these.", labels=["kind"])
+    verdicts = CounterMetricFamily(
+        "saltfish_moderation_verdicts", "Verdicts by machine and by people.", labels=["stage", "outcome"]
+    )
+    seconds = CounterMetricFamily(
+        "saltfish_moderation_seconds", "Seconds that they took; of people, since it waited.", labels=["stage"]
+    )
+    cases, now = waiting_by_kind(), utcnow()
+    for kind in CaseKind:
+        count, since = cases.get(kind.value, (0, None))
+        waiting.add_metric([kind.value], count)
+        age.add_metric([kind.value], _seconds_since(since, now))
+    totals = {(row.stage, row.outcome): row for row in rows(select(ModerationTotal.__table__))}
+    for stage in Stage:
+        for outcome in VerdictState:
+            found = totals.get((stage.value, outcome.value))
+            verdicts.add_metric([stage.value, outcome.value], found.verdicts if found else 0)
+        of_stage = [row.milliseconds for row in totals.values() if row.stage == stage.value]
+        seconds.add_metric([stage.value], sum(of_stage) / 1000)
+    return [waiting, age, verdicts, seconds]
 
 
 def _open_orders() -> Metric:

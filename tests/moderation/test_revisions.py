@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from app.answers import Answer
+from app.clock import utcnow
 from app.db.database import db
 from app.goods.models import ReviewCase, Verdict
 from app.moderation.checks import picture_subject
@@ -192,6 +193,12 @@ def test_a_deleted_good_takes_its_edit_with_it(app: Flask, client: FlaskClient, 
     edit(app, owner, good.id, title="新标题")
     assert client.delete(f"/api/good_edit/{good.id}/", headers=auth_headers(app, owner)).status_code == 200
     assert (states(app, good.id), row_of(app, good.id)["edit_revision"]) == ([(2, "superseded")], None)
+
+
+def test_an_unseen_good_has_no_moment_of_publication(app: Flask, owner: Made) -> None:
+    good = make_good(app, owner, status=GoodStatus.IN_REVIEW, published_at=utcnow())  # as before migration 0026
+    edit(app, owner, good.id, title="新标题")
+    assert row_of(app, good.id)["published_at"] is None
 
 
 # --- pictures ---

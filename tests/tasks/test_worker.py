@@ -30,7 +30,7 @@ from tasks.queues import QueueName, enqueue_singleton, queue
 from tasks.relay import relay_once
 from tasks.search import drain_search_outbox
 from tasks.verification import add_good_verify_task, sweep_stale_reviews
-from tests.factories import Made, assert_envelope, auth_headers, make_user, picture_bytes
+from tests.factories import Made, assert_envelope, auth_headers, make_user, photo_bytes
 from tests.goods.steps import form_with
 from tests.moderation.steps import (
     add_message,
@@ -78,12 +78,15 @@ def is_registered(app: Flask, name: QueueName = QueueName.DEFAULT) -> bool:
 
 def test_from_release_to_publication(app: Flask, client: FlaskClient) -> None:
     owner = make_user(app)
-    form = form_with(picture_bytes(), picture_bytes(80, 80, "PNG"))
+    form = form_with(photo_bytes(1), photo_bytes(2))
     answer = client.post("/api/good_release/", **form, headers=auth_headers(app, owner))
     released = assert_envelope(answer, Answer.GOOD_RELEASED)
     url = f"/api/verify/good/{released['id']}"
     assert assert_envelope(client.get(url), Answer.VERDICT_FOUND)["state"] == "pending"
     assert relay(app) > 0
+    work_off(app)  # it has nothing to conclude yet
+    assert assert_envelope(client.get(url), Answer.VERDICT_FOUND)["state"] == "pending"
+    work_off(app, QueueName.VISION)
     work_off(app)
     found = assert_envelope(client.get(url, headers=auth_headers(app, owner)), Answer.VERDICT_FOUND)
     pictures = [f"picture:{picture['id']}" for picture in released["pictures"]]
@@ -131,7 +134,7 @@ def test_an_edit_between_queueing_and_check(app: Flask) -> None:
 
 def test_a_check_that_fails_is_tried_again_and_decides_nothing(app: Flask, settings: Settings) -> None:
     good = good_in_review(app)
-    add_picture(app, good, width=65)
+    add_picture(app, good, width=165)
     files = [path for path in (settings.instance_path / "pictures").rglob("*") if path.is_file()]
     for file in files:
         file.chmod(0o600)
@@ -139,12 +142,12 @@ def test_a_check_that_fails_is_tried_again_and_decides_nothing(app: Flask, setti
         file.mkdir()  # reading it fails as on a broken disk
     try:
         ask_for_review(app, good)
-        work_off(app)
+        work_off(app, QueueName.VISION)
     finally:
         for file in files:
             file.rmdir()
             file.with_suffix(".away").rename(file)
-    check = job(app, f"check-good-{good.id}-1")
+    check = job(app, f"check-good-{good.id}-1", QueueName.VISION)
     assert (check.get_status(), check.retries_left) == (JobStatus.SCHEDULED, 2)
     assert job(app, f"conclude-good-{good.id}-1").get_status() == JobStatus.DEFERRED
     assert (status_of(app, good), count_verdicts(app)) == (GoodStatus.IN_REVIEW, 0)
