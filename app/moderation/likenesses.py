@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session, aliased
 
 from app.clock import utcnow
 from app.goods.models import Good, Picture
-from app.goods.queries import PUBLIC_STATUSES
 from app.moderation.models import BannedPicture, PictureFingerprint
 from app.moderation.verdicts import Category, Decision, Hit
+from statemachine import GoodStatus
 
 NEAR: Final = 6
 """Bits in which the fingerprints of two pictures that look alike may differ; fewer than there are bands."""
@@ -69,12 +69,13 @@ def likeness_hits(session: Session, *, sha256: str, owner_id: int) -> tuple[Hit,
         some_band = other.bands.overlap(literal(bands(fingerprint), ARRAY(SmallInteger)))
         alike = select(other.content_hash).where(some_band, _is_near(other.fingerprint, fingerprint))
         is_like_others.append(Picture.sha256.in_(alike))
-    # Of goods that others can see, or could until they were sold or taken down.
+    # Of goods that somebody offers, or sells just now, or did until they were taken down.
     of_others = exists().where(
         or_(*is_like_others),
         Good.id == Picture.good_id,
         Good.owner_id != owner_id,
-        Good.status.in_(PUBLIC_STATUSES),
+        Good.status.in_((GoodStatus.PUBLISHED, GoodStatus.IN_TRADE)),
+        Picture.position.is_not(None),
         ~Good.deleted,
     )
     if session.scalar(select(of_others)):
