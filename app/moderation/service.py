@@ -86,14 +86,12 @@ def has_pictures_to_judge(*, good_id: int, revision: int) -> bool:
         Verdict.kind == VerdictKind.PICTURE.value,
         Verdict.rules_version == rules_version_of(VerdictKind.PICTURE),
     )
-    edited = (
-        select(GoodRevision.picture_ids)
-        .where(GoodRevision.good_id == good_id, GoodRevision.revision == revision)
-        .scalar_subquery()
+    edited = exists().where(
+        GoodRevision.good_id == good_id,
+        GoodRevision.revision == revision,
+        Picture.id == any_(GoodRevision.picture_ids),
     )
-    unknown = select(Picture.id).where(
-        Picture.good_id == good_id, or_(Picture.position.is_not(None), Picture.id == any_(edited)), ~known
-    )
+    unknown = select(Picture.id).where(Picture.good_id == good_id, or_(Picture.position.is_not(None), edited), ~known)
     return row_or_none(unknown.limit(1)) is not None
 
 
