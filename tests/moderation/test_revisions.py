@@ -290,7 +290,7 @@ def test_a_price_within_the_range_is_live_at_once(app: Flask, owner: Made, price
 
 
 def test_steps_do_not_lead_beyond_the_range(app: Flask, owner: Made) -> None:
-    good = make_good(app, owner, price=100000)
+    good = make_good(app, owner, price=100000, title="实木书架", description="自提,送搁板。", category=5)
     assert edit(app, owner, good.id, price="100.00")["good_status"] == 2
     assert edit(app, owner, good.id, price="10.00")["good_status"] == 1
     assert seen(app, good.id)["price"] == "100.00"

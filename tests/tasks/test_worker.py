@@ -150,7 +150,7 @@ def test_a_check_that_fails_is_tried_again_and_decides_nothing(app: Flask, setti
     check = job(app, f"check-good-{good.id}-1", QueueName.VISION)
     assert (check.get_status(), check.retries_left) == (JobStatus.SCHEDULED, 2)
     assert job(app, f"conclude-good-{good.id}-1").get_status() == JobStatus.DEFERRED
-    assert (status_of(app, good), count_verdicts(app)) == (GoodStatus.IN_REVIEW, 0)
+    assert (status_of(app, good), count_verdicts(app)) == (GoodStatus.IN_REVIEW, 2)  # the texts'
 
 
 def test_a_killed_job_is_run_again(app: Flask, environment: dict[str, str], tmp_path: Path) -> None:
