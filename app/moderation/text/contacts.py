@@ -274,6 +274,7 @@ def _place_rules() -> Iterator[_Rule]:
     for pattern in (
         rf"(?:{place}){_GAP}{of_shop}",
         rf"(?:去|到|上|走|在|来)(?:{place}){_GAP}(?:搜|找|拍|买|下单|交易|联系|看)",
+        rf"(?:{place})[\W_]{{0,3}}[\w\s]{{0,6}}(?:id|号){_LOOSE}(?=[a-z\d]*\d)[a-z\d]{{5,}}",
         rf"(?:关注|搜索?){_GAP}(?:我的?)?{_GAP}(?:{place})",
         rf"(?:公众号|公纵号|公号|视频号){_LOOSE}:{_LOOSE}\w{{2,}}",
     ):
