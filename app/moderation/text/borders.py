@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Final
 
 # Characters that end a clause: readers do not join what stands before and after them into one word.
-_CLAUSE_ENDS: Final = re.compile(r"[\n\r,;!?、。]")
+_CLAUSE_ENDS: Final = re.compile("[\n\r,;!?、。\uffff]")
 _HAN: Final = re.compile("[\u3400-\u9fff]")
 _SHORTEST_ACROSS_BLANKS: Final = 3
 _RUN_SIDE: Final = 6

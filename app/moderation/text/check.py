@@ -18,6 +18,7 @@ from app.settings import settings
 
 _NOTHING_KNOWN: Final = TextContext()
 _SHORTEST_NUMBER: Final = 7
+_BRAND_ALONE: Final = {BRAND}
 _CONTACT_REASON: Final = "涉嫌引流"
 _PRICE_REASON: Final = "价格明显低于正品行情"
 _SEVERITY: Final = (Decision.PASS, Decision.REVIEW, Decision.REJECT)
@@ -72,10 +73,11 @@ def judge(rules: Rules, texts: Sequence[tuple[str, TextContext]]) -> list[Judgem
             hits += _hits_of_words(folded, number, finds[number], context)
         groups = triggered.get(number)
         if groups is not None:
-            hits += _hits_of_contacts(folded, number, groups)
+            if groups != _BRAND_ALONE:
+                hits += _hits_of_contacts(folded, number, groups)
             if BRAND in groups and context.kind in (TextKind.TITLE, TextKind.DESCRIPTION):
                 hits += _hits_of_prices(rules, text, context)
-        judgements.append(Judgement(rules.version, tuple(_without_inner(hits))))
+        judgements.append(Judgement(rules.version, tuple(_without_inner(hits)) if hits else ()))
     return judgements
 
 

@@ -1,6 +1,5 @@
 """Finds the words of the lists in folded texts: all at once, as they are listed, split, spelled or sounding alike."""
 
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -20,11 +19,13 @@ _SHORTEST_IN_LATIN: Final = 5
 # Longer Han words cut through no other ones by accident.
 _LONGEST_CUTTING: Final = 3
 _FARTHEST_UNLESS: Final = 20
-# Words of a pair that are farther from each other, whatever separates them, are not looked at together.
-_FARTHEST_PAIR: Final = 60
-_NEAR_SIGNS: Final = 16
+# Single characters of a pair count beside the other word only, and make a side a bad one to search for.
 _NEAREST_SINGLE: Final = 2
-_MOST_OTHERS: Final = 20
+_SINGLE: Final = 3
+# How far words of the other side may reach beyond the distance of a pair.
+_LONGEST_BESIDE: Final = 8
+# So many words of one side are looked at in one text: more are there to make the check slow.
+_MOST_OF_A_PAIR: Final = 20
 _NO_TRIGGERS: Final[Mapping[str, frozenset[str]]] = {}
 
 
@@ -42,29 +43,53 @@ class Find(NamedTuple):
 
 
 class _Needle(NamedTuple):
-    """What the automaton looks for, and what it belongs to: an entry, or one side of a pair."""
+    """What the automaton looks for, and what it belongs to: an entry, or the rarer side of a pair."""
 
     entry: Entry
     word: Word
     folded: str
-    side: int  # 0: the entry's own words, 1: those that stand beside
     exact: bool
 
 
 class _Place(NamedTuple):
-    """One occurrence of what some needles look for, in `Folded.text`; `length` is without what separates."""
+    """One occurrence of what some needles look for, in `Folded.text`.
+
+    It begins at `first` of `Folded.squeezed` and has `length` characters there.
+    """
 
     start: int
     end: int
     needles: list[_Needle]
+    first: int
     length: int
 
 
-class _Side(NamedTuple):
-    """A word of a pair where it stands."""
+class _Other(NamedTuple):
+    """A word of the other side of a pair where it stands."""
 
-    place: _Place
-    needle: _Needle
+    start: int
+    end: int
+    length: int
+    word: Word
+    exact: bool
+
+
+class _Others(NamedTuple):
+    """The words of the other side of a pair, with their spellings; `words[i]` is what pattern `i` spells."""
+
+    automaton: AhoCorasick
+    words: list[tuple[Word, bool]]
+
+    @classmethod
+    def of(cls, words: Iterable[Word]) -> "_Others":
+        """Those of `words`."""
+        spelled: dict[str, tuple[Word, bool]] = {}
+        for word in words:
+            folded = fold_word(word.text)
+            spelled[folded] = (word, True)
+            for respelled in _respellings(folded, in_latin=True):
+                spelled.setdefault(respelled, (word, False))
+        return cls(AhoCorasick(list(spelled)), list(spelled.values()))
 
 
 class Lexicon:
@@ -81,26 +106,25 @@ class Lexicon:
         spelled: dict[str, list[_Needle]] = defaultdict(list)
         sounding: dict[str, list[_Needle]] = defaultdict(list)
         self._unless: dict[Section, AhoCorasick] = {}
-        # Single characters of pairs are in every other text: they are looked for beside the other side only.
-        self._signs: dict[tuple[int, int], list[_Needle]] = defaultdict(list)
-        self._entries = list(entries)  # keeps their ids
-        for entry in self._entries:
+        self._entries: list[Entry] = []  # keeps their ids
+        self._beside_of: dict[int, tuple[Word, ...]] = {}
+        self._others: dict[int, _Others] = {}
+        for entry in entries:
             section = entry.section
             if section.unless and section not in self._unless:
                 self._unless[section] = AhoCorasick(list(filter(None, map(fold_word, section.unless))))
-            for side, words in enumerate((entry.words, entry.beside)):
-                for word in words:
-                    folded = fold_word(word.text)
-                    if section.near is not None and len(folded) == 1:
-                        self._signs[id(entry), side].append(_Needle(entry, word, folded, side, exact=True))
-                        continue
-                    spelled[folded].append(_Needle(entry, word, folded, side, exact=True))
-                    if section.permitted:
-                        continue
-                    for respelled in _respellings(folded, in_latin=section.sounds):
-                        spelled[respelled].append(_Needle(entry, word, folded, side, exact=False))
-                    if section.sounds and len(folded) > 1 and _all_sound(folded):
-                        sounding[syllables_of(folded)].append(_Needle(entry, word, folded, side, exact=False))
+            words, beside = sides_of(entry)
+            self._beside_of[id(entry)] = beside
+            self._entries.append(entry)
+            for word in words:
+                folded = fold_word(word.text)
+                spelled[folded].append(_Needle(entry, word, folded, exact=True))
+                if section.permitted:
+                    continue
+                for respelled in _respellings(folded, in_latin=section.sounds):
+                    spelled[respelled].append(_Needle(entry, word, folded, exact=False))
+                if section.sounds and len(folded) > 1 and _all_sound(folded):
+                    sounding[syllables_of(folded)].append(_Needle(entry, word, folded, exact=False))
         for trigger in triggers:
             spelled[trigger] += []
         self._needles = list(spelled.values())
@@ -141,7 +165,7 @@ class Lexicon:
                 inner = None if end - start == behind - first else places[first:behind]
                 permitted = needles[0].entry.section.permitted
                 if is_one_word(text, start, end, inner, needles[0].word.text, across_blanks=permitted):
-                    by_text[folded.number_of(start)].append(_Place(start, end, needles, behind - first))
+                    by_text[folded.number_of(start)].append(_Place(start, end, needles, first, behind - first))
         return triggered
 
     def _find_sounding(self, folded: Folded, by_text: dict[int, list[_Place]]) -> None:
@@ -154,77 +178,78 @@ class Lexicon:
             if not needles or not is_one_word(text, start, end, inner, written):
                 continue
             if stands_alone(text, start, end, written, needles[0].folded, self._cut):
-                by_text[folded.number_of(start)].append(_Place(start, end, needles, behind - first))
+                by_text[folded.number_of(start)].append(_Place(start, end, needles, first, behind - first))
 
-    def _finds(self, folded: Folded, number: int, places: Sequence[_Place]) -> Iterator[Find]:
-        places = sorted(places, key=lambda place: place.start)
-        permitted = [place for place in places if any(needle.entry.section.permitted for needle in place.needles)]
-        sides: dict[int, tuple[Entry, list[_Side], list[_Side]]] = {}
+    def _finds(self, folded: Folded, number: int, places: list[_Place]) -> Iterator[Find]:
+        if len(places) > 1:
+            places.sort(key=lambda place: place.start)
+        permitted = [place for place in places if place.needles[0].entry.section.permitted]
+        paired: dict[int, list[tuple[_Place, _Needle]]] = {}
         for place in places:
-            if any(phrase.start <= place.start and place.end <= phrase.end for phrase in permitted):
+            if permitted and any(phrase.start <= place.start and place.end <= phrase.end for phrase in permitted):
                 continue
             for needle in place.needles:
                 section = needle.entry.section
                 if section.near is not None:
-                    _, left, right = sides.setdefault(id(needle.entry), (needle.entry, [], []))
-                    (right if needle.side else left).append(_Side(place, needle))
-                elif not self._cuts(folded, place, needle) and not self._is_excused(
+                    paired.setdefault(id(needle.entry), []).append((place, needle))
+                elif not self._cuts(folded, place, needle.word, exact=needle.exact) and not self._is_excused(
                     folded, number, section, place.start, place.end
                 ):
                     yield Find(place.start, place.end, section, needle.word.text, needle.exact)
-        for entry, left, right in sides.values():
-            if right and not left:
-                left = self._single_characters(folded, entry, 0, right)
-            if left and not right:
-                right = self._single_characters(folded, entry, 1, left)
-            if left and right:
-                yield from self._pair(folded, number, entry, left, right)
+        for sides in paired.values():
+            for place, needle in sides[:_MOST_OF_A_PAIR]:
+                find = self._pair(folded, number, place, needle, permitted)
+                if find is not None:
+                    yield find
+                    break
 
-    def _single_characters(self, folded: Folded, entry: Entry, side: int, others: Sequence[_Side]) -> list[_Side]:
-        """The single characters of one side of a pair that stand near words of the other side."""
-        needles = self._signs.get((id(entry), side), ())
-        found = set()
-        for other in others[:_MOST_OTHERS] if needles else ():
-            first, behind = max(0, other.place.start - _NEAR_SIGNS), other.place.end + _NEAR_SIGNS
-            around = folded.text[first:behind]
-            for needle in needles:
-                offset = around.find(needle.folded)
-                while offset >= 0:
-                    found.add((first + offset, needle))
-                    offset = around.find(needle.folded, offset + 1)
-        places = sorted(found, key=lambda pair: pair[0])
-        return [_Side(_Place(start, start + 1, [needle], 1), needle) for start, needle in places]
+    def _pair(
+        self, folded: Folded, number: int, place: _Place, needle: _Needle, permitted: Sequence[_Place]
+    ) -> Find | None:
+        """The pair that a word makes with one of the other side, if one stands beside it."""
+        section = needle.entry.section
+        for other in self._beside(folded, place, needle.entry):
+            near = section.near or 0
+            if place.length == 1 or other.length == 1:
+                near = min(near, _NEAREST_SINGLE)
+            if _gap(folded, place, other) > near:
+                continue
+            if any(phrase.start <= other.start and other.end <= phrase.end for phrase in permitted):
+                continue
+            if self._cuts(folded, place, needle.word, exact=needle.exact):
+                return None
+            if self._cuts(folded, other, other.word, exact=other.exact):
+                continue
+            start, end = min(place.start, other.start), max(place.end, other.end)
+            if self._is_excused(folded, number, section, start, end):
+                continue
+            texts = (needle.word.text, other.word.text)
+            label = "…".join(texts if place.start <= other.start else reversed(texts))
+            return Find(start, end, section, label, needle.exact and other.exact)
+        return None
 
-    def _cuts(self, folded: Folded, place: _Place, needle: _Needle) -> bool:
+    def _beside(self, folded: Folded, place: _Place, entry: Entry) -> Iterator[_Other]:
+        """The words of the other side of a pair around a word of this side."""
+        others = self._others.get(id(entry))
+        if others is None:
+            others = self._others[id(entry)] = _Others.of(self._beside_of[id(entry)])
+        side = (entry.section.near or 0) + _LONGEST_BESIDE
+        first = max(0, place.first - side)
+        window = folded.squeezed[first : place.first + place.length + side]
+        for index, begin, behind in others.automaton.find_matches_as_indexes(window, overlapping=True):
+            start, end = folded.places[first + begin], folded.places[first + behind - 1] + 1
+            inner = None if end - start == behind - begin else folded.places[first + begin : first + behind]
+            word, exact = others.words[index]
+            if is_one_word(folded.text, start, end, inner, word.text):
+                yield _Other(start, end, behind - begin, word, exact)
+
+    def _cuts(self, folded: Folded, place: "_Place | _Other", word: Word, *, exact: bool) -> bool:
         """Whether the word is only made of parts of others. Longer ones are not, but where a blank stands inside."""
-        if needle.word.cuts or not needle.exact:
+        if word.cuts or not exact:
             return False
         if place.length > _LONGEST_CUTTING and place.end - place.start == place.length:
             return False
         return cuts_words(folded.text, place.start, place.end, self._cut)
-
-    def _pair(self, folded: Folded, number: int, entry: Entry, left: list[_Side], right: list[_Side]) -> Iterator[Find]:
-        """The first two words of a pair that stand beside each other."""
-        section = entry.section
-        starts = [other.place.start for other in right]
-        for one in left:
-            first = bisect_left(starts, one.place.start - _FARTHEST_PAIR)
-            behind = bisect_left(starts, one.place.end + _FARTHEST_PAIR)
-            for other in right[first:behind]:
-                near = section.near or 0
-                if one.place.length == 1 or other.place.length == 1:
-                    near = min(near, _NEAREST_SINGLE)
-                if _gap(folded, one.place, other.place) > near:
-                    continue
-                if any(self._cuts(folded, side.place, side.needle) for side in (one, other)):
-                    continue
-                start, end = min(one.place.start, other.place.start), max(one.place.end, other.place.end)
-                if self._is_excused(folded, number, section, start, end):
-                    continue
-                sides = sorted((one, other), key=lambda side: side.place.start)
-                label = "…".join(side.needle.word.text for side in sides)
-                yield Find(start, end, section, label, one.needle.exact and other.needle.exact)
-                return
 
     def _is_excused(self, folded: Folded, number: int, section: Section, start: int, end: int) -> bool:
         automaton = self._unless.get(section)
@@ -235,13 +260,34 @@ class Lexicon:
         return bool(automaton.find_matches_as_indexes(around))
 
 
-def _gap(folded: Folded, one: _Place, other: _Place) -> int:
+def _gap(folded: Folded, one: _Place, other: _Other) -> int:
     """How many characters stand between them, what separates not counted; very many where they overlap or are in
-    two clauses."""
-    first, second = (one, other) if one.start <= other.start else (other, one)
-    if second.start < first.end or ends_clause(folded.text, first.end, second.start):
+    two clauses.
+    """
+    end, start = (one.end, other.start) if one.start <= other.start else (other.end, one.start)
+    if start < end or ends_clause(folded.text, end, start):
         return 1_000_000
-    return sum(map(str.isalnum, folded.text[first.end : second.start]))
+    return sum(map(str.isalnum, folded.text[end:start]))
+
+
+def sides_of(entry: Entry) -> tuple[tuple[Word, ...], tuple[Word, ...]]:
+    """The words of an entry that every text is searched for, and those that are looked for beside them.
+
+    Of a pair the first are those of the side with fewer words that ordinary texts have (`data/common.txt`).
+    """
+    if not entry.beside:
+        return entry.words, ()
+    sides = sorted((entry.words, entry.beside), key=_commonness)
+    return sides[0], sides[1]
+
+
+def _commonness(words: tuple[Word, ...]) -> int:
+    return sum(_SINGLE if len(word.text) == 1 else word.text in _common() for word in words)
+
+
+@cache
+def _common() -> frozenset[str]:
+    return frozenset(word.replace("_", " ") for line in lines(DATA / "common.txt") for word in line.split())
 
 
 def _sounds_like(written: str, meant: str) -> bool:
