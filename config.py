@@ -178,6 +178,14 @@ def _http_url(raw: str) -> str:
     return url.rstrip("/")
 
 
+def _order_page(raw: str) -> str:
+    """A URL of a page, of an order where it has `{order_id}` in it; empty for none."""
+    url = raw.strip()
+    if url:
+        _http_url(url.replace("{order_id}", "1").partition("?")[0].partition("#")[0])
+    return url
+
+
 def _webhook_url(raw: str) -> str:
     """A URL of the operator's receiver: it may have a query, and is called exactly as it is given."""
     url = raw.strip()
@@ -301,6 +309,15 @@ class Settings:
         None,
         "whether the cashier also takes an access token in its URL; default: 0 in production, otherwise 1",
         _boolean,
+    )
+    # The back office
+    office_session_lifetime: int = _setting(12 * 3600, "seconds after which staff log in to /admin/ again", _positive)
+    office_session_idle: int = _setting(3600, "seconds without a request after which a login to /admin/ ends", _positive)
+    shop_order_url: str = _setting(
+        "",
+        "where the cashier's pages lead back: your shop's page of an order, `{order_id}` in it is replaced; "
+        "unset: this server's start page",
+        _order_page,
     )
     # Web
     host: str = _setting("127.0.0.1", "address the web server listens on")

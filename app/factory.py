@@ -27,6 +27,7 @@ from app.logs import configure_logging
 from app.moderation.views import api as moderation_api
 from app.money.gateways.alipay import AlipayGateway
 from app.notifications.views import api as notifications_api
+from app.office.views import office
 from app.orders.views import api as orders_api
 from app.profiles.views import api as profiles_api
 from app.recovery.views import api as recovery_api
@@ -90,6 +91,7 @@ def build_app(settings: Settings) -> Flask:
     register_error_handlers(app)
     for api in APIS:
         app.register_blueprint(api)
+    app.register_blueprint(office)
     register_operations(app, APIS)
     register_gauges(app, WaitingWork())
     register_openapi(app, APIS, REFUSAL_DETAILS, always_200=settings.envelope_always_200)

@@ -1,6 +1,6 @@
 """Imports every model, so that metadata is complete for migrations."""
 
-from app.accounts.models import Address, LoginSession, User
+from app.accounts.models import Address, LoginSession, StaffRead, User
 from app.db.erasable_texts import ErasableText
 from app.goods.models import Appeal, Good, GoodRevision, Picture, PictureUsage, ReviewCase, Verdict
 from app.idempotency import IdempotencyKey
@@ -14,7 +14,7 @@ from app.outbox.models import OutboxMessage
 from app.periodic.models import PeriodicJob
 from app.profiles.models import Avatar
 from app.recovery.models import OneTimeCode, RecoveryChannel
-from app.staff.models import StaffAction
+from app.staff.models import SecondFactor, StaffAction, StaffSession
 from app.wallet.models import Payout
 
 __all__ = [
@@ -54,7 +54,10 @@ __all__ = [
     "RefundRequest",
     "RefusedNotifications",
     "ReviewCase",
+    "SecondFactor",
     "StaffAction",
+    "StaffRead",
+    "StaffSession",
     "User",
     "Verdict",
     "Waybill",

@@ -7,6 +7,7 @@ from app.orders import notification_records
 from app.pictures.service import collect_pictures
 from app.recovery import codes
 from app.staff import service as staff
+from app.staff.sessions import purge_staff_sessions
 
 
 def purge_idempotency_keys() -> None:
@@ -25,8 +26,9 @@ def purge_refused_notifications() -> None:
 
 
 def purge_sessions() -> None:
-    """Periodic: delete the rows of sessions whose tokens have all expired."""
+    """Periodic: delete the rows of sessions whose tokens have all expired, and of staff's that are long over."""
     sessions.purge_sessions()
+    purge_staff_sessions()
 
 
 def collect_unused_pictures() -> None:

@@ -35,6 +35,7 @@ from app.orders.models import Order
 from app.orders.payments import record_paid_trade
 from app.orders.transitions import OrderCommand, fire, lock_order
 from app.refusals import REFUSAL_DETAILS
+from app.staff_roles import StaffRole
 from statemachine import (
     ORDER,
     GoodStatus,
@@ -90,8 +91,15 @@ def _make(app: Flask, model: Any, values: dict[str, Any]) -> Made:
     return Made(row_id, values)
 
 
-def make_user(app: Flask, username: str | None = None, *, staff: bool = False, password: str = PASSWORD) -> Made:
-    """A user with `password`."""
+def make_user(
+    app: Flask,
+    username: str | None = None,
+    *,
+    staff: bool = False,
+    roles: Sequence[StaffRole] = (),
+    password: str = PASSWORD,
+) -> Made:
+    """A user with `password`; one of staff has all roles, or `roles`."""
     name = username or f"user{next(_numbers)}"
     if password not in _hashes:
         with app.app_context():
@@ -105,6 +113,7 @@ def make_user(app: Flask, username: str | None = None, *, staff: bool = False, p
             "password_hash": _hashes[password],
             "bio": "",
             "is_staff": staff,
+            "staff_roles": [role.value for role in (roles or StaffRole)] if staff else [],
             "created_at": utcnow(),
         },
     )

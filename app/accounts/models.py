@@ -3,9 +3,12 @@
 from enum import StrEnum
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, column_property, mapped_column
 
+from app.db.append_only import append_only
 from app.db.columns import Base, created_moment, intpk, moment
+from app.db.erasable_texts import DIGEST_LENGTH, text_of
 
 
 class User(Base):
@@ -20,6 +23,7 @@ class User(Base):
         Index("ix_users_suspended_until", "suspended_until", postgresql_where=text("suspended_until IS NOT NULL")),
         # For the names of staff, which nobody else's may look like.
         Index("ix_users_staff", "id", postgresql_where=text("is_staff")),
+        CheckConstraint("is_staff = (cardinality(staff_roles) > 0)", name="staff_has_roles"),
     )
 
     id: Mapped[intpk]
@@ -34,6 +38,8 @@ class User(Base):
     )
     bio: Mapped[str] = mapped_column(String(200), default="")
     is_staff: Mapped[bool] = mapped_column(default=False)
+    # Each a `app.staff_roles.StaffRole`; who has one is staff.
+    staff_roles: Mapped[list[str]] = mapped_column(ARRAY(String(20)), default=list, server_default="{}")
     generation: Mapped[int] = mapped_column(default=0, server_default="0")
     # Since when staff keep the user out, until when (None: for good), and what the user is told of why.
     suspended_at: Mapped[moment | None]
@@ -77,6 +83,31 @@ class LoginSession(Base):
     expires_at: Mapped[moment]
     ended_at: Mapped[moment | None]
     end_reason: Mapped[str | None] = mapped_column(String(30))  # an `EndReason`
+
+
+class StaffRead(Base):
+    """What somebody of staff read of other people, and for what. Append-only; never what it said.
+
+    `place` names the page or operation, `reason` is what they wrote, where they were asked for it.
+    """
+
+    __tablename__ = "staff_reads"
+    __table_args__ = (
+        Index("ix_staff_reads_actor_id", "actor_id", "id"),
+        Index("ix_staff_reads_subject_ids", "subject_ids", postgresql_using="gin"),
+    )
+
+    id: Mapped[intpk]
+    actor_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id"))
+    subject: Mapped[str] = mapped_column(String(20))
+    subject_ids: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    place: Mapped[str] = mapped_column(String(80))
+    reason_digest: Mapped[str | None] = mapped_column(String(DIGEST_LENGTH), ForeignKey("erasable_texts.digest"))
+    reason: Mapped[str] = column_property(text_of(reason_digest))  # not of the row itself
+    at: Mapped[created_moment]
+
+
+append_only(StaffRead.__table__)
 
 
 class Address(Base):

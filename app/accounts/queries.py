@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Row, select
+from sqlalchemy import Boolean, ColumnElement, Row, select, type_coerce
 
 from app.accounts.models import Address, User
 from app.accounts.usernames import username_key
 from app.answers import Answer, Refused
 from app.db.transactions import row_or_none, rows
+from app.staff_roles import Permission, roles_with
 
 PERSON: Final = (User.username, User.nickname, User.avatar_id)
 """The columns that `app.accounts.schemas.person_out` needs beside an id."""
@@ -32,9 +33,14 @@ def user_id_of(username: str) -> int | None:
     return None if row is None else int(row.id)
 
 
-def is_staff(user_id: int) -> bool:
-    """Whether the user is platform staff; False for a user that does not exist."""
-    return row_or_none(select(User.id).where(User.id == user_id, User.is_staff)) is not None
+def may(permission: Permission) -> ColumnElement[bool]:
+    """Whether a user of a statement is of staff with this permission."""
+    return type_coerce(User.staff_roles.overlap(roles_with(permission)), Boolean)
+
+
+def has_permission(user_id: int, permission: Permission) -> bool:
+    """Whether the user is of staff and may do this; False for a user that does not exist."""
+    return row_or_none(select(User.id).where(User.id == user_id, may(permission))) is not None
 
 
 def addresses(user_id: int) -> Sequence[Row[Any]]:

@@ -1,5 +1,6 @@
 """Changes of accounts and addresses, one function per verb, each one transaction."""
 
+from collections.abc import Collection
 from typing import Any
 
 import structlog
@@ -21,6 +22,7 @@ from app.clock import utcnow
 from app.db.transactions import row_or_none, transaction
 from app.fields.phones import lacks_place, read_phone
 from app.regions.table import missing_level, phone_place
+from app.staff_roles import StaffRole
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +61,7 @@ def register(*, username: str, password: str, captcha_id: str, captcha_code: str
     return user_id
 
 
-def create_user(session: Session, *, username: str, password: str, is_staff: bool = False) -> User:
+def create_user(session: Session, *, username: str, password: str, staff_roles: Collection[StaffRole] = ()) -> User:
     """Create an account in `session`'s transaction. Of two simultaneous ones with the same name one is refused.
 
     `username` and `password` must keep the rules of `schemas.RegisterIn`, which are not checked here.
@@ -69,7 +71,8 @@ def create_user(session: Session, *, username: str, password: str, is_staff: boo
         "username": username,
         "username_key": username_key(username),
         "password_hash": hash_password(password),
-        "is_staff": is_staff,
+        "is_staff": bool(staff_roles),
+        "staff_roles": [role.value for role in staff_roles],
         "created_at": utcnow(),
     }
     statement = postgresql_insert(User).values(bio="", **values).on_conflict_do_nothing(index_elements=["username_key"])
@@ -86,6 +89,18 @@ def login(*, username: str, password: str, origin: str | None) -> tuple[Row[Any]
     and Refused(WRONG_CREDENTIALS) for a wrong name as well as a wrong password, after the same work in both cases.
     Who knows the password of a suspended user is told so: Refused(ACCOUNT_SUSPENDED), with why and until when.
     """
+    found = verify_login(username=username, password=password, origin=origin)
+    # The password may have been changed while this one was verified, or the user suspended: then there is no session.
+    issue = start_session(user_id=found.id, generation=found.generation)
+    admit_login(found, username=username, password=password, origin=origin)
+    return own_profile(found.id), issue
+
+
+def verify_login(*, username: str, password: str, origin: str | None) -> Row[Any]:
+    """Verify a password; `id, password_hash, generation` of the user and their suspension, which is not in force.
+
+    The caller begins a session for that `generation`, and then says so by `admit_login`. Raises as `login`.
+    """
     wait = throttle.admit(username=username, origin=origin)
     if wait:
         raise Refused(Answer.LOGIN_FAILED, retry_after=wait)
@@ -96,13 +111,15 @@ def login(*, username: str, password: str, origin: str | None) -> tuple[Row[Any]
     if suspension_of(found) is not None:
         throttle.forgive(username=username, origin=origin)
         refuse_suspended(found)
-    # The password may have been changed while this one was verified, or the user suspended: then there is no session.
-    issue = start_session(user_id=found.id, generation=found.generation)
+    return found
+
+
+def admit_login(found: Row[Any], *, username: str, password: str, origin: str | None) -> None:
+    """Note that a session was begun for a login that `verify_login` found right; renew an outdated hash."""
     throttle.forgive(username=username, origin=origin)
     if is_outdated(found.password_hash):
         _replace_hash(found.id, old=found.password_hash, new=hash_password(password))
     log.info("user_logged_in", user_id=found.id)
-    return own_profile(found.id), issue
 
 
 def change_password(*, user_id: int, session_id: str, old_password: str, new_password: str) -> None:

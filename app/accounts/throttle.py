@@ -120,6 +120,16 @@ def forgive_session(session_id: str) -> None:
     _forgive(_session_counters(session_id))
 
 
+def admit_second_factor(user_id: int) -> int:
+    """As `admit`, for one who gives a one-time password after the account's own."""
+    return _admit(_second_factor_counters(user_id))
+
+
+def forgive_second_factor(user_id: int) -> None:
+    """As `forgive`, for `admit_second_factor`."""
+    _forgive(_second_factor_counters(user_id))
+
+
 _Counters = dict[str, int]
 """The failures allowed, by what is counted. The first is the caller's own."""
 
@@ -142,6 +152,10 @@ def _reset_counters(username: str, origin: str | None) -> _Counters:
 
 def _session_counters(session_id: str) -> _Counters:
     return {f"session:{session_id}": settings().login_failures_allowed}
+
+
+def _second_factor_counters(user_id: int) -> _Counters:
+    return {f"second-factor:{user_id}": settings().login_failures_allowed}
 
 
 def _homes(username: str) -> str:

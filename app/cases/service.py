@@ -6,7 +6,6 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.accounts.models import User
 from app.answers import Answer, Refused
 from app.cases.decisions import DECISION_TEXT, DECISIONS, CaseDecision
 from app.clock import utcnow
@@ -29,7 +28,8 @@ from app.orders.transitions import lock_order
 from app.outbox.models import Topic
 from app.outbox.service import add_message
 from app.staff.models import ActionKind, Subject
-from app.staff.service import record_action
+from app.staff.service import check_staff, record_action
+from app.staff_roles import Permission
 from app.wallet.models import Payout
 from app.wallet.service import (
     PayoutAnswer,
@@ -100,9 +100,7 @@ def _lock_decidable_case(session: Session, actor_id: int, case_id: int, decision
 
 
 def _lock_case(session: Session, actor_id: int, case_id: int) -> MoneyCase:
-    # Locked, so that somebody who is being removed from staff cannot decide anything afterwards.
-    if not session.scalar(select(User.is_staff).where(User.id == actor_id).with_for_update(read=True)):
-        raise Refused(Answer.FORBIDDEN)
+    check_staff(session, actor_id, Permission.CASES)
     case = session.get(MoneyCase, case_id)
     if case is None:
         raise Refused(Answer.NO_SUCH_MONEY_CASE)

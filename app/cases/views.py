@@ -5,6 +5,7 @@ from app.cases import queries, service
 from app.cases.decisions import CaseDecision
 from app.cases.schemas import MoneyCaseOut, MoneyCaseQuery, MoneyDecisionIn
 from app.paging import Page, page_of
+from app.staff_roles import Permission
 from app.web.api import Api
 from app.web.auth import Actor, Auth
 
@@ -16,6 +17,7 @@ api = Api(
 @api.get(
     "/api/staff/money_cases/",
     auth=Auth.STAFF,
+    permission=Permission.CASES,
     query=MoneyCaseQuery,
     out=Page[MoneyCaseOut],
     answer=Answer.MONEY_CASES_FOUND,
@@ -30,6 +32,7 @@ def money_cases(*, actor: Actor, query: MoneyCaseQuery) -> Page[MoneyCaseOut]:
 @api.post(
     "/api/staff/money_case/<id:case_id>/",
     auth=Auth.STAFF,
+    permission=Permission.CASES,
     body=MoneyDecisionIn,
     out=MoneyCaseOut,
     answer=Answer.MONEY_CASE_DECIDED,

@@ -60,6 +60,7 @@ from app.goods.schemas import (
 )
 from app.orders.models import Order
 from app.paging import PageQuery
+from app.staff_roles import Permission
 from statemachine import GoodStatus, TradeMode
 from statemachine.good import GOOD_TEXT, TRADE_TEXT
 
@@ -547,7 +548,9 @@ def is_public(good: Any) -> bool:
 def _may_see_hidden(owner_id: int, reader_id: int | None, *, subject: str, subject_id: int) -> bool:
     if reader_id is None:
         return False
-    return reader_id == owner_id or reads_as_staff(reader_id, subject=subject, subject_ids=[subject_id])
+    return reader_id == owner_id or reads_as_staff(
+        reader_id, permission=Permission.GOODS, subject=subject, subject_ids=[subject_id]
+    )
 
 
 def _is_party(picture: Row[Any], reader_id: int | None) -> bool:

@@ -38,6 +38,7 @@ from app.moderation.schemas import (
 from app.moderation.sellers import seller_history
 from app.moderation.texts import CASE_KIND_TEXT, CATEGORY_TEXT
 from app.moderation.verdicts import Category
+from app.staff_roles import Permission
 from statemachine.good import GOOD_TEXT
 
 _REVIEW: Final = (
@@ -62,7 +63,8 @@ def review(*, good_id: int, reader_id: int | None) -> ReviewOut:
     if row is None:
         raise Refused(Answer.NO_SUCH_GOOD)
     sees_all = reader_id is not None and (
-        reader_id == row.owner_id or reads_as_staff(reader_id, subject="good", subject_ids=[good_id])
+        reader_id == row.owner_id
+        or reads_as_staff(reader_id, permission=Permission.GOODS, subject="good", subject_ids=[good_id])
     )
     if row.taken_down and not sees_all:
         raise Refused(Answer.NO_SUCH_GOOD)

@@ -82,7 +82,7 @@ def claim_next(*, actor_id: int, besides: Collection[int] = ()) -> int | None:
         .with_for_update(of=ReviewCase, skip_locked=True)
     )
     with transaction() as session:
-        check_staff(session, actor_id)
+        check_staff(session, actor_id, Permission.REVIEW)
         case = session.scalars(waiting).one_or_none()
         if case is None:
             return None
@@ -94,7 +94,7 @@ def claim_next(*, actor_id: int, besides: Collection[int] = ()) -> int | None:
 def open_on_desk(*, actor_id: int, case_id: int) -> None:
     """Take one open case, as from a list. Raises FORBIDDEN, NO_SUCH_REVIEW, REVIEW_TAKEN."""
     with transaction() as session:
-        check_staff(session, actor_id)
+        check_staff(session, actor_id, Permission.REVIEW)
         _, case = _locked_case(session, case_id, actor_id=actor_id)
         case.claimed_by = actor_id
         case.claimed_until = utcnow() + timedelta(seconds=settings().review_claim_seconds)
@@ -103,7 +103,7 @@ def open_on_desk(*, actor_id: int, case_id: int) -> None:
 def skip(*, actor_id: int, case_id: int) -> None:
     """Pass a case on to others; the actor does not get it again. Raises FORBIDDEN, NO_SUCH_REVIEW, REVIEW_TAKEN."""
     with transaction() as session:
-        check_staff(session, actor_id)
+        check_staff(session, actor_id, Permission.REVIEW)
         good, case = _locked_case(session, case_id, actor_id=actor_id)
         case.claimed_by = case.claimed_until = None
         case.skipped_by = sorted({*case.skipped_by, actor_id})
@@ -141,7 +141,7 @@ def decide(
     REVIEW_TAKEN while it is on another's desk, REVIEW_OUTDATED where the good cannot be decided about now.
     """
     with transaction() as session:
-        check_staff(session, actor_id)
+        check_staff(session, actor_id, Permission.REVIEW)
         good, case = _locked_case(session, case_id, actor_id=actor_id)
         row = known_revision(session, good, case.revision)
         now = utcnow()
@@ -373,7 +373,7 @@ def ban_picture(*, actor_id: int, picture_id: int, category: Category, note: str
     A picture that is banned already stays as it is. Raises FORBIDDEN for an actor who is not staff, NO_SUCH_PICTURE.
     """
     with transaction() as session:
-        check_staff(session, actor_id)
+        check_staff(session, actor_id, Permission.REVIEW)
         sha256 = session.scalar(select(Picture.sha256).where(Picture.id == picture_id))
         if sha256 is None:
             raise Refused(Answer.NO_SUCH_PICTURE)
@@ -422,7 +422,7 @@ def ban_picture(*, actor_id: int, picture_id: int, category: Category, note: str
 def lift_ban(*, actor_id: int, ban_id: int, reason: str) -> None:
     """Let a banned picture be published again. Raises FORBIDDEN, NO_SUCH_BAN where there is none, or it was lifted."""
     with transaction() as session:
-        check_staff(session, actor_id)
+        check_staff(session, actor_id, Permission.REVIEW)
         banned = session.get(BannedPicture, ban_id, with_for_update=True)
         if banned is None or banned.lifted_at is not None:
             raise Refused(Answer.NO_SUCH_BAN)

@@ -10,6 +10,7 @@ from app.accounts.staff_reads import reads_as_staff
 from app.answers import Answer, Refused
 from app.db.transactions import row_or_none, rows
 from app.orders.models import Order, OrderEventRecord
+from app.staff_roles import Permission
 from statemachine import ORDER, OrderPhase
 from statemachine.export import mermaid, svg
 from statemachine.path import PastStep, Path
@@ -31,7 +32,7 @@ def order_diagram(*, user_id: int, order_id: int, form: DiagramForm) -> str:
     order = row_or_none(select(Order.buyer_id, Order.seller_id).where(Order.id == order_id))
     if order is None or (
         user_id not in (order.buyer_id, order.seller_id)
-        and not reads_as_staff(user_id, subject="order", subject_ids=[order_id])
+        and not reads_as_staff(user_id, permission=Permission.ORDERS, subject="order", subject_ids=[order_id])
     ):
         raise Refused(Answer.NO_SUCH_ORDER)
     records = rows(

@@ -14,6 +14,7 @@ from app.goods.pictures import PreparedPicture, Rendition, ThumbnailWidth, rendi
 from app.goods.stored_pictures import store_pictures
 from app.goods.unused_pictures import claim_pictures
 from app.orders.models import EvidencePicture, Order
+from app.staff_roles import Permission
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +96,7 @@ def evidence_rendition(*, picture_id: int, reader_id: int | None, wanted: Thumbn
     if (
         reader_id is not None
         and reader_id not in (row.buyer_id, row.seller_id)
-        and not reads_as_staff(reader_id, subject="evidence", subject_ids=[picture_id])
+        and not reads_as_staff(reader_id, permission=Permission.ORDERS, subject="evidence", subject_ids=[picture_id])
     ):
         raise Refused(Answer.NO_SUCH_PICTURE)
     return rendition_of(

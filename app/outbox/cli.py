@@ -7,12 +7,12 @@ from flask.cli import AppGroup
 from rich.table import Table
 from sqlalchemy import select
 
-from app.clock import format_moment, utcnow
+from app.clock import format_moment
 from app.console import print_table
 from app.db.database import db
 from app.db.transactions import transaction
 from app.outbox.models import OutboxMessage, Topic
-from app.outbox.service import failed, replay
+from app.outbox.service import failed, replay, state_of
 
 outbox_commands = AppGroup("outbox", help="After-commit work: what waits, and the dead letters.")
 
@@ -88,12 +88,3 @@ def replay_messages(message_ids: Sequence[int], all_dead: bool, topic: str | Non
         if missing and message_ids:
             raise click.ClickException(f"there is no message {', '.join(map(str, missing))}; nothing was changed")
     click.echo(f"{len(wanted) - len(missing)} messages are due now")
-
-
-def state_of(message: OutboxMessage) -> str:
-    """The message's state as one of `dead`, `at work` (leased), `due` and `waits` (until it is due)."""
-    if message.dead_at is not None:
-        return "dead"
-    if message.due_at <= utcnow():
-        return "due"
-    return "at work" if message.leased else "waits"

@@ -12,7 +12,7 @@ up, for an operator to look at) does not.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final, Literal
 
 from sqlalchemy import Select, delete, func, insert, select, update
 from sqlalchemy.orm import Session, aliased
@@ -27,6 +27,8 @@ RELAY_HEARTBEAT_KEY: Final = "relay-heartbeat"
 
 RELAY_HEARTBEAT_SECONDS: Final = 30
 """That expiry. A relay that lives sets the key anew every few seconds."""
+
+MessageState = Literal["dead", "due", "at work", "waits"]
 
 # Where every message found is blocked by its stream's head, the search goes on with more messages per scan.
 _WIDE_SCAN: Final = 1000
@@ -198,6 +200,15 @@ def record_failure(session: Session, message: OutboxMessage, *, error: str, retr
     session.flush()
     if message.stream is not None:
         _make_heads_due(session, [message.stream])
+
+
+def state_of(message: Any) -> MessageState:
+    """The state of a message or its row: `dead`, `at work` (leased), `due`, or `waits` (until it is due)."""
+    if message.dead_at is not None:
+        return "dead"
+    if message.due_at <= utcnow():
+        return "due"
+    return "at work" if message.leased else "waits"
 
 
 def failed(session: Session, *, dead_only: bool, topic: str | None = None) -> Sequence[int]:

@@ -13,6 +13,7 @@ from app.db.transactions import row_or_none, rows
 from app.goods.models import Good
 from app.profiles.models import Avatar, AvatarState
 from app.profiles.schemas import OwnAvatarsOut, avatar_out
+from app.staff_roles import Permission
 from statemachine import GoodStatus
 
 
@@ -94,4 +95,6 @@ def visible_avatar(*, avatar_id: int, reader_id: int | None, granted: bool = Fal
 def _may_see_hidden(avatar: Row[Any], reader_id: int | None) -> bool:
     if reader_id is None:
         return False
-    return reader_id == avatar.user_id or reads_as_staff(reader_id, subject="avatar", subject_ids=[avatar.id])
+    return reader_id == avatar.user_id or reads_as_staff(
+        reader_id, permission=Permission.USERS, subject="avatar", subject_ids=[avatar.id]
+    )

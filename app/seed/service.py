@@ -27,6 +27,7 @@ from app.seed.demo_data import ADDRESSES, GOODS, ORDERS, PEOPLE, DemoGood, DemoO
 from app.seed.drawings import draw_picture
 from app.seed.listings import seed_listings
 from app.settings import settings
+from app.staff_roles import StaffRole
 from statemachine import GoodStatus, OrderEvent
 
 Progress = Callable[[Iterable[Any], str], Iterable[Any]]
@@ -56,7 +57,12 @@ def _person(username: str) -> int:
         known = session.scalar(select(User.id).where(User.username_key == username))
         if known is not None:
             return known
-        return create_user(session, username=username, password=DEMO_PASSWORD, is_staff=username == "admin").id
+        return create_user(
+            session,
+            username=username,
+            password=DEMO_PASSWORD,
+            staff_roles=tuple(StaffRole) if username == "admin" else (),
+        ).id
 
 
 def _address(user_id: int, texts: dict[str, str]) -> None:

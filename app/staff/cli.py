@@ -3,6 +3,7 @@
 There is no URL to appoint: it takes access to the server.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import click
@@ -14,16 +15,19 @@ from app.accounts.queries import user_id_of
 from app.answers import Refused
 from app.clock import format_moment, utcnow
 from app.console import Moment, print_table, table_cell
+from app.staff.login import reset_second_factor_by_name
 from app.staff.queries import members, suspended_users
 from app.staff.schemas import ReasonIn
 from app.staff.service import (
     AppointmentRefused,
     add_staff,
+    change_roles,
     issue_reset_code_by_name,
     lift_suspension,
     remove_staff,
     suspend_user,
 )
+from app.staff_roles import BEFORE_ROLES, StaffRole
 
 staff_commands = AppGroup("staff", help="Who is of staff.")
 
@@ -39,16 +43,49 @@ def _reason(_context: click.Context, _option: click.Parameter, text: str) -> str
         raise click.BadParameter("1 to 500 characters, not only blank ones, no control characters") from None
 
 
+_ROLES = click.option(
+    "--role", "roles", multiple=True, type=click.Choice([role.value for role in StaffRole]), help="May be repeated."
+)
+
+
 @staff_commands.command()
 @click.argument("username")
+@_ROLES
 @click.option("--reason", required=True, callback=_reason, help="Why; it is recorded.")
-def add(username: str, reason: str) -> None:
-    """Make USERNAME one of staff."""
+def add(username: str, roles: Sequence[str], reason: str) -> None:
+    """Make USERNAME one of staff: without --role with all that staff may do but administer each other."""
     try:
-        add_staff(username=username, reason=reason)
+        add_staff(username=username, reason=reason, roles=[StaffRole(role) for role in roles] or BEFORE_ROLES)
     except AppointmentRefused as refusal:
         raise click.ClickException(str(refusal)) from None
     click.echo(f"{username} is staff from now on")
+
+
+@staff_commands.command("roles")
+@click.argument("username")
+@_ROLES
+@click.option("--reason", required=True, callback=_reason, help="Why; it is recorded.")
+def roles_(username: str, roles: Sequence[str], reason: str) -> None:
+    """Give USERNAME, who is of staff, these roles and no others; it counts at once."""
+    if not roles:
+        raise click.UsageError("name at least one --role; `flask staff remove` takes all of them away")
+    try:
+        change_roles(username=username, reason=reason, roles=[StaffRole(role) for role in roles])
+    except AppointmentRefused as refusal:
+        raise click.ClickException(str(refusal)) from None
+    click.echo(f"{username} is {', '.join(role for role in StaffRole if role in roles)} from now on")
+
+
+@staff_commands.command("reset-second-factor")
+@click.argument("username")
+@click.option("--reason", required=True, callback=_reason, help="Why; it is recorded.")
+def reset_factor(username: str, reason: str) -> None:
+    """Let USERNAME set up a new authenticator app at the next login; logins to the back office end."""
+    try:
+        reset_second_factor_by_name(username=username, reason=reason)
+    except AppointmentRefused as refusal:
+        raise click.ClickException(str(refusal)) from None
+    click.echo(f"{username} sets up a new second factor at the next login")
 
 
 @staff_commands.command()
@@ -66,10 +103,10 @@ def remove(username: str, reason: str) -> None:
 @staff_commands.command("list")
 def list_members() -> None:
     """List who is of staff, since when, and why."""
-    table = Table("id", "username", "since", "reason", box=None)
+    table = Table("id", "username", "roles", "since", "reason", box=None)
     for member in members():
         since = format_moment(member.at) if member.at else ""
-        table.add_row(str(member.id), member.username, since, member.reason or "")
+        table.add_row(str(member.id), member.username, ", ".join(member.staff_roles), since, member.reason or "")
     print_table(table)
 
 

@@ -9,6 +9,8 @@ from itertools import groupby
 from typing import Any, Final
 
 from sqlalchemy import (
+    BigInteger,
+    Boolean,
     ColumnElement,
     Executable,
     Row,
@@ -20,9 +22,10 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    true,
 )
 
-from app.accounts.models import User
+from app.accounts.models import StaffRead, User
 from app.accounts.queries import PERSON
 from app.accounts.schemas import PersonOut, person_out
 from app.accounts.staff_reads import record_staff_read
@@ -39,29 +42,42 @@ from app.money.models import GatewayNotification, Payment, Refund
 from app.orders.models import Dispute, EvidencePicture, Order, RefundRequest
 from app.orders.queries import detail_out, dispute_out, order_out, order_row, order_rows, request_out
 from app.paging import PageQuery, page_of
-from app.staff.models import ActionKind, StaffAction, Subject
+from app.staff.models import ActionKind, SecondFactor, StaffAction, StaffSession, Subject
 from app.staff.schemas import (
     ActionQuery,
     CaseOut,
     DisputeQuery,
     GatewayNotificationOut,
+    GoodQuery,
     LedgerOut,
     LedgerQuery,
     LedgerTransactionOut,
+    MemberOut,
     PaymentQuery,
+    PayoutQuery,
     PotOut,
+    ReadQuery,
+    RefundQuery,
     StaffActionOut,
+    StaffGoodDetailOut,
     StaffGoodOut,
     StaffOrderDetailOut,
     StaffOrderOut,
     StaffOrderQuery,
     StaffPaymentOut,
+    StaffPayoutOut,
+    StaffReadOut,
     StaffRefundOut,
+    StaffRefundRowOut,
+    StaffUserDetailOut,
     StaffUserOut,
     UserQuery,
 )
 from app.staff.texts import ACCOUNT_TEXT, ACTION_TEXT, POSTING_TEXT
-from statemachine import ORDER, Role
+from app.wallet.models import Payout, PayoutState
+from app.wallet.queries import mask_account, mask_name
+from app.wallet.texts import STATE_TEXT
+from statemachine import ORDER, GoodStatus, Role
 
 # Limited, because anybody can send any number of notifications (which are refused, but recorded).
 _NOTIFICATIONS_SHOWN: Final = 100
@@ -268,6 +284,56 @@ def _refund_out(row: Row[Any]) -> StaffRefundOut:
     }
 
 
+def list_refunds(*, actor_id: int, query: RefundQuery) -> tuple[list[StaffRefundRowOut], int]:
+    """One page of the refunds, newest first, and the total."""
+    conditions = _equal({Refund.state: query.state, Payment.order_id: query.order_id})
+    found, total = _page(
+        select(func.count()).select_from(Refund).join(Payment, Payment.id == Refund.payment_id).where(*conditions),
+        select(Refund.__table__, Payment.out_trade_no, Payment.order_id, Order.order_no)
+        .join(Payment, Payment.id == Refund.payment_id)
+        .join(Order, Order.id == Payment.order_id)
+        .where(*conditions)
+        .order_by(Refund.id.desc()),
+        query,
+    )
+    record_staff_read(actor_id, subject="refund", subject_ids=[each.id for each in found])
+    return [{**_refund_out(each), "order_id": each.order_id, "order_no": each.order_no} for each in found], total
+
+
+def list_payouts(*, actor_id: int, query: PayoutQuery) -> tuple[list[StaffPayoutOut], int]:
+    """One page of everybody's withdrawals, newest first, and the total."""
+    conditions = _equal({Payout.state: query.state, Payout.user_id: query.user_id})
+    found, total = _page(
+        select(func.count()).select_from(Payout).where(*conditions),
+        select(Payout.__table__, *PERSON)
+        .join(User, User.id == Payout.user_id)
+        .where(*conditions)
+        .order_by(Payout.id.desc()),
+        query,
+    )
+    record_staff_read(actor_id, subject="withdrawal", subject_ids=[each.id for each in found])
+    return [_payout_out(each) for each in found], total
+
+
+def _payout_out(row: Row[Any]) -> StaffPayoutOut:
+    return {
+        "id": row.id,
+        "payout_no": row.out_biz_no,
+        "user": _person(row, row.user_id),
+        "amount": format_yuan(row.amount),
+        "account": mask_account(row.account),
+        "name": mask_name(row.name),
+        "state": row.state,
+        "state_text": STATE_TEXT[PayoutState(row.state)],
+        "reason": row.reason,
+        "gateway_order_no": row.gateway_order_no,
+        "attempts": row.attempts,
+        "last_error": row.last_error,
+        "created_at": format_moment(row.created_at),
+        "finished_at": format_moment_or_none(row.finished_at),
+    }
+
+
 # --- the ledger ---
 
 # Positive in the direction that increases accounts of this kind, as their balances are.
@@ -369,12 +435,36 @@ def _transaction_out(entries: Sequence[Row[Any]]) -> LedgerTransactionOut:
 
 # --- goods and users ---
 
-_GOOD: Final = GOODS.where(Good.id == bindparam("good_id"))
+_GOODS: Final = GOODS
+_GOOD: Final = _GOODS.where(Good.id == bindparam("good_id"))
+_LATEST: Final = 20
+_OWNER: Final = bindparam("user_id", type_=BigInteger)
+
+
+def _count(model: Any, *conditions: ColumnElement[bool]) -> Any:  # a scalar subquery, whose type is private
+    return select(func.count()).select_from(model).where(*conditions).scalar_subquery()
+
+
+def _goods_count(*conditions: ColumnElement[bool]) -> Any:
+    return _count(Good, Good.owner_id == _OWNER, *conditions)
+
+
+_COUNTS: Final = select(
+    select(User.bio).where(User.id == _OWNER).scalar_subquery().label("bio"),
+    _count(User, User.id == _OWNER, User.deleted_at.is_not(None)).cast(Boolean).label("deleted"),
+    _goods_count(Good.status == GoodStatus.PUBLISHED, ~Good.deleted, ~Good.taken_down).label("goods_for_sale"),
+    _goods_count(Good.status == GoodStatus.SOLD).label("goods_sold"),
+    _goods_count(Good.status == GoodStatus.REJECTED, ~Good.deleted).label("goods_rejected"),
+    _goods_count(Good.taken_down.is_(true())).label("goods_taken_down"),
+    _count(Order, Order.buyer_id == _OWNER).label("orders_bought"),
+    _count(Order, Order.seller_id == _OWNER).label("orders_sold"),
+    _count(Dispute, Dispute.raised_by == _OWNER).label("disputes"),
+)
 _USERS: Final = select(
     *(
         User.__table__.c[name]
         for name in (
-            *("id", "username", "nickname", "avatar_id", "is_staff", "created_at"),
+            *("id", "username", "nickname", "avatar_id", "is_staff", "staff_roles", "created_at"),
             *("suspended_at", "suspended_until", "suspension_reason"),
         )
     )
@@ -387,11 +477,76 @@ def good_of(*, actor_id: int, good_id: int) -> StaffGoodOut:
     if row is None:
         raise Refused(Answer.NO_SUCH_GOOD)
     record_staff_read(actor_id, subject="good", subject_ids=[good_id])
+    return _good_out(row)
+
+
+def _good_out(row: Row[Any]) -> StaffGoodOut:
     return {
         **good_out(row),
         "deleted": row.deleted,
         "taken_down": row.taken_down,
         "takedown_cause": row.takedown_cause,
+    }
+
+
+def list_goods(*, actor_id: int, query: GoodQuery) -> tuple[list[StaffGoodOut], int]:
+    """One page of all goods, newest first, and the total."""
+    conditions = _equal(
+        {
+            Good.owner_id: query.owner_id,
+            Good.category: query.category,
+            Good.status: query.good_status,
+            Good.taken_down: query.taken_down,
+            Good.deleted: query.deleted,
+        }
+    )
+    if query.title is not None:
+        conditions.append(Good.title.icontains(query.title, autoescape=True))
+    found, total = _page(
+        select(func.count()).select_from(Good).where(*conditions),
+        _GOODS.where(*conditions).order_by(Good.id.desc()),
+        query,
+    )
+    record_staff_read(actor_id, subject="good", subject_ids=[each.id for each in found])
+    return [_good_out(each) for each in found], total
+
+
+def good_detail(*, actor_id: int, good_id: int) -> StaffGoodDetailOut:
+    """Anybody's good with its orders and what staff did to it. Raises NO_SUCH_GOOD."""
+    good = good_of(actor_id=actor_id, good_id=good_id)
+    of_good = select(Order.id).where(Order.good_id == good_id).order_by(Order.id.desc()).limit(_LATEST)
+    orders = order_rows([each.id for each in rows(of_good)])
+    record_staff_read(actor_id, subject="order", subject_ids=orders)
+    return {
+        **good,
+        "staff_actions": _actions_on(Subject.GOOD, good_id),
+        "orders": [_order_out(row, actor_id) for row in orders.values()],
+    }
+
+
+def _actions_on(subject: Subject, subject_id: int) -> list[StaffActionOut]:
+    """What staff did to this, the latest first."""
+    of_subject = _ACTIONS.where(StaffAction.subject == subject.value, StaffAction.subject_id == subject_id)
+    return [_action_out(each) for each in rows(of_subject.order_by(StaffAction.id.desc()).limit(_LATEST))]
+
+
+def user_detail(*, actor_id: int, user_id: int) -> StaffUserDetailOut:
+    """One user with what is theirs in numbers. Raises NO_SUCH_USER."""
+    user = user_of(actor_id=actor_id, user_id=user_id)
+    counts = row_or_none(_COUNTS, {"user_id": user_id})
+    assert counts is not None  # noqa: S101 - a select without FROM has one row
+    return {
+        **user,
+        "bio": counts.bio,
+        "deleted": counts.deleted,
+        "goods_for_sale": counts.goods_for_sale,
+        "goods_sold": counts.goods_sold,
+        "goods_rejected": counts.goods_rejected,
+        "goods_taken_down": counts.goods_taken_down,
+        "orders_bought": counts.orders_bought,
+        "orders_sold": counts.orders_sold,
+        "disputes": counts.disputes,
+        "staff_actions": _actions_on(Subject.USER, user_id),
     }
 
 
@@ -434,6 +589,7 @@ def _user_out(row: Row[Any]) -> StaffUserOut:
     return {
         **_person(row, row.id),
         "is_staff": row.is_staff,
+        "staff_roles": row.staff_roles,
         "created_at": format_moment(row.created_at),
         "suspension": suspension_of(row),
     }
@@ -478,8 +634,62 @@ def _action_out(row: Row[Any]) -> StaffActionOut:
     }
 
 
+def list_reads(*, actor_id: int, query: ReadQuery) -> tuple[list[StaffReadOut], int]:
+    """One page of what staff read of other people, newest first, and the total."""
+    conditions = _equal({StaffRead.actor_id: query.actor_id, StaffRead.subject: query.subject})
+    if query.subject_id is not None:
+        conditions.append(StaffRead.subject_ids.contains([query.subject_id]))
+    found, total = _page(
+        select(func.count()).select_from(StaffRead).where(*conditions),
+        select(*StaffRead.__table__.c, StaffRead.reason.label("reason"), *PERSON)
+        .join(User, User.id == StaffRead.actor_id)
+        .where(*conditions)
+        .order_by(StaffRead.id.desc()),
+        query,
+    )
+    record_staff_read(actor_id, subject="staff_read", subject_ids=[each.id for each in found])
+    return [
+        {
+            "id": each.id,
+            "actor": _person(each, each.actor_id),
+            "subject": each.subject,
+            "subject_ids": each.subject_ids,
+            "place": each.place,
+            "reason": each.reason,
+            "at": format_moment(each.at),
+        }
+        for each in found
+    ], total
+
+
+def list_members(*, actor_id: int) -> list[MemberOut]:
+    """Everybody of staff, with their roles, since when and why, and when they last used the back office."""
+    seen = select(func.max(StaffSession.seen_at)).where(StaffSession.user_id == User.id).scalar_subquery()
+    more = {
+        each.id: each
+        for each in rows(
+            select(User.id, *PERSON, SecondFactor.confirmed_at, seen.label("seen_at"))
+            .outerjoin(SecondFactor, SecondFactor.user_id == User.id)
+            .where(User.is_staff)
+        )
+    }
+    found = [each for each in members() if each.id in more]
+    record_staff_read(actor_id, subject="user", subject_ids=[each.id for each in found])
+    return [
+        {
+            **_person(more[each.id], each.id),
+            "staff_roles": each.staff_roles,
+            "second_factor": more[each.id].confirmed_at is not None,
+            "seen_at": format_moment_or_none(more[each.id].seen_at),
+            "appointed_at": format_moment_or_none(each.at),
+            "appointed_for": each.reason,
+        }
+        for each in found
+    ]
+
+
 def members() -> Sequence[Row[Any]]:
-    """`id, username, at, reason` of every member of staff; the last two are of their appointment, None if unknown."""
+    """`id, username, staff_roles, at, reason` of all staff; the last two are of the appointment, None if unknown."""
     appointment = (
         select(StaffAction.at, StaffAction.reason.label("reason"))
         .where(
@@ -492,7 +702,7 @@ def members() -> Sequence[Row[Any]]:
         .lateral("appointment")
     )
     return rows(
-        select(User.id, User.username, appointment.c.at, appointment.c.reason)
+        select(User.id, User.username, User.staff_roles, appointment.c.at, appointment.c.reason)
         .outerjoin(appointment, literal_column("true"))
         .where(User.is_staff)
         .order_by(User.id)

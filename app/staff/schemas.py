@@ -21,7 +21,7 @@ from app.enums import OneOf, text_enum
 from app.fen import SignedYuanOut, YuanOut
 from app.fields import CleanText, Compact, IdIn
 from app.goods.models import TakedownCause
-from app.goods.schemas import GoodOut
+from app.goods.schemas import CategoryIn, GoodOut, GoodStatusIn
 from app.ledger.models import AccountKind
 from app.money.models import PAID_LATE, PaymentState, RefundState
 from app.orders.schemas import (
@@ -34,9 +34,14 @@ from app.orders.schemas import (
     RefundRequestOut,
     RefundStateOut,
 )
+from app.outbox.models import Topic
+from app.outbox.service import MessageState
 from app.paging import PageQuery
 from app.staff.models import ActionKind, Subject
 from app.staff.texts import ACCOUNT_TEXT, ACTION_TEXT, POSTING_TEXT
+from app.staff_roles import ROLE_TEXT, StaffRole
+from app.wallet.models import PayoutState
+from app.wallet.texts import STATE_TEXT
 from statemachine import ORDER, Pot
 
 PostingKind = text_enum(
@@ -334,5 +339,234 @@ class StaffUserOut(PersonOut):
     """A user, and the suspension that is in force."""
 
     is_staff: bool
+    staff_roles: list[Annotated[str, OneOf(StaffRole, ROLE_TEXT)]]
     created_at: MomentOut
     suspension: SuspensionOut | None
+
+
+class GoodQuery(PageQuery):
+    """Filters of all goods. `title` is a part of it; deleted ones are there only where they are asked for."""
+
+    title: Annotated[str, CleanText(1, 60)] | None = None
+    owner_id: IdIn | None = None
+    category: CategoryIn | None = None
+    good_status: GoodStatusIn | None = None
+    taken_down: bool | None = None
+    deleted: bool = False
+
+
+class StaffGoodDetailOut(StaffGoodOut):
+    """A good with what staff did to it and its latest orders, twenty of each."""
+
+    staff_actions: list[StaffActionOut]
+    orders: list[StaffOrderOut]
+
+
+class StaffUserDetailOut(StaffUserOut):
+    """A user with counts of what is theirs, and what staff did to the account, the latest twenty."""
+
+    bio: str
+    deleted: bool
+    goods_for_sale: int
+    goods_sold: int
+    goods_rejected: int
+    goods_taken_down: int
+    orders_bought: int
+    orders_sold: int
+    disputes: int
+    staff_actions: list[StaffActionOut]
+
+
+class RefundQuery(PageQuery):
+    """Which refunds."""
+
+    state: RefundState | None = None
+    order_id: IdIn | None = None
+
+
+class StaffRefundRowOut(StaffRefundOut):
+    """A refund and what order it is of."""
+
+    order_id: int
+    order_no: str
+
+
+class PayoutQuery(PageQuery):
+    """Which withdrawals."""
+
+    state: PayoutState | None = None
+    user_id: IdIn | None = None
+
+
+class StaffPayoutOut(TypedDict):
+    """A withdrawal. The account and the name are masked for staff, too."""
+
+    id: int
+    payout_no: str
+    user: PartyOut
+    amount: YuanOut
+    account: str
+    name: str
+    state: Annotated[str, OneOf(PayoutState, STATE_TEXT)]
+    state_text: str
+    reason: str | None
+    gateway_order_no: str | None
+    attempts: int
+    last_error: str | None
+    created_at: MomentOut
+    finished_at: MomentOut | None
+
+
+class ReadQuery(PageQuery):
+    """Who read it, what was read."""
+
+    actor_id: IdIn | None = None
+    subject: Annotated[str, Field(pattern=r"^[a-z_]{1,20}$")] | None = None
+    subject_id: IdIn | None = None
+
+
+class StaffReadOut(TypedDict):
+    """What somebody of staff read of other people: never what it said. `place` is the page or operation."""
+
+    id: int
+    actor: PartyOut
+    subject: str
+    subject_ids: list[int]
+    place: str
+    reason: str
+    at: MomentOut
+
+
+class MemberOut(PersonOut):
+    """Somebody of staff."""
+
+    staff_roles: list[Annotated[str, OneOf(StaffRole, ROLE_TEXT)]]
+    second_factor: bool
+    seen_at: MomentOut | None  # in the back office
+    appointed_at: MomentOut | None
+    appointed_for: str | None
+
+
+class OutboxQuery(PageQuery):
+    """Which messages: those that were given up, those that failed and are tried again, or all that wait."""
+
+    state: Literal["dead", "failing", "waiting"] = "dead"
+    topic: Topic | None = None
+
+
+class OutboxMessageOut(TypedDict):
+    """Work to do after a commit; `subject_id` is a row's, of what the topic is about."""
+
+    id: int
+    topic: Annotated[str, OneOf(Topic)]
+    subject_id: int
+    stream: str | None
+    state: MessageState
+    attempts: int
+    last_error: str | None
+    due_at: MomentOut
+    dead_at: MomentOut | None
+    created_at: MomentOut
+
+
+class ReplayIn(DecisionIn):
+    """Which messages are delivered again, and why."""
+
+    message_ids: Annotated[list[IdIn], Field(min_length=1, max_length=100)]
+
+
+class ReplayedOut(TypedDict):
+    """How many are due now; those that were done or gone meanwhile are not counted."""
+
+    replayed: int
+
+
+class BacklogOut(TypedDict):
+    """What waits in the outbox, of one topic."""
+
+    topic: str
+    waiting: int
+    dead: int
+    oldest_at: MomentOut | None
+
+
+class QueueOut(TypedDict):
+    """One queue of jobs."""
+
+    name: str
+    waiting: int
+    running: int
+    failed: int
+    workers: int
+
+
+class SweepOut(TypedDict):
+    """One periodic job."""
+
+    name: str
+    every: int
+    succeeded_at: MomentOut | None
+    milliseconds: int | None
+    failures: int
+    overdue: bool
+
+
+class OperationsOut(TypedDict):
+    """What works, and what waits for it."""
+
+    relay: bool
+    scheduler: bool
+    backlog: list[BacklogOut]
+    queues: list[QueueOut]
+    sweeps: list[SweepOut]
+
+
+class FiguresQuery(BaseModel):
+    """Which day; today unless said otherwise."""
+
+    model_config = ConfigDict(frozen=True)
+
+    day: DayIn | None = None
+
+
+class DayFiguresOut(TypedDict):
+    """What happened on one day in Shanghai, amounts in yuan."""
+
+    day: str
+    users: int
+    goods: int
+    orders: int
+    paid_orders: int
+    paid_amount: YuanOut
+    refunds: int
+    refunded_amount: YuanOut
+    disputes: int
+    withdrawals: int
+
+
+class HourFiguresOut(TypedDict):
+    """What happened in one hour of the day."""
+
+    hour: int
+    orders: int
+    paid_orders: int
+    goods: int
+
+
+class WaitingOut(TypedDict):
+    """What waits for a person now."""
+
+    disputes: int
+    money_cases: int
+    goods_in_review: int
+    dead_messages: int
+
+
+class FiguresOut(TypedDict):
+    """The numbers of a day, of its hours, and of the fourteen days that end with it."""
+
+    day: DayFiguresOut
+    before: DayFiguresOut
+    hours: list[HourFiguresOut]
+    days: list[DayFiguresOut]
+    waiting: WaitingOut

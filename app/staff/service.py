@@ -4,6 +4,7 @@ Each action is recorded with a reason, in the transaction of what was done. Aske
 users are left as they are, and nothing is recorded.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import User
+from app.accounts.queries import may
 from app.accounts.suspensions import lift, lock_user, suspend, suspension_of
 from app.accounts.usernames import username_key
 from app.answers import Answer, Refused
@@ -26,6 +28,8 @@ from app.orders.transitions import OrderCommand, fire, lock_order, refusal_detai
 from app.recovery import service as recovery
 from app.staff.models import ActionKind, StaffAction, Subject
 from app.staff.schemas import ResetCodeOut
+from app.staff.sessions import end_staff_sessions
+from app.staff_roles import BEFORE_ROLES, Permission, StaffRole
 from statemachine import GoodRole, OrderEvent, Role
 
 log = structlog.get_logger(__name__)
@@ -53,7 +57,7 @@ def resolve_for_seller(*, actor_id: int, order_id: int, reason: str) -> None:
 
 def _resolve(event: OrderEvent, *, actor_id: int, order_id: int, reason: str) -> None:
     with transaction() as session:
-        check_staff(session, actor_id)
+        check_staff(session, actor_id, Permission.DISPUTES)
         good, order = lock_order(session, order_id)
         if actor_id in (order.buyer_id, order.seller_id):
             refusal = refusal_details(order, event=event, role=Role.STAFF, reasons=["不能裁决自己参与的订单"])
@@ -84,7 +88,7 @@ def issue_reset_code(*, actor_id: int, user_id: int, reason: str) -> ResetCodeOu
     Raises Refused with FORBIDDEN for an actor who is not staff, and for the account of one who is; NO_SUCH_USER.
     """
     with transaction() as session:
-        check_staff(session, actor_id)
+        check_staff(session, actor_id, Permission.SUSPEND)
         if session.scalar(select(User.is_staff).where(User.id == user_id)):
             raise Refused(Answer.FORBIDDEN)
         return _issue_reset_code(session, user_id=user_id, actor_id=actor_id, reason=reason)
@@ -158,7 +162,7 @@ def suspend_user(*, actor_id: int | None, user_id: int, reason: str, until: date
     Raises FORBIDDEN for an actor who is not staff and for a user who is, NO_SUCH_USER.
     """
     with transaction() as session:
-        check_staff(session, actor_id)
+        check_staff(session, actor_id, Permission.SUSPEND)
         user = lock_user(session, user_id)
         if user.is_staff:
             raise Refused(Answer.FORBIDDEN)
@@ -186,7 +190,7 @@ def lift_suspension(*, actor_id: int | None, user_id: int, reason: str) -> None:
     Raises FORBIDDEN for an actor who is not staff, NO_SUCH_USER.
     """
     with transaction() as session:
-        check_staff(session, actor_id)
+        check_staff(session, actor_id, Permission.SUSPEND)
         _lift(session, lock_user(session, user_id), actor_id=actor_id, reason=reason, by=GoodRole.STAFF)
 
 
@@ -224,18 +228,18 @@ def _lift(session: Session, user: User, *, actor_id: int | None, reason: str, by
     log.info("suspension_lifted", actor_id=actor_id, user_id=user.id, goods=goods)
 
 
-def check_staff(session: Session, actor_id: int | None) -> None:
-    """Raise FORBIDDEN for an actor who is not of staff; None is an operator, who may."""
-    # Locked, so that somebody who is being removed from staff cannot do anything afterwards.
+def check_staff(session: Session, actor_id: int | None, permission: Permission) -> None:
+    """Raise FORBIDDEN for an actor who has not got this permission; None is an operator, who may do everything."""
+    # Locked, so that somebody whose role is being taken away cannot do anything afterwards.
     if actor_id is not None and not session.scalar(
-        select(User.is_staff).where(User.id == actor_id).with_for_update(read=True)
+        select(may(permission)).where(User.id == actor_id).with_for_update(read=True)
     ):
         raise Refused(Answer.FORBIDDEN)
 
 
 def _good_for(session: Session, actor_id: int, good_id: int) -> Good:
     """The good, locked, for somebody of staff who does not own it."""
-    check_staff(session, actor_id)
+    check_staff(session, actor_id, Permission.GOODS)
     good = lock_good(session, good_id)
     if good.owner_id == actor_id:
         raise Refused(Answer.FORBIDDEN)
@@ -258,38 +262,77 @@ def _tell(session: Session, user_id: int, title: str, text: str, event: str) -> 
     notify(session, user_id=user_id, kind=NotificationKind.STAFF, title=title, text=text, event=event)
 
 
-def add_staff(*, username: str, reason: str) -> None:
-    """Make a user one of staff. Raises AppointmentRefused where there is no such user, or they are that already."""
-    _set_staff(ActionKind.ADD_STAFF, username=username, reason=reason, is_staff=True)
+def add_staff(*, username: str, reason: str, roles: Collection[StaffRole] = BEFORE_ROLES) -> None:
+    """Make a user one of staff, with these roles. Raises AppointmentRefused where there is none, or they are already.
+
+    Without `roles` it is what all staff may do but administer each other.
+    """
+    with transaction() as session:
+        user = _named(session, username)
+        if user.is_staff:
+            raise AppointmentRefused(f"{user.username} is staff already")
+        _set_roles(session, user, roles, action=ActionKind.ADD_STAFF, reason=reason)
+
+
+def change_roles(*, username: str, roles: Collection[StaffRole], reason: str) -> None:
+    """Give a member of staff these roles and no others. Raises AppointmentRefused for one who has them, or is none."""
+    with transaction() as session:
+        user = _named(session, username)
+        if not user.is_staff:
+            raise AppointmentRefused(f"{user.username} is no staff")
+        if set(user.staff_roles) == set(roles):
+            raise AppointmentRefused(f"{user.username} has these roles already")
+        _set_roles(session, user, roles, action=ActionKind.CHANGE_ROLES, reason=reason)
 
 
 def remove_staff(*, username: str, reason: str) -> None:
-    """Take the role away; it ends with this. Raises AppointmentRefused as `add_staff`."""
-    _set_staff(ActionKind.REMOVE_STAFF, username=username, reason=reason, is_staff=False)
-
-
-def _set_staff(action: ActionKind, *, username: str, reason: str, is_staff: bool) -> None:
+    """Take every role away; they end with this. Raises AppointmentRefused where there is no such member."""
     with transaction() as session:
-        statement = select(User).where(User.username_key == username_key(username)).with_for_update(key_share=True)
-        user = session.scalar(statement.execution_options(populate_existing=True))
-        if user is None:
-            raise AppointmentRefused(f"there is no user {username}")
-        if user.is_staff == is_staff:
-            raise AppointmentRefused(
-                f"{user.username} is staff already" if is_staff else f"{user.username} is no staff"
-            )
-        user.is_staff = is_staff
+        user = _named(session, username)
+        if not user.is_staff:
+            raise AppointmentRefused(f"{user.username} is no staff")
+        _set_roles(session, user, (), action=ActionKind.REMOVE_STAFF, reason=reason)
+
+
+def _named(session: Session, username: str) -> User:
+    statement = select(User).where(User.username_key == username_key(username)).with_for_update(key_share=True)
+    user = session.scalar(statement.execution_options(populate_existing=True))
+    if user is None:
+        raise AppointmentRefused(f"there is no user {username}")
+    return user
+
+
+def _set_roles(session: Session, user: User, roles: Collection[StaffRole], *, action: ActionKind, reason: str) -> None:
+    before = list(user.staff_roles)
+    user.staff_roles = [role.value for role in StaffRole if role in roles]
+    user.is_staff = bool(user.staff_roles)
+    if not user.is_staff:
+        end_staff_sessions(session, user.id)
+    record_action(
+        session,
+        action,
+        actor_id=None,
+        subject=Subject.USER,
+        subject_id=user.id,
+        reason=reason,
+        details={"before": before, "after": user.staff_roles},
+    )
+    log.info("staff_roles_changed", user_id=user.id, before=before, after=user.staff_roles)
+
+
+def record_export(*, actor_id: int, what: str, rows: int, filters: dict[str, Any], reason: str) -> None:
+    """Record that a list was taken along as a file: which, how many rows of it, and why."""
+    with transaction() as session:
         record_action(
             session,
-            action,
-            actor_id=None,
-            subject=Subject.USER,
-            subject_id=user.id,
+            ActionKind.EXPORT_LIST,
+            actor_id=actor_id,
+            subject=Subject.LIST,
+            subject_id=0,
             reason=reason,
-            details={},
+            details={"list": what, "rows": rows, "filters": {name: each for name, each in filters.items() if each}},
         )
-        user_id = user.id
-    log.info("staff_role_changed", user_id=user_id, is_staff=is_staff)
+    log.info("list_exported", actor_id=actor_id, list=what, rows=rows)
 
 
 def record_action(

@@ -16,7 +16,8 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, Protocol, TypeVar, get_origin
+from urllib.parse import unquote
 
 import orjson
 from flask import Blueprint, Flask, Response, current_app, request
@@ -27,8 +28,11 @@ from werkzeug.routing import BaseConverter, Map, RoutingException
 
 from app.answers import Answer, Refused
 from app.extensions import limiter
+from app.fields import CleanText
 from app.idempotency import ANONYMOUS
+from app.purpose import reading_for
 from app.settings import rate_limit, settings
+from app.staff_roles import Permission
 from app.web.auth import Auth, authenticate
 from app.web.bodies import SMALL_BODY, largest_body, read_all, read_form, refuse_intricate
 from app.web.envelope import envelope
@@ -72,6 +76,7 @@ class Declarations:
     """
 
     auth: Auth = Auth.NONE
+    permission: Permission = Permission.MEMBERS  # what staff need for it; those who may do all where nothing is said
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     not_read: tuple[str, ...] = ()  # fields of a body that clients may send although they are not read
@@ -256,9 +261,15 @@ def _endpoint(declared: Operation, view: Callable[..., Any]) -> Callable[..., Re
 
     @functools.wraps(view)
     def endpoint(**arguments: Any) -> Response:
-        actor = authenticate(declared.auth)
+        actor = authenticate(declared.auth, declared.permission)
         if wants_actor:
             arguments["actor"] = actor
+        if actor is None:
+            return answer(arguments, scope=ANONYMOUS)
+        with reading_for(declared.name, _reason_of_reading()):
+            return answer(arguments, scope=actor.id)
+
+    def answer(arguments: dict[str, Any], *, scope: int) -> Response:
         takes_key = declared.idempotent and request.method == "POST"
         key = given_key(malformed=declared.malformed) if takes_key else None
         sent = _sent(declared)
@@ -267,13 +278,24 @@ def _endpoint(declared: Operation, view: Callable[..., Any]) -> Callable[..., Re
             return _perform(declared, view, arguments, sent)
         return answer_once(
             lambda: _perform(declared, view, arguments, sent),
-            scope=ANONYMOUS if actor is None else actor.id,
+            scope=scope,
             key=key,
             request_hash=hash_request(declared.rule, query=sent.query, body=sent.body, files=sent.files),
         )
 
     return endpoint
 
+
+def _reason_of_reading() -> str:
+    """Why staff read what they ask for, as the header `X-Staff-Reason` says in percent-encoded UTF-8; may be empty."""
+    given = unquote(request.headers.get("X-Staff-Reason", ""))
+    try:
+        return _REASON.validate_python(given) if given else ""
+    except ValidationError:
+        raise Refused(Answer.MALFORMED, data={"errors": {"X-Staff-Reason": ["须为 1 至 200 个字符"]}}) from None
+
+
+_REASON: TypeAdapter[str] = TypeAdapter(Annotated[str, CleanText(1, 200)])
 
 _OPERATIONS = "saltfish.operations"
 
@@ -361,7 +383,7 @@ def _perform(declared: Operation, view: Callable[..., Any], arguments: dict[str,
             try:
                 arguments[part] = model.model_validate(values)
             except ValidationError as error:
-                errors |= _reasons(error)
+                errors |= reasons_of(error)
     if errors:
         raise Refused(declared.malformed, data={"errors": errors})
     if declared.files is not None:
@@ -472,7 +494,8 @@ _REASONS = {
 }
 
 
-def _reasons(error: ValidationError) -> dict[str, list[str]]:
+def reasons_of(error: ValidationError) -> dict[str, list[str]]:
+    """Why which fields are wrong, as our users read it."""
     reasons: dict[str, list[str]] = {}
     for each in error.errors(include_url=False, include_input=False):
         name = ".".join(str(part) for part in each["loc"]) or "body"

@@ -15,11 +15,12 @@ from flask_jwt_extended import decode_token
 from flask_jwt_extended.exceptions import JWTExtendedException
 from jwt import ExpiredSignatureError, InvalidTokenError
 
-from app.accounts.queries import is_staff
+from app.accounts.queries import has_permission
 from app.accounts.sessions import lives
 from app.answers import Answer, Refused
 from app.extensions import jwt
 from app.settings import settings
+from app.staff_roles import Permission
 from app.web.tickets import CashierTicket, read_cashier_ticket
 
 ISSUER: Final = "saltfish"
@@ -40,7 +41,7 @@ class Auth(Enum):
     NONE = "none"  # tokens are ignored
     OPTIONAL = "optional"  # anybody; a token, if sent, must be valid
     USER = "user"  # a valid access token
-    STAFF = "staff"  # as USER, of a user who is staff now
+    STAFF = "staff"  # as USER, of a user who is staff now and has the permission of the operation
     REFRESH = "refresh"  # a valid refresh token
     CASHIER = "cashier"  # as USER, or by a ticket for this order in `?token=`, because a browser opens the URL
 
@@ -54,12 +55,12 @@ class Actor:
     ticket: CashierTicket | None = None
 
 
-def authenticate(auth: Auth) -> Actor | None:
+def authenticate(auth: Auth, permission: Permission = Permission.MEMBERS) -> Actor | None:
     """The caller, or None where `auth` allows anonymous ones.
 
     Raises LOGIN_REQUIRED without a token; TOKEN_INVALID and TOKEN_EXPIRED; TOKEN_REVOKED where the token's session has
-    ended, except for refresh tokens, whose session is looked at when it is refreshed; FORBIDDEN for users who are not
-    staff where `auth` requires it.
+    ended, except for refresh tokens, whose session is looked at when it is refreshed; FORBIDDEN where `auth`
+    requires staff, for users who have not got the `permission`.
     """
     if auth is Auth.NONE:
         return None
@@ -77,7 +78,7 @@ def authenticate(auth: Auth) -> Actor | None:
     if auth is not Auth.REFRESH and not lives(session_id=claims["session"], user_id=actor.id):
         raise Refused(Answer.TOKEN_REVOKED)
     # Looked up each time and not a claim of the token, so that a revoked role ends at once.
-    if auth is Auth.STAFF and not is_staff(actor.id):
+    if auth is Auth.STAFF and not has_permission(actor.id, permission):
         raise Refused(Answer.FORBIDDEN)
     return actor
 

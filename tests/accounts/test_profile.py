@@ -11,6 +11,7 @@ from app.accounts.models import User
 from app.answers import Answer
 from app.clock import format_moment
 from app.extensions import valkey
+from app.staff_roles import Permission
 from statemachine import GoodStatus
 from tests.accounts.steps import all_rows, at_once, bearer, log_in, register, session_of
 from tests.factories import PASSWORD, assert_envelope, auth_headers, make_good, make_user
@@ -105,9 +106,10 @@ def test_somebody_who_does_not_exist(client: FlaskClient, app: Flask, user_id: s
 
 def test_who_is_staff(context: Flask) -> None:
     alice, bob = make_user(context, "alice", staff=True), make_user(context, "bob")
-    assert queries.is_staff(alice.id) is True
-    assert queries.is_staff(bob.id) is False
-    assert queries.is_staff(999) is False
+    for permission in Permission:
+        assert queries.has_permission(alice.id, permission) is True
+        assert queries.has_permission(bob.id, permission) is False
+        assert queries.has_permission(999, permission) is False
 
 
 def change(client: FlaskClient, token: str, **fields: object) -> object:

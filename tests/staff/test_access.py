@@ -42,6 +42,18 @@ def test_every_url_is_for_staff() -> None:
         ("GET", "/api/staff/users/"),
         ("POST", "/api/staff/suspend_user/<id:user_id>/"),
         ("POST", "/api/staff/lift_suspension/<id:user_id>/"),
+        ("GET", "/api/staff/goods/"),
+        ("GET", "/api/staff/good/<id:good_id>/"),
+        ("GET", "/api/staff/user/<id:user_id>/"),
+        ("GET", "/api/staff/refunds/"),
+        ("GET", "/api/staff/withdrawals/"),
+        ("GET", "/api/staff/reads/"),
+        ("GET", "/api/staff/members/"),
+        ("POST", "/api/staff/member/<id:user_id>/reset_second_factor/"),
+        ("GET", "/api/staff/outbox/"),
+        ("POST", "/api/staff/outbox/replay/"),
+        ("GET", "/api/staff/operations/"),
+        ("GET", "/api/staff/figures/"),
     ]
 
 

@@ -198,7 +198,9 @@ def test_nobody_decides_about_themselves(app: Flask, client: FlaskClient, side: 
     order = order_at(app, REFUND_REQUESTED_RECEIVED)
     party = order.values[side]
     with app.app_context(), db.engine.begin() as connection:
-        connection.execute(text("UPDATE users SET is_staff = true WHERE id = :id"), {"id": party.id})
+        connection.execute(
+            text("UPDATE users SET is_staff = true, staff_roles = '{arbiter}' WHERE id = :id"), {"id": party.id}
+        )
     before = whole_database(app)
     data = assert_envelope(decide(app, client, party, event, order), Answer.FORBIDDEN)
     assert (data["event"], data["reasons"], data["allowed"]) == (event, ["不能裁决自己参与的订单"], [])
@@ -304,7 +306,9 @@ def test_whoever_is_being_removed_decides_nothing(app: Flask, client: FlaskClien
     def act(number: int) -> TestResponse | None:
         if number == 0:
             with app.app_context(), db.engine.begin() as connection:
-                connection.execute(text("UPDATE users SET is_staff = false WHERE id = :id"), {"id": staff.id})
+                connection.execute(
+                    text("UPDATE users SET is_staff = false, staff_roles = '{}' WHERE id = :id"), {"id": staff.id}
+                )
                 removed.set()
                 eventually(waits, what="the decision's wait")
             return None

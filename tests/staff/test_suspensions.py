@@ -82,6 +82,7 @@ def test_suspended_and_let_in_again(app: Flask, client: FlaskClient, staff: Made
         "nickname": None,
         "avatar": None,
         "is_staff": False,
+        "staff_roles": [],
         "created_at": format_moment(user.created_at),
         "suspension": {"reason": "多次发布假货", "until": None},
     }

@@ -1,0 +1,73 @@
+"""What pages say about refusals, and about codes that have no text in the API."""
+
+from typing import Any, Final
+
+from app.answers import Refused
+from app.outbox.models import Topic
+
+TOPIC_TEXT: Final = {
+    Topic.GOOD_VERIFICATION: "商品审核",
+    Topic.AVATAR_REVIEW: "头像审核",
+    Topic.SEARCH_INDEX: "搜索索引",
+    Topic.ORDER_STEP: "订单通知",
+    Topic.WEBHOOK: "外部回调",
+    Topic.HELD_WEBHOOK: "外部回调:订单暂停",
+    Topic.RELEASED_WEBHOOK: "外部回调:订单恢复",
+    Topic.PAYMENT_REFUND: "向网关退款",
+    Topic.REFUND_CONFIRMED: "退款到账通知",
+    Topic.ORDER_HELD: "订单暂停通知",
+    Topic.ORDER_RELEASED: "订单恢复通知",
+    Topic.PAYOUT: "向网关提现",
+    Topic.ONE_TIME_CODE: "验证码发送",
+}
+
+SUBJECT_TEXT: Final = {
+    "order": "订单",
+    "user": "用户",
+    "good": "商品",
+    "money_case": "款项待办",
+    "outbox": "消息",
+    "list": "列表",
+    "payment": "支付",
+    "refund": "退款",
+    "withdrawal": "提现",
+    "ledger_transaction": "账目",
+    "staff_action": "操作记录",
+    "staff_read": "查阅记录",
+    "picture": "图片",
+    "evidence": "凭证",
+    "avatar": "头像",
+}
+
+SUBJECT_PATH: Final = {"order": "/admin/orders/", "user": "/admin/users/", "good": "/admin/goods/"}
+"""Where the page of a subject is, before its id."""
+
+FIELD_TEXT: Final = {
+    "reason": "原因",
+    "until": "截止时间",
+    "decision": "处理方式",
+    "message_ids": "消息",
+    "code": "验证码",
+    "username": "用户名",
+    "password": "密码",
+    "order_no": "订单编号",
+    "user_id": "用户编号",
+    "owner_id": "卖家编号",
+    "order_id": "订单编号",
+    "since": "开始日期",
+    "day": "日期",
+    "title": "标题",
+}
+
+
+def refusal_lines(refusal: Refused) -> list[str]:
+    """What a refusal says beside its text, a line each."""
+    data: dict[str, Any] = dict(refusal.data or {})
+    lines = [str(reason) for reason in data.get("reasons", ())]
+    for name, reasons in data.get("errors", {}).items():
+        lines.extend(f"{FIELD_TEXT.get(name, name)}:{reason}" for reason in reasons)
+    if refusal.retry_after is not None:
+        lines.append(f"请在 {refusal.retry_after} 秒后再试")
+    if isinstance(data.get("reason"), str):
+        lines.append(data["reason"])
+    return lines
