@@ -114,6 +114,11 @@ def notify() -> Response:
     return Response("success" if believed else "failure", content_type="text/plain; charset=utf-8")
 
 
+def _back(order_id: int) -> str:
+    """Where the pages lead back: the shop's page of the order, or this server's own start page."""
+    return settings().shop_order_url.replace("{order_id}", str(order_id)) or "/"
+
+
 def _page(template: str, *, bill: CashierBill, token: str = "", token_until: datetime | None = None) -> Response:
     nonce = secrets.token_urlsafe(16)
     now = utcnow()
@@ -130,6 +135,7 @@ def _page(template: str, *, bill: CashierBill, token: str = "", token_until: dat
         # Rounded down: the button must not be there any more when the token in the form is refused.
         token_seconds=math.floor((token_until - now).total_seconds()) if token_until else None,
         nonce=nonce,
+        back=_back(bill.order_id),
     )
     response = make_response(page)
     response.headers["Content-Security-Policy"] = _POLICY.format(nonce=nonce)

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     ColumnElement,
     Executable,
     Row,
@@ -451,7 +450,7 @@ def _goods_count(*conditions: ColumnElement[bool]) -> Any:
 
 _COUNTS: Final = select(
     select(User.bio).where(User.id == _OWNER).scalar_subquery().label("bio"),
-    _count(User, User.id == _OWNER, User.deleted_at.is_not(None)).cast(Boolean).label("deleted"),
+    (_count(User, User.id == _OWNER, User.deleted_at.is_not(None)) > 0).label("deleted"),
     _goods_count(Good.status == GoodStatus.PUBLISHED, ~Good.deleted, ~Good.taken_down).label("goods_for_sale"),
     _goods_count(Good.status == GoodStatus.SOLD).label("goods_sold"),
     _goods_count(Good.status == GoodStatus.REJECTED, ~Good.deleted).label("goods_rejected"),

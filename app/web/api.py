@@ -200,7 +200,7 @@ class Api(Blueprint):
             if method == "PATCH":
                 self._add(replace(declared, method="POST", name=f"{declared.name}_post"))
                 methods.append("POST")
-            self.add_url_rule(rule.rstrip("/"), endpoint=name, view_func=endpoint, methods=methods)
+            self.add_url_rule(rule.rstrip("/") or "/", endpoint=name, view_func=endpoint, methods=methods)
             return view
 
         return register

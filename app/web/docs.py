@@ -15,7 +15,9 @@ from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict
 
 from app.answers import Answer, Refused
+from app.version import __version__
 from app.web.api import Api
+from app.web.browser_pages import POLICY
 from app.web.openapi import OpenApiDocument
 from statemachine import MACHINES, Lang, Rule, Spec
 from statemachine.export import mermaid, svg
@@ -24,10 +26,7 @@ from statemachine.labels import duration_text, good_event_text
 docs = Api("docs", __name__, tag="文档", about="this document and its pages", template_folder="templates")
 
 _HTML = "text/html; charset=utf-8"
-_OWN_FILES = (
-    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none';"
-    " script-src 'self'; img-src 'self' data:; style-src 'self'"
-)
+_OWN_FILES = POLICY
 # Swagger UI sets style attributes, and sends requests to this server when somebody tries an operation.
 _SWAGGER = f"{_OWN_FILES} 'unsafe-inline'; connect-src 'self'"
 
@@ -69,6 +68,12 @@ class StatesQuery(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     lang: Literal["zh", "en"] = "zh"
+
+
+@docs.get("/", strangers=True, media=(_HTML,), conditional=True)  # messengers add to an address that is sent on
+def home() -> Response:
+    """What this is, and where the documents, the diagrams and the back office are."""
+    return _page(render_template("web/home.html", version=__version__), _OWN_FILES)
 
 
 @docs.get("/docs/openapi.json", media=("application/json",), conditional=True)

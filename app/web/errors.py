@@ -3,6 +3,8 @@
 import errno
 import math
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import redis.exceptions
 import sqlalchemy.exc
@@ -13,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 
 from app.answers import Answer, Refused
 from app.extensions import limiter
+from app.web.browser_pages import refusal_page, wants_page
 from app.web.envelope import envelope
 
 log = structlog.get_logger(__name__)
@@ -43,10 +46,15 @@ _AWAY_RETRY = 5
 
 def refusal_response(refusal: Refused) -> Response:
     """The response that `refusal` is."""
-    response = envelope(refusal.answer, refusal.data)
+    response = _response(refusal.answer, refusal.data)
     if refusal.retry_after is not None:
         response.headers["Retry-After"] = str(refusal.retry_after)
     return response
+
+
+def _response(answer: Answer, data: Mapping[str, Any] | None = None) -> Response:
+    """The envelope; a page for who opened the address in a browser."""
+    return refusal_page(answer) if wants_page() else envelope(answer, data)
 
 
 def register_error_handlers(app: Flask) -> None:
@@ -73,7 +81,7 @@ def _http_error(error: HTTPException) -> Response:
     if answer is None:
         log.error("unmapped_http_error", code=error.code, name=error.name)
         answer = Answer.BAD_REQUEST if 400 <= (error.code or 500) < 500 else Answer.FAULT
-    response = envelope(answer)
+    response = _response(answer)
     if error.code == 405 and getattr(error, "valid_methods", None):
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))  # type: ignore[attr-defined] # MethodNotAllowed has it
     return response
@@ -126,4 +134,4 @@ def _retry_later(answer: Answer, *, seconds: int) -> Response:
 
 def _fault(error: Exception) -> Response:
     log.error("unhandled_fault", exc_info=error)
-    return envelope(Answer.FAULT)
+    return _response(Answer.FAULT)
