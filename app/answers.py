@@ -80,6 +80,7 @@ class Answer(Enum):
     SECOND_FACTOR_RESET = (201, 200, "两步验证已重置")
     MESSAGES_FOUND = (200, 200, "消息查询成功")
     MESSAGES_REPLAYED = (200, 200, "消息已重放")
+    TEXT_CHECKED = (200, 200, "检查完成")
     OPERATIONS_FOUND = (200, 200, "运行状态查询成功")
     FIGURES_FOUND = (200, 200, "数据查询成功")
     GOOD_TAKEN_DOWN = (200, 200, "商品已下架")

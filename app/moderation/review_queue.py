@@ -43,6 +43,7 @@ from app.moderation.verdicts import Category
 from app.settings import settings
 from app.staff.models import ActionKind, Subject
 from app.staff.service import check_staff, record_action
+from app.staff_roles import Permission
 from statemachine import GoodRole, GoodStatus
 
 log = structlog.get_logger(__name__)

@@ -8,10 +8,20 @@ from typing_extensions import TypedDict
 from app.accounts.schemas import PersonOut
 from app.clock import MomentOut
 from app.enums import OneOf
-from app.fields import CleanText, IdIn
+from app.fields import CleanText, IdIn, YuanIn
 from app.goods.models import CaseKind, RevisionState
-from app.goods.schemas import AppealOut, GoodOut, GoodStatusOut, ReviewState, VerdictOut, ViolationCategory
+from app.goods.schemas import (
+    AppealOut,
+    CategoryIn,
+    GoodOut,
+    GoodStatusOut,
+    HitOut,
+    ReviewState,
+    VerdictOut,
+    ViolationCategory,
+)
 from app.moderation.texts import CASE_KIND_TEXT, CATEGORY_TEXT
+from app.moderation.verdicts import Decision
 from app.paging import PageQuery
 from app.staff.schemas import ReasonIn
 
@@ -177,3 +187,23 @@ class BannedPictureOut(TypedDict):
     banned_by: int
     created_at: MomentOut
     lifted_at: MomentOut | None
+
+
+class TrialIn(BaseModel):
+    """A text to be checked as one of a good of this category and price would be."""
+
+    model_config = ConfigDict(frozen=True)
+
+    # As it was written, not cleaned: what is invisible in it is what the rules have to see through.
+    text: Annotated[str, Field(min_length=1, max_length=4000)]
+    kind: Literal["title", "description", "username", "nickname", "bio", "review", "message", "offer"] = "description"
+    category: CategoryIn | None = None
+    price: YuanIn | None = None
+
+
+class TrialOut(TypedDict):
+    """What the rules say of it."""
+
+    decision: Annotated[str, OneOf(Decision)]
+    rules_version: str
+    hits: list[HitOut]

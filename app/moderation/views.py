@@ -1,7 +1,7 @@
 """The URLs of reviews: how one stands, what owners and users say against it, and the queue of staff."""
 
 from app.answers import Answer, Refused, field_errors
-from app.moderation import queries, reports, review_queue
+from app.moderation import queries, reports, review_queue, trials
 from app.moderation.schemas import (
     AppealIn,
     BanIn,
@@ -15,10 +15,13 @@ from app.moderation.schemas import (
     ReviewCaseOut,
     ReviewDecisionIn,
     ReviewOut,
+    TrialIn,
+    TrialOut,
 )
 from app.moderation.verdicts import Category
 from app.paging import Page, page_of
 from app.staff.schemas import DecisionIn
+from app.staff_roles import Permission
 from app.web.api import Api
 from app.web.auth import Actor, Auth
 
@@ -72,6 +75,7 @@ def report(*, actor: Actor, good_id: int, body: ReportIn) -> None:
 @api.get(
     "/api/staff/reviews/",
     auth=Auth.STAFF,
+    permission=Permission.REVIEW,
     query=CaseQuery,
     out=Page[ReviewCaseOut],
     answer=Answer.REVIEWS_FOUND,
@@ -86,6 +90,7 @@ def cases(*, actor: Actor, query: CaseQuery) -> Page[ReviewCaseOut]:
 @api.post(
     "/api/staff/next_review/",
     auth=Auth.STAFF,
+    permission=Permission.REVIEW,
     body=NextIn,
     out=NextReviewOut,
     answer=Answer.REVIEWS_FOUND,
@@ -106,6 +111,7 @@ def next_case(*, actor: Actor, body: NextIn) -> NextReviewOut:
 @api.get(
     "/api/staff/review/<id:review_id>/",
     auth=Auth.STAFF,
+    permission=Permission.REVIEW,
     out=ReviewCaseDetailOut,
     answer=Answer.REVIEWS_FOUND,
     refuses=(Answer.NO_SUCH_REVIEW,),
@@ -118,6 +124,7 @@ def case(*, actor: Actor, review_id: int) -> ReviewCaseDetailOut:
 @api.post(
     "/api/staff/review/<id:review_id>/",
     auth=Auth.STAFF,
+    permission=Permission.REVIEW,
     body=ReviewDecisionIn,
     out=ReviewCaseDetailOut,
     answer=Answer.REVIEW_DECIDED,
@@ -141,6 +148,7 @@ def decide(*, actor: Actor, review_id: int, body: ReviewDecisionIn) -> ReviewCas
 @api.post(
     "/api/staff/claim_review/<id:review_id>/",
     auth=Auth.STAFF,
+    permission=Permission.REVIEW,
     out=ReviewCaseDetailOut,
     answer=Answer.REVIEWS_FOUND,
     refuses=(Answer.NO_SUCH_REVIEW, Answer.REVIEW_TAKEN),
@@ -154,6 +162,7 @@ def claim(*, actor: Actor, review_id: int) -> ReviewCaseDetailOut:
 @api.post(
     "/api/staff/skip_review/<id:review_id>/",
     auth=Auth.STAFF,
+    permission=Permission.REVIEW,
     answer=Answer.REVIEW_SKIPPED,
     refuses=(Answer.NO_SUCH_REVIEW, Answer.REVIEW_TAKEN),
 )
@@ -165,6 +174,7 @@ def skip(*, actor: Actor, review_id: int) -> None:
 @api.get(
     "/api/staff/banned_pictures/",
     auth=Auth.STAFF,
+    permission=Permission.REVIEW,
     query=BanQuery,
     out=Page[BannedPictureOut],
     answer=Answer.BANS_FOUND,
@@ -179,6 +189,7 @@ def bans(*, actor: Actor, query: BanQuery) -> Page[BannedPictureOut]:
 @api.post(
     "/api/staff/ban_picture/<id:picture_id>/",
     auth=Auth.STAFF,
+    permission=Permission.REVIEW,
     body=BanIn,
     out=BannedPictureOut,
     answer=Answer.PICTURE_BANNED,
@@ -195,6 +206,7 @@ def ban_picture(*, actor: Actor, picture_id: int, body: BanIn) -> BannedPictureO
 @api.post(
     "/api/staff/lift_ban/<id:ban_id>/",
     auth=Auth.STAFF,
+    permission=Permission.REVIEW,
     body=DecisionIn,
     answer=Answer.BAN_LIFTED,
     refuses=(Answer.NO_SUCH_BAN,),
@@ -202,3 +214,17 @@ def ban_picture(*, actor: Actor, picture_id: int, body: BanIn) -> BannedPictureO
 def lift_ban(*, actor: Actor, ban_id: int, body: DecisionIn) -> None:
     """Let a banned picture be published again."""
     review_queue.lift_ban(actor_id=actor.id, ban_id=ban_id, reason=body.reason)
+
+
+@api.post(
+    "/api/staff/try_text/",
+    auth=Auth.STAFF,
+    permission=Permission.REVIEW,
+    body=TrialIn,
+    out=TrialOut,
+    answer=Answer.TEXT_CHECKED,
+    idempotent=False,  # it changes nothing
+)
+def try_text(*, actor: Actor, body: TrialIn) -> TrialOut:  # noqa: ARG001 - every operation of staff is given one
+    """What the rules say of a text, as of a good of this category and price. Nothing is kept."""
+    return trials.try_text(body)

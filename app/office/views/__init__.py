@@ -7,6 +7,7 @@ from app.office.views import (  # noqa: F401 - each registers its pages
     money,
     operations,
     people,
+    review,
 )
 from app.office.views.pages import office
 

@@ -143,6 +143,15 @@ office = Office()
 NAVIGATION: Final = (
     Group("", (Entry("/admin/", "今日", Permission.FIGURES, "h"),)),
     Group(
+        "审核",
+        (
+            Entry("/admin/review/", "审核队列", Permission.REVIEW, "r"),
+            Entry("/admin/appeals/", "申诉与举报", Permission.REVIEW, "e"),
+            Entry("/admin/banned/", "封禁图片", Permission.REVIEW, "i"),
+            Entry("/admin/words/", "试一段文字", Permission.REVIEW, "t"),
+        ),
+    ),
+    Group(
         "交易",
         (
             Entry("/admin/orders/", "订单", Permission.ORDERS, "o"),
@@ -234,16 +243,16 @@ def _member() -> Member | None:
 
 def _to_login(member: Member | None) -> Response:
     """To the login, or where the second factor is still missing; back here afterwards, where this is a page."""
-    here = request.full_path.rstrip("?") if request.method == "GET" and not _is_partial() else PREFIX + "/"
+    here = request.full_path.rstrip("?") if request.method == "GET" and not is_partial() else PREFIX + "/"
     target = url_for("office.second_factor" if member else "office.login", next=here)
-    if _is_partial():
+    if is_partial():
         response = make_response("", 401)
         response.headers["HX-Redirect"] = target
         return response
     return make_response(redirect(target, 303))
 
 
-def _is_partial() -> bool:
+def is_partial() -> bool:
     """Whether htmx asks for a part of a page."""
     return request.headers.get("HX-Request") == "true"
 
@@ -300,13 +309,13 @@ def show(template: str, *, status: int = 200, **values: Any) -> Response:
         said=_said(),
         wrong=g.get("office_wrong", {}),
         asset=asset_url,
-        partial=_is_partial(),
+        partial=is_partial(),
         **values,
     )
     response = make_response(html, status)
     if cookie != cookie_token():
         set_cookie(response, cookie)
-    if _SAID in request.cookies and not _is_partial():
+    if _SAID in request.cookies and not is_partial():
         response.delete_cookie(_SAID, path="/", secure=_is_encrypted(), httponly=True, samesite="Strict")
     return response
 
@@ -382,7 +391,7 @@ HTMX_SHA256: Final = "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b40
 
 @functools.cache
 def _assets() -> Mapping[str, bytes]:
-    found = {name: (_ASSETS / name).read_bytes() for name in ("office.css", "office.js", HTMX)}
+    found = {name: (_ASSETS / name).read_bytes() for name in ("office.css", "office.js", "review.js", HTMX)}
     if hashlib.sha256(found[HTMX]).hexdigest() != HTMX_SHA256:
         raise RuntimeError(f"{HTMX} is not the file that it should be")
     return found
