@@ -394,7 +394,7 @@ class StaffRefundRowOut(StaffRefundOut):
 class PayoutQuery(PageQuery):
     """Which withdrawals."""
 
-    state: PayoutState | None = None
+    state: Literal["pending", "confirmed", "failed"] | None = None
     user_id: IdIn | None = None
 
 

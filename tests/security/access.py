@@ -13,8 +13,9 @@ names (or the body, where it names a thing) does not exist; the others are in `R
 Things, of the market in `market.py`: `public` and `review` are goods of the seller with a picture, for sale and not yet
 reviewed, `refused` is one that did not pass, `to_review` the case of one that waits for a person, `ban` a banned
 picture; `unused_picture` is one that the seller has uploaded for no good yet; `address` and `notification` are the
-buyer's; `withdrawal` is the seller's, who shows `avatar` while `waiting_avatar` is not reviewed; `case` is one about a
-day's bill; the others are orders where they stand, or what belongs to them.
+buyer's; `withdrawal` is the seller's, who shows `avatar` while `waiting_avatar` is not reviewed; `colleague` is
+another member of staff; `case` is one about a day's bill; the others are orders where they stand, or what belongs to
+them.
 """
 
 from typing import Final, NamedTuple
@@ -150,6 +151,19 @@ POST   /api/staff/user/{user_id}/reset_code/     seller          401    403     
 GET    /api/staff/actions/                       -               401    403      403   403    revoked   ok
 GET    /api/staff/users/                         -               401    403      403   403    revoked   ok
 POST   /api/staff/take_down_good/{good_id}/      public          401    403      403   403    revoked   ok
+GET    /api/staff/goods/                         -               401    403      403   403    revoked   ok
+GET    /api/staff/good/{good_id}/                review          401    403      403   403    revoked   ok
+GET    /api/staff/user/{user_id}/                seller          401    403      403   403    revoked   ok
+GET    /api/staff/refunds/                       -               401    403      403   403    revoked   empty
+GET    /api/staff/withdrawals/                   -               401    403      403   403    revoked   ok
+GET    /api/staff/reads/                         -               401    403      403   403    revoked   ok
+GET    /api/staff/members/                       -               401    403      403   403    revoked   ok
+POST   /api/staff/member/{user_id}/reset_second_factor/ colleague 401   403      403   403    revoked   ok
+GET    /api/staff/outbox/                        -               401    403      403   403    revoked   empty
+POST   /api/staff/outbox/replay/                 -               401    403      403   403    revoked   ok
+GET    /api/staff/operations/                    -               401    403      403   403    revoked   ok
+GET    /api/staff/figures/                       -               401    403      403   403    revoked   ok
+POST   /api/staff/try_text/                      -               401    403      403   403    revoked   ok
 GET    /api/staff/reviews/                       -               401    403      403   403    revoked   ok
 POST   /api/staff/next_review/                   -               401    403      403   403    revoked   ok
 GET    /api/staff/review/{review_id}/            to_review       401    403      403   403    revoked   ok
@@ -168,6 +182,7 @@ POST   /api/staff/money_case/{case_id}/          case            401    403     
 GET    /test/                                    -               empty  empty    empty empty  empty     empty
 GET    /api/price_reference/                     -               empty  empty    empty empty  empty     empty
 GET    /api/price_reference/chart/               -               ok     ok       ok    ok     ok        ok
+GET    /                                         -               ok     ok       ok    ok     ok        ok
 GET    /docs/openapi.json                        -               ok     ok       ok    ok     ok        ok
 GET    /docs/                                    -               ok     ok       ok    ok     ok        ok
 GET    /docs/states/                             -               ok     ok       ok    ok     ok        ok

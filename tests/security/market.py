@@ -22,6 +22,7 @@ from app.money.models import MoneyCase, MoneyCaseKind
 from app.notifications.models import Notification
 from app.orders.models import EvidencePicture
 from app.staff.service import add_staff, suspend_user
+from app.staff_roles import StaffRole
 from app.wallet.service import request_payout
 from statemachine import GoodStatus, OrderPhase, Role, TradeMode
 from statemachine.order import (
@@ -91,7 +92,8 @@ def fill_market(app: Flask, client: FlaskClient) -> Market:
     """Make it, on empty stores."""
     people = {name: make_user(app, name) for name in PEOPLE}
     with app.app_context():
-        add_staff(username="staff", reason="入职")
+        add_staff(username="staff", reason="入职", roles=tuple(StaffRole))
+        colleague = make_user(app, "colleague", staff=True)
     buyer, seller = people["buyer"], people["seller"]
     addresses = {
         name: make_address(app, person, **({} if person in (buyer, seller) else ELSEWHERE)).id
@@ -103,6 +105,7 @@ def fill_market(app: Flask, client: FlaskClient) -> Market:
     things: dict[str, int | str] = {
         "seller": seller.id,
         "stranger": people["stranger"].id,
+        "colleague": colleague.id,
         "address": addresses["buyer"],
         "asset": "docs.css",
     }

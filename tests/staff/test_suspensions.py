@@ -129,7 +129,7 @@ def test_again_changes_nothing_but_another_time_or_reason(app: Flask, client: Fl
     before = whole_database(app)
     assert assert_envelope(post(app, staff, "suspend_user", user, body), Answer.USER_SUSPENDED) == first
     after = whole_database(app)
-    assert {name for name in after if after[name] != before[name]} <= {"sessions"}
+    assert {name for name in after if after[name] != before[name]} <= {"sessions", "staff_reads"}
     longer = assert_envelope(post(app, staff, "suspend_user", user), Answer.USER_SUSPENDED)
     assert (longer["suspension"]["until"], len(recorded(app))) == (None, 2)
     assert recorded(app)[1][5]["goods"] == 0
@@ -239,7 +239,7 @@ def test_what_is_refused(app: Flask, client: FlaskClient, staff: Made) -> None:
         refused = post(app, staff, "suspend_user", user, {**WHY, "until": until})
         assert list(assert_envelope(refused, Answer.MALFORMED)["errors"]) == ["until"]
     after = whole_database(app)
-    assert {name for name in after if after[name] != before[name]} <= {"sessions"}
+    assert {name for name in after if after[name] != before[name]} <= {"sessions", "staff_reads"}
 
 
 def flask_user(app: Flask, *arguments: str) -> tuple[int, str]:
