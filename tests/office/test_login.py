@@ -277,7 +277,7 @@ def test_pages_cannot_be_framed_and_run_no_foreign_script(app: Flask, client: Fl
 
 
 def test_production_needs_encryption_for_the_cookie(make_app: MakeApp) -> None:
-    app = make_app(BASE_URL="https://shop.example")
+    app = make_app(PUBLIC_URL="https://shop.example")
     set_cookie = app.test_client().get("/admin/login/").headers["Set-Cookie"]
     assert set_cookie.startswith("__Host-saltfish-office=")
     assert "Secure" in set_cookie
