@@ -96,7 +96,12 @@ def test_pages_work_in_a_browser(live_server: LiveServer) -> None:
         page.goto(f"{live_server.url}/docs/states/")
         assert page.locator("svg").count() == 2
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]  # only the pictures scroll sideways
-        assert page.evaluate("document.querySelector('.picture').scrollLeft") > 0
+        picture = "document.querySelector('.picture')"
+        assert page.evaluate(f"{picture}.scrollWidth === {picture}.clientWidth")  # the whole drawing at first
+        page.locator(".zoom").first.click()
+        assert page.evaluate(f"{picture}.scrollWidth > 2 * {picture}.clientWidth")
+        assert page.evaluate(f"{picture}.scrollLeft") > 0
+        assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
     assert tab.complaints == []
     assert tab.asked_elsewhere(live_server.url, "data:") == []
 

@@ -9,7 +9,7 @@
   const idOf = (article) => article?.dataset.case;
 
   const post = (url, body) =>
-    fetch(url, { method: "POST", body, headers: { "HX-Request": "true" }, credentials: "same-origin", redirect: "manual" });
+    fetch(url, { method: "POST", body, headers: { "HX-Request": "true" }, credentials: "same-origin", redirect: "manual", keepalive: true });
 
   // Loads the case after the present one into the hidden place. Its pictures load there, too.
   let loading = null;
@@ -19,7 +19,7 @@
     const body = new FormData();
     body.set("csrf", present.querySelector("input[name=csrf]").value);
     body.append("besides", idOf(present));
-    for (const id of underWay) body.append("besides", id);
+    for (const id of underWay.keys()) body.append("besides", id);
     loading = post("/admin/review/next/", body)
       .then(async (answer) => {
         next.innerHTML = answer.status === 200 ? await answer.text() : "";
@@ -28,13 +28,14 @@
       .catch(() => { next.dataset.ready = "failed"; });
   };
 
-  // Decisions that were sent and not answered yet.
-  const underWay = new Set();
+  // Decisions that were sent and not answered yet, by the ids of their cases.
+  const underWay = new Map();
 
-  const show = () => {
+  const show = async () => {
     performance.mark("review-decided");
     const following = next.firstElementChild;
     if (!following) {
+      await Promise.allSettled(underWay.values());
       location.assign("/admin/review/");
       return;
     }
@@ -50,7 +51,6 @@
   const send = async (form) => {
     const id = idOf(caseNow());
     if (underWay.has(id)) return;
-    underWay.add(id);
     const answered = post(form.action, new FormData(form)).then(
       async (answer) => {
         underWay.delete(id);
@@ -71,6 +71,7 @@
         said.classList.add("bad");
       },
     );
+    underWay.set(id, answered);
     if (next.dataset.ready === undefined) await loading;
     if (next.dataset.ready !== "case") await answered;
     if (said.classList.contains("bad") && next.dataset.ready !== "case") return;
@@ -114,7 +115,7 @@
       submit("[data-skip]");
     } else if (!panel.open && event.key === "x") {
       panel.open = true;
-      panel.querySelector("summary").focus();
+      panel.querySelector("[data-choice]").focus();
     } else if (!panel.open && event.key === "v") {
       desk.querySelector("[data-picture]")?.focus();
     } else {

@@ -1,6 +1,12 @@
 "use strict";
 
-// Where a picture is wider than the screen, begin in its middle: the first state stands there.
+// Where a picture is wider than the screen, begin where the first state stands.
+const begin = (picture) => {
+  const dot = picture.querySelector("circle").getBoundingClientRect();
+  picture.scrollLeft += dot.left - picture.getBoundingClientRect().left - picture.clientWidth / 2;
+};
+
 for (const picture of document.querySelectorAll(".picture")) {
-  picture.scrollLeft = (picture.scrollWidth - picture.clientWidth) / 2;
+  begin(picture);
+  picture.previousElementSibling.addEventListener("change", () => begin(picture));
 }
