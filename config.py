@@ -312,7 +312,9 @@ class Settings:
     )
     # The back office
     office_session_lifetime: int = _setting(12 * 3600, "seconds after which staff log in to /admin/ again", _positive)
-    office_session_idle: int = _setting(3600, "seconds without a request after which a login to /admin/ ends", _positive)
+    office_session_idle: int = _setting(
+        3600, "seconds without a request after which a login to /admin/ ends", _positive
+    )
     shop_order_url: str = _setting(
         "",
         "where the cashier's pages lead back: your shop's page of an order, `{order_id}` in it is replaced; "

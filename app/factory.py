@@ -92,7 +92,7 @@ def build_app(settings: Settings) -> Flask:
     for api in APIS:
         app.register_blueprint(api)
     app.register_blueprint(office)
-    register_operations(app, APIS)
+    register_operations(app, [*(each for api in APIS for each in api.operations), *office.operations])
     register_gauges(app, WaitingWork())
     register_openapi(app, APIS, REFUSAL_DETAILS, always_200=settings.envelope_always_200)
     register_commands(app)

@@ -300,9 +300,9 @@ _REASON: TypeAdapter[str] = TypeAdapter(Annotated[str, CleanText(1, 200)])
 _OPERATIONS = "saltfish.operations"
 
 
-def register_operations(app: Flask, apis: Iterable[Api]) -> None:
-    """Let `find_operation` find the operations of `apis` in `app`."""
-    app.extensions[_OPERATIONS] = {operation.name: operation for api in apis for operation in api.operations}
+def register_operations(app: Flask, operations: Iterable[Operation]) -> None:
+    """Let `find_operation` find these in `app`: of all others the edge reads no body."""
+    app.extensions[_OPERATIONS] = {operation.name: operation for operation in operations}
 
 
 def find_operation(app: Flask, method: str, path: str) -> Operation | None:

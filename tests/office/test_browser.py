@@ -25,9 +25,9 @@ from statemachine.order import REFUND_REQUESTED_RECEIVED
 from tests.browser import PHONE, Tab, open_tab
 from tests.factories import PASSWORD, make_user
 from tests.live import LiveServer
+from tests.money.sandbox_server import eventually
 from tests.office.steps import Person, member
 from tests.office.waiting import waiting_case
-from tests.money.sandbox_server import eventually
 from tests.staff.steps import order_at
 
 pytestmark = pytest.mark.xdist_group("browser")

@@ -143,7 +143,9 @@ def test_a_dispute_is_decided_once(app: Flask, person: Person) -> None:
 
 def test_a_case_about_money_is_decided(app: Flask, person: Person) -> None:
     with app.app_context(), transaction() as session:
-        open_case(session, kind=MoneyCaseKind.BILL, key="bill:2026-11-29", reason="相差 2 笔", details={"differences": 2})
+        open_case(
+            session, kind=MoneyCaseKind.BILL, key="bill:2026-11-29", reason="相差 2 笔", details={"differences": 2}
+        )
         case_id = session.scalars(select(MoneyCase.id)).one()
     assert "对账有差异" in words(person.browser.get("/admin/cases/"))
     answer = person.post(f"/admin/cases/{case_id}/", "/admin/cases/", decision="dismiss", reason="已核对")
@@ -367,7 +369,10 @@ def test_marks_name_all_hits_and_escape_the_text() -> None:
         '<mark class="reject" title="甲;乙&quot;&lt;">&lt;c</mark>'
         '<mark class="reject" title="乙&quot;&lt;">d&gt;</mark>ef'
     )
-    assert marked("短", [hit(start=5, end=9), hit(start=0, end=99)]) == '<mark class="review" title="疑似含有微信号">短</mark>'
+    assert (
+        marked("短", [hit(start=5, end=9), hit(start=0, end=99)])
+        == '<mark class="review" title="疑似含有微信号">短</mark>'
+    )
     assert marked("a", []) == "a"
     assert boxes(width=10, height=10, hits=[hit()]) == ""
     assert TITLE[6:9] == "加微信"

@@ -21,8 +21,14 @@ DESCRIPTION = "自用两年,成色好。\n联系 wx: abc_8888 <b>面交</b>"
 def hit(**values: Any) -> dict[str, Any]:
     """A hit as it is stored."""
     return {
-        **{"category": "contact", "code": "contact.wechat", "reason": "疑似含有微信号", "policy": "review"},
-        **{"confidence": 0.9, "start": None, "end": None, "box": None},
+        "category": "contact",
+        "code": "contact.wechat",
+        "reason": "疑似含有微信号",
+        "policy": "review",
+        "confidence": 0.9,
+        "start": None,
+        "end": None,
+        "box": None,
         **values,
     }
 

@@ -5,9 +5,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.answers import Answer
+from app.web.tickets import new_result_ticket
 from tests.browser import PHONE, open_tab
 from tests.conftest import MakeApp
-from app.web.tickets import new_result_ticket
 from tests.factories import assert_envelope, auth_headers, make_good, make_order, make_user
 from tests.live import LiveServer
 

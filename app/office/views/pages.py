@@ -27,7 +27,7 @@ from app.purpose import reading_for
 from app.settings import settings
 from app.staff.sessions import UNCONFIRMED_SECONDS, Member, member_of
 from app.staff_roles import Permission
-from app.web.api import reasons_of
+from app.web.api import Operation, reasons_of
 from app.web.bodies import read_form
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -73,11 +73,12 @@ class Group:
 
 
 class Office(Blueprint):
-    """The blueprint of the pages; `pages` is all there is, for the table of roles and pages."""
+    """The blueprint of the pages; `pages` is all there is, and `operations` the same as the edge has to know it."""
 
     def __init__(self) -> None:
         super().__init__("office", __name__, url_prefix=PREFIX, template_folder="../templates")
         self.pages: list[Page] = []
+        self.operations: list[Operation] = []
 
     def page(
         self,
@@ -110,6 +111,16 @@ class Office(Blueprint):
 
         def register(view: View) -> View:
             self.pages.append(page)
+            described = Operation(
+                method=method,
+                rule=page.rule,
+                name=f"{self.name}.{view.__name__}",
+                tag=self.name,
+                summary=title,
+                description="",
+                body=body,
+            )
+            self.operations.append(described)
 
             @functools.wraps(view)
             def endpoint(**arguments: Any) -> Response:
