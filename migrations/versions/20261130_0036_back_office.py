@@ -3,7 +3,7 @@
 Who is of staff already gets the roles that together allow what all staff could do, and no more.
 
 Revision: 0036
-After: 0026
+After: 0056
 """
 
 import sqlalchemy as sa
@@ -11,7 +11,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0036"
-down_revision = "0026"
+down_revision = "0056"
 branch_labels = None
 depends_on = None
 

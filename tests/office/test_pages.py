@@ -285,7 +285,7 @@ def test_the_numbers_of_the_day(app: Flask, person: Person) -> None:
 
 
 def test_a_case_shows_what_the_machine_found(app: Flask, person: Person) -> None:
-    good, case_id = waiting_case(app, pictures=2)
+    _, case_id = waiting_case(app, pictures=2)
     page = person.browser.get(f"/admin/review/{case_id}/")
     assert '九成新相机 <mark class="review" title="疑似含有微信号">加微信</mark>看图' in page.text
     assert '<mark class="reject" title="疑似含有微信号">wx: abc_8888</mark> &lt;b&gt;面交&lt;/b&gt;' in page.text
@@ -333,7 +333,7 @@ def test_nobody_reviews_a_good_of_their_own(app: Flask, person: Person) -> None:
 
 
 def test_a_picture_is_banned_and_let_in_again(app: Flask, person: Person) -> None:
-    good, case_id = waiting_case(app, kind=CaseKind.REPORT)
+    _, case_id = waiting_case(app, kind=CaseKind.REPORT)
     page = f"/admin/review/{case_id}/"
     picture = re.search(r'action="/admin/banned/(\d+)/"', person.browser.get(page).text)
     assert picture is not None
