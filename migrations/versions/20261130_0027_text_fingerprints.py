@@ -1,13 +1,13 @@
 """What descriptions look like, to find those that are taken from other goods.
 
-Revision: 0056
+Revision: 0027
 After: 0026
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0056"
+revision = "0027"
 down_revision = "0026"
 branch_labels = None
 depends_on = None

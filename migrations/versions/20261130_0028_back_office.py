@@ -2,16 +2,16 @@
 
 Who is of staff already gets the roles that together allow what all staff could do, and no more.
 
-Revision: 0036
-After: 0056
+Revision: 0028
+After: 0027
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0036"
-down_revision = "0056"
+revision = "0028"
+down_revision = "0027"
 branch_labels = None
 depends_on = None
 
