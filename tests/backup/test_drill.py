@@ -46,7 +46,7 @@ from tests.factories import (
     lead_order,
     make_good,
     make_user,
-    picture_bytes,
+    photo_bytes,
     whole_database,
 )
 from tests.moderation.steps import add_picture
@@ -140,7 +140,7 @@ def orders_of(app: Flask) -> dict[int, tuple[int, int, bool]]:
 
 def sweep_while_backing_up(market: Flask, seller: Made, folder: Path) -> None:
     """A sweep between the snapshot and the copying leaves the files of the snapshot's rows; the next takes them."""
-    sha256 = hashlib.sha256(picture_bytes(98, 48)).hexdigest()
+    sha256 = hashlib.sha256(photo_bytes(98, 98)).hexdigest()
     picture_id = add_picture(market, make_good(market, seller), position=None, width=98)
     long_ago = utcnow() - timedelta(days=2)
     of_it = Path("pictures", sha256[:2], sha256[2:4], sha256)
