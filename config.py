@@ -691,6 +691,19 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     return settings
 
 
+def load_settings_without_stores(environ: Mapping[str, str] | None = None) -> Settings:
+    """As `load_settings`, for what opens no connection and signs nothing: it needs no variable at all.
+
+    Stores that are not named are ones that nobody can reach. Unless it is said what this is, it is development, with a
+    signing key that is forgotten, so that nothing is written. Raises `SettingsError`.
+    """
+    source = os.environ if environ is None else environ
+    unset = {"DATABASE_URL": "postgresql+psycopg://none.invalid/none", "REDIS_URL": "redis://none.invalid/0"}
+    if not source.get("SALTFISH_ENV"):
+        unset |= {"SALTFISH_ENV": "development", "JWT_SECRET_KEY": secrets.token_urlsafe(48)}
+    return load_settings(unset | {name: value for name, value in source.items() if value})
+
+
 def _inconsistencies(settings: Settings, *, given: set[str]) -> list[str]:
     problems = []
     if "environment" not in given:

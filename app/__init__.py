@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import gc
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from flask import Flask
 
     from config import Settings
+
+_CHECKS: Final = frozenset({("moderation", "check"), ("moderation", "check-picture")})
+"""Commands that read and write nothing but files and streams, so that they want no stores and no settings."""
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -34,7 +40,16 @@ def load_app() -> Flask:
     """
     gc.disable()
     try:
-        return create_app()
+        return create_app(_settings_of_checks(sys.argv))
     finally:
         gc.freeze()
         gc.enable()
+
+
+def _settings_of_checks(arguments: Sequence[str]) -> Settings | None:
+    """Where these are the arguments of a check, settings with stores that are nowhere for those that are not set."""
+    if not _CHECKS.intersection(pairwise(arguments)):
+        return None
+    from config import load_settings_without_stores
+
+    return load_settings_without_stores()

@@ -13,7 +13,16 @@ from typing import Any
 import pytest
 import yaml
 
-from config import PROJECT_ROOT, Environment, Settings, SettingsError, load_settings, settings_table, variable_of
+from config import (
+    PROJECT_ROOT,
+    Environment,
+    Settings,
+    SettingsError,
+    load_settings,
+    load_settings_without_stores,
+    settings_table,
+    variable_of,
+)
 from statemachine import ORDER
 from tests.live import free_port
 
@@ -175,6 +184,20 @@ def test_elsewhere_only_the_stores_are_needed(environment: str) -> None:
     assert problems({"SALTFISH_ENV": environment}) == STORES_UNSET
     assert problems({"SALTFISH_ENV": environment, "DATABASE_URL": STORES["DATABASE_URL"]}) == STORES_UNSET[1:]
     assert load_settings(STORES | {"SALTFISH_ENV": environment}).environment == environment
+
+
+@pytest.mark.parametrize("environ", [{}, {"DATABASE_URL": ""}, {"OUTBOX_LEASE": "999"}])
+def test_what_opens_no_connection_needs_no_variable(environ: dict[str, str]) -> None:
+    settings = load_settings_without_stores(environ)
+    assert settings.environment is Environment.DEVELOPMENT
+    assert (settings.database_url, settings.redis_url) == (
+        "postgresql+psycopg://none.invalid/none",
+        "redis://none.invalid/0",
+    )
+    assert settings.signing_key != load_settings_without_stores(environ).signing_key
+    assert load_settings_without_stores(PRODUCTION) == load_settings(PRODUCTION)
+    with pytest.raises(SettingsError, match="JWT_SECRET_KEY: is required in production"):
+        load_settings_without_stores({"SALTFISH_ENV": "production"})
 
 
 @pytest.mark.parametrize("blank", [False, True], ids=["missing", "empty"])
@@ -397,7 +420,7 @@ def test_certificates_come_together(variable: str) -> None:
 
 
 def test_numbers_and_switches_are_all_in_the_table() -> None:
-    assert len(of_type("int")) == 79
+    assert len(of_type("int")) == 81
     assert of_type("bool") == ["ENVELOPE_ALWAYS_200", "SQL_COUNT_HEADER", "CAPTCHA_REVEAL", "RATE_LIMITS_ENABLED"]
 
 
@@ -458,7 +481,7 @@ def test_addresses_are_what_a_browser_takes() -> None:
 
 def test_variables_are_named_like_their_fields() -> None:
     named = {each.name: variable_of(each) for each in dataclasses.fields(Settings)}
-    assert len(named) == 132
+    assert len(named) == 135
     others = {name: variable for name, variable in named.items() if variable != name.upper()}
     assert others == {"environment": "SALTFISH_ENV"}
 

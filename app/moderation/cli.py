@@ -12,10 +12,10 @@ from rich.table import Table
 from app.categories import CATEGORY_TEXT
 from app.categories import Category as GoodCategory
 from app.console import Moment, SteadyGroup, print_table, printable, progress_bar
-from app.moderation.pictures import check_picture
+from app.moderation.pictures import check_picture, rules_version
 from app.moderation.recheck import recheck_texts
 from app.moderation.text import TextContext, check_texts
-from app.moderation.verdicts import Category, Hit, Judgement
+from app.moderation.verdicts import Category, Decision, Hit, Judgement
 from app.settings import settings
 
 moderation_commands = SteadyGroup("moderation", help="The checks of texts and pictures.")
@@ -102,19 +102,33 @@ def recheck(since: datetime, names: tuple[Category | GoodCategory, ...], *, dry_
 
 
 @moderation_commands.command("check-picture")
-@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--json", "as_json", is_flag=True, help="JSON Lines: file, decision, hits with category, code, box, reason"
 )
 def check_pictures(files: tuple[Path, ...], *, as_json: bool) -> None:
     """Say what the check finds in each of FILES, a line for each, in their order.
 
-    Nothing is stored, and no database is asked: whether a picture looks like a banned one is not said here.
+    Nothing is stored, and no database is asked: whether a picture looks like a banned one is not said here. A file that
+    cannot be read is refused like a broken picture; the exit status is then 1.
     """
+    unread = False
     for path in files:
-        with path.open("rb") as file:
-            judgement = check_picture(file.read(settings().picture_bytes_limit + 1))
+        try:
+            with path.open("rb") as file:
+                judgement = check_picture(file.read(settings().picture_bytes_limit + 1))
+        except (OSError, ValueError) as error:  # ValueError: a NUL in its name
+            unread = True
+            judgement = _unreadable(error)
         click.echo(_as_json(path, judgement) if as_json else _as_text(path, judgement))
+    if unread:
+        raise click.exceptions.Exit(1)
+
+
+def _unreadable(error: OSError | ValueError) -> Judgement:
+    why = error.strerror if isinstance(error, OSError) else str(error)
+    hit = Hit(Category.QUALITY, "quality.unreadable_file", f"文件无法读取:{why}", Decision.REJECT)
+    return Judgement(rules_version(), (hit,))
 
 
 def _as_json(path: Path, judgement: Judgement) -> str:

@@ -1,13 +1,16 @@
 """`flask moderation check-picture`: what is said of files that somebody names."""
 
 import json
+import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from flask import Flask
 
-from app import vision
+from app import load_app, vision
 from app.moderation.cli import moderation_commands
+from config import Settings, SettingsError, variable_of
 from tests.conftest import MakeApp
 
 PICTURES = Path(__file__).parent.parent / "data" / "moderation_pictures" / "pictures"
@@ -60,8 +63,30 @@ def test_a_file_that_is_larger_than_uploads_may_be_is_not_read_to_its_end(make_a
     assert result.stdout == f"{large}: reject 图片超过 0.953674 MB,请压缩或截图后再发送\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["/nowhere.png"], ["/"]])
-def test_what_is_no_file_is_refused_before_anything_is_checked(app: Flask, arguments: list[str]) -> None:
-    files = [str(PICTURES / "one-pixel.png"), *arguments] if arguments else []
+def test_what_cannot_be_read_has_a_line_in_its_place(app: Flask, tmp_path: Path) -> None:
+    (tmp_path / "empty.jpg").touch()
+    files = [str(PICTURES / "one-pixel.png"), "/nowhere.png", str(tmp_path), str(tmp_path / "empty.jpg")]
     result = app.test_cli_runner().invoke(moderation_commands, ["check-picture", *files])
-    assert (result.exit_code, result.stdout) == (2, "")
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert result.stdout.splitlines() == [
+        f"{files[0]}: reject 图片太小(1×1),请上传清晰的实物图",
+        f"{files[1]}: reject 文件无法读取:No such file or directory",
+        f"{files[2]}: reject 文件无法读取:Is a directory",
+        f"{files[3]}: reject 图片无法解码",
+    ]
+    assert app.test_cli_runner().invoke(moderation_commands, ["check-picture"]).exit_code == 2
+
+
+def test_it_needs_no_setting_and_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a fresh clone, on a machine with nothing else on it."""
+    for each in fields(Settings):
+        monkeypatch.delenv(variable_of(each), raising=False)
+    monkeypatch.setenv("INSTANCE_PATH", str(tmp_path / "instance"))
+    picture = str(PICTURES / "one-pixel.png")
+    monkeypatch.setattr(sys, "argv", ["flask", "--app", "wsgi", "moderation", "check-picture", picture])
+    result = load_app().test_cli_runner().invoke(moderation_commands, sys.argv[4:])
+    assert (result.exit_code, result.stdout) == (0, f"{picture}: reject 图片太小(1×1),请上传清晰的实物图\n")
+    assert not (tmp_path / "instance").exists()
+    monkeypatch.setattr(sys, "argv", ["flask", "--app", "wsgi", "moderation", "recheck", "--since", "2026-11-29"])
+    with pytest.raises(SettingsError):
+        load_app()

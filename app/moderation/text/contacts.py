@@ -221,6 +221,8 @@ def _messenger_rules() -> Iterator[_Rule]:
         rf"{_ALONE}(?:{part.wechat}|{part.short}){part.is_word}[:=@]{_LOOSE}{plain_id}",
         rf"{part.plus}{part.of_one}(?:{part.wechat}){_NO_LETTER}",
         rf"{part.plus}{part.of_one}(?:{part.short}){no_short}",
+        # 加Vabc123 in one: the id goes on where the sign ends, as text read in pictures has no blanks.
+        rf"{part.plus}{part.of_one}[vw](?=[a-z_\-]*\d)[a-z_][a-z0-9_\-]{{4,19}}(?![a-z0-9])",
         rf"{named}{_GAP}(?:{part.behind})",
         rf"{short}{_GAP}(?:同号|同步|同电话|同手机|同(?=\W*\d)|联系|详聊|私聊|信联系|我)",
         rf"(?:私|喊|滴|有意){_GAP}(?:{part.short}){no_short}",
