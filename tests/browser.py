@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 _CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 _FLAGS = (
@@ -35,20 +35,42 @@ class Tab:
 
 
 @contextmanager
-def open_tab(size: tuple[int, int] = DESKTOP) -> Iterator[Tab]:
-    """A tab of a new browser, `size` CSS pixels wide and high."""
+def open_browser() -> Iterator[Browser]:
+    """A browser; for a module whose tests share it, as it takes a second or more to start."""
     if shutil.which(_CHROMIUM) is None and "CI" not in os.environ:
         pytest.skip("there is no Chromium here; CI has one")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=list(_FLAGS))
         try:
-            width, height = size
-            tab = Tab(browser.new_page(viewport={"width": width, "height": height}))
-            tab.page.on("request", lambda request: tab.asked.append(request.url))
-            tab.page.on("pageerror", lambda error: tab.complaints.append(str(error)))
-            tab.page.on(
-                "console", lambda message: tab.complaints.append(message.text) if message.type == "error" else None
-            )
-            yield tab
+            yield browser
         finally:
             browser.close()
+
+
+@contextmanager
+def tab_of(browser: Browser, size: tuple[int, int] = DESKTOP) -> Iterator[Tab]:
+    """A tab in a context of its own (cookies, cache), `size` CSS pixels wide and high."""
+    width, height = size
+    context = browser.new_context(viewport={"width": width, "height": height})
+    try:
+        tab = Tab(context.new_page())
+        tab.page.on("request", lambda request: tab.asked.append(request.url))
+        tab.page.on("pageerror", lambda error: tab.complaints.append(str(error)))
+        tab.page.on(
+            "console",
+            lambda message: (
+                tab.complaints.append(f"{message.text} {message.location.get('url', '')}")
+                if message.type == "error"
+                else None
+            ),
+        )
+        yield tab
+    finally:
+        context.close()
+
+
+@contextmanager
+def open_tab(size: tuple[int, int] = DESKTOP) -> Iterator[Tab]:
+    """A tab of a new browser, `size` CSS pixels wide and high."""
+    with open_browser() as browser, tab_of(browser, size) as tab:
+        yield tab

@@ -207,3 +207,51 @@ class TrialOut(TypedDict):
     decision: Annotated[str, OneOf(Decision)]
     rules_version: str
     hits: list[HitOut]
+
+
+class WordQuery(PageQuery):
+    """Which words of the lists: by category, policy and file, and those that `contains` finds."""
+
+    category: CategoryCode | None = None
+    policy: Literal["reject", "review", "note", "permitted"] | None = None
+    file: Annotated[str, Field(max_length=100)] | None = None
+    contains: Annotated[str, Field(min_length=1, max_length=60)] | None = None
+
+
+class WordListOut(TypedDict):
+    """One file of words: how many it has by policy, or what is wrong with it (then none of them counts)."""
+
+    file: str
+    built_in: bool
+    category: CategoryCode | None
+    category_text: str | None
+    words: dict[str, int]
+    problem: str | None
+
+
+class WordListsOut(TypedDict):
+    """All files of words, and the version of the rules that are in force.
+
+    `folder` is the operator's, if one is set; where it or a file of it has a problem, the lists that could be used last
+    hold. `rules_version` is null where there were none yet.
+    """
+
+    rules_version: str | None
+    folder: str | None
+    folder_problem: str | None
+    lists: list[WordListOut]
+
+
+class ListedWordOut(TypedDict):
+    """A word, or words that count `beside` others: what they ask for and when, as Chinese phrases in `conditions`."""
+
+    words: list[str]
+    beside: list[str]
+    category: CategoryCode
+    category_text: str
+    policy: Literal["reject", "review", "note", "permitted"]
+    code: str
+    reason: str
+    conditions: list[str]
+    file: str
+    built_in: bool

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from app.goods.models import CaseKind
+from app.moderation.text.context import TextKind
 from app.moderation.verdicts import Category
 
 CATEGORY_TEXT: Final[Mapping[Category, str]] = {
@@ -34,4 +35,15 @@ CASE_KIND_TEXT: Final[Mapping[CaseKind, str]] = {
     CaseKind.TAKEDOWN_APPEAL: "下架申诉",
     CaseKind.RECHECK: "复查",
     CaseKind.REPORT: "举报",
+}
+
+TEXT_KIND_TEXT: Final[Mapping[TextKind, str]] = {
+    TextKind.TITLE: "标题",
+    TextKind.DESCRIPTION: "描述",
+    TextKind.USERNAME: "用户名",
+    TextKind.NICKNAME: "昵称",
+    TextKind.BIO: "简介",
+    TextKind.REVIEW: "评价",
+    TextKind.MESSAGE: "聊天",
+    TextKind.OFFER: "议价",
 }

@@ -1,22 +1,9 @@
 """What the rules say of a text that is none of anybody's: for staff who ask why, and for whoever writes rules."""
 
-from typing import Final
-
 from app.categories import Category as GoodCategory
 from app.moderation.schemas import TrialIn, TrialOut
 from app.moderation.stored_hits import hit_out
 from app.moderation.text import TextContext, TextKind, check_text
-
-KIND_TEXT: Final = {
-    TextKind.TITLE: "标题",
-    TextKind.DESCRIPTION: "描述",
-    TextKind.USERNAME: "用户名",
-    TextKind.NICKNAME: "昵称",
-    TextKind.BIO: "简介",
-    TextKind.REVIEW: "评价",
-    TextKind.MESSAGE: "聊天",
-    TextKind.OFFER: "议价",
-}
 
 
 def try_text(trial: TrialIn) -> TrialOut:

@@ -1,13 +1,14 @@
 """The URLs of reviews: how one stands, what owners and users say against it, and the queue of staff."""
 
 from app.answers import Answer, Refused, field_errors
-from app.moderation import queries, reports, review_queue, trials
+from app.moderation import listed_words, queries, reports, review_queue, trials
 from app.moderation.schemas import (
     AppealIn,
     BanIn,
     BannedPictureOut,
     BanQuery,
     CaseQuery,
+    ListedWordOut,
     NextIn,
     NextReviewOut,
     ReportIn,
@@ -17,6 +18,8 @@ from app.moderation.schemas import (
     ReviewOut,
     TrialIn,
     TrialOut,
+    WordListsOut,
+    WordQuery,
 )
 from app.moderation.verdicts import Category
 from app.paging import Page, page_of
@@ -228,3 +231,30 @@ def lift_ban(*, actor: Actor, ban_id: int, body: DecisionIn) -> None:
 def try_text(*, actor: Actor, body: TrialIn) -> TrialOut:  # noqa: ARG001 - every operation of staff is given one
     """What the rules say of a text, as of a good of this category and price. Nothing is kept."""
     return trials.try_text(body)
+
+
+@api.get(
+    "/api/staff/word_lists/",
+    auth=Auth.STAFF,
+    permission=Permission.REVIEW,
+    out=WordListsOut,
+    answer=Answer.WORDS_FOUND,
+)
+def word_lists(*, actor: Actor) -> WordListsOut:  # noqa: ARG001 - every operation of staff is given one
+    """The files of words that texts are checked for, ours and the operator's, with what is wrong with them."""
+    return listed_words.word_lists()
+
+
+@api.get(
+    "/api/staff/words/",
+    auth=Auth.STAFF,
+    permission=Permission.REVIEW,
+    query=WordQuery,
+    out=Page[ListedWordOut],
+    answer=Answer.WORDS_FOUND,
+    empty=Answer.NO_WORDS,
+)
+def words(*, actor: Actor, query: WordQuery) -> Page[ListedWordOut]:  # noqa: ARG001 - as above
+    """The words of the lists; `contains` finds them however they are written."""
+    items, total = listed_words.list_words(query)
+    return page_of(items, total=total, query=query)

@@ -45,6 +45,7 @@ from app.staff.models import ActionKind, SecondFactor, StaffAction, StaffSession
 from app.staff.schemas import (
     ActionQuery,
     CaseOut,
+    DaysQuery,
     DisputeQuery,
     GatewayNotificationOut,
     GoodQuery,
@@ -228,10 +229,7 @@ def list_payments(*, actor_id: int, query: PaymentQuery) -> tuple[list[StaffPaym
     moment = Payment.paid_at if query.by == "paid" else Payment.created_at
     if query.by == "paid":
         conditions.append(moment.is_not(None))
-    if query.since is not None:
-        conditions.append(moment >= datetime.combine(query.since, time(), SHANGHAI))
-    if query.until is not None:
-        conditions.append(moment < datetime.combine(query.until + timedelta(days=1), time(), SHANGHAI))
+    conditions += _within(moment, query)
     count = select(func.count()).select_from(Payment)
     if query.refund_state is not None:
         count = count.join(Refund, Refund.payment_id == Payment.id)
@@ -286,6 +284,7 @@ def _refund_out(row: Row[Any]) -> StaffRefundOut:
 def list_refunds(*, actor_id: int, query: RefundQuery) -> tuple[list[StaffRefundRowOut], int]:
     """One page of the refunds, newest first, and the total."""
     conditions = _equal({Refund.state: query.state, Payment.order_id: query.order_id})
+    conditions += _within(Refund.created_at, query)
     found, total = _page(
         select(func.count()).select_from(Refund).join(Payment, Payment.id == Refund.payment_id).where(*conditions),
         select(Refund.__table__, Payment.out_trade_no, Payment.order_id, Order.order_no)
@@ -302,6 +301,7 @@ def list_refunds(*, actor_id: int, query: RefundQuery) -> tuple[list[StaffRefund
 def list_payouts(*, actor_id: int, query: PayoutQuery) -> tuple[list[StaffPayoutOut], int]:
     """One page of everybody's withdrawals, newest first, and the total."""
     conditions = _equal({Payout.state: query.state, Payout.user_id: query.user_id})
+    conditions += _within(Payout.created_at, query)
     found, total = _page(
         select(func.count()).select_from(Payout).where(*conditions),
         select(Payout.__table__, *PERSON)
@@ -350,7 +350,7 @@ _POTS: Final = (
 
 def ledger(*, actor_id: int, query: LedgerQuery) -> LedgerOut:
     """The sums of the accounts by kind, and one page of ledger transactions with their entries, newest first."""
-    conditions = _equal({LedgerTransaction.order_id: query.order_id})
+    conditions = _equal({LedgerTransaction.order_id: query.order_id}) + _within(LedgerTransaction.at, query)
     if query.user_id is not None:
         of_user = (
             select(LedgerEntry.transaction_id)
@@ -719,6 +719,16 @@ def _person(row: Row[Any], user_id: int) -> PersonOut:
 def _equal(wanted: dict[Any, Any]) -> list[ColumnElement[bool]]:  # Any: attributes of models of any type
     """A condition `column = value` for each value that is not None."""
     return [column == value for column, value in wanted.items() if value is not None]
+
+
+def _within(moment: Any, query: DaysQuery) -> list[ColumnElement[bool]]:  # Any: an attribute of a model
+    """The conditions for a moment on one of the query's days."""
+    conditions = []
+    if query.since is not None:
+        conditions.append(moment >= datetime.combine(query.since, time(), SHANGHAI))
+    if query.until is not None:
+        conditions.append(moment < datetime.combine(query.until + timedelta(days=1), time(), SHANGHAI))
+    return conditions
 
 
 def _page(count: Select[int], page: Select[Any], query: PageQuery) -> tuple[Sequence[Row[Any]], int]:

@@ -155,16 +155,9 @@ class StaffOrderQuery(OrderQuery):
     disputed: bool | None = None
 
 
-class PaymentQuery(PageQuery):
-    """Filters of payments. The days are Shanghai's; both are included.
+class DaysQuery(PageQuery):
+    """Lists of some days: Shanghai's, both included."""
 
-    `by` says which moment of a payment the days are about, and the list is in its order: when the payer began
-    (`created`), or when he paid (`paid`). The gateway's bill and `flask payments reconcile` go by the latter.
-    """
-
-    state: PaymentState | None = None
-    refund_state: RefundState | None = None
-    by: Literal["created", "paid"] = "created"
     since: DayIn | None = None
     until: DayIn | None = None
 
@@ -177,8 +170,23 @@ class PaymentQuery(PageQuery):
         return until
 
 
-class LedgerQuery(PageQuery):
-    """Only what an order moved, only what moved a user's money."""
+class PaymentQuery(DaysQuery):
+    """Filters of payments. The days are Shanghai's; both are included.
+
+    `by` says which moment of a payment the days are about, and the list is in its order: when the payer began
+    (`created`), or when he paid (`paid`). The gateway's bill and `flask payments reconcile` go by the latter.
+    """
+
+    state: PaymentState | None = None
+    refund_state: RefundState | None = None
+    by: Literal["created", "paid"] = "created"
+
+
+class LedgerQuery(DaysQuery):
+    """Only what an order moved, only what moved a user's money, only of some days (Shanghai's, both included).
+
+    The days are of the transactions; the sums of accounts are always those of now.
+    """
 
     order_id: IdIn | None = None
     user_id: IdIn | None = None
@@ -377,8 +385,8 @@ class StaffUserDetailOut(StaffUserOut):
     staff_actions: list[StaffActionOut]
 
 
-class RefundQuery(PageQuery):
-    """Which refunds."""
+class RefundQuery(DaysQuery):
+    """Which refunds; the days (Shanghai's, both included) are those on which they began."""
 
     state: RefundState | None = None
     order_id: IdIn | None = None
@@ -391,8 +399,8 @@ class StaffRefundRowOut(StaffRefundOut):
     order_no: str
 
 
-class PayoutQuery(PageQuery):
-    """Which withdrawals."""
+class PayoutQuery(DaysQuery):
+    """Which withdrawals; the days (Shanghai's, both included) are those on which they were asked for."""
 
     state: Literal["pending", "confirmed", "failed"] | None = None
     user_id: IdIn | None = None

@@ -69,8 +69,11 @@ def begin_staff_session(*, user_id: int, generation: int, confirmed: bool = Fals
     return token
 
 
-def member_of(token: str) -> Member | None:
-    """Whose living session the token is of; None where it is of none. It notes that the session is in use."""
+def member_of(token: str, *, in_use: bool = True) -> Member | None:
+    """Whose living session the token is of; None where it is of none.
+
+    It notes that the session is in use, unless a page asks by itself, which nobody may be looking at.
+    """
     now = utcnow()
     row = row_or_none(
         select(
@@ -89,7 +92,7 @@ def member_of(token: str) -> Member | None:
     )
     if row is None:
         return None
-    if now - row.seen_at > _SEEN_STEP:
+    if in_use and now - row.seen_at > _SEEN_STEP:
         with transaction() as session:
             session.execute(update(StaffSession).where(StaffSession.id == row.session_id).values(seen_at=now))
     return Member(

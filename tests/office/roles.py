@@ -70,3 +70,6 @@ OPEN: Final = {
     ("POST", "/admin/logout/"),
 }
 """What asks for no session."""
+
+FILES: Final = {("GET", "/admin/assets/<name>")}
+"""Style sheets and scripts, which everybody may have."""

@@ -16,6 +16,8 @@ from app.staff.models import SecondFactor
 from app.staff_roles import StaffRole
 from tests.factories import PASSWORD, Made, make_user
 
+COOKIE = "saltfish-office"
+
 
 @dataclass(frozen=True)
 class Person:

@@ -21,9 +21,7 @@ from app.staff.sessions import purge_staff_sessions
 from app.staff_roles import StaffRole
 from tests.conftest import MakeApp
 from tests.factories import PASSWORD, auth_headers, make_user
-from tests.office.steps import Person, csrf_of, log_in, member, words
-
-COOKIE = "saltfish-office"
+from tests.office.steps import COOKIE, Person, csrf_of, log_in, member, words
 
 
 def sessions(app: Flask) -> list[Any]:
@@ -92,6 +90,9 @@ def test_a_password_alone_opens_nothing(app: Flask, client: FlaskClient) -> None
         ("//evil.example/admin/", "/admin/"),
         ("/admin/\\evil.example", "/admin/"),
         ("/api/user/", "/admin/"),
+        ("/admin/\r\nSet-Cookie: a=b", "/admin/"),
+        ("javascript:alert(1)//admin/", "/admin/"),
+        ("//[", "/admin/"),
     ],
 )
 def test_where_the_login_leads(app: Flask, client: FlaskClient, next_: str, target: str) -> None:
@@ -212,6 +213,15 @@ def test_use_keeps_a_session_alive(app: Flask, client: FlaskClient) -> None:
     set_sessions(app, seen_at=before)
     assert person.browser.get("/admin/").status_code == 200
     assert sessions(app)[-1].seen_at > before + timedelta(minutes=58)
+
+
+def test_a_page_that_asks_by_itself_keeps_no_session_alive(app: Flask, client: FlaskClient) -> None:
+    """The page of queues is loaded anew every few seconds, whether or not anybody looks at it."""
+    person = log_in(app)
+    before = utcnow() - timedelta(minutes=59)
+    set_sessions(app, seen_at=before)
+    assert person.browser.get("/admin/operations/", headers={"HX-Request": "true"}).status_code == 200
+    assert sessions(app)[-1].seen_at == before
 
 
 def test_old_sessions_are_purged(app: Flask, client: FlaskClient) -> None:

@@ -184,6 +184,43 @@ def test_a_spreadsheet_runs_nothing_of_a_file() -> None:
     assert [_cell(each) for each in ("=1+1", "@x", "+86", "-12.50", "-x", None, "咸鱼", 5)] == [
         *("'=1+1", "'@x", "'+86", "-12.50", "'-x", "", "咸鱼", "5"),
     ]
+    for begin in "\t\r\n\uff1d\uff0b\uff0d\uff20":  # the last ones are full-width
+        assert _cell(f"{begin}1") == f"'{begin}1"
+    assert (_cell("--5"), _cell("a=1")) == ("'--5", "a=1")
+
+
+def test_an_export_is_of_the_days_that_the_page_shows(app: Flask, person: Person) -> None:
+    order_at(app, REFUND_REQUESTED_RECEIVED)
+    today = utcnow().astimezone(SHANGHAI).date()
+    yesterday = (today - timedelta(days=1)).isoformat()
+    for what, lines in (("payments", 2), ("ledger", 7)):
+        page = f"/admin/{what}/?since={today}&until={today}"
+        assert 'value="' + today.isoformat() + '"' in person.browser.get(page).text
+        for since, until, expected in ((today, today, lines), (yesterday, yesterday, 1), (yesterday, "", lines)):
+            fields = {"what": what, "reason": "月结", "since": str(since), "until": str(until)}
+            answer = person.post("/admin/export/", page, **fields)
+            assert len(answer.data.decode("utf-8-sig").splitlines()) == expected, (what, since, until)
+    done_before = actions(app)
+    for wrong in ({"since": "soon"}, {"since": today.isoformat(), "until": yesterday}):
+        answer = person.post("/admin/export/", "/admin/ledger/", what="ledger", reason="月结", **wrong)
+        assert answer.status_code == 422, wrong
+    assert actions(app) == done_before
+
+
+def test_an_export_is_whole_or_refused(app: Flask, person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each item once, over several pages; more than fit are refused and not cut off."""
+    order_at(app, REFUND_REQUESTED_RECEIVED)
+    monkeypatch.setattr("app.office.views.money._PAGE", 1)
+    fields = {"what": "ledger", "reason": "月结"}
+    answer = person.post("/admin/export/", "/admin/ledger/", **fields)
+    rows = list(csv.reader(io.StringIO(answer.data.decode("utf-8-sig"))))[1:]
+    assert len(rows) == 6
+    assert len({(row[0], row[4], row[6]) for row in rows}) == 6
+    done_before = actions(app)
+    monkeypatch.setattr("app.office.views.money.ITEMS_EXPORTED", 1)
+    refused = person.post("/admin/export/", "/admin/ledger/", **fields)
+    assert (refused.status_code, "请缩小范围" in refused.text) == (422, True)
+    assert actions(app) == done_before
 
 
 # --- goods, users ---
@@ -344,19 +381,6 @@ def test_a_picture_is_banned_and_let_in_again(app: Flask, person: Person) -> Non
     assert ban is not None
     assert person.post(f"/admin/banned/{ban[1]}/lift/", "/admin/banned/", reason="误封").location == "/admin/banned/"
     assert [each[0] for each in actions(app)] == ["ban_picture", "lift_ban"]
-
-
-def test_a_text_is_tried(app: Flask, person: Person) -> None:
-    before = whole_database(app)
-    answer = person.post("/admin/words/", "/admin/words/", text="加微信 abc_8888 看图", kind="title", category="5")
-    assert answer.status_code == 200
-    assert "拒绝" in words(answer) or "人工审核" in words(answer)
-    harmless = person.post("/admin/words/", "/admin/words/", text="九成新台灯", kind="title", price="35")
-    assert "没有命中" in words(harmless)
-    wrong = person.post("/admin/words/", "/admin/words/", text="")
-    assert wrong.status_code == 422
-    after = whole_database(app)
-    assert {name for name in after if after[name] != before[name]} <= {"staff_sessions"}
 
 
 # --- marks ---

@@ -9,7 +9,7 @@ from flask import Flask
 from app.office.views import office
 from app.staff_roles import PERMISSIONS, StaffRole
 from tests.applications import empty_stores
-from tests.office.roles import OPEN, PAGES, ROLES
+from tests.office.roles import FILES, OPEN, PAGES, ROLES
 from tests.office.steps import Person, csrf_of, log_in
 
 # What each form needs beside its token, so that a refusal is one of the role and of nothing else.
@@ -24,9 +24,16 @@ def people(app: Flask) -> Iterator[dict[str, Person]]:
     empty_stores(app)
 
 
-def test_the_table_has_every_page() -> None:
+def test_the_table_has_every_page(app: Flask) -> None:
     registered = {(page.method, page.rule) for page in office.pages}
     assert registered == set(PAGES) | OPEN
+    routed = {
+        (method, rule.rule)
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if rule.rule.startswith("/admin/")
+    }
+    assert routed == registered | FILES
     assert {(page.method, page.rule) for page in office.pages if page.permission is None} == OPEN
 
 

@@ -42,6 +42,8 @@ POST /api/staff/lift_suspension/<id:user_id>/         ro
 POST /api/staff/user/<id:user_id>/reset_code/         ro
 GET  /api/staff/members/                              -
 POST /api/staff/member/<id:user_id>/reset_second_factor/ -
+GET  /api/staff/word_lists/                           r
+GET  /api/staff/words/                                r
 POST /api/staff/try_text/                             r
 GET  /api/staff/reviews/                              r
 POST /api/staff/next_review/                          r

@@ -8,6 +8,7 @@ from app.office.views import (  # noqa: F401 - each registers its pages
     operations,
     people,
     review,
+    words,
 )
 from app.office.views.pages import office
 

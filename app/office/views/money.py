@@ -2,13 +2,14 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from flask import Response, request
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
+from app.answers import Answer, Refused, field_errors
 from app.cases.decisions import CASE_TEXT, DECISION_TEXT, CaseDecision
 from app.cases.queries import list_money_cases
 from app.cases.schemas import MoneyCaseQuery, MoneyDecisionIn
@@ -17,12 +18,13 @@ from app.clock import format_moment, utcnow
 from app.office.views.pages import done, office, show
 from app.paging import PageQuery, page_of
 from app.staff import queries, service
-from app.staff.schemas import DecisionIn, LedgerQuery, PaymentQuery, PayoutQuery, RefundQuery
+from app.staff.schemas import DecisionIn, LedgerQuery, LedgerTransactionOut, PaymentQuery, PayoutQuery, RefundQuery
 from app.staff.sessions import Member
 from app.staff_roles import Permission
+from app.web.api import reasons_of
 
-ROWS_EXPORTED: Final = 10_000
-"""Rows of one file at most; who needs more narrows the days."""
+ITEMS_EXPORTED: Final = 10_000
+"""Items of one file at most; who needs more narrows the days."""
 
 _PAGE: Final = 100
 
@@ -75,30 +77,30 @@ def ledger(*, member: Member, query: LedgerQuery) -> Response:
 
 @dataclass(frozen=True, kw_only=True)
 class _Export:
-    """One list as a file: how to read a page of it, and its columns with their headings."""
+    """One list as a file: how to read a page of it, its columns with their headings, and the rows of one item."""
 
     title: str
     query: type[PageQuery]
-    rows: Callable[[int, Any], tuple[Sequence[Any], int]]
+    items: Callable[[int, Any], tuple[Sequence[Any], int]]
     columns: tuple[tuple[str, str], ...]
+    rows: Callable[[Any], Iterable[Mapping[str, Any]]] = lambda item: [item]
 
 
-def _entries(actor_id: int, query: LedgerQuery) -> tuple[list[dict[str, Any]], int]:
-    """The entries of a page of ledger transactions, each a row."""
+def _ledger_items(actor_id: int, query: LedgerQuery) -> tuple[list[LedgerTransactionOut], int]:
     found = queries.ledger(actor_id=actor_id, query=query)
-    rows = [
-        {"transaction": each["id"], **each, **entry, "at": each["at"]}
-        for each in found["items"]
-        for entry in each["entries"]
-    ]
-    return rows, found["total"]
+    return found["items"], found["total"]
+
+
+def _entries(transaction: LedgerTransactionOut) -> list[Mapping[str, Any]]:
+    """The entries of a ledger transaction, each a row."""
+    return [{**transaction, **entry, "transaction": transaction["id"]} for entry in transaction["entries"]]
 
 
 _EXPORTS: Final = {
     "payments": _Export(
         title="支付",
         query=PaymentQuery,
-        rows=lambda actor_id, query: queries.list_payments(actor_id=actor_id, query=query),
+        items=lambda actor_id, query: queries.list_payments(actor_id=actor_id, query=query),
         columns=(
             *(("id", "编号"), ("order_no", "订单编号"), ("attempt", "次数"), ("out_trade_no", "商户单号")),
             *(("trade_no", "网关单号"), ("amount", "金额(元)"), ("state", "状态"), ("paid_at", "付款时间")),
@@ -108,7 +110,7 @@ _EXPORTS: Final = {
     "refunds": _Export(
         title="退款",
         query=RefundQuery,
-        rows=lambda actor_id, query: queries.list_refunds(actor_id=actor_id, query=query),
+        items=lambda actor_id, query: queries.list_refunds(actor_id=actor_id, query=query),
         columns=(
             *(("id", "编号"), ("order_no", "订单编号"), ("request_no", "退款单号"), ("out_trade_no", "商户单号")),
             *(("amount", "金额(元)"), ("reason_text", "原因"), ("state", "状态"), ("attempts", "次数")),
@@ -118,7 +120,7 @@ _EXPORTS: Final = {
     "withdrawals": _Export(
         title="提现",
         query=PayoutQuery,
-        rows=lambda actor_id, query: queries.list_payouts(actor_id=actor_id, query=query),
+        items=lambda actor_id, query: queries.list_payouts(actor_id=actor_id, query=query),
         columns=(
             *(("id", "编号"), ("payout_no", "提现单号"), ("amount", "金额(元)"), ("account", "账号(掩码)")),
             *(("name", "姓名(掩码)"), ("state_text", "状态"), ("gateway_order_no", "网关单号")),
@@ -128,6 +130,7 @@ _EXPORTS: Final = {
     "ledger": _Export(
         title="账本",
         query=LedgerQuery,
+        items=_ledger_items,
         rows=_entries,
         columns=(
             *(("transaction", "账目编号"), ("key", "键"), ("kind_text", "类型"), ("order_id", "订单")),
@@ -149,15 +152,14 @@ def export(*, member: Member, body: ExportIn) -> Response:
     """A list as CSV, as spreadsheets open it; who exported it and why is recorded."""
     wanted = _EXPORTS[body.what]
     query = _filters(wanted.query)
+    items = _all_items(wanted, member.id, query)
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow([heading for _, heading in wanted.columns])
-    count = 0
-    for row in _all_rows(wanted, member.id, query):
-        writer.writerow([_cell(row.get(name)) for name, _ in wanted.columns])
-        count += 1
+    rows = [row for item in items for row in wanted.rows(item)]
+    writer.writerows([_cell(row.get(name)) for name, _ in wanted.columns] for row in rows)
     service.record_export(
-        actor_id=member.id, what=body.what, rows=count, filters=query.model_dump(mode="json"), reason=body.reason
+        actor_id=member.id, what=body.what, rows=len(rows), filters=query.model_dump(mode="json"), reason=body.reason
     )
     response = Response("\ufeff" + text.getvalue(), content_type="text/csv; charset=utf-8")
     stamp = format_moment(utcnow())[:19].replace(":", "").replace("-", "")
@@ -166,21 +168,38 @@ def export(*, member: Member, body: ExportIn) -> Response:
 
 
 def _filters(model: type[PageQuery]) -> Any:
+    """The filters as they stand in the form. Raises MALFORMED."""
     names = set(model.model_fields) - {"page", "size"}
     given = {name: value for name, value in request.form.items() if name in names and value}
-    return model.model_validate({**given, "size": _PAGE})
+    try:
+        return model.model_validate({**given, "size": _PAGE})
+    except ValidationError as error:
+        raise Refused(Answer.MALFORMED, data={"errors": reasons_of(error)}) from None
 
 
-def _all_rows(wanted: _Export, actor_id: int, query: BaseModel) -> Iterator[Any]:
-    for number in range(1, ROWS_EXPORTED // _PAGE + 1):
-        rows, total = wanted.rows(actor_id, query.model_copy(update={"page": number}))
-        yield from rows
+def _all_items(wanted: _Export, actor_id: int, query: BaseModel) -> list[Any]:
+    """Every item that the query selects. Raises MALFORMED where they are too many for a file.
+
+    What is added while pages are read moves the others onto the next page: each is taken once.
+    """
+    items: dict[int, Any] = {}
+    for number in range(1, ITEMS_EXPORTED // _PAGE + 2):
+        found, total = wanted.items(actor_id, query.model_copy(update={"page": number}))
+        if total > ITEMS_EXPORTED:
+            errors = field_errors(since=f"共 {total} 条,一个文件至多 {ITEMS_EXPORTED} 条,请缩小范围")
+            raise Refused(Answer.MALFORMED, data=errors)
+        items.update((item["id"], item) for item in found)
         if number * _PAGE >= total:
-            return
+            break
+    return list(items.values())
+
+
+_FORMULA: Final = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+"""What a cell of a formula begins with in spreadsheets (OWASP, CSV injection), in full width as well."""
 
 
 def _cell(value: Any) -> str:
-    """A value as a spreadsheet takes it for text: what would be a formula there (OWASP, CSV injection) gets a quote."""
+    """A value as a spreadsheet takes it for text: what would be a formula there gets a quote."""
     text = "" if value is None else str(value)
-    is_number = text.lstrip("-").replace(".", "", 1).isdigit()
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") and not is_number else text
+    is_number = text.removeprefix("-").replace(".", "", 1).isdigit()
+    return f"'{text}" if text.startswith(_FORMULA) and not is_number else text

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, g, make_response, redirect, render_template, request, url_for
 from itsdangerous import BadData, URLSafeTimedSerializer
@@ -159,7 +158,7 @@ NAVIGATION: Final = (
             Entry("/admin/review/", "审核队列", Permission.REVIEW, "r"),
             Entry("/admin/appeals/", "申诉与举报", Permission.REVIEW, "e"),
             Entry("/admin/banned/", "封禁图片", Permission.REVIEW, "i"),
-            Entry("/admin/words/", "试一段文字", Permission.REVIEW, "t"),
+            Entry("/admin/words/", "词表与试词", Permission.REVIEW, "t"),
         ),
     ),
     Group(
@@ -249,7 +248,8 @@ def _refuse_foreign() -> None:
 
 def _member() -> Member | None:
     token = cookie_token()
-    return member_of(token) if token else None
+    asks_by_itself = is_partial() and request.method == "GET"
+    return member_of(token, in_use=not asks_by_itself) if token else None
 
 
 def _to_login(member: Member | None) -> Response:
@@ -270,8 +270,8 @@ def is_partial() -> bool:
 
 def next_path(given: str) -> str:
     """Where to go after the login: a page of ours, never another site."""
-    parts = urlsplit(given)
-    inside = not parts.scheme and not parts.netloc and parts.path.startswith(f"{PREFIX}/") and "\\" not in given
+    # Browsers read a backslash as a slash; what cannot be printed would end the header.
+    inside = given.startswith(f"{PREFIX}/") and "\\" not in given and given.isprintable()
     return given if inside else f"{PREFIX}/"
 
 

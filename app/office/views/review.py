@@ -1,4 +1,4 @@
-"""Goods that wait for a person: the queue, one good after the other; appeals and reports; banned pictures; words."""
+"""Goods that wait for a person: the queue, one good after the other; appeals and reports; banned pictures."""
 
 from typing import Annotated, Any, Final
 
@@ -6,22 +6,22 @@ from flask import Response, make_response, redirect
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.answers import Answer, Refused, field_errors
-from app.categories import CATEGORY_TEXT as GOOD_CATEGORY_TEXT
 from app.fields import IdIn
 from app.goods.picture_links import links_to
-from app.moderation import queries, review_queue, trials
+from app.moderation import queries, review_queue
+from app.moderation.listed_words import listed_codes
 from app.moderation.schemas import (
     BanIn,
     BanQuery,
     CaseQuery,
     ReviewCaseDetailOut,
     ReviewDecisionIn,
-    TrialIn,
 )
 from app.moderation.texts import CASE_KIND_TEXT, CATEGORY_TEXT
 from app.moderation.verdicts import Category
 from app.office.marks import boxes, marked
 from app.office.views.pages import done, is_partial, office, show
+from app.office.views.texts import DECISION_TEXT
 from app.paging import page_of
 from app.staff.schemas import DecisionIn
 from app.staff.sessions import Member
@@ -34,7 +34,6 @@ _CATEGORIES: Final = [
 """The kinds of rules, each with the key that chooses it while a rejection is written."""
 
 _STATE_TEXT: Final = {"in_review": "审核中", "approved": "已通过", "rejected": "未通过", "superseded": "已被替换"}
-_DECISION_TEXT: Final = {"pass": "通过", "review": "人工审核", "reject": "拒绝"}
 
 
 class NextCaseIn(BaseModel):
@@ -146,7 +145,8 @@ def _case(member: Member, case_id: int) -> Response:
         categories=_CATEGORIES,
         found=set(found),
         states=_STATE_TEXT,
-        policies=_DECISION_TEXT,
+        policies=DECISION_TEXT,
+        listed=listed_codes(),
         mine=case["closed_at"] is None and case["owner"]["id"] != member.id,
     )
 
@@ -206,32 +206,3 @@ def lift_ban(*, member: Member, ban_id: int, body: DecisionIn) -> Response:
     """Let it be published again."""
     review_queue.lift_ban(actor_id=member.id, ban_id=ban_id, reason=body.reason)
     return done("已解除封禁", to="/admin/banned/")
-
-
-# --- words ---
-
-
-@office.page("/words/", title="试一段文字", permission=Permission.REVIEW)
-def words(*, member: Member) -> Response:
-    """The form for a text, to see what the rules say of it."""
-    return _words(None)
-
-
-@office.form("/words/", title="试一段文字", permission=Permission.REVIEW, body=TrialIn)
-def try_text(*, member: Member, body: TrialIn) -> Response:
-    """What the rules say of a text, as of a good of this category and price. Nothing of it is kept."""
-    return _words(body)
-
-
-def _words(body: TrialIn | None) -> Response:
-    result = None if body is None else trials.try_text(body)
-    return show(
-        "words.html",
-        given=body,
-        result=result,
-        shown=None if body is None or result is None else marked(body.text, result["hits"]),
-        good_categories=GOOD_CATEGORY_TEXT,
-        kinds=trials.KIND_TEXT,
-        category_text={category.value: text for category, text in CATEGORY_TEXT.items()},
-        policies=_DECISION_TEXT,
-    )

@@ -21,6 +21,9 @@ TOPIC_TEXT: Final = {
     Topic.ONE_TIME_CODE: "验证码发送",
 }
 
+DECISION_TEXT: Final = {"pass": "通过", "review": "人工审核", "reject": "拒绝"}
+"""What a judgement, or a hit of it, asks for."""
+
 SUBJECT_TEXT: Final = {
     "order": "订单",
     "user": "用户",
@@ -57,6 +60,12 @@ FIELD_TEXT: Final = {
     "since": "开始日期",
     "day": "日期",
     "title": "标题",
+    "text": "文字",
+    "price": "价格",
+    "category": "类别",
+    "categories": "原因",
+    "note": "说明",
+    "contains": "词",
 }
 
 
