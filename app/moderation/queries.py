@@ -247,7 +247,7 @@ def list_bans(*, actor_id: int, query: BanQuery) -> tuple[list[BannedPictureOut]
         .order_by(BannedPicture.id.desc())
     )
     found = rows(statement.limit(query.size).offset(query.offset))
-    record_staff_read(actor_id, subject="picture", subject_ids=[each.id for each in found])
+    record_staff_read(actor_id, subject="picture", subject_ids=[each.present_id for each in found if each.present_id])
     return [_ban_out(each) for each in found], total
 
 
@@ -260,7 +260,7 @@ def ban_of(*, actor_id: int, ban_id: int) -> BannedPictureOut:
     )
     if row is None:
         raise Refused(Answer.NO_SUCH_BAN)
-    record_staff_read(actor_id, subject="picture", subject_ids=[ban_id])
+    record_staff_read(actor_id, subject="picture", subject_ids=[] if row.present_id is None else [row.present_id])
     return _ban_out(row)
 
 

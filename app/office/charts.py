@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 _WIDTH: Final = 560
 _HEIGHT: Final = 180
-_LEFT: Final = 46
+_LEFT: Final = 60
 _BOTTOM: Final = 24
 _TOP: Final = 18
 _LABELS: Final = 8

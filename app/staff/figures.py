@@ -9,7 +9,7 @@ from app.accounts.models import User
 from app.clock import SHANGHAI, utcnow
 from app.db.transactions import row_or_none, rows
 from app.fen import format_yuan
-from app.goods.models import Good
+from app.goods.models import Good, ReviewCase
 from app.money.models import MoneyCase, Payment, Refund
 from app.orders.models import Dispute, Order
 from app.outbox.models import OutboxMessage
@@ -103,6 +103,7 @@ _WAITING: Final = select(
     _count(Good, Good.status == literal_column(str(GoodStatus.IN_REVIEW.value)), ~Good.deleted, ~Good.taken_down).label(
         "goods_in_review"
     ),
+    _count(ReviewCase, ReviewCase.closed_at.is_(None)).label("review_cases"),
     _count(OutboxMessage, OutboxMessage.dead_at.is_not(None)).label("dead_messages"),
 )
 
@@ -114,5 +115,6 @@ def _waiting() -> WaitingOut:
         "disputes": found.disputes,
         "money_cases": found.money_cases,
         "goods_in_review": found.goods_in_review,
+        "review_cases": found.review_cases,
         "dead_messages": found.dead_messages,
     }

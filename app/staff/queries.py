@@ -563,6 +563,9 @@ def list_users(*, actor_id: int, query: UserQuery) -> tuple[list[StaffUserOut], 
     conditions: list[ColumnElement[bool]] = []
     if query.username is not None:
         conditions.append(User.username_key == username_key(query.username))
+    if query.name is not None:
+        parts = (User.username, User.nickname)
+        conditions.append(or_(*(part.icontains(query.name, autoescape=True) for part in parts)))
     if query.suspended is not None:
         conditions.append(suspended_now() if query.suspended else ~suspended_now())
     found, total = _page(

@@ -135,9 +135,10 @@ class SuspendIn(DecisionIn):
 
 
 class UserQuery(PageQuery):
-    """Which users: one by name, those who are suspended or not."""
+    """Which users: one by username, those with `name` in their username or nickname, suspended or not."""
 
     username: Annotated[str, CleanText(1, 40)] | None = None
+    name: Annotated[str, CleanText(1, 40)] | None = None
     suspended: bool | None = None
 
 
@@ -567,6 +568,7 @@ class WaitingOut(TypedDict):
     disputes: int
     money_cases: int
     goods_in_review: int
+    review_cases: int
     dead_messages: int
 
 

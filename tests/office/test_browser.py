@@ -281,6 +281,27 @@ def test_a_dead_letter_by_keyboard(app: Flask, live_server: LiveServer, browser:
     assert actions(app) == [("replay_messages", message_id, "对方已恢复")]
 
 
+def test_texts_are_tried_one_after_the_other(app: Flask, live_server: LiveServer, browser: Browser) -> None:
+    """The page stays as it is: what was found is said below the form, and so is a refusal."""
+    with desk(app, live_server, browser) as at:
+        at.press("g", "t")
+        expect(at.page.locator("h1")).to_have_text("词表与试词")
+        for text, said in (("出弹簧刀一把", "结果:"), ("九成新台灯", "没有命中")):
+            at.page.fill("#text", text)
+            at.page.get_by_role("button", name="检查").click()
+            expect(at.page.locator("#result")).to_contain_text(said)
+        at.page.fill("#f-price", "很多")
+        at.page.get_by_role("button", name="检查").click()
+        expect(at.page.locator("#result [role=alert]")).to_contain_text("价格")
+        assert [each for each in at.tab.complaints if "status of 422" not in each] == []
+        at.tab.complaints.clear()
+        at.page.fill("#f-price", "")
+        at.page.fill("#text", "出弹簧刀一把")
+        at.page.get_by_role("button", name="检查").click()
+        at.page.get_by_role("link", name="weapons.word").click()
+        expect(at.page.locator("tbody").last).to_contain_text("弹簧刀")
+
+
 def test_axe_finds_nothing_serious(app: Flask, live_server: LiveServer, browser: Browser) -> None:
     """Every kind of page, as wide as a desk's screen and as a phone's; and nothing is wider than its screen."""
     order = order_at(app, REFUND_REQUESTED_RECEIVED, pictures=1)

@@ -20,6 +20,7 @@ from app.goods.models import CaseKind, Good, ReviewCase
 from app.money.cases import open_case
 from app.money.models import MoneyCase, MoneyCaseKind
 from app.office.marks import boxes, marked
+from app.office.views.texts import detail_lines
 from app.orders.models import Order
 from app.outbox.models import OutboxMessage, Topic
 from app.outbox.service import add_message, record_failure
@@ -147,7 +148,9 @@ def test_a_case_about_money_is_decided(app: Flask, person: Person) -> None:
             session, kind=MoneyCaseKind.BILL, key="bill:2026-11-29", reason="相差 2 笔", details={"differences": 2}
         )
         case_id = session.scalars(select(MoneyCase.id)).one()
-    assert "对账有差异" in words(person.browser.get("/admin/cases/"))
+    said = words(person.browser.get("/admin/cases/"))
+    assert "对账有差异" in said
+    assert "差异 2" in said
     answer = person.post(f"/admin/cases/{case_id}/", "/admin/cases/", decision="dismiss", reason="已核对")
     assert answer.location == "/admin/cases/"
     assert one(app, MoneyCase, case_id).decision == "dismiss"
@@ -216,6 +219,9 @@ def test_an_export_is_whole_or_refused(app: Flask, person: Person, monkeypatch: 
     rows = list(csv.reader(io.StringIO(answer.data.decode("utf-8-sig"))))[1:]
     assert len(rows) == 6
     assert len({(row[0], row[4], row[6]) for row in rows}) == 6
+    with app.app_context():
+        details = db.session.scalars(select(StaffAction.details)).one()
+    assert (details["list"], details["rows"]) == ("ledger", 6)
     done_before = actions(app)
     monkeypatch.setattr("app.office.views.money.ITEMS_EXPORTED", 1)
     refused = person.post("/admin/export/", "/admin/ledger/", **fields)
@@ -237,6 +243,22 @@ def test_a_good_is_taken_down_and_restored(app: Flask, person: Person) -> None:
     assert person.post(f"{page}restore/", page, reason="核实无误").location == page
     assert one(app, Good, good.id).taken_down is False
     assert actions(app) == [("take_down_good", "good", good.id, "假货"), ("restore_good", "good", good.id, "核实无误")]
+
+
+def test_users_are_found_by_a_part_of_their_names(app: Flask, person: Person) -> None:
+    users = {name: make_user(app, name) for name in ("laowang", "xiaowang", "percent_100")}
+    with app.app_context(), transaction() as session:
+        session.get_one(User, users["percent_100"].id).nickname = "王师傅"
+    for query, found in (
+        ("name=WANG", {"laowang", "xiaowang"}),
+        ("name=师傅", {"percent_100"}),
+        ("name=t_1", {"percent_100"}),
+        ("name=%25", set()),
+        ("username=laowang", {"laowang"}),
+        ("username=wang", set()),
+    ):
+        page = person.browser.get(f"/admin/users/?{query}")
+        assert set(re.findall(r'<th scope="row"><a href="/admin/users/\d+/">(\w+)</a>', page.text)) == found, query
 
 
 @pytest.mark.parametrize(("days", "until"), [("7", ""), ("until", "tomorrow"), ("forever", "")])
@@ -304,7 +326,9 @@ def test_the_numbers_of_the_day(app: Flask, person: Person) -> None:
     page = person.browser.get("/admin/")
     said = words(page)
     assert "1 争议" in said
-    assert "1 商品待审" in said
+    assert "1 审核中的商品" in said
+    assert "1 人工审核" in said
+    assert '<a href="/admin/review/"><b>1</b>' in page.text
     assert "2600.00 付款金额 ¥ 前一日 0.00" in said
     assert page.text.count('<svg class="chart"') == 6
     assert "合计 2600.00 元" in page.text
@@ -381,6 +405,22 @@ def test_a_picture_is_banned_and_let_in_again(app: Flask, person: Person) -> Non
     assert ban is not None
     assert person.post(f"/admin/banned/{ban[1]}/lift/", "/admin/banned/", reason="误封").location == "/admin/banned/"
     assert [each[0] for each in actions(app)] == ["ban_picture", "lift_ban"]
+
+
+def test_details_are_told_in_chinese_and_yuan() -> None:
+    details = {
+        "amount": 260050,
+        "refunds": {"r1": 100, "r2": 5},
+        "refunded_by_us": True,
+        "at": None,
+        "differences": ["a", "b"],
+        "filters": {"order_id": 7},
+        "new": 3,
+    }
+    assert detail_lines(details) == [
+        *(("金额", "¥2600.50"), ("逐笔退回", "r1 ¥1.00;r2 ¥0.05"), ("由我们退款", "是"), ("时间", "—")),
+        *(("差异", "a;b"), ("筛选条件", "order_id 7"), ("new", "3")),
+    ]
 
 
 # --- marks ---

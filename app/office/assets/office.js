@@ -56,10 +56,25 @@
     action();
   });
 
+  // What htmx asked for was refused, or did not arrive: it is said where the answer would have stood.
+  const complain = (event, words) => {
+    const box = document.createElement("div");
+    box.className = "said bad";
+    box.setAttribute("role", "alert");
+    box.textContent = words;
+    event.detail.target.replaceChildren(box);
+  };
+  document.addEventListener("htmx:responseError", (event) => {
+    const page = new DOMParser().parseFromString(event.detail.xhr.responseText, "text/html");
+    const said = [...page.querySelectorAll("main section h1, main section > p:not(:last-child)")].map((each) => each.textContent);
+    complain(event, said.join(";") || `HTTP ${event.detail.xhr.status}`);
+  });
+  document.addEventListener("htmx:sendError", (event) => complain(event, "未能送达,请检查网络"));
+
   // A form is sent once: a second click, or Enter held down, must not send it again.
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (form.method !== "post") return;
+    if (form.method !== "post" || form.hasAttribute("hx-post")) return;
     if (form.dataset.sent) {
       event.preventDefault();
       return;

@@ -16,6 +16,7 @@ from app.cases.schemas import MoneyCaseQuery, MoneyDecisionIn
 from app.cases.service import decide_money_case
 from app.clock import format_moment, utcnow
 from app.office.views.pages import done, office, show
+from app.office.views.texts import detail_lines
 from app.paging import PageQuery, page_of
 from app.staff import queries, service
 from app.staff.schemas import DecisionIn, LedgerQuery, LedgerTransactionOut, PaymentQuery, PayoutQuery, RefundQuery
@@ -34,7 +35,14 @@ def cases(*, member: Member, query: MoneyCaseQuery) -> Response:
     """What needs a person about money."""
     items, total = list_money_cases(actor_id=member.id, query=query)
     page = page_of(items, total=total, query=query)
-    return show("cases.html", page=page, query=query, decision_text=DECISION_TEXT, case_text=CASE_TEXT)
+    return show(
+        "cases.html",
+        page=page,
+        query=query,
+        decision_text=DECISION_TEXT,
+        case_text=CASE_TEXT,
+        detail_lines=detail_lines,
+    )
 
 
 @office.form("/cases/<id:case_id>/", title="处理款项待办", permission=Permission.CASES, body=MoneyDecisionIn)

@@ -375,7 +375,8 @@ def _sayer() -> URLSafeTimedSerializer:
 @office.errorhandler(Refused)
 def _refused(refusal: Refused) -> Response:
     lines = refusal_lines(refusal)
-    response = show("refused.html", status=refusal.answer.http, answer=refusal.answer, lines=lines)
+    sent = request.method == "POST"
+    response = show("refused.html", status=refusal.answer.http, answer=refusal.answer, lines=lines, sent=sent)
     if refusal.retry_after is not None:
         response.headers["Retry-After"] = str(refusal.retry_after)
     return response

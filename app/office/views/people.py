@@ -8,7 +8,7 @@ from flask import Response
 from app.answers import Answer, Refused, field_errors
 from app.clock import SHANGHAI, utcnow
 from app.office.views.pages import done, office, show
-from app.office.views.texts import SUBJECT_PATH, SUBJECT_TEXT
+from app.office.views.texts import SUBJECT_PATH, SUBJECT_TEXT, detail_lines
 from app.paging import page_of
 from app.staff import login, queries, service
 from app.staff.schemas import ActionQuery, DayIn, DecisionIn, ReadQuery, UserQuery
@@ -92,7 +92,14 @@ def actions(*, member: Member, query: ActionQuery) -> Response:
     """What staff did and why."""
     items, total = queries.list_actions(actor_id=member.id, query=query)
     page = page_of(items, total=total, query=query)
-    return show("actions.html", page=page, query=query, subjects=SUBJECT_TEXT, paths=SUBJECT_PATH)
+    return show(
+        "actions.html",
+        page=page,
+        query=query,
+        subjects=SUBJECT_TEXT,
+        paths=SUBJECT_PATH,
+        detail_lines=detail_lines,
+    )
 
 
 @office.page("/reads/", title="查阅记录", permission=Permission.AUDIT, query=ReadQuery)

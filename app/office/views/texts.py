@@ -1,8 +1,10 @@
 """What pages say about refusals, and about codes that have no text in the API."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from app.answers import Refused
+from app.fen import format_yuan
 from app.outbox.models import Topic
 
 TOPIC_TEXT: Final = {
@@ -42,6 +44,47 @@ SUBJECT_TEXT: Final = {
     "avatar": "头像",
 }
 
+DETAIL_TEXT: Final = {
+    "out_trade_no": "商户单号",
+    "trade_no": "网关单号",
+    "request_no": "退款单号",
+    "payout_no": "提现单号",
+    "order_no": "订单编号",
+    "user_id": "用户编号",
+    "owner_id": "卖家编号",
+    "amount": "金额",
+    "total": "累计退回",
+    "of": "付款金额",
+    "refunded": "已退回",
+    "refunds": "逐笔退回",
+    "refunded_by_us": "由我们退款",
+    "total_when_released": "恢复时累计退回",
+    "at": "时间",
+    "day": "账单日",
+    "differences": "差异",
+    "key": "待办",
+    "kind": "类型",
+    "decision": "处理",
+    "sequence": "历史序号",
+    "from": "从状态",
+    "to": "到状态",
+    "until": "截止时间",
+    "expires_at": "失效时间",
+    "goods": "涉及商品",
+    "good_status": "商品状态",
+    "before": "原先",
+    "after": "之后",
+    "list": "列表",
+    "rows": "行数",
+    "filters": "筛选条件",
+    "revision": "版本",
+    "categories": "类别",
+    "category": "类别",
+    "case_id": "审核编号",
+    "sha256": "图片指纹",
+}
+_FEN: Final = frozenset({"amount", "total", "of", "refunded", "total_when_released"})
+
 SUBJECT_PATH: Final = {"order": "/admin/orders/", "user": "/admin/users/", "good": "/admin/goods/"}
 """Where the page of a subject is, before its id."""
 
@@ -67,6 +110,27 @@ FIELD_TEXT: Final = {
     "note": "说明",
     "contains": "词",
 }
+
+
+def detail_lines(details: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What is kept with a case or an action, as label and text; money, kept in fen, is shown in yuan."""
+    return [(DETAIL_TEXT.get(name, name), _detail(name, value)) for name, value in details.items()]
+
+
+def _detail(name: str, value: Any) -> str:
+    if value is None:
+        return "—"
+    if isinstance(value, bool):
+        return "是" if value else "否"
+    if name in _FEN and isinstance(value, int):
+        return f"¥{format_yuan(value)}"
+    if name == "refunds" and isinstance(value, dict):
+        return ";".join(f"{number} ¥{format_yuan(amount)}" for number, amount in value.items()) or "—"
+    if isinstance(value, dict):
+        return ";".join(f"{DETAIL_TEXT.get(key, key)} {each}" for key, each in value.items()) or "—"
+    if isinstance(value, list):
+        return ";".join(map(str, value)) or "—"
+    return str(value)
 
 
 def refusal_lines(refusal: Refused) -> list[str]:
