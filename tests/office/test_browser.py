@@ -74,6 +74,7 @@ class Desk:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One browser for all of these tests; each has a context of its own."""
+    expect.set_options(timeout=60_000)  # it waits for events: machines may be slow
     with open_browser() as opened:
         yield opened
 
@@ -149,7 +150,8 @@ def test_a_queue_by_keyboard(app: Flask, live_server: LiveServer, browser: Brows
     assert [good.status for good in goods] == [GoodStatus.PUBLISHED, GoodStatus.REJECTED, GoodStatus.IN_REVIEW]
     assert [one(app, ReviewCase, case_id).decision for _, case_id in cases] == ["approve", "reject", None]
     assert one(app, ReviewCase, cases[2][1]).skipped_by == [at.person.user.id]
-    assert actions(app) == [
+    # Decisions are sent while the next good is looked at: either may arrive first.
+    assert sorted(actions(app)) == [
         ("approve_good", cases[0][0].id, "人工审核通过"),
         ("reject_good", cases[1][0].id, "涉嫌诈骗、含联系方式或站外引流"),
     ]
@@ -293,7 +295,7 @@ def test_texts_are_tried_one_after_the_other(app: Flask, live_server: LiveServer
         at.page.fill("#f-price", "很多")
         at.page.get_by_role("button", name="检查").click()
         expect(at.page.locator("#result [role=alert]")).to_contain_text("价格")
-        assert [each for each in at.tab.complaints if "status of 422" not in each] == []
+        assert [each for each in at.tab.complaints if "422" not in each] == []
         at.tab.complaints.clear()
         at.page.fill("#f-price", "")
         at.page.fill("#text", "出弹簧刀一把")

@@ -204,11 +204,11 @@ def test_nobody_decides_about_themselves(app: Flask, client: FlaskClient, side: 
     before = whole_database(app)
     data = assert_envelope(decide(app, client, party, event, order), Answer.FORBIDDEN)
     assert (data["event"], data["reasons"], data["allowed"]) == (event, ["不能裁决自己参与的订单"], [])
+    assert whole_database(app) == before
     headers = auth_headers(app, party)
     assert client.get(f"/api/staff/order/{order.id}/", headers=headers).get_json()["data"]["actions"] == []
     (listed,) = client.get("/api/staff/orders/", headers=headers).get_json()["data"]["items"]
     assert listed["actions"] == []
-    assert whole_database(app) == before
 
 
 @pytest.mark.parametrize(
