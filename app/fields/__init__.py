@@ -7,7 +7,8 @@ things is refused with a text that says what is expected. Reading a stored form 
 | kind | type | here |
 |---|---|---|
 | texts | `Annotated[str, CleanText(1, 60)]`, `PersonNameIn` | `text.py` |
-| whole numbers | `Annotated[int, Whole(1, 9)]`, `IdIn` | `numbers.py` |
+| whole numbers | `Annotated[int, Whole(1, 9)]`, `IdIn`, `IdsIn` | `numbers.py` |
+| lists | `Annotated[list[T], Separated]` | `lists.py` |
 | amounts in yuan | `YuanIn`, `PriceIn`, `AmountIn` | `amounts.py` |
 | phone numbers | `PhoneIn`, `PhoneOfSomePlaceIn`, `read_phone` | `phones.py` |
 | codes | `Annotated[str, Digits(6)]`, `TrackingNumberIn`, `Annotated[str, Compact(1, 16)]` | `codes.py` |
@@ -20,7 +21,8 @@ things is refused with a text that says what is expected. Reading a stored form 
 from app.fields.accounts import AlipayAccountIn
 from app.fields.amounts import AmountIn, PriceIn, YuanIn
 from app.fields.codes import Compact, Digits, TrackingNumberIn
-from app.fields.numbers import MAX_BIGINT, IdIn, Whole
+from app.fields.lists import Separated
+from app.fields.numbers import MAX_BIGINT, IdIn, IdsIn, Whole
 from app.fields.phones import PhoneIn, PhoneOfSomePlaceIn
 from app.fields.text import CleanText, PersonNameIn
 
@@ -32,10 +34,12 @@ __all__ = [
     "Compact",
     "Digits",
     "IdIn",
+    "IdsIn",
     "PersonNameIn",
     "PhoneIn",
     "PhoneOfSomePlaceIn",
     "PriceIn",
+    "Separated",
     "TrackingNumberIn",
     "Whole",
     "YuanIn",

@@ -9,6 +9,8 @@ from annotated_types import Ge, GroupedMetadata, Le
 from pydantic import BeforeValidator
 from pydantic_core import PydanticKnownError
 
+from app.fields.lists import Separated
+
 MAX_BIGINT: Final = 2**63 - 1
 
 _INTEGER: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
@@ -41,4 +43,7 @@ class Whole(GroupedMetadata):
 
 
 IdIn = Annotated[int, Whole(1)]
+
+IdsIn = Annotated[list[IdIn], Separated]
+"""Several ids: a list in JSON, comma-separated in forms."""
 """An id in a body or query."""

@@ -11,7 +11,7 @@ from app.categories import CATEGORY_TEXT, Category
 from app.clock import MomentOut
 from app.enums import OneOf, text_enum
 from app.fen import YuanOut
-from app.fields import CleanText, IdIn, PriceIn, Whole, YuanIn
+from app.fields import CleanText, IdIn, IdsIn, PriceIn, Whole, YuanIn
 from app.goods.models import AppealState, VerdictKind, VerdictState
 from app.goods.picture_links import PictureLinksOut
 from app.listings.schemas import PriceReferenceOut
@@ -37,18 +37,6 @@ ViolationCategory = text_enum(
 )
 
 
-def _ids(value: object) -> object:
-    """Forms have no lists: `"3, 1"` is `[3, 1]`, and so is `"[3, 1]"`, as programs write one that they put there."""
-    if not isinstance(value, str):
-        return value
-    text = value.strip()
-    if text.startswith("[") and text.endswith("]"):
-        text = text[1:-1].strip()
-        if not text:
-            return []
-    return [each.strip() for each in text.replace("，", ",").split(",")]
-
-
 def _distinct(ids: list[int]) -> list[int]:
     if len(set(ids)) < len(ids):
         raise ValueError("图片重复")
@@ -56,16 +44,14 @@ def _distinct(ids: list[int]) -> list[int]:
 
 
 PictureIds = Annotated[
-    list[IdIn],
-    BeforeValidator(_ids),
+    IdsIn,
     AfterValidator(_distinct),
     Field(
         description="pictures uploaded before, in this order, before those that come as files; comma-separated in forms"
     ),
 ]
 KeepPictures = Annotated[
-    list[IdIn],
-    BeforeValidator(_ids),
+    IdsIn,
     AfterValidator(_distinct),
     Field(description="pictures that stay, in this order, before the new files; comma-separated in forms"),
 ]

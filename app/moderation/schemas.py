@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 from app.accounts.schemas import PersonOut
 from app.clock import MomentOut
 from app.enums import OneOf
-from app.fields import CleanText, IdIn, YuanIn
+from app.fields import CleanText, IdsIn, Separated, YuanIn
 from app.goods.models import CaseKind, RevisionState
 from app.goods.schemas import (
     AppealOut,
@@ -74,7 +74,7 @@ class NextIn(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    besides: Annotated[list[IdIn], Field(max_length=MAX_BESIDES)] = Field(default_factory=list)
+    besides: Annotated[IdsIn, Field(max_length=MAX_BESIDES)] = Field(default_factory=list)
 
 
 class ReviewDecisionIn(BaseModel):
@@ -83,9 +83,13 @@ class ReviewDecisionIn(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     decision: Literal["approve", "reject"]
-    categories: Annotated[list[CategoryCode], Field(max_length=len(CATEGORY_TEXT))] = Field(default_factory=list)
+    categories: Annotated[list[CategoryCode], Separated, Field(max_length=len(CATEGORY_TEXT))] = Field(
+        default_factory=list
+    )
     note: Annotated[str, CleanText(0, 300, multiline=True)] = ""
-    subjects: Annotated[list[Annotated[str, Field(max_length=40)]], Field(max_length=20)] = Field(default_factory=list)
+    subjects: Annotated[list[Annotated[str, Field(max_length=40)]], Separated, Field(max_length=20)] = Field(
+        default_factory=list
+    )
 
 
 class BanIn(BaseModel):

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from app.clock import MomentOut, format_moment
 from app.enums import OneOf, text_enum
-from app.fields import IdIn
+from app.fields import IdsIn
 from app.notifications.models import NotificationKind
 from app.notifications.texts import ORDER_HELD, ORDER_RELEASED, REFUND_CONFIRMED
 from app.paging import PageQuery
@@ -33,7 +33,7 @@ class ReadIn(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    ids: Annotated[list[IdIn], Field(min_length=1, max_length=100)] | None = None
+    ids: Annotated[IdsIn, Field(min_length=1, max_length=100)] | None = None
     all: bool = False
 
     @model_validator(mode="after")

@@ -19,7 +19,7 @@ from app.accounts.schemas import PersonOut, SuspensionOut
 from app.clock import MomentOut, utcnow
 from app.enums import OneOf, text_enum
 from app.fen import SignedYuanOut, YuanOut
-from app.fields import CleanText, Compact, IdIn
+from app.fields import CleanText, Compact, IdIn, IdsIn
 from app.goods.models import TakedownCause
 from app.goods.schemas import CategoryIn, GoodOut, GoodStatusIn
 from app.ledger.models import AccountKind
@@ -481,7 +481,7 @@ class OutboxMessageOut(TypedDict):
 class ReplayIn(DecisionIn):
     """Which messages are delivered again, and why."""
 
-    message_ids: Annotated[list[IdIn], Field(min_length=1, max_length=100)]
+    message_ids: Annotated[IdsIn, Field(min_length=1, max_length=100)]
 
 
 class ReplayedOut(TypedDict):

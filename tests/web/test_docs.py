@@ -5,6 +5,7 @@ from html import unescape
 
 import pytest
 from flask.testing import FlaskClient
+from playwright.sync_api import expect
 
 from app.answers import Answer
 from app.web.docs import ASSETS
@@ -89,9 +90,10 @@ def test_pages_work_in_a_browser(live_server: LiveServer) -> None:
     operations = sum(len(item) for item in document["paths"].values())
     with open_tab() as tab:
         page = tab.page
+        # Of many operations Swagger UI makes those that can be seen.
+        page.set_viewport_size({"width": 1280, "height": 80 * operations})
         page.goto(f"{live_server.url}/docs/")
-        page.wait_for_selector(".opblock")
-        assert page.locator(".opblock").count() == operations
+        expect(page.locator(".opblock")).to_have_count(operations, timeout=60_000)
         page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
         page.goto(f"{live_server.url}/docs/states/")
         assert page.locator("svg").count() == 2

@@ -44,6 +44,8 @@ ERRORS = [
     "REVIEW_TAKEN",
     "REVIEW_OUTDATED",
     "TOO_MANY_ADDRESSES",
+    "FORM_EXPIRED",
+    "SECOND_FACTOR_WRONG",
     "OLD_PASSWORD_WRONG",
     "PICTURE_QUOTA_FULL",
     "ACCOUNT_IN_USE",
@@ -118,6 +120,9 @@ def test_what_is_no_refusal_has_no_error_and_what_is_one_is_no_success() -> None
         "NO_NOTIFICATIONS",
         "NO_DISPUTES",
         "NO_PAYMENTS",
+        "NO_REFUNDS",
+        "NO_STAFF_READS",
+        "NO_MESSAGES",
         "NO_STAFF_ACTIONS",
         "NO_USERS",
         "NO_MONEY_CASES",
@@ -167,7 +172,7 @@ def test_every_refusal_names_itself(client: FlaskClient, answer: Answer) -> None
 
 
 @pytest.mark.parametrize(
-    "path", ["/nowhere", "/nowhere/", "//login/", "/api/good/", "/api/good/1/2/", "/docs/assets/.."]
+    "path", ["/nowhere", "/nowhere/", "/login/login/", "/api/good/", "/api/good/1/2/", "/docs/assets/.."]
 )
 def test_unknown_url(client: FlaskClient, path: str) -> None:
     assert assert_envelope(client.get(path), Answer.NO_SUCH_URL) is None

@@ -43,14 +43,15 @@ def test_document_is_valid_openapi(document: dict[str, Any]) -> None:
 
 def test_every_url_and_method_is_documented(app: Flask, document: dict[str, Any]) -> None:
     served = {
-        (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method)
+        (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule).rstrip("/"), method)
         for rule in app.url_map.iter_rules()
         for method in rule.methods or ()
         if method not in ("HEAD", "OPTIONS")
     }
     # Rules stand without their slash, which is optional.
     documented = {(path.rstrip("/"), method.upper()) for path, item in document["paths"].items() for method in item}
-    assert documented == served
+    # The pages of the back office are forms and pages for people, no part of the API.
+    assert documented == {(path, method) for path, method in served if not f"{path}/".startswith("/admin/")}
 
 
 def test_every_reference_leads_somewhere_and_nothing_is_left_over(document: dict[str, Any]) -> None:
@@ -293,7 +294,7 @@ ENUMS = {
     "bill_status": {"BillStatus"},
     "order_status": {"OrderStatus"},
     "good_status": {"GoodStatus"},
-    "category": {"Category"},
+    "category": {"Category", "ViolationCategory"},  # of goods, and of what breaks the rules
     "trade_mode": {"TradeMode", "OrderTradeMode"},
     "event": {"OrderEvent", "HistoryEvent", "AttemptedAction", "NotificationEvent", "GoodEvent"},
     "role": {"Role"},
@@ -403,6 +404,9 @@ WITHOUT_KEY = (
     "/order/notify/",
     "/order/pay/{order_id}/ticket/",
     "/api/staff/user/{user_id}/reset_code/",
+    # The one creates nothing; of the other each request is to give another case.
+    "/api/staff/try_text/",
+    "/api/staff/next_review/",
 )
 
 

@@ -41,6 +41,7 @@ NAMED_BY_OTHERS = {
     "GET /healthz": "a probe",
     "GET /readyz": "a probe",
     "GET /metrics": "a probe",
+    "GET /": "a page whose address messengers add to",
 }
 
 
