@@ -160,7 +160,7 @@ def test_the_documents_show_commands() -> None:
     for kind, line in (
         ("flask", "outbox replay"),
         ("flask", "webhooks replay --order-no 1"),
-        ("flask", "staff add laowang --reason 入职,负责纠纷"),
+        ("flask", "staff add laowang --role arbiter --reason 入职,负责纠纷"),
         ("flask", "user suspend laowang --reason 多次发布假货 --until 2026-12-06"),
         ("make cli", "order list"),
         ("make cli", "order export 1 --output /tmp/order.json"),
