@@ -96,6 +96,7 @@ class Answer(Enum):
     BAN_LIFTED = (201, 200, "图片已解除禁用")
     USER_SUSPENDED = (200, 200, "账号已停用,登录已全部失效")
     SUSPENSION_LIFTED = (200, 200, "账号已恢复")
+    PROFILE_CLEARED = (201, 200, "资料已清除")
     MONEY_CASES_FOUND = (200, 200, "款项待办查询成功")
     MONEY_CASE_DECIDED = (200, 200, "款项待办处理成功")
     REASONS_FOUND = (200, 200, "退款原因查询成功")

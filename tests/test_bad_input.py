@@ -112,6 +112,7 @@ RIGHT: Mapping[str, dict[str, Any]] = {
     "POST /api/staff/restore_good/<id:good_id>/": {"reason": "查无此事"},
     "POST /api/staff/suspend_user/<id:user_id>/": {"reason": "多次发布假货"},
     "POST /api/staff/lift_suspension/<id:user_id>/": {"reason": "申诉成立"},
+    "POST /api/staff/clear_profile/<id:user_id>/": {"parts": ["nickname", "bio", "avatar"], "reason": "含联系方式"},
     "POST /api/staff/money_case/<id:case_id>/": {"decision": "dismiss", "reason": "已在商家平台核对"},
 }
 

@@ -1,6 +1,8 @@
-"""Avatars."""
+"""Avatars, and the parts of a profile."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Final
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -15,6 +17,21 @@ class AvatarState(StrEnum):
     PENDING = "pending"
     PASSED = "passed"
     FAILED = "failed"
+
+
+class ProfilePart(StrEnum):
+    """What users show of themselves, and staff take away where it breaks the rules."""
+
+    NICKNAME = "nickname"
+    BIO = "bio"
+    AVATAR = "avatar"
+
+
+PART_TEXT: Final[Mapping[ProfilePart, str]] = {
+    ProfilePart.NICKNAME: "昵称",
+    ProfilePart.BIO: "简介",
+    ProfilePart.AVATAR: "头像",
+}
 
 
 class Avatar(Base):

@@ -12,8 +12,9 @@ from app.enums import OneOf
 from app.fields import CleanText
 from app.goods.picture_links import PictureLinksOut, links_to
 from app.moderation.text import TextKind, objection
-from app.profiles.models import AvatarState
+from app.profiles.models import PART_TEXT, AvatarState, ProfilePart
 from app.profiles.nicknames import read_nickname
+from app.staff.schemas import DecisionIn
 
 AvatarStateOut = Annotated[
     str,
@@ -45,6 +46,12 @@ class ProfileIn(BaseModel):
     def changes(self) -> dict[str, str | None]:
         """The fields that were sent."""
         return self.model_dump(exclude_unset=True)
+
+
+class ClearProfileIn(DecisionIn):
+    """Which parts of a profile staff take away, and why; the user reads it."""
+
+    parts: Annotated[list[Annotated[str, OneOf(ProfilePart, PART_TEXT)]], Field(min_length=1, max_length=3)]
 
 
 class PublicProfileOut(PersonOut):

@@ -1,6 +1,7 @@
 """What users do with their profiles, one function per verb, each one transaction; and the review of avatars."""
 
 from collections import Counter
+from collections.abc import Collection
 from datetime import timedelta
 from typing import IO, Final
 
@@ -20,12 +21,17 @@ from app.goods.storage import picture_storage
 from app.goods.stored_pictures import store_pictures
 from app.goods.uploads import prepare_uploads
 from app.moderation.pic_verify import StoredPicture, check_picture
+from app.notifications.models import NotificationKind
+from app.notifications.service import notify
 from app.outbox.models import Topic
 from app.outbox.service import add_message
-from app.profiles.models import Avatar, AvatarState
+from app.profiles.models import PART_TEXT, Avatar, AvatarState, ProfilePart
 from app.profiles.nicknames import claims_to_be_official
 from app.profiles.squares import square_of
 from app.settings import settings
+from app.staff.models import ActionKind, Subject
+from app.staff.service import check_staff, record_action
+from app.staff_roles import Permission
 
 log = structlog.get_logger(__name__)
 
@@ -97,6 +103,54 @@ def delete_avatar(*, user_id: int) -> None:
         _detach(session, Avatar.user_id == user_id)
 
 
+def clear_profile(*, actor_id: int, user_id: int, parts: Collection[ProfilePart], reason: str) -> None:
+    """Take away what a user shows: nickname, bio, or avatars, with one that waits for its review. The user is told why.
+
+    Where nothing of it is there, nothing is done. Raises FORBIDDEN for an actor who is not staff and for a user who is,
+    NO_SUCH_USER.
+    """
+    with transaction() as session:
+        check_staff(session, actor_id, Permission.SUSPEND)
+        user = lock_user(session, user_id)
+        if user.is_staff:
+            raise Refused(Answer.FORBIDDEN)
+        cleared = [part for part in ProfilePart if part in parts and _clear(session, user, part)]
+        if not cleared:
+            return
+        record_action(
+            session,
+            ActionKind.CLEAR_PROFILE,
+            actor_id=actor_id,
+            subject=Subject.USER,
+            subject_id=user_id,
+            reason=reason,
+            details={"parts": [part.value for part in cleared]},
+        )
+        words = "、".join(PART_TEXT[part] for part in cleared)
+        notify(
+            session,
+            user_id=user_id,
+            kind=NotificationKind.STAFF,
+            title="资料已被清除",
+            text=f"你的{words}违反平台规则,已被清除。原因:{reason}",
+            event="clear_profile",
+        )
+    log.info("profile_cleared", actor_id=actor_id, user_id=user_id, parts=[part.value for part in cleared])
+
+
+def _clear(session: Session, user: User, part: ProfilePart) -> bool:
+    """Take one part away; False where there is none."""
+    if part is ProfilePart.AVATAR:
+        user.avatar_id = None
+        session.flush()
+        return _detach(session, Avatar.user_id == user.id) > 0
+    if part is ProfilePart.NICKNAME:
+        is_there, user.nickname = user.nickname is not None, None
+    else:
+        is_there, user.bio = user.bio != "", ""
+    return is_there
+
+
 def forget_avatars(session: Session, *, user_id: int) -> None:
     """Delete all avatars of a user whose row is locked; the files go with the next sweep."""
     session.execute(update(User).where(User.id == user_id).values(avatar_id=None), execution_options=_WITHOUT_OBJECTS)
@@ -162,9 +216,10 @@ def _is_waiting() -> tuple[ColumnElement[bool], ...]:
     return Avatar.state == AvatarState.PENDING.value, Avatar.detached_at.is_(None)
 
 
-def _detach(session: Session, *which: ColumnElement[bool]) -> None:
-    """Let nobody see these avatars any more."""
-    session.execute(
-        update(Avatar).where(*which, Avatar.detached_at.is_(None)).values(detached_at=utcnow()),
+def _detach(session: Session, *which: ColumnElement[bool]) -> int:
+    """Let nobody see these avatars any more; returns how many."""
+    detached = session.execute(
+        update(Avatar).where(*which, Avatar.detached_at.is_(None)).values(detached_at=utcnow()).returning(Avatar.id),
         execution_options=_WITHOUT_OBJECTS,
     )
+    return len(detached.all())

@@ -12,7 +12,9 @@ from app.goods.picture_links import PictureQuery, seconds_granted
 from app.goods.pictures import read_rendition, rendition_of
 from app.goods.storage import picture_storage
 from app.profiles import queries, service
-from app.profiles.schemas import OwnAvatarsOut, ProfileIn, PublicProfileOut, public_profile_out
+from app.profiles.models import ProfilePart
+from app.profiles.schemas import ClearProfileIn, OwnAvatarsOut, ProfileIn, PublicProfileOut, public_profile_out
+from app.staff_roles import Permission
 from app.web.api import Api
 from app.web.auth import Actor, Auth
 from app.web.pictures import hidden_cache, picture_response
@@ -73,6 +75,21 @@ def upload_avatar(*, actor: Actor, files: list[FileStorage]) -> OwnAvatarsOut:
 def delete_avatar(*, actor: Actor) -> None:
     """Take the caller's avatar away, and the one that waits for its review."""
     service.delete_avatar(user_id=actor.id)
+
+
+@api.post(
+    "/api/staff/clear_profile/<id:user_id>/",
+    auth=Auth.STAFF,
+    permission=Permission.SUSPEND,
+    body=ClearProfileIn,
+    answer=Answer.PROFILE_CLEARED,
+    refuses=(Answer.NO_SUCH_USER,),
+)
+def clear_profile(*, actor: Actor, user_id: int, body: ClearProfileIn) -> None:
+    """Take away a user's nickname, bio or avatar that breaks the rules; the user is told why."""
+    service.clear_profile(
+        actor_id=actor.id, user_id=user_id, parts=[ProfilePart(each) for each in body.parts], reason=body.reason
+    )
 
 
 @api.get(

@@ -28,6 +28,7 @@ class ActionKind(StrEnum):
     RESTORE_GOOD = "restore_good"
     SUSPEND_USER = "suspend_user"
     LIFT_SUSPENSION = "lift_suspension"
+    CLEAR_PROFILE = "clear_profile"
     DECIDE_MONEY_CASE = "decide_money_case"
     APPROVE_GOOD = "approve_good"
     REJECT_GOOD = "reject_good"

@@ -44,6 +44,7 @@ ACTION_TEXT: Final[Mapping[ActionKind, str]] = {
     ActionKind.RESTORE_GOOD: "恢复商品",
     ActionKind.SUSPEND_USER: "停用账号",
     ActionKind.LIFT_SUSPENSION: "恢复账号",
+    ActionKind.CLEAR_PROFILE: "清除资料",
     ActionKind.DECIDE_MONEY_CASE: "处理款项待办",
     ActionKind.APPROVE_GOOD: "审核通过",
     ActionKind.REJECT_GOOD: "审核不通过",

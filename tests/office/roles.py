@@ -44,6 +44,7 @@ GET  /admin/users/                              yes      yes     yes      yes
 GET  /admin/users/<id:user_id>/                 yes      yes     yes      yes
 POST /admin/users/<id:user_id>/suspend/         yes      no      yes      yes
 POST /admin/users/<id:user_id>/lift/            yes      no      yes      yes
+POST /admin/users/<id:user_id>/clear/           yes      no      yes      yes
 POST /admin/users/<id:user_id>/reset_code/      yes      no      yes      yes
 GET  /admin/outbox/                             no       no      yes      yes
 POST /admin/outbox/replay/                      no       no      yes      yes

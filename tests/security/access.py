@@ -178,6 +178,7 @@ POST   /api/staff/lift_ban/{ban_id}/             ban             401    403     
 POST   /api/staff/restore_good/{good_id}/        public          401    403      403   403    revoked   ok
 POST   /api/staff/suspend_user/{user_id}/        stranger        401    403      403   403    revoked   ok
 POST   /api/staff/lift_suspension/{user_id}/     stranger        401    403      403   403    revoked   ok
+POST   /api/staff/clear_profile/{user_id}/       stranger        401    403      403   403    revoked   ok
 GET    /api/staff/money_cases/                   -               401    403      403   403    revoked   ok
 POST   /api/staff/money_case/{case_id}/          case            401    403      403   403    revoked   ok
 

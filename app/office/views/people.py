@@ -10,6 +10,9 @@ from app.clock import SHANGHAI, utcnow
 from app.office.views.pages import done, office, show
 from app.office.views.texts import SUBJECT_PATH, SUBJECT_TEXT, detail_lines
 from app.paging import page_of
+from app.profiles import service as profiles
+from app.profiles.models import PART_TEXT, ProfilePart
+from app.profiles.schemas import ClearProfileIn
 from app.staff import login, queries, service
 from app.staff.schemas import ActionQuery, DayIn, DecisionIn, ReadQuery, UserQuery
 from app.staff.sessions import Member
@@ -48,7 +51,8 @@ def users(*, member: Member, query: UserQuery) -> Response:
 @office.page("/users/<id:user_id>/", title="用户详情", permission=Permission.USERS)
 def user(*, member: Member, user_id: int) -> Response:
     """One user."""
-    return show("user.html", user=queries.user_detail(actor_id=member.id, user_id=user_id), roles=ROLE_TEXT)
+    found = queries.user_detail(actor_id=member.id, user_id=user_id)
+    return show("user.html", user=found, roles=ROLE_TEXT, parts=PART_TEXT)
 
 
 @office.form("/users/<id:user_id>/suspend/", title="停用账号", permission=Permission.SUSPEND, body=SuspensionIn)
@@ -63,6 +67,14 @@ def lift_suspension(*, member: Member, user_id: int, body: DecisionIn) -> Respon
     """Let a user in again."""
     service.lift_suspension(actor_id=member.id, user_id=user_id, reason=body.reason)
     return done(f"用户 {user_id} 已恢复", to=f"/admin/users/{user_id}/")
+
+
+@office.form("/users/<id:user_id>/clear/", title="清除资料", permission=Permission.SUSPEND, body=ClearProfileIn)
+def clear_profile(*, member: Member, user_id: int, body: ClearProfileIn) -> Response:
+    """Take away a nickname, bio or avatar that breaks the rules."""
+    parts = [ProfilePart(each) for each in body.parts]
+    profiles.clear_profile(actor_id=member.id, user_id=user_id, parts=parts, reason=body.reason)
+    return done(f"用户 {user_id} 的资料已清除", to=f"/admin/users/{user_id}/")
 
 
 @office.form("/users/<id:user_id>/reset_code/", title="密码重置码", permission=Permission.SUSPEND, body=DecisionIn)
