@@ -6,13 +6,13 @@ not many of the same.
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, cast, func, select
-from sqlalchemy.dialects.postgresql import BIT
+from sqlalchemy import ColumnElement, Row, cast, exists, func, or_, select
+from sqlalchemy.dialects.postgresql import BIT, distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from app.clock import utcnow
-from app.goods.models import Good
+from app.goods.models import Good, GoodRevision
 from app.goods.queries import PUBLIC_STATUSES
 from app.moderation.models import TextFingerprint
 from app.moderation.text.duplicates import NEAR, fingerprint_of
@@ -54,10 +54,19 @@ def text_likeness_hits(
     if fingerprint is None:
         return ()
     _remember(session, good_id=good_id, revision=revision, likeness=fingerprint)
+    is_same = (TextFingerprint.exact == fingerprint.exact).label("is_same")
+    # A revision that came of another price alone has no fingerprint of its own: it has the words of an earlier one.
+    has_its_words = exists().where(
+        GoodRevision.good_id == Good.id,
+        GoodRevision.revision == TextFingerprint.revision,
+        GoodRevision.description == Good.description,
+    )
     alike = (
-        select(Good.owner_id, Good.status, (TextFingerprint.exact == fingerprint.exact).label("is_same"))
-        .join(Good, (Good.id == TextFingerprint.good_id) & (Good.revision == TextFingerprint.revision))
+        select(Good.owner_id, Good.status, is_same)
+        .ext(distinct_on(Good.id))
+        .join(Good, Good.id == TextFingerprint.good_id)
         .where(
+            or_(Good.revision == TextFingerprint.revision, has_its_words),
             TextFingerprint.bands.overlap(fingerprint.bands),
             _is_near(fingerprint.near),
             Good.id != good_id,
@@ -65,6 +74,7 @@ def text_likeness_hits(
             ~Good.deleted,
             ~Good.taken_down,
         )
+        .order_by(Good.id, is_same.desc())
         .limit(100)
     )
     return tuple(_hits(list(session.execute(alike)), owner_id))

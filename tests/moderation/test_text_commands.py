@@ -13,6 +13,7 @@ from sqlalchemy import select
 from app.clock import utcnow
 from app.db.database import db
 from app.goods.models import ReviewCase, Verdict
+from app.goods.service import edit_good
 from app.moderation.cli import moderation_commands
 from app.moderation.service import check_good, conclude_good
 from app.moderation.text.duplicates import NEAR, fingerprint_of
@@ -163,6 +164,19 @@ def test_texts_taken_from_other_goods_are_reviewed(
     asked = found and not same_owner
     assert status_of(app, second) == (GoodStatus.IN_REVIEW if asked else GoodStatus.PUBLISHED)
     assert cases(app) == ([(second.id, "release")] if asked else [])
+
+
+@pytest.mark.usefixtures("clean")
+def test_a_change_of_the_price_hides_no_words(app: Flask) -> None:
+    owner = make_user(app)
+    first = make_good(app, owner, status=GoodStatus.IN_REVIEW, description=OWN_WORDS)
+    second = make_good(app, make_user(app), status=GoodStatus.IN_REVIEW, description=OWN_WORDS)
+    with app.app_context():
+        check_good(good_id=first.id, revision=1)
+        conclude_good(good_id=first.id, revision=1)
+        edit_good(owner_id=owner.id, good_id=first.id, changes={"price": 200000})
+        check_good(good_id=second.id, revision=1)
+    assert [hit["code"] for hit in hits_of(app, second)] == ["duplicate.text_of_other_seller"]
 
 
 @pytest.mark.usefixtures("clean")
