@@ -24,6 +24,7 @@ REFUSAL_DETAILS: Final[Mapping[Answer, Any]] = {  # TypedDicts, or unions that p
     Answer.RESTORE_FAILED: GoodRefusalDetails,
     Answer.APPEAL_REFUSED: RefusalReasons,
     Answer.REPORT_REFUSED: RefusalReasons,
+    Answer.REVIEW_OUTDATED: RefusalReasons | None,  # where a picture is banned
     Answer.ACCOUNT_SUSPENDED: SuspensionOut,
     Answer.GOOD_CHANGED: PresentFigures,
     Answer.PICTURE_QUOTA_FULL: QuotaFull,

@@ -170,6 +170,37 @@ def close_cases(session: Session, good: Good, revision: int, *, now: datetime) -
     session.execute(undecided.values(state=AppealState.VOID.value, decided_at=now), execution_options=_WITHOUT_OBJECTS)
 
 
+OF_WHAT_IS_PUBLIC: Final = (CaseKind.REPORT, CaseKind.RECHECK)
+"""The cases about what everybody sees."""
+
+
+def end_cases(
+    session: Session, good: Good, *kinds: CaseKind, decision: str, actor_id: int | None, now: datetime
+) -> None:
+    """Close the open cases of these kinds about the good's row: somebody of staff has decided them by another way."""
+    is_open = update(ReviewCase).where(
+        ReviewCase.good_id == good.id,
+        ReviewCase.revision == good.revision,
+        ReviewCase.kind.in_([kind.value for kind in kinds]),
+        ReviewCase.closed_at.is_(None),
+    )
+    session.execute(
+        is_open.values(closed_at=now, decision=decision, decided_by=actor_id, claimed_by=None, claimed_until=None),
+        execution_options=_WITHOUT_OBJECTS,
+    )
+
+
+def grant_appeal(session: Session, good: Good, *, answer: str, now: datetime) -> None:
+    """Grant the appeal that is open about the good's row, if there is one; its owner reads the answer."""
+    undecided = update(Appeal).where(
+        Appeal.good_id == good.id, Appeal.revision == good.revision, Appeal.state == AppealState.OPEN.value
+    )
+    session.execute(
+        undecided.values(state=AppealState.GRANTED.value, answer=answer, decided_at=now),
+        execution_options=_WITHOUT_OBJECTS,
+    )
+
+
 def _move_cases(session: Session, good: Good, number: int, *which: ColumnElement[bool]) -> None:
     """Let the open cases of the good's row be of the revision of that number."""
     is_open = update(ReviewCase).where(

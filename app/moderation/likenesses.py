@@ -5,6 +5,7 @@ a maker. Two pictures look alike whose fingerprints (`app.moderation.models.Pict
 `NEAR` of 64 bits.
 """
 
+from collections.abc import Collection
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, SmallInteger, cast, exists, func, literal, or_, select
@@ -52,12 +53,21 @@ def fingerprint_of(session: Session, sha256: str) -> int | None:
     return session.scalar(select(PictureFingerprint.fingerprint).where(PictureFingerprint.content_hash == sha256))
 
 
+def ban_hits(session: Session, hashes: Collection[str]) -> dict[str, Hit]:
+    """Those of the files, by the SHA-256 of each, that are banned now."""
+    if not hashes:
+        return {}
+    banned = select(BannedPicture.sha256, BannedPicture.category).where(
+        BannedPicture.lifted_at.is_(None), BannedPicture.sha256.in_(hashes)
+    )
+    return {row.sha256: _of(BANNED, row.category) for row in session.execute(banned)}
+
+
 def likeness_hits(session: Session, *, sha256: str, owner_id: int) -> tuple[Hit, ...]:
     """What the file is, or looks like."""
+    if (banned := ban_hits(session, (sha256,)).get(sha256)) is not None:
+        return (banned,)
     in_force = BannedPicture.lifted_at.is_(None)
-    banned = session.scalar(select(BannedPicture.category).where(in_force, BannedPicture.sha256 == sha256).limit(1))
-    if banned is not None:
-        return (_of(BANNED, banned),)
     hits: list[Hit] = []
     fingerprint = fingerprint_of(session, sha256)
     is_like_others = [Picture.sha256 == sha256]

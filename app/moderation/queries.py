@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Row, Select, bindparam, case, func, select
 
 from app.accounts.models import User
 from app.accounts.queries import PERSON
@@ -39,7 +39,7 @@ from app.moderation.sellers import seller_history
 from app.moderation.texts import CASE_KIND_TEXT, CATEGORY_TEXT
 from app.moderation.verdicts import Category
 from app.staff_roles import Permission
-from statemachine.good import GOOD_TEXT
+from statemachine.good import GOOD_TEXT, GoodStatus
 
 _REVIEW: Final = (
     select(
@@ -216,6 +216,15 @@ def _reports_of(good_id: int) -> list[ReportOut]:
     ]
 
 
+CAN_BE_DECIDED: Final = ~Good.deleted & case(
+    (ReviewCase.kind == CaseKind.TAKEDOWN_APPEAL.value, Good.taken_down),
+    # What everybody sees may be taken down wherever it stands; an order that holds it goes on.
+    (ReviewCase.kind.in_((CaseKind.REPORT.value, CaseKind.RECHECK.value)), ~Good.taken_down),
+    else_=~Good.taken_down & (Good.status != GoodStatus.IN_TRADE),
+)
+"""Whether a case, joined with its good, can be decided now; what an order holds, or is away, is decided afterwards."""
+
+
 def count_waiting() -> int:
     """How many cases wait for a person."""
     return sum(count for count, _ in waiting_by_kind().values())
@@ -225,7 +234,8 @@ def waiting_by_kind() -> Mapping[str, tuple[int, Any]]:
     """For metrics: how many cases of each kind wait for a person, and since when the first."""
     found = rows(
         select(ReviewCase.kind, func.count().label("waiting"), func.min(ReviewCase.created_at).label("since"))
-        .where(ReviewCase.closed_at.is_(None))
+        .join(Good, Good.id == ReviewCase.good_id)
+        .where(ReviewCase.closed_at.is_(None), CAN_BE_DECIDED)
         .group_by(ReviewCase.kind)
     )
     return {row.kind: (row.waiting, row.since) for row in found}

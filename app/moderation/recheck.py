@@ -14,6 +14,7 @@ from app.clock import utcnow
 from app.db.transactions import rows, transaction
 from app.goods.models import CaseKind, Good, Verdict, VerdictKind
 from app.goods.queries import PUBLIC_STATUSES
+from app.goods.revisions import known_revision
 from app.moderation.checks import DESCRIPTION, STATE_OF, TITLE, Content, Subject, subjects_of
 from app.moderation.decisions import open_case
 from app.moderation.service import record_verdict
@@ -105,6 +106,7 @@ def _ask_somebody(found: _Found) -> bool:
         good = session.scalars(statement.with_for_update(key_share=True)).one_or_none()
         if good is None:
             return False
+        known_revision(session, good, good.revision)
         hashes = subjects_of(_content(row))
         passed = _passed_by_staff(session, row)
         asked = {subject: judgement for subject, judgement in found.judgements.items() if subject[1] not in passed}

@@ -33,29 +33,23 @@ from app.goods.models import (
 )
 from app.goods.queries import is_public
 from app.goods.revisions import known_revision, publish
-from app.goods.service import lock_good, restore, take_down
+from app.goods.service import lock_good, take_down
 from app.moderation.decisions import PRIORITY, open_case, refuse, tell
-from app.moderation.likenesses import fingerprint_of
+from app.moderation.likenesses import ban_hits, fingerprint_of
 from app.moderation.models import BannedPicture, Stage
-from app.moderation.service import count_verdicts
+from app.moderation.queries import CAN_BE_DECIDED
+from app.moderation.service import content_of, count_verdicts
 from app.moderation.texts import CATEGORY_TEXT
 from app.moderation.verdicts import Category
 from app.settings import settings
 from app.staff.models import ActionKind, Subject
-from app.staff.service import check_staff, record_action
+from app.staff.service import check_staff, put_back, record_action
 from app.staff_roles import Permission
 from statemachine import GoodRole, GoodStatus
 
 log = structlog.get_logger(__name__)
 
 Decided = Literal["approve", "reject"]
-
-# What can be decided now: neither sold meanwhile, nor held by an order, nor away.
-_CAN_BE_DECIDED: Final = (
-    ~Good.deleted
-    & (Good.status != GoodStatus.IN_TRADE)
-    & (~Good.taken_down | (ReviewCase.kind == CaseKind.TAKEDOWN_APPEAL.value))
-)
 
 
 def claim_next(*, actor_id: int, besides: Collection[int] = ()) -> int | None:
@@ -76,7 +70,7 @@ def claim_next(*, actor_id: int, besides: Collection[int] = ()) -> int | None:
             not_(func.coalesce(actor_id == any_(ReviewCase.skipped_by), False)),
             ReviewCase.id.not_in(besides),
             Good.owner_id != actor_id,
-            _CAN_BE_DECIDED,
+            CAN_BE_DECIDED,
         )
         .order_by(func.coalesce(is_mine, False).desc(), ReviewCase.priority.desc(), ReviewCase.id)
         .limit(1)
@@ -230,6 +224,7 @@ def _publish_or_refuse(session: Session, good: Good, row: GoodRevision, choice: 
     now = utcnow()
     row.decided_by = choice.actor_id
     if choice.approve:
+        _refuse_banned(session, good, row)
         is_edit = row.revision != good.revision
         publish(session, good, row, role=GoodRole.STAFF, now=now)
         row.categories, row.text = [], ""
@@ -237,6 +232,12 @@ def _publish_or_refuse(session: Session, good: Good, row: GoodRevision, choice: 
         tell(session, good.owner_id, what, f"「{row.title}」已通过人工审核。", "approve")
     else:
         refuse(session, good, row, role=GoodRole.STAFF, now=now, categories=choice.categories, text=choice.text)
+
+
+def _refuse_banned(session: Session, good: Good, row: GoodRevision) -> None:
+    """Raise REVIEW_OUTDATED for a revision with a picture that is banned: by somebody else since, or before."""
+    if ban_hits(session, {picture.sha256 for picture in content_of(session, good, row).pictures}):
+        raise Refused(Answer.REVIEW_OUTDATED, data={"reasons": ["图片已被平台禁止使用,解除禁用后才能通过"]})
 
 
 def _decide_appeal(session: Session, good: Good, row: GoodRevision, choice: _Choice) -> None:
@@ -253,6 +254,7 @@ def _decide_appeal(session: Session, good: Good, row: GoodRevision, choice: _Cho
     _answer_appeal(session, good, row.revision, granted=choice.approve, text=choice.text)
     row.decided_by = choice.actor_id
     if choice.approve:
+        _refuse_banned(session, good, row)
         publish(session, good, row, role=GoodRole.STAFF, now=utcnow())
         row.categories, row.text = [], ""
         tell(session, good.owner_id, "申诉成功", f"「{row.title}」已恢复发布。{choice.text}", "grant_appeal")
@@ -268,8 +270,9 @@ def _decide_takedown_appeal(session: Session, good: Good, row: GoodRevision, cho
         raise Refused(Answer.REVIEW_OUTDATED)
     _answer_appeal(session, good, row.revision, granted=choice.approve, text=choice.text)
     if choice.approve:
-        restore(session, good, by=GoodRole.STAFF)
-        tell(session, good.owner_id, "申诉成功", f"「{good.title}」已恢复。{choice.text}", "grant_appeal")
+        back = put_back(session, good)
+        words = "已恢复。" if back else "的下架已撤销,账号恢复使用后重新上架。"
+        tell(session, good.owner_id, "申诉成功", f"「{good.title}」{words}{choice.text}", "grant_appeal")
     else:
         tell(session, good.owner_id, "申诉未通过", f"「{good.title}」维持下架。{choice.text}", "refuse_appeal")
 
@@ -392,22 +395,12 @@ def ban_picture(*, actor_id: int, picture_id: int, category: Category, note: str
         )
         session.add(banned)
         session.flush()
-        shown = (
-            select(Good)
-            .where(
-                exists().where(Picture.good_id == Good.id, Picture.sha256 == sha256, Picture.position.is_not(None)),
-                ~Good.deleted,
-                ~Good.taken_down,
-            )
-            .order_by(Good.id)
-            .with_for_update(key_share=True)
-        )
         looked_at = 0
-        for good in session.scalars(shown):
-            if is_public(good):
-                looked_at += open_case(
-                    session, good_id=good.id, revision=good.revision, kind=CaseKind.RECHECK, now=utcnow()
-                )
+        for good in _public_goods_with(session, sha256):
+            known_revision(session, good, good.revision)
+            looked_at += open_case(
+                session, good_id=good.id, revision=good.revision, kind=CaseKind.RECHECK, now=utcnow()
+            )
         record_action(
             session,
             ActionKind.BAN_PICTURE,
@@ -418,6 +411,19 @@ def ban_picture(*, actor_id: int, picture_id: int, category: Category, note: str
             details={"sha256": sha256, "category": category.value, "goods": looked_at},
         )
         return banned.id
+
+
+def _public_goods_with(session: Session, sha256: str) -> Sequence[Good]:
+    """The public goods that show this file, locked. What is about to show it is waited for."""
+    has_it = exists().where(Picture.good_id == Good.id, Picture.sha256 == sha256, Picture.detached_at.is_(None))
+    here = select(Good).where(has_it, ~Good.deleted, ~Good.taken_down).order_by(Good.id)
+    locked = session.scalars(here.with_for_update(key_share=True)).all()
+    # Asked again under the locks: an edit may have brought the picture into its good, or taken it off.
+    shown = select(Picture.good_id).where(
+        Picture.good_id.in_([good.id for good in locked]), Picture.sha256 == sha256, Picture.position.is_not(None)
+    )
+    showing = set(session.scalars(shown))
+    return [good for good in locked if good.id in showing and is_public(good)]
 
 
 def lift_ban(*, actor_id: int, ban_id: int, reason: str) -> None:

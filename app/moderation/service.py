@@ -41,7 +41,7 @@ from app.moderation.checks import (
     unfinished,
 )
 from app.moderation.decisions import open_case, refuse
-from app.moderation.likenesses import LIKENESS_CODES, likeness_hits, remember_fingerprint
+from app.moderation.likenesses import LIKENESS_CODES, ban_hits, likeness_hits, remember_fingerprint
 from app.moderation.models import ModerationTotal, Stage
 from app.moderation.pic_verify import StoredPicture
 from app.moderation.sellers import seller_history
@@ -145,11 +145,12 @@ def conclude_good(*, good_id: int, revision: int) -> None:
                 select(Verdict).where(Verdict.good_id == good_id, Verdict.revision == revision)
             )
         }
-        expected = subjects_of(_content_of(session, good, row)).keys()
-        if not expected <= verdicts.keys():
+        subjects = subjects_of(content_of(session, good, row))
+        if not subjects.keys() <= verdicts.keys():
             log.warning("review_incomplete", good_id=good_id, revision=revision)
             return
-        decided = [verdicts[subject] for subject in expected]
+        decided = [verdicts[subject] for subject in subjects]
+        _reject_banned_since(session, decided)
         states = {verdict.state for verdict in decided}
         if VerdictState.REJECTED in states:
             outcome = Decision.REJECT
@@ -175,7 +176,7 @@ def publish_without_a_look(*, good_id: int, revision: int) -> None:
         if found is None:
             return
         good, row = found
-        for subject, content_hash in subjects_of(_content_of(session, good, row)).items():
+        for subject, content_hash in subjects_of(content_of(session, good, row)).items():
             record_verdict(
                 session,
                 good_id=good_id,
@@ -189,6 +190,17 @@ def publish_without_a_look(*, good_id: int, revision: int) -> None:
         publish(session, good, row, role=GoodRole.SYSTEM, now=utcnow())
 
 
+def _reject_banned_since(session: Session, verdicts: Collection[Verdict]) -> None:
+    """Reject the pictures that were banned since they were judged: who bans one sees only what is public by then."""
+    pictures = [verdict for verdict in verdicts if verdict.kind == VerdictKind.PICTURE.value]
+    banned = ban_hits(session, {verdict.content_hash for verdict in pictures})
+    for verdict in pictures:
+        hit = banned.get(verdict.content_hash)
+        if hit is not None and verdict.state != VerdictState.REJECTED.value:
+            verdict.state, verdict.passed, verdict.by_staff = VerdictState.REJECTED.value, False, False
+            verdict.reasons, verdict.hits = [hit.reason], [*verdict.hits, dict(hit_out(hit))]
+
+
 # --- steps of a check ---
 
 
@@ -200,7 +212,7 @@ def _begin_check(*, good_id: int, revision: int) -> tuple[Content, int, SellerHi
             return None
         good, row = found
         row.attempts += 1
-        return _content_of(session, good, row), row.attempts, seller_history(session, good.owner_id)
+        return content_of(session, good, row), row.attempts, seller_history(session, good.owner_id)
 
 
 def _uncount_attempt(*, good_id: int, revision: int) -> None:
@@ -231,10 +243,6 @@ def _locked(session: Session, *, good_id: int, revision: int) -> tuple[Good, Goo
 
 def content_of(session: Session, good: Good, row: GoodRevision) -> Content:
     """The revision as it is judged: from the good's row where that holds it."""
-    return _content_of(session, good, row)
-
-
-def _content_of(session: Session, good: Good, row: GoodRevision) -> Content:
     source: Good | GoodRevision = good if row.revision == good.revision else row
     pictures = select(Picture.id, Picture.sha256, Picture.width, Picture.height).where(Picture.good_id == good.id)
     if source is good:

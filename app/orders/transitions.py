@@ -19,6 +19,7 @@ from app.answers import Answer, Refused
 from app.clock import utcnow
 from app.db.columns import Base
 from app.goods.models import Good
+from app.goods.revisions import set_edit_aside
 from app.ledger.models import AccountKind
 from app.ledger.service import AccountRef, Posting, Transfer, order_account, post, user_account
 from app.money.refunds import create_refund
@@ -171,8 +172,12 @@ def fire_good(session: Session, good: Good, event: StrEnum | None) -> None:
     good_flow.fire(good, GoodEvent(event), GoodRole.SYSTEM)
     good.updated_at = utcnow()
     add_message(session, Topic.SEARCH_INDEX, good.id)
-    if good.edit_revision is not None and good.status != GoodStatus.IN_TRADE:
-        # An edit from before the order waited for its end.
+    if good.edit_revision is None or good.status == GoodStatus.IN_TRADE:
+        return
+    # An edit from before the order waited for its end.
+    if good.status == GoodStatus.SOLD:
+        set_edit_aside(session, good, now=utcnow())
+    else:
         add_message(session, Topic.GOOD_VERIFICATION, good.id)
 
 

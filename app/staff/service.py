@@ -20,7 +20,8 @@ from app.answers import Answer, Refused
 from app.clock import format_moment, format_moment_or_none, utcnow
 from app.db.erasable_texts import keep_text
 from app.db.transactions import rows, transaction
-from app.goods.models import Good, TakedownCause
+from app.goods.models import CaseKind, Good, TakedownCause
+from app.goods.revisions import OF_WHAT_IS_PUBLIC, end_cases, grant_appeal
 from app.goods.service import lock_good, restore, restore_all, take_down, take_down_all
 from app.notifications.models import NotificationKind
 from app.notifications.service import notify
@@ -126,6 +127,8 @@ def take_down_good(*, actor_id: int, good_id: int, reason: str) -> None:
         good = _good_for(session, actor_id, good_id)
         if not take_down(session, good, cause=TakedownCause.STAFF):
             return
+        # What users reported, or a later check found, is answered by it.
+        end_cases(session, good, *OF_WHAT_IS_PUBLIC, decision="reject", actor_id=actor_id, now=utcnow())
         _record_of_good(session, ActionKind.TAKE_DOWN_GOOD, good, actor_id=actor_id, reason=reason)
         _tell(
             session, good.owner_id, "商品已被下架", f"你的商品「{good.title}」已被平台下架。原因:{reason}", "take_down"
@@ -143,14 +146,24 @@ def restore_good(*, actor_id: int, good_id: int, reason: str) -> None:
         good = _good_for(session, actor_id, good_id)
         if good.takedown_cause == TakedownCause.SUSPENSION or (not good.taken_down and not good.deleted):
             return
-        if suspension_of(session.get_one(User, good.owner_id)) is None:
-            restore(session, good, by=GoodRole.STAFF)
+        if put_back(session, good):
             words = f"你的商品「{good.title}」已由平台恢复。说明:{reason}"
             _tell(session, good.owner_id, "商品已恢复", words, "restore")
-        else:
-            good.takedown_cause = TakedownCause.SUSPENSION.value
+        end_cases(session, good, CaseKind.TAKEDOWN_APPEAL, decision="approve", actor_id=actor_id, now=utcnow())
+        grant_appeal(session, good, answer=reason, now=utcnow())
         _record_of_good(session, ActionKind.RESTORE_GOOD, good, actor_id=actor_id, reason=reason)
     log.info("good_restored", actor_id=actor_id, good_id=good_id)
+
+
+def put_back(session: Session, good: Good) -> bool:
+    """Put a locked good that staff took down back where it stood; False where its owner is suspended, and it returns
+    with the end of that.
+    """
+    if suspension_of(session.get_one(User, good.owner_id)) is None:
+        restore(session, good, by=GoodRole.STAFF)
+        return True
+    good.takedown_cause = TakedownCause.SUSPENSION.value
+    return False
 
 
 def suspend_user(*, actor_id: int | None, user_id: int, reason: str, until: datetime | None) -> None:

@@ -1,5 +1,6 @@
 """What waits for people: one desk at a time, decisions and what comes of them, appeals, reports, banned pictures."""
 
+import signal
 from datetime import timedelta
 from typing import Any
 
@@ -21,11 +22,24 @@ from app.moderation.review_queue import claim_next, release_claims
 from app.moderation.service import check_good, conclude_good
 from app.moderation.verdicts import Category, Decision, Hit, Judgement
 from app.notifications.models import Notification
+from app.orders.transitions import OrderCommand, fire, lock_order
 from app.staff.models import StaffAction
-from statemachine import GoodStatus
-from tests.factories import Made, assert_envelope, auth_headers, make_good, make_user, photo_bytes, whole_database
-from tests.goods.steps import at_once, publish, release, review, revision_rows, row_of
+from statemachine import GoodStatus, OrderEvent, Role
+from statemachine.order import PAID, RECEIVED
+from tests.factories import (
+    Made,
+    assert_envelope,
+    auth_headers,
+    lead_order,
+    make_good,
+    make_user,
+    photo_bytes,
+    whole_database,
+)
+from tests.goods.steps import at_once, multipart, publish, release, review, revision_rows, row_of
 from tests.moderation.test_revisions import BAD, edit, own, seen
+from tests.settings import settings_with
+from tests.web.test_metrics import scrape, value
 
 pytestmark = pytest.mark.usefixtures("clean")
 
@@ -489,3 +503,178 @@ def test_what_the_machine_does_not_finish_waits_for_a_person(
     assert cases(app) == [(good.id, 1, "release", None, False)]
     found = own(app, owner, good.id)["verification"]["verdicts"]
     assert [(each["state"], each["rules_version"]) for each in found] == [("review", "unfinished")] * 2
+
+
+# --- what happens beside the queue ---
+
+
+def ban(app: Flask, staff: Made, picture_id: int) -> Any:
+    body = {"category": "fraud", "note": "骗子用图"}
+    return assert_envelope(ask(app, staff, f"ban_picture/{picture_id}/", body), Answer.PICTURE_BANNED)
+
+
+@pytest.mark.parametrize("is_edit", [False, True])
+def test_a_picture_that_is_banned_after_its_verdict_is_not_published(
+    app: Flask, client: FlaskClient, owner: Made, staff: Made, is_edit: bool
+) -> None:
+    if is_edit:
+        good_id = make_good(app, owner).id
+        url = f"/api/good_edit/{good_id}/"
+        answer = client.patch(url, headers=auth_headers(app, owner), **multipart(photo_bytes(70)))
+        picture_id = assert_envelope(answer, Answer.GOOD_EDITED)["pictures"][0]["id"]
+    else:
+        good = release(app, client, owner, photo_bytes(70))
+        good_id, picture_id = good["id"], good["pictures"][0]["id"]
+    with app.app_context():
+        check_good(good_id=good_id, revision=1 + is_edit)
+    ban(app, staff, picture_id)
+    assert cases(app) == []  # nobody sees it
+    with app.app_context():
+        conclude_good(good_id=good_id, revision=1 + is_edit)
+    mine = own(app, owner, good_id)
+    assert (mine["good_status"], mine["verification"]["text"]) == (5, "图片已被平台禁止使用")
+    assert [each["state"] for each in mine["verification"]["verdicts"]] == ["passed", "passed", "rejected"]
+    assert row_of(app, good_id)["status"] == (2 if is_edit else 5)
+
+
+@pytest.mark.parametrize("appealed", [False, True])
+def test_nobody_lets_a_banned_picture_pass(
+    app: Flask, client: FlaskClient, owner: Made, staff: Made, appealed: bool
+) -> None:
+    good = release(app, client, owner, photo_bytes(70), title=BAD if appealed else "存疑的包")
+    review(app, good["id"])
+    if appealed:
+        assert_envelope(appeal(app, owner, good["id"]), Answer.APPEALED)
+    case = next_case(app, staff)
+    banned = ban(app, staff, good["pictures"][0]["id"])
+    before = whole_database(app)
+    refused = assert_envelope(ask(app, staff, f"review/{case['id']}/", {"decision": "approve"}), Answer.REVIEW_OUTDATED)
+    assert refused == {"reasons": ["图片已被平台禁止使用,解除禁用后才能通过"]}
+    assert whole_database(app) == before
+    assert_envelope(ask(app, staff, f"lift_ban/{banned['id']}/", {"reason": "误判"}), Answer.BAN_LIFTED)
+    decide(app, staff, case["id"], {"decision": "approve"})
+    assert row_of(app, good["id"])["status"] == 2
+
+
+def test_what_is_reported_during_a_trade_is_decided_at_once(app: Flask, owner: Made, staff: Made) -> None:
+    good, buyer = make_good(app, owner), make_user(app)
+    order = lead_order(app, good, buyer, phase=PAID)
+    report = {"category": "counterfeit", "text": "同款假货"}
+    told_by = app.test_client().post(f"/api/good_report/{good.id}/", json=report, headers=auth_headers(app, buyer))
+    assert_envelope(told_by, Answer.GOOD_REPORTED)
+    decide(app, staff, next_case(app, staff)["id"], REJECT)
+    row = row_of(app, good.id)
+    assert (row["status"], row["taken_down"], row["takedown_cause"]) == (3, True, "staff")
+    seen_by_buyer = app.test_client().get(f"/api/order/{order.id}/", headers=auth_headers(app, buyer))
+    assert assert_envelope(seen_by_buyer, Answer.ORDER_FOUND)["bill_status"] == 2
+
+
+def test_what_staff_do_by_another_way_ends_the_cases(app: Flask, owner: Made, staff: Made) -> None:
+    good = make_good(app, owner)
+    with app.app_context(), transaction() as session:
+        open_case(session, good_id=good.id, revision=1, kind=CaseKind.REPORT, now=utcnow())
+    ask(app, staff, f"take_down_good/{good.id}/", {"reason": "假货"})
+    assert cases(app) == [(good.id, 1, "report", "reject", True)]
+    assert_envelope(appeal(app, owner, good.id), Answer.APPEALED)
+    ask(app, staff, f"restore_good/{good.id}/", {"reason": "核实为正品"})
+    assert cases(app)[1:] == [(good.id, 1, "takedown_appeal", "approve", True)]
+    found = own(app, owner, good.id)["verification"]["appeal"]
+    assert (found["state"], found["answer"]) == ("granted", "核实为正品")
+    assert next_case(app, staff) is None
+    assert seen(app, good.id)["good_status"] == 2
+
+
+def test_an_appeal_that_is_granted_to_a_suspended_seller_waits_for_the_end(
+    app: Flask, owner: Made, staff: Made
+) -> None:
+    good = make_good(app, owner)
+    ask(app, staff, f"take_down_good/{good.id}/", {"reason": "假货"})
+    assert_envelope(appeal(app, owner, good.id), Answer.APPEALED)
+    ask(app, staff, f"suspend_user/{owner.id}/", {"reason": "核查"})
+    decide(app, staff, next_case(app, staff)["id"], {"decision": "approve"})
+    row = row_of(app, good.id)
+    assert (row["taken_down"], row["takedown_cause"]) == (True, "suspension")
+    assert_envelope(app.test_client().get(f"/api/good/{good.id}/"), Answer.NO_SUCH_GOOD)
+    assert told(app, owner)[-1] == ("申诉成功", f"「{good.title}」的下架已撤销,账号恢复使用后重新上架。")
+    ask(app, staff, f"lift_suspension/{owner.id}/", {"reason": "核查完毕"})
+    assert seen(app, good.id)["good_status"] == 2
+
+
+def test_a_sale_sets_the_refused_edit_and_its_appeal_aside(app: Flask, owner: Made, staff: Made) -> None:
+    good = make_good(app, owner)
+    edit(app, owner, good.id, title=BAD)
+    review(app, good.id)
+    assert_envelope(appeal(app, owner, good.id), Answer.APPEALED)
+    order = lead_order(app, good, make_user(app), phase=RECEIVED)
+    assert next_case(app, staff) is None  # held by the order
+    with app.app_context(), transaction() as session:
+        fire(session, *lock_order(session, order.id), OrderCommand(event=OrderEvent.SETTLE, role=Role.SYSTEM))
+    row = row_of(app, good.id)
+    assert (row["status"], row["edit_revision"]) == (4, None)
+    assert cases(app) == [(good.id, 2, "appeal", None, True)]
+    with app.app_context():
+        assert [each.state for each in db.session.scalars(select(Appeal))] == ["void"]
+    assert own(app, owner, good.id)["good_status"] == 4
+
+
+# --- how long it takes, and what is counted ---
+
+
+def test_a_subject_has_its_time_and_then_a_person_has_it(
+    app: Flask, owner: Made, staff: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from app.moderation import checks
+
+    certain = checks.check_text
+
+    def endless(text: str, **context: Any) -> Judgement:
+        while "存疑" in text:
+            pass
+        return certain(text, **context)
+
+    monkeypatch.setattr(checks, "check_text", endless)
+    with settings_with(app, review_subject_seconds=1):
+        good = in_queue(app, owner)
+    case = next_case(app, staff)
+    assert (case["good_id"], case["kind"]) == (good.id, "release")
+    [title, description] = case["verdicts"]
+    assert (title["state"], title["reasons"], title["rules_version"]) == (
+        "review",
+        ["机器审核未能完成,等待人工审核"],
+        "unfinished",
+    )
+    assert description["state"] == "passed"
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_the_queue_and_its_verdicts_are_counted(app: Flask, client: FlaskClient, owner: Made, staff: Made) -> None:
+    held = in_queue(app, owner)
+    for _ in range(2):
+        in_queue(app, owner)
+    hour = timedelta(hours=1)
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(ReviewCase).values(created_at=ReviewCase.created_at - hour))
+        # What nobody can decide about now waits for something else.
+        connection.execute(update(Good).where(Good.id == held.id).values(taken_down=True, takedown_cause="staff"))
+
+    samples = scrape(client)
+    assert value(samples, "saltfish_review_cases", kind="release") == 2
+    assert value(samples, "saltfish_review_cases", kind="report") == 0
+    age = value(samples, "saltfish_review_oldest_seconds", kind="release")
+    assert age is not None
+    assert 3600 <= age < 3660
+    assert value(samples, "saltfish_review_oldest_seconds", kind="report") == 0
+    decide(app, staff, next_case(app, staff)["id"], {"decision": "approve"})
+    decide(app, staff, next_case(app, staff)["id"], REJECT)
+    samples = scrape(client)
+    counted = {
+        (stage, outcome): value(samples, "saltfish_moderation_verdicts_total", stage=stage, outcome=outcome)
+        for stage in ("text", "picture", "person")
+        for outcome in ("passed", "review", "rejected")
+    }
+    expected = {("text", "passed"): 3, ("text", "review"): 3, ("person", "passed"): 1, ("person", "rejected"): 1}
+    assert {key: found for key, found in counted.items() if found} == expected
+    waited = value(samples, "saltfish_moderation_seconds_total", stage="person")
+    assert waited is not None
+    assert 7200 <= waited < 7320
+    assert value(samples, "saltfish_moderation_seconds_total", stage="picture") == 0

@@ -16,8 +16,8 @@ import redis
 from flask import Flask
 from rq.job import Job
 
-from tasks.queues import SERIALIZER, QueueName, queue
-from tasks.worker import work
+from tasks.queues import SERIALIZER, QueueName, connect, queue
+from tasks.worker import InProcessWorker, work
 from tests.live import PROJECT
 from tests.processes import ForkedPython, run_forked
 
@@ -109,6 +109,20 @@ def work_off(app: Flask, name: QueueName = QueueName.DEFAULT) -> None:
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         assert work(app, name, burst=True) == 0
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def work_off_here(app: Flask) -> None:
+    """As `work_off`, but with every job in this process: where there are many, and it is not about the worker."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with app.app_context():
+            worker = InProcessWorker([QueueName.DEFAULT.value], connection=connect(), serializer=SERIALIZER)
+            worker.flask_app = app
+            worker.work(burst=True)
+            worker.connection.close()
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
