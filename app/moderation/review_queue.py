@@ -49,6 +49,9 @@ from statemachine import GoodRole, GoodStatus
 
 log = structlog.get_logger(__name__)
 
+APPEALS_A_DAY: Final = 20
+"""What one owner may object to within 24 hours."""
+
 Decided = Literal["approve", "reject"]
 
 
@@ -336,7 +339,7 @@ def appeal(*, owner_id: int, good_id: int, text: str) -> None:
     """Object to a refusal, or to having the good taken down by staff: once for each revision.
 
     Raises NO_SUCH_GOOD, also for another user's good; APPEAL_REFUSED with the reasons where there is nothing to object
-    to, or where that was done.
+    to, where that was done, or where the owner did it too often of late: an edit makes a revision, and costs nothing.
     """
     with transaction() as session:
         good = session.scalars(
@@ -356,6 +359,10 @@ def appeal(*, owner_id: int, good_id: int, text: str) -> None:
         if session.scalar(earlier) is not None:
             raise Refused(Answer.APPEAL_REFUSED, data={"reasons": ["该版本已申诉过,每个版本只能申诉一次"]})
         now = utcnow()
+        of_owner = select(func.count()).select_from(Appeal).join(Good, Good.id == Appeal.good_id)
+        today = of_owner.where(Good.owner_id == owner_id, Appeal.created_at > now - timedelta(days=1))
+        if (session.scalar(today) or 0) >= APPEALS_A_DAY:
+            raise Refused(Answer.APPEAL_REFUSED, data={"reasons": ["24 小时内申诉次数已达上限"]})
         session.add(Appeal(good_id=good.id, revision=row.revision, text=text, created_at=now))
         # A report or a recheck of the same revision that waits becomes this one.
         waiting = update(ReviewCase).where(

@@ -154,16 +154,20 @@ def test_an_edit_and_a_purchase(app: Flask, owner: Made, changes: Any) -> None:
             assert (status, price, revision, edit_revision) == (GoodStatus.PUBLISHED, 200000, 2, None)
 
 
-def test_an_appeal_twice_at_once(app: Flask, owner: Made) -> None:
+def test_an_appeal_twice_at_once(app: Flask) -> None:
     for _ in range(ROUNDS):
+        owner = make_user(app)  # who has made no appeal of late
         good = make_good(app, owner, status=GoodStatus.REJECTED)
-        found = race(app, *[lambda good=good: appeal(owner_id=owner.id, good_id=good.id, text="请复核")] * 2)
+        found = race(
+            app, *[lambda good=good, owner=owner: appeal(owner_id=owner.id, good_id=good.id, text="请复核")] * 2
+        )
         assert sorted(map(str, found)) == sorted(["None", str(Answer.APPEAL_REFUSED)])
         assert cases_of(app, good) == [("appeal", 1, None, False)]
 
 
-def test_a_decision_about_an_appeal_and_an_edit(app: Flask, owner: Made, staff: Made) -> None:
+def test_a_decision_about_an_appeal_and_an_edit(app: Flask, staff: Made) -> None:
     for _ in range(ROUNDS):
+        owner = make_user(app)
         good = make_good(app, owner, status=GoodStatus.REJECTED)
         with app.app_context():
             appeal(owner_id=owner.id, good_id=good.id, text="请复核")
@@ -172,7 +176,7 @@ def test_a_decision_about_an_appeal_and_an_edit(app: Flask, owner: Made, staff: 
         decided, _ = race(
             app,
             lambda case_id=case_id: decide(actor_id=staff.id, case_id=case_id, decision="approve"),
-            lambda good=good: edit_good(owner_id=owner.id, good_id=good.id, changes={"title": "新标题"}),
+            lambda good=good, owner=owner: edit_good(owner_id=owner.id, good_id=good.id, changes={"title": "新标题"}),
         )
         with app.app_context(), transaction() as session:
             appealed = session.scalars(select(Appeal.state).where(Appeal.good_id == good.id)).one()

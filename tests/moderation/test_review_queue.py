@@ -18,7 +18,7 @@ from app.goods.models import Appeal, CaseKind, Good, GoodRevision, ReviewCase
 from app.moderation.decisions import open_case
 from app.moderation.likenesses import bands, remember_fingerprint
 from app.moderation.models import BannedPicture, ModerationTotal
-from app.moderation.review_queue import claim_next, release_claims
+from app.moderation.review_queue import APPEALS_A_DAY, claim_next, release_claims
 from app.moderation.service import check_good, conclude_good
 from app.moderation.verdicts import Category, Decision, Hit, Judgement
 from app.notifications.models import Notification
@@ -362,6 +362,19 @@ def test_an_edit_makes_the_appeal_void_and_the_next_revision_has_its_own(app: Fl
     with app.app_context():
         assert [each.state for each in db.session.scalars(select(Appeal))] == ["void"]
     assert_envelope(appeal(app, owner, good.id), Answer.APPEALED)
+
+
+def test_only_so_many_appeals_a_day(app: Flask, owner: Made) -> None:
+    goods = [make_good(app, owner, status=GoodStatus.REJECTED) for _ in range(APPEALS_A_DAY + 1)]
+    for good in goods[:-1]:
+        assert_envelope(appeal(app, owner, good.id), Answer.APPEALED)
+    before = whole_database(app)
+    refused = assert_envelope(appeal(app, owner, goods[-1].id), Answer.APPEAL_REFUSED)
+    assert refused == {"reasons": ["24 小时内申诉次数已达上限"]}
+    assert whole_database(app) == before
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(Appeal).values(created_at=utcnow() - timedelta(days=1)))
+    assert_envelope(appeal(app, owner, goods[-1].id), Answer.APPEALED)
 
 
 def test_nothing_to_object_to(app: Flask, owner: Made) -> None:
