@@ -8,10 +8,10 @@ a maker. Two pictures look alike whose fingerprints (`app.moderation.models.Pict
 from collections.abc import Collection
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, SmallInteger, cast, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, SmallInteger, cast, exists, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY, BIT
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from app.clock import utcnow
 from app.goods.models import Good, Picture
@@ -63,6 +63,14 @@ def ban_hits(session: Session, hashes: Collection[str]) -> dict[str, Hit]:
     return {row.sha256: _of(BANNED, row.category) for row in session.execute(banned)}
 
 
+def files_like(fingerprint: int) -> Select[str]:
+    """Selects the SHA-256 of each file that looks like this."""
+    some_band = PictureFingerprint.bands.overlap(literal(bands(fingerprint), ARRAY(SmallInteger)))
+    return select(PictureFingerprint.content_hash).where(
+        some_band, _is_near(PictureFingerprint.fingerprint, fingerprint)
+    )
+
+
 def likeness_hits(session: Session, *, sha256: str, owner_id: int) -> tuple[Hit, ...]:
     """What the file is, or looks like."""
     if (banned := ban_hits(session, (sha256,)).get(sha256)) is not None:
@@ -75,10 +83,7 @@ def likeness_hits(session: Session, *, sha256: str, owner_id: int) -> tuple[Hit,
         near = select(BannedPicture.category).where(in_force, _is_near(BannedPicture.fingerprint, fingerprint))
         if (category := session.scalar(near.limit(1))) is not None:
             hits.append(_of(LIKE_BANNED, category))
-        other = aliased(PictureFingerprint)
-        some_band = other.bands.overlap(literal(bands(fingerprint), ARRAY(SmallInteger)))
-        alike = select(other.content_hash).where(some_band, _is_near(other.fingerprint, fingerprint))
-        is_like_others.append(Picture.sha256.in_(alike))
+        is_like_others.append(Picture.sha256.in_(files_like(fingerprint)))
     # Of goods that somebody offers, or sells just now, or did until they were taken down.
     of_others = exists().where(
         or_(*is_like_others),

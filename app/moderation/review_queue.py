@@ -35,7 +35,7 @@ from app.goods.queries import is_public
 from app.goods.revisions import known_revision, publish
 from app.goods.service import lock_good, take_down
 from app.moderation.decisions import PRIORITY, open_case, refuse, tell
-from app.moderation.likenesses import ban_hits, fingerprint_of
+from app.moderation.likenesses import ban_hits, files_like, fingerprint_of
 from app.moderation.models import BannedPicture, Stage
 from app.moderation.queries import CAN_BE_DECIDED
 from app.moderation.service import content_of, count_verdicts
@@ -51,6 +51,11 @@ log = structlog.get_logger(__name__)
 
 APPEALS_A_DAY: Final = 20
 """What one owner may object to within 24 hours."""
+
+_APPROVED: Final = "人工审核通过"
+"""The reason that is recorded where whoever approves says none."""
+
+_ANSWER_LENGTH: Final = 500
 
 Decided = Literal["approve", "reject"]
 
@@ -157,7 +162,7 @@ def decide(
             actor_id=actor_id,
             subject=Subject.GOOD,
             subject_id=good.id,
-            reason=note or text or CATEGORY_TEXT_OF_APPROVAL,
+            reason=note or text or _APPROVED,
             details={
                 "case": kind.value,
                 "revision": row.revision,
@@ -169,9 +174,6 @@ def decide(
         waited = round((now - case.created_at).total_seconds() * 1000)
         count_verdicts(session, Stage.PERSON, {outcome: 1}, milliseconds=waited)
     log.info("review_decided", actor_id=actor_id, good_id=good.id, revision=row.revision, decision=decision)
-
-
-CATEGORY_TEXT_OF_APPROVAL: Final = "人工审核通过"
 
 
 def _locked_case(session: Session, case_id: int, *, actor_id: int) -> tuple[Good, ReviewCase]:
@@ -311,9 +313,6 @@ def _answer_appeal(session: Session, good: Good, revision: int, *, granted: bool
     )
 
 
-_ANSWER_LENGTH: Final = 500
-
-
 def _settle_verdicts(session: Session, row: GoodRevision, *, approve: bool, subjects: Sequence[str]) -> None:
     """Let the verdicts say what the person decided, so that what comes again unchanged is not looked at again."""
     of_revision = (Verdict.good_id == row.good_id) & (Verdict.revision == row.revision)
@@ -379,7 +378,7 @@ def appeal(*, owner_id: int, good_id: int, text: str) -> None:
 
 
 def ban_picture(*, actor_id: int, picture_id: int, category: Category, note: str) -> int:
-    """Never let this picture be published again, and have everything looked at that shows it; returns the ban's id.
+    """Never let this picture be published again, and have all looked at that shows it or its like; returns its ban.
 
     A picture that is banned already stays as it is. Raises FORBIDDEN for an actor who is not staff, NO_SUCH_PICTURE.
     """
@@ -391,9 +390,10 @@ def ban_picture(*, actor_id: int, picture_id: int, category: Category, note: str
         in_force = select(BannedPicture.id).where(BannedPicture.sha256 == sha256, BannedPicture.lifted_at.is_(None))
         if (known := session.scalar(in_force)) is not None:
             return known
+        fingerprint = fingerprint_of(session, sha256)
         banned = BannedPicture(
             sha256=sha256,
-            fingerprint=fingerprint_of(session, sha256),
+            fingerprint=fingerprint,
             category=category.value,
             note=note,
             picture_id=picture_id,
@@ -403,7 +403,8 @@ def ban_picture(*, actor_id: int, picture_id: int, category: Category, note: str
         session.add(banned)
         session.flush()
         looked_at = 0
-        for good in _public_goods_with(session, sha256):
+        alike = () if fingerprint is None else session.scalars(files_like(fingerprint)).all()
+        for good in _public_goods_with(session, {sha256, *alike}):
             known_revision(session, good, good.revision)
             looked_at += open_case(
                 session, good_id=good.id, revision=good.revision, kind=CaseKind.RECHECK, now=utcnow()
@@ -420,14 +421,14 @@ def ban_picture(*, actor_id: int, picture_id: int, category: Category, note: str
         return banned.id
 
 
-def _public_goods_with(session: Session, sha256: str) -> Sequence[Good]:
-    """The public goods that show this file, locked. What is about to show it is waited for."""
-    has_it = exists().where(Picture.good_id == Good.id, Picture.sha256 == sha256, Picture.detached_at.is_(None))
+def _public_goods_with(session: Session, files: Collection[str]) -> Sequence[Good]:
+    """The public goods that show one of these files, locked. What is about to show one is waited for."""
+    has_it = exists().where(Picture.good_id == Good.id, Picture.sha256.in_(files), Picture.detached_at.is_(None))
     here = select(Good).where(has_it, ~Good.deleted, ~Good.taken_down).order_by(Good.id)
     locked = session.scalars(here.with_for_update(key_share=True)).all()
     # Asked again under the locks: an edit may have brought the picture into its good, or taken it off.
     shown = select(Picture.good_id).where(
-        Picture.good_id.in_([good.id for good in locked]), Picture.sha256 == sha256, Picture.position.is_not(None)
+        Picture.good_id.in_([good.id for good in locked]), Picture.sha256.in_(files), Picture.position.is_not(None)
     )
     showing = set(session.scalars(shown))
     return [good for good in locked if good.id in showing and is_public(good)]

@@ -451,6 +451,23 @@ def test_a_banned_picture_is_refused_and_what_shows_it_is_looked_at(
     assert [each["id"] for each in assert_envelope(listed, Answer.BANS_FOUND)["items"]] == [banned["id"]]
 
 
+def test_a_ban_has_those_looked_at_that_show_its_like(
+    app: Flask, client: FlaskClient, owner: Made, staff: Made
+) -> None:
+    goods = [
+        release(app, client, each, photo_bytes(70 + number))
+        for number, each in enumerate((owner, make_user(app), owner))
+    ]
+    for good in goods:
+        publish(app, good["id"])
+    with app.app_context(), transaction() as session:
+        files = {row.id: row.sha256 for row in session.execute(select(db.metadata.tables["pictures"]))}
+        for good, fingerprint in zip(goods, (0x5A5A, 0x5A5B, ~0x5A5A), strict=True):
+            remember_fingerprint(session, sha256=files[good["pictures"][0]["id"]], fingerprint=fingerprint)
+    ban(app, staff, goods[0]["pictures"][0]["id"])
+    assert cases(app) == [(good["id"], 1, "recheck", None, False) for good in goods[:2]]
+
+
 def test_what_looks_alike_a_person_sees(app: Flask, client: FlaskClient, owner: Made, staff: Made) -> None:
     first = release(app, client, owner, photo_bytes(70))
     publish(app, first["id"])
