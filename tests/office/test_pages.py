@@ -24,6 +24,7 @@ from app.office.views.texts import detail_lines
 from app.orders.models import Order
 from app.outbox.models import OutboxMessage, Topic
 from app.outbox.service import add_message, record_failure
+from app.profiles.service import edit_profile
 from app.staff.models import StaffAction
 from app.staff_roles import StaffRole
 from statemachine import GoodStatus
@@ -287,6 +288,18 @@ def test_a_suspension_without_a_right_end_is_refused(app: Flask, person: Person,
     page = f"/admin/users/{user.id}/"
     assert person.post(f"{page}suspend/", page, reason="违规", **fields).status_code == 422
     assert one(app, User, user.id).suspended_at is None
+
+
+def test_what_a_user_shows_is_taken_away(app: Flask, person: Person) -> None:
+    user = make_user(app)
+    with app.app_context():
+        edit_profile(user_id=user.id, changes={"nickname": "小鱼", "bio": "卖书"})
+    page = f"/admin/users/{user.id}/"
+    assert person.post(f"{page}clear/", page, reason="冒充他人").status_code == 422  # nothing is ticked
+    assert one(app, User, user.id).nickname == "小鱼"
+    assert person.post(f"{page}clear/", page, reason="冒充他人", parts=["nickname"]).location == page
+    assert (one(app, User, user.id).nickname, one(app, User, user.id).bio) == (None, "卖书")
+    assert actions(app) == [("clear_profile", "user", user.id, "冒充他人")]
 
 
 def test_a_reset_code_is_shown_once(app: Flask, person: Person) -> None:
