@@ -25,7 +25,7 @@ def test_what_is_listed_exists_once_and_in_order() -> None:
         assert f"def {function}" in (PROJECT / path).read_text(), line
 
 
-OVER_HTTP = {"app.cashier": "/order/pay/", "app.cases": "/api/staff/money_case"}
+OVER_HTTP = {"app.cashier": "/order/pay/", "app.cases": "/api/staff/money_case", "app.office": "/admin/"}
 """What tests do not import but call: a part of its URLs."""
 
 
