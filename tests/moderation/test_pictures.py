@@ -21,7 +21,7 @@ from app.moderation.pictures import check_picture, codes, engines, frames, look_
 from app.moderation.pictures.cards import card_hits, is_identity_number, passes_luhn
 from app.moderation.pictures.codes import CodeRulesError, read_rules, rule_for
 from app.moderation.pictures.fingerprints import distance
-from app.moderation.pictures.frames import FRAMES_LIMIT, Undecodable, decode
+from app.moderation.pictures.frames import FRAMES_LIMIT, PASSED_FRAMES_LIMIT, Undecodable, decode
 from app.moderation.verdicts import Box, Category, Decision
 from tasks import worker
 from tests.conftest import MakeApp
@@ -160,7 +160,9 @@ def test_pieces_of_a_long_screenshot_are_read(context: Flask) -> None:
 def test_lines_that_belong_together_are_checked_together(monkeypatch: pytest.MonkeyPatch, context: Flask) -> None:
     """A person decides, because columns of a table look like that, too."""
     lines = (reading.Line("VX", 0.99, Box(10, 10, 50, 20)), reading.Line("abc12345", 0.99, Box(10, 40, 90, 20)))
-    monkeypatch.setattr("app.moderation.pictures.check.read_text", lambda _: reading.Reading(lines, complete=True))
+    monkeypatch.setattr(
+        "app.moderation.pictures.check.read_text", lambda *_, **__: reading.Reading(lines, complete=True)
+    )
     hits = check_picture(saved(scene())).hits
     assert {hit.policy for hit in hits} == {Decision.REVIEW}
     assert Box(10, 10, 90, 50) in [hit.box for hit in hits]
@@ -168,7 +170,9 @@ def test_lines_that_belong_together_are_checked_together(monkeypatch: pytest.Mon
 
 def test_what_was_read_with_doubt_rejects_nothing(monkeypatch: pytest.MonkeyPatch, context: Flask) -> None:
     lines = (reading.Line("13812345678", 0.79, Box(10, 10, 50, 20)),)
-    monkeypatch.setattr("app.moderation.pictures.check.read_text", lambda _: reading.Reading(lines, complete=True))
+    monkeypatch.setattr(
+        "app.moderation.pictures.check.read_text", lambda *_, **__: reading.Reading(lines, complete=True)
+    )
     [hit] = check_picture(saved(scene())).hits
     assert (hit.category, hit.policy) == (Category.CONTACT, Decision.REVIEW)
     assert hit.confidence <= 0.79
@@ -248,13 +252,20 @@ def test_what_cannot_be_decoded_within_limits_is_refused_at_once(context: Flask,
     assert time.process_time() - before < 2
 
 
-def test_of_an_animation_a_few_frames_are_looked_at() -> None:
-    """The first, the last and between them; of one that never ends the last that is decoded at all."""
+def test_of_an_animation_those_frames_are_looked_at_that_differ() -> None:
+    """One that flashes up among many is, one that stands still is once; of what never ends only the beginning."""
+    still = [Image.new("RGB", (60, 60), (90, 90, number % 8)) for number in range(23)]
+    flash = still[0].copy()
+    ImageDraw.Draw(flash).rectangle((30, 30, 40, 40), fill="white")
+    data = saved(still[0], "GIF", save_all=True, append_images=[*still[1:17], flash, *still[17:]], duration=90)
+    assert [frame.number for frame in decode(data, pixels_limit=LIMIT).frames] == [0, 17]
     shots = [Image.new("RGB", (60, 60), (number % 256, number // 2, 80)) for number in range(250)]
     data = saved(shots[0], "GIF", save_all=True, append_images=shots[1:])
-    assert [frame.number for frame in decode(data, pixels_limit=LIMIT).frames] == [0, 66, 133, 199]
+    numbers = [frame.number for frame in decode(data, pixels_limit=LIMIT).frames]
+    assert len(numbers) == FRAMES_LIMIT == 6
+    assert numbers == sorted(numbers)
+    assert max(numbers) < PASSED_FRAMES_LIMIT == 200
     assert len(decode(saved(shots[0], "GIF"), pixels_limit=LIMIT).frames) == 1
-    assert FRAMES_LIMIT == 4
 
 
 def test_frames_of_large_animations_are_counted_by_their_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -339,6 +350,8 @@ def test_the_number_of_a_product_is_no_contact(context: Flask) -> None:
         ("VISA 4111111111111111", ["personal_data.bank_card"]),
         ("中华人民共和国机动车驾驶证", ["personal_data.document"]),
         ("护照夹 真皮", []),
+        ("POCHNLI<<LEI<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<\nE123456784CHN9003078M30030", ["personal_data.document"]),
+        ("<<< SALE >>> 50<<100", []),
     ],
 )
 def test_cards(text: str, found: list[str]) -> None:
@@ -389,18 +402,41 @@ def test_bars_are_read_at_any_angle(angle: int) -> None:
     assert abs(code.box.top + code.box.height / 2 - (400 + bars.height)) < 40
 
 
-def test_the_number_for_customers_on_a_box_is_no_contact(monkeypatch: pytest.MonkeyPatch, context: Flask) -> None:
-    """But one of the seller's, beside it, is."""
+def test_what_makers_and_the_app_print_on_pictures_rejects_nothing(
+    monkeypatch: pytest.MonkeyPatch, context: Flask
+) -> None:
+    """But a number of the seller's, beside it, does."""
     picture = saved(scene())
     for texts, decision in (
         (["客服热线", "400-830-8300"], Decision.PASS),
         (["400-830-8300", "13812345678"], Decision.REJECT),
+        (["闲鱼@小王的店"], Decision.PASS),
+        (["@小王的店"], Decision.REVIEW),
+        (["美的集团", "www.midea.com"], Decision.REVIEW),
     ):
         lines = tuple(reading.Line(text, 0.99, Box(10, 30 * row, 90, 20)) for row, text in enumerate(texts))
-        monkeypatch.setattr(
-            "app.moderation.pictures.check.read_text", lambda _, lines=lines: reading.Reading(lines, complete=True)
-        )
-        assert check_picture(picture).decision is decision
+        read = reading.Reading(lines, complete=True)
+        monkeypatch.setattr("app.moderation.pictures.check.read_text", lambda *_, read=read, **__: read)
+        assert check_picture(picture).decision is decision, texts
+
+
+def test_words_on_an_empty_ground_are_something(monkeypatch: pytest.MonkeyPatch, context: Flask) -> None:
+    plain = saved(Image.linear_gradient("L").resize((400, 300)))
+    for score, found in ((0.99, []), (0.6, ["quality.nearly_blank"])):
+        read = reading.Reading((reading.Line("全新 未拆封", score, Box(10, 30, 90, 20)),), complete=True)
+        monkeypatch.setattr("app.moderation.pictures.check.read_text", lambda *_, read=read, **__: read)
+        assert [hit.code for hit in check_picture(plain).hits] == found
+
+
+def test_much_text_is_read_narrower_and_too_much_in_part() -> None:
+    """Lines that are 200 pixels long at 48 high: all fit, all fit narrower, they do not fit; keys do not count."""
+    limit = reading.READ_WIDTH_LIMIT
+    tightness = reading._tightness
+    assert tightness([200.0] * 10, limit) == (1, True)
+    narrower, everything = tightness([200.0] * 18, limit)
+    assert (0.65 < narrower < 1, everything) == (True, True)
+    assert tightness([200.0] * 40, limit) == (0.65, False)
+    assert tightness([40.0] * 200, limit) == (1, True)
 
 
 def test_a_worker_without_the_extra_says_what_becomes_of_pictures(

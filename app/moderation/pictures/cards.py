@@ -18,13 +18,15 @@ _BANK_WORDS: Final = re.compile(r"银行|银联|借记卡|储蓄卡|信用卡|Un
 _OFFICIAL: Final = re.compile(
     r"中华人民共和国.{0,2}(?:居民身份证|机动车驾驶证|机动车行驶证|护照|往来港澳通行证)|公民身份号码|居民身份证"
 )
+# ICAO 9303: the lines for machines at the foot of passports and permits, filled up with <.
+_FOR_MACHINES: Final = re.compile(r"^(?=.*<<)[A-Z0-9<]{30,44}$", re.M)
 _BLANKS: Final = re.compile(r"(?<=[0-9])[ \-·.]{1,2}(?=[0-9Xx])")
 
 
 def card_hits(text: str) -> Iterator[Hit]:
     """The cards whose words or numbers are in `text`, one line for each that was read; people look at them."""
     compact = _BLANKS.sub("", text)
-    if _OFFICIAL.search(compact):
+    if _OFFICIAL.search(compact) or _FOR_MACHINES.search(compact.replace(" ", "")):
         yield _hit("personal_data.document", "图片疑似包含身份证件,请遮挡个人信息")
     elif any(is_identity_number(found) for found in _IDENTITY.findall(compact)):
         yield _hit("personal_data.identity_number", "图片疑似包含身份证号码,请遮挡个人信息")

@@ -18,11 +18,16 @@ RULES: Final = Path(__file__).with_name("codes.txt")
 
 # Weaker ones (ITF, Codabar) are seen in any fence, and nobody's telephone reads them.
 _BARS: Final = "PDF417,Code128,Code39,EAN13,EAN8,UPCA,UPCE,DataBar"
-_FORMATS: Final = f"QRCode,MicroQRCode,RMQRCode,Aztec,DataMatrix,{_BARS}"
+_SQUARES: Final = "QRCode,MicroQRCode,RMQRCode,Aztec"
+_OTHERS: Final = f"DataMatrix,{_BARS}"
+"""Looking for these takes ten times as long as for squares, so they are looked for in fewer and smaller views."""
 _RETAIL: Final = frozenset({"EAN13", "EAN8", "UPCA", "UPCE", "ISBN", "DataBar", "DataBarOmni", "DataBarStk"})
 
 _SMALL: Final = 1300  # pixels of the long side below which a picture is also looked at twice as large
-_TURNED_SIDE: Final = 1000  # pixels of the long side of what is turned
+_TURNED_SIDE: Final = 900  # pixels of the long side of what is turned
+_OTHERS_PIXELS: Final = 1_600_000  # of what is looked through for bars and DataMatrix
+_COLOURED_PIXELS: Final = 2_000_000  # of what is looked at band by band
+_CONFIRMED_SIDE: Final = 600  # pixels of the long side in which the second library looks for an unreadable code
 _HOST: Final = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//(?:[^/?#@]*@)?(?P<host>[^/?#:]+)(?P<path>[^?#]*)")
 _HOST_ALONE: Final = re.compile(r"(?P<host>(?:[a-z0-9-]+\.)+[a-z]{2,})(?P<path>/.*)?")
 
@@ -114,15 +119,18 @@ def read_codes(frame: Frame) -> list[Code]:
     import cv2
 
     grey = np.asarray(cv2.cvtColor(frame.pixels, cv2.COLOR_RGB2GRAY), np.uint8)
-    found = _read(View(grey, np.eye(2, 3)), _FORMATS, frame.scale)
-    if not any(code.text is not None for code in found):
-        for view, formats in _clearer(grey):
-            clear = [code for code in _read(view, formats, frame.scale) if code.text is not None]
-            if clear:
-                return clear
-        # Rugs and tiles have corners like a code's, too: two libraries have to see one.
-        if found and not cv2.QRCodeDetector().detect(grey)[0]:
-            return []
+    found = _read(View(grey, np.eye(2, 3)), _SQUARES, frame.scale)
+    found += _read(_within(grey, (_OTHERS_PIXELS / grey.size) ** 0.5), _OTHERS, frame.scale)
+    readable = [code for code in found if code.text is not None]
+    if readable:
+        return readable
+    for view, formats in _clearer(grey, frame.pixels):
+        clear = [code for code in _read(view, formats, frame.scale) if code.text is not None]
+        if clear:
+            return clear
+    # Rugs and tiles have corners like a code's, too: two libraries have to see one.
+    if found and not cv2.QRCodeDetector().detect(_within(grey, _CONFIRMED_SIDE / max(grey.shape)).pixels)[0]:
+        return []
     return found
 
 
@@ -133,16 +141,30 @@ class View(NamedTuple):
     back: np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 
-def _clearer(grey: Pixels) -> Iterator[tuple[View, str]]:
+def _within(grey: Pixels, scale: float) -> View:
+    """The picture scaled down, if `scale` is below 1."""
+    import cv2
+
+    if scale >= 1:
+        return View(grey, np.eye(2, 3))
+    smaller = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return View(np.asarray(smaller, np.uint8), np.eye(2, 3) / scale)
+
+
+def _clearer(grey: Pixels, coloured: Pixels) -> Iterator[tuple[View, str]]:
     """Views of the same in which codes may be read that cannot be read in it, with the kinds to look for."""
     import cv2
 
     height, width = grey.shape[:2]
     if max(height, width) <= _SMALL:
         larger = np.asarray(cv2.resize(grey, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), np.uint8)
-        yield View(larger, np.eye(2, 3) / 2), _FORMATS
-    # What stands out by colour or faintly only: each place compared with its neighbourhood.
-    yield View(np.asarray(cv2.createCLAHE(4.0, (8, 8)).apply(grey), np.uint8), np.eye(2, 3)), _FORMATS
+        yield View(larger, np.eye(2, 3) / 2), _SQUARES
+    # What stands out faintly only: each place compared with its neighbourhood.
+    yield View(np.asarray(cv2.createCLAHE(4.0, (8, 8)).apply(grey), np.uint8), np.eye(2, 3)), _SQUARES
+    # What stands out by its colour only, as red does on green of the same brightness.
+    if height * width <= _COLOURED_PIXELS:
+        for band in (0, 2):
+            yield View(np.ascontiguousarray(coloured[:, :, band]), np.eye(2, 3)), _SQUARES
     # Bars are read along rows and columns, so that those in between have to be turned.
     scale = min(_TURNED_SIDE / max(height, width), 1)
     size = math.ceil(math.hypot(height, width) * scale)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 DETECTION_SIDE: Final = 512
 """Pixels of the long side in which lines of text are looked for: letters of a 50th of the picture are found in it."""
 
-_NARROWEST: Final = 96  # pixels, of 48 high: shorter words are filled up to it
+NARROWEST: Final = 64
+"""Pixels of a line 48 high: shorter words are filled up to it."""
 
 
 @cache
@@ -37,7 +38,7 @@ def text_reader() -> "RapidOCR":
             "EngineConfig.onnxruntime.inter_op_num_threads": 1,
             "Det.limit_type": "max",
             "Det.limit_side_len": DETECTION_SIDE,
-            "Rec.rec_img_shape": [3, 48, _NARROWEST],
+            "Rec.rec_img_shape": [3, 48, NARROWEST],
         }
     )
 

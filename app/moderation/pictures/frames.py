@@ -5,38 +5,59 @@ they are. So the limits are asked before any pixel is decoded: pixels, scans of 
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Final
 
 import numpy as np
 from pi_heif import register_heif_opener
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 from rq.timeouts import BaseTimeoutException
 
 from app.goods import jpeg
 
 register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
 
-FRAMES_LIMIT: Final = 4
-"""Frames of an animation that are looked at: the first, the last, and between them at equal distances."""
+FRAMES_LIMIT: Final = 6
+"""Frames of an animation that are looked at: those that differ most, so that one that flashes up is among them."""
+
+COMPARED_FRAMES_LIMIT: Final = 24
+"""Frames of an animation that are compared: the first, the last, and between them at equal distances."""
 
 PASSED_FRAMES_LIMIT: Final = 200
 """Frames of an animation that are decoded at all, because each may build on the one before."""
 
-LONG_SIDE: Final = 2560
-"""Pixels of the long side; larger pictures are scaled down to it, but for long ones."""
+LONG_SIDE: Final = 2000
+"""Pixels of the long side; larger pictures are scaled down to it, but for long ones. Half of a phone's 4000, which
+costs a quarter of decoding a JPEG whole."""
 
-LONG_PIXELS: Final = 1080 * 16_000
-"""The most pixels that are kept of a long one."""
+LONG_PIXELS: Final = 540 * 8_000
+"""The most pixels that are kept of a long one: a quarter of the longest that goods have, for the same reason."""
 
 _FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIF", "BMP", "TIFF")
 _MOST_SCANS: Final = 100
 _MOST_SCANNED_PIXELS: Final = 1_250_000_000
-_MOST_ANIMATED_PIXELS: Final = 100_000_000  # of all frames that are decoded
+_MOST_ANIMATED_PIXELS: Final = 40_000_000  # of all frames that are decoded
+_GRID: Final = 24  # cells across and down by which frames are compared
+_DIFFERENT: Final = 12  # levels by which one cell of two frames differs that are both looked at
+
+# EXIF 2.32, tag 274
+_ORIENTATIONS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 """Height × width × red, green, blue."""
+
+Cells = np.ndarray[tuple[int, ...], np.dtype[np.int16]]
+"""A frame in few pixels, to compare it with others."""
 
 
 class Undecodable(Exception):  # noqa: N818 - it says what happened, as app.answers.Refused does
@@ -82,7 +103,7 @@ def decode(data: bytes, *, pixels_limit: int) -> Looks:
             _check_size(image, scans=scans, pixels_limit=pixels_limit)
             width = image.width  # a JPEG is then decoded at a part of its size
             image.draft(None, _looked_at(*image.size))
-            frames = tuple(_frame(number, still, width=width) for number, still in _stills(image))
+            frames = tuple(_stills(image, width=width))
     except (Undecodable, MemoryError, BaseTimeoutException):
         raise
     except Exception as error:  # Pillow's decoders raise nearly any exception on malicious bytes
@@ -107,37 +128,62 @@ def _looked_at(width: int, height: int) -> tuple[int, int]:
     return max(round(width * scale), 1), max(round(height * scale), 1)
 
 
-def _stills(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
-    """The frames that are looked at, with their numbers."""
+def _stills(image: Image.Image, *, width: int) -> list[Frame]:
+    """The frames that are looked at."""
     count = int(getattr(image, "n_frames", 1))
     affordable = max(_MOST_ANIMATED_PIXELS // (image.width * image.height), 1)
     last = min(count, PASSED_FRAMES_LIMIT, affordable) - 1
-    for number in sorted({round(last * part / (FRAMES_LIMIT - 1)) for part in range(FRAMES_LIMIT)}):
+    kept: list[tuple[Frame, Cells]] = []
+    for number in sorted({round(last * part / (COMPARED_FRAMES_LIMIT - 1)) for part in range(COMPARED_FRAMES_LIMIT)}):
         if number > 0:
             image.seek(number)
         image.load()
-        yield number, image
+        cells = _cells(image)
+        if all(_difference(cells, other) > _DIFFERENT for _, other in kept):
+            kept.append((_frame(number, image, width=width), cells))
+        if len(kept) > FRAMES_LIMIT:
+            del kept[_most_alike([cells for _, cells in kept])]
+    return [frame for frame, _ in kept]
+
+
+def _cells(image: Image.Image) -> Cells:
+    return np.asarray(image.convert("RGB").resize((_GRID, _GRID), Image.Resampling.BOX), np.int16)
+
+
+def _difference(one: Cells, other: Cells) -> int:
+    return int(np.abs(one - other).max())
+
+
+def _most_alike(frames: Sequence[Cells]) -> int:
+    """The place of the later one of the two frames that differ least."""
+    pairs = combinations(range(len(frames)), 2)
+    return min(pairs, key=lambda pair: _difference(frames[pair[0]], frames[pair[1]]))[1]
 
 
 def _frame(number: int, image: Image.Image, *, width: int) -> Frame:
     size = _looked_at(image.width, image.height)
     if image.mode.startswith("I"):  # 16-bit grey, which Pillow's convert() would clip
         image = image.point(lambda value: value / 256).convert("L")
-    see_through = image.has_transparency_data
-    seen = image.convert("RGBA" if see_through else "RGB")
+    orientation, see_through = _orientation(image), image.has_transparency_data
+    seen = image if image.mode in ("RGB", "RGBA") else image.convert("RGBA" if see_through else "RGB")
     if seen.size != size:
         seen = seen.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    if orientation is not None:
+        seen = seen.transpose(orientation)
+    if see_through:
+        seen = _on_ground(seen)
+    return Frame(number, np.asarray(seen), width / size[0])
+
+
+def _orientation(image: Image.Image) -> Image.Transpose | None:
+    """How the picture is to be turned to stand upright, by its EXIF."""
     try:
-        seen.info = dict(image.info)
-        seen.getexif().update(image.getexif())
-        upright = ImageOps.exif_transpose(seen)
+        number = image.getexif().get(ExifTags.Base.Orientation, 1)
     except (MemoryError, BaseTimeoutException):
         raise
     except Exception:  # noqa: BLE001 - only the metadata is broken, the pixels are fine
-        upright = seen
-    if see_through:
-        upright = _on_ground(upright)
-    return Frame(number, np.asarray(upright.convert("RGB")), width / size[0])
+        return None
+    return _ORIENTATIONS.get(number)
 
 
 def _on_ground(image: Image.Image) -> Image.Image:

@@ -1,24 +1,34 @@
 """The lines of text in a picture, at any angle, as far as the time for a picture goes."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 
-from app.moderation.pictures.engines import DETECTION_SIDE, text_reader
+from app.moderation.pictures.engines import DETECTION_SIDE, NARROWEST, text_reader
 from app.moderation.pictures.frames import Frame, Pixels
 from app.moderation.verdicts import Box
 
-READ_WIDTH_LIMIT: Final = 4200
-"""How wide all lines of a picture that are read may be together, in pixels of lines 48 high: some hundred characters.
-Reading costs 0.12 ms of CPU time per pixel, so this is what the 0.9 s of a picture are for."""
+READ_WIDTH_LIMIT: Final = 3400
+"""How wide all lines of a picture may be together as they are read, in pixels of lines 48 high: a hundred characters.
+Reading costs 0.13 ms of CPU time per pixel, so this is what half of the 0.9 s of a picture is for."""
 
 _LINE_HEIGHT: Final = 48
+_LINE_COST: Final = 30  # pixels whose reading takes as long as telling which way up a line is
+_TIGHTEST: Final = 0.65
+"""Where there is much text, lines are read narrower, down to this: Han are read as well so, digits nearly as well."""
+
+_PART_READ: Final = 0.4
+"""Of the width limit where not all can be read: a person looks at the picture anyway."""
+
+
+_MARGIN: Final = 4  # pixels around a line that are looked at with it
 _WIDEST: Final = 1600  # pixels of a line as it is read; longer ones are compressed
 _LEAST_SCORE: Final = 0.5
 _SURE_SCORE: Final = 0.9
+_SHORT: Final = 96  # pixels of a line 48 high: two Han or four digits
 _STANDING: Final = 1.5  # height by width from which a line stands upright or is turned
 _STACKED: Final = 2.2  # height by width from which characters may stand one below the other
 
@@ -48,22 +58,40 @@ class Reading:
     complete: bool
 
 
-def read_text(frame: Frame) -> Reading:
-    """The text in a frame. Costs at most what `READ_WIDTH_LIMIT` says, and 0.3 s to find the lines."""
+def read_text(frame: Frame, *, side: int = DETECTION_SIDE, width_limit: int = READ_WIDTH_LIMIT) -> Reading:
+    """The text in a frame: lines are looked for in `side` pixels, and as many read as `width_limit` allows.
+
+    With the defaults it costs 0.2 s of CPU time to find them, and at most 0.45 s to read.
+    """
     pixels = _with_contrast(frame.pixels)
-    boxes, complete = _find_lines(pixels)
+    boxes, complete = _find_lines(pixels, side)
+    tightness, everything = _tightness([_length(corners) for corners in boxes], width_limit)
+    left = width_limit if complete and everything else width_limit * _PART_READ
     lines: list[Line] = []
-    left = READ_WIDTH_LIMIT
     for corners in boxes:
-        crop = _cut_out(pixels, corners)
-        left -= _read_width(crop)
-        if left < 0:
-            complete = False
+        length = _length(corners)
+        if left < _cost(length * tightness):
+            # Words come before single keys, dates and digits: the rest of those is more of the same.
+            complete = complete and length <= _SHORT
             break
-        text, score = _read_line(crop)
+        text, score, cost = _read_line(_cut_out(pixels, corners, tightness))
+        left -= cost
         if text.strip() and score >= _LEAST_SCORE:
             lines.append(Line(text, score, _box(corners, frame.scale)))
     return Reading(tuple(_in_order(lines)), complete)
+
+
+def _tightness(lengths: Sequence[float], width_limit: float) -> tuple[float, bool]:
+    """How much narrower lines of these lengths are to be read, and whether all the words among them can be."""
+    words = [length for length in lengths if length > _SHORT]
+    for_words = width_limit - _LINE_COST * len(words)
+    tightness = min(max(for_words / max(sum(words), 1), _TIGHTEST), 1)
+    return tightness, sum(words) * tightness <= for_words + 1
+
+
+def _cost(length: float) -> int:
+    """What it costs to read a line that is so long as it is read."""
+    return round(max(length, NARROWEST)) + _LINE_COST
 
 
 def _with_contrast(pixels: Pixels) -> Pixels:
@@ -79,15 +107,18 @@ def _with_contrast(pixels: Pixels) -> Pixels:
     return np.asarray(turned, np.uint8)
 
 
-def _find_lines(pixels: Pixels) -> tuple[list[Corners], bool]:
-    """Where lines stand, the larger ones first; and whether letters of ordinary size could be found everywhere."""
+def _find_lines(pixels: Pixels, side: int) -> tuple[list[Corners], bool]:
+    """Where lines stand, and whether letters of ordinary size could be found everywhere.
+
+    Words come before single characters, larger ones before smaller ones.
+    """
     import cv2
 
     height, width = pixels.shape[:2]
     found: list[Corners] = []
     parts = list(_parts(width, height))
     area = sum(part_width * part_height for _, _, part_width, part_height in parts)
-    scale = min(DETECTION_SIDE / max(parts[0][2:]), (DETECTION_SIDE**2 / area) ** 0.5, 1)
+    scale = min(side / max(parts[0][2:]), (side**2 / area) ** 0.5, 1)
     for across, down, part_width, part_height in parts:
         part = pixels[down : down + part_height, across : across + part_width]
         if scale < 1:
@@ -99,7 +130,7 @@ def _find_lines(pixels: Pixels) -> tuple[list[Corners], bool]:
         found += [np.asarray(box, np.float32) * ratio + np.array([across, down], np.float32) for box in boxes]
     if len(parts) > 1:
         found = _without_doubles(found)
-    found.sort(key=_area, reverse=True)
+    found.sort(key=lambda corners: (_length(corners) > _SHORT, _area(corners)), reverse=True)
     return found, len(parts) == 1 or scale >= _LEAST_SCALE
 
 
@@ -132,43 +163,52 @@ def _area(corners: Corners) -> float:
     return float(np.linalg.norm(corners[1] - corners[0]) * np.linalg.norm(corners[3] - corners[0]))
 
 
-def _cut_out(pixels: Pixels, corners: Corners) -> Pixels:
-    """The line between these corners, straight; of a line 48 pixels or the width of a standing one."""
-    import cv2
-
+def _sides(corners: Corners) -> tuple[float, float]:
+    """How long the line is across and down."""
     across = max(float(np.linalg.norm(corners[1] - corners[0])), float(np.linalg.norm(corners[2] - corners[3])), 1)
     down = max(float(np.linalg.norm(corners[3] - corners[0])), float(np.linalg.norm(corners[2] - corners[1])), 1)
-    scale = _LINE_HEIGHT / (across if down >= _STANDING * across else down)
-    width, height = max(round(across * scale), 8), max(round(down * scale), 8)
-    width, height = min(width, _WIDEST), min(height, _WIDEST)
-    goal = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-    matrix = cv2.getPerspectiveTransform(np.ascontiguousarray(corners, np.float32), goal)
+    return across, down
+
+
+def _length(corners: Corners) -> float:
+    """How long the line is where it is 48 pixels high, or wide if it stands."""
+    across, down = _sides(corners)
+    long, short = (down, across) if down >= _STANDING * across else (across, down)
+    return min(long / short * _LINE_HEIGHT, _WIDEST)
+
+
+def _cut_out(pixels: Pixels, corners: Corners, tightness: float) -> Pixels:
+    """The line between these corners, straight: 48 pixels high and narrower by `tightness`; or 48 wide if it stands."""
+    import cv2
+
+    across, down = _sides(corners)
+    standing = down >= _STANDING * across
+    scale = _LINE_HEIGHT / (across if standing else down)
+    lengths = (across * scale * (1 if standing else tightness), down * scale)
+    width, height = (min(max(round(length), 8), _WIDEST) for length in lengths)
+    left, top = np.maximum(corners.min(axis=0).astype(int) - _MARGIN, 0)
+    right, bottom = corners.max(axis=0).astype(int) + _MARGIN
+    around = pixels[top:bottom, left:right]
     if scale < 0.5:  # much smaller: first blurred, or thin strokes fall between the pixels
-        sigma = 0.35 / scale
-        left, top = np.maximum(corners.min(axis=0).astype(int) - 4, 0)
-        right, bottom = corners.max(axis=0).astype(int) + 4
-        pixels = pixels.copy()
-        pixels[top:bottom, left:right] = cv2.GaussianBlur(pixels[top:bottom, left:right], (0, 0), sigma)
+        around = np.asarray(cv2.GaussianBlur(around, (0, 0), 0.35 / scale), np.uint8)
+    goal = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    matrix = cv2.getPerspectiveTransform(np.asarray(corners - (left, top), np.float32), goal)
     warped = cv2.warpPerspective(
-        pixels, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        around, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(warped, np.uint8)
 
 
-def _read_width(crop: Pixels) -> int:
+def _read_line(crop: Pixels) -> tuple[str, float, int]:
+    """The text of a line, how sure the model is, and what reading it cost, in pixels of `READ_WIDTH_LIMIT`."""
     height, width = crop.shape[:2]
-    return max(max(height, width), 2 * _LINE_HEIGHT)
-
-
-def _read_line(crop: Pixels) -> tuple[str, float]:
-    """The text of a line and how sure the model is."""
-    height, width = crop.shape[:2]
+    cost = _cost(max(height, width))
     if height < _STANDING * width:
-        return _recognised(crop)
+        return *_recognised(crop), cost
     turned = _recognised(np.ascontiguousarray(np.rot90(crop)))
     if turned[1] >= _SURE_SCORE or height < _STACKED * width:
-        return turned
-    return max(turned, _recognised(_laid_down(crop)), key=lambda reading: reading[1])
+        return *turned, cost
+    return *max(turned, _recognised(_laid_down(crop)), key=lambda reading: reading[1]), 2 * cost
 
 
 def _laid_down(crop: Pixels) -> Pixels:
@@ -186,7 +226,8 @@ def _laid_down(crop: Pixels) -> Pixels:
 
 
 def _recognised(line: Pixels) -> tuple[str, float]:
-    output: Any = text_reader()(line, use_det=False, use_cls=True, use_rec=True)
+    which_way_up = line.shape[1] > NARROWEST  # of a single character nobody could tell
+    output: Any = text_reader()(line, use_det=False, use_cls=which_way_up, use_rec=True)
     if not output.txts:
         return "", 0.0
     return str(output.txts[0]), float(output.scores[0])
