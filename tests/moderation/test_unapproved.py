@@ -332,6 +332,7 @@ class Walk:
         while relay_once():
             pass
         drain_outbox()
+        self.the_search_finds_what_was_approved()
         for message in db.session.scalars(
             select(OutboxMessage).where(OutboxMessage.topic == Topic.WEBHOOK.value)
         ).all():
@@ -348,6 +349,15 @@ class Walk:
                     assert url not in self.written or url in self.approved, url
                 else:
                     self._scan(response.get_data(as_text=True), url)
+
+    def the_search_finds_what_was_approved(self) -> None:
+        row = row_of(self.app, self.good_id)
+        is_for_sale = row["status"] == GoodStatus.PUBLISHED and not row["taken_down"]
+        items = self.client.get("/test/?q=台灯").get_json()["data"]
+        found = [(each["id"], each["title"], each["price"]) for each in (items or {"items": []})["items"]]
+        assert self.live is not None or not is_for_sale
+        live = self.live or {}
+        assert found == ([(self.good_id, live["title"], live["price"])] if is_for_sale else [])
 
     def _urls(self, *, seldom: bool) -> Iterator[str]:
         pictures = [int(url.split("/")[-2]) for url in self.written if url.startswith("/api/pic/")]
