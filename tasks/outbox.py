@@ -12,6 +12,7 @@ from app.outbox.service import PermanentFailure, begin_attempt, complete, record
 from app.profiles.service import review_avatar
 from app.recovery.service import send_code
 from app.settings import settings
+from app.vision import is_installed
 from app.webhooks.service import send_held_webhook, send_released_webhook, send_webhook
 from tasks.payments import send_payout, send_refund
 from tasks.queues import QueueName, enqueue_attempt
@@ -26,6 +27,7 @@ class Work:
     `run(subject_id)` does the work, outside any transaction; it may be run twice. It is tried at most `max_attempts`
     times, again `first_wait` seconds after the first failure and twice as long after each further one, at most
     `longest_wait`. At most `in_flight` messages are leased at a time, so that one slow receiver cannot fill the queue.
+    With `looks` it is for the worker that has the models for pictures, where they are installed.
     """
 
     run: Callable[[int], None]
@@ -33,6 +35,7 @@ class Work:
     first_wait: int
     longest_wait: int = 3600
     in_flight: int = 50
+    looks: bool = False
 
     def wait_after(self, attempts: int) -> int | None:
         """Seconds until the next attempt after so many; None after the last."""
@@ -47,7 +50,7 @@ WORK: Final[dict[Topic, Work]] = {
     Topic.PAYMENT_REFUND: Work(run=send_refund, max_attempts=20, first_wait=10),
     Topic.PAYOUT: Work(run=send_payout, max_attempts=20, first_wait=10),
     # About a day: what fails here is the storage.
-    Topic.AVATAR_REVIEW: Work(run=review_avatar, max_attempts=30, first_wait=5),
+    Topic.AVATAR_REVIEW: Work(run=review_avatar, max_attempts=30, first_wait=5, looks=True),
     # As long as the code lives.
     Topic.ONE_TIME_CODE: Work(run=send_code, max_attempts=8, first_wait=5, longest_wait=240, in_flight=8),
     # About five hours.
@@ -67,10 +70,10 @@ def job_timeout() -> int:
     return lease_seconds() * 3 // 4
 
 
-def enqueue_message(message_id: int, attempts: int) -> None:
-    """Queue the job that does the work of a leased message; `attempts` is how many were made before."""
+def enqueue_message(message_id: int, attempts: int, *, work: Work) -> None:
+    """Queue the job that does the `work` of a leased message; `attempts` is how many were made before."""
     enqueue_attempt(
-        QueueName.DEFAULT,
+        QueueName.VISION if work.looks and is_installed() else QueueName.DEFAULT,
         work_message,
         message_id,
         attempts,

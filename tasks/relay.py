@@ -198,7 +198,7 @@ def _lease_batch(topic: Topic, work: Work) -> int:
         lease(messages, seconds=lease_seconds())
         leased = [(message.id, message.attempts) for message in messages]
     for message_id, attempts in leased:
-        enqueue_message(message_id, attempts)
+        enqueue_message(message_id, attempts, work=work)
     if leased:
         log.info("outbox_given_out", topic=topic.value, messages=len(leased))
     return len(leased)

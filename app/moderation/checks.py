@@ -135,9 +135,16 @@ def _judge_text(content: Content, subject: Subject, seller: SellerHistory) -> Lo
 
 
 def _judge_picture(content: Content, subject: Subject, _seller: SellerHistory) -> Look:
-    picture = next(each for each in content.pictures if picture_subject(each.id) == subject)
+    return look_at_picture(next(each for each in content.pictures if picture_subject(each.id) == subject))
+
+
+def look_at_picture(picture: StoredPicture) -> Look:
+    """Look at a picture in the storage, and ask the service for a second opinion, if there is one.
+
+    Nothing is said of what it belongs to: what is found depends on the file alone, and holds for all that show it.
+    Raises OSError where the storage is out of order.
+    """
     storage = picture_storage()
-    # Nothing is said of the good: what is found depends on the file alone, and holds for all goods that show it.
     look = look_at_stored(picture, storage=storage, context=TextContext(kind=TextKind.PICTURE))
     if settings().moderation_provider is ModerationProvider.NONE or look.fingerprint is None:
         return look

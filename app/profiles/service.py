@@ -17,10 +17,11 @@ from app.answers import Answer, Refused, field_errors
 from app.clock import utcnow
 from app.db.transactions import row_or_none, transaction
 from app.goods.picture_quota import subtract_usage
-from app.goods.storage import picture_storage
 from app.goods.stored_pictures import store_pictures
 from app.goods.uploads import prepare_uploads
-from app.moderation.pic_verify import StoredPicture, check_picture
+from app.moderation.checks import look_at_picture
+from app.moderation.pic_verify import StoredPicture
+from app.moderation.verdicts import Decision, Judgement
 from app.notifications.models import NotificationKind
 from app.notifications.service import notify
 from app.outbox.models import Topic
@@ -36,6 +37,11 @@ from app.staff_roles import Permission
 log = structlog.get_logger(__name__)
 
 _AT_ONCE: Final = 500
+_WELCOME: Final = frozenset(
+    {"quality.tiny", "quality.blank", "quality.nearly_blank", "quality.strip", "quality.unseen", "quality.unread"}
+)
+"""What is wrong with the picture of a good, and not with that of a person."""
+
 _WITHOUT_OBJECTS: Final = {"synchronize_session": False}
 
 
@@ -164,13 +170,14 @@ def forget_avatars(session: Session, *, user_id: int) -> None:
 def review_avatar(avatar_id: int) -> None:
     """Check an avatar as pictures of goods are checked, and show it in the place of the earlier one if it passes.
 
-    Does nothing if it was reviewed, replaced or deleted meanwhile.
+    No person looks at avatars: one of which the machine is not sure does not pass, and its owner takes another. Does
+    nothing if it was reviewed, replaced or deleted meanwhile.
     """
     row = row_or_none(select(Avatar.__table__).where(Avatar.id == avatar_id, *_is_waiting()))
     if row is None:
         return
     picture = StoredPicture(row.id, row.sha256, row.side, row.side)
-    reasons = check_picture(picture, storage=picture_storage(), pixels_limit=settings().picture_pixels_limit)
+    reasons = _faults(look_at_picture(picture).judgement)
     with transaction() as session:
         user = session.scalar(select(User).where(User.id == row.user_id).with_for_update(key_share=True))
         avatar = session.scalar(select(Avatar).where(Avatar.id == avatar_id, *_is_waiting()).with_for_update())
@@ -185,6 +192,11 @@ def review_avatar(avatar_id: int) -> None:
             avatar.state = AvatarState.PASSED.value
             user.avatar_id = avatar.id
     log.info("avatar_reviewed", avatar_id=avatar_id, passed=not reasons)
+
+
+def _faults(judgement: Judgement) -> list[str]:
+    against = [hit for hit in judgement.hits if hit.policy is not Decision.PASS and hit.code not in _WELCOME]
+    return list(dict.fromkeys(hit.reason for hit in against))
 
 
 def collect_avatars() -> int:

@@ -16,12 +16,15 @@ from app.clock import utcnow
 from app.db.database import db
 from app.goods.models import PictureUsage
 from app.goods.storage import picture_storage
+from app.moderation.pictures import Look
+from app.moderation.verdicts import Category, Decision, Hit, Judgement
 from app.outbox.models import OutboxMessage
 from app.pictures.service import Collected, collect_pictures
 from app.profiles.models import Avatar
 from app.profiles.service import review_avatar
 from config import Settings
 from tasks.outbox import work_message
+from tasks.queues import QueueName, queue
 from tasks.relay import relay_once
 from tests.accounts.steps import all_rows
 from tests.factories import Made, assert_envelope, auth_headers, lead_order, make_good, make_user, picture_bytes
@@ -63,6 +66,7 @@ def test_its_owner_sees_it_at_once_and_others_after_the_review(app: Flask, clien
         while relay_once():
             pass
         [message] = [row for row in all_rows(app, OutboxMessage) if row["topic"] == "avatar_review"]
+        assert queue(QueueName.VISION).job_ids == [f"outbox-{message['id']}"], "where the models are"
         work_message(message["id"], message["attempts"])
     assert [row for row in all_rows(app, OutboxMessage) if row["topic"] == "avatar_review"] == []
     found = assert_envelope(client.get(AVATAR, headers=auth_headers(app, alice)), Answer.AVATAR_FOUND)
@@ -157,6 +161,30 @@ def test_a_new_one_takes_the_place_of_the_one_that_waits(app: Flask, client: Fla
     ]
     for avatar_id in (first, second):
         assert_envelope(client.get(f"/api/avatar/{avatar_id}/"), Answer.NO_SUCH_PICTURE)
+
+
+@pytest.mark.parametrize(
+    ("hit", "reasons"),
+    [
+        (Hit(Category.CONTACT, "contact.code", "图片含有微信二维码", Decision.REJECT), ["图片含有微信二维码"]),
+        (Hit(Category.PORNOGRAPHY, "pornography.nudity", "图片疑似裸露", Decision.REVIEW), ["图片疑似裸露"]),
+        (Hit(Category.ABUSE, "abuse.noted", "图片文字", Decision.PASS), []),
+        (Hit(Category.QUALITY, "quality.blank", "图片空白", Decision.REJECT), []),
+        (Hit(Category.QUALITY, "quality.unseen", "图片需人工查看", Decision.REVIEW), []),
+        (Hit(Category.QUALITY, "quality.undecodable", "图片无法解码", Decision.REJECT), ["图片无法解码"]),
+    ],
+)
+def test_it_is_looked_at_as_pictures_of_goods_are(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch, hit: Hit, reasons: list[str]
+) -> None:
+    """What a person would look at of a good does not pass here; a plain one does, it shows no good."""
+    monkeypatch.setattr("app.moderation.pic_verify.look_at", lambda *_, **__: Look(Judgement("1", (hit,)), 1))
+    alice = make_user(app)
+    shown(app, client, alice)
+    found = assert_envelope(client.get(AVATAR, headers=auth_headers(app, alice)), Answer.AVATAR_FOUND)
+    reviewed = found["waiting"] or found["shown"]
+    assert (reviewed["state"], reviewed["reasons"]) == ("failed" if reasons else "passed", reasons)
+    assert (found["shown"] is None) is bool(reasons)
 
 
 def test_one_that_does_not_pass_stays_hidden(app: Flask, client: FlaskClient) -> None:

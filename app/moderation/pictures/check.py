@@ -29,6 +29,8 @@ _VERSION: Final = "picture-2"  # counted up when anything changes but the files 
 _NUDE: Final = 0.85
 """From this score on a person looks: the model flags grids of harmless pictures, too, and misses plain cases."""
 
+_LEAST_SEEN: Final = 32  # pixels of the short side
+
 _HOTLINE: Final = re.compile(r"[48]00[ \-]?\d{3,4}[ \-]?\d{3,4}")
 """A maker's number for customers: on the thing itself and its box it leads nobody past the platform."""
 
@@ -96,7 +98,9 @@ def _hits(looks: Looks, *, context: TextContext) -> Iterator[Hit]:
     surfaces = [list(surface_hits(frame, width=looks.width, height=looks.height)) for frame in looks.frames]
     # An animation is blank where all of its frames are: many begin with an empty one.
     shows_nothing = surfaces[0] if all(surfaces) else []
-    if Judgement("", tuple(shows_nothing)).decision is Decision.REJECT:
+    # One that is tiny for a good may still show a code: it may be the picture of a person.
+    too_small = min(looks.width, looks.height) < _LEAST_SEEN
+    if Judgement("", tuple(shows_nothing)).decision is Decision.REJECT and (too_small or not _is_tiny(shows_nothing)):
         yield from shows_nothing
         return
     if not vision.is_installed():
@@ -108,11 +112,16 @@ def _hits(looks: Looks, *, context: TextContext) -> Iterator[Hit]:
     for frame in looks.frames:
         yield from codes.code_hits(codes.read_codes(frame), context=context)
         reading = read_text(frame, side=side, width_limit=width_limit)
-        if any(line.score >= _SURE for line in reading.lines):  # words on an empty ground are something
+        # Words on an empty ground are something.
+        if any(line.score >= _SURE for line in reading.lines) and not _is_tiny(shows_nothing):
             shows_nothing = []
         yield from _text_hits(reading, context=context)
         yield from _nudity_hits(frame)
     yield from shows_nothing
+
+
+def _is_tiny(hits: Sequence[Hit]) -> bool:
+    return [hit.code for hit in hits] == ["quality.tiny"]
 
 
 def _unseen_hits() -> Iterator[Hit]:
