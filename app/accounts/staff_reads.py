@@ -17,11 +17,14 @@ log = structlog.get_logger(__name__)
 
 
 def record_staff_read(actor_id: int, *, subject: str, subject_ids: Iterable[int]) -> None:
-    """Record that somebody of staff read these subjects (orders, goods, users …): who, which and why, never what."""
+    """Record that somebody of staff read these subjects (orders, goods, users …): who, which and why, never what.
+
+    Where there were none, nothing was read.
+    """
     ids = list(subject_ids)
-    log.info("staff_read", actor_id=actor_id, subject=subject, subject_ids=ids)
     if not ids:
         return
+    log.info("staff_read", actor_id=actor_id, subject=subject, subject_ids=ids)
     why, now = purpose(), utcnow()
     values = {"actor_id": actor_id, "subject": subject, "subject_ids": ids, "place": why.place, "at": now}
     if why.reason:
