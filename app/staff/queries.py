@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from app.accounts.models import StaffRead, User
-from app.accounts.queries import PERSON
+from app.accounts.queries import PERSON, has_permission
 from app.accounts.schemas import PersonOut, person_out
 from app.accounts.staff_reads import record_staff_read
 from app.accounts.suspensions import suspension_of
@@ -74,6 +74,7 @@ from app.staff.schemas import (
     UserQuery,
 )
 from app.staff.texts import ACCOUNT_TEXT, ACTION_TEXT, POSTING_TEXT
+from app.staff_roles import Permission
 from app.wallet.models import Payout, PayoutState
 from app.wallet.queries import mask_account, mask_name
 from app.wallet.texts import STATE_TEXT
@@ -511,16 +512,24 @@ def list_goods(*, actor_id: int, query: GoodQuery) -> tuple[list[StaffGoodOut], 
 
 
 def good_detail(*, actor_id: int, good_id: int) -> StaffGoodDetailOut:
-    """Anybody's good with its orders and what staff did to it. Raises NO_SUCH_GOOD."""
+    """Anybody's good with what staff did to it, and its orders where the actor may see any. Raises NO_SUCH_GOOD."""
     good = good_of(actor_id=actor_id, good_id=good_id)
-    of_good = select(Order.id).where(Order.good_id == good_id).order_by(Order.id.desc()).limit(_LATEST)
-    orders = order_rows([each.id for each in rows(of_good)])
-    record_staff_read(actor_id, subject="order", subject_ids=orders)
+    counted = row_or_none(select(func.count()).select_from(Order).where(Order.good_id == good_id))
     return {
         **good,
         "staff_actions": _actions_on(Subject.GOOD, good_id),
-        "orders": [_order_out(row, actor_id) for row in orders.values()],
+        "orders_total": 0 if counted is None else counted[0],
+        "orders": _orders_of_good(actor_id, good_id) if has_permission(actor_id, Permission.ORDERS) else [],
     }
+
+
+def _orders_of_good(actor_id: int, good_id: int) -> list[StaffOrderOut]:
+    """The latest ones first."""
+    of_good = select(Order.id).where(Order.good_id == good_id).order_by(Order.id.desc()).limit(_LATEST)
+    ids = [each.id for each in rows(of_good)]
+    orders = order_rows(ids)
+    record_staff_read(actor_id, subject="order", subject_ids=ids)
+    return [_order_out(orders[order_id], actor_id) for order_id in ids]
 
 
 def _actions_on(subject: Subject, subject_id: int) -> list[StaffActionOut]:

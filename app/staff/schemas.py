@@ -365,9 +365,13 @@ class GoodQuery(PageQuery):
 
 
 class StaffGoodDetailOut(StaffGoodOut):
-    """A good with what staff did to it and its latest orders, twenty of each."""
+    """A good with what staff did to it and its latest orders, twenty of each.
+
+    Whose role shows no orders gets their number alone, in `orders_total`.
+    """
 
     staff_actions: list[StaffActionOut]
+    orders_total: int
     orders: list[StaffOrderOut]
 
 

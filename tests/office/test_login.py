@@ -1,6 +1,8 @@
 """The way into the back office: password, second factor, cookie; and what nobody else can do with any of them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 from typing import Any
 
 import pyotp
@@ -133,6 +135,42 @@ def test_a_code_works_once(app: Flask, client: FlaskClient) -> None:
     give_password(again)
     answer = give_code(again, code)
     assert (answer.status_code, Answer.SECOND_FACTOR_WRONG.msg in answer.text) == (403, True)
+
+
+def test_a_code_works_once_of_two_at_the_same_time(app: Flask, client: FlaskClient) -> None:
+    person = member(app)
+    twice = [person, Person(person.user, person.secret, app.test_client())]
+    for each in twice:
+        give_password(each)
+    pages = [each.browser.get("/admin/second-factor/") for each in twice]
+    fields = [{"csrf": csrf_of(page), "code": person.code()} for page in pages]
+    begin = Barrier(2, timeout=60)
+
+    def give(number: int) -> int:
+        begin.wait()
+        return twice[number].browser.post("/admin/second-factor/", data=fields[number]).status_code
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(give, range(2))) == [303, 403]
+    assert sorted(each.browser.get("/admin/").status_code for each in twice) == [200, 303]
+
+
+def test_logs_have_no_secret(app: Flask, client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    person = member(app)
+    give_password(person, "wrong-horse-1")
+    give_password(person)
+    half = person.browser.get_cookie(COOKIE)
+    code = person.code()
+    give_code(person, code)
+    whole = person.browser.get_cookie(COOKIE)
+    assert half is not None
+    assert whole is not None
+    assert person.browser.get("/admin/").status_code == 200
+    assert "staff_logged_in" in caplog.text
+    for secret in (PASSWORD, "wrong-horse-1", person.secret, half.value, whole.value):
+        assert secret not in caplog.text
+    assert f"'{code}'" not in caplog.text
 
 
 # --- the cookie ---

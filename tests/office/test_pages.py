@@ -246,6 +246,23 @@ def test_a_good_is_taken_down_and_restored(app: Flask, person: Person) -> None:
     assert actions(app) == [("take_down_good", "good", good.id, "假货"), ("restore_good", "good", good.id, "核实无误")]
 
 
+def test_who_may_see_no_orders_sees_none_of_a_good(app: Flask, person: Person) -> None:
+    """Reviewers search goods, but addresses of buyers are none of their business, on the page and in the API."""
+    order = order_at(app, REFUND_REQUESTED_RECEIVED)
+    good_id = one(app, Order, order.id).good_id
+    for role, sees in ((StaffRole.REVIEWER, False), (StaffRole.ARBITER, True)):
+        reader = log_in(app, role)
+        url = f"/api/staff/good/{good_id}/"
+        answer = app.test_client().get(url, headers=auth_headers(app, reader.user))
+        found = assert_envelope(answer, Answer.GOOD_FOUND)
+        assert [each["id"] for each in found["orders"]] == ([order.id] if sees else [])
+        assert (found["orders_total"], SNAPSHOT["mobile"] in answer.text) == (1, sees)
+        page = reader.browser.get(f"/admin/goods/{good_id}/")
+        assert (f"/admin/orders/{order.id}/" in page.text, SNAPSHOT["mobile"] in page.text) == (sees, False)
+        of_orders = [each for each in reads(app) if each[0] == reader.user.id and each[1] == "order"]
+        assert len(of_orders) == (2 if sees else 0)
+
+
 def test_users_are_found_by_a_part_of_their_names(app: Flask, person: Person) -> None:
     users = {name: make_user(app, name) for name in ("laowang", "xiaowang", "percent_100")}
     with app.app_context(), transaction() as session:
