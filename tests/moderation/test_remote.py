@@ -92,6 +92,13 @@ def test_a_token_that_is_no_longer_valid_is_changed_once(asked: Baidu) -> None:
     assert len(asked.tokens) == 4
 
 
+def test_an_answer_with_a_strange_entry_still_counts(asked: Baidu) -> None:
+    strange = {"conclusionType": [2], "subType": {}}, 7, {"conclusionType": 2, "subType": [5], "probability": "high"}
+    asked.script = [{"conclusionType": 2, "data": list(strange)}]
+    [hit] = with_opinion_on_text(OWN, "旧书").hits
+    assert (hit.category, hit.policy, hit.confidence) == (Category.CONTRABAND, Decision.REJECT, 1.0)
+
+
 def test_too_many_queries_in_a_second_are_repeated_once(asked: Baidu) -> None:
     busy = {"error_code": 18, "error_msg": "Open api qps request limit reached"}
     asked.script = [busy]
@@ -107,6 +114,10 @@ def test_too_many_queries_in_a_second_are_repeated_once(asked: Baidu) -> None:
         302,
         b"<html>",
         b"[]",
+        b"[" * 100_000,
+        {"error_code": [18]},
+        {"error_code": {"a": "x" * 10_000}},
+        {"conclusionType": [1]},
         b" " * 1_000_001,
         {"conclusion": "审核失败", "conclusionType": 4},
         {"error_code": 282000, "error_msg": "internal error"},

@@ -29,6 +29,7 @@ _PICTURE_SIDE: Final = 1280  # pixels of what is sent: enough to judge, and no m
 _SHORTEST_SIDE: Final = 128  # Baidu takes no smaller ones
 _ANSWER_BYTES: Final = 1_000_000
 _TOKEN_MARGIN: Final = 3600  # seconds before its end at which a token is changed for a new one
+_LONGEST_TOKEN: Final = 30 * 86_400  # seconds: as long as Baidu's live
 _RETRY_AFTER: Final = 0.6  # seconds after "too many in this second"
 
 _COMPLIES, _VIOLATES, _DOUBTFUL, _FAILED = 1, 2, 3, 4
@@ -94,17 +95,17 @@ class Baidu:
             token = self._valid_token()
             self._turn()
             answer = self._post(f"{path}?{urlencode({'access_token': token})}", form)
-            error = answer.get("error_code")
+            error = _number(answer.get("error_code"))
             if error in _TOKEN_INVALID and not renewed:
                 self._forget_token(token)
                 renewed = True
             elif error == _TOO_FAST and not waited:  # others use the same application
                 time.sleep(_RETRY_AFTER)
                 waited = True
-            elif error is not None:
+            elif "error_code" in answer:
                 pause = _UNTIL_THERE_IS_MORE if error in _USED_UP else 0
                 raise Unavailable(f"error {error}", pause=pause)
-            elif answer.get("conclusionType") not in (_COMPLIES, _VIOLATES, _DOUBTFUL):
+            elif _number(answer.get("conclusionType")) not in (_COMPLIES, _VIOLATES, _DOUBTFUL):
                 raise Unavailable(f"conclusion {str(answer.get('conclusionType'))[:20]}")
             else:
                 return answer
@@ -117,7 +118,7 @@ class Baidu:
                 if not isinstance(token, str) or not token or not isinstance(seconds, int):
                     raise Unavailable(f"no token: {str(answer.get('error'))[:40]}")
                 self._token = token
-                self._token_ends = time.monotonic() + max(seconds - _TOKEN_MARGIN, 60)
+                self._token_ends = time.monotonic() + min(max(seconds - _TOKEN_MARGIN, 60), _LONGEST_TOKEN)
             return self._token
 
     def _forget_token(self, token: str) -> None:
@@ -148,7 +149,7 @@ class Baidu:
             raise Unavailable(f"status {response.status}")
         try:
             answer = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):  # the latter of one that is nested a thousand times
             raise Unavailable("an answer that is no JSON") from None
         if not isinstance(answer, dict):
             raise Unavailable("an answer that is no object")
@@ -186,12 +187,17 @@ def _hits(answer: Mapping[str, Any], categories: Mapping[int, Category], *, by: 
     entries = answer.get("data")
     found = False
     for entry in entries if isinstance(entries, list) else ():
-        if isinstance(entry, dict) and (own := _POLICIES.get(entry.get("conclusionType", 0))) is not None:
-            category = categories.get(entry.get(by, -1), Category.CONTRABAND)
+        if isinstance(entry, dict) and (own := _POLICIES.get(_number(entry.get("conclusionType")))) is not None:
+            category = categories.get(_number(entry.get(by)), Category.CONTRABAND)
             yield _hit(category, own, entry.get("probability"))
             found = True
     if not found:
         yield _hit(Category.CONTRABAND, policy, None)
+
+
+def _number(value: object) -> int:
+    """A number of the answer; -1, which stands for nothing, where there is none."""
+    return value if isinstance(value, int) else -1
 
 
 def _hit(category: Category, policy: Decision, probability: object) -> Hit:
