@@ -116,6 +116,17 @@ def test_a_refused_edit_leaves_what_is_approved_and_can_be_mended(app: Flask, ow
     assert (after["title"], after["description"], after["revision"]) == ("山地车", "新的描述", 3)
 
 
+def test_a_refused_edit_is_not_reviewed_again(app: Flask, owner: Made) -> None:
+    good = make_good(app, owner)
+    edit(app, owner, good.id, title=BAD)
+    review(app, good.id)
+    before = whole_database(app)
+    with app.app_context():
+        check_good(good_id=good.id, revision=2)  # the same jobs, late
+        conclude_good(good_id=good.id, revision=2)
+    assert whole_database(app) == before
+
+
 def test_verdicts_of_an_older_edit_move_nothing(app: Flask, owner: Made) -> None:
     good = make_good(app, owner)
     edit(app, owner, good.id, title="第一次")
