@@ -1,7 +1,7 @@
 """`flask moderation`: what the checks say of texts and pictures that somebody names."""
 
-import itertools
 import json
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Final
@@ -37,7 +37,8 @@ class _CategoryName(click.ParamType[Category | GoodCategory]):
 
 
 _BATCH: Final = 500
-_LONGEST_LINE: Final = 1_000_000
+_BATCH_BYTES: Final = 1_000_000
+"""Texts are checked together up to this size, so that many long ones take no more memory than one."""
 
 
 @moderation_commands.command()
@@ -50,19 +51,39 @@ def check(file: IO[bytes], *, as_json: bool) -> None:
 
     Nothing is stored. What depends on a good (its category, price and seller, texts of other goods) is not known here.
     """
-    lines = iter(lambda: file.readline(_LONGEST_LINE), b"")
-    while batch := list(itertools.islice(lines, _BATCH)):
-        texts = [line.decode("utf-8", "replace").rstrip("\r\n") for line in batch]
+    for texts in _batches(file):
         for text, judgement in zip(texts, check_texts([(text, TextContext()) for text in texts]), strict=True):
             click.echo(_text_as_json(text, judgement) if as_json else _text_as_text(text, judgement))
+
+
+def _batches(file: IO[bytes]) -> Iterator[list[str]]:
+    """The lines of the file, of any length and of any bytes (what is no UTF-8 is read as U+FFFD)."""
+    batch: list[str] = []
+    size = 0
+    for line in file:
+        batch.append(line.decode("utf-8", "replace").rstrip("\r\n"))
+        size += len(line)
+        if len(batch) >= _BATCH or size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _text_as_json(text: str, judgement: Judgement) -> str:
     found = {
         "text": text,
         "decision": judgement.decision.value,
-        "hits": [_hit(hit) for hit in judgement.hits],
-        "rules_version": judgement.rules_version,
+        "hits": [
+            {
+                "category": hit.category.value,
+                "code": hit.code,
+                "start": hit.span and hit.span.start,
+                "end": hit.span and hit.span.end,
+                "reason": hit.reason,
+            }
+            for hit in judgement.hits
+        ],
     }
     return json.dumps(found, ensure_ascii=False)
 

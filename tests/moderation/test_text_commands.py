@@ -1,7 +1,10 @@
 """`flask moderation check` and `recheck`, and duplicates of texts among goods."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,8 @@ from statemachine import GoodStatus
 from tests.conftest import MakeApp
 from tests.factories import Made, make_good, make_user
 from tests.moderation.steps import change, status_of
+
+ROOT = Path(__file__).parents[2]
 
 OWN_WORDS = (
     "去年冬天在杭州湖滨的专柜买的羊毛大衣,只穿过两次,领口和袖口没有起球,扣子齐全,附赠防尘袋和备用扣,"
@@ -67,6 +72,35 @@ def test_check_reads_files_of_any_bytes(app: Flask, tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert result.stdout.splitlines() == ["reject: 时时彩 [涉嫌赌博:时时彩]", "pass: ��", "pass: 手机"]
     assert run(app, "check", str(tmp_path / "nowhere")).exit_code == 2
+
+
+def test_check_gives_one_line_for_a_line_of_any_length(app: Flask, tmp_path: Path) -> None:
+    path = tmp_path / "texts.txt"
+    long = "好" * 400_000 + "时时彩"
+    path.write_text(f"{long}\n\x00时时彩\n\u2028\x85手机\n" + "1" * 1_000_000, "utf-8")
+    lines = [json.loads(line) for line in run(app, "check", "--json", str(path)).stdout.split("\n")[:-1]]
+    assert [line["text"] for line in lines] == [long, "\x00时时彩", "\u2028\x85手机", "1" * 1_000_000]
+    assert [line["decision"] for line in lines] == ["reject", "reject", "pass", "pass"]
+    assert [[(hit["start"], hit["end"]) for hit in line["hits"]] for line in lines] == [
+        [(400_000, 400_003)],
+        [(1, 4)],
+        [],
+        [],
+    ]
+
+
+def test_check_works_where_nothing_says_where_services_are() -> None:
+    """As on a fresh checkout: neither settings nor database nor Redis."""
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "moderation", "check", "-", "--json"]
+    bare = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    found = subprocess.run(
+        command, input="出 时时彩\n".encode(), capture_output=True, env=bare, cwd=ROOT, timeout=120, check=False
+    )
+    assert (found.returncode, found.stderr) == (0, b"")
+    assert found.stdout.decode() == (
+        '{"text": "出 时时彩", "decision": "reject", "hits": [{"category": "gambling", "code": "gambling.word", '
+        '"start": 2, "end": 5, "reason": "涉嫌赌博:时时彩"}]}\n'
+    )
 
 
 def cases(app: Flask) -> list[tuple[int, str]]:
