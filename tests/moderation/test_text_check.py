@@ -1,12 +1,27 @@
 """The text check: what is caught in which disguise, where it stands, and what stands around it."""
 
+import re
+
 import pytest
 from flask import Flask
 
 from app.categories import Category as GoodCategory
-from app.moderation.text import SellerHistory, TextContext, TextKind, check_text, check_texts, objection, rules_version
+from app.moderation.text import (
+    SellerHistory,
+    TextContext,
+    TextKind,
+    check_text,
+    check_texts,
+    contacts,
+    objection,
+    rules_version,
+)
+from app.moderation.text.automaton import Indices
+from app.moderation.text.check import judge
 from app.moderation.verdicts import Category, Decision, Judgement, Span
-from tests.moderation.texts import codes, judged
+from benchmarks.ordinary_goods import ordinary_goods
+from tests.moderation.labelled import read_labelled
+from tests.moderation.texts import codes, judged, our_rules
 
 PHONES = [
     "13800138000",
@@ -278,3 +293,58 @@ def test_names_are_refused_for_what_is_certain_or_hidden(app: Flask) -> None:
 )
 def test_hostile_texts_take_no_longer_than_long_ones(text: str) -> None:
     assert judged(text).decision in Decision
+
+
+RESPELLED = [
+    ("🐘牙手把件", "animals"),
+    ("电🚬换弹", "tobacco"),
+    ("🐯骨老货", "animals"),
+    ("xiang牙吊坠", "animals"),
+    ("qie听器", "surveillance"),
+    ("D麻烟", "contraband"),
+    ("电孑烟", "tobacco"),
+    ("冰 毒", "contraband"),
+    ("线下 转账", "contact"),
+    ("一肖 一码", "gambling"),
+]
+
+
+def test_words_in_emoji_mixed_letters_initials_and_pieces() -> None:
+    found = {text: {hit.category.value for hit in judged(text).hits} for text, _ in RESPELLED}
+    assert {text: category in found[text] for text, category in RESPELLED} == {text: True for text, _ in RESPELLED}
+
+
+ORDINARY = [
+    "超A4大小收纳",  # 超A is a trade's word
+    "原装未拆电池苹果11",  # 1:1
+    "不接受微信聊不了的情况",
+    "轻微使用痕迹",
+    "虎皮鹦鹉饲料",
+    "才几十W的功耗",
+    "希望他大点会喜欢",  # sounds like 他达
+]
+
+
+@pytest.mark.parametrize("text", ORDINARY)
+def test_what_only_looks_like_a_word(text: str) -> None:
+    assert judged(text).decision is Decision.PASS
+
+
+def test_quick_looks_leave_nothing_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same is found as by looking at every word of every pair, and at every sign that may be short for 微信."""
+    texts = [each.text for each in read_labelled()]
+    texts += [text for good in ordinary_goods(300) for text in (good.title, good.description)]
+    texts += ["\n".join(texts[start : start + 30]) for start in range(0, len(texts), 60)]
+    pairs = [(text, TextContext()) for text in texts]
+    quick = judge(our_rules(), pairs)
+    of_pairs = our_rules().lexicon._pairs
+
+    def all_of_them(words: Indices, firsts: Indices, behinds: Indices) -> dict[int, list[object]]:
+        needles = of_pairs._needles
+        return {at: list(needles[word]) for at, word in enumerate(words.tolist()) if needles[word]}
+
+    monkeypatch.setattr(of_pairs, "possible", all_of_them)
+    monkeypatch.setattr(contacts, "_short_sign", lambda: re.compile(""))
+    thorough = judge(our_rules(), pairs)
+    assert [text for text, one, two in zip(texts, quick, thorough, strict=True) if one != two] == []
+    assert sum(judgement.decision is not Decision.PASS for judgement in quick) > 500

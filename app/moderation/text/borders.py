@@ -7,9 +7,12 @@ from typing import Final
 
 # Characters that end a clause: readers do not join what stands before and after them into one word.
 _CLAUSE_ENDS: Final = re.compile("[\n\r,;!?、。\uffff]")
+_SENTENCE_ENDS: Final = re.compile("[\n\r,;!?、。\uffff]")
 _HAN: Final = re.compile("[\u3400-\u9fff]")
 _SHORTEST_ACROSS_BLANKS: Final = 3
+_LONG_ACROSS_BLANKS: Final = 4
 _RUN_SIDE: Final = 6
+_SHORTEST_SURE: Final = 3
 
 
 def is_one_word(
@@ -23,9 +26,12 @@ def is_one_word(
     split (加 微信 and 加-vx count; 加,微信, 充气 娃娃, 水枪 支架 and we chat do not). With `across_blanks` none of its
     parts need be alone.
     """
-    if is_inside_word(text, start, end):
+    if is_inside_word(text, start, end) or _runs_on(text, start, end):
         return False
-    if places is None or text[start:end] == word:
+    if places is None:
+        # 11 is not 1:1.
+        return not (":" in word and text[start:end].isdigit())
+    if text[start:end] == word:
         return True
     gaps = [(before, after) for before, after in pairwise(places) if after - before > 1]
     if len(gaps) == len(places) - 1:
@@ -37,7 +43,7 @@ def is_one_word(
         return True
     return (
         len(places) >= _SHORTEST_ACROSS_BLANKS
-        and (across_blanks or _has_single(places))
+        and (across_blanks or len(places) >= _LONG_ACROSS_BLANKS or _has_single(places))
         and not _CLAUSE_ENDS.search(text, start, end)
         and not any(text[before].isascii() and text[after].isascii() for before, after in gaps)
     )
@@ -56,14 +62,20 @@ def is_inside_word(text: str, start: int, end: int) -> bool:
     return end < len(text) and _continues(text[end - 1], text[end])
 
 
-def ends_clause(text: str, start: int, end: int) -> bool:
-    """Whether a clause ends somewhere in `text[start:end]`."""
-    return _CLAUSE_ENDS.search(text, start, end) is not None
+def ends_sentence(text: str, start: int, end: int) -> bool:
+    """Whether a sentence or line ends somewhere in `text[start:end]`."""
+    return _SENTENCE_ENDS.search(text, start, end) is not None
 
 
 def cuts_words(text: str, start: int, end: int, cut: Callable[[str], Sequence[str]]) -> bool:
-    """Whether `text[start:end]` begins or ends inside of a longer word: 大麻 does in 大麻烦, which is 大 and 麻烦."""
-    return any(first < start < behind or first < end < behind for first, behind in _words_around(text, start, end, cut))
+    """Whether `text[start:end]` begins or ends inside of a longer word: 大麻 does in 大麻烦, which is 大 and 麻烦.
+
+    Three and more characters are no accident where only one of their ends is inside: 时时彩 counts in 时时彩带玩.
+    """
+    words = _words_around(text, start, end, cut)
+    begins = any(first < start < behind for first, behind in words)
+    ends = any(first < end < behind for first, behind in words)
+    return (begins and ends) if end - start >= _SHORTEST_SURE else (begins or ends)
 
 
 def stands_alone(
@@ -104,6 +116,16 @@ def _only_invisible(text: str, gaps: Sequence[tuple[int, int]]) -> bool:
 
 
 _SYMBOLS: Final = re.compile(r"[^\w\s,;!?、。./()\[\]:+\-]{1,3}")
+
+
+def _runs_on(text: str, start: int, end: int) -> bool:
+    """Whether the Latin letter at an end of a mixed word belongs to a size or model: 超a in 超a4, k粉 in 18k粉色."""
+    first, last = text[start], text[end - 1]
+    if first.isascii() == last.isascii():
+        return False
+    if first.isascii():
+        return first.isalpha() and start > 0 and text[start - 1].isascii() and text[start - 1].isdigit()
+    return last.isalpha() and end < len(text) and text[end].isascii() and text[end].isdigit()
 
 
 def _continues(left: str, right: str) -> bool:

@@ -27,6 +27,7 @@ class Group(StrEnum):
 
     NUMBER = "number"
     WECHAT = "wechat"
+    SHORT = "short"
     QQ = "qq"
     GROUP = "group"
     MESSENGER = "messenger"
@@ -59,12 +60,27 @@ class _Rule:
 
 def contacts_in(text: str, groups: Collection[str]) -> Iterator[Contact]:
     """The ways of contact in one folded text, by the rules of these groups."""
+    if Group.SHORT in groups and Group.WECHAT not in groups and _short_sign().search(text) is not None:
+        groups = {*groups, Group.WECHAT}
     digits = text.translate(_DIGITS)
-    for rule in _rules():
-        if rule.group in groups:
-            for match in rule.pattern.finditer(digits if rule.numbers else text):
-                if rule.accepts is None or rule.accepts(text, match):
-                    yield Contact(match.start(), match.end(), rule.name, rule.reason, rule.policy)
+    for rule in _rules_of(frozenset(groups)):
+        for match in rule.pattern.finditer(digits if rule.numbers else text):
+            if rule.accepts is None or rule.accepts(text, match):
+                yield Contact(match.start(), match.end(), rule.name, rule.reason, rule.policy)
+
+
+# What stands before a short sign, or directly behind it, in all rules that know such signs. Without either nothing is
+# found, so texts with 轻微 or V领 need not be searched.
+_BEFORE_SHORT: Final = "私喊滴有留发给手名昵网头简主签图"
+_BEHIND_SHORT: Final = "同联详私信我号码是为名搜账帐加找"
+
+
+@cache
+def _short_sign() -> re.Pattern[str]:
+    words = _words()
+    before = re.escape(_BEFORE_SHORT + "".join(word[0] for word in words["add"]) + "j")
+    short = _any(words["wechat short"])
+    return re.compile(rf"[{before}][^\n]{{0,14}}?(?:{short})|(?:{short})(?:$|[^\u4e00-\u9fff]|[{_BEHIND_SHORT}])")
 
 
 def triggers() -> dict[str, frozenset[Group]]:
@@ -80,7 +96,7 @@ def triggers() -> dict[str, frozenset[Group]]:
 
 _TRIGGERS: Final = {
     "wechat": Group.WECHAT,
-    "wechat short": Group.WECHAT,
+    "wechat short": Group.SHORT,
     "wechat hint": Group.WECHAT,
     "qq": Group.QQ,
     "group": Group.GROUP,
@@ -159,7 +175,7 @@ class _Parts(NamedTuple):
 _ALONE: Final = "(?:(?<![a-z0-9])(?=[a-z])|(?=[^a-z]))"
 _NO_LETTER: Final = "(?:(?<![a-z])|(?![a-z]))"
 # 国家, 宜家, 附加 end with what is read as 加 elsewhere, and digits are added to.
-_NOT_BEFORE_ADD: Final = "参增附更追叠外施倍新国大专宜全居回在管搬厂商买卖人当冠最成赢独店各一自二三四五六七八九十不"
+_NOT_BEFORE_ADD: Final = "参增附更追叠外施倍新国大专宜全居回在管搬厂商买卖人当冠最成赢独店各一自二三四五六七八九十几不"
 
 
 @cache
@@ -175,12 +191,19 @@ def _parts() -> _Parts:
         place=_any(words["place"]),
         plus=add,
         of_one=rf"{_GAP}(?:的|我|个|下|一下|你|您|本人|老板|好友|店主|客服)?{_GAP}",
-        is_word=rf"{_LOOSE}(?:(?:号码?|id|同号|账号|帐号|是|为|联系|搜索?|名){_LOOSE}){{0,3}}",
-        identifier=r"(?<![a-z0-9])(?=[a-z_\-]*[0-9_])[a-z][a-z0-9_\-]{4,19}(?![a-z0-9])",
+        is_word=rf"{_LOOSE}(?:(?:号码?|id|hao|同号|账号|帐号|是|为|联系|搜索?|名|加我|找我|加){_LOOSE}){{0,3}}",
+        identifier=(
+            r"(?<![a-z0-9])(?:(?=[a-z_\-]*[0-9_])[a-z][a-z0-9_\-]{4,19}|(?=[0-9]{1,8}[a-z])[a-z0-9_]{6,20})(?![a-z0-9])"
+        ),
         number=rf"\d(?:{_GAP}\d){{5,11}}(?!\d){_UNIT}",
         behind=_any(words["after name"]),
         no_short=_any(words["not short"]),
     )
+
+
+@cache
+def _rules_of(groups: frozenset[str]) -> tuple[_Rule, ...]:
+    return tuple(rule for rule in _rules() if rule.group in groups)
 
 
 @cache
@@ -230,12 +253,27 @@ def _messenger_rules() -> Iterator[_Rule]:
         rf"{short}[\W_]{{1,3}}{part.identifier}",
         rf"{_ALONE}(?:{part.short})\s?:\s?\d{{3,}}",
         rf"(?:留下?|发我?|给我?)(?:个|你的|一下)?{_GAP}(?:{part.short}){no_short}",
+        # Where it is to be read: vx 在图片里
+        rf"{part.plus}{part.of_one}(?:{part.short}){_LOOSE}{part.identifier}",
+        rf"{_ALONE}(?:{part.wechat}|{part.short}){_GAP}[:=]{_LOOSE}(?:同|就是|看|是)",
+        rf"手机{_GAP}(?:号|号码)?同(?:{part.wechat}|{part.short})",
+        rf"{named}[\W_]{{0,2}}(?:号)?(?:在|见|看)(?:图|评论|主页|简介|头像|最后|详情|照片|签名|昵称)",
+        rf"(?:名字|昵称|网名|头像|简介|主页|签名|图里|图片里|图上)(?:就是|里有|里是|上有|上是|有|是)(?:个|我的?)?"
+        rf"(?:{part.wechat}|{part.short}|号|联系方式)(?![a-z版领])",
+        rf"(?<![a-z])(?:jia|加)\s?(?:wei|vei|vx?)\s?{part.identifier}",
+        rf"(?<![a-z0-9])vv{_LOOSE}{part.identifier}",
         # Every character by itself: v.x.a.b.c.1.2
         r"(?<![a-z0-9])[vwq](?:[^\w\s]\s?[a-z0-9]){5,}(?![a-z0-9])",
     ):
         yield _Rule(Group.WECHAT, "wechat", "微信", re.compile(pattern))
     qq = rf"{_ALONE}(?:{part.qq})"
     yield _Rule(Group.QQ, "qq", "QQ 号", re.compile(rf"{qq}{part.is_word}{part.number}"), numbers=True)
+    before = rf"(?<!\d)[1-9]\d{{5,10}}{_GAP}(?:q{{1,2}}(?![a-z])|秋秋|扣扣|抠抠|球球|企鹅)(?!糖|车|\s?公仔|\s?\d)"
+    yield _Rule(Group.QQ, "qq", "QQ 号", re.compile(before), numbers=True)
+    button = rf"(?<![\u4e00-\u9fff])扣{_LOOSE}(?<!\d)[1-9]\d{{5,10}}(?!\d)"
+    yield _Rule(Group.QQ, "qq", "QQ 号", re.compile(button), numbers=True)
+    mailbox = r"qq邮箱\D{0,8}[1-9]\d{5,10}(?!\d)"
+    yield _Rule(Group.QQ, "qq", "QQ 号", re.compile(mailbox), numbers=True)
     yield _Rule(
         Group.QQ, "qq", "QQ 号", re.compile(rf"{part.plus}{part.of_one}(?:{part.qq}){_NO_LETTER}(?!\s*[弹版糖])")
     )
@@ -262,7 +300,12 @@ def _messenger_rules() -> Iterator[_Rule]:
         rf"{part.plus}{part.of_one}(?:{part.messenger}){_NO_LETTER}(?!侠)",
     ):
         yield _Rule(Group.MESSENGER, "messenger", "其他聊天软件", re.compile(pattern))
-    identified = r"(?:whatsapp|telegram|skype|蝙蝠|(?<![a-z])tg|(?<![a-z])line)"
+    at = rf"{_ALONE}(?:飞机|纸飞机|电报|tg|telegram|ins|推特|蝙蝠){_LOOSE}@\s?[\w.]{{2,}}"
+    yield _Rule(Group.MESSENGER, "messenger", "其他聊天软件", re.compile(at))
+    identified = (
+        r"(?:whatsapp|telegram|skype|snapchat|蝙蝠|纸飞机|电报|钉钉|丁丁|陌陌|探探|discord"
+        r"|(?<![a-z])(?:tg|line|ins|kakao))"
+    )
     with_id = rf"{identified}{part.is_word}(?:{part.number}|{part.identifier})"
     yield _Rule(Group.MESSENGER, "messenger", "其他聊天软件", re.compile(with_id), numbers=True)
 
@@ -277,6 +320,8 @@ def _place_rules() -> Iterator[_Rule]:
         rf"(?:{place}){_GAP}{of_shop}",
         rf"(?:去|到|上|走|在|来)(?:{place}){_GAP}(?:搜|找|拍|买|下单|交易|联系|看)",
         rf"(?:{place})[\W_]{{0,3}}[\w\s]{{0,6}}(?:id|号){_LOOSE}(?=[a-z\d]*\d)[a-z\d]{{5,}}",
+        rf"(?:{place}){_LOOSE}{_parts().identifier}",
+        rf"(?:{place})(?:[^\w\n]{{0,2}}[\w]{{0,4}}){{0,2}}[^\w\n]{{0,2}}(?:搜索?(?!到)[^\w\n]?|找我)(?=\w)",
         rf"(?:关注|搜索?){_GAP}(?:我的?)?{_GAP}(?:{place})",
         rf"(?:公众号|公纵号|公号|视频号){_LOOSE}:{_LOOSE}\w{{2,}}",
     ):

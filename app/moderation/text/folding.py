@@ -8,7 +8,7 @@ character by character, for many texts at once, by tables: an index into the res
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -72,27 +72,27 @@ class Folded:
     squeezed: str
     starts: list[int]
     origin: _Places | None
-    _squeezed_codes: _Codes
-    _places: _Places
+    squeezed_codes: _Codes
+    squeezed_places: _Places
 
     @cached_property
     def places(self) -> list[int]:
         """Where each character of `squeezed` stands in `text`."""
-        places: list[int] = self._places.tolist()
+        places: list[int] = self.squeezed_places.tolist()
         return places
 
     @cached_property
-    def syllables(self) -> str:
-        """`squeezed` with one code for each syllable in the place of Han characters: what sounds alike is alike."""
-        return _text(_tables().syllable.take(self._squeezed_codes))
+    def syllable_codes(self) -> _Codes:
+        """`squeezed_codes` with one code for each syllable in the place of Han: what sounds alike is alike."""
+        return _tables().syllable.take(self.squeezed_codes)
 
     def long_numbers(self, least: int) -> list[int]:
         """Where in `text` at least so many digits follow each other, spelled ones too, whatever separates them."""
-        flags = np.zeros(self._squeezed_codes.size + 2, np.int8)
-        flags[1:-1] = _tables().is_digit.take(self._squeezed_codes)
+        flags = np.zeros(self.squeezed_codes.size + 2, np.int8)
+        flags[1:-1] = _tables().is_digit.take(self.squeezed_codes)
         steps = np.diff(flags)
         starts, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
-        places: list[int] = self._places.take(starts[ends - starts >= least]).tolist()
+        places: list[int] = self.squeezed_places.take(starts[ends - starts >= least]).tolist()
         return places
 
     def signs(self) -> list[int]:
@@ -100,6 +100,11 @@ class Folded:
         codes = np.frombuffer(self.text.encode(_ENCODING), np.uint32)
         places: list[int] = np.flatnonzero(_tables().is_sign.take(codes)).tolist()
         return places
+
+    @cached_property
+    def start_places(self) -> _Places:
+        """`starts`, to look up many places at once."""
+        return np.array(self.starts, np.intp)
 
     def number_of(self, place: int) -> int:
         """Which of the texts the character at `place` of `text` belongs to."""
@@ -143,8 +148,14 @@ def fold_word(word: str) -> str:
     return fold([word]).squeezed
 
 
+def fold_words(words: Iterable[str]) -> dict[str, str]:
+    """As `fold_word`, of many at once, which takes a fraction of the time."""
+    distinct = list(dict.fromkeys(words))
+    return dict(zip(distinct, fold(distinct).squeezed.split(BORDER), strict=True))
+
+
 def syllables_of(folded_word: str) -> str:
-    """A folded word as it stands in `Folded.syllables`."""
+    """A folded word as it stands in `Folded.syllable_codes`."""
     return _text(_tables().syllable.take(np.frombuffer(folded_word.encode(_ENCODING), np.uint32)))
 
 

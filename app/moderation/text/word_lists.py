@@ -164,8 +164,7 @@ class _Reader:
                 found.extend(self._set(part))
                 continue
             word = part.removesuffix("!").replace("_", " ")
-            letters = fold_word(word)
-            if not letters or (len(letters) == 1 and letters.isascii()):
+            if not _says_something(word):
                 raise self._error(f"{part!r} has too few letters and digits to be a word")
             if len(word) > _LONGEST_WORD:
                 raise self._error(f"{part[:10]}… is longer than {_LONGEST_WORD} characters")
@@ -179,6 +178,14 @@ class _Reader:
 
     def _error(self, what: str) -> WordListError:
         return WordListError(f"{self.path}:{self.number}: {what}")
+
+
+def _says_something(word: str) -> bool:
+    """Whether it has a Han character, or two letters or digits."""
+    if any("\u4e00" <= character <= "\u9fff" for character in word):
+        return True
+    letters = fold_word(word)
+    return len(letters) > 1 or (len(letters) == 1 and not letters.isascii())
 
 
 def read_list(path: Path) -> list[Entry]:
