@@ -154,7 +154,7 @@ def test_the_containers_take_every_setting() -> None:
     services = yaml.safe_load((PROJECT_ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
     settable = [variable_of(each) for each in dataclasses.fields(Settings)]
     wanted = set(settable) - OF_THE_CONTAINERS
-    for name in ("migrate", "web", "relay", "worker", "search", "scheduler", "backup"):
+    for name in ("migrate", "web", "relay", "worker", "search", "vision", "scheduler", "backup"):
         given = services[name]["environment"]
         assert wanted - given.keys() == set(), name
         fixed = {variable for variable in wanted if f"${{{variable}:" not in given[variable]}
