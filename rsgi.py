@@ -1,6 +1,13 @@
 """The RSGI entry point: what `python -m app.web.server` lets granian serve. `wsgi.py` is that of other WSGI servers."""
 
+from app.moderation.text import load_rules
+from app.settings import settings
 from app.web.edge import Edge
 from wsgi import app as application
+
+with application.app_context():
+    # Else the first who writes a text waits for it. A market of one's own should rather be up a second earlier.
+    if settings().is_production:
+        load_rules()
 
 app = Edge(application)

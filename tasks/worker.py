@@ -32,6 +32,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app import load_app
 from app.db.database import db
 from app.moderation.pictures import load
+from app.moderation.text import load_rules
 from app.periodic.service import record_failure, record_success
 from app.settings import settings
 from app.vision import is_installed
@@ -103,6 +104,12 @@ def _write_down(record: Callable[[], None]) -> None:
 
 class ForkingWorker(_AppWorker, Worker):
     """Runs each job in a process of its own."""
+
+    def fork_work_horse(self, job: Job, queue: Queue) -> None:
+        """As RQ's; the word lists are read before, where they changed: what the process of a job reads ends with it."""
+        with self.flask_app.app_context():
+            load_rules()
+        super().fork_work_horse(job, queue)
 
 
 class InProcessWorker(_AppWorker, SimpleWorker):
@@ -176,6 +183,8 @@ def work(app: Flask, name: QueueName, *, burst: bool = False) -> int:
         worker = make_worker(app, name)
         if name is QueueName.SEARCH:
             forget_unfinished_drain()
+        if name is QueueName.DEFAULT:
+            load_rules()
         if name is QueueName.VISION:
             load_models()
     log.info("worker_started", queue=name.value)

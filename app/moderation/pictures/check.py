@@ -17,7 +17,7 @@ from app.moderation.pictures.fingerprints import fingerprint
 from app.moderation.pictures.frames import Frame, Looks, Undecodable, decode
 from app.moderation.pictures.reading import READ_WIDTH_LIMIT, Line, Reading, read_text
 from app.moderation.pictures.surfaces import surface_hits
-from app.moderation.text import TextContext, TextKind, check_text
+from app.moderation.text import TextContext, TextKind, check_text, load_rules
 from app.moderation.text import rules_version as text_rules_version
 from app.moderation.verdicts import Box, Category, Decision, Hit, Judgement, Span
 from app.settings import settings
@@ -61,7 +61,7 @@ def rules_version() -> str:
 def load() -> None:
     """Load what `look_at` needs, models and lists, now: a worker does it before its first job."""
     engines.load()
-    check_text("好")
+    load_rules()
 
 
 @dataclass(frozen=True, slots=True)

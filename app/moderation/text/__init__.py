@@ -3,7 +3,7 @@
 Functions from content to judgements: they know no database and no HTTP.
 """
 
-from app.moderation.text.check import check_text, check_texts, rules_version
+from app.moderation.text.check import check_text, check_texts, load_rules, rules_version
 from app.moderation.text.context import SellerHistory, TextContext, TextKind
 from app.moderation.text.names import objection
 from app.moderation.text.word_lists import WordListError
@@ -15,6 +15,7 @@ __all__ = [
     "WordListError",
     "check_text",
     "check_texts",
+    "load_rules",
     "objection",
     "rules_version",
 ]

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 from typing import Final
-
-from flask import current_app
 
 from app.language.service import analyser
 from app.moderation.text.contacts import SIGN_GROUPS, Contact, Group, contacts_in
@@ -45,15 +45,23 @@ def rules_version() -> str:
     return current_rules().version
 
 
+def load_rules() -> None:
+    """Read the lists now, or again where the operator changed them, so that nobody waits for the second it takes.
+
+    Needs an application context. Raises `WordListError`.
+    """
+    current_rules()
+
+
 def current_rules() -> Rules:
     """The rules of this application, with the operator's lists as they are now. Raises `WordListError` at first use."""
-    extensions = current_app.extensions
-    if "saltfish.text_rules" not in extensions:
-        extensions["saltfish.text_rules"] = RulesOfFolder(
-            settings().sensitive_words_path, cut=analyser().dictionary_words
-        )
-    found: RulesOfFolder = extensions["saltfish.text_rules"]
-    return found.current()
+    return _rules_with(settings().sensitive_words_path).current()
+
+
+@cache
+def _rules_with(folder: Path | None) -> RulesOfFolder:
+    # One for all applications of the process, because reading our own lists takes a second.
+    return RulesOfFolder(folder, cut=analyser().dictionary_words)
 
 
 def judge(rules: Rules, texts: Sequence[tuple[str, TextContext]]) -> list[Judgement]:
