@@ -192,6 +192,8 @@ def work(app: Flask, name: QueueName, *, burst: bool = False) -> int:
         worker.work(burst=burst, with_scheduler=True)
     finally:
         worker.connection.close()
+        if worker.scheduler is not None:  # it has one of its own, which RQ leaves open
+            worker.scheduler.connection.connection_pool.disconnect()
     log.info("worker_stopped", queue=name.value)
     # Unless it was asked to stop, RQ's loop ends only when something is wrong: tell the supervisor by the exit status.
     return 0 if burst or worker.was_asked_to_stop else 1
