@@ -125,6 +125,12 @@ def test_words_and_pairs(text: str, code: str) -> None:
     assert found.decision is (Decision.REVIEW if code.endswith("_respelled") else Decision.REJECT)
 
 
+@pytest.mark.parametrize("text", ["加Vabc12345", "加vxiaoming88 看更多", "有意 +vabc123", "家wang8899er"])
+def test_an_id_directly_behind_one_sign_may_be_a_model(text: str) -> None:
+    found = judged(text)
+    assert (found.decision, [hit.code for hit in found.hits]) == (Decision.REVIEW, ["contact.wechat"])
+
+
 @pytest.mark.parametrize(
     ("text", "spans"),
     [
@@ -163,6 +169,12 @@ def test_positions_are_those_of_the_original(text: str, spans: list[tuple[int, i
         "加厚V领",
         "微星主板 加微波炉",
         "宜家威士忌杯",
+        "行驶十w公里",
+        "十v直流电源",
+        "加windows10系统盘",
+        "i5 +wd500g硬盘",
+        "索尼 +wh1000xm5",
+        "加vivox100手机壳",
         "强制循环 病毒 大妈",  # sound like listed words, and are words themselves
         "《这个杀手不太冷》 手枪指南",
         "",

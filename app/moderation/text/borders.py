@@ -57,9 +57,14 @@ def _has_single(places: Sequence[int]) -> bool:
 
 def is_inside_word(text: str, start: int, end: int) -> bool:
     """Whether Latin letters or digits go on where `text[start:end]` begins or ends: vx does not stand in dvx100."""
-    if start > 0 and _continues(text[start - 1], text[start]):
+    if begins_inside_word(text, start):
         return True
     return end < len(text) and _continues(text[end - 1], text[end])
+
+
+def begins_inside_word(text: str, start: int) -> bool:
+    """Whether Latin letters or digits of the same word stand before `text[start]`."""
+    return start > 0 and _continues(text[start - 1], text[start])
 
 
 def ends_sentence(text: str, start: int, end: int) -> bool:

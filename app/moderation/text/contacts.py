@@ -178,6 +178,10 @@ _NO_LETTER: Final = "(?:(?<![a-z])|(?![a-z]))"
 _NOT_BEFORE_ADD: Final = "参增附更追叠外施倍新国大专宜全居回在管搬厂商买卖人当冠最成赢独店各一自二三四五六七八九十几不"
 
 
+# How words and makers go on whose first letter could be a sign for 微信.
+_WORDS_WITH_VW: Final = "indows?|inner|ifi|ivo|ega|olvo|ans\\d|aio|entus|ostro|oyager|acom|estern|alkman|eb|ersa|ision"
+
+
 @cache
 def _parts() -> _Parts:
     words = _words()
@@ -237,15 +241,15 @@ def _messenger_rules() -> Iterator[_Rule]:
     part = _parts()
     plain_id = r"(?<![a-z0-9])[a-z][a-z0-9_\-]{4,19}(?![a-z0-9])"
     no_short = rf"(?![a-z]|{_GAP}(?:{part.no_short})|\d{{1,2}}(?!\d))"
+    # 十w公里 and 十v电源 are numbers with a unit, 十w abc123 is read as +w.
+    of_ten = rf"(?!十{_GAP}w(?!{_LOOSE}{part.identifier})|十{_GAP}v(?:直|交|电|伏|以|转|输|的|到))"
     named = rf"{_ALONE}(?:{part.wechat}){_NO_LETTER}"
     short = rf"{_ALONE}(?:{part.short})"
     for pattern in (
         rf"{named}{part.is_word}(?:{part.identifier}|{part.number})",
         rf"{_ALONE}(?:{part.wechat}|{part.short}){part.is_word}[:=@]{_LOOSE}{plain_id}",
         rf"{part.plus}{part.of_one}(?:{part.wechat}){_NO_LETTER}",
-        rf"{part.plus}{part.of_one}(?:{part.short}){no_short}",
-        # 加Vabc123 in one: the id goes on where the sign ends, as text read in pictures has no blanks.
-        rf"{part.plus}{part.of_one}[vw](?=[a-z_\-]*\d)[a-z_][a-z0-9_\-]{{4,19}}(?![a-z0-9])",
+        rf"{of_ten}{part.plus}{part.of_one}(?:{part.short}){no_short}",
         rf"{named}{_GAP}(?:{part.behind})",
         rf"{short}{_GAP}(?:同号|同步|同电话|同手机|同(?=\W*\d)|联系|详聊|私聊|信联系|我)",
         rf"(?:私|喊|滴|有意){_GAP}(?:{part.short}){no_short}",
@@ -266,6 +270,9 @@ def _messenger_rules() -> Iterator[_Rule]:
         r"(?<![a-z0-9])[vwq](?:[^\w\s]\s?[a-z0-9]){5,}(?![a-z0-9])",
     ):
         yield _Rule(Group.WECHAT, "wechat", "微信", re.compile(pattern))
+    # 加Vabc123 in one, as text read in pictures has no blanks; a model may look like that (加vivox100).
+    glued = rf"{part.plus}{part.of_one}[vw](?!{_WORDS_WITH_VW})(?=[a-z_\-]{{3,}}\d)[a-z0-9_\-]{{5,20}}(?![a-z0-9])"
+    yield _Rule(Group.WECHAT, "wechat", "微信", re.compile(glued), policy=Decision.REVIEW)
     qq = rf"{_ALONE}(?:{part.qq})"
     yield _Rule(Group.QQ, "qq", "QQ 号", re.compile(rf"{qq}{part.is_word}{part.number}"), numbers=True)
     before = rf"(?<!\d)[1-9]\d{{5,10}}{_GAP}(?:q{{1,2}}(?![a-z])|秋秋|扣扣|抠抠|球球|企鹅)(?!糖|车|\s?公仔|\s?\d)"

@@ -10,7 +10,14 @@ import numpy as np
 from ahocorasick_rs import AhoCorasick
 
 from app.moderation.text.automaton import Automaton, Indices
-from app.moderation.text.borders import cuts_words, ends_sentence, is_inside_word, is_one_word, stands_alone
+from app.moderation.text.borders import (
+    begins_inside_word,
+    cuts_words,
+    ends_sentence,
+    is_inside_word,
+    is_one_word,
+    stands_alone,
+)
 from app.moderation.text.folding import DATA, Folded, fold_word, fold_words, lines, pinyin, syllables_of
 from app.moderation.text.word_lists import Entry, Section, Word
 from app.moderation.verdicts import Decision
@@ -263,7 +270,10 @@ class Lexicon:
             index, first, behind = int(words[at]), int(firsts[at]), int(behinds[at])
             start, end = places[first], places[behind - 1] + 1
             names = self._triggers[index]
-            if names is not None and not is_inside_word(text, start, end):
+            # One letter may be a sign for a messenger with an id directly behind it: 加vabc123.
+            if names is not None and not (
+                begins_inside_word(text, start) if end - start == 1 else is_inside_word(text, start, end)
+            ):
                 triggered[folded.number_of(start)] |= names
             needles = self._singles[index] + possible.get(at, [])
             if needles:
