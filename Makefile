@@ -107,7 +107,7 @@ bench-prices: environment-dev ## Measure how fast and how near reference prices 
 	$(VENV) -m supervisor with-engines -- $(VENV) -m benchmarks.prices $(ARGS)
 
 bench-review: environment-dev ## Measure in Chromium when the next good is there after a reviewer's decision, 200 waiting
-	$(VENV) -m pytest -q -s tests/office/test_browser.py -k next_good_is_there $(ARGS)
+	$(VENV) -m pytest -q -s tests/office/bench_next_good.py $(ARGS)
 
 bench-moderation: environment-dev ## Measure the checks: of labelled pictures, then 500 in a worker; of texts beside one pass over them
 	$(VENV) -m supervisor with-engines -- $(VENV) -m benchmarks.moderation_pictures $(ARGS)

@@ -11,6 +11,7 @@ from app.accounts.passwords import verify_password
 from app.accounts.service import create_user
 from app.answers import Answer, Refused
 from app.db.transactions import transaction
+from app.staff_roles import StaffRole
 from tests.accounts.steps import all_rows, at_once, fresh_captcha, register, session_of, valkey_keys
 from tests.factories import PASSWORD, assert_envelope
 
@@ -211,6 +212,6 @@ def test_a_failed_transaction_makes_no_user(context: Flask) -> None:
 
 def test_the_seeder_makes_staff(context: Flask) -> None:
     with transaction() as session:
-        user_id = create_user(session, username="管理员", password=PASSWORD, is_staff=True).id
+        user_id = create_user(session, username="管理员", password=PASSWORD, staff_roles=(StaffRole.REVIEWER,)).id
     [row] = all_rows(context, User)
-    assert (row["id"], row["is_staff"]) == (user_id, True)
+    assert (row["id"], row["is_staff"], row["staff_roles"]) == (user_id, True, ["reviewer"])

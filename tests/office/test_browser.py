@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
-from statistics import median
 from typing import Any
 
 import pytest
@@ -25,7 +24,6 @@ from statemachine.order import REFUND_REQUESTED_RECEIVED
 from tests.browser import PHONE, Tab, open_browser, tab_of
 from tests.factories import PASSWORD, make_user
 from tests.live import LiveServer
-from tests.money.sandbox_server import eventually
 from tests.office.steps import COOKIE, Person, log_in, member
 from tests.office.waiting import waiting_case
 from tests.staff.steps import order_at
@@ -33,9 +31,6 @@ from tests.staff.steps import order_at
 pytestmark = pytest.mark.xdist_group("browser")
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
-_DECISIONS = 15
-FAST = 200
-"""Milliseconds in which the next good has to be there after a decision."""
 
 
 @dataclass(frozen=True)
@@ -168,42 +163,6 @@ def test_two_reviewers_never_get_the_same_good(app: Flask, live_server: LiveServ
             seen += [int(each.get_attribute("data-case") or 0) for each in at.page.locator("[data-case]").all()]
     assert len(seen) == 4
     assert set(seen) == waiting
-
-
-def test_the_next_good_is_there_at_once(app: Flask, live_server: LiveServer, browser: Browser) -> None:
-    """With 200 goods waiting, by keyboard alone: median of the time from the key to the next good."""
-    owner = make_user(app)
-    for number in range(200):
-        waiting_case(app, owner=owner, title=f"商品 {number}")
-    with desk(app, live_server, browser) as at:
-        at.open("/admin/review/")
-        at.press("Enter")
-        took = []
-        for _ in range(_DECISIONS):
-            at.page.wait_for_selector("#next [data-case]", state="attached")
-            at.page.evaluate(_WATCH)
-            at.press("a")
-            at.page.wait_for_function("window.shownAfter !== undefined")
-            took.append(at.page.evaluate("window.shownAfter"))
-        eventually(lambda: len(actions(app)) == _DECISIONS, what="the decisions")
-    assert median(took) < FAST, took
-    print(f"next good after a decision: median {median(took):.0f} ms, longest {max(took):.0f} ms")
-
-
-# From the key to the frame that shows another case, as the browser itself measures it.
-_WATCH = """
-() => {
-  delete window.shownAfter;
-  const desk = document.getElementById("desk");
-  addEventListener("keydown", () => {
-    const begin = performance.now();
-    new MutationObserver((_, observer) => {
-      observer.disconnect();
-      requestAnimationFrame(() => { window.shownAfter = performance.now() - begin; });
-    }).observe(desk, { childList: true });
-  }, { once: true, capture: true });
-}
-"""
 
 
 def test_what_could_not_be_decided_is_said(app: Flask, live_server: LiveServer, browser: Browser) -> None:

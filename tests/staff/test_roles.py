@@ -40,6 +40,7 @@ GET  /api/staff/user/<id:user_id>/                    rao
 POST /api/staff/suspend_user/<id:user_id>/            ro
 POST /api/staff/lift_suspension/<id:user_id>/         ro
 POST /api/staff/user/<id:user_id>/reset_code/         ro
+POST /api/staff/clear_profile/<id:user_id>/           ro
 GET  /api/staff/members/                              -
 POST /api/staff/member/<id:user_id>/reset_second_factor/ -
 GET  /api/staff/word_lists/                           r

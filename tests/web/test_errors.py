@@ -128,6 +128,7 @@ def test_what_is_no_refusal_has_no_error_and_what_is_one_is_no_success() -> None
         "NO_MONEY_CASES",
         "NO_ADDRESSES",
         "NO_REVIEWS",
+        "NO_WORDS",
         "NO_BANS",
         "NO_WITHDRAWALS",
         "TOO_FEW_PRICES",

@@ -169,6 +169,8 @@ def test_a_connection_that_is_gone_leaves_nothing(app: Flask, server: LiveServer
 
 def test_chunks_are_fine_where_the_end_is_known(app: Flask, server: LiveServer) -> None:
     token = auth_headers(app, make_user(app))["Authorization"]
+    # The first text of a process waits for the word lists.
+    assert server.call("PATCH", "/api/user/", body={"bio": "first"}, headers={"Authorization": token}).status == 200
     sent = chunked(b'{"bio": "in ', b'chunks"}')
     headers = (f"Authorization: {token}", f"Content-Type: {_JSON}", "Transfer-Encoding: chunked")
     status, body = parts(raw(server, request_bytes("PATCH", "/api/user/", *headers, _CLOSE, body=sent)))
