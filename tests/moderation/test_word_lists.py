@@ -101,6 +101,24 @@ def test_changed_lists_are_read_again_and_bad_ones_are_not(tmp_path: Path) -> No
     assert rules.current().version == second
 
 
+def test_a_file_that_is_gone_when_it_is_read_leaves_the_lists_as_they_were(tmp_path: Path) -> None:
+    clock = Clock()
+    (tmp_path / "animals.txt").write_text("reason: 涉嫌测试\n[reject]\n鲸鱼\n", encoding="utf-8")
+    rules = own_rules(tmp_path, clock)
+    first = rules.current().version
+    link = tmp_path / "abuse.txt"
+    link.symlink_to(tmp_path / "nothing")
+    clock.seconds = 3
+    assert rules.current().version == first
+    assert found(rules, "卖鲸鱼") == [("animals.word", "涉嫌测试:鲸鱼", Decision.REJECT)]
+    link.unlink()
+    clock.seconds = 6
+    assert rules.current().version == first
+    link.symlink_to(tmp_path / "nothing")
+    with pytest.raises(WordListError, match=r"abuse\.txt: cannot be read"):
+        own_rules(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

@@ -75,7 +75,15 @@ class RulesOfFolder:
         log.info("word_lists_read", version=self._rules.version, entries=self._rules.entries)
 
     def _look(self) -> _Stamp:
-        return tuple((path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in _files(self._folder))
+        return tuple(_state(path) for path in _files(self._folder))
+
+
+def _state(path: Path) -> tuple[str, int, int]:
+    try:
+        found = path.stat()
+    except OSError:  # a link to nothing, or an editor has just replaced it; reading it says what is wrong
+        return path.name, 0, -1
+    return path.name, found.st_mtime_ns, found.st_size
 
 
 def _files(folder: Path | None) -> list[Path]:
@@ -89,7 +97,10 @@ def _read(folder: Path | None, cut: Cut) -> Rules:
         entries = entries + read_lists(folder)
     digest = hashlib.sha256()
     for path in [*_own_files(), *_files(folder)]:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+        try:
+            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+        except OSError as error:  # it could be read a moment ago
+            raise WordListError(f"{path}: cannot be read: {error}") from error
     brands = read_brands(DATA / "brands.txt")
     triggers: dict[str, frozenset[str]] = {**contacts.triggers()}
     for name in brands.names():
