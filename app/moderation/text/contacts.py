@@ -10,9 +10,10 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from app.moderation.text.folding import DATA, DIGIT_SPELLINGS, fold, lines
+from app.moderation.text.prefilter import Prefilter
 from app.moderation.verdicts import Decision
 
 _DIGITS: Final = str.maketrans(
@@ -27,7 +28,6 @@ class Group(StrEnum):
 
     NUMBER = "number"
     WECHAT = "wechat"
-    SHORT = "short"
     QQ = "qq"
     GROUP = "group"
     MESSENGER = "messenger"
@@ -60,27 +60,19 @@ class _Rule:
 
 def contacts_in(text: str, groups: Collection[str]) -> Iterator[Contact]:
     """The ways of contact in one folded text, by the rules of these groups."""
-    if Group.SHORT in groups and Group.WECHAT not in groups and _short_sign().search(text) is not None:
-        groups = {*groups, Group.WECHAT}
-    digits = text.translate(_DIGITS)
-    for rule in _rules_of(frozenset(groups)):
-        for match in rule.pattern.finditer(digits if rule.numbers else text):
+    possible: list[tuple[int, str]] = []
+    for reading in _readings():
+        if not reading.groups.isdisjoint(groups):
+            written = text.translate(_DIGITS) if reading.numbers else text
+            possible += [(reading.rules[found], written) for found in reading.prefilter.possible(written)]
+    rules = _rules()
+    for number, written in sorted(possible):
+        rule = rules[number]
+        if rule.group not in groups:
+            continue
+        for match in rule.pattern.finditer(written):
             if rule.accepts is None or rule.accepts(text, match):
                 yield Contact(match.start(), match.end(), rule.name, rule.reason, rule.policy)
-
-
-# What stands before a short sign, or directly behind it, in all rules that know such signs. Without either nothing is
-# found, so texts with 轻微 or V领 need not be searched.
-_BEFORE_SHORT: Final = "私喊滴有留发给手名昵网头简主签图"
-_BEHIND_SHORT: Final = "同联详私信我号码是为名搜账帐加找"
-
-
-@cache
-def _short_sign() -> re.Pattern[str]:
-    words = _words()
-    before = re.escape(_BEFORE_SHORT + "".join(word[0] for word in words["add"]) + "j")
-    short = _any(words["wechat short"])
-    return re.compile(rf"[{before}][^\n]{{0,14}}?(?:{short})|(?:{short})(?:$|[^\u4e00-\u9fff]|[{_BEHIND_SHORT}])")
 
 
 def triggers() -> dict[str, frozenset[Group]]:
@@ -96,7 +88,7 @@ def triggers() -> dict[str, frozenset[Group]]:
 
 _TRIGGERS: Final = {
     "wechat": Group.WECHAT,
-    "wechat short": Group.SHORT,
+    "wechat short": Group.WECHAT,
     "wechat hint": Group.WECHAT,
     "qq": Group.QQ,
     "group": Group.GROUP,
@@ -206,13 +198,29 @@ def _parts() -> _Parts:
 
 
 @cache
-def _rules_of(groups: frozenset[str]) -> tuple[_Rule, ...]:
-    return tuple(rule for rule in _rules() if rule.group in groups)
+def _rules() -> tuple[_Rule, ...]:
+    return (*_number_rules(), *_messenger_rules(), *_place_rules())
+
+
+class _Reading(NamedTuple):
+    """The rules, by their numbers, that read a text the same way: as it is, or with spelled digits as digits."""
+
+    numbers: bool
+    groups: frozenset[Group]
+    rules: tuple[int, ...]
+    prefilter: Prefilter
+
+    @classmethod
+    def of(cls, *, numbers: bool) -> Self:
+        """The rules for which that holds."""
+        rules = {number: rule for number, rule in enumerate(_rules()) if rule.numbers is numbers}
+        groups = frozenset(rule.group for rule in rules.values())
+        return cls(numbers, groups, tuple(rules), Prefilter(rule.pattern.pattern for rule in rules.values()))
 
 
 @cache
-def _rules() -> tuple[_Rule, ...]:
-    return (*_number_rules(), *_messenger_rules(), *_place_rules())
+def _readings() -> tuple[_Reading, _Reading]:
+    return _Reading.of(numbers=False), _Reading.of(numbers=True)
 
 
 def _number_rules() -> Iterator[_Rule]:
