@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Final
 
-# Characters that end a clause: readers do not join what stands before and after them into one word.
-_CLAUSE_ENDS: Final = re.compile("[\n\r,;!?、。\uffff]")
-_SENTENCE_ENDS: Final = re.compile("[\n\r,;!?、。\uffff]")
+from app.moderation.text.folding import SENTENCE_ENDS
+
+# Readers do not join what stands before and after these into one word.
+_SENTENCE_ENDS: Final = re.compile(f"[{SENTENCE_ENDS}]")
 _HAN: Final = re.compile("[\u3400-\u9fff]")
 _SHORTEST_ACROSS_BLANKS: Final = 3
 _LONG_ACROSS_BLANKS: Final = 4
@@ -44,7 +45,7 @@ def is_one_word(
     return (
         len(places) >= _SHORTEST_ACROSS_BLANKS
         and (across_blanks or len(places) >= _LONG_ACROSS_BLANKS or _has_single(places))
-        and not _CLAUSE_ENDS.search(text, start, end)
+        and not _SENTENCE_ENDS.search(text, start, end)
         and not any(text[before].isascii() and text[after].isascii() for before, after in gaps)
     )
 

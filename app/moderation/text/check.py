@@ -18,6 +18,7 @@ from app.settings import settings
 
 _NOTHING_KNOWN: Final = TextContext()
 _SHORTEST_NUMBER: Final = 7
+_NO_GROUPS: Final[frozenset[str]] = frozenset()
 _BRAND_ALONE: Final = {BRAND}
 _CONTACT_REASON: Final = "涉嫌引流"
 _PRICE_REASON: Final = "价格明显低于正品行情"
@@ -70,22 +71,21 @@ def judge(rules: Rules, texts: Sequence[tuple[str, TextContext]]) -> list[Judgem
         return []
     folded = fold([text for text, _ in texts])
     finds, triggered = rules.lexicon.find(folded)
-    for place in folded.long_numbers(_SHORTEST_NUMBER):
-        triggered[folded.number_of(place)].add(Group.NUMBER)
-    for place in folded.signs():
-        triggered[folded.number_of(place)] |= SIGN_GROUPS
-    judgements = []
-    for number, (text, context) in enumerate(texts):
-        hits: list[Hit] = []
-        if number in finds:
-            hits += _hits_of_words(folded, number, finds[number], context)
-        groups = triggered.get(number)
-        if groups is not None:
-            if groups != _BRAND_ALONE:
-                hits += _hits_of_contacts(folded, number, groups)
-            if BRAND in groups and context.kind in (TextKind.TITLE, TextKind.DESCRIPTION):
-                hits += _hits_of_prices(rules, text, context)
-        judgements.append(Judgement(rules.version, tuple(_without_inner(hits)) if hits else ()))
+    for number in folded.with_long_numbers(_SHORTEST_NUMBER):
+        triggered[number].add(Group.NUMBER)
+    for number in folded.with_signs():
+        triggered[number] |= SIGN_GROUPS
+    judgements = [Judgement(rules.version)] * len(texts)
+    for number in finds.keys() | triggered.keys():
+        context = texts[number][1]
+        hits = [*_hits_of_words(folded, number, finds.get(number, ()), context)]
+        groups = triggered.get(number, _NO_GROUPS)
+        if groups != _BRAND_ALONE:
+            hits += _hits_of_contacts(folded, number, groups)
+        if BRAND in groups and context.kind in (TextKind.TITLE, TextKind.DESCRIPTION):
+            hits += _hits_of_prices(rules, folded, number, context)
+        if hits:
+            judgements[number] = Judgement(rules.version, tuple(_without_inner(hits)))
     return judgements
 
 
@@ -133,9 +133,8 @@ def _hit_of_contact(folded: Folded, number: int, first: int, contact: Contact) -
     )
 
 
-def _hits_of_prices(rules: Rules, text: str, context: TextContext) -> Iterator[Hit]:
-    folded = fold([text])
-    cheap = rules.brands.too_cheap(folded, category=context.category, price=context.price)
+def _hits_of_prices(rules: Rules, folded: Folded, number: int, context: TextContext) -> Iterator[Hit]:
+    cheap = rules.brands.too_cheap(folded, number, category=context.category, price=context.price)
     if cheap is not None:
         start, end, brand = cheap
         yield Hit(
@@ -144,7 +143,7 @@ def _hits_of_prices(rules: Rules, text: str, context: TextContext) -> Iterator[H
             reason=f"{_PRICE_REASON}:{brand.name}",
             policy=Decision.REVIEW,
             confidence=0.5,
-            span=Span(*folded.original(0, start, end)),
+            span=Span(*folded.original(number, start, end)),
         )
 
 

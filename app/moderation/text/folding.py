@@ -5,14 +5,14 @@ letters of other scripts that look alike, invisible characters, symbols between 
 character by character, for many texts at once, by tables: an index into the result is an index into the text.
 """
 
+import itertools
 import re
 import unicodedata
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -37,11 +37,15 @@ DIGIT_SPELLINGS: Final = (
 )
 """How digits are spelled, and the letters and signs that are drawn like one."""
 
+SENTENCE_ENDS: Final = f"\n\r,;!?、。{BORDER}"
+"""Characters of folded texts that end a sentence, a clause or a line."""
+
 SIGNS: Final = "@🛰🐧¥￥$€₤"
 """Signs that contacts are written with and that are no part of words."""
 
 _SEPARATOR: Final = "\u00b7"
-_UNKNOWN: Final = 0x110000
+_CODE_POINTS: Final = 0x110000
+_UNKNOWN: Final = _CODE_POINTS
 _ENCODING: Final = "utf-32-le"
 
 _Codes: TypeAlias = npt.NDArray[np.uint32]
@@ -57,28 +61,58 @@ class _Tables:
     is_word: npt.NDArray[np.bool_]
     is_digit: npt.NDArray[np.bool_]
     is_sign: npt.NDArray[np.bool_]
+    is_end: npt.NDArray[np.bool_]
     syllable: _Codes
+
+
+class Occurrence(NamedTuple):
+    """Something in text `number`: `text[start:end]`, and `squeezed[first:behind]`."""
+
+    number: int
+    start: int
+    end: int
+    first: int
+    behind: int
+
+    @property
+    def length(self) -> int:
+        """How many characters it has in `squeezed`."""
+        return self.behind - self.first
 
 
 @dataclass(frozen=True)
 class Folded:
     """Texts folded together: `text` has a character for each of the originals' (and more where one means several).
 
-    `squeezed` is `text` without what separates: blanks, punctuation, symbols. `starts` has where each text begins in
-    `text`. `origin` leads from there to the joined originals where they differ in length, else it is None.
+    `squeezed` is `text` without what separates: blanks, punctuation, symbols; `squeezed_places` has where each of its
+    characters stands in `text`. `starts` has where each text begins in `text`. `origin` leads from there to the joined originals where they differ in length, else it is None.
     """
 
     text: str
     squeezed: str
     starts: list[int]
     origin: _Places | None
+    codes: _Codes
     squeezed_codes: _Codes
     squeezed_places: _Places
 
     @cached_property
-    def places(self) -> list[int]:
-        """Where each character of `squeezed` stands in `text`."""
-        places: list[int] = self.squeezed_places.tolist()
+    def sentences(self) -> _Places:
+        """The number of the sentence that each character of `squeezed` is of."""
+        return np.cumsum(_tables().is_end.take(self.codes)).take(self.squeezed_places)
+
+    def occurrences(self, firsts: _Places, behinds: _Places) -> Iterator[Occurrence]:
+        """What begins at `firsts` of `squeezed` and ends before `behinds`."""
+        starts, ends = self.squeezed_places.take(firsts), self.squeezed_places.take(behinds - 1) + 1
+        columns = (self.numbers_of(starts), starts, ends, firsts, behinds)
+        return itertools.starmap(Occurrence, zip(*(column.tolist() for column in columns), strict=True))
+
+    def inner_places(self, occurrence: Occurrence) -> list[int] | None:
+        """Where its characters stand in `text`; None if side by side."""
+        _number, start, end, first, behind = occurrence
+        if end - start == behind - first:
+            return None
+        places: list[int] = self.squeezed_places[first:behind].tolist()
         return places
 
     @cached_property
@@ -86,29 +120,27 @@ class Folded:
         """`squeezed_codes` with one code for each syllable in the place of Han: what sounds alike is alike."""
         return _tables().syllable.take(self.squeezed_codes)
 
-    def long_numbers(self, least: int) -> list[int]:
-        """Where in `text` at least so many digits follow each other, spelled ones too, whatever separates them."""
+    def with_long_numbers(self, least: int) -> list[int]:
+        """The texts where at least so many digits follow each other, spelled ones too, whatever separates them."""
         flags = np.zeros(self.squeezed_codes.size + 2, np.int8)
         flags[1:-1] = _tables().is_digit.take(self.squeezed_codes)
         steps = np.diff(flags)
         starts, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
-        places: list[int] = self.squeezed_places.take(starts[ends - starts >= least]).tolist()
-        return places
+        numbers: list[int] = self.numbers_of(self.squeezed_places.take(starts[ends - starts >= least])).tolist()
+        return numbers
 
-    def signs(self) -> list[int]:
-        """Where in `text` one of `SIGNS` stands."""
-        codes = np.frombuffer(self.text.encode(_ENCODING), np.uint32)
-        places: list[int] = np.flatnonzero(_tables().is_sign.take(codes)).tolist()
-        return places
+    def with_signs(self) -> list[int]:
+        """The texts where one of `SIGNS` stands."""
+        numbers: list[int] = self.numbers_of(np.flatnonzero(_tables().is_sign.take(self.codes))).tolist()
+        return numbers
 
     @cached_property
-    def start_places(self) -> _Places:
-        """`starts`, to look up many places at once."""
+    def _start_places(self) -> _Places:
         return np.array(self.starts, np.intp)
 
-    def number_of(self, place: int) -> int:
-        """Which of the texts the character at `place` of `text` belongs to."""
-        return bisect_right(self.starts, place) - 1
+    def numbers_of(self, places: _Places) -> _Places:
+        """Which of the texts the characters at `places` of `text` belong to."""
+        return np.searchsorted(self._start_places, places, side="right") - 1
 
     def original(self, number: int, start: int, end: int) -> tuple[int, int]:
         """`text[start:end]`, which is of text `number`, as positions in that text as it was written."""
@@ -123,6 +155,12 @@ class Folded:
         start = self.starts[number]
         end = self.starts[number + 1] - 1 if number + 1 < len(self.starts) else len(self.text)
         return start, self.text[start:end]
+
+    def squeezed_part(self, number: int) -> tuple[int, str]:
+        """Where text `number` begins in `squeezed`, and its characters there."""
+        start, part = self.part(number)
+        first, behind = np.searchsorted(self.squeezed_places, (start, start + len(part))).tolist()
+        return first, self.squeezed[first:behind]
 
 
 def fold(texts: Sequence[str]) -> Folded:
@@ -140,7 +178,7 @@ def fold(texts: Sequence[str]) -> Folded:
         starts = np.searchsorted(origin, starts).astype(np.intp)
     places = np.flatnonzero(is_word)
     squeezed = meant.take(places)
-    return Folded(_text(meant), _text(squeezed), starts.tolist(), origin, squeezed, places)
+    return Folded(_text(meant), _text(squeezed), starts.tolist(), origin, meant, squeezed, places)
 
 
 def fold_word(word: str) -> str:
@@ -210,8 +248,8 @@ _HEART: Final = "❤"
 
 @cache
 def _tables() -> _Tables:
-    meant = np.arange(0x110000, dtype=np.uint32)
-    is_word = np.ones(0x110000, np.bool_)
+    meant = np.arange(_CODE_POINTS, dtype=np.uint32)
+    is_word = np.ones(_CODE_POINTS, np.bool_)
     is_word[:_TABLED] = [chr(code).isalnum() for code in range(_TABLED)]
     alike = _lookalikes()
     simplified = _simplified()
@@ -235,14 +273,26 @@ def _tables() -> _Tables:
     is_word[0xD800:0xE000] = False
     # Emoji and other symbols above the table.
     is_word[0xE0000:0xE1000] = False
-    syllable = np.arange(0x110000, dtype=np.uint32)
+    syllable = np.arange(_CODE_POINTS, dtype=np.uint32)
     codes = {name: 0xF0000 + number for number, name in enumerate(sorted(set(pinyin().values())))}
     for character, name in pinyin().items():
         syllable[ord(character)] = codes[name]
-    is_digit, is_sign = np.zeros(0x110000, np.bool_), np.zeros(0x110000, np.bool_)
-    is_digit[[ord(digit) for digit in "0123456789" + "".join(DIGIT_SPELLINGS)]] = True
-    is_sign[[ord(sign) for sign in SIGNS]] = True
-    return _Tables(meant, tuple(several), is_word, is_digit, is_sign, syllable)
+    return _Tables(
+        meant=meant,
+        several=tuple(several),
+        is_word=is_word,
+        is_digit=_flags("0123456789" + "".join(DIGIT_SPELLINGS)),
+        is_sign=_flags(SIGNS),
+        is_end=_flags(SENTENCE_ENDS),
+        syllable=syllable,
+    )
+
+
+def _flags(characters: str) -> npt.NDArray[np.bool_]:
+    """Which code points are these characters."""
+    flags = np.zeros(_CODE_POINTS, np.bool_)
+    flags[[ord(character) for character in characters]] = True
+    return flags
 
 
 def _plain(character: str, alike: dict[str, str]) -> str:

@@ -18,7 +18,7 @@ from app.moderation.text.borders import (
     is_one_word,
     stands_alone,
 )
-from app.moderation.text.folding import DATA, Folded, fold_word, fold_words, lines, pinyin, syllables_of
+from app.moderation.text.folding import DATA, Folded, Occurrence, fold_word, fold_words, lines, pinyin, syllables_of
 from app.moderation.text.word_lists import Entry, Section, Word
 from app.moderation.verdicts import Decision
 
@@ -39,6 +39,9 @@ _LONGEST_BESIDE: Final = 8
 _MOST_OF_A_PAIR: Final = 20
 _FAR: Final = 1 << 40
 """More than any text is long."""
+_MARKS: Final = 1 << 18
+"""How many marks there are for pairs and sentences, which share them by their remainder."""
+_PRIME: Final = 100_003
 _NO_TRIGGERS: Final[Mapping[str, frozenset[str]]] = {}
 
 
@@ -81,24 +84,21 @@ class _Table:
 
 
 class _Place(NamedTuple):
-    """One occurrence of what some needles look for, in `Folded.text`.
+    """Where stands what some needles look for."""
 
-    It begins at `first` of `Folded.squeezed` and has `length` characters there.
-    """
-
-    start: int
-    end: int
+    at: Occurrence
     needles: list[_Needle]
-    first: int
-    length: int
+
+    @property
+    def permitted(self) -> bool:
+        """Whether it is a phrase inside which the words do not count."""
+        return self.needles[0].entry.section.permitted
 
 
 class _Other(NamedTuple):
     """A word of the other side of a pair where it stands."""
 
-    start: int
-    end: int
-    length: int
+    at: Occurrence
     word: Word
     exact: bool
 
@@ -150,13 +150,25 @@ class _Pairs:
         other = _Table([[number(entry) for entry in entries] for _, entries in words])
         return cls(sides, [needles for needles, _ in words], searched, other)
 
-    def possible(self, words: Indices, firsts: Indices, behinds: Indices) -> dict[int, list[_Needle]]:
-        """Of the occurrences of words those, by their number, that may make a pair, with the needles."""
-        at_other, pairs_other, _ = self._other.rows(words)
-        if not at_other.size:
-            return {}
+    def possible(
+        self, words: Indices, firsts: Indices, behinds: Indices, sentences: Indices
+    ) -> dict[int, list[_Needle]]:
+        """Of the occurrences of words those, by their number, that may make a pair, with the needles.
+
+        `sentences` has the number of each character's sentence.
+        """
         at, pairs, which = self._searched.rows(words)
-        keys = np.sort(pairs_other * _FAR + firsts.take(at_other))
+        at_other, pairs_other, _ = self._other.rows(words)
+        # First, and for nearly all the last: whether the sides stand in the same sentence, in either order.
+        begin, end = sentences.take(firsts), sentences.take(behinds - 1)
+        before, after = np.zeros(_MARKS, np.bool_), np.zeros(_MARKS, np.bool_)
+        before[_marks(pairs, end.take(at))] = True
+        after[_marks(pairs, begin.take(at))] = True
+        together = before.take(_marks(pairs_other, begin.take(at_other)))
+        together |= after.take(_marks(pairs_other, end.take(at_other)))
+        keys = np.sort(pairs_other[together] * _FAR + firsts.take(at_other[together]))
+        if not keys.size:
+            return {}
         own = pairs * _FAR
         sides = self._sides.take(pairs)
         first = np.searchsorted(keys, own + np.maximum(firsts.take(at) - sides, 0))
@@ -166,6 +178,10 @@ class _Pairs:
             match = int(at[row])
             found.setdefault(match, []).append(self._needles[int(words[match])][int(which[row])])
         return found
+
+
+def _marks(pairs: Indices, sentences: Indices) -> Indices:
+    return (pairs * _PRIME + sentences) % _MARKS
 
 
 class Lexicon:
@@ -249,135 +265,138 @@ class Lexicon:
 
         Texts without anything are left out.
         """
+        words, firsts, behinds = self._spelled_automaton.find(folded.squeezed_codes)
         by_text: dict[int, list[_Place]] = defaultdict(list)
-        triggered = self._find_spelled(folded, by_text)
-        self._find_sounding(folded, by_text)
+        triggered = self._place_spelled(folded, by_text, words, firsts, behinds)
+        self._place_sounding(folded, by_text)
+        if by_text:
+            permitted = self._is_permitted.take(words)
+            self._place_permitted(folded, by_text, words[permitted], firsts[permitted], behinds[permitted])
         found = {}
         for number, places in by_text.items():
-            finds = list(self._finds(folded, number, places))
+            finds = list(self._finds(folded, places))
             if finds:
                 found[number] = finds
         return found, triggered
 
-    def _find_spelled(self, folded: Folded, by_text: dict[int, list[_Place]]) -> dict[int, set[str]]:
-        words, firsts, behinds = self._spelled_automaton.find(folded.squeezed_codes)
+    def _place_spelled(
+        self, folded: Folded, by_text: dict[int, list[_Place]], words: Indices, firsts: Indices, behinds: Indices
+    ) -> dict[int, set[str]]:
+        """Put to each text what is spelled there, and answer with the triggers that it has."""
         triggered: dict[int, set[str]] = defaultdict(set)
-        text, places = folded.text, folded.places
-        possible = self._pairs.possible(words, firsts, behinds)
+        possible = self._pairs.possible(words, firsts, behinds, folded.sentences)
         worth = self._is_single.take(words)
         worth[list(possible)] = True
-        for at in np.flatnonzero(worth).tolist():
-            index, first, behind = int(words[at]), int(firsts[at]), int(behinds[at])
-            start, end = places[first], places[behind - 1] + 1
+        matches = np.flatnonzero(worth)
+        matches = matches[np.argsort(behinds.take(matches), kind="stable")]
+        occurrences = folded.occurrences(firsts.take(matches), behinds.take(matches))
+        for match, index, at in zip(matches.tolist(), words.take(matches).tolist(), occurrences, strict=True):
             names = self._triggers[index]
-            # One letter may be a sign for a messenger with an id directly behind it: 加vabc123.
-            if names is not None and not (
-                begins_inside_word(text, start) if end - start == 1 else is_inside_word(text, start, end)
-            ):
-                triggered[folded.number_of(start)] |= names
-            needles = self._singles[index] + possible.get(at, [])
-            if needles:
-                self._place(folded, by_text[folded.number_of(start)], first, behind, needles)
-        if by_text:
-            for at in np.flatnonzero(self._is_permitted.take(words)).tolist():
-                index, first, behind = int(words[at]), int(firsts[at]), int(behinds[at])
-                found = by_text.get(folded.number_of(places[first]))
-                if found is not None:
-                    self._place(folded, found, first, behind, self._permitted[index])
+            if names is not None and not _continues_outside(folded.text, at):
+                triggered[at.number] |= names
+            needles = self._singles[index] + possible.get(match, [])
+            if needles and _is_word(folded, at, needles[0].word.text):
+                by_text[at.number].append(_Place(at, needles))
         return triggered
 
-    @staticmethod
-    def _place(folded: Folded, found: list[_Place], first: int, behind: int, needles: list[_Needle]) -> None:
-        """Put it to what is found in its text, if readers see a word there."""
-        start, end = folded.places[first], folded.places[behind - 1] + 1
-        inner = None if end - start == behind - first else folded.places[first:behind]
-        permitted = needles[0].entry.section.permitted
-        if is_one_word(folded.text, start, end, inner, needles[0].word.text, across_blanks=permitted):
-            found.append(_Place(start, end, needles, first, behind - first))
-
-    def _find_sounding(self, folded: Folded, by_text: dict[int, list[_Place]]) -> None:
-        places, text = folded.places, folded.text
-        matches = self._sounds_automaton.find(folded.syllable_codes)
-        for index, first, behind in zip(*(column.tolist() for column in matches), strict=True):
-            written = folded.squeezed[first:behind]
+    def _place_sounding(self, folded: Folded, by_text: dict[int, list[_Place]]) -> None:
+        """Put to each text what sounds like a word there."""
+        words, firsts, behinds = self._sounds_automaton.find(folded.syllable_codes)
+        for index, at in zip(words.tolist(), folded.occurrences(firsts, behinds), strict=True):
+            written = folded.squeezed[at.first : at.behind]
             needles = [needle for needle in self._sounding[index] if _sounds_like(written, needle.folded)]
-            start, end = places[first], places[behind - 1] + 1
-            inner = None if end - start == behind - first else places[first:behind]
-            if not needles or not is_one_word(text, start, end, inner, written):
-                continue
-            if stands_alone(text, start, end, written, needles[0].folded, self._cut):
-                by_text[folded.number_of(start)].append(_Place(start, end, needles, first, behind - first))
+            if (
+                needles
+                and _is_word(folded, at, written)
+                and stands_alone(folded.text, at.start, at.end, written, needles[0].folded, self._cut)
+            ):
+                by_text[at.number].append(_Place(at, needles))
 
-    def _finds(self, folded: Folded, number: int, places: list[_Place]) -> Iterator[Find]:
+    def _place_permitted(
+        self, folded: Folded, by_text: dict[int, list[_Place]], words: Indices, firsts: Indices, behinds: Indices
+    ) -> None:
+        """Put to the texts that have something what is permitted there."""
+        for index, at in zip(words.tolist(), folded.occurrences(firsts, behinds), strict=True):
+            found = by_text.get(at.number)
+            needles = self._permitted[index]
+            if found is not None and _is_word(folded, at, needles[0].word.text, across_blanks=True):
+                found.append(_Place(at, needles))
+
+    def _finds(self, folded: Folded, places: list[_Place]) -> Iterator[Find]:
         if len(places) > 1:
-            places.sort(key=lambda place: place.start)
-        permitted = [place for place in places if place.needles[0].entry.section.permitted]
-        paired: dict[int, list[tuple[_Place, _Needle]]] = {}
+            places.sort(key=lambda place: place.at.start)
+        permitted = [place.at for place in places if place.permitted]
+        paired: dict[int, list[tuple[Occurrence, _Needle]]] = {}
         for place in places:
-            if place.needles[0].entry.section.permitted or _is_permitted(place, permitted):
+            at = place.at
+            if place.permitted or _is_permitted(at, permitted):
                 continue
             for needle in place.needles:
                 section = needle.entry.section
                 if section.near is not None:
-                    paired.setdefault(id(needle.entry), []).append((place, needle))
-                elif not self._cuts(folded, place, needle.word, exact=needle.exact) and not self._is_excused(
-                    folded, number, section, place.start, place.end
+                    paired.setdefault(id(needle.entry), []).append((at, needle))
+                elif not self._cuts(folded, at, needle.word, exact=needle.exact) and not self._is_excused(
+                    folded, at.number, section, at.start, at.end
                 ):
-                    yield Find(place.start, place.end, section, needle.word.text, needle.exact)
+                    yield Find(at.start, at.end, section, needle.word.text, needle.exact)
         for sides in paired.values():
-            for place, needle in sides[:_MOST_OF_A_PAIR]:
-                find = self._pair(folded, number, place, needle, permitted)
+            for at, needle in sides[:_MOST_OF_A_PAIR]:
+                find = self._pair(folded, at, needle, permitted)
                 if find is not None:
                     yield find
                     break
 
     def _pair(
-        self, folded: Folded, number: int, place: _Place, needle: _Needle, permitted: Sequence[_Place]
+        self, folded: Folded, at: Occurrence, needle: _Needle, permitted: Sequence[Occurrence]
     ) -> Find | None:
         """The pair that a word makes with one of the other side, if one stands beside it."""
         section = needle.entry.section
-        for other in self._beside(folded, place, needle.entry):
+        for other in self._beside(folded, at, needle.entry):
             near = section.near or 0
-            if place.length == 1 or other.length == 1:
+            if at.length == 1 or other.at.length == 1:
                 near = min(near, _NEAREST_SINGLE)
-            if _gap(folded, place, other) > near:
+            if _gap(folded, at, other.at) > near:
                 continue
-            if _is_permitted(other, permitted):
+            if _is_permitted(other.at, permitted):
                 continue
-            if self._cuts(folded, place, needle.word, exact=needle.exact):
+            if self._cuts(folded, at, needle.word, exact=needle.exact):
                 return None
-            if self._cuts(folded, other, other.word, exact=other.exact):
+            if self._cuts(folded, other.at, other.word, exact=other.exact):
                 continue
-            start, end = min(place.start, other.start), max(place.end, other.end)
-            if self._is_excused(folded, number, section, start, end):
+            start, end = min(at.start, other.at.start), max(at.end, other.at.end)
+            if self._is_excused(folded, at.number, section, start, end):
                 continue
             texts = (needle.word.text, other.word.text)
-            label = "…".join(texts if place.start <= other.start else reversed(texts))
+            label = "…".join(texts if at.start <= other.at.start else reversed(texts))
             return Find(start, end, section, label, needle.exact and other.exact)
         return None
 
-    def _beside(self, folded: Folded, place: _Place, entry: Entry) -> Iterator[_Other]:
+    def _beside(self, folded: Folded, at: Occurrence, entry: Entry) -> Iterator[_Other]:
         """The words of the other side of a pair around a word of this side."""
         others = self._others.get(id(entry))
         if others is None:
             others = self._others[id(entry)] = _Others.of(self._beside_of[id(entry)])
         side = (entry.section.near or 0) + _LONGEST_BESIDE
-        first = max(0, place.first - side)
-        window = folded.squeezed[first : place.first + place.length + side]
-        for index, begin, behind in others.automaton.find_matches_as_indexes(window, overlapping=True):
-            start, end = folded.places[first + begin], folded.places[first + behind - 1] + 1
-            inner = None if end - start == behind - begin else folded.places[first + begin : first + behind]
+        before = max(0, at.first - side)
+        window = folded.squeezed[before : at.behind + side]
+        found = others.automaton.find_matches_as_indexes(window, overlapping=True)
+        if not found:
+            return
+        indices, firsts, behinds = np.array(found, np.intp).T
+        for index, beside in zip(
+            indices.tolist(), folded.occurrences(before + firsts, before + behinds), strict=True
+        ):
             word, exact = others.words[index]
-            if is_one_word(folded.text, start, end, inner, word.text):
-                yield _Other(start, end, behind - begin, word, exact)
+            if _is_word(folded, beside, word.text):
+                yield _Other(beside, word, exact)
 
-    def _cuts(self, folded: Folded, place: "_Place | _Other", word: Word, *, exact: bool) -> bool:
+    def _cuts(self, folded: Folded, at: Occurrence, word: Word, *, exact: bool) -> bool:
         """Whether the word is only made of parts of others. Longer ones are not, but where a blank stands inside."""
         if word.cuts or not exact:
             return False
-        if place.length > _LONGEST_CUTTING and place.end - place.start == place.length:
+        if at.length > _LONGEST_CUTTING and at.end - at.start == at.length:
             return False
-        return cuts_words(folded.text, place.start, place.end, self._cut)
+        return cuts_words(folded.text, at.start, at.end, self._cut)
 
     def _is_excused(self, folded: Folded, number: int, section: Section, start: int, end: int) -> bool:
         automaton = self._unless.get(section)
@@ -388,14 +407,25 @@ class Lexicon:
         return bool(automaton.find_matches_as_indexes(around))
 
 
-def _is_permitted(place: _Place | _Other, phrases: Sequence[_Place]) -> bool:
+def _is_word(folded: Folded, at: Occurrence, word: str, *, across_blanks: bool = False) -> bool:
+    """Whether readers see `word` there."""
+    return is_one_word(folded.text, at.start, at.end, folded.inner_places(at), word, across_blanks=across_blanks)
+
+
+def _continues_outside(text: str, at: Occurrence) -> bool:
+    """Whether it is a part of a Latin word or number only."""
+    # One letter may be a sign for a messenger with an id directly behind it: 加vabc123.
+    if at.end - at.start == 1:
+        return begins_inside_word(text, at.start)
+    return is_inside_word(text, at.start, at.end)
+
+
+def _is_permitted(at: Occurrence, phrases: Sequence[Occurrence]) -> bool:
     """Whether it is part of a longer phrase that is permitted. What is listed itself counts."""
-    return any(
-        phrase.start <= place.start and place.end <= phrase.end and phrase.length > place.length for phrase in phrases
-    )
+    return any(phrase.start <= at.start and at.end <= phrase.end and phrase.length > at.length for phrase in phrases)
 
 
-def _gap(folded: Folded, one: _Place, other: _Other) -> int:
+def _gap(folded: Folded, one: Occurrence, other: Occurrence) -> int:
     """How many characters stand between them, what separates not counted; very many where they overlap or are in
     two sentences.
     """

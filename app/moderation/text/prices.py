@@ -38,17 +38,21 @@ class Brands:
         return [fold_word(brand.name) for brand in self._brands]
 
     def too_cheap(
-        self, folded: Folded, *, category: Category | None, price: int | None
+        self, folded: Folded, number: int, *, category: Category | None, price: int | None
     ) -> tuple[int, int, Brand] | None:
-        """Where a brand stands (in `folded.text`) whose goods cost more than `price`, in the one folded text."""
-        if price is None or category not in _CATEGORIES or self._accessories.find_matches_as_indexes(folded.text):
+        """Where in text `number` a brand stands (in `folded.text`) whose goods cost more than `price`."""
+        if price is None or category not in _CATEGORIES:
             return None
-        for index, first, behind in self._automaton.find_matches_as_indexes(folded.squeezed, overlapping=True):
+        if self._accessories.find_matches_as_indexes(folded.part(number)[1]):
+            return None
+        before, squeezed = folded.squeezed_part(number)
+        for index, first, behind in self._automaton.find_matches_as_indexes(squeezed, overlapping=True):
             brand = self._brands[index]
-            start, end = folded.places[first], folded.places[behind - 1] + 1
-            inner = folded.places[first:behind]
-            if price < brand.least and is_one_word(folded.text, start, end, inner, folded.text[start:end]):
-                return start, end, brand
+            if price < brand.least:
+                places = folded.squeezed_places[before + first : before + behind].tolist()
+                start, end = places[0], places[-1] + 1
+                if is_one_word(folded.text, start, end, places, folded.text[start:end]):
+                    return start, end, brand
         return None
 
 
