@@ -1,7 +1,5 @@
 """The text check: what is caught in which disguise, where it stands, and what stands around it."""
 
-import re
-
 import pytest
 from flask import Flask
 
@@ -18,6 +16,7 @@ from app.moderation.text import (
 )
 from app.moderation.text.automaton import Indices
 from app.moderation.text.check import judge
+from app.moderation.text.prefilter import Prefilter
 from app.moderation.verdicts import Category, Decision, Judgement, Span
 from benchmarks.ordinary_goods import ordinary_goods
 from tests.moderation.labelled import read_labelled
@@ -343,7 +342,7 @@ def test_what_only_looks_like_a_word(text: str) -> None:
 
 
 def test_quick_looks_leave_nothing_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same is found as by looking at every word of every pair, and at every sign that may be short for 微信."""
+    """The same is found as by looking at every word of every pair, and by trying all patterns."""
     texts = [each.text for each in read_labelled()]
     texts += [text for good in ordinary_goods(300) for text in (good.title, good.description)]
     texts += ["\n".join(texts[start : start + 30]) for start in range(0, len(texts), 60)]
@@ -351,12 +350,15 @@ def test_quick_looks_leave_nothing_out(monkeypatch: pytest.MonkeyPatch) -> None:
     quick = judge(our_rules(), pairs)
     of_pairs = our_rules().lexicon._pairs
 
-    def all_of_them(words: Indices, firsts: Indices, behinds: Indices) -> dict[int, list[object]]:
-        needles = of_pairs._needles
-        return {at: list(needles[word]) for at, word in enumerate(words.tolist()) if needles[word]}
+    def all_of_them(words: Indices, _firsts: Indices, _behinds: Indices, _sentences: Indices) -> list[list[int]]:
+        return [column.tolist() for column in of_pairs._wanting.of(words)]
+
+    def all_patterns(prefilter: Prefilter, _text: str) -> list[int]:
+        [rules] = [reading.rules for reading in contacts._readings() if reading.prefilter is prefilter]
+        return list(range(len(rules)))
 
     monkeypatch.setattr(of_pairs, "possible", all_of_them)
-    monkeypatch.setattr(contacts, "_short_sign", lambda: re.compile(""))
+    monkeypatch.setattr(Prefilter, "possible", all_patterns)
     thorough = judge(our_rules(), pairs)
     assert [text for text, one, two in zip(texts, quick, thorough, strict=True) if one != two] == []
     assert sum(judgement.decision is not Decision.PASS for judgement in quick) > 500

@@ -1,5 +1,6 @@
 """The form that the rules read: what disguises become, and that positions lead back to what was written."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,7 +41,7 @@ def test_texts_that_are_folded_together_stay_apart() -> None:
     folded = fold(["加", "⑩微", "", "信"])
     assert folded.text == BORDER.join(["加", "10微", "", "信"])
     assert [folded.part(number) for number in range(4)] == [(0, "加"), (2, "10微"), (6, ""), (7, "信")]
-    assert [folded.number_of(place) for place in range(8)] == [0, 0, 1, 1, 1, 1, 2, 3]
+    assert folded.numbers_of(np.arange(8)).tolist() == [0, 0, 1, 1, 1, 1, 2, 3]
     assert folded.original(1, 2, 4) == (0, 1)
     assert folded.original(1, 4, 5) == (1, 2)
     assert folded.original(3, 7, 8) == (0, 1)
@@ -59,8 +60,10 @@ def test_each_place_leads_to_the_character_that_was_written(texts: list[str]) ->
             first, behind = folded.original(number, start + offset, start + offset + 1)
             assert behind == first + 1
             assert part[offset] in fold([text[first]]).text
-    assert len(folded.squeezed) == len(folded.places)
-    assert all(folded.text[place] == character for place, character in zip(folded.places, folded.squeezed, strict=True))
+    assert "".join(folded.text[place] for place in folded.squeezed_places) == folded.squeezed
+    for number in range(len(texts)):
+        first, part = folded.squeezed_part(number)
+        assert part == folded.squeezed[first : first + len(part)] == "".join(fold([texts[number]]).squeezed)
 
 
 def test_what_sounds_alike_is_alike() -> None:

@@ -1,5 +1,6 @@
 """Whether characters that stand near each other are a word to those who read them. All texts are folded."""
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -9,7 +10,7 @@ from app.moderation.text.folding import SENTENCE_ENDS
 
 # Readers do not join what stands before and after these into one word.
 _SENTENCE_ENDS: Final = re.compile(f"[{SENTENCE_ENDS}]")
-_HAN: Final = re.compile("[\u3400-\u9fff]")
+_HAN_RUN: Final = re.compile("[\u3400-\u9fff]+")
 _SHORTEST_ACROSS_BLANKS: Final = 3
 _LONG_ACROSS_BLANKS: Final = 4
 _RUN_SIDE: Final = 6
@@ -60,12 +61,12 @@ def is_inside_word(text: str, start: int, end: int) -> bool:
     """Whether Latin letters or digits go on where `text[start:end]` begins or ends: vx does not stand in dvx100."""
     if begins_inside_word(text, start):
         return True
-    return end < len(text) and _continues(text[end - 1], text[end])
+    return end < len(text) and text[end].isascii() and _continues(text[end - 1], text[end])
 
 
 def begins_inside_word(text: str, start: int) -> bool:
     """Whether Latin letters or digits of the same word stand before `text[start]`."""
-    return start > 0 and _continues(text[start - 1], text[start])
+    return start > 0 and text[start].isascii() and _continues(text[start - 1], text[start])
 
 
 def ends_sentence(text: str, start: int, end: int) -> bool:
@@ -104,16 +105,12 @@ def stands_alone(
 
 
 def _words_around(text: str, start: int, end: int, cut: Callable[[str], Sequence[str]]) -> list[tuple[int, int]]:
-    left, right = start, end
-    while left > 0 and start - left < _RUN_SIDE and _HAN.match(text, left - 1):
-        left -= 1
-    while right < len(text) and right - end < _RUN_SIDE and _HAN.match(text, right):
-        right += 1
-    found, first = [], left
-    for word in cut(text[left:right]):
-        found.append((first, first + len(word)))
-        first += len(word)
-    return found
+    before = _HAN_RUN.match(text[max(0, start - _RUN_SIDE) : start][::-1])
+    behind = _HAN_RUN.match(text, end, end + _RUN_SIDE)
+    left = start - len(before[0]) if before else start
+    right = behind.end() if behind else end
+    borders = itertools.accumulate(map(len, cut(text[left:right])), initial=left)
+    return list(pairwise(borders))
 
 
 def _only_invisible(text: str, gaps: Sequence[tuple[int, int]]) -> bool:

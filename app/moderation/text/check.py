@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -78,7 +78,7 @@ def judge(rules: Rules, texts: Sequence[tuple[str, TextContext]]) -> list[Judgem
     judgements = [Judgement(rules.version)] * len(texts)
     for number in finds.keys() | triggered.keys():
         context = texts[number][1]
-        hits = [*_hits_of_words(folded, number, finds.get(number, ()), context)]
+        hits = list(_hits_of_words(folded, number, finds[number], context)) if number in finds else []
         groups = triggered.get(number, _NO_GROUPS)
         if groups != _BRAND_ALONE:
             hits += _hits_of_contacts(folded, number, groups)
@@ -91,13 +91,14 @@ def judge(rules: Rules, texts: Sequence[tuple[str, TextContext]]) -> list[Judgem
 
 def _hits_of_words(folded: Folded, number: int, finds: Sequence[Find], context: TextContext) -> Iterator[Hit]:
     first, text = folded.part(number)
+    refused = cache(partial(is_refused, text))
     for find in finds:
         section = find.section
         start, end = find.start - first, find.end - first
         if section.kinds and context.kind not in section.kinds:
             continue
         # Nobody sends away an insult, but with one.
-        if section.category is not Category.ABUSE and is_refused(text, start, end):
+        if section.category is not Category.ABUSE and refused(start, end):
             continue
         if not section.firm and (is_in_title(text, start, end) or is_depicted(text, start, end, section.category)):
             continue
@@ -116,7 +117,8 @@ def _hits_of_words(folded: Folded, number: int, finds: Sequence[Find], context: 
 
 def _hits_of_contacts(folded: Folded, number: int, groups: Collection[str]) -> Iterator[Hit]:
     first, text = folded.part(number)
-    for contact in contacts_in(text, groups):
+    digits = folded.digits[first : first + len(text)]
+    for contact in contacts_in(text, digits, groups):
         if contact.name not in _NEVER_REFUSED and is_refused(text, contact.start, contact.end):
             continue
         yield _hit_of_contact(folded, number, first, contact)

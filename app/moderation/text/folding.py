@@ -54,11 +54,15 @@ _Places: TypeAlias = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class _Tables:
-    """By code point: the code point that is meant (`_UNKNOWN` and above: several), and whether it is part of words."""
+    """By code point: the code point that is meant (`_UNKNOWN` and above: several), and whether it is part of words.
+
+    Of folded texts: the digit that is meant and the code of the syllable, and what kind of character it is.
+    """
 
     meant: _Codes
     several: tuple[str, ...]
     is_word: npt.NDArray[np.bool_]
+    digit: _Codes
     is_digit: npt.NDArray[np.bool_]
     is_sign: npt.NDArray[np.bool_]
     is_end: npt.NDArray[np.bool_]
@@ -85,7 +89,8 @@ class Folded:
     """Texts folded together: `text` has a character for each of the originals' (and more where one means several).
 
     `squeezed` is `text` without what separates: blanks, punctuation, symbols; `squeezed_places` has where each of its
-    characters stands in `text`. `starts` has where each text begins in `text`. `origin` leads from there to the joined originals where they differ in length, else it is None.
+    characters stands in `text`. `starts` has where each text begins in `text`. `origin` leads from there to the joined
+    originals where they differ in length, else it is None. `codes` are the code points of `text`.
     """
 
     text: str
@@ -99,13 +104,18 @@ class Folded:
     @cached_property
     def sentences(self) -> _Places:
         """The number of the sentence that each character of `squeezed` is of."""
-        return np.cumsum(_tables().is_end.take(self.codes)).take(self.squeezed_places)
+        return np.cumsum(_tables().is_end.take(self.codes), dtype=np.intp).take(self.squeezed_places)
 
     def occurrences(self, firsts: _Places, behinds: _Places) -> Iterator[Occurrence]:
         """What begins at `firsts` of `squeezed` and ends before `behinds`."""
         starts, ends = self.squeezed_places.take(firsts), self.squeezed_places.take(behinds - 1) + 1
         columns = (self.numbers_of(starts), starts, ends, firsts, behinds)
         return itertools.starmap(Occurrence, zip(*(column.tolist() for column in columns), strict=True))
+
+    def occurrence(self, number: int, first: int, behind: int) -> Occurrence:
+        """`squeezed[first:behind]`, which is of text `number`."""
+        places = self.squeezed_places
+        return Occurrence(number, int(places[first]), int(places[behind - 1]) + 1, first, behind)
 
     def inner_places(self, occurrence: Occurrence) -> list[int] | None:
         """Where its characters stand in `text`; None if side by side."""
@@ -120,13 +130,17 @@ class Folded:
         """`squeezed_codes` with one code for each syllable in the place of Han: what sounds alike is alike."""
         return _tables().syllable.take(self.squeezed_codes)
 
+    @cached_property
+    def digits(self) -> str:
+        """`text` with spelled digits as digits."""
+        return _text(_tables().digit.take(self.codes))
+
     def with_long_numbers(self, least: int) -> list[int]:
         """The texts where at least so many digits follow each other, spelled ones too, whatever separates them."""
-        flags = np.zeros(self.squeezed_codes.size + 2, np.int8)
-        flags[1:-1] = _tables().is_digit.take(self.squeezed_codes)
-        steps = np.diff(flags)
-        starts, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
-        numbers: list[int] = self.numbers_of(self.squeezed_places.take(starts[ends - starts >= least])).tolist()
+        digits = np.flatnonzero(_tables().is_digit.take(self.squeezed_codes))
+        last = digits[least - 1 :]
+        places = self.squeezed_places.take(last[last - digits[: last.size] == least - 1])
+        numbers: list[int] = np.unique(self.numbers_of(places)).tolist()
         return numbers
 
     def with_signs(self) -> list[int]:
@@ -277,10 +291,14 @@ def _tables() -> _Tables:
     codes = {name: 0xF0000 + number for number, name in enumerate(sorted(set(pinyin().values())))}
     for character, name in pinyin().items():
         syllable[ord(character)] = codes[name]
+    digit = np.arange(_CODE_POINTS, dtype=np.uint32)
+    for value, spellings in enumerate(DIGIT_SPELLINGS):
+        digit[[ord(spelling) for spelling in spellings]] = ord(str(value))
     return _Tables(
         meant=meant,
         several=tuple(several),
         is_word=is_word,
+        digit=digit,
         is_digit=_flags("0123456789" + "".join(DIGIT_SPELLINGS)),
         is_sign=_flags(SIGNS),
         is_end=_flags(SENTENCE_ENDS),

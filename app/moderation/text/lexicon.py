@@ -3,7 +3,7 @@
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -19,6 +19,7 @@ from app.moderation.text.borders import (
     stands_alone,
 )
 from app.moderation.text.folding import DATA, Folded, Occurrence, fold_word, fold_words, lines, pinyin, syllables_of
+from app.moderation.text.pairs import NEAREST_SINGLE, Pairs
 from app.moderation.text.word_lists import Entry, Section, Word
 from app.moderation.verdicts import Decision
 
@@ -30,18 +31,18 @@ _SHORTEST_WITH_INITIAL: Final = 3
 # Longer Han words cut through no other ones by accident.
 _LONGEST_CUTTING: Final = 3
 _FARTHEST_UNLESS: Final = 20
-# Single characters of a pair count beside the other word only, and make a side a bad one to search for.
-_NEAREST_SINGLE: Final = 2
+# Single characters make a side of a pair a bad one to search for.
 _SINGLE: Final = 3
 # How far words of the other side may reach beyond the distance of a pair.
 _LONGEST_BESIDE: Final = 8
 # So many words of one side are looked at in one text: more are there to make the check slow.
 _MOST_OF_A_PAIR: Final = 20
-_FAR: Final = 1 << 40
-"""More than any text is long."""
-_MARKS: Final = 1 << 18
-"""How many marks there are for pairs and sentences, which share them by their remainder."""
-_PRIME: Final = 100_003
+_KEPT_HEARD: Final = 1 << 14
+"""For so many spellings it is kept what they are taken for."""
+_KEPT_CUTS: Final = 1 << 12
+"""Of so many short pieces of texts the words are kept: one occurrence is looked at several times, and sellers have
+their phrases.
+"""
 _NO_TRIGGERS: Final[Mapping[str, frozenset[str]]] = {}
 
 
@@ -59,40 +60,25 @@ class Find(NamedTuple):
 
 
 class _Needle(NamedTuple):
-    """What the automaton looks for, and what it belongs to: an entry, or the rarer side of a pair."""
+    """What the automaton looks for, and what it belongs to: an entry, or the rarer side of a pair.
 
+    `number` is the entry's, `side` that of the pair's other side.
+    """
+
+    number: int
     entry: Entry
     word: Word
     folded: str
     exact: bool
-
-
-class _Table:
-    """Some numbers for each word, looked up for many words at once."""
-
-    def __init__(self, rows: Sequence[Sequence[int]]) -> None:
-        self._counts = np.array([len(row) for row in rows], np.intp)
-        self._starts = np.concatenate((np.zeros(1, np.intp), np.cumsum(self._counts)))
-        self._numbers = np.array([number for row in rows for number in row], np.intp)
-
-    def rows(self, words: Indices) -> tuple[Indices, Indices, Indices]:
-        """For each number of each of the words: which of `words` it is of, the number, and its place in the row."""
-        counts = self._counts.take(words)
-        at = np.repeat(np.arange(words.size, dtype=np.intp), counts)
-        place = np.arange(at.size, dtype=np.intp) - np.repeat(np.cumsum(counts) - counts, counts)
-        return at, self._numbers.take(self._starts.take(words).take(at) + place), place
+    side: int
 
 
 class _Place(NamedTuple):
-    """Where stands what some needles look for."""
+    """Where stands what some needles look for; `permitted`: a phrase inside which words do not count."""
 
     at: Occurrence
     needles: list[_Needle]
-
-    @property
-    def permitted(self) -> bool:
-        """Whether it is a phrase inside which the words do not count."""
-        return self.needles[0].entry.section.permitted
+    permitted: bool = False
 
 
 class _Other(NamedTuple):
@@ -121,69 +107,6 @@ class _Others(NamedTuple):
         return cls(AhoCorasick(list(spelled)), list(spelled.values()))
 
 
-class _Pairs:
-    """Which words of the searched sides of pairs have one of the other side near enough, for many at once.
-
-    Most goods say something like 手机 or 出; only where both sides stand is a pair worth a look. This answers nothing
-    finally: it lets through all that `Lexicon._pair` would find, and a little more.
-    """
-
-    def __init__(self, sides: Sequence[int], needles: list[list[_Needle]], searched: _Table, other: _Table) -> None:
-        self._sides = np.array([*sides, 0], np.intp)
-        self._needles = needles
-        self._searched = searched
-        self._other = other
-
-    @classmethod
-    def of(cls, words: Sequence[tuple[list[_Needle], list[Entry]]]) -> "_Pairs":
-        """Of the words of the automaton: what each is searched for, and the pairs whose other side it is of."""
-        numbers: dict[int, int] = {}
-        sides: list[int] = []
-
-        def number(entry: Entry) -> int:
-            if id(entry) not in numbers:
-                numbers[id(entry)] = len(numbers)
-                sides.append((entry.section.near or 0) + _LONGEST_BESIDE)
-            return numbers[id(entry)]
-
-        searched = _Table([[number(needle.entry) for needle in needles] for needles, _ in words])
-        other = _Table([[number(entry) for entry in entries] for _, entries in words])
-        return cls(sides, [needles for needles, _ in words], searched, other)
-
-    def possible(
-        self, words: Indices, firsts: Indices, behinds: Indices, sentences: Indices
-    ) -> dict[int, list[_Needle]]:
-        """Of the occurrences of words those, by their number, that may make a pair, with the needles.
-
-        `sentences` has the number of each character's sentence.
-        """
-        at, pairs, which = self._searched.rows(words)
-        at_other, pairs_other, _ = self._other.rows(words)
-        # First, and for nearly all the last: whether the sides stand in the same sentence, in either order.
-        begin, end = sentences.take(firsts), sentences.take(behinds - 1)
-        before, after = np.zeros(_MARKS, np.bool_), np.zeros(_MARKS, np.bool_)
-        before[_marks(pairs, end.take(at))] = True
-        after[_marks(pairs, begin.take(at))] = True
-        together = before.take(_marks(pairs_other, begin.take(at_other)))
-        together |= after.take(_marks(pairs_other, end.take(at_other)))
-        keys = np.sort(pairs_other[together] * _FAR + firsts.take(at_other[together]))
-        if not keys.size:
-            return {}
-        own = pairs * _FAR
-        sides = self._sides.take(pairs)
-        first = np.searchsorted(keys, own + np.maximum(firsts.take(at) - sides, 0))
-        last = np.searchsorted(keys, own + behinds.take(at) + sides)
-        found: dict[int, list[_Needle]] = {}
-        for row in np.flatnonzero(first < last).tolist():
-            match = int(at[row])
-            found.setdefault(match, []).append(self._needles[int(words[match])][int(which[row])])
-        return found
-
-
-def _marks(pairs: Indices, sentences: Indices) -> Indices:
-    return (pairs * _PRIME + sentences) % _MARKS
-
-
 class Lexicon:
     """Searches texts for all entries at once (Aho-Corasick: time grows with the text, not with the lists).
 
@@ -194,35 +117,34 @@ class Lexicon:
     def __init__(
         self, entries: Iterable[Entry], *, cut: Cut, triggers: Mapping[str, frozenset[str]] = _NO_TRIGGERS
     ) -> None:
-        self._cut = cut
+        self._cut = lru_cache(_KEPT_CUTS)(cut)
         spelled: dict[str, list[_Needle]] = defaultdict(list)
         sounding: dict[str, list[_Needle]] = defaultdict(list)
         self._unless: dict[Section, AhoCorasick] = {}
-        self._entries: list[Entry] = []  # keeps their ids
-        self._beside_of: dict[int, tuple[Word, ...]] = {}
         self._others: dict[int, _Others] = {}
+        sides: dict[tuple[Word, ...], int] = {}
         entries = list(entries)
         folds = fold_words(word.text for entry in entries for word in (*entry.words, *entry.beside))
-        for entry in entries:
+        for number, entry in enumerate(entries):
             section = entry.section
             if section.unless and section not in self._unless:
                 self._unless[section] = AhoCorasick(list(filter(None, map(fold_word, section.unless))))
             words, beside = sides_of(entry)
-            self._beside_of[id(entry)] = beside
-            self._entries.append(entry)
+            side = sides.setdefault(beside, len(sides))
             for word in words:
                 folded = folds[word.text]
-                spelled[folded].append(_Needle(entry, word, folded, exact=True))
+                spelled[folded].append(_Needle(number, entry, word, folded, exact=True, side=side))
                 if section.permitted:
                     continue
                 for respelled in _respellings(folded, in_latin=section.sounds):
-                    spelled[respelled].append(_Needle(entry, word, folded, exact=False))
+                    spelled[respelled].append(_Needle(number, entry, word, folded, exact=False, side=side))
                 if section.sounds and len(folded) > 1 and _all_sound(folded):
-                    sounding[syllables_of(folded)].append(_Needle(entry, word, folded, exact=False))
+                    sounding[syllables_of(folded)].append(_Needle(number, entry, word, folded, exact=False, side=side))
+        self._sides = list(sides)
         for trigger in triggers:
             spelled[trigger] += []
-        of_pairs = self._beside_spellings(folds)
-        for written in of_pairs:
+        offered = self._spellings_of_sides(folds)
+        for written in offered:
             spelled[written] += []
         self._spellings = len(spelled) + len(sounding)
         self._triggers = [triggers.get(word) for word in spelled]
@@ -235,13 +157,14 @@ class Lexicon:
         self._is_single = np.array(
             [bool(needles) or names is not None for needles, names in zip(self._singles, self._triggers, strict=True)]
         )
-        self._pairs = _Pairs.of(
-            [
-                ([needle for needle in found if needle.entry.section.near is not None], of_pairs.get(written, []))
-                for written, found in spelled.items()
-            ]
+        pairing = [[needle for needle in found if needle.entry.section.near is not None] for found in spelled.values()]
+        self._pairing = list(itertools.chain.from_iterable(pairing))
+        self._pairs = Pairs(
+            [[(needle.side, needle.entry.section.near or 0) for needle in needles] for needles in pairing],
+            [offered.get(written, ()) for written in spelled],
         )
         self._sounding = list(sounding.values())
+        self._heard = lru_cache(_KEPT_HEARD)(self._needles_heard)
         self._spelled_automaton = Automaton(list(spelled))
         self._sounds_automaton = Automaton(list(sounding))
 
@@ -250,14 +173,17 @@ class Lexicon:
         """How many spellings it looks for."""
         return self._spellings
 
-    def _beside_spellings(self, folds: Mapping[str, str]) -> dict[str, list[Entry]]:
-        """The spellings of the words that are looked for beside others, with the pairs that they are of."""
-        found: dict[str, list[Entry]] = defaultdict(list)
-        for entry in self._entries:
-            for word in self._beside_of[id(entry)]:
-                folded = folds[word.text]
-                for spelled in {folded, *_respellings(folded, in_latin=True)}:
-                    found[spelled].append(entry)
+    def _spellings_of_sides(self, folds: Mapping[str, str]) -> dict[str, list[int]]:
+        """The spellings of the words that are looked for beside others, with the sides that they are of."""
+        found: dict[str, list[int]] = defaultdict(list)
+        for side, words in enumerate(self._sides):
+            spellings = {
+                spelled
+                for word in words
+                for spelled in (folds[word.text], *_respellings(folds[word.text], in_latin=True))
+            }
+            for spelled in spellings:
+                found[spelled].append(side)
         return dict(found)
 
     def find(self, folded: Folded) -> tuple[dict[int, list[Find]], dict[int, set[str]]]:
@@ -284,7 +210,9 @@ class Lexicon:
     ) -> dict[int, set[str]]:
         """Put to each text what is spelled there, and answer with the triggers that it has."""
         triggered: dict[int, set[str]] = defaultdict(set)
-        possible = self._pairs.possible(words, firsts, behinds, folded.sentences)
+        possible: dict[int, list[_Needle]] = defaultdict(list)
+        for match, needle in zip(*self._pairs.possible(words, firsts, behinds, folded.sentences), strict=True):
+            possible[match].append(self._pairing[needle])
         worth = self._is_single.take(words)
         worth[list(possible)] = True
         matches = np.flatnonzero(worth)
@@ -302,25 +230,33 @@ class Lexicon:
     def _place_sounding(self, folded: Folded, by_text: dict[int, list[_Place]]) -> None:
         """Put to each text what sounds like a word there."""
         words, firsts, behinds = self._sounds_automaton.find(folded.syllable_codes)
-        for index, at in zip(words.tolist(), folded.occurrences(firsts, behinds), strict=True):
-            written = folded.squeezed[at.first : at.behind]
-            needles = [needle for needle in self._sounding[index] if _sounds_like(written, needle.folded)]
-            if (
-                needles
-                and _is_word(folded, at, written)
-                and stands_alone(folded.text, at.start, at.end, written, needles[0].folded, self._cut)
+        heard = [
+            self._heard(index, folded.squeezed[first:behind])
+            for index, first, behind in zip(words.tolist(), firsts.tolist(), behinds.tolist(), strict=True)
+        ]
+        matches = [match for match, needles in enumerate(heard) if needles]
+        for match, at in zip(matches, folded.occurrences(firsts[matches], behinds[matches]), strict=True):
+            written, needles = folded.squeezed[at.first : at.behind], heard[match]
+            if _is_word(folded, at, written) and stands_alone(
+                folded.text, at.start, at.end, written, needles[0].folded, self._cut
             ):
                 by_text[at.number].append(_Place(at, needles))
+
+    def _needles_heard(self, index: int, written: str) -> list[_Needle]:
+        """Of what the word of these syllables may be those that are taken for what is written."""
+        return [needle for needle in self._sounding[index] if _sounds_like(written, needle.folded)]
 
     def _place_permitted(
         self, folded: Folded, by_text: dict[int, list[_Place]], words: Indices, firsts: Indices, behinds: Indices
     ) -> None:
         """Put to the texts that have something what is permitted there."""
-        for index, at in zip(words.tolist(), folded.occurrences(firsts, behinds), strict=True):
-            found = by_text.get(at.number)
+        has_something = np.zeros(len(folded.starts), np.bool_)
+        has_something[list(by_text)] = True
+        here = has_something.take(folded.numbers_of(folded.squeezed_places.take(firsts)))
+        for index, at in zip(words[here].tolist(), folded.occurrences(firsts[here], behinds[here]), strict=True):
             needles = self._permitted[index]
-            if found is not None and _is_word(folded, at, needles[0].word.text, across_blanks=True):
-                found.append(_Place(at, needles))
+            if _is_word(folded, at, needles[0].word.text, across_blanks=True):
+                by_text[at.number].append(_Place(at, needles, permitted=True))
 
     def _finds(self, folded: Folded, places: list[_Place]) -> Iterator[Find]:
         if len(places) > 1:
@@ -334,27 +270,25 @@ class Lexicon:
             for needle in place.needles:
                 section = needle.entry.section
                 if section.near is not None:
-                    paired.setdefault(id(needle.entry), []).append((at, needle))
+                    paired.setdefault(needle.number, []).append((at, needle))
                 elif not self._cuts(folded, at, needle.word, exact=needle.exact) and not self._is_excused(
                     folded, at.number, section, at.start, at.end
                 ):
                     yield Find(at.start, at.end, section, needle.word.text, needle.exact)
-        for sides in paired.values():
-            for at, needle in sides[:_MOST_OF_A_PAIR]:
+        for occurrences in paired.values():
+            for at, needle in occurrences[:_MOST_OF_A_PAIR]:
                 find = self._pair(folded, at, needle, permitted)
                 if find is not None:
                     yield find
                     break
 
-    def _pair(
-        self, folded: Folded, at: Occurrence, needle: _Needle, permitted: Sequence[Occurrence]
-    ) -> Find | None:
+    def _pair(self, folded: Folded, at: Occurrence, needle: _Needle, permitted: Sequence[Occurrence]) -> Find | None:
         """The pair that a word makes with one of the other side, if one stands beside it."""
         section = needle.entry.section
-        for other in self._beside(folded, at, needle.entry):
+        for other in self._beside(folded, at, needle):
             near = section.near or 0
             if at.length == 1 or other.at.length == 1:
-                near = min(near, _NEAREST_SINGLE)
+                near = min(near, NEAREST_SINGLE)
             if _gap(folded, at, other.at) > near:
                 continue
             if _is_permitted(other.at, permitted):
@@ -371,22 +305,17 @@ class Lexicon:
             return Find(start, end, section, label, needle.exact and other.exact)
         return None
 
-    def _beside(self, folded: Folded, at: Occurrence, entry: Entry) -> Iterator[_Other]:
+    def _beside(self, folded: Folded, at: Occurrence, needle: _Needle) -> Iterator[_Other]:
         """The words of the other side of a pair around a word of this side."""
-        others = self._others.get(id(entry))
+        others = self._others.get(needle.side)
         if others is None:
-            others = self._others[id(entry)] = _Others.of(self._beside_of[id(entry)])
-        side = (entry.section.near or 0) + _LONGEST_BESIDE
-        before = max(0, at.first - side)
-        window = folded.squeezed[before : at.behind + side]
-        found = others.automaton.find_matches_as_indexes(window, overlapping=True)
-        if not found:
-            return
-        indices, firsts, behinds = np.array(found, np.intp).T
-        for index, beside in zip(
-            indices.tolist(), folded.occurrences(before + firsts, before + behinds), strict=True
-        ):
+            others = self._others[needle.side] = _Others.of(self._sides[needle.side])
+        reach = (needle.entry.section.near or 0) + _LONGEST_BESIDE
+        before = max(0, at.first - reach)
+        window = folded.squeezed[before : at.behind + reach]
+        for index, first, behind in others.automaton.find_matches_as_indexes(window, overlapping=True):
             word, exact = others.words[index]
+            beside = folded.occurrence(at.number, before + first, before + behind)
             if _is_word(folded, beside, word.text):
                 yield _Other(beside, word, exact)
 
@@ -432,7 +361,7 @@ def _gap(folded: Folded, one: Occurrence, other: Occurrence) -> int:
     end, start = (one.end, other.start) if one.start <= other.start else (other.end, one.start)
     if start < end or ends_sentence(folded.text, end, start):
         return 1_000_000
-    return sum(map(str.isalnum, folded.text[end:start]))
+    return max(one.first, other.first) - min(one.behind, other.behind)
 
 
 def sides_of(entry: Entry) -> tuple[tuple[Word, ...], tuple[Word, ...]]:
