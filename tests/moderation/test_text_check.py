@@ -333,6 +333,7 @@ ORDINARY = [
     "虎皮鹦鹉饲料",
     "才几十W的功耗",
     "希望他大点会喜欢",  # sounds like 他达
+    "直刀盘",  # a phrase that is permitted; 直刀 sounds like 指刀
 ]
 
 

@@ -39,10 +39,6 @@ _LONGEST_BESIDE: Final = 8
 _MOST_OF_A_PAIR: Final = 20
 _KEPT_HEARD: Final = 1 << 14
 """For so many spellings it is kept what they are taken for."""
-_KEPT_CUTS: Final = 1 << 12
-"""Of so many short pieces of texts the words are kept: one occurrence is looked at several times, and sellers have
-their phrases.
-"""
 _NO_TRIGGERS: Final[Mapping[str, frozenset[str]]] = {}
 
 
@@ -117,7 +113,7 @@ class Lexicon:
     def __init__(
         self, entries: Iterable[Entry], *, cut: Cut, triggers: Mapping[str, frozenset[str]] = _NO_TRIGGERS
     ) -> None:
-        self._cut = lru_cache(_KEPT_CUTS)(cut)
+        self._cut = cut
         spelled: dict[str, list[_Needle]] = defaultdict(list)
         sounding: dict[str, list[_Needle]] = defaultdict(list)
         self._unless: dict[Section, AhoCorasick] = {}

@@ -19,7 +19,7 @@ from app.moderation.text.word_lists import LISTS, WordListError, read_lists
 
 log = structlog.get_logger(__name__)
 
-_PROGRAM: Final = 2
+_PROGRAM: Final = 3
 """Raised with every change of the code that may change a judgement."""
 BRAND: Final = "brand"
 """The trigger of texts that name a brand."""
