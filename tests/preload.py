@@ -10,10 +10,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
-from config import PROJECT_ROOT
+from config import PROJECT_ROOT, load_settings_without_stores
 
 sys.path.insert(0, str(PROJECT_ROOT / "crawler"))
 
+from flask import Flask
 from scrapy.settings import BaseSettings, Settings
 from scrapy.utils.misc import load_object
 from sqlalchemy.orm import configure_mappers
@@ -45,6 +46,17 @@ def preload_application() -> None:
     configure_mappers()
 
 
+def preload_word_lists() -> None:
+    """Read the word lists, as a process does before its first text, or worker before its first job."""
+    from app.moderation.text import load_rules
+    from app.settings import bind_settings
+
+    app = Flask(__name__)
+    bind_settings(app, load_settings_without_stores({}))
+    with app.app_context():
+        load_rules()
+
+
 def preload_crawler() -> None:
     """Import the crawler, and whatever its settings name."""
     for module in ("settings", "runner", "exporters", "pictures", "changed_listings"):  # settings first: see its top
@@ -62,6 +74,7 @@ def preload_crawler() -> None:
 
 gc.disable()  # as `app.load_app` does
 preload_application()
+preload_word_lists()
 preload_crawler()
 gc.freeze()  # else the collections of forked processes would copy its memory
 gc.enable()
