@@ -17,7 +17,7 @@ from app.moderation.text import contacts
 from app.moderation.text.folding import DATA
 from app.moderation.text.lexicon import Cut, Lexicon
 from app.moderation.text.prices import Brands, read_brands
-from app.moderation.text.word_lists import LISTS, WordListError, read_lists
+from app.moderation.text.word_lists import LISTS, Entry, WordListError, read_lists
 
 log = structlog.get_logger(__name__)
 
@@ -113,9 +113,7 @@ def _nothing_collected() -> Iterator[None]:
 
 
 def _read_files(folder: Path | None, cut: Cut) -> Rules:
-    entries = read_lists(LISTS)
-    if folder is not None:
-        entries = entries + read_lists(folder)
+    entries = [*_own_entries(), *(() if folder is None else read_lists(folder))]
     digest = hashlib.sha256()
     for path in [*_own_files(), *_files(folder)]:
         try:
@@ -132,6 +130,12 @@ def _read_files(folder: Path | None, cut: Cut) -> Rules:
         brands=brands,
         entries=len(entries),
     )
+
+
+@cache
+def _own_entries() -> tuple[Entry, ...]:
+    # They change with the program alone; an operator's lists are read again and again.
+    return tuple(read_lists(LISTS))
 
 
 @cache
