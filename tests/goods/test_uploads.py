@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +44,10 @@ def _scans(side: int, count: int) -> bytes:
     return whole[:-2] + last * count + b"\xff\xd9"
 
 
-DEAR = encoded(Image.new("RGB", (7000, 7000)), "WEBP", lossless=True, quality=0, method=0)
-"""49 million pixels in some 2 kB: two seconds of a processor, and 800 MB of memory."""
+@cache
+def _dear() -> bytes:
+    """49 million pixels in some 2 kB: two seconds of a processor, and 800 MB of memory."""
+    return encoded(Image.new("RGB", (7000, 7000)), "WEBP", lossless=True, quality=0, method=0)
 
 
 def _decoder_pid() -> int:
@@ -70,7 +74,7 @@ def test_a_dear_picture_ends_the_decoder_and_nothing_else(app: Flask, client: Fl
     before = everything(app, settings)
     with settings_with(app, picture_seconds_limit=1):
         # The others behind it are not tried.
-        response = client.post(URL, headers=headers, **form_with(DEAR, b"no picture", DEAR))
+        response = client.post(URL, headers=headers, **form_with(_dear(), b"no picture", _dear()))
         assert_malformed(response, Answer.RELEASE_MALFORMED, pictures=[TOO_DEAR])
         assert everything(app, settings) == before
         with app.app_context():
@@ -119,17 +123,21 @@ def _frames(format: str, count: int) -> bytes:  # noqa: A002 - Pillow's name
     return encoded(frames[0], format, save_all=True, append_images=frames[1:])
 
 
-_ZEROS = zlib.compress(bytes(60_000_000), 9)
+@cache
+def _zeros() -> bytes:
+    return zlib.compress(bytes(60_000_000), 9)
 
-BOMBS = {
-    "zTXt": _png_with(_chunk(b"zTXt", b"Comment\0\0" + _ZEROS)),
-    "iTXt": _png_with(_chunk(b"iTXt", b"Comment\0\1\0\0\0" + _ZEROS)),
-    "forty zTXt": _png_with(*[_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(1_000_000), 9))] * 40),
-    "iCCP": _png_with(_chunk(b"iCCP", b"profile\0\0" + _ZEROS)),
-    "ten thousand chunks": _png_with(*[_chunk(b"teXt", b"a\0b")] * 10_000),
-    "animated GIF": _frames("GIF", 3000),
-    "animated PNG": _frames("PNG", 1000),
-    "animated WebP": _frames("WEBP", 1000),
+
+# Made by the tests that send them: where tests are only collected, nobody needs to wait for that.
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "zTXt": lambda: _png_with(_chunk(b"zTXt", b"Comment\0\0" + _zeros())),
+    "iTXt": lambda: _png_with(_chunk(b"iTXt", b"Comment\0\1\0\0\0" + _zeros())),
+    "forty zTXt": lambda: _png_with(*[_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(1_000_000), 9))] * 40),
+    "iCCP": lambda: _png_with(_chunk(b"iCCP", b"profile\0\0" + _zeros())),
+    "ten thousand chunks": lambda: _png_with(*[_chunk(b"teXt", b"a\0b")] * 10_000),
+    "animated GIF": lambda: _frames("GIF", 3000),
+    "animated PNG": lambda: _frames("PNG", 1000),
+    "animated WebP": lambda: _frames("WEBP", 1000),
 }
 
 DAMAGED = {"zTXt", "iTXt", "iCCP"}
@@ -141,10 +149,10 @@ def test_what_stands_beside_the_first_frame_costs_nothing(context: Flask, name: 
     """It is refused or left out; in either case in less time than the pixels of a photograph take."""
     if name in DAMAGED:
         with pytest.raises(Refused) as refused:
-            _prepared(BOMBS[name])
+            _prepared(BOMBS[name]())
         assert refused.value.data == {"errors": {"pictures": [DAMAGED_ONE]}}
     else:
-        assert _prepared(BOMBS[name]) == [(60, 40)]
+        assert _prepared(BOMBS[name]()) == [(60, 40)]
     assert _spent()["milliseconds"] < 1000
 
 
@@ -241,7 +249,7 @@ def test_nobody_waits_for_ever(context: Flask) -> None:
         # What went into a picture that was not finished is not for nothing.
         valkey().delete("picture-budget:1")
         with pytest.raises(Refused) as refused:
-            _prepared(DEAR)
+            _prepared(_dear())
         assert refused.value.answer is Answer.BUSY
         assert 0 < _spent()["milliseconds"] < 3000
     assert _prepared(picture_bytes()) == [(64, 48)]

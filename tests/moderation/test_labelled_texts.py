@@ -1,23 +1,28 @@
 """How well the text check judges: texts that we labelled, in the part for tuning and the part held out, and goods."""
 
+from functools import cache
+
 import pytest
 
 from app.moderation.text.check import judge
 from app.moderation.text.context import TextContext, TextKind
-from app.moderation.verdicts import Category, Decision
+from app.moderation.verdicts import Category, Decision, Judgement
 from benchmarks.ordinary_goods import ordinary_goods
-from tests.moderation.labelled import Report, read_labelled, report
+from tests.moderation.labelled import Labelled, Report, read_labelled, report
 from tests.moderation.texts import our_rules
 
 TEXTS = list(read_labelled())
-JUDGED = list(
-    zip(TEXTS, judge(our_rules(), [(text.text, TextContext()) for text in TEXTS]), strict=True),
-)
+
+
+@cache
+def judged() -> list[tuple[Labelled, Judgement]]:
+    """The texts with our judgements: once, and not where tests are only collected."""
+    return list(zip(TEXTS, judge(our_rules(), [(text.text, TextContext()) for text in TEXTS]), strict=True))
 
 
 def report_of(*, held_out: bool) -> Report:
     """The report on one of the two parts."""
-    return report(pair for pair in JUDGED if pair[0].held_out is held_out)
+    return report(pair for pair in judged() if pair[0].held_out is held_out)
 
 
 def test_the_set_is_as_large_and_mixed_as_it_should_be() -> None:
