@@ -37,8 +37,9 @@ test: environment-dev ## Run the tests; those that need engines start some of th
 test-quick: environment-dev ## Run the heart of every domain, three minutes at most (the list: tests/quick.txt)
 	@$(VENV) -m pytest -n $(JOBS) --dist loadgroup -q @tests/quick.txt $(ARGS)
 
-check: lint ## All that CI runs: lint, generated clients (need npm), every test (some need Chromium), coverage floors, a short storm, ten mutants
-	$(MAKE) --no-print-directory clients
+check: environment-dev ## All that CI runs: lint, generated clients (need npm), every test (some need Chromium), coverage floors, a short storm, ten mutants
+	# Clients wait for npm, and lint for nobody: together they take as long as the longer one.
+	$(MAKE) --no-print-directory --jobs=2 lint clients
 	$(MAKE) --no-print-directory test ARGS="-q --durations=15 --cov --cov-report="
 	# Processes killed under load; the walk over the model is among the tests.
 	$(MAKE) --no-print-directory storm ARGS="--minutes 2 --steps 0"
