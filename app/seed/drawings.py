@@ -39,7 +39,9 @@ def _background(seed: str) -> Image.Image:
     shadow = Image.new("L", size, 0)
     ImageDraw.Draw(shadow).ellipse([edge / _COARSER for edge in (150, 655, 650, 725)], fill=95)
     image.paste(_from_hsv(hue, 0.25, 0.45), mask=shadow.filter(ImageFilter.GaussianBlur(18 / _COARSER)))
-    return image.resize((SIDE * FINER, SIDE * FINER), Image.Resampling.BILINEAR)
+    # What is smooth at the size of the picture needs no more than its pixels repeated where things are drawn finer.
+    smooth = image.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    return smooth.resize((SIDE * FINER, SIDE * FINER), Image.Resampling.NEAREST)
 
 
 def _from_hsv(hue: float, saturation: float, value: float) -> Colour:
