@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 
 from app.moderation.schemas import ListedWordOut, WordListOut, WordListsOut, WordQuery
 from app.moderation.text import WordListError, rules_version
-from app.moderation.text.folding import fold_word, syllables_of
+from app.moderation.text.folding import fold_word, fold_words, syllables_of
 from app.moderation.text.word_lists import LISTS, Entry, Section, read_list
 from app.moderation.texts import CATEGORY_TEXT, TEXT_KIND_TEXT
 from app.moderation.verdicts import Category, Decision
@@ -35,12 +35,31 @@ _FILES_KEPT: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class _Listed:
-    """An entry with its file, and with its words as texts are compared with them."""
+    """An entry with its file, and with its words as texts are compared with them.
+
+    `syllables` has what they sound like, where that counts.
+    """
 
     file: str
     built_in: bool
     entry: Entry
     folded: tuple[str, ...]
+    syllables: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sought:
+    """What is searched for: as it was written, and as the lists' words are compared with it."""
+
+    written: str
+    folded: str
+    syllables: str
+
+    @classmethod
+    def of(cls, written: str) -> "_Sought":
+        """Of what staff have written."""
+        folded = fold_word(written)
+        return cls(written, folded, syllables_of(folded))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +96,8 @@ def list_words(query: WordQuery) -> tuple[list[ListedWordOut], int]:
     `contains` finds what is listed whatever dress it is written in: words that have it inside, that are inside of it,
     or that sound like it where that counts.
     """
-    found = [listed for each in _lists() for listed in each.listed if _is_wanted(listed, query)]
+    sought = None if query.contains is None else _Sought.of(query.contains)
+    found = [listed for each in _lists() for listed in each.listed if _is_wanted(listed, query, sought)]
     return [_word_out(each) for each in found[query.offset : query.offset + query.size]], len(found)
 
 
@@ -118,29 +138,32 @@ def _read(path: Path, *, built_in: bool) -> _List:
         entries = read_list(path)
     except WordListError as error:
         return _List(path, built_in, problem=str(error).removeprefix(f"{path.parent}/"))
-    listed = tuple(
-        _Listed(path.name, built_in, entry, tuple(fold_word(word.text) for word in (*entry.words, *entry.beside)))
-        for entry in entries
-    )
-    return _List(path, built_in, listed)
+    folds = fold_words(word.text for entry in entries for word in (*entry.words, *entry.beside))
+    return _List(path, built_in, tuple(_listed(path.name, entry, folds, built_in=built_in) for entry in entries))
 
 
-def _is_wanted(listed: _Listed, query: WordQuery) -> bool:
+def _listed(file: str, entry: Entry, folds: Mapping[str, str], *, built_in: bool) -> _Listed:
+    folded = tuple(folds[word.text] for word in (*entry.words, *entry.beside))
+    return _Listed(file, built_in, entry, folded, tuple(map(syllables_of, folded)) if entry.section.sounds else ())
+
+
+def _is_wanted(listed: _Listed, query: WordQuery, sought: _Sought | None) -> bool:
     section = listed.entry.section
     return (
         (query.category is None or section.category == query.category)
         and (query.policy is None or _policy(section) == query.policy)
         and (query.file is None or listed.file == query.file)
-        and (query.contains is None or _is_found(listed, fold_word(query.contains), query.contains))
+        and (sought is None or _is_found(listed, sought))
     )
 
 
-def _is_found(listed: _Listed, folded: str, written: str) -> bool:
+def _is_found(listed: _Listed, sought: _Sought) -> bool:
+    folded = sought.folded
     if not folded:  # nothing but signs
-        return any(written in word.text for word in (*listed.entry.words, *listed.entry.beside))
+        return any(sought.written in word.text for word in (*listed.entry.words, *listed.entry.beside))
     if any(folded in word or (len(word) >= _SHORTEST_INSIDE and word in folded) for word in listed.folded):
         return True
-    return listed.entry.section.sounds and syllables_of(folded) in map(syllables_of, listed.folded)
+    return sought.syllables in listed.syllables
 
 
 def _policy(section: Section) -> Policy:
