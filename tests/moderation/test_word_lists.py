@@ -128,6 +128,7 @@ def test_a_file_that_is_gone_when_it_is_read_leaves_the_lists_as_they_were(tmp_p
         ("animals", "reason: a\n[refuse]\n鲸鱼", ":2: 'refuse' is none of reject, review, note, permitted"),
         ("animals", "reason: a\n[reject]\n鲸鱼 ---", ":3: '---' has too few letters and digits to be a word"),
         ("animals", "reason: a\n[reject]\nv", ":3: 'v' has too few letters and digits to be a word"),
+        ("animals", "reason: a\n[reject]\n鲸\uffff鱼", ":3: '鲸\\uffff鱼' has a character that no text can have"),
         ("animals", "reason: a\n[reject]\n" + "鲸" * 41, ":3: 鲸鲸鲸鲸鲸鲸鲸鲸鲸鲸… is longer than 40 characters"),
         ("animals", "reason: a\n[reject near=3]\n鲸鱼", ":3: a line of this section is: words + words"),
         ("animals", "reason: a\n[reject near=x]\n鲸鱼", ":2: 'near' is no option of a section, or its value is none"),

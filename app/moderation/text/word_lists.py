@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Final
 
 from app.moderation.text.context import TextKind
-from app.moderation.text.folding import fold_word
+from app.moderation.text.folding import BORDER, fold_word
 from app.moderation.verdicts import Category, Decision
 
 LISTS: Final = Path(__file__).parent / "lists"
@@ -166,6 +166,8 @@ class _Reader:
             word = part.removesuffix("!").replace("_", " ")
             if not _says_something(word):
                 raise self._error(f"{part!r} has too few letters and digits to be a word")
+            if BORDER in word:
+                raise self._error(f"{part!r} has a character that no text can have")
             if len(word) > _LONGEST_WORD:
                 raise self._error(f"{part[:10]}… is longer than {_LONGEST_WORD} characters")
             found.append(Word(word, cuts=part.endswith("!")))
