@@ -11,12 +11,15 @@ that runs this.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 OLDEST = (3, 11)
@@ -96,6 +99,16 @@ class Environment:
         # In a folder of its own: `uv pip sync` removes what the file does not list, and that is uv itself, too.
         command = [*self.pip(), "install", "--quiet", "--require-hashes", "--target", self.tools, "-r", BOOTSTRAP]
         return _status(command) == 0
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Wait until no other bootstrap of this tree is at work: `make -j` asks for `run` and for `dev` at once, and while
+    the one has taken the record away, the other would take it for an environment of nobody, and remove half of it.
+    """
+    with Path(__file__).open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def prepare(wanted: str, environment: Environment) -> None:
@@ -183,7 +196,8 @@ def main() -> int:
             python = suitable_python(this=this)
             if python != sys.executable:
                 os.execv(python, [python, sys.argv[0], wanted[0], "--this-python"])  # noqa: S606 - no shell is what we want
-        prepare(wanted[0], environment)
+        with one_at_a_time():
+            prepare(wanted[0], environment)
     except BootstrapError as error:
         print("saltfish:", error, file=sys.stderr)
         return 1

@@ -470,3 +470,28 @@ def test_the_crawler_has_an_environment_of_its_own(monkeypatch: pytest.MonkeyPat
     for wrong in (["everything"], ["dev", "--that-python"], []):
         monkeypatch.setattr(sys, "argv", ["bootstrap.py", *wrong])
         assert bootstrap.main() == 2
+
+
+def test_of_two_at_once_the_smaller_set_takes_nothing_away(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make -j2 lint` asks for both sets."""
+    done: list[str] = []
+
+    class Slow(bootstrap.Environment):
+        def works(self) -> bool:
+            return True
+
+        def install(self, requirements: Path) -> None:
+            done.append(requirements.name)
+            if requirements.name == "requirements-dev.txt":
+                smaller.start()
+                smaller.join(0.2)  # which has to wait for us, so that it does not end
+
+    def bring_to(wanted: str) -> None:
+        monkeypatch.setattr(sys, "argv", ["bootstrap.py", wanted])
+        assert bootstrap.main() == 0
+
+    monkeypatch.setattr(bootstrap, "Environment", lambda _: Slow(folder))
+    smaller = threading.Thread(target=bring_to, args=["run"])
+    bring_to("dev")
+    smaller.join()
+    assert done == ["requirements-dev.txt"]
