@@ -155,6 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.moderation_pictures", description=__doc__)
     parser.add_argument("--pictures", type=int, default=500, help="how many the worker looks at (0: only the set)")
     options: Any = parser.parse_args(arguments)
+    os.environ.setdefault("SALTFISH_ENV", "development")  # of the worker, too; `with-engines` says only where they are
     with load_app().app_context():
         reached = evaluate()
         if options.pictures:

@@ -162,7 +162,7 @@ def test_lines_that_belong_together_are_checked_together(monkeypatch: pytest.Mon
     """A person decides, because columns of a table look like that, too."""
     lines = (reading.Line("VX", 0.99, Box(10, 10, 50, 20)), reading.Line("abc12345", 0.99, Box(10, 40, 90, 20)))
     monkeypatch.setattr(
-        "app.moderation.pictures.check.read_text", lambda *_, **__: reading.Reading(lines, complete=True)
+        "app.moderation.pictures.check.read_texts", lambda *_, **__: [reading.Reading(lines, complete=True)]
     )
     hits = check_picture(saved(scene())).hits
     assert {hit.policy for hit in hits} == {Decision.REVIEW}
@@ -172,7 +172,7 @@ def test_lines_that_belong_together_are_checked_together(monkeypatch: pytest.Mon
 def test_what_was_read_with_doubt_rejects_nothing(monkeypatch: pytest.MonkeyPatch, context: Flask) -> None:
     lines = (reading.Line("13812345678", 0.79, Box(10, 10, 50, 20)),)
     monkeypatch.setattr(
-        "app.moderation.pictures.check.read_text", lambda *_, **__: reading.Reading(lines, complete=True)
+        "app.moderation.pictures.check.read_texts", lambda *_, **__: [reading.Reading(lines, complete=True)]
     )
     [hit] = check_picture(saved(scene())).hits
     assert (hit.category, hit.policy) == (Category.CONTACT, Decision.REVIEW)
@@ -261,13 +261,37 @@ def test_of_an_animation_those_frames_are_looked_at_that_differ() -> None:
     ImageDraw.Draw(flash).rectangle((30, 30, 40, 40), fill="white")
     data = saved(still[0], "GIF", save_all=True, append_images=[*still[1:17], flash, *still[17:]], duration=90)
     assert [frame.number for frame in decode(data, pixels_limit=LIMIT).frames] == [0, 17]
-    shots = [Image.new("RGB", (60, 60), (number % 256, number // 2, 80)) for number in range(250)]
+    shots = [Image.new("RGB", (60, 60), (number * 37 % 256, number * 101 % 256, 80)) for number in range(250)]
     data = saved(shots[0], "GIF", save_all=True, append_images=shots[1:])
     numbers = [frame.number for frame in decode(data, pixels_limit=LIMIT).frames]
-    assert len(numbers) == FRAMES_LIMIT == 6
+    assert len(numbers) == FRAMES_LIMIT == 24
     assert numbers == sorted(numbers)
     assert max(numbers) < PASSED_FRAMES_LIMIT == 200
     assert len(decode(saved(shots[0], "GIF"), pixels_limit=LIMIT).frames) == 1
+
+
+def test_what_one_frame_of_an_animation_shows_is_found(context: Flask) -> None:
+    """Of 24 that all differ; and a line that stands in many of them is read once."""
+    made = zxingcpp.create_barcode("https://u.wechat.com/EHlgqW0b6bQ", zxingcpp.BarcodeFormat.QRCode)
+    code = Image.fromarray(np.array(made.to_image(scale=3, add_quiet_zones=True)))
+    shots = []
+    for number in range(24):
+        shot = Image.new("RGB", (480, 360), (200, 190, 170))
+        draw = ImageDraw.Draw(shot)
+        draw.ellipse((number * 15, 80, number * 15 + 110, 190), fill=(60 + number * 5, 90, 140))
+        draw.text((150, 20), "New Balance 574", fill="black", font_size=28)
+        shots.append(shot)
+    shots[13].paste(code, (330, 230))
+    ImageDraw.Draw(shots[17]).text((40, 260), "13812345678", fill="black", font_size=26)
+    data = saved(shots[0], "WEBP", save_all=True, append_images=shots[1:], duration=90, lossless=True)
+    assert [frame.number for frame in decode(data, pixels_limit=LIMIT).frames] == list(range(24))
+    hits = {hit.code: hit for hit in check_picture(data).hits}
+    assert list(hits) == ["contact.code", "contact.phone"]
+    assert [hit.policy for hit in hits.values()] == [Decision.REJECT] * 2
+    box = hits["contact.phone"].box
+    assert box is not None
+    assert 30 < box.left < 50
+    assert 250 < box.top < 275
 
 
 def test_frames_of_large_animations_are_counted_by_their_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -418,7 +442,7 @@ def test_what_makers_and_the_app_print_on_pictures_rejects_nothing(
     ):
         lines = tuple(reading.Line(text, 0.99, Box(10, 30 * row, 90, 20)) for row, text in enumerate(texts))
         read = reading.Reading(lines, complete=True)
-        monkeypatch.setattr("app.moderation.pictures.check.read_text", lambda *_, read=read, **__: read)
+        monkeypatch.setattr("app.moderation.pictures.check.read_texts", lambda *_, read=read, **__: [read])
         assert check_picture(picture).decision is decision, texts
 
 
@@ -426,7 +450,7 @@ def test_words_on_an_empty_ground_are_something(monkeypatch: pytest.MonkeyPatch,
     plain = saved(Image.linear_gradient("L").resize((400, 300)))
     for score, found in ((0.99, []), (0.6, ["quality.nearly_blank"])):
         read = reading.Reading((reading.Line("全新 未拆封", score, Box(10, 30, 90, 20)),), complete=True)
-        monkeypatch.setattr("app.moderation.pictures.check.read_text", lambda *_, read=read, **__: read)
+        monkeypatch.setattr("app.moderation.pictures.check.read_texts", lambda *_, read=read, **__: [read])
         assert [hit.code for hit in check_picture(plain).hits] == found
 
 

@@ -5,9 +5,7 @@ they are. So the limits are asked before any pixel is decoded: pixels, scans of 
 """
 
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Final
 
 import numpy as np
@@ -19,14 +17,15 @@ from app.goods import jpeg
 
 register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
 
-FRAMES_LIMIT: Final = 6
-"""Frames of an animation that are looked at: those that differ most, so that one that flashes up is among them."""
-
-COMPARED_FRAMES_LIMIT: Final = 24
-"""Frames of an animation that are compared: the first, the last, and between them at equal distances."""
+FRAMES_LIMIT: Final = 24
+"""Frames of an animation that are looked at: each that differs from those before, or, where those are more, the ones
+that differ most, so that one that flashes up is among them."""
 
 PASSED_FRAMES_LIMIT: Final = 200
 """Frames of an animation that are decoded at all, because each may build on the one before."""
+
+ANIMATED_PIXELS: Final = 6_000_000
+"""The most pixels that are kept of an animation's frames together: 24 of 500 × 500."""
 
 LONG_SIDE: Final = 2000
 """Pixels of the long side; larger pictures are scaled down to it, but for long ones. Half of a phone's 4000, which
@@ -38,8 +37,8 @@ LONG_PIXELS: Final = 540 * 8_000
 _FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIF", "BMP", "TIFF")
 _MOST_SCANS: Final = 100
 _MOST_SCANNED_PIXELS: Final = 1_250_000_000
-_MOST_ANIMATED_PIXELS: Final = 40_000_000  # of all frames that are decoded
-_GRID: Final = 24  # cells across and down by which frames are compared
+_MOST_ANIMATED_PIXELS: Final = 20_000_000  # of all frames that are decoded
+_GRID: Final = 48  # cells across and down by which frames are compared
 _DIFFERENT: Final = 12  # levels by which one cell of two frames differs that are both looked at
 
 # EXIF 2.32, tag 274
@@ -102,7 +101,7 @@ def decode(data: bytes, *, pixels_limit: int) -> Looks:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _check_size(image, scans=scans, pixels_limit=pixels_limit)
             width = image.width  # a JPEG is then decoded at a part of its size
-            image.draft(None, _looked_at(*image.size))
+            image.draft(None, _looked_at(*image.size, frames=1))  # there is no JPEG that is animated
             frames = tuple(_stills(image, width=width))
     except (Undecodable, MemoryError, BaseTimeoutException):
         raise
@@ -120,30 +119,42 @@ def _check_size(image: Image.Image, *, scans: int, pixels_limit: int) -> None:
         raise Undecodable("图片过于复杂,无法审核")
 
 
-def _looked_at(width: int, height: int) -> tuple[int, int]:
+def _looked_at(width: int, height: int, *, frames: int) -> tuple[int, int]:
+    """The size in which each of so many frames is looked at."""
     long, short = max(width, height), min(width, height)
     fitting = LONG_SIDE / long
     readable = min(1080 / short, (LONG_PIXELS / (width * height)) ** 0.5)
     scale = min(max(fitting, readable), 1)
+    if frames > 1:
+        scale = min(scale, (ANIMATED_PIXELS / min(frames, FRAMES_LIMIT) / (width * height)) ** 0.5)
     return max(round(width * scale), 1), max(round(height * scale), 1)
 
 
 def _stills(image: Image.Image, *, width: int) -> list[Frame]:
-    """The frames that are looked at."""
-    count = int(getattr(image, "n_frames", 1))
+    """The frames that are looked at, in their order."""
     affordable = max(_MOST_ANIMATED_PIXELS // (image.width * image.height), 1)
-    last = min(count, PASSED_FRAMES_LIMIT, affordable) - 1
-    kept: list[tuple[Frame, Cells]] = []
-    for number in sorted({round(last * part / (COMPARED_FRAMES_LIMIT - 1)) for part in range(COMPARED_FRAMES_LIMIT)}):
+    count = min(_frame_count(image), PASSED_FRAMES_LIMIT, affordable)
+    kept: dict[int, tuple[Frame, Cells]] = {}
+    differences: dict[tuple[int, int], int] = {}  # of each two that are kept, by their numbers
+    for number in range(count):
         if number > 0:
             image.seek(number)
         image.load()
         cells = _cells(image)
-        if all(_difference(cells, other) > _DIFFERENT for _, other in kept):
-            kept.append((_frame(number, image, width=width), cells))
+        to_others = {(other, number): _difference(cells, seen) for other, (_, seen) in kept.items()}
+        if min(to_others.values(), default=255) <= _DIFFERENT:
+            continue
+        kept[number] = (_frame(number, image, width=width), cells)
+        differences |= to_others
         if len(kept) > FRAMES_LIMIT:
-            del kept[_most_alike([cells for _, cells in kept])]
-    return [frame for frame, _ in kept]
+            _, superfluous = min(differences, key=lambda pair: differences[pair])
+            del kept[superfluous]
+            differences = {pair: found for pair, found in differences.items() if superfluous not in pair}
+    return [frame for frame, _ in kept.values()]
+
+
+def _frame_count(image: Image.Image) -> int:
+    return int(getattr(image, "n_frames", 1))
 
 
 def _cells(image: Image.Image) -> Cells:
@@ -154,14 +165,8 @@ def _difference(one: Cells, other: Cells) -> int:
     return int(np.abs(one - other).max())
 
 
-def _most_alike(frames: Sequence[Cells]) -> int:
-    """The place of the later one of the two frames that differ least."""
-    pairs = combinations(range(len(frames)), 2)
-    return min(pairs, key=lambda pair: _difference(frames[pair[0]], frames[pair[1]]))[1]
-
-
 def _frame(number: int, image: Image.Image, *, width: int) -> Frame:
-    size = _looked_at(image.width, image.height)
+    size = _looked_at(image.width, image.height, frames=_frame_count(image))
     if image.mode.startswith("I"):  # 16-bit grey, which Pillow's convert() would clip
         image = image.point(lambda value: value / 256).convert("L")
     orientation, see_through = _orientation(image), image.has_transparency_data

@@ -37,6 +37,10 @@ _OVERLAP: Final = 0.12
 _LEAST_SCALE: Final = 0.16  # of long pictures: below it ordinary letters of a telephone's screen cannot be found
 _FAINT: Final = 70  # levels between dark and light below which contrast is raised first
 
+_LOOK: Final = (96, 12)  # pixels across and down in which lines of two frames are compared
+_SAME_LEVELS: Final = 40  # by which one of those may differ in what is the same line: traces of JPEG, not a digit
+_NO_LOOK: Final = np.zeros((0, 0, 3), np.uint8)
+
 Corners = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 """Four points (across, down) in pixels of the frame: top left, top right, bottom right, bottom left of the line."""
 
@@ -58,27 +62,78 @@ class Reading:
     complete: bool
 
 
-def read_text(frame: Frame, *, side: int = DETECTION_SIDE, width_limit: int = READ_WIDTH_LIMIT) -> Reading:
-    """The text in a frame: lines are looked for in `side` pixels, and as many read as `width_limit` allows.
+def read_texts(
+    frames: Sequence[Frame], *, side: int = DETECTION_SIDE, width_limit: int = READ_WIDTH_LIMIT
+) -> list[Reading]:
+    """The text in each of the frames of a picture, which have one size.
 
-    With the defaults it costs 0.2 s of CPU time to find them, and at most 0.45 s to read.
+    Lines are looked for in `side` pixels of each, and together as many read as `width_limit` allows. A line that stands
+    in several frames is read once. With the defaults it costs of one frame 0.1 s of CPU time to find them, and at most
+    0.35 s to read.
     """
-    pixels = _with_contrast(frame.pixels)
-    boxes, complete = _find_lines(pixels, side)
-    tightness, everything = _tightness([_length(corners) for corners in boxes], width_limit)
+    pixels = [_with_contrast(frame.pixels) for frame in frames]
+    found, complete = _find_all(pixels, side)
+    tightness, everything = _tightness([_length(each.corners) for each in found], width_limit)
     left = width_limit if complete and everything else width_limit * _PART_READ
-    lines: list[Line] = []
-    for corners in boxes:
-        length = _length(corners)
+    lines: list[list[Line]] = [[] for _ in frames]
+    for each in found:
+        length = _length(each.corners)
         if left < _cost(length * tightness):
             # Words come before single keys, dates and digits: the rest of those is more of the same.
             complete = complete and length <= _SHORT
             break
-        text, score, cost = _read_line(_cut_out(pixels, corners, tightness))
+        text, score, cost = _read_line(_cut_out(pixels[each.shown_in[0]], each.corners, tightness))
         left -= cost
         if text.strip() and score >= _LEAST_SCORE:
-            lines.append(Line(text, score, _box(corners, frame.scale)))
-    return Reading(tuple(_in_order(lines)), complete)
+            for number in each.shown_in:
+                lines[number].append(Line(text, score, _box(each.corners, frames[number].scale)))
+    return [Reading(tuple(_in_order(of_frame)), complete) for of_frame in lines]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Where a line stands, what is there in few pixels, and the numbers of the frames that show it."""
+
+    corners: Corners
+    look: Pixels
+    shown_in: list[int]
+
+
+def _find_all(pixels: Sequence[Pixels], side: int) -> tuple[list[_Found], bool]:
+    """The lines of all frames, and whether letters of ordinary size could be found everywhere.
+
+    Words come before single characters, larger ones before smaller ones.
+    """
+    found: list[_Found] = []
+    complete = True
+    for number, of_frame in enumerate(pixels):
+        lines, all_found = _find_lines(of_frame, side)
+        complete = complete and all_found
+        for corners in lines:
+            look = _look(of_frame, corners) if len(pixels) > 1 else _NO_LOOK
+            same = next((each for each in found if number not in each.shown_in and _is_same(each, corners, look)), None)
+            if same is None:
+                found.append(_Found(corners, look, [number]))
+            else:
+                same.shown_in.append(number)
+    found.sort(key=lambda each: (_length(each.corners) > _SHORT, _area(each.corners)), reverse=True)
+    return found, complete
+
+
+def _look(pixels: Pixels, corners: Corners) -> Pixels:
+    """What stands between the corners, in few pixels, to compare it with what stands there in another frame."""
+    import cv2
+
+    left, top = np.maximum(corners.min(axis=0).astype(int), 0)
+    right, bottom = corners.max(axis=0).astype(int) + 1
+    return np.asarray(cv2.resize(pixels[top:bottom, left:right], _LOOK, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _is_same(found: _Found, corners: Corners, look: Pixels) -> bool:
+    """Whether what was found in another frame is the line that stands here, as it would be read."""
+    if float(np.abs(found.corners - corners).max()) > _MARGIN:
+        return False
+    return int(np.abs(found.look.astype(np.int16) - look).max()) <= _SAME_LEVELS
 
 
 def _tightness(lengths: Sequence[float], width_limit: float) -> tuple[float, bool]:
@@ -108,10 +163,7 @@ def _with_contrast(pixels: Pixels) -> Pixels:
 
 
 def _find_lines(pixels: Pixels, side: int) -> tuple[list[Corners], bool]:
-    """Where lines stand, and whether letters of ordinary size could be found everywhere.
-
-    Words come before single characters, larger ones before smaller ones.
-    """
+    """Where lines stand, and whether letters of ordinary size could be found everywhere."""
     import cv2
 
     height, width = pixels.shape[:2]
@@ -130,7 +182,6 @@ def _find_lines(pixels: Pixels, side: int) -> tuple[list[Corners], bool]:
         found += [np.asarray(box, np.float32) * ratio + np.array([across, down], np.float32) for box in boxes]
     if len(parts) > 1:
         found = _without_doubles(found)
-    found.sort(key=lambda corners: (_length(corners) > _SHORT, _area(corners)), reverse=True)
     return found, len(parts) == 1 or scale >= _LEAST_SCALE
 
 
