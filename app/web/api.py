@@ -16,7 +16,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, Protocol, TypeVar, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Final, ParamSpec, Protocol, TypeVar, get_origin
 from urllib.parse import unquote
 
 import orjson
@@ -36,7 +36,7 @@ from app.staff_roles import Permission
 from app.web.auth import Auth, authenticate
 from app.web.bodies import SMALL_BODY, largest_body, read_all, read_form, refuse_intricate
 from app.web.envelope import envelope
-from app.web.idempotency import answer_once, given_key, hash_request
+from app.web.idempotency import KEY_HEADER, answer_once, given_key, hash_request
 from app.web.unknown import unknown_names
 from config import Settings
 
@@ -47,6 +47,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 MAX_ID = 2**63 - 1
+
+REASON_HEADER: Final = "X-Staff-Reason"
+REASON_LENGTH: Final = 200
+"""Characters that a reason for reading may have."""
 
 _MULTIPART = "multipart/form-data"
 _FORM_TYPES = (_MULTIPART, "application/x-www-form-urlencoded")
@@ -121,6 +125,14 @@ class Operation(Declarations):
     def takes_key(self) -> bool:
         """Whether a request may carry an `Idempotency-Key`."""
         return self.idempotent and self.method == "POST"
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """The headers that it reads, beside those of every request."""
+        return (
+            *((KEY_HEADER,) if self.takes_key else ()),
+            *((REASON_HEADER,) if self.auth is Auth.STAFF else ()),
+        )
 
     @functools.cached_property
     def query_names(self) -> frozenset[str]:
@@ -287,15 +299,15 @@ def _endpoint(declared: Operation, view: Callable[..., Any]) -> Callable[..., Re
 
 
 def _reason_of_reading() -> str:
-    """Why staff read what they ask for, as the header `X-Staff-Reason` says in percent-encoded UTF-8; may be empty."""
-    given = unquote(request.headers.get("X-Staff-Reason", ""))
+    """Why staff read what they ask for, as the header says in percent-encoded UTF-8; may be empty."""
+    given = unquote(request.headers.get(REASON_HEADER, ""))
     try:
         return _REASON.validate_python(given) if given else ""
     except ValidationError:
-        raise Refused(Answer.MALFORMED, data={"errors": {"X-Staff-Reason": ["须为 1 至 200 个字符"]}}) from None
+        raise Refused(Answer.MALFORMED, data={"errors": {REASON_HEADER: [f"须为 1 至 {REASON_LENGTH} 个字符"]}}) from None
 
 
-_REASON: TypeAdapter[str] = TypeAdapter(Annotated[str, CleanText(1, 200)])
+_REASON: TypeAdapter[str] = TypeAdapter(Annotated[str, CleanText(1, REASON_LENGTH)])
 
 _OPERATIONS = "saltfish.operations"
 

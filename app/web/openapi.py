@@ -24,7 +24,7 @@ from pydantic_core import core_schema
 from app.answers import Answer, FieldErrors, field_errors
 from app.enums import ONE_OF, OneOf
 from app.version import __version__
-from app.web.api import MAX_ID, Api, Operation
+from app.web.api import MAX_ID, REASON_HEADER, REASON_LENGTH, Api, Operation
 from app.web.auth import Auth
 from app.web.idempotency import KEY_HEADER, KEY_PATTERN, REPLAYED_HEADER, is_kept
 
@@ -141,7 +141,16 @@ _PARAMETERS: Json = {
         "required": False,
         "description": "The client's name for this one request, best a UUID: sent again, it changes nothing more.",
         "schema": {"type": "string", "pattern": f"^{KEY_PATTERN}$", "minLength": 1, "maxLength": 255},
-    }
+    },
+    REASON_HEADER: {
+        "name": REASON_HEADER,
+        "in": "header",
+        "required": False,
+        "description": "Why staff read what the answer shows, in percent-encoded UTF-8, "
+        f"{REASON_LENGTH} characters at most before that: it stands in the record of reads (`GET /api/staff/reads/`). "
+        "URLs for everybody take it as well where staff read there what is not theirs.",
+        "schema": {"type": "string"},
+    },
 }
 
 
@@ -291,7 +300,7 @@ class _Builder:
             "parameters": [
                 *_path_parameters(operation.rule),
                 *self._query_parameters(operation),
-                *([{"$ref": f"#/components/parameters/{KEY_HEADER}"}] if operation.takes_key else []),
+                *({"$ref": f"#/components/parameters/{name}"} for name in operation.headers),
             ],
             "security": _SECURITY[operation.auth],
             "responses": self._responses(operation),

@@ -76,6 +76,14 @@ def is_registered(app: Flask, name: QueueName = QueueName.DEFAULT) -> bool:
         return any(connection.hget(key, "last_heartbeat") for key in connection.smembers(f"rq:workers:{name}"))
 
 
+def waits_for_jobs(app: Flask, name: QueueName = QueueName.DEFAULT) -> bool:
+    """Whether a worker of the queue waits at Valkey for its next job, so that it says nothing of itself meanwhile."""
+    with app.app_context():
+        connection = queue(name).connection
+        own = str(connection.connection_pool.connection_kwargs.get("db") or 0)
+        return any(client["db"] == own and "b" in client["flags"] for client in connection.client_list())
+
+
 def test_from_release_to_publication(app: Flask, client: FlaskClient) -> None:
     owner = make_user(app)
     form = form_with(photo_bytes(1), photo_bytes(2))
@@ -266,6 +274,8 @@ def test_a_worker_registers_anew_after_valkey_was_emptied(
 ) -> None:
     with running(environment, tmp_path, "tasks.worker", "default") as worker:
         wait_until(lambda: is_registered(app), "start")
+        # It sends its first heartbeat only after it has registered: emptied in between it would be back at once.
+        wait_until(lambda: waits_for_jobs(app), "its first wait for a job")
         with redis.Redis.from_url(settings.redis_url) as valkey:
             valkey.flushdb()
         assert not is_registered(app)

@@ -384,6 +384,17 @@ def test_operation_that_takes_a_key() -> None:
     }
 
 
+def test_what_staff_ask_for_may_say_why(document: dict[str, Any]) -> None:
+    """As `tests/office/test_pages.py` does; a reason that is none is refused under the header's name."""
+    for item in document["paths"].values():
+        for operation in item.values():
+            takes = {"$ref": "#/components/parameters/X-Staff-Reason"} in operation["parameters"]
+            assert takes is (operation["security"] == [{"staff": []}]), operation["operationId"]
+            assert not takes or "422" in operation["responses"], operation["operationId"]
+    parameter = document["components"]["parameters"]["X-Staff-Reason"]
+    assert (parameter["in"], parameter["required"], parameter["schema"]["type"]) == ("header", False, "string")
+
+
 def test_every_post_takes_a_key_but_those_that_say_no(document: dict[str, Any]) -> None:
     taking = {
         (method, path)

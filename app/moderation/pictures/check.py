@@ -41,7 +41,7 @@ _FRAMES_WORTH: Final = 1.6
 _LEAST_SIDE: Final = 192
 """… but in no fewer of each: letters of a 20th of it are found."""
 
-_THOROUGH_FRAMES: Final = 6
+_THOROUGH_FRAMES: Final = 4
 """Of an animation, how many frames are looked at for what costs most: nudity, and codes that are hard to read."""
 
 _PRINTED: Final = frozenset({"contact.link", "contact.mail", "contact.landline", "contact.handle"})

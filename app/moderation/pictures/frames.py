@@ -24,8 +24,8 @@ that differ most, so that one that flashes up is among them."""
 PASSED_FRAMES_LIMIT: Final = 200
 """Frames of an animation that are decoded at all, because each may build on the one before."""
 
-ANIMATED_PIXELS: Final = 6_000_000
-"""The most pixels that are kept of an animation's frames together: 24 of 500 × 500."""
+ANIMATED_PIXELS: Final = 4_800_000
+"""The most pixels that are kept of an animation's frames together: 24 of 450 × 450."""
 
 LONG_SIDE: Final = 2000
 """Pixels of the long side; larger pictures are scaled down to it, but for long ones. Half of a phone's 4000, which
@@ -37,7 +37,7 @@ LONG_PIXELS: Final = 540 * 8_000
 _FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIF", "BMP", "TIFF")
 _MOST_SCANS: Final = 100
 _MOST_SCANNED_PIXELS: Final = 1_250_000_000
-_MOST_ANIMATED_PIXELS: Final = 20_000_000  # of all frames that are decoded
+_MOST_ANIMATED_PIXELS: Final = 12_000_000  # of all frames that are decoded
 _GRID: Final = 48  # cells across and down by which frames are compared
 _DIFFERENT: Final = 12  # levels by which one cell of two frames differs that are both looked at
 
