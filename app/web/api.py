@@ -304,7 +304,9 @@ def _reason_of_reading() -> str:
     try:
         return _REASON.validate_python(given) if given else ""
     except ValidationError:
-        raise Refused(Answer.MALFORMED, data={"errors": {REASON_HEADER: [f"须为 1 至 {REASON_LENGTH} 个字符"]}}) from None
+        raise Refused(
+            Answer.MALFORMED, data={"errors": {REASON_HEADER: [f"须为 1 至 {REASON_LENGTH} 个字符"]}}
+        ) from None
 
 
 _REASON: TypeAdapter[str] = TypeAdapter(Annotated[str, CleanText(1, REASON_LENGTH)])

@@ -21,9 +21,17 @@ def good_in_review(app: Flask, **columns: Any) -> Made:
     return make_good(app, make_user(app), status=GoodStatus.IN_REVIEW, **columns)
 
 
-def add_picture(app: Flask, good: Made, *, position: int | None = 0, stored: bool = True, width: int = 160) -> int:
-    """A picture of the good; its bytes lie in the storage if `stored`. Returns its id."""
-    data = photo_bytes(width, width)
+def add_picture(
+    app: Flask,
+    good: Made,
+    *,
+    position: int | None = 0,
+    stored: bool = True,
+    width: int = 160,
+    data: bytes | None = None,
+) -> int:
+    """A picture of the good, `data` or a plain one; its bytes lie in the storage if `stored`. Returns its id."""
+    data = data or photo_bytes(width, width)
     sha256 = hashlib.sha256(data).hexdigest()
     values = {
         "good_id": good.id,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,10 +10,16 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import select, update
 
 from app import vision
+from app.db.database import db
+from app.db.transactions import rows
+from app.goods.models import ReviewCase, Verdict
 from app.moderation.cli import moderation_commands
 from tests.conftest import MakeApp
+from tests.factories import make_good, make_user
+from tests.moderation.steps import add_picture, let_pass
 
 ROOT = Path(__file__).parent.parent.parent
 PICTURES = ROOT / "tests" / "data" / "moderation_pictures" / "pictures"
@@ -91,3 +98,53 @@ def test_it_needs_no_setting_and_writes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "instance").exists()
     result = subprocess.run([*flask, "recheck", "--since", "2026-11-29"], **options, check=False)
     assert (result.returncode != 0, "SALTFISH_ENV: is not set" in result.stderr) == (True, True)
+
+
+def test_it_says_that_nobody_looks_where_the_extra_is_missing(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On standard error, so that the lines of --json stay JSON."""
+    monkeypatch.setattr("app.moderation.cli.is_installed", lambda: False)
+    monkeypatch.setattr(vision, "is_installed", lambda: False)
+    picture = str(PICTURES / "photo-6.webp")
+    result = app.test_cli_runner().invoke(moderation_commands, ["check-picture", picture])
+    assert (result.exit_code, result.stdout) == (0, f"{picture}: review 图片需人工查看\n")
+    assert result.stderr == (
+        "The extra vision is not installed: text, codes and nudity are not looked for, "
+        "PICTURES_UNSEEN=review decides.\n"
+    )
+
+
+@pytest.mark.usefixtures("clean")
+def test_recheck_looks_at_pictures_that_the_present_rules_have_not_judged(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once: the next one knows that they passed, and what a person let pass is left alone."""
+    owner = make_user(app)
+    goods = [make_good(app, owner) for _ in range(3)]
+    bad, fine, told = (
+        add_picture(app, good, data=(PICTURES / name).read_bytes())
+        for good, name in zip(goods, ("wechat-v.webp", "photo-6.webp", "wechat-v.webp"), strict=True)
+    )
+    for good, picture in zip(goods, (bad, fine, told), strict=True):
+        let_pass(app, good, picture)
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(Verdict).values(rules_version="of-old"))
+        connection.execute(update(Verdict).where(Verdict.good_id == goods[2].id).values(by_staff=True))
+    words = ["recheck", "--since", "2021-01-01"]
+
+    def recheck(*more: str) -> list[str]:
+        result = app.test_cli_runner().invoke(moderation_commands, [*words, *more])
+        assert result.exit_code == 0
+        return re.findall(r"left out|\d+", result.stdout)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("app.moderation.recheck.is_installed", lambda: False)
+        assert recheck() == ["3", "left out", "0", "0"]
+    assert recheck("--dry-run") == ["3", "2", "1", "0"]
+    assert recheck("--category", "weapons") == ["3", "2", "0", "0"]
+    assert recheck() == ["3", "1", "1", "1"]
+    assert recheck() == ["3", "0", "0", "0"]
+    with app.app_context():
+        found = rows(select(ReviewCase.good_id, ReviewCase.kind))
+        states = rows(select(Verdict.good_id, Verdict.state).where(Verdict.kind == "picture").order_by(Verdict.good_id))
+    assert [tuple(row) for row in found] == [(goods[0].id, "recheck")]
+    assert [row.state for row in states] == ["rejected", "passed", "passed"]
