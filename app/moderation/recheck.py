@@ -139,8 +139,8 @@ def _pictures_to_look_at(batch: Sequence[Row[Any]]) -> dict[int, list[StoredPict
         .order_by(Picture.good_id, Picture.position)
     )
     by_good: dict[int, list[StoredPicture]] = {}
-    for good_id, *picture in rows(statement):
-        by_good.setdefault(good_id, []).append(StoredPicture(*picture))
+    for row in rows(statement):
+        by_good.setdefault(row.good_id, []).append(StoredPicture(row.id, row.sha256, row.width, row.height))
     return by_good
 
 
