@@ -91,13 +91,20 @@ def look_at(data: bytes, *, context: TextContext = _NOTHING_KNOWN) -> Look:
     job's time pass through; all else that is wrong with the file is a hit.
     """
     try:
+        return _look_at(data, context=replace(context, kind=TextKind.PICTURE))
+    finally:
+        engines.return_memory()
+
+
+def _look_at(data: bytes, *, context: TextContext) -> Look:
+    try:
         if too_large := check_size(len(data), limit=settings().picture_bytes_limit):
             raise Undecodable(f"图片{too_large}")  # noqa: TRY301 - as the decoder says it
         looks = decode(data, pixels_limit=settings().picture_pixels_limit)
     except Undecodable as refusal:
         broken = Hit(Category.QUALITY, "quality.undecodable", str(refusal), Decision.REJECT)
         return Look(Judgement(rules_version(), (broken,)), None)
-    hits = dict.fromkeys(_hits(looks, context=replace(context, kind=TextKind.PICTURE)))
+    hits = dict.fromkeys(_hits(looks, context=context))
     return Look(Judgement(rules_version(), tuple(hits)), fingerprint(looks.frames[0]))
 
 

@@ -15,6 +15,9 @@ READ_WIDTH_LIMIT: Final = 3400
 """How wide all lines of a picture may be together as they are read, in pixels of lines 48 high: a hundred characters.
 Reading costs 0.13 ms of CPU time per pixel, so this is what half of the 0.9 s of a picture is for."""
 
+LONG_READ_WIDTH_LIMIT: Final = 2900
+"""The same of a long picture: decoding it and finding lines in its parts takes longer."""
+
 _LINE_HEIGHT: Final = 48
 _LINE_COST: Final = 30  # pixels whose reading takes as long as telling which way up a line is
 _TIGHTEST: Final = 0.65
@@ -62,15 +65,15 @@ class Reading:
     complete: bool
 
 
-def read_texts(
-    frames: Sequence[Frame], *, side: int = DETECTION_SIDE, width_limit: int = READ_WIDTH_LIMIT
-) -> list[Reading]:
+def read_texts(frames: Sequence[Frame], *, side: int = DETECTION_SIDE) -> list[Reading]:
     """The text in each of the frames of a picture, which have one size.
 
-    Lines are looked for in `side` pixels of each, and together as many read as `width_limit` allows. A line that stands
-    in several frames is read once. With the defaults it costs of one frame 0.1 s of CPU time to find them, and at most
-    0.35 s to read.
+    Lines are looked for in `side` pixels of each, and together as many read as the limit of width allows. A line that
+    stands in several frames is read once. With the defaults it costs of one frame 0.1 s of CPU time to find them, and
+    at most 0.35 s to read.
     """
+    is_long = len(list(_parts(frames[0].width, frames[0].height))) > 1
+    width_limit = LONG_READ_WIDTH_LIMIT if is_long else READ_WIDTH_LIMIT
     pixels = [_with_contrast(frame.pixels) for frame in frames]
     found, complete = _find_all(pixels, side)
     tightness, everything = _tightness([_length(each.corners) for each in found], width_limit)
