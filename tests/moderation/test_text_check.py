@@ -14,9 +14,9 @@ from app.moderation.text import (
     objection,
     rules_version,
 )
-from app.moderation.text.automaton import Indices
 from app.moderation.text.check import judge
 from app.moderation.text.prefilter import Prefilter
+from app.moderation.text.trie import Indices
 from app.moderation.verdicts import Category, Decision, Judgement, Span
 from benchmarks.ordinary_goods import ordinary_goods
 from tests.moderation.labelled import read_labelled

@@ -9,7 +9,6 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 from ahocorasick_rs import AhoCorasick
 
-from app.moderation.text.automaton import Automaton, Indices
 from app.moderation.text.borders import (
     begins_inside_word,
     cuts_words,
@@ -20,6 +19,7 @@ from app.moderation.text.borders import (
 )
 from app.moderation.text.folding import DATA, Folded, Occurrence, fold_word, fold_words, lines, pinyin, syllables_of
 from app.moderation.text.pairs import NEAREST_SINGLE, Pairs
+from app.moderation.text.trie import Indices, Trie
 from app.moderation.text.word_lists import Entry, Section, Word
 from app.moderation.verdicts import Decision
 
@@ -104,7 +104,7 @@ class _Others(NamedTuple):
 
 
 class Lexicon:
-    """Searches texts for all entries at once (Aho-Corasick: time grows with the text, not with the lists).
+    """Searches texts for all entries at once (time grows with the text, not with the lists).
 
     `cut` cuts a text into the words of a dictionary. `triggers` are folded words, each with names: of these it only
     says which texts have them.
@@ -161,8 +161,8 @@ class Lexicon:
         )
         self._sounding = list(sounding.values())
         self._heard = lru_cache(_KEPT_HEARD)(self._needles_heard)
-        self._spelled_automaton = Automaton(list(spelled))
-        self._sounds_automaton = Automaton(list(sounding))
+        self._spelled = Trie(list(spelled))
+        self._sounds = Trie(list(sounding))
 
     @property
     def spellings(self) -> int:
@@ -187,7 +187,7 @@ class Lexicon:
 
         Texts without anything are left out.
         """
-        words, firsts, behinds = self._spelled_automaton.find(folded.squeezed_codes)
+        words, firsts, behinds = self._spelled.find(folded.squeezed_codes)
         by_text: dict[int, list[_Place]] = defaultdict(list)
         triggered = self._place_spelled(folded, by_text, words, firsts, behinds)
         self._place_sounding(folded, by_text)
@@ -225,7 +225,7 @@ class Lexicon:
 
     def _place_sounding(self, folded: Folded, by_text: dict[int, list[_Place]]) -> None:
         """Put to each text what sounds like a word there."""
-        words, firsts, behinds = self._sounds_automaton.find(folded.syllable_codes)
+        words, firsts, behinds = self._sounds.find(folded.syllable_codes)
         heard = [
             self._heard(index, folded.squeezed[first:behind])
             for index, first, behind in zip(words.tolist(), firsts.tolist(), behinds.tolist(), strict=True)

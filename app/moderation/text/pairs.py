@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from app.moderation.text.automaton import Indices
+from app.moderation.text.trie import Indices
 
 NEAREST_SINGLE: Final = 2
 """Single characters count beside words at most so far away."""
