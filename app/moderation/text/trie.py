@@ -71,9 +71,7 @@ class Trie:
         self, numbers: Indices, nodes: list[int], places: list[int], length: int
     ) -> Iterator[tuple[int, int, int]]:
         """The same from these nodes on, which have characters from their places up to `length`, one after the other."""
-        words, shifts, parents, spelled = (
-            memoryview(array) for array in (self._words, self._shifts, self._parents, numbers)
-        )
+        words, shifts, parents, spelled = (array.data for array in (self._words, self._shifts, self._parents, numbers))
         for node, first in zip(nodes, places, strict=True):
             behind = first + length
             while True:
