@@ -28,6 +28,8 @@ def is_one_word(
     split (加 微信 and 加-vx count; 加,微信, 充气 娃娃, 水枪 支架 and we chat do not). With `across_blanks` none of its
     parts need be alone.
     """
+    if places is None and not text[start].isascii() and not text[end - 1].isascii():
+        return True  # nothing of what follows can be
     if is_inside_word(text, start, end) or _runs_on(text, start, end):
         return False
     if places is None:

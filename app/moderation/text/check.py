@@ -10,9 +10,10 @@ from app.language.service import analyser
 from app.moderation.text.contacts import SIGN_GROUPS, Contact, Group, contacts_in
 from app.moderation.text.context import SellerHistory, TextContext, TextKind
 from app.moderation.text.folding import Folded, fold
-from app.moderation.text.lexicon import Find, decision_of
+from app.moderation.text.lexicon import Counts, Find, decision_of
 from app.moderation.text.rules import BRAND, Rules, RulesOfFolder
 from app.moderation.text.surroundings import is_depicted, is_in_title, is_refused
+from app.moderation.text.word_lists import Section
 from app.moderation.verdicts import Category, Decision, Hit, Judgement, Span
 from app.settings import settings
 
@@ -70,7 +71,7 @@ def judge(rules: Rules, texts: Sequence[tuple[str, TextContext]]) -> list[Judgem
     if not texts:
         return []
     folded = fold([text for text, _ in texts])
-    finds, triggered = rules.lexicon.find(folded)
+    finds, triggered = rules.lexicon.find(folded, counting=partial(_counting, folded, texts))
     for number in folded.with_long_numbers(_SHORTEST_NUMBER):
         triggered[number].add(Group.NUMBER)
     for number in folded.with_signs():
@@ -78,7 +79,7 @@ def judge(rules: Rules, texts: Sequence[tuple[str, TextContext]]) -> list[Judgem
     judgements = [Judgement(rules.version)] * len(texts)
     for number in finds.keys() | triggered.keys():
         context = texts[number][1]
-        hits = list(_hits_of_words(folded, number, finds[number], context)) if number in finds else []
+        hits = [_hit_of_word(folded, number, find, context) for find in finds.get(number, ())]
         groups = triggered.get(number, _NO_GROUPS)
         if groups != _BRAND_ALONE:
             hits += _hits_of_contacts(folded, number, groups)
@@ -89,39 +90,46 @@ def judge(rules: Rules, texts: Sequence[tuple[str, TextContext]]) -> list[Judgem
     return judgements
 
 
-def _hits_of_words(folded: Folded, number: int, finds: Sequence[Find], context: TextContext) -> Iterator[Hit]:
+def _counting(folded: Folded, texts: Sequence[tuple[str, TextContext]], number: int) -> Counts:
+    """What says which words count in text `number`."""
+    context = texts[number][1]
     first, text = folded.part(number)
-    refused = cache(partial(is_refused, text))
-    for find in finds:
-        section = find.section
-        start, end = find.start - first, find.end - first
+
+    def counts(section: Section, start: int, end: int) -> bool:
         if section.kinds and context.kind not in section.kinds:
-            continue
+            return False
+        start, end = start - first, end - first
         # Nobody sends away an insult, but with one.
-        if section.category is not Category.ABUSE and refused(start, end):
-            continue
-        if not section.firm and (is_in_title(text, start, end) or is_depicted(text, start, end, section.category)):
-            continue
-        policy = decision_of(find)
-        if policy is Decision.PASS and _is_suspicious(context.seller):
-            policy = Decision.REVIEW
-        yield Hit(
-            category=section.category,
-            code=section.code if find.exact else f"{section.code}_respelled",
-            reason=f"{section.reason}:{find.label}",
-            policy=policy,
-            confidence=0.95 if find.exact and section.policy is Decision.REJECT else 0.6,
-            span=Span(*folded.original(number, find.start, find.end)),
-        )
+        if section.category is not Category.ABUSE and is_refused(text, start, end):
+            return False
+        return section.firm or not (is_in_title(text, start, end) or is_depicted(text, start, end, section.category))
+
+    return counts
 
 
-def _hits_of_contacts(folded: Folded, number: int, groups: Collection[str]) -> Iterator[Hit]:
+def _hit_of_word(folded: Folded, number: int, find: Find, context: TextContext) -> Hit:
+    section = find.section
+    policy = decision_of(find)
+    if policy is Decision.PASS and _is_suspicious(context.seller):
+        policy = Decision.REVIEW
+    return Hit(
+        category=section.category,
+        code=section.code if find.exact else f"{section.code}_respelled",
+        reason=f"{section.reason}:{find.label}",
+        policy=policy,
+        confidence=0.95 if find.exact and section.policy is Decision.REJECT else 0.6,
+        span=Span(*folded.original(number, find.start, find.end)),
+    )
+
+
+def _hits_of_contacts(folded: Folded, number: int, groups: Collection[str]) -> list[Hit]:
     first, text = folded.part(number)
     digits = folded.digits[first : first + len(text)]
-    for contact in contacts_in(text, digits, groups):
-        if contact.name not in _NEVER_REFUSED and is_refused(text, contact.start, contact.end):
-            continue
-        yield _hit_of_contact(folded, number, first, contact)
+    return [
+        _hit_of_contact(folded, number, first, contact)
+        for contact in contacts_in(text, digits, groups)
+        if contact.name in _NEVER_REFUSED or not is_refused(text, contact.start, contact.end)
+    ]
 
 
 def _hit_of_contact(folded: Folded, number: int, first: int, contact: Contact) -> Hit:

@@ -55,19 +55,21 @@ class _Rule:
     accepts: Callable[[str, re.Match[str]], bool] | None = None
 
 
-def contacts_in(text: str, digits: str, groups: Collection[str]) -> Iterator[Contact]:
+def contacts_in(text: str, digits: str, groups: Collection[str]) -> list[Contact]:
     """The ways of contact in one folded text, by the rules of these groups; `digits` as `Folded.digits` has it."""
     possible: list[tuple[int, str]] = []
-    for reading in _readings():
-        if reading.group in groups:
-            written = digits if reading.numbers else text
-            possible += [(reading.rules[found], written) for found in reading.prefilter.possible(written)]
+    for reading in _readings_of(frozenset(groups)):
+        written = digits if reading.numbers else text
+        possible += [(reading.rules[found], written) for found in reading.prefilter.possible(written)]
+    if not possible:
+        return []
     rules = _rules()
-    for number, written in sorted(possible):
-        rule = rules[number]
-        for match in rule.pattern.finditer(written):
-            if rule.accepts is None or rule.accepts(text, match):
-                yield Contact(match.start(), match.end(), rule.name, rule.reason, rule.policy)
+    return [
+        Contact(match.start(), match.end(), rule.name, rule.reason, rule.policy)
+        for rule, written in ((rules[number], written) for number, written in sorted(possible))
+        for match in rule.pattern.finditer(written)
+        if rule.accepts is None or rule.accepts(text, match)
+    ]
 
 
 def triggers() -> dict[str, frozenset[Group]]:
@@ -222,6 +224,11 @@ def _readings() -> tuple[_Reading, ...]:
         _Reading(group, numbers, tuple(rules), Prefilter(_rules()[number].pattern.pattern for number in rules))
         for (group, numbers), rules in found.items()
     )
+
+
+@cache
+def _readings_of(groups: frozenset[str]) -> tuple[_Reading, ...]:
+    return tuple(reading for reading in _readings() if reading.group in groups)
 
 
 def _number_rules() -> Iterator[_Rule]:

@@ -7,6 +7,7 @@ character by character, for many texts at once, by tables: an index into the res
 
 import itertools
 import re
+import string
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -50,6 +51,14 @@ _ENCODING: Final = "utf-32-le"
 
 _Codes: TypeAlias = npt.NDArray[np.uint32]
 _Places: TypeAlias = npt.NDArray[np.intp]
+_Kinds: TypeAlias = npt.NDArray[np.uint8]
+
+# The kinds of characters of folded texts, several of which one may be of.
+_LETTER: Final = 1  # Latin
+_FIGURE: Final = 2
+_DIGIT: Final = 4  # in some spelling
+_SIGN: Final = 8
+_END: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +72,7 @@ class _Tables:
     several: tuple[str, ...]
     is_word: npt.NDArray[np.bool_]
     digit: _Codes
-    is_digit: npt.NDArray[np.bool_]
-    is_sign: npt.NDArray[np.bool_]
-    is_end: npt.NDArray[np.bool_]
+    kind: _Kinds
     syllable: _Codes
 
 
@@ -104,7 +111,7 @@ class Folded:
     @cached_property
     def sentences(self) -> _Places:
         """The number of the sentence that each character of `squeezed` is of."""
-        return np.cumsum(_tables().is_end.take(self.codes), dtype=np.intp).take(self.squeezed_places)
+        return np.cumsum(self._kinds & _END != 0, dtype=np.intp).take(self.squeezed_places)
 
     def occurrences(self, firsts: _Places, behinds: _Places) -> Iterator[Occurrence]:
         """What begins at `firsts` of `squeezed` and ends before `behinds`."""
@@ -126,6 +133,17 @@ class Folded:
         return places
 
     @cached_property
+    def _kinds(self) -> _Kinds:
+        """The kinds of the characters of `text`, and none behind the last one."""
+        return np.append(_tables().kind.take(self.codes), np.uint8(0))
+
+    def goes_on(self, places: _Places) -> npt.NDArray[np.bool_]:
+        """Whether a Latin word or a number of figures that begins before goes on at these places of `text`."""
+        here, before = (self._kinds.take(at) & (_LETTER | _FIGURE) for at in (places, places - 1))
+        goes_on: npt.NDArray[np.bool_] = (here == before) & (here != 0)
+        return goes_on
+
+    @cached_property
     def syllable_codes(self) -> _Codes:
         """`squeezed_codes` with one code for each syllable in the place of Han: what sounds alike is alike."""
         return _tables().syllable.take(self.squeezed_codes)
@@ -137,7 +155,7 @@ class Folded:
 
     def with_long_numbers(self, least: int) -> list[int]:
         """The texts where at least so many digits follow each other, spelled ones too, whatever separates them."""
-        digits = np.flatnonzero(_tables().is_digit.take(self.squeezed_codes))
+        digits = np.flatnonzero(self._kinds.take(self.squeezed_places) & _DIGIT)
         last = digits[least - 1 :]
         places = self.squeezed_places.take(last[last - digits[: last.size] == least - 1])
         numbers: list[int] = np.unique(self.numbers_of(places)).tolist()
@@ -145,7 +163,7 @@ class Folded:
 
     def with_signs(self) -> list[int]:
         """The texts where one of `SIGNS` stands."""
-        numbers: list[int] = self.numbers_of(np.flatnonzero(_tables().is_sign.take(self.codes))).tolist()
+        numbers: list[int] = self.numbers_of(np.flatnonzero(self._kinds & _SIGN)).tolist()
         return numbers
 
     @cached_property
@@ -299,18 +317,22 @@ def _tables() -> _Tables:
         several=tuple(several),
         is_word=is_word,
         digit=digit,
-        is_digit=_flags("0123456789" + "".join(DIGIT_SPELLINGS)),
-        is_sign=_flags(SIGNS),
-        is_end=_flags(SENTENCE_ENDS),
+        kind=_kind(),
         syllable=syllable,
     )
 
 
-def _flags(characters: str) -> npt.NDArray[np.bool_]:
-    """Which code points are these characters."""
-    flags = np.zeros(_CODE_POINTS, np.bool_)
-    flags[[ord(character) for character in characters]] = True
-    return flags
+def _kind() -> _Kinds:
+    kinds = np.zeros(_CODE_POINTS, np.uint8)
+    for kind, characters in {
+        _LETTER: string.ascii_letters,
+        _FIGURE: string.digits,
+        _DIGIT: string.digits + "".join(DIGIT_SPELLINGS),
+        _SIGN: SIGNS,
+        _END: SENTENCE_ENDS,
+    }.items():
+        kinds[[ord(character) for character in characters]] |= np.uint8(kind)
+    return kinds
 
 
 def _plain(character: str, alike: dict[str, str]) -> str:

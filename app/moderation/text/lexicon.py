@@ -2,7 +2,7 @@
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
@@ -10,10 +10,8 @@ import numpy as np
 from ahocorasick_rs import AhoCorasick
 
 from app.moderation.text.borders import (
-    begins_inside_word,
     cuts_words,
     ends_sentence,
-    is_inside_word,
     is_one_word,
     stands_alone,
 )
@@ -24,6 +22,8 @@ from app.moderation.text.word_lists import Entry, Section, Word
 from app.moderation.verdicts import Decision
 
 Cut: TypeAlias = Callable[[str], list[str]]
+Counts: TypeAlias = Callable[[Section, int, int], bool]
+"""Whether words of the section count at this start and end in `Folded.text`, by what stands around them."""
 
 _LONGEST_RESPELLED: Final = 4
 _SHORTEST_IN_LATIN: Final = 5
@@ -70,11 +70,18 @@ class _Needle(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """Where stands what some needles look for; `permitted`: a phrase inside which words do not count."""
+    """Where stands what some needles look for; `written` is what is there if it only sounds like it."""
 
     at: Occurrence
     needles: list[_Needle]
-    permitted: bool = False
+    written: str | None = None
+
+
+class _Phrase(NamedTuple):
+    """Where a phrase may stand inside which words do not count."""
+
+    at: Occurrence
+    word: str
 
 
 class _Other(NamedTuple):
@@ -143,16 +150,16 @@ class Lexicon:
         for written in offered:
             spelled[written] += []
         self._spellings = len(spelled) + len(sounding)
-        self._triggers = [triggers.get(word) for word in spelled]
+        kinds = {names: kind for kind, names in enumerate(dict.fromkeys(triggers.values()), start=1)}
+        self._names_of_kinds = {kind: names for names, kind in kinds.items()}
+        self._trigger_kinds = np.array([kinds[triggers[word]] if word in triggers else 0 for word in spelled])
         self._permitted = [[needle for needle in found if needle.entry.section.permitted] for found in spelled.values()]
         self._singles = [
             [needle for needle in found if needle.entry.section.near is None and not needle.entry.section.permitted]
             for found in spelled.values()
         ]
         self._is_permitted = np.array([bool(needles) for needles in self._permitted])
-        self._is_single = np.array(
-            [bool(needles) or names is not None for needles, names in zip(self._singles, self._triggers, strict=True)]
-        )
+        self._is_single = np.array([bool(needles) for needles in self._singles])
         pairing = [[needle for needle in found if needle.entry.section.near is not None] for found in spelled.values()]
         self._pairing = list(itertools.chain.from_iterable(pairing))
         self._pairs = Pairs(
@@ -182,30 +189,43 @@ class Lexicon:
                 found[spelled].append(side)
         return dict(found)
 
-    def find(self, folded: Folded) -> tuple[dict[int, list[Find]], dict[int, set[str]]]:
+    def find(
+        self, folded: Folded, *, counting: Callable[[int], Counts]
+    ) -> tuple[dict[int, list[Find]], dict[int, set[str]]]:
         """What stands in each of the texts, by the number of the text, and the names of the triggers that are in it.
 
-        Texts without anything are left out.
+        Texts without anything are left out. `counting` tells of the text of a number what counts there.
         """
         words, firsts, behinds = self._spelled.find(folded.squeezed_codes)
+        triggered = self._triggered(folded, words, firsts, behinds)
         by_text: dict[int, list[_Place]] = defaultdict(list)
-        triggered = self._place_spelled(folded, by_text, words, firsts, behinds)
+        self._place_spelled(folded, by_text, words, firsts, behinds)
         self._place_sounding(folded, by_text)
-        if by_text:
-            permitted = self._is_permitted.take(words)
-            self._place_permitted(folded, by_text, words[permitted], firsts[permitted], behinds[permitted])
+        phrases = self._phrases(folded, by_text, words, firsts, behinds) if by_text else {}
         found = {}
         for number, places in by_text.items():
-            finds = list(self._finds(folded, places))
+            finds = list(self._finds(folded, places, phrases.get(number, ()), counting(number)))
             if finds:
                 found[number] = finds
         return found, triggered
 
+    def _triggered(self, folded: Folded, words: Indices, firsts: Indices, behinds: Indices) -> dict[int, set[str]]:
+        """The names of the triggers that each of the texts has, but for parts of Latin words and numbers."""
+        kinds = self._trigger_kinds.take(words)
+        found = np.flatnonzero(kinds)
+        starts, lasts = folded.squeezed_places.take((firsts.take(found), behinds.take(found) - 1))
+        # One letter may be a sign for a messenger with an id directly behind it: 加vabc123.
+        alone = ~(folded.goes_on(starts) | (folded.goes_on(lasts + 1) & (starts != lasts)))
+        numbers, kinds = folded.numbers_of(starts[alone]), kinds.take(found[alone])
+        triggered: dict[int, set[str]] = defaultdict(set)
+        for number, kind in set(zip(numbers.tolist(), kinds.tolist(), strict=True)):
+            triggered[number] |= self._names_of_kinds[kind]
+        return triggered
+
     def _place_spelled(
         self, folded: Folded, by_text: dict[int, list[_Place]], words: Indices, firsts: Indices, behinds: Indices
-    ) -> dict[int, set[str]]:
-        """Put to each text what is spelled there, and answer with the triggers that it has."""
-        triggered: dict[int, set[str]] = defaultdict(set)
+    ) -> None:
+        """Put to each text what is spelled there."""
         possible: dict[int, list[_Needle]] = defaultdict(list)
         for match, needle in zip(*self._pairs.possible(words, firsts, behinds, folded.sentences), strict=True):
             possible[match].append(self._pairing[needle])
@@ -215,16 +235,12 @@ class Lexicon:
         matches = matches[np.argsort(behinds.take(matches), kind="stable")]
         occurrences = folded.occurrences(firsts.take(matches), behinds.take(matches))
         for match, index, at in zip(matches.tolist(), words.take(matches).tolist(), occurrences, strict=True):
-            names = self._triggers[index]
-            if names is not None and not _continues_outside(folded.text, at):
-                triggered[at.number] |= names
             needles = self._singles[index] + possible.get(match, [])
-            if needles and _is_word(folded, at, needles[0].word.text):
+            if _is_word(folded, at, needles[0].word.text):
                 by_text[at.number].append(_Place(at, needles))
-        return triggered
 
     def _place_sounding(self, folded: Folded, by_text: dict[int, list[_Place]]) -> None:
-        """Put to each text what sounds like a word there."""
+        """Put to each text what may be read aloud as a word there."""
         words, firsts, behinds = self._sounds.find(folded.syllable_codes)
         heard = [
             self._heard(index, folded.squeezed[first:behind])
@@ -232,53 +248,70 @@ class Lexicon:
         ]
         matches = [match for match, needles in enumerate(heard) if needles]
         for match, at in zip(matches, folded.occurrences(firsts[matches], behinds[matches]), strict=True):
-            written, needles = folded.squeezed[at.first : at.behind], heard[match]
-            if _is_word(folded, at, written) and stands_alone(
-                folded.text, at.start, at.end, written, needles[0].folded, self._cut
-            ):
-                by_text[at.number].append(_Place(at, needles))
+            written = folded.squeezed[at.first : at.behind]
+            if _is_word(folded, at, written):
+                by_text[at.number].append(_Place(at, heard[match], written))
 
     def _needles_heard(self, index: int, written: str) -> list[_Needle]:
         """Of what the word of these syllables may be those that are taken for what is written."""
         return [needle for needle in self._sounding[index] if _sounds_like(written, needle.folded)]
 
-    def _place_permitted(
-        self, folded: Folded, by_text: dict[int, list[_Place]], words: Indices, firsts: Indices, behinds: Indices
-    ) -> None:
-        """Put to the texts that have something what is permitted there."""
+    def _phrases(
+        self, folded: Folded, numbers: Collection[int], words: Indices, firsts: Indices, behinds: Indices
+    ) -> dict[int, list[_Phrase]]:
+        """What may be permitted phrases in the texts of these numbers."""
         has_something = np.zeros(len(folded.starts), np.bool_)
-        has_something[list(by_text)] = True
-        here = has_something.take(folded.numbers_of(folded.squeezed_places.take(firsts)))
-        for index, at in zip(words[here].tolist(), folded.occurrences(firsts[here], behinds[here]), strict=True):
-            needles = self._permitted[index]
-            if _is_word(folded, at, needles[0].word.text, across_blanks=True):
-                by_text[at.number].append(_Place(at, needles, permitted=True))
+        has_something[list(numbers)] = True
+        permitted = np.flatnonzero(self._is_permitted.take(words))
+        here = has_something.take(folded.numbers_of(folded.squeezed_places.take(firsts.take(permitted))))
+        permitted = permitted[here]
+        phrases: dict[int, list[_Phrase]] = defaultdict(list)
+        occurrences = folded.occurrences(firsts.take(permitted), behinds.take(permitted))
+        for index, at in zip(words.take(permitted).tolist(), occurrences, strict=True):
+            phrases[at.number].append(_Phrase(at, self._permitted[index][0].word.text))
+        return phrases
 
-    def _finds(self, folded: Folded, places: list[_Place]) -> Iterator[Find]:
+    def _finds(
+        self, folded: Folded, places: list[_Place], phrases: Sequence[_Phrase], counts: Counts
+    ) -> Iterator[Find]:
+        """What counts of the places of one text: what is quick to ask is asked first, as most is not found."""
         if len(places) > 1:
             places.sort(key=lambda place: place.at.start)
-        permitted = [place.at for place in places if place.permitted]
         paired: dict[int, list[tuple[Occurrence, _Needle]]] = {}
         for place in places:
             at = place.at
-            if place.permitted or _is_permitted(at, permitted):
+            if phrases and _is_permitted(folded, at, phrases):
                 continue
             for needle in place.needles:
                 section = needle.entry.section
                 if section.near is not None:
-                    paired.setdefault(needle.number, []).append((at, needle))
-                elif not self._cuts(folded, at, needle.word, exact=needle.exact) and not self._is_excused(
-                    folded, at.number, section, at.start, at.end
-                ):
+                    if self._makes_no_other_sense(folded, place):
+                        paired.setdefault(needle.number, []).append((at, needle))
+                elif counts(section, at.start, at.end) and self._is_meant(folded, place, needle):
                     yield Find(at.start, at.end, section, needle.word.text, needle.exact)
         for occurrences in paired.values():
-            for at, needle in occurrences[:_MOST_OF_A_PAIR]:
-                find = self._pair(folded, at, needle, permitted)
-                if find is not None:
-                    yield find
-                    break
+            found = (self._pair(folded, at, needle, phrases) for at, needle in occurrences[:_MOST_OF_A_PAIR])
+            first = next(filter(None, found), None)
+            if first is not None and counts(first.section, first.start, first.end):
+                yield first
 
-    def _pair(self, folded: Folded, at: Occurrence, needle: _Needle, permitted: Sequence[Occurrence]) -> Find | None:
+    def _is_meant(self, folded: Folded, place: _Place, needle: _Needle) -> bool:
+        """Whether a word that counts by itself is no part of other words, and nothing excuses it."""
+        at = place.at
+        return (
+            self._makes_no_other_sense(folded, place)
+            and not self._cuts(folded, at, needle.word, exact=needle.exact)
+            and not self._is_excused(folded, at.number, needle.entry.section, at.start, at.end)
+        )
+
+    def _makes_no_other_sense(self, folded: Folded, place: _Place) -> bool:
+        """Whether what sounds like a word is no other one."""
+        at = place.at
+        return place.written is None or stands_alone(
+            folded.text, at.start, at.end, place.written, place.needles[0].folded, self._cut
+        )
+
+    def _pair(self, folded: Folded, at: Occurrence, needle: _Needle, phrases: Sequence[_Phrase]) -> Find | None:
         """The pair that a word makes with one of the other side, if one stands beside it."""
         section = needle.entry.section
         for other in self._beside(folded, at, needle):
@@ -287,7 +320,7 @@ class Lexicon:
                 near = min(near, NEAREST_SINGLE)
             if _gap(folded, at, other.at) > near:
                 continue
-            if _is_permitted(other.at, permitted):
+            if _is_permitted(folded, other.at, phrases):
                 continue
             if self._cuts(folded, at, needle.word, exact=needle.exact):
                 return None
@@ -337,17 +370,15 @@ def _is_word(folded: Folded, at: Occurrence, word: str, *, across_blanks: bool =
     return is_one_word(folded.text, at.start, at.end, folded.inner_places(at), word, across_blanks=across_blanks)
 
 
-def _continues_outside(text: str, at: Occurrence) -> bool:
-    """Whether it is a part of a Latin word or number only."""
-    # One letter may be a sign for a messenger with an id directly behind it: 加vabc123.
-    if at.end - at.start == 1:
-        return begins_inside_word(text, at.start)
-    return is_inside_word(text, at.start, at.end)
-
-
-def _is_permitted(at: Occurrence, phrases: Sequence[Occurrence]) -> bool:
+def _is_permitted(folded: Folded, at: Occurrence, phrases: Sequence[_Phrase]) -> bool:
     """Whether it is part of a longer phrase that is permitted. What is listed itself counts."""
-    return any(phrase.start <= at.start and at.end <= phrase.end and phrase.length > at.length for phrase in phrases)
+    return any(
+        phrase.at.first <= at.first
+        and at.behind <= phrase.at.behind
+        and phrase.at.length > at.length
+        and _is_word(folded, phrase.at, phrase.word, across_blanks=True)
+        for phrase in phrases
+    )
 
 
 def _gap(folded: Folded, one: Occurrence, other: Occurrence) -> int:

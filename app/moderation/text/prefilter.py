@@ -50,7 +50,8 @@ class Prefilter:
 
     def possible(self, text: str) -> list[int]:
         """The numbers of the patterns, rising."""
-        return sorted(self._set.Match(text) or ())
+        found: list[int] | None = self._set.Match(text.encode())
+        return sorted(found) if found else []
 
 
 def widened(pattern: str) -> str:
