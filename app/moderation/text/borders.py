@@ -30,7 +30,7 @@ def is_one_word(
     """
     if places is None and not text[start].isascii() and not text[end - 1].isascii():
         return True  # nothing of what follows can be
-    if is_inside_word(text, start, end) or _runs_on(text, start, end):
+    if _is_inside_word(text, start, end) or _runs_on(text, start, end):
         return False
     if places is None:
         # 11 is not 1:1.
@@ -57,18 +57,6 @@ def _has_single(places: Sequence[int]) -> bool:
     """Whether one of the parts between the separators is a single character: whole words stand beside each other."""
     borders = [0, *(index + 1 for index, (one, two) in enumerate(pairwise(places)) if two - one > 1), len(places)]
     return any(behind - first == 1 for first, behind in pairwise(borders))
-
-
-def is_inside_word(text: str, start: int, end: int) -> bool:
-    """Whether Latin letters or digits go on where `text[start:end]` begins or ends: vx does not stand in dvx100."""
-    if begins_inside_word(text, start):
-        return True
-    return end < len(text) and text[end].isascii() and _continues(text[end - 1], text[end])
-
-
-def begins_inside_word(text: str, start: int) -> bool:
-    """Whether Latin letters or digits of the same word stand before `text[start]`."""
-    return start > 0 and text[start].isascii() and _continues(text[start - 1], text[start])
 
 
 def ends_sentence(text: str, start: int, end: int) -> bool:
@@ -121,6 +109,13 @@ def _only_invisible(text: str, gaps: Sequence[tuple[int, int]]) -> bool:
 
 
 _SYMBOLS: Final = re.compile(r"[^\w\s,;!?、。./()\[\]:+\-]{1,3}")
+
+
+def _is_inside_word(text: str, start: int, end: int) -> bool:
+    """Whether Latin letters or digits go on where `text[start:end]` begins or ends: vx does not stand in dvx100."""
+    if start > 0 and text[start].isascii() and _continues(text[start - 1], text[start]):
+        return True
+    return end < len(text) and text[end].isascii() and _continues(text[end - 1], text[end])
 
 
 def _runs_on(text: str, start: int, end: int) -> bool:
