@@ -125,6 +125,9 @@ def recheck(since: datetime, names: tuple[Category | GoodCategory, ...], *, dry_
     print_table(table)
     if report.looked_at is None:
         click.echo("Pictures were left out: the extra vision, which looks at them, is not installed.", err=True)
+    if report.missing:
+        were = "1 picture was" if report.missing == 1 else f"{report.missing} pictures were"
+        click.echo(f"{were} left out: their files are not in {settings().instance_path / 'pictures'}.", err=True)
 
 
 @moderation_commands.command("check-picture")

@@ -20,6 +20,7 @@ from app.db.transactions import rows, transaction
 from app.goods.models import CaseKind, Good, Picture, Verdict, VerdictKind, VerdictState
 from app.goods.queries import PUBLIC_STATUSES
 from app.goods.revisions import known_revision
+from app.goods.storage import picture_storage
 from app.moderation.checks import (
     DESCRIPTION,
     STATE_OF,
@@ -49,13 +50,15 @@ _PUBLIC: Final = Good.status.in_(PUBLIC_STATUSES) & ~Good.deleted & ~Good.taken_
 class RecheckReport:
     """How many goods were checked, how many do not pass, and for how many of them a person was asked.
 
-    `looked_at` counts the pictures that were looked at; it is None where nothing is installed that looks.
+    `looked_at` counts the pictures that were looked at; it is None where nothing is installed that looks. `missing`
+    counts those whose files are not in the storage.
     """
 
     checked: int
     stopped: int
     opened: int
     looked_at: int | None
+    missing: int
 
 
 class _Found(NamedTuple):
@@ -76,14 +79,16 @@ def recheck_goods(
     """Check the public goods that were published since then; hits of `kinds` count only, all where there are none.
 
     Each good that does not pass becomes a case of the review queue, with its new verdicts; it stays public meanwhile.
-    What a person let pass stays passed. `progress` gets the number of goods done and of all. Raises OSError where the
-    storage of pictures is out of order.
+    What a person let pass stays passed. A picture without its file is left out: this may run where the storage is not,
+    and nothing is wrong with the goods then. `progress` gets the number of goods done and of all. Raises OSError where
+    the storage of pictures is out of order.
     """
     which = _PUBLIC & (Good.published_at >= since)
     if of_goods:
         which &= Good.category.in_([int(category) for category in of_goods])
     total = int(rows(select(func.count()).select_from(Good).where(which))[0][0])
-    checked = stopped = opened = looked_at = 0
+    checked = stopped = opened = looked_at = missing = 0
+    storage = picture_storage()
     last_id = 0
     progress(0, total)
     while batch := rows(_batch(which, last_id)):
@@ -93,6 +98,10 @@ def recheck_goods(
         for good in batch:
             judgements = stopped_texts.get(good.id, {})
             for picture in pictures.get(good.id, ()):
+                if not storage.exists(picture.sha256):
+                    missing += 1
+                    log.warning("picture_file_missing", good_id=good.id, picture_id=picture.id)
+                    continue
                 looked_at += 1
                 judgements |= _stopped_picture(good, picture, kinds, dry_run=dry_run)
             if judgements:
@@ -100,8 +109,16 @@ def recheck_goods(
                 opened += not dry_run and _ask_somebody(_Found(good, judgements), pictures.get(good.id, ()))
             checked += 1
             progress(checked, max(checked, total))
-    log.info("goods_rechecked", checked=checked, stopped=stopped, opened=opened, pictures=looked_at, dry_run=dry_run)
-    return RecheckReport(checked, stopped, opened, looked_at if is_installed() else None)
+    log.info(
+        "goods_rechecked",
+        checked=checked,
+        stopped=stopped,
+        opened=opened,
+        pictures=looked_at,
+        missing=missing,
+        dry_run=dry_run,
+    )
+    return RecheckReport(checked, stopped, opened, looked_at if is_installed() else None, missing)
 
 
 def _batch(which: Any, last_id: int) -> Select[*tuple[Any, ...]]:
@@ -147,7 +164,8 @@ def _pictures_to_look_at(batch: Sequence[Row[Any]]) -> dict[int, list[StoredPict
 def _stopped_picture(
     good: Row[Any], picture: StoredPicture, kinds: Collection[Category], *, dry_run: bool
 ) -> dict[Subject, Judgement]:
-    """The picture's judgement, if it does not pass. That it passes by the present rules is recorded.
+    """The picture's judgement, if it does not pass. That it passes by the present rules is recorded, unless a person
+    has said so meanwhile.
 
     It is the whole one, not only the hits that count: the verdict holds for other goods with the same picture, too.
     """
@@ -156,7 +174,7 @@ def _stopped_picture(
     finding = judge_subject(content, subject, content_hash=picture.sha256, seller=SellerHistory())
     if finding.state is VerdictState.PASSED and not dry_run:
         with transaction() as session:
-            if _locked(session, good) is not None:
+            if _locked(session, good) is not None and subject[1] not in _passed_by_staff(session, good):
                 _record(session, good, subject, finding.judgement, content_hash=picture.sha256)
     return {} if _counted(finding.judgement, kinds).decision is Decision.PASS else {subject: finding.judgement}
 

@@ -16,6 +16,7 @@ from app import vision
 from app.db.database import db
 from app.db.transactions import rows
 from app.goods.models import ReviewCase, Verdict
+from app.moderation.checks import judge_subject
 from app.moderation.cli import moderation_commands
 from tests.conftest import MakeApp
 from tests.factories import make_good, make_user
@@ -148,3 +149,41 @@ def test_recheck_looks_at_pictures_that_the_present_rules_have_not_judged(
         states = rows(select(Verdict.good_id, Verdict.state).where(Verdict.kind == "picture").order_by(Verdict.good_id))
     assert [tuple(row) for row in found] == [(goods[0].id, "recheck")]
     assert [row.state for row in states] == ["rejected", "passed", "passed"]
+
+
+@pytest.mark.usefixtures("clean")
+def test_recheck_leaves_alone_what_a_person_passes_meanwhile(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between its question which pictures there are and its own verdict minutes may pass."""
+    good = make_good(app, make_user(app))
+    let_pass(app, good, add_picture(app, good, data=(PICTURES / "photo-6.webp").read_bytes()))
+    of_picture = update(Verdict).where(Verdict.kind == "picture")
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(of_picture.values(rules_version="of-old"))
+
+    def pass_and_judge(*args: Any, **keywords: Any) -> Any:
+        with db.engine.begin() as connection:
+            connection.execute(of_picture.values(by_staff=True, rules_version="of-a-person"))
+        return judge_subject(*args, **keywords)
+
+    monkeypatch.setattr("app.moderation.recheck.judge_subject", pass_and_judge)
+    result = app.test_cli_runner().invoke(moderation_commands, ["recheck", "--since", "2021-01-01"])
+    assert (result.exit_code, re.findall(r"\d+", result.stdout)) == (0, ["1", "1", "0", "0"])
+    with app.app_context():
+        [verdict] = rows(select(Verdict.by_staff, Verdict.rules_version).where(Verdict.kind == "picture"))
+    assert tuple(verdict) == (True, "of-a-person")
+
+
+@pytest.mark.usefixtures("clean")
+def test_recheck_asks_nobody_about_files_that_it_cannot_see(app: Flask) -> None:
+    """It may run where the folder of pictures is not: then each good would wait for a person."""
+    good = make_good(app, make_user(app))
+    let_pass(app, good, add_picture(app, good, stored=False))
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(update(Verdict).where(Verdict.kind == "picture").values(rules_version="of-old"))
+    result = app.test_cli_runner().invoke(moderation_commands, ["recheck", "--since", "2021-01-01"])
+    assert (result.exit_code, re.findall(r"\d+", result.stdout)) == (0, ["1", "0", "0", "0"])
+    assert "1 picture was left out" in result.stderr
+    with app.app_context():
+        assert rows(select(ReviewCase.id)) == []
+        [verdict] = rows(select(Verdict.state, Verdict.rules_version).where(Verdict.kind == "picture"))
+    assert tuple(verdict) == ("passed", "of-old")

@@ -134,6 +134,8 @@ def _hits(looks: Looks, *, context: TextContext) -> Iterator[Hit]:
         if is_thorough:
             yield from _nudity_hits(frame)
     yield from shows_nothing
+    if not looks.complete:
+        yield Hit(Category.QUALITY, "quality.unseen_frames", "动图过长,需人工查看", Decision.REVIEW, confidence=0.5)
 
 
 def _is_tiny(hits: Sequence[Hit]) -> bool:

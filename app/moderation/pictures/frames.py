@@ -17,15 +17,15 @@ from app.goods import jpeg
 
 register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
 
-FRAMES_LIMIT: Final = 24
+FRAMES_LIMIT: Final = 20
 """Frames of an animation that are looked at: each that differs from those before, or, where those are more, the ones
 that differ most, so that one that flashes up is among them."""
 
 PASSED_FRAMES_LIMIT: Final = 200
 """Frames of an animation that are decoded at all, because each may build on the one before."""
 
-ANIMATED_PIXELS: Final = 4_800_000
-"""The most pixels that are kept of an animation's frames together: 24 of 450 × 450."""
+ANIMATED_PIXELS: Final = 4_000_000
+"""The most pixels that are kept of an animation's frames together: 20 of 447 × 447."""
 
 LONG_SIDE: Final = 2000
 """Pixels of the long side; larger pictures are scaled down to it, but for long ones. Half of a phone's 4000, which
@@ -37,7 +37,7 @@ LONG_PIXELS: Final = 540 * 8_000
 _FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIF", "BMP", "TIFF")
 _MOST_SCANS: Final = 100
 _MOST_SCANNED_PIXELS: Final = 1_250_000_000
-_MOST_ANIMATED_PIXELS: Final = 12_000_000  # of all frames that are decoded
+_MOST_ANIMATED_PIXELS: Final = 9_000_000  # of all frames that are decoded
 _GRID: Final = 48  # cells across and down by which frames are compared
 _DIFFERENT: Final = 12  # levels by which one cell of two frames differs that are both looked at
 
@@ -87,11 +87,15 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """A decoded picture: width and height of the upright picture in pixels, and the frames that are looked at."""
+    """A decoded picture: width and height of the upright picture in pixels, and the frames that are looked at.
+
+    `complete` tells whether every frame of an animation was compared.
+    """
 
     width: int
     height: int
     frames: tuple[Frame, ...]
+    complete: bool
 
 
 def decode(data: bytes, *, pixels_limit: int) -> Looks:
@@ -101,14 +105,14 @@ def decode(data: bytes, *, pixels_limit: int) -> Looks:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _check_size(image, scans=scans, pixels_limit=pixels_limit)
             width = image.width  # a JPEG is then decoded at a part of its size
-            image.draft(None, _looked_at(*image.size, frames=1))  # there is no JPEG that is animated
-            frames = tuple(_stills(image, width=width))
+            image.draft(None, _looked_at(*image.size, frames=1))
+            frames, complete = _stills(image, width=width)
     except (Undecodable, MemoryError, BaseTimeoutException):
         raise
     except Exception as error:  # Pillow's decoders raise nearly any exception on malicious bytes
         raise Undecodable("图片无法解码") from error
     first = frames[0]
-    return Looks(round(first.width * first.scale), round(first.height * first.scale), frames)
+    return Looks(round(first.width * first.scale), round(first.height * first.scale), tuple(frames), complete)
 
 
 def _check_size(image: Image.Image, *, scans: int, pixels_limit: int) -> None:
@@ -130,8 +134,8 @@ def _looked_at(width: int, height: int, *, frames: int) -> tuple[int, int]:
     return max(round(width * scale), 1), max(round(height * scale), 1)
 
 
-def _stills(image: Image.Image, *, width: int) -> list[Frame]:
-    """The frames that are looked at, in their order."""
+def _stills(image: Image.Image, *, width: int) -> tuple[list[Frame], bool]:
+    """The frames that are looked at, in their order, and whether all were compared."""
     affordable = max(_MOST_ANIMATED_PIXELS // (image.width * image.height), 1)
     count = min(_frame_count(image), PASSED_FRAMES_LIMIT, affordable)
     kept: dict[int, tuple[Frame, Cells]] = {}
@@ -150,11 +154,12 @@ def _stills(image: Image.Image, *, width: int) -> list[Frame]:
             _, superfluous = min(differences, key=lambda pair: differences[pair])
             del kept[superfluous]
             differences = {pair: found for pair, found in differences.items() if superfluous not in pair}
-    return [frame for frame, _ in kept.values()]
+    return [frame for frame, _ in kept.values()], count == _frame_count(image)
 
 
 def _frame_count(image: Image.Image) -> int:
-    return int(getattr(image, "n_frames", 1))
+    """How many frames are shown. Behind a JPEG's picture phones put a map of its brightness or a smaller copy (MPO)."""
+    return 1 if image.format in ("JPEG", "MPO") else int(getattr(image, "n_frames", 1))
 
 
 def _cells(image: Image.Image) -> Cells:

@@ -16,7 +16,7 @@ READ_WIDTH_LIMIT: Final = 3400
 Reading costs 0.13 ms of CPU time per pixel, so this is what half of the 0.9 s of a picture is for."""
 
 LONG_READ_WIDTH_LIMIT: Final = 2900
-"""The same of a long picture: decoding it and finding lines in its parts takes longer."""
+"""The same of a long picture or an animation: decoding it and finding lines in its parts or frames takes longer."""
 
 _LINE_HEIGHT: Final = 48
 _LINE_COST: Final = 30  # pixels whose reading takes as long as telling which way up a line is
@@ -72,7 +72,7 @@ def read_texts(frames: Sequence[Frame], *, side: int = DETECTION_SIDE) -> list[R
     stands in several frames is read once. With the defaults it costs of one frame 0.1 s of CPU time to find them, and
     at most 0.35 s to read.
     """
-    is_long = len(list(_parts(frames[0].width, frames[0].height))) > 1
+    is_long = len(frames) > 1 or len(list(_parts(frames[0].width, frames[0].height))) > 1
     width_limit = LONG_READ_WIDTH_LIMIT if is_long else READ_WIDTH_LIMIT
     pixels = [_with_contrast(frame.pixels) for frame in frames]
     found, complete = _find_all(pixels, side)
