@@ -33,6 +33,7 @@ from app.moderation.checks import (
     subjects_of,
 )
 from app.moderation.decisions import open_case
+from app.moderation.likenesses import remember_fingerprint
 from app.moderation.pic_verify import StoredPicture
 from app.moderation.service import record_verdict
 from app.moderation.text import SellerHistory, TextContext, TextKind, check_texts
@@ -172,9 +173,12 @@ def _stopped_picture(
     subject = picture_subject(picture.id)
     content = _content(good, (picture,))
     finding = judge_subject(content, subject, content_hash=picture.sha256, seller=SellerHistory())
-    if finding.state is VerdictState.PASSED and not dry_run:
+    if not dry_run:
         with transaction() as session:
-            if _locked(session, good) is not None and subject[1] not in _passed_by_staff(session, good):
+            if finding.fingerprint is not None:
+                remember_fingerprint(session, sha256=picture.sha256, fingerprint=finding.fingerprint)
+            is_passed = finding.state is VerdictState.PASSED and _locked(session, good) is not None
+            if is_passed and subject[1] not in _passed_by_staff(session, good):
                 _record(session, good, subject, finding.judgement, content_hash=picture.sha256)
     return {} if _counted(finding.judgement, kinds).decision is Decision.PASS else {subject: finding.judgement}
 

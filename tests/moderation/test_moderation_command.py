@@ -18,6 +18,7 @@ from app.db.transactions import rows
 from app.goods.models import ReviewCase, Verdict
 from app.moderation.checks import judge_subject
 from app.moderation.cli import moderation_commands
+from app.moderation.models import PictureFingerprint
 from tests.conftest import MakeApp
 from tests.factories import make_good, make_user
 from tests.moderation.steps import add_picture, let_pass
@@ -141,14 +142,18 @@ def test_recheck_looks_at_pictures_that_the_present_rules_have_not_judged(
         patch.setattr("app.moderation.recheck.is_installed", lambda: False)
         assert recheck() == ["3", "left out", "0", "0"]
     assert recheck("--dry-run") == ["3", "2", "1", "0"]
+    with app.app_context():
+        assert rows(select(PictureFingerprint.content_hash)) == []
     assert recheck("--category", "weapons") == ["3", "2", "0", "0"]
     assert recheck() == ["3", "1", "1", "1"]
     assert recheck() == ["3", "0", "0", "0"]
     with app.app_context():
         found = rows(select(ReviewCase.good_id, ReviewCase.kind))
         states = rows(select(Verdict.good_id, Verdict.state).where(Verdict.kind == "picture").order_by(Verdict.good_id))
+        fingerprints = rows(select(PictureFingerprint.content_hash))
     assert [tuple(row) for row in found] == [(goods[0].id, "recheck")]
     assert [row.state for row in states] == ["rejected", "passed", "passed"]
+    assert len(fingerprints) == 2  # so that a ban finds goods from before there were any
 
 
 @pytest.mark.usefixtures("clean")
