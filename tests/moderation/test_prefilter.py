@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ WIDENED = {
     r"(?<!\d)1[3-9](?!\d|[)]\))": "1[3-9]",
     r"v(?=(?:x(?!\d))|号)信": "v信",
     r"(?:的|我){0,3}": r"(?:的|我){0,}",
+    r"(?:的|我){,3}号": r"(?:的|我){0,}号",
     r"\d{3,4}a{2}b{5,}": r"[0-9\x{a000}-\x{10ffff}]{3,}a{2}b{5,}",
     r"[^\w,]": r"[^0-9A-Za-z_\x{4e00}-\x{9fff},]",
     r"[\]\u4e00-\u9fff]": r"[\]\x{4e00}-\x{9fff}]",
@@ -38,6 +40,12 @@ def test_the_numbers_of_those_that_can_match_rise() -> None:
         "信": [2],
         "12": [1],
     }
+
+
+@pytest.mark.parametrize("pattern", [r"(微)\1", r"(微)?(?(1)信|号)", r"\d++", r"(?>\d+)"])
+def test_what_re2_does_not_know_is_an_error_and_no_pattern_that_never_matches(pattern: str) -> None:
+    with pytest.raises(re2.error):
+        Prefilter([pattern])
 
 
 def test_classes_that_cannot_be_widened_are_an_error() -> None:

@@ -18,7 +18,7 @@ _PIECES: Final = re.compile(
     |(?P<open>\((?:\?:)?)
     |(?P<close>\))
     |(?P<set>\[(?:\\.|[^\]\\])+\])
-    |(?P<repeat>\{\d+(?:,\d*)?\})
+    |(?P<repeat>\{(?:\d+(?:,\d*)?|,\d*)\})
     |(?P<place>\\[bBAZ]|\^|\$)      # matches no character
     |(?P<character>\\u[0-9a-f]{4}|\\.|.)
     """,
@@ -80,7 +80,7 @@ def _widened_piece(kind: str | None, piece: str) -> str:
         return ""
     if kind == "repeat":
         least, comma, _most = piece.strip("{}").partition(",")
-        return f"{{{least}{comma}}}"
+        return f"{{{least or 0}{comma}}}"  # RE2 reads {,3} as these characters
     if kind == "set":
         classes = _AT_MOST if piece.startswith("[^") else _AT_LEAST
         return _CLASS.sub(lambda match: _class(match.group(), classes), piece)
