@@ -6,7 +6,7 @@ them. Names and words are in `data/contacts.txt`.
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -55,21 +55,21 @@ class _Rule:
     accepts: Callable[[str, re.Match[str]], bool] | None = None
 
 
-def contacts_in(text: str, digits: str, groups: Collection[str]) -> list[Contact]:
+def contacts_in(text: str, digits: str, groups: Collection[str]) -> Iterable[Contact]:
     """The ways of contact in one folded text, by the rules of these groups; `digits` as `Folded.digits` has it."""
     possible: list[tuple[int, str]] = []
     for reading in _readings_of(frozenset(groups)):
         written = digits if reading.numbers else text
         possible += [(reading.rules[found], written) for found in reading.prefilter.possible(written)]
     if not possible:
-        return []
+        return ()
     rules = _rules()
-    return [
+    return (  # one after the other: thousands that are kept at once make the collector of garbage run
         Contact(match.start(), match.end(), rule.name, rule.reason, rule.policy)
-        for rule, written in ((rules[number], written) for number, written in sorted(possible))
+        for rule, written in [(rules[number], written) for number, written in sorted(possible)]
         for match in rule.pattern.finditer(written)
         if rule.accepts is None or rule.accepts(text, match)
-    ]
+    )
 
 
 def triggers() -> dict[str, frozenset[Group]]:
