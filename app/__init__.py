@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from config import Settings
 
-_CHECKS: Final = frozenset({("moderation", "check"), ("moderation", "check-picture")})
+_CHECKS: Final = frozenset({("moderation", "check"), ("moderation", "check-picture"), ("search", "evaluate")})
 """Commands that read and write nothing but files and streams, so that they want no stores and no settings."""
 
 

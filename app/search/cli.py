@@ -1,13 +1,21 @@
-"""`flask search …`: rebuilds the search index, and shows its status."""
+"""`flask search …`: rebuilds the search index, shows its status, and judges search by labelled queries."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
 
 import click
+import orjson
 from flask.cli import AppGroup
 from rich.console import Console
 from rich.table import Table
 
-from app.console import progress_bar
+from app.console import print_table, printing, progress_bar
 from app.search import service
 from app.search.errors import IndexBusy, IndexDamaged, IndexForeign
+from app.search.evaluation import BadLine, figures, figures_by_kind, judge, read_corpus, read_queries, worst
+from app.search.evaluation_tables import described, table_of_figures, table_of_worst
+from app.search.temporary import temporary_whoosh
 
 _FOREIGN = "give each its own INSTANCE_PATH or SEARCH_INDEX_PATH, or run: flask search rebuild --take-over"
 
@@ -54,3 +62,46 @@ def status() -> None:
         table.add_row("size", f"{index.bytes / 1024 / 1024:.1f} MB")
     table.add_row("changes waiting", str(waiting))
     Console().print(table)
+
+
+_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@search_commands.command()
+@click.argument("goods", metavar="GOODS.jsonl", type=_FILE)
+@click.argument("queries", metavar="QUERIES.jsonl", type=_FILE)
+@click.option(
+    "--engine", type=click.Choice(["whoosh", "postgres"]), default="whoosh", show_default=True, help="Which engine."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--worst", "worst_count", metavar="N", type=click.IntRange(min=0), default=0, help="Show the N worst answers too."
+)
+def evaluate(goods: Path, queries: Path, engine: str, as_json: bool, worst_count: int) -> None:  # noqa: FBT001 - click passes options by name
+    """Judge search: build a temporary index of GOODS.jsonl and ask it QUERIES.jsonl.
+
+    A line of GOODS.jsonl is {"id", "title", "description", "category" (1-9), "price" (yuan), "published_at" (Unix
+    seconds)}; one of QUERIES.jsonl is {"query", "kind", "relevant": {"id": grade from 0 to 3}}. The gain of a grade is
+    2^grade - 1; recall counts goods of grade 3 within the first 50, of min(50, all of them).
+    """
+    if engine == "postgres":
+        raise click.ClickException("there is no PostgreSQL engine yet")
+    try:
+        corpus = read_corpus(goods)
+        asked = read_queries(queries, corpus)
+    except (BadLine, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    with progress_bar(quiet_in_pipes=True) as bar:
+        task = bar.add_task("indexing goods", total=len(corpus.documents))
+        with temporary_whoosh(corpus.documents, progress=lambda goods: bar.advance(task, goods)) as find:
+            outcomes = list(bar.track(judge(asked, find), total=len(asked), description="asking"))
+    bad = worst(outcomes, worst_count)
+    with printing():
+        if as_json:
+            judged = {"all": asdict(figures(outcomes)), "kinds": figures_by_kind(outcomes)}
+            shown = {"worst": [described(each, corpus) for each in bad]} if worst_count else {}
+            click.echo(orjson.dumps(judged | shown, option=orjson.OPT_INDENT_2).decode())
+        else:
+            print_table(table_of_figures(outcomes))
+            if bad:
+                print_table(table_of_worst(bad, corpus))

@@ -1,0 +1,45 @@
+"""A search engine over goods that are in no database, for as long as a block lasts: for evaluations and benchmarks."""
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from app.search.engine import search
+from app.search.evaluation import Find
+from app.search.index import Changes, Document, SearchIndex
+from app.search.snapshot import Filters, SearchSort
+
+_BATCH: Final = 500
+
+
+@contextmanager
+def temporary_whoosh(
+    documents: Sequence[Document], *, progress: Callable[[int], None] = lambda _goods: None
+) -> Iterator[Find]:
+    """A Whoosh index of `documents` in a temporary folder. `progress` is told how many more goods are in it."""
+    with tempfile.TemporaryDirectory(prefix="saltfish-search-") as folder:
+        index = SearchIndex(Path(folder) / "search", check_every=float("inf"))
+        index.rebuild(_batches(documents, progress), reload=lambda _ids: Changes([], []))
+        snapshot = index.snapshot()
+        snapshot.vocabulary()  # so that the first query does not wait for it
+        try:
+            yield _find_in(index)
+        finally:
+            snapshot.close()
+
+
+def _batches(documents: Sequence[Document], progress: Callable[[int], None]) -> Iterator[Sequence[Document]]:
+    for start in range(0, len(documents), _BATCH):
+        batch = documents[start : start + _BATCH]
+        yield batch
+        progress(len(batch))
+
+
+def _find_in(index: SearchIndex) -> Find:
+    def find(text: str, size: int) -> Sequence[int]:
+        hits = search(index, text, filters=Filters(), sort=SearchSort.RELEVANCE, offset=0, size=size)
+        return hits.page.ids
+
+    return find
