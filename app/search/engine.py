@@ -10,9 +10,9 @@ from itertools import pairwise
 
 from app.language.analysis import Analyser, is_han
 from app.language.vocabulary import Suggestion, Vocabulary
-from app.search.index import SearchIndex
+from app.search.engines import Engine
 from app.search.query import CONTAINING_WEIGHT, PART_WEIGHT, Alternative, Group, Query, rewritten
-from app.search.snapshot import Filters, HitPage, SearchSort, Snapshot, select_page
+from app.search.snapshot import Filters, HitPage, SearchSort, Selection, Snapshot, select_page
 
 # With fewer hits than this, the query is checked for mistyped words.
 _FEW_HITS = 5
@@ -41,15 +41,15 @@ class SearchHits:
     tokens: frozenset[str] = field(default=frozenset())
 
 
-def search(index: SearchIndex, text: str, *, filters: Filters, sort: SearchSort, offset: int, size: int) -> SearchHits:
-    """Search `index` for `text`. Raises `IndexMissing` and `IndexDamaged`."""
-    snapshot = index.snapshot()
-    query = _expanded(index.parser.parse(text), snapshot, index.analyser)
+def search(engine: Engine, text: str, *, filters: Filters, sort: SearchSort, offset: int, size: int) -> SearchHits:
+    """Search with `engine` for `text`. Raises `IndexMissing`, `IndexForeign` and `IndexDamaged`."""
+    snapshot = engine.snapshot(Selection(filters=filters, sort=sort, count=offset + size))
+    query = _expanded(engine.parser.parse(text), snapshot, engine.analyser)
     matches, match, corrected, tokens = snapshot.matches_of_all(query.groups), Match.ALL, None, query.tokens()
     if len(matches) < _FEW_HITS:
         corrected = _corrected(query, snapshot)
         if corrected is not None:
-            better = _expanded(index.parser.parse(corrected), snapshot, index.analyser)
+            better = _expanded(engine.parser.parse(corrected), snapshot, engine.analyser)
             more = snapshot.matches_of_all(better.groups)
             if len(matches) == 0:
                 query = better

@@ -39,7 +39,7 @@ from app.clock import utcnow
 from app.language.analysis import Analyser
 from app.search.errors import IndexBusy, IndexDamaged, IndexForeign, IndexMissing, reading_files
 from app.search.query import QueryParser
-from app.search.snapshot import BODY, COLUMNS, TITLE_WEIGHT, ArrayColumn, SharedCaches, Snapshot
+from app.search.snapshot import BODY, COLUMNS, TITLE_WEIGHT, ArrayColumn, Selection, SharedCaches, WhooshSnapshot
 
 log = structlog.get_logger(__name__)
 
@@ -122,7 +122,7 @@ class Status:
 @dataclass(slots=True)
 class _Opened:
     version: tuple[int, str, int]  # process, folder, generation
-    snapshot: Snapshot
+    snapshot: WhooshSnapshot
     checked_at: float
     writes_seen: int
 
@@ -156,7 +156,7 @@ class SearchIndex:
 
     # Reading
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, selection: Selection | None = None) -> WhooshSnapshot:  # noqa: ARG002 - it has every hit
         """This thread's view of the index, at most `check_every` seconds old.
 
         Raises `IndexMissing`, `IndexForeign` and `IndexDamaged`.
@@ -175,6 +175,10 @@ class SearchIndex:
         self._local.opened = opened
         return opened.snapshot
 
+    def hide(self, good_ids: Sequence[int]) -> None:
+        """Exclude these goods from this thread's snapshot: they are no longer for sale."""
+        self.snapshot().hide(good_ids)
+
     def _reopened(self, opened: _Opened | None) -> _Opened:
         """`opened` if it is still the newest state of the index; otherwise that is opened and `opened` closed."""
 
@@ -184,7 +188,7 @@ class SearchIndex:
             version = (os.getpid(), folder.name, index.latest_generation())
             if opened is not None and opened.version == version:
                 return None
-            return _Opened(version, Snapshot(index.reader(), caches=self._caches), 0.0, 0)
+            return _Opened(version, WhooshSnapshot(index.reader(), caches=self._caches), 0.0, 0)
 
         newer = self._read(open_newer)
         if newer is None:

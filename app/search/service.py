@@ -86,7 +86,7 @@ def search_goods(*, text: str, filters: Filters, sort: SearchSort, offset: int, 
             stale = [good_id for good_id in found.page.ids if good_id not in goods]
             if not stale:
                 break
-            index.snapshot().hide(stale)
+            index.hide(stale)
     except IndexMissing:
         log.warning("search_index_missing")
         return _NO_RESULTS

@@ -7,8 +7,9 @@ fast as Whoosh's own searcher with numeric fields (measured with 100,000 goods).
 import dataclasses
 import threading
 import weakref
+from abc import ABC, abstractmethod
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -75,6 +76,18 @@ class Filters:
     price_min: int | None = None
     price_max: int | None = None
     trade_mode: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which hits a search will show: the first `count` in the order of `sort` among those that `filters` let through.
+
+    An engine that does not gather every hit of a frequent word gathers those that these need.
+    """
+
+    filters: Filters
+    sort: SearchSort
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,45 +253,39 @@ class _Scored:
 _NOTHING = _Scored(np.empty(0, np.int64), np.empty(0))
 
 
-class Snapshot:
-    """The index as it was when opened. Belongs to one thread, because Whoosh's readers are not thread-safe."""
+class Snapshot(ABC):
+    """One state of an engine's data, and how goods match and score in it: the same for every engine.
 
-    def __init__(self, reader: Any, *, caches: SharedCaches) -> None:
-        # A finaliser, so that the files are also closed when a thread ends without calling close().
-        self._close = weakref.finalize(self, reader.close)
-        # An index without a document has a reader without segments.
-        self._leaves = [leaf for leaf, _ in reader.leaf_readers()] if reader.doc_count_all() else []
-        self._caches = caches
-        self._segments = caches.segments(self._leaves)
-        self._alive = [self._mask_of_alive(leaf) for leaf in self._leaves]
-        self._documents = sum(len(mask) for mask in self._alive)
-        lengths = [segment.columns["length"] for segment in self._segments]
-        average = sum(int(length.sum()) for length in lengths) / max(self._documents, 1)
-        self._norms = [_K1 * (1 - _B + _B * length / max(average, 1.0)) for length in lengths]
+    An engine gives the columns of its segments (arrays, a value for each document), what each token's postings are, and
+    what is known of all its goods together.
+    """
 
-    def close(self) -> None:
-        """Close the files. (Whoosh's `searcher.refresh()` is not used: in this version it keeps deleted documents.)"""
-        self._close()
+    def __init__(
+        self, columns: Sequence[Mapping[str, Ints]], alive: Sequence[Mask], *, documents: int, average_length: float
+    ) -> None:
+        """`columns` and `alive` for each segment; `documents` and `average_length` (in tokens) are of all goods."""
+        self._columns = columns
+        self._alive = alive
+        self._documents = documents
+        self._norms = [_K1 * (1 - _B + _B * each["length"] / max(average_length, 1.0)) for each in columns]
 
-    @staticmethod
-    def _mask_of_alive(leaf: Any) -> Mask:
-        alive = np.ones(leaf.doc_count_all(), np.bool_)
-        alive[list(leaf.segment().deleted_docs())] = False
-        return alive
+    @abstractmethod
+    def vocabulary(self) -> Vocabulary:
+        """The words of all titles."""
+
+    @abstractmethod
+    def frequency(self, token: str) -> int:
+        """The number of documents with `token`, recently deleted ones included."""
+
+    @abstractmethod
+    def _postings(self, number: int, token: str) -> Postings:
+        """The postings of `token` in one segment, deleted documents included."""
 
     def hide(self, good_ids: Iterable[int]) -> None:
         """Exclude these goods from this snapshot's matches: according to the database they are no longer for sale."""
         hidden = np.fromiter(good_ids, np.int64)
-        for alive, segment in zip(self._alive, self._segments, strict=True):
-            alive &= ~np.isin(segment.columns["good_id"], hidden)
-
-    def vocabulary(self) -> Vocabulary:
-        """The words of all titles. Read once per segment, so the first call after a large merge is slow."""
-        return self._caches.vocabulary(self._leaves, self._segments)
-
-    def frequency(self, token: str) -> int:
-        """The number of documents with `token`, recently deleted ones included."""
-        return sum(len(self._caches.postings(leaf, token).documents) for leaf in self._leaves)
+        for alive, columns in zip(self._alive, self._columns, strict=True):
+            alive &= ~np.isin(columns["good_id"], hidden)
 
     def matches_of_all(self, groups: Sequence[Group]) -> Matches:
         """The documents in which every group matches."""
@@ -297,7 +304,7 @@ class Snapshot:
             for alternative in group.alternatives
             for token in alternative.tokens
         }
-        return [[self._group(number, group, weights) for group in groups] for number in range(len(self._leaves))]
+        return [[self._group(number, group, weights) for group in groups] for number in range(len(self._columns))]
 
     def _inverse_document_frequency(self, token: str) -> float:
         frequency = self.frequency(token)
@@ -312,20 +319,58 @@ class Snapshot:
         return _Scored(scored.documents, scored.scores * alternative.weight)
 
     def _token(self, number: int, token: str, weight: float) -> _Scored:
-        postings = self._caches.postings(self._leaves[number], token)
+        postings = self._postings(number, token)
         counts, norms = postings.counts, self._norms[number][postings.documents]
         return _Scored(postings.documents, weight * counts * (_K1 + 1) / (counts + norms))
 
     def _gather(self, by_segment: Sequence[_Scored]) -> Matches:
         parts = []
-        for scored, alive, segment in zip(by_segment, self._alive, self._segments, strict=True):
+        for scored, alive, columns in zip(by_segment, self._alive, self._columns, strict=True):
             living = alive[scored.documents]
             documents = scored.documents[living]
-            parts.append((*(segment.columns[name][documents] for name in COLUMNS[:-1]), scored.scores[living]))
+            parts.append((*(columns[name][documents] for name in COLUMNS[:-1]), scored.scores[living]))
         if not parts:
             none = np.empty(0, np.int64)
             return Matches(none, none, none, none, none, np.empty(0))
         return Matches(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+class WhooshSnapshot(Snapshot):
+    """The Whoosh index as it was when opened. Belongs to one thread, because Whoosh's readers are not thread-safe."""
+
+    def __init__(self, reader: Any, *, caches: SharedCaches) -> None:
+        # A finaliser, so that the files are also closed when a thread ends without calling close().
+        self._close = weakref.finalize(self, reader.close)
+        # An index without a document has a reader without segments.
+        self._leaves = [leaf for leaf, _ in reader.leaf_readers()] if reader.doc_count_all() else []
+        self._caches = caches
+        self._segments = caches.segments(self._leaves)
+        alive = [self._mask_of_alive(leaf) for leaf in self._leaves]
+        documents = sum(len(mask) for mask in alive)
+        columns = [segment.columns for segment in self._segments]
+        length = sum(int(each["length"].sum()) for each in columns)
+        super().__init__(columns, alive, documents=documents, average_length=length / max(documents, 1))
+
+    def close(self) -> None:
+        """Close the files. (Whoosh's `searcher.refresh()` is not used: in this version it keeps deleted documents.)"""
+        self._close()
+
+    @staticmethod
+    def _mask_of_alive(leaf: Any) -> Mask:
+        alive = np.ones(leaf.doc_count_all(), np.bool_)
+        alive[list(leaf.segment().deleted_docs())] = False
+        return alive
+
+    def vocabulary(self) -> Vocabulary:
+        """The words of all titles. Read once per segment, so the first call after a large merge is slow."""
+        return self._caches.vocabulary(self._leaves, self._segments)
+
+    def frequency(self, token: str) -> int:
+        """The number of documents with `token`, recently deleted ones included."""
+        return sum(len(self._caches.postings(leaf, token).documents) for leaf in self._leaves)
+
+    def _postings(self, number: int, token: str) -> Postings:
+        return self._caches.postings(self._leaves[number], token)
 
 
 def _best(scored: Sequence[_Scored]) -> _Scored:
