@@ -1,0 +1,67 @@
+"""A good as the search engines know it, and the tokens that it is found by; the same for every engine."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+from app.language.analysis import Analyser
+from app.listings.flags import flags_of
+from app.listings.models import ListingFlag
+from app.listings.title_conditions import condition_in_title
+
+TITLE_WEIGHT: Final = 3
+"""How many times the title's tokens count, beside the description's once."""
+
+FLAG_BITS: Final = {flag: 1 << place for place, flag in enumerate(ListingFlag)}
+"""The bit of each flag in the column `flags`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """What an index stores of a good. `price` and `freight` are fen, `published` seconds since 1970."""
+
+    good_id: int
+    title: str
+    description: str
+    category: int
+    price: int
+    published: int
+    trade_mode: int
+    owner: int = 0
+    freight: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentTokens:
+    """The tokens of a document with their counts, each side by itself."""
+
+    title: Counter[str]
+    description: Counter[str]
+
+    @property
+    def length(self) -> int:
+        """How many tokens it has, the title's `TITLE_WEIGHT` times: for the score."""
+        return TITLE_WEIGHT * self.title.total() + self.description.total()
+
+
+def tokens_of(analyser: Analyser, document: Document) -> DocumentTokens:
+    """All tokens that `document` is found by."""
+    return DocumentTokens(
+        Counter(analyser.index_tokens(document.title)), Counter(analyser.index_tokens(document.description))
+    )
+
+
+def flag_bits_of(document: Document) -> int:
+    """The flags of the good, one bit each (`FLAG_BITS`), by the same rules as for listings."""
+    return bits_of(flags_of(document.title, document.description, ()))
+
+
+def bits_of(flags: frozenset[ListingFlag]) -> int:
+    """`flags` as one number."""
+    return sum(FLAG_BITS[flag] for flag in flags)
+
+
+def condition_of(document: Document) -> int:
+    """The condition (`ListingCondition`) that the title says, 0 where it says none."""
+    found = condition_in_title(document.title)
+    return 0 if found is None else found.value
