@@ -18,8 +18,9 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from app.search.documents import Document
 from app.search.engine import search
-from app.search.index import Changes, Document, SearchIndex
+from app.search.index import Changes, SearchIndex
 from app.search.snapshot import Filters, SearchSort
 from statemachine.good import TradeMode
 

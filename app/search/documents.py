@@ -38,6 +38,12 @@ class DocumentTokens:
     title: Counter[str]
     description: Counter[str]
 
+    def weighted(self) -> Counter[str]:
+        """All tokens together, the title's counted `TITLE_WEIGHT` times."""
+        counts = Counter({token: TITLE_WEIGHT * count for token, count in self.title.items()})
+        counts.update(self.description)
+        return counts
+
     @property
     def length(self) -> int:
         """How many tokens it has, the title's `TITLE_WEIGHT` times: for the score."""

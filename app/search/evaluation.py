@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 
 from app.fen import MAX_FEN
-from app.search.index import Document
+from app.search.documents import Document
 from statemachine.good import TradeMode
 
 NDCG_DEPTH: Final = 10

@@ -19,7 +19,6 @@ import secrets
 import shutil
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -37,9 +36,10 @@ from whoosh.util.filelock import FileLock, try_for
 
 from app.clock import utcnow
 from app.language.analysis import Analyser
+from app.search.documents import Document, condition_of, flag_bits_of, tokens_of
 from app.search.errors import IndexBusy, IndexDamaged, IndexForeign, IndexMissing, reading_files
 from app.search.query import QueryParser
-from app.search.snapshot import BODY, COLUMNS, TITLE_WEIGHT, ArrayColumn, Selection, SharedCaches, WhooshSnapshot
+from app.search.snapshot import BODY, COLUMNS, ArrayColumn, Selection, SharedCaches, WhooshSnapshot
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +47,7 @@ log = structlog.get_logger(__name__)
 _OWNED = re.compile(r"index-v[0-9]+-[0-9a-f]{12}-", re.ASCII)
 
 # Part of the folders' names. Increase it when the schema or the analyser changes: older indexes then count as missing.
-_FORMAT = 1
+_FORMAT = 2
 
 _READ_ATTEMPTS = 5
 _READ_PAUSE = 0.02  # seconds before each further attempt
@@ -84,19 +84,6 @@ _SCHEMA = Schema(
     **{BODY: TokenCounts()},
     **{name: COLUMN(ArrayColumn()) for name in COLUMNS},
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
-    """What the index stores of a good. `price` is fen, `published` seconds since 1970."""
-
-    good_id: int
-    title: str
-    description: str
-    category: int
-    price: int
-    published: int
-    trade_mode: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,17 +299,20 @@ class SearchIndex:
                 writer.commit()
 
     def _fields(self, document: Document) -> dict[str, Any]:
-        title = self.analyser.index_tokens(document.title)
-        tokens = title * TITLE_WEIGHT + self.analyser.index_tokens(document.description)
+        tokens = tokens_of(self.analyser, document)
         return {
             "id": str(document.good_id),
-            BODY: Counter(tokens),
+            BODY: tokens.weighted(),
             "good_id": document.good_id,
             "category": document.category,
             "price": document.price,
             "published": document.published,
             "trade_mode": document.trade_mode,
-            "length": len(tokens),
+            "owner": document.owner,
+            "freight": document.freight,
+            "flags": flag_bits_of(document),
+            "condition": condition_of(document),
+            "length": tokens.length,
         }
 
     def rebuild(

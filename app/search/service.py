@@ -17,9 +17,10 @@ from app.language.service import analyser
 from app.outbox.models import OutboxMessage, Topic
 from app.outbox.service import complete, lock_due
 from app.search import engine
+from app.search.documents import Document
 from app.search.engine import Match, SearchHits
 from app.search.errors import IndexBusy, IndexDamaged, IndexForeign, IndexMissing
-from app.search.index import Changes, Document, SearchIndex, Status
+from app.search.index import Changes, SearchIndex, Status
 from app.search.results import Results
 from app.search.snapshot import Filters, SearchSort
 from app.settings import settings
@@ -40,6 +41,8 @@ _COLUMNS = (
     Good.price,
     func.coalesce(Good.published_at, Good.updated_at).label("published_at"),
     Good.trade_mode,
+    Good.owner_id,
+    Good.freight,
 )
 
 _FOR_SALE = (Good.status == GoodStatus.PUBLISHED) & ~Good.deleted & ~Good.taken_down
@@ -168,6 +171,8 @@ def _document(row: Row[tuple[object, ...]]) -> Document:
         price=row.price,
         published=int(row.published_at.timestamp()),
         trade_mode=row.trade_mode,
+        owner=row.owner_id,
+        freight=row.freight,
     )
 
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from whoosh.columns import NumericColumn
 
 from app.language.vocabulary import Vocabulary
+from app.search.documents import TITLE_WEIGHT
 from app.search.errors import reading_files
 from app.search.query import Alternative, Group
 from statemachine.good import TradeMode
@@ -26,9 +27,6 @@ from statemachine.good import TradeMode
 # Okapi BM25's usual constants.
 _K1 = 1.2
 _B = 0.75
-
-TITLE_WEIGHT = 3
-"""How many times the title's tokens are indexed, together with the description's once."""
 
 BODY = "body"
 
@@ -56,7 +54,18 @@ class ArrayColumn(NumericColumn):  # type: ignore[misc] # Whoosh is untyped
             return values
 
 
-COLUMNS = ("good_id", "category", "price", "published", "trade_mode", "length")
+COLUMNS = (
+    "good_id",
+    "category",
+    "price",
+    "published",
+    "trade_mode",
+    "owner",
+    "freight",
+    "flags",  # app.search.documents.FLAG_BITS
+    "condition",  # ListingCondition, 0: the title says nothing of it
+    "length",
+)
 
 
 class SearchSort(StrEnum):
@@ -112,6 +121,10 @@ class Matches:
     price: Ints
     published: Ints
     trade_mode: Ints
+    owner: Ints
+    freight: Ints
+    flags: Ints
+    condition: Ints
     score: Floats
 
     def __len__(self) -> int:
@@ -331,7 +344,7 @@ class Snapshot(ABC):
             parts.append((*(columns[name][documents] for name in COLUMNS[:-1]), scored.scores[living]))
         if not parts:
             none = np.empty(0, np.int64)
-            return Matches(none, none, none, none, none, np.empty(0))
+            return Matches(**dict.fromkeys(COLUMNS[:-1], none), score=np.empty(0))
         return Matches(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from app.search.documents import Document
 from app.search.engine import search
 from app.search.evaluation import Find
-from app.search.index import Changes, Document, SearchIndex
+from app.search.index import Changes, SearchIndex
 from app.search.snapshot import Filters, SearchSort
 
 _BATCH: Final = 500

@@ -11,8 +11,9 @@ from app.db.transactions import transaction
 from app.goods.models import Good
 from app.outbox.models import OutboxMessage, Topic
 from app.outbox.service import add_message
+from app.search.documents import Document
 from app.search.engine import SearchHits, search
-from app.search.index import Changes, Document, SearchIndex
+from app.search.index import Changes, SearchIndex
 from app.search.snapshot import Filters, SearchSort
 from tests.factories import Made, make_good, make_user
 

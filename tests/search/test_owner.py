@@ -9,8 +9,9 @@ from flask.testing import FlaskClient
 
 from app.answers import Answer
 from app.search import service
+from app.search.documents import Document
 from app.search.errors import IndexForeign
-from app.search.index import Changes, Document, SearchIndex
+from app.search.index import Changes, SearchIndex
 from config import Settings
 from tests.factories import assert_envelope, make_good, make_user
 from tests.search.steps import announce, ids, waiting

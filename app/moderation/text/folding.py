@@ -19,6 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import opencc
 
+from app.language.pinyin import pinyin
+
 DATA: Final = Path(__file__).parent / "data"
 
 BORDER: Final = "\uffff"
@@ -227,16 +229,6 @@ def fold_words(words: Iterable[str]) -> dict[str, str]:
 def syllables_of(folded_word: str) -> str:
     """A folded word as it stands in `Folded.syllable_codes`."""
     return _text(_tables().syllable.take(np.frombuffer(folded_word.encode(_ENCODING), np.uint32)))
-
-
-@cache
-def pinyin() -> dict[str, str]:
-    """The toneless pinyin of each common character."""
-    found = {}
-    for line in lines(DATA / "syllables.txt"):
-        syllable, characters = line.split()
-        found.update(dict.fromkeys(characters, syllable))
-    return found
 
 
 def lines(path: Path) -> Iterator[str]:

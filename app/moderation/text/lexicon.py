@@ -9,13 +9,14 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 from ahocorasick_rs import AhoCorasick
 
+from app.language.pinyin import pinyin
 from app.moderation.text.borders import (
     cuts_words,
     ends_sentence,
     is_one_word,
     stands_alone,
 )
-from app.moderation.text.folding import DATA, Folded, Occurrence, fold_word, fold_words, lines, pinyin, syllables_of
+from app.moderation.text.folding import DATA, Folded, Occurrence, fold_word, fold_words, lines, syllables_of
 from app.moderation.text.pairs import NEAREST_SINGLE, Pairs
 from app.moderation.text.trie import Indices, Trie
 from app.moderation.text.word_lists import Entry, Section, Word
