@@ -134,4 +134,5 @@ def _models(line: str) -> list[tuple[str, str]]:
 def _is_vague(name: str) -> bool:
     packed = name.replace(" ", "")
     has_letters = re.search(r"[^\W\d_]", packed) is not None
-    return len(packed) < _SURE or not has_letters
+    # 14 Pro is Xiaomi's, Apple's and others'.
+    return len(packed) < _SURE or not has_letters or re.match(r"\d{1,2} ?(?!寸)[^\d.-]+$", name) is not None

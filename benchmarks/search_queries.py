@@ -264,14 +264,12 @@ def _initials(_chance: random.Random, _goods: Sequence[Offer]) -> Iterator[Asked
         if " " in thing.pinyin:
             by_initials.setdefault("".join(each[0] for each in thing.pinyin.split()), []).append(thing)
     for initials, things in by_initials.items():
-        if initials not in _OTHER_INITIALS:
+        if len(initials) > 2 or initials in _SHORT_INITIALS:
             yield Asked(initials, initials, Meaning(things=things))
 
 
-_OTHER_INITIALS: Final = frozenset(
-    {"sb", "cd", "dy", "nb", "yg", "jm", "zj", "cg", "lz", "mh", "ms", "sz", "mry", "pc"}
-)
-"""Initials that rather mean something else than the thing: 手办 is not looked for as sb."""
+_SHORT_INITIALS: Final = frozenset({"sj", "kt", "bx", "xj", "ej", "sf", "xk", "td", "yp", "gq", "jt", "kh"})
+"""Of the initials of two letters, those that people do type; the others rather mean something else."""
 
 
 def _mixed_pinyin(_chance: random.Random, _goods: Sequence[Offer]) -> Iterator[Asked]:
@@ -282,12 +280,6 @@ def _mixed_pinyin(_chance: random.Random, _goods: Sequence[Offer]) -> Iterator[A
         if thing.worn == "shoes" and brand.latin:
             shoes = [each for each in market().things if each.worn == "shoes"]
             yield Asked(f"{brand.latin.lower()} xie", f"{brand.latin} xie", Meaning(things=shoes, brand=brand.name))
-        if " " in thing.pinyin and not brand.latin:
-            yield Asked(
-                f"{brand.name}{packed(thing.pinyin)}",
-                f"{brand.name}{thing.pinyin}",
-                replace(_spoken(thing), brand=brand.name),
-            )
 
 
 def _pieces(role: Role) -> Kind:
@@ -453,7 +445,7 @@ def chinese_number(number: int) -> str:
 
 def _numerals(_chance: random.Random, _goods: Sequence[Offer]) -> Iterator[Asked]:
     for thing, brand, model in _models():
-        if thing.name not in {"手机", "平板电脑", "游戏机", "运动相机", "智能手表"}:
+        if thing.name != "手机" or brand.name in {"三星", "荣耀", "vivo"}:
             continue
         spoken = re.sub(r"(?<!\d)\d{1,2}(?!\d)", lambda found: chinese_number(int(found[0])), model.name)
         if spoken != model.name:
