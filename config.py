@@ -397,6 +397,7 @@ class Settings:
     rate_limit_pictures: str = _setting("120 per minute", "pictures uploaded by themselves", _rate_limit)
     rate_limit_evidence: str = _setting("30 per minute", "refund requests, disputes and statements", _rate_limit)
     rate_limit_search: str = _setting("600 per minute", "searches", _rate_limit)
+    rate_limit_suggest: str = _setting("1200 per minute", "completions of what is being typed", _rate_limit)
     rate_limit_price_reference: str = _setting(
         "300 per minute", "questions for reference prices and their charts", _rate_limit
     )
@@ -583,6 +584,13 @@ class Settings:
     # Search
     search_index_path: Path = _setting(
         "search", "folder of the Whoosh index, on a local disk", _path, under_instance=True
+    )
+    query_least_clients: int = _setting(
+        5, "different clients that must have searched for a query before anybody is shown it", _positive
+    )
+    saved_searches_limit: int = _setting(20, "searches that one user may save", _natural)
+    saved_search_pause: int = _setting(
+        3600, "seconds after a notification about a saved search in which further goods are gathered for the next", _natural
     )
     # Health
     metrics_token: str = _setting(

@@ -33,9 +33,11 @@ from app.profiles.views import api as profiles_api
 from app.recovery.views import api as recovery_api
 from app.refusals import REFUSAL_DETAILS
 from app.regions.views import api as regions_api
+from app.saved_searches.views import api as saved_searches_api
 from app.search.views import api as search_api
 from app.settings import bind_settings
 from app.staff.views import api as staff_api
+from app.suggestions.views import api as suggestions_api
 from app.wallet.views import api as wallet_api
 from app.web.api import Api, IdConverter, register_operations
 from app.web.auth import AUDIENCE, ISSUER
@@ -65,6 +67,8 @@ APIS: tuple[Api, ...] = (
     staff_api,
     cases_api,
     search_api,
+    suggestions_api,
+    saved_searches_api,
     listings_api,
     docs,
     health,

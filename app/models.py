@@ -14,7 +14,9 @@ from app.outbox.models import OutboxMessage
 from app.periodic.models import PeriodicJob
 from app.profiles.models import Avatar
 from app.recovery.models import OneTimeCode, RecoveryChannel
+from app.saved_searches.models import SavedSearch, SavedSearchHit
 from app.staff.models import SecondFactor, StaffAction, StaffSession
+from app.suggestions.models import QueryCount, SearchedQuery
 from app.wallet.models import Payout
 
 __all__ = [
@@ -49,11 +51,15 @@ __all__ = [
     "Picture",
     "PictureFingerprint",
     "PictureUsage",
+    "QueryCount",
     "RecoveryChannel",
     "Refund",
     "RefundRequest",
     "RefusedNotifications",
     "ReviewCase",
+    "SavedSearch",
+    "SavedSearchHit",
+    "SearchedQuery",
     "SecondFactor",
     "StaffAction",
     "StaffRead",

@@ -14,7 +14,7 @@ from app.accounts.schemas import address_out, avatar_url, own_profile_out
 from app.clock import format_moment, format_moment_or_none
 from app.db.erasable_texts import text_of
 from app.db.transactions import rows
-from app.fen import format_signed_yuan, format_yuan
+from app.fen import format_signed_yuan, format_yuan, format_yuan_or_none
 from app.goods.models import Appeal, Good, GoodRevision, Picture
 from app.goods.queries import picture_url
 from app.ledger.models import LedgerAccount, LedgerEntry, LedgerTransaction
@@ -25,6 +25,7 @@ from app.orders.models import Direction, Dispute, EvidencePicture, Order, OrderE
 from app.orders.queries import evidence_url
 from app.profiles.models import Avatar
 from app.recovery.queries import channels_of
+from app.saved_searches.models import SavedSearch
 from app.staff.models import ActionKind, StaffAction, Subject
 from app.staff.texts import ACTION_TEXT
 from app.wallet.models import Payout
@@ -248,6 +249,20 @@ def export_of(user_id: int) -> AccountExportOut:
                 "account": row.account,
                 "name": row.name,
                 "state": row.state,
+                "created_at": format_moment(row.created_at),
+            },
+        ),
+        "saved_searches": each(
+            "saved_searches",
+            select(SavedSearch.__table__).where(SavedSearch.user_id == user_id),
+            SavedSearch.id,
+            lambda row: {
+                "q": row.q,
+                "category": row.category,
+                "price_min": format_yuan_or_none(row.price_min),
+                "price_max": format_yuan_or_none(row.price_max),
+                "trade_mode": row.trade_mode,
+                "notify": row.notify,
                 "created_at": format_moment(row.created_at),
             },
         ),

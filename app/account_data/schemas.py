@@ -191,6 +191,18 @@ class ExportedWithdrawalOut(TypedDict):
     created_at: MomentOut
 
 
+class ExportedSavedSearchOut(TypedDict):
+    """A search that the user saved."""
+
+    q: str
+    category: int | None
+    price_min: YuanOut | None
+    price_max: YuanOut | None
+    trade_mode: int | None
+    notify: bool
+    created_at: MomentOut
+
+
 class ExportedNotificationOut(TypedDict):
     """A notification."""
 
@@ -229,6 +241,7 @@ class AccountExportOut(TypedDict):
     words: list[ExportedWordsOut]
     money: list[ExportedEntryOut]
     withdrawals: list[ExportedWithdrawalOut]
+    saved_searches: list[ExportedSavedSearchOut]
     notifications: list[ExportedNotificationOut]
     sessions: list[ExportedSessionOut]
     cut: list[str]

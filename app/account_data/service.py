@@ -27,6 +27,7 @@ from app.notifications.models import Notification
 from app.orders.models import Direction, Order, Waybill
 from app.profiles.service import forget_avatars
 from app.recovery.models import OneTimeCode, RecoveryChannel
+from app.saved_searches.service import forget_saved_searches
 from app.wallet.models import Payout, PayoutState
 from statemachine import GoodStatus
 
@@ -44,9 +45,9 @@ _USER: Final = select(User.id, User.username, User.username_key, User.password_h
 def delete_account(*, user_id: int, session_id: str, password: str) -> None:
     """Delete the account of a user who gives its password once more, unless something of it is not finished.
 
-    Its goods leave market and search; sessions, addresses, notifications, ways of recovery and words are erased; orders
-    and bookings stay, with `DELETED_NAME`. The username is free at once. Raises Refused with OLD_PASSWORD_WRONG,
-    TOO_MANY_REQUESTS, NO_SUCH_USER, and ACCOUNT_IN_USE, which names what is not finished.
+    Its goods leave market and search; sessions, addresses, saved searches, notifications, ways of recovery and words
+    are erased; orders and bookings stay, with `DELETED_NAME`. The username is free at once. Raises Refused with
+    OLD_PASSWORD_WRONG, TOO_MANY_REQUESTS, NO_SUCH_USER, and ACCOUNT_IN_USE, which names what is not finished.
     """
     user = row_or_none(_USER.where(User.id == user_id))
     if user is None:
@@ -84,6 +85,7 @@ def _delete(user: Row[Any], *, still: ColumnElement[bool], refusal: Answer, by: 
         _forget_addresses(session, user_id)
         forget_unused(session, user_id=user_id)
         forget_avatars(session, user_id=user_id)
+        forget_saved_searches(session, user_id=user_id)
         end_sessions(session, user_id=user_id, reason=EndReason.ACCOUNT_DELETED)
         for statement in (
             delete(LoginSession).where(LoginSession.user_id == user_id),

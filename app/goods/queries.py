@@ -152,7 +152,8 @@ _ORDER: Final[dict[Sort, tuple[SQLColumnExpression[Any], ...]]] = {
 }
 
 # A literal, as in the partial indexes: with a parameter PostgreSQL's generic plans could not use them.
-_IS_FOR_SALE = (Good.status == literal_column(str(GoodStatus.PUBLISHED.value))) & ~Good.deleted & ~Good.taken_down
+IS_FOR_SALE: Final = (Good.status == literal_column(str(GoodStatus.PUBLISHED.value))) & ~Good.deleted & ~Good.taken_down
+"""Whether a good is for sale, so that the market and the search show it."""
 
 COUNTED_EXACTLY: Final = 1000
 """Goods of one category that are counted before the count only says that there are so many at least."""
@@ -161,7 +162,7 @@ COUNTED_EXACTLY: Final = 1000
 def _counted(category: Category) -> Select[int, int]:
     some = (
         select(literal_column("1"))
-        .where(Good.category == literal_column(str(category.value)), _IS_FOR_SALE)
+        .where(Good.category == literal_column(str(category.value)), IS_FOR_SALE)
         .limit(COUNTED_EXACTLY + 1)
         .subquery()
     )
@@ -173,7 +174,7 @@ _CATEGORIES: Final = union_all(*map(_counted, Category))
 
 _GOOD = GOODS.where(Good.id == bindparam("good_id"))
 
-_GOODS_BY_IDS = GOODS.where(Good.id == any_(bindparam("ids", type_=ARRAY(BigInteger))), _IS_FOR_SALE)
+_GOODS_BY_IDS = GOODS.where(Good.id == any_(bindparam("ids", type_=ARRAY(BigInteger))), IS_FOR_SALE)
 
 _EDIT_PICTURES = (
     select(
@@ -466,7 +467,7 @@ def browse(query: BrowseQuery) -> tuple[list[GoodOut], int]:
 
     Raises NO_SUCH_USER where only those of an owner are wanted whom nobody may see.
     """
-    conditions: list[ColumnElement[bool]] = [_IS_FOR_SALE]
+    conditions: list[ColumnElement[bool]] = [IS_FOR_SALE]
     if query.owner is not None:
         conditions.append(Good.owner_id == query.owner)
     if query.category is not None:

@@ -19,6 +19,7 @@ class NotificationKind(StrEnum):
     PAYOUT = "payout"
     STAFF = "staff"  # a message of staff
     REVIEW = "review"  # what a review decided about a good
+    SEARCH = "search"  # new goods that fit a saved search
 
 
 class Notification(Base):
@@ -26,7 +27,7 @@ class Notification(Base):
 
     __tablename__ = "notifications"
     __table_args__ = (
-        CheckConstraint("kind IN ('order', 'reminder', 'payout', 'staff', 'review')", name="kind_known"),
+        CheckConstraint("kind IN ('order', 'reminder', 'payout', 'staff', 'review', 'search')", name="kind_known"),
         # The relay may process a step several times; each user is notified of it once.
         UniqueConstraint("order_event_id", "user_id"),
         Index("ix_notifications_user_id_id", "user_id", "id"),
@@ -38,6 +39,7 @@ class Notification(Base):
     kind: Mapped[str] = mapped_column(String(10))
     # No foreign key: checking it would wait for a lock of the order, and make others wait for it.
     order_id: Mapped[int | None] = mapped_column(BigInteger)
+    saved_search_id: Mapped[int | None] = mapped_column(BigInteger)  # no foreign key: it may be deleted
     order_event_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("order_events.id"))
     event: Mapped[str] = mapped_column(String(30), default="")
     title: Mapped[str] = mapped_column(String(TITLE_LENGTH))

@@ -10,15 +10,15 @@ from app.clock import MomentOut, format_moment
 from app.enums import OneOf, text_enum
 from app.fields import IdsIn
 from app.notifications.models import NotificationKind
-from app.notifications.texts import ORDER_HELD, ORDER_RELEASED, REFUND_CONFIRMED
+from app.notifications.texts import ORDER_HELD, ORDER_RELEASED, REFUND_CONFIRMED, SAVED_SEARCH
 from app.paging import PageQuery
 from statemachine import ORDER, OrderEvent
 
 NotificationEvent = text_enum(
     "NotificationEvent",
-    ["", ORDER.creation.name, *OrderEvent, REFUND_CONFIRMED, ORDER_HELD, ORDER_RELEASED],
+    ["", ORDER.creation.name, *OrderEvent, REFUND_CONFIRMED, ORDER_HELD, ORDER_RELEASED, SAVED_SEARCH],
     about="What a notification tells of: the order's event, that its refund was confirmed, that it is held or goes on;"
-    " empty: nothing of these.",
+    " goods for a saved search; empty: nothing of these.",
 )
 
 
@@ -51,6 +51,7 @@ class NotificationOut(TypedDict):
     title: str
     text: str
     order_id: int | None
+    saved_search_id: int | None
     event: Annotated[str, OneOf(NotificationEvent)]
     read: bool
     created_at: MomentOut
@@ -81,6 +82,7 @@ def notification_out(row: Row[Any]) -> NotificationOut:
         "title": row.title,
         "text": row.text,
         "order_id": row.order_id,
+        "saved_search_id": row.saved_search_id,
         "event": row.event,
         "read": row.read_at is not None,
         "created_at": format_moment(row.created_at),

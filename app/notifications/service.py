@@ -77,10 +77,11 @@ def notify(
     text: str,
     order_id: int | None = None,
     event: str = "",
+    saved_search_id: int | None = None,
 ) -> None:
     """Notify a user, in the caller's transaction. A title or text that is too long is cut with `…`."""
     row = _notification(user_id=user_id, kind=kind, title=title, text=text, order_id=order_id, event=event)
-    session.execute(insert(Notification).values(row))
+    session.execute(insert(Notification).values(saved_search_id=saved_search_id, **row))
 
 
 def _notification(

@@ -179,6 +179,13 @@ ORDER_RELEASED_TEXTS: Final[Mapping[Role, NotificationText]] = {
 }
 """What is told where money went back at the gateway without us: while the order is held, and once it goes on."""
 
+SAVED_SEARCH: Final = "saved_search"
+"""The event of a notification that there are new goods for a saved search."""
+
+SAVED_SEARCH_GOOD_TEXT: Final = NotificationText("你保存的搜索有新商品", "「{q}」有新商品:{goods}")
+SAVED_SEARCH_GOODS_TEXT: Final = NotificationText("你保存的搜索有新商品", "「{q}」有 {number} 件新商品:{goods}")
+"""What is told of one, and of several: `{q}` is the query, `{goods}` the titles of the newest."""
+
 _SIDES: Final = (Role.BUYER, Role.SELLER)
 
 

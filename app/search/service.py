@@ -21,6 +21,7 @@ from app.search.documents import Document
 from app.search.engine import Match, SearchHits
 from app.search.errors import IndexBusy, IndexDamaged, IndexForeign, IndexMissing
 from app.search.index import Changes, SearchIndex, Status
+from app.search.query import Query
 from app.search.results import Results
 from app.search.snapshot import Filters, SearchSort
 from app.settings import settings
@@ -61,6 +62,11 @@ def search_index() -> SearchIndex:
         extensions["saltfish.search"] = SearchIndex(path, owner=_market(), analyser=analyser())
     index: SearchIndex = extensions["saltfish.search"]
     return index
+
+
+def understood(query: str) -> Query:
+    """What a query asks for, whatever is in the index."""
+    return search_index().parser.parse(query)
 
 
 _IDENTITY = text(

@@ -1,8 +1,11 @@
 """The URL of search."""
 
+from flask import request
+
 from app.answers import Answer
 from app.search import service
 from app.search.schemas import SearchOut, SearchQuery, search_out
+from app.suggestions.service import count_search
 from app.web.api import Api
 
 api = Api("search", __name__, tag="搜索", about="full-text search of goods")
@@ -22,4 +25,6 @@ def search(*, query: SearchQuery) -> SearchOut:
     results = service.search_goods(
         text=query.q, filters=query.filters, sort=query.sort, offset=query.offset, size=query.size
     )
+    if query.page == 1:
+        count_search(text=query.q, client=request.remote_addr, found=results.total > 0)
     return search_out(results, query)

@@ -34,6 +34,8 @@ class ActionKind(StrEnum):
     REJECT_GOOD = "reject_good"
     BAN_PICTURE = "ban_picture"
     LIFT_BAN = "lift_ban"
+    BAN_QUERY = "ban_query"
+    ALLOW_QUERY = "allow_query"
 
 
 class Subject(StrEnum):
@@ -46,6 +48,7 @@ class Subject(StrEnum):
     PICTURE = "picture"
     OUTBOX = "outbox"
     LIST = "list"
+    QUERY = "query"
 
 
 class StaffAction(Base):

@@ -50,4 +50,6 @@ ACTION_TEXT: Final[Mapping[ActionKind, str]] = {
     ActionKind.REJECT_GOOD: "审核不通过",
     ActionKind.BAN_PICTURE: "禁用图片",
     ActionKind.LIFT_BAN: "解除图片禁用",
+    ActionKind.BAN_QUERY: "禁用搜索词",
+    ActionKind.ALLOW_QUERY: "允许搜索词",
 }

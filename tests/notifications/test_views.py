@@ -52,6 +52,7 @@ def test_the_list_is_the_owner_s_newest_first(app: Flask, client: FlaskClient) -
         "title": "一",
         "text": "一。",
         "order_id": 3,
+        "saved_search_id": None,
         "event": "",
         "read": False,
     }

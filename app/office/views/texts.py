@@ -40,6 +40,7 @@ SUBJECT_TEXT: Final = {
     "staff_action": "操作记录",
     "staff_read": "查阅记录",
     "picture": "图片",
+    "query": "搜索词",
     "evidence": "凭证",
     "avatar": "头像",
 }

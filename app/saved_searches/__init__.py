@@ -1,0 +1,1 @@
+"""Searches that users save, to hear of new goods that fit."""

@@ -1,0 +1,1 @@
+"""Completions, hot queries, counters of searches."""
