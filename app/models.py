@@ -15,6 +15,7 @@ from app.periodic.models import PeriodicJob
 from app.profiles.models import Avatar
 from app.recovery.models import OneTimeCode, RecoveryChannel
 from app.saved_searches.models import SavedSearch, SavedSearchHit
+from app.sellers.models import SellerStanding
 from app.staff.models import SecondFactor, StaffAction, StaffSession
 from app.suggestions.models import QueryCount, SearchedQuery
 from app.wallet.models import Payout
@@ -61,6 +62,7 @@ __all__ = [
     "SavedSearchHit",
     "SearchedQuery",
     "SecondFactor",
+    "SellerStanding",
     "StaffAction",
     "StaffRead",
     "StaffSession",

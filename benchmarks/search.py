@@ -206,7 +206,7 @@ def _ask(index: SearchIndex, asked: list[tuple[str, Filters, SearchSort]]) -> tu
     seconds, empty = [], 0
     for text, filters, sort in asked:
         started = time.perf_counter()
-        found = search(index, text, filters=filters, sort=sort, offset=0, size=_PAGE)
+        found = search(index, text, filters=filters, sort=sort, size=_PAGE)
         seconds.append(time.perf_counter() - started)
         empty += found.page.total == 0
     return seconds, empty

@@ -17,7 +17,7 @@ from tasks.payments import ask_again, reconcile_bills
 from tasks.queues import QueueName, job_id_of
 from tasks.saved_searches import match_saved_searches
 from tasks.search import drain_search_outbox
-from tasks.suggestions import count_up_searches, rebuild_completions
+from tasks.suggestions import count_seller_standings, count_up_searches, rebuild_completions
 from tasks.verification import sweep_stale_reviews
 
 
@@ -45,6 +45,7 @@ SCHEDULE: Final = (
     Periodic(job=purge_one_time_codes, queue=QueueName.DEFAULT, every=3600),
     Periodic(job=match_saved_searches, queue=QueueName.DEFAULT, every=30),
     Periodic(job=count_up_searches, queue=QueueName.DEFAULT, every=300),
+    Periodic(job=count_seller_standings, queue=QueueName.DEFAULT, every=3600),
     Periodic(job=rebuild_completions, queue=QueueName.DEFAULT, every=600),
     # The relay queues this one as soon as there is work; this entry is for when no relay runs.
     Periodic(job=drain_search_outbox, queue=QueueName.SEARCH, every=10),

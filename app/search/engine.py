@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
 
+from app.clock import utcnow
 from app.language.analysis import Analyser, is_han
 from app.language.vocabulary import Suggestion, Vocabulary
 from app.search.engines import Engine
 from app.search.query import CONTAINING_WEIGHT, PART_WEIGHT, Alternative, Group, Query, rewritten
-from app.search.snapshot import Filters, HitPage, SearchSort, Selection, Snapshot, select_page
+from app.search.selection import BEGINNING, HitPage, StandingOf, Start, nobody_known, select_page
+from app.search.snapshot import Filters, SearchSort, Selection, Snapshot
 
 # With fewer hits than this, the query is checked for mistyped words.
 _FEW_HITS = 5
@@ -41,9 +43,18 @@ class SearchHits:
     tokens: frozenset[str] = field(default=frozenset())
 
 
-def search(engine: Engine, text: str, *, filters: Filters, sort: SearchSort, offset: int, size: int) -> SearchHits:
+def search(
+    engine: Engine,
+    text: str,
+    *,
+    filters: Filters,
+    sort: SearchSort,
+    size: int,
+    start: Start = BEGINNING,
+    standing_of: StandingOf = nobody_known,
+) -> SearchHits:
     """Search with `engine` for `text`. Raises `IndexMissing`, `IndexForeign` and `IndexDamaged`."""
-    snapshot = engine.snapshot(Selection(filters=filters, sort=sort, count=offset + size))
+    snapshot = engine.snapshot(Selection(filters=filters, sort=sort, count=start.reach(size)))
     query = _expanded(engine.parser.parse(text), snapshot, engine.analyser)
     matches, match, corrected, tokens = snapshot.matches_of_all(query.groups), Match.ALL, None, query.tokens()
     if len(matches) < _FEW_HITS:
@@ -62,7 +73,15 @@ def search(engine: Engine, text: str, *, filters: Filters, sort: SearchSort, off
         match, tokens = Match.ANY, query.tokens()
     if len(matches) == 0:
         match, corrected = Match.ALL, None
-    page = select_page(matches, filters=filters, sort=sort, offset=offset, size=size)
+    page = select_page(
+        matches,
+        filters=filters,
+        sort=sort,
+        start=start,
+        size=size,
+        now=int(utcnow().timestamp()),
+        standing_of=standing_of,
+    )
     return SearchHits(page=page, match=match, corrected=corrected, tokens=tokens)
 
 

@@ -1,19 +1,28 @@
 """The results of a search, before they are put into the API's form."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.goods.schemas import GoodOut
 from app.search.engine import Match
+from app.search.selection import Facets, Start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundGood:
+    """A good, and whether it is all that was asked for or only some of it."""
+
+    good: GoodOut
+    full: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """One page of goods. `categories` and `trade_modes` count hits by code; `tokens` are to be highlighted."""
+    """One page of goods, and where the next one begins; `tokens` are to be highlighted."""
 
-    goods: list[GoodOut]
-    total: int
-    match: Match
-    corrected: str | None
-    categories: dict[int, int]
-    trade_modes: dict[int, int]
-    tokens: frozenset[str]
+    goods: list[FoundGood] = field(default_factory=list)
+    total: int = 0
+    facets: Facets = field(default_factory=Facets)
+    match: Match = Match.ALL
+    corrected: str | None = None
+    tokens: frozenset[str] = frozenset()
+    next: Start | None = None

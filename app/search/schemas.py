@@ -1,20 +1,32 @@
 """What clients send to search and what they get. Prices are yuan outside and fen inside."""
 
 from collections.abc import Mapping
-from typing import Annotated, NotRequired
+from enum import StrEnum
+from itertools import pairwise
+from typing import Annotated, Final, NotRequired
 
 from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import TypedDict
 
+from app.answers import Answer, Refused
 from app.categories import CATEGORY_TEXT
+from app.enums import OneOf
+from app.fen import YuanOut, format_yuan
 from app.fields import CleanText, YuanIn
 from app.goods.schemas import CategoryIn, GoodOut, TradeModeIn
+from app.listings.schemas import ConditionIn
+from app.listings.title_conditions import CONDITION_TEXT
 from app.paging import PageQuery, page_of
+from app.search import cursor as cursors
 from app.search.engine import Match
 from app.search.highlight import excerpt, highlighted, pattern_of
 from app.search.results import Results
+from app.search.selection import BEGINNING, PRICE_BANDS, Facets, Start
 from app.search.snapshot import Filters, SearchSort
 from statemachine.good import TRADE_TEXT
+
+MOST_ROWS: Final = 10_000
+"""Hits that pages reach; a cursor goes on behind them."""
 
 
 class SearchQuery(PageQuery):
@@ -25,7 +37,14 @@ class SearchQuery(PageQuery):
     price_min: YuanIn | None = None
     price_max: YuanIn | None = None
     trade_mode: TradeModeIn | None = None
+    condition: ConditionIn | None = Field(None, description="how used the thing is, as its title says")
+    free_shipping: bool = Field(False, description="true: only goods whose freight is 0")
     sort: SearchSort = SearchSort.RELEVANCE
+    cursor: Annotated[str, Field(max_length=cursors.LENGTH)] | None = Field(
+        None,
+        description="the `next` of the page before: goes on behind it, whatever is published or sold meanwhile;"
+        " all other parameters but `size` stay the same, and there is no `page`",
+    )
 
     @field_validator("price_max")
     @classmethod
@@ -39,8 +58,30 @@ class SearchQuery(PageQuery):
     def filters(self) -> Filters:
         """What hits are limited to."""
         return Filters(
-            category=self.category, price_min=self.price_min, price_max=self.price_max, trade_mode=self.trade_mode
+            category=self.category,
+            price_min=self.price_min,
+            price_max=self.price_max,
+            trade_mode=self.trade_mode,
+            condition=self.condition,
+            free_shipping=self.free_shipping,
         )
+
+    @property
+    def start(self) -> Start:
+        """Where the page begins. Raises Refused(MALFORMED) for a page too far, and a cursor of another search."""
+        if self.cursor is not None:
+            if "page" in self.model_fields_set:
+                raise Refused(Answer.MALFORMED, data={"errors": {"cursor": ["cursor 与 page 只能给出一个"]}})
+            return cursors.start_of(self.cursor, asked=self.asked)
+        if self.offset + self.size > MOST_ROWS:
+            reason = f"按页至多翻到第 {MOST_ROWS} 件,请用 cursor,或缩小范围"
+            raise Refused(Answer.MALFORMED, data={"errors": {"page": [reason]}})
+        return Start(offset=self.offset) if self.offset else BEGINNING
+
+    @property
+    def asked(self) -> str:
+        """All that decides what is found, and in which order."""
+        return self.model_dump_json(exclude={"page", "size", "cursor"})
 
 
 class HighlightOut(TypedDict):
@@ -50,9 +91,17 @@ class HighlightOut(TypedDict):
     description: str
 
 
+class MatchOfGood(StrEnum):
+    """Whether a good is all that was asked for, or only some of it; those that are all come first."""
+
+    FULL = "full"
+    PARTIAL = "partial"
+
+
 class FoundGoodOut(GoodOut):
     """A good with what matched."""
 
+    match: Annotated[str, OneOf(MatchOfGood)]
     highlight: HighlightOut
 
 
@@ -64,17 +113,32 @@ class FacetOut(TypedDict):
     count: int
 
 
+class PriceFacetOut(TypedDict):
+    """How many goods a range of prices would give; `price_max` is null where the range has no end."""
+
+    price_min: YuanOut
+    price_max: YuanOut | None
+    count: int
+
+
 class FacetsOut(TypedDict):
-    """Counts by category (most first) and by trade mode; each leaves its own filter aside."""
+    """Counts by category (most first), trade mode, price, condition, and of goods without freight.
+
+    Each leaves its own filter aside, so it counts what choosing another value would give.
+    """
 
     category: list[FacetOut]
     trade_mode: list[FacetOut]
+    price: list[PriceFacetOut]
+    condition: list[FacetOut]
+    free_shipping: int
 
 
 class SearchOut(TypedDict):  # not Page[FoundGoodOut]: pydantic forgets the parameter of a generic base
     """One page of hits.
 
     `match` tells how they match: `all` words, all words of the `corrected` query, or `any` (at least half) of them.
+    `next` is the `cursor` to the page behind this one, null where nothing follows.
     """
 
     items: list[FoundGoodOut]
@@ -85,6 +149,7 @@ class SearchOut(TypedDict):  # not Page[FoundGoodOut]: pydantic forgets the para
     facets: FacetsOut
     match: Match
     corrected: NotRequired[str]
+    next: str | None
 
 
 def search_out(results: Results, query: SearchQuery) -> SearchOut:
@@ -92,31 +157,48 @@ def search_out(results: Results, query: SearchQuery) -> SearchOut:
     pattern = pattern_of(results.tokens)
     goods: list[FoundGoodOut] = [
         {
-            **good,
+            **found.good,
+            "match": (MatchOfGood.FULL if found.full else MatchOfGood.PARTIAL).value,
             "highlight": {
-                "title": highlighted(good["title"], pattern),
-                "description": excerpt(good["description"], pattern),
+                "title": highlighted(found.good["title"], pattern),
+                "description": excerpt(found.good["description"], pattern),
             },
         }
-        for good in results.goods
+        for found in results.goods
     ]
-    by_count = dict(sorted(results.categories.items(), key=lambda item: (-item[1], item[0])))
     page = page_of(goods, total=results.total, query=query)
-    found: SearchOut = {
+    answered: SearchOut = {
         "items": page["items"],
         "page": page["page"],
         "size": page["size"],
         "total": page["total"],
         "pages": page["pages"],
-        "facets": {
-            "category": _facets(by_count, CATEGORY_TEXT),
-            "trade_mode": _facets(results.trade_modes, TRADE_TEXT),
-        },
+        "facets": _facets_out(results.facets),
         "match": results.match,
+        "next": None if results.next is None else cursors.cursor_of(results.next, asked=query.asked),
     }
     if results.corrected is not None:
-        found["corrected"] = results.corrected
-    return found
+        answered["corrected"] = results.corrected
+    return answered
+
+
+def _facets_out(facets: Facets) -> FacetsOut:
+    by_count = dict(sorted(facets.categories.items(), key=lambda item: (-item[1], item[0])))
+    ends = dict(pairwise(PRICE_BANDS))
+    return {
+        "category": _facets(by_count, CATEGORY_TEXT),
+        "trade_mode": _facets(facets.trade_modes, TRADE_TEXT),
+        "price": [
+            {
+                "price_min": format_yuan(low),
+                "price_max": format_yuan(ends[low] - 1) if low in ends else None,
+                "count": count,
+            }
+            for low, count in facets.prices.items()
+        ],
+        "condition": _facets(facets.conditions, CONDITION_TEXT),
+        "free_shipping": facets.free_shipping,
+    }
 
 
 def _facets(counts: Mapping[int, int], texts: Mapping[int, str]) -> list[FacetOut]:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 import structlog
 from flask import current_app
@@ -16,14 +17,17 @@ from app.goods.schemas import GoodOut
 from app.language.service import analyser
 from app.outbox.models import OutboxMessage, Topic
 from app.outbox.service import complete, lock_due
+from app.refreshed import Refreshed
 from app.search import engine
 from app.search.documents import Document
-from app.search.engine import Match, SearchHits
+from app.search.engine import SearchHits
 from app.search.errors import IndexBusy, IndexDamaged, IndexForeign, IndexMissing
 from app.search.index import Changes, SearchIndex, Status
 from app.search.query import Query
-from app.search.results import Results
+from app.search.results import FoundGood, Results
+from app.search.selection import Start
 from app.search.snapshot import Filters, SearchSort
+from app.sellers.queries import Standings, read_standings
 from app.settings import settings
 from statemachine.good import GoodStatus
 
@@ -48,10 +52,8 @@ _COLUMNS = (
 
 _FOR_SALE = (Good.status == GoodStatus.PUBLISHED) & ~Good.deleted & ~Good.taken_down
 
-
-_NO_RESULTS = Results(
-    goods=[], total=0, match=Match.ALL, corrected=None, categories={}, trade_modes={}, tokens=frozenset()
-)
+_STANDINGS_FOR: Final = 600.0
+"""Seconds for which a process uses what it has read of sellers."""
 
 
 def search_index() -> SearchIndex:
@@ -81,16 +83,19 @@ def _market() -> str:
     return hashlib.sha256(identity[0].encode()).hexdigest()[:12]
 
 
-def search_goods(*, text: str, filters: Filters, sort: SearchSort, offset: int, size: int) -> Results:
+def search_goods(*, text: str, filters: Filters, sort: SearchSort, start: Start, size: int) -> Results:
     """One page of the goods for sale that match `text`.
 
     The hits of the page are checked against the database: those no longer for sale are neither returned nor counted.
     Without an index nothing is found. Raises Refused(NOT_READY) while the index is damaged, or another market's.
     """
     index = search_index()
+    standing_of = _standings().get().of
     try:
         for _ in range(_MAX_SEARCHES):
-            found = engine.search(index, text, filters=filters, sort=sort, offset=offset, size=size)
+            found = engine.search(
+                index, text, filters=filters, sort=sort, start=start, size=size, standing_of=standing_of
+            )
             goods = goods_by_ids(found.page.ids) if found.page.ids else {}
             stale = [good_id for good_id in found.page.ids if good_id not in goods]
             if not stale:
@@ -98,7 +103,7 @@ def search_goods(*, text: str, filters: Filters, sort: SearchSort, offset: int, 
             index.hide(stale)
     except IndexMissing:
         log.warning("search_index_missing")
-        return _NO_RESULTS
+        return Results()
     except IndexForeign as error:
         log.error("search_index_foreign", reason=str(error))  # noqa: TRY400 - what is to be done stands in it
         raise Refused(Answer.NOT_READY) from error
@@ -109,16 +114,29 @@ def search_goods(*, text: str, filters: Filters, sort: SearchSort, offset: int, 
     return _results(found, goods, stale=len(stale))
 
 
+def _standings() -> Refreshed[Standings]:
+    """How sellers stand, as this process knows it."""
+    extensions = current_app.extensions
+    if "saltfish.standings" not in extensions:
+        extensions["saltfish.standings"] = Refreshed(lambda _: read_standings(), every=_STANDINGS_FOR, name="standings")
+    standings: Refreshed[Standings] = extensions["saltfish.standings"]
+    return standings
+
+
 def _results(found: SearchHits, goods: dict[int, GoodOut], *, stale: int) -> Results:
     page = found.page
     return Results(
-        goods=[goods[good_id] for good_id in page.ids if good_id in goods],
+        goods=[
+            FoundGood(good=goods[good_id], full=full)
+            for good_id, full in zip(page.ids, page.full, strict=True)
+            if good_id in goods
+        ],
         total=page.total - stale,
+        facets=page.facets,
         match=found.match,
         corrected=found.corrected,
-        categories=page.categories,
-        trade_modes=page.trade_modes,
         tokens=found.tokens,
+        next=page.next,
     )
 
 

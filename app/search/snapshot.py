@@ -1,7 +1,7 @@
-"""A snapshot of the index, evaluated with numpy: postings of exact tokens, BM25 scores, filters, facets, sorting.
+"""A snapshot of the index, evaluated with numpy: postings of exact tokens, BM25 scores.
 
-Whoosh stores the postings and the numeric columns; matching, filtering and sorting work on arrays, which is 30 times as
-fast as Whoosh's own searcher with numeric fields (measured with 100,000 goods).
+Whoosh stores the postings and the numeric columns; matching, filtering and sorting (`app.search.selection`) work on
+arrays, which is 30 times as fast as Whoosh's own searcher with numeric fields (measured with 100,000 goods).
 """
 
 import dataclasses
@@ -22,7 +22,6 @@ from app.language.vocabulary import Vocabulary
 from app.search.documents import TITLE_WEIGHT
 from app.search.errors import reading_files
 from app.search.query import Alternative, Group
-from statemachine.good import TradeMode
 
 # Okapi BM25's usual constants.
 _K1 = 1.2
@@ -79,12 +78,14 @@ class SearchSort(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """What hits are limited to. Prices are fen, inclusive."""
+    """What hits are limited to. Prices are fen, inclusive; `condition` is a `ListingCondition`."""
 
     category: int | None = None
     price_min: int | None = None
     price_max: int | None = None
     trade_mode: int | None = None
+    condition: int | None = None
+    free_shipping: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +115,10 @@ class Postings:
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """The documents that match, with all values that filters, facets and sorting need."""
+    """The documents that match, with all values that filters, facets and sorting need.
+
+    `full`: whether a document matches all that was asked for, or only some of it.
+    """
 
     good_id: Ints
     category: Ints
@@ -126,6 +130,7 @@ class Matches:
     flags: Ints
     condition: Ints
     score: Floats
+    full: Mask
 
     def __len__(self) -> int:
         return len(self.good_id)
@@ -139,16 +144,6 @@ class Matches:
                 for each in dataclasses.fields(self)
             )
         )
-
-
-@dataclass(frozen=True, slots=True)
-class HitPage:
-    """One page of `Matches` after filters: the page's ids, the total number of hits, and the facets' counts by code."""
-
-    ids: list[int]
-    total: int
-    categories: dict[int, int]
-    trade_modes: dict[int, int]
 
 
 class SegmentData:
@@ -302,12 +297,12 @@ class Snapshot(ABC):
 
     def matches_of_all(self, groups: Sequence[Group]) -> Matches:
         """The documents in which every group matches."""
-        return self._gather([_intersect(found) for found in self._scored_by_segment(groups)])
+        return self._gather([_intersect(found) for found in self._scored_by_segment(groups)], full=True)
 
     def matches_of_some(self, groups: Sequence[Group], *, at_least: int) -> Matches:
         """The documents in which `at_least` groups match; those with more of them score higher."""
         found = self._scored_by_segment(groups)
-        return self._gather([_unite(scored, at_least=at_least) for scored in found])
+        return self._gather([_unite(scored, at_least=at_least) for scored in found], full=False)
 
     def _scored_by_segment(self, groups: Sequence[Group]) -> list[list[_Scored]]:
         """For each segment, what each group matches there."""
@@ -336,15 +331,16 @@ class Snapshot(ABC):
         counts, norms = postings.counts, self._norms[number][postings.documents]
         return _Scored(postings.documents, weight * counts * (_K1 + 1) / (counts + norms))
 
-    def _gather(self, by_segment: Sequence[_Scored]) -> Matches:
+    def _gather(self, by_segment: Sequence[_Scored], *, full: bool) -> Matches:
         parts = []
         for scored, alive, columns in zip(by_segment, self._alive, self._columns, strict=True):
             living = alive[scored.documents]
             documents = scored.documents[living]
-            parts.append((*(columns[name][documents] for name in COLUMNS[:-1]), scored.scores[living]))
+            values = (columns[name][documents] for name in COLUMNS[:-1])
+            parts.append((*values, scored.scores[living], np.full(len(documents), full)))
         if not parts:
             none = np.empty(0, np.int64)
-            return Matches(**dict.fromkeys(COLUMNS[:-1], none), score=np.empty(0))
+            return Matches(**dict.fromkeys(COLUMNS[:-1], none), score=np.empty(0), full=np.empty(0, np.bool_))
         return Matches(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
@@ -423,61 +419,3 @@ def _unite(scored: Sequence[_Scored], *, at_least: int) -> _Scored:
     scores = np.bincount(which, np.concatenate([each.scores for each in scored]), len(documents))
     enough = groups >= at_least
     return _Scored(documents[enough], scores[enough] * groups[enough] / len(scored))
-
-
-def select_page(matches: Matches, *, filters: Filters, sort: SearchSort, offset: int, size: int) -> HitPage:
-    """Filter, count, sort and page `matches`.
-
-    A facet counts the hits that choosing its value would give: its own filter is ignored, the others apply. A good of
-    trade mode 不限 can change hands either way, so it is also a hit of the two narrower modes.
-    """
-    in_price_range = np.ones(len(matches), np.bool_)
-    if filters.price_min is not None:
-        in_price_range &= matches.price >= filters.price_min
-    if filters.price_max is not None:
-        in_price_range &= matches.price <= filters.price_max
-    in_category = in_price_range
-    if filters.category is not None:
-        in_category = in_price_range & (matches.category == filters.category)
-    in_mode = _has_trade_mode(matches, filters.trade_mode)
-    hits = np.flatnonzero(in_category & in_mode)
-    return HitPage(
-        ids=matches.good_id[_ordered(matches, hits, sort=sort, first=offset + size)][offset:].tolist(),
-        total=len(hits),
-        categories=_counts(matches.category[in_price_range & in_mode]),
-        trade_modes={
-            mode.value: count
-            for mode in TradeMode
-            if (count := int(np.count_nonzero(in_category & _has_trade_mode(matches, mode.value))))
-        },
-    )
-
-
-def _has_trade_mode(matches: Matches, trade_mode: int | None) -> Mask:
-    if trade_mode is None:
-        return np.ones(len(matches), np.bool_)
-    mask: Mask = (matches.trade_mode == trade_mode) | (matches.trade_mode == TradeMode.ANY.value)
-    return mask
-
-
-def _counts(codes: Ints) -> dict[int, int]:
-    counts = np.bincount(codes)
-    return {int(code): int(counts[code]) for code in np.flatnonzero(counts)}
-
-
-def _ordered(matches: Matches, hits: Ints, *, sort: SearchSort, first: int) -> Ints:
-    """The first `first` of `hits` in the order of `sort`."""
-    keys = {
-        SearchSort.RELEVANCE: -matches.score,
-        SearchSort.NEWEST: -matches.published,
-        SearchSort.PRICE_ASC: matches.price,
-        SearchSort.PRICE_DESC: -matches.price,
-    }
-    key = keys[sort][hits]
-    if len(hits) > 4 * first:
-        # Only hits that can be among the first need sorting; ties with the last of them included.
-        last = np.partition(key, first - 1)[first - 1]
-        hits, key = hits[key <= last], key[key <= last]
-    # lexsort's last key is its primary one.
-    order = np.lexsort((-matches.good_id[hits], -matches.published[hits], key))
-    return hits[order[:first]]

@@ -40,7 +40,7 @@ def _batches(documents: Sequence[Document], progress: Callable[[int], None]) -> 
 
 def _find_in(index: SearchIndex) -> Find:
     def find(text: str, size: int) -> Sequence[int]:
-        hits = search(index, text, filters=Filters(), sort=SearchSort.RELEVANCE, offset=0, size=size)
+        hits = search(index, text, filters=Filters(), sort=SearchSort.RELEVANCE, size=size)
         return hits.page.ids
 
     return find

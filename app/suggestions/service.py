@@ -1,16 +1,14 @@
 """Counts searches, decides which queries others may be shown, and completes what is being typed."""
 
-import threading
-import time
 from collections import Counter
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 import orjson
 import structlog
-from flask import Flask, current_app
+from flask import current_app
 from redis.exceptions import RedisError
 from sqlalchemy import delete, exists, extract, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -23,6 +21,7 @@ from app.extensions import valkey
 from app.language.analysis import Analyser
 from app.language.service import analyser
 from app.moderation.text import TextContext, TextKind, check_texts, rules_version
+from app.refreshed import Refreshed
 from app.settings import settings
 from app.staff.models import ActionKind, Subject
 from app.staff.service import check_staff, record_action
@@ -183,55 +182,37 @@ def _decide(state: QueryState, action: ActionKind, *, actor_id: int, text: str, 
 # --- completions ---
 
 
-@dataclass(slots=True)
-class _Loaded:
-    """The completions of this process."""
+@dataclass(frozen=True, slots=True)
+class _Offered:
+    """What a process completes with: the phrases, and what is shown to nobody whatever these say."""
 
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    completions: Completions | None = None
-    hidden: frozenset[str] = frozenset()
-    version: str = ""
-    checked_at: float = 0.0
+    completions: Completions
+    hidden: frozenset[str]
+    version: str
+
+
+_NOTHING: Final = _Offered(Completions.of({}), frozenset(), "")
 
 
 def suggest(*, typed: str, limit: int) -> list[str]:
-    """What `typed` may become. The first call of a process loads the completions; newer ones are loaded beside it."""
-    loaded = current_app.extensions.setdefault("saltfish.completions", _Loaded())
-    now = time.monotonic()
-    if loaded.completions is None:
-        with loaded.lock:
-            if loaded.completions is None:
-                _load(loaded)
-    elif now - loaded.checked_at > _CHECK_EVERY and loaded.lock.acquire(blocking=False):
-        loaded.checked_at = now
-        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined] # a thread needs more than the proxy
-        threading.Thread(target=_load_beside, args=(app, loaded), daemon=True, name="completions").start()
-    if loaded.completions is None:
-        return []
-    found = loaded.completions.complete(typed, limit=2 * limit)
-    return [text for text in found if not any(each in text for each in loaded.hidden)][:limit]
+    """What `typed` may become, the likeliest first."""
+    offered: Refreshed[_Offered] = current_app.extensions.setdefault(
+        "saltfish.completions", Refreshed(_load, every=_CHECK_EVERY, name="completions")
+    )
+    now = offered.get()
+    found = now.completions.complete(typed, limit=2 * limit)
+    return [text for text in found if not any(each in text for each in now.hidden)][:limit]
 
 
-def _load_beside(app: Flask, loaded: _Loaded) -> None:
-    try:
-        with app.app_context():
-            _load(loaded)
-    except RedisError as error:
-        log.warning("completions_not_loaded", error=type(error).__name__)
-    finally:
-        loaded.lock.release()
-
-
-def _load(loaded: _Loaded) -> None:
-    """Load what the job has made last, unless this process has it."""
-    loaded.checked_at = time.monotonic()
+def _load(before: _Offered | None) -> _Offered:
+    """What the job has made last; `before`, where that is the same."""
     version = str(valkey().get(_VERSION_KEY) or "")
-    if version == loaded.version:
-        return
+    if before is not None and version == before.version:
+        return before
     dumped, hidden = valkey().mget(_COMPLETIONS_KEY, _HIDDEN_KEY)
-    if dumped is not None:
-        loaded.completions, loaded.version = Completions.load(str(dumped)), version
-        loaded.hidden = frozenset(orjson.loads(hidden or "[]"))
+    if dumped is None:
+        return _NOTHING
+    return _Offered(Completions.load(str(dumped)), frozenset(orjson.loads(hidden or "[]")), version)
 
 
 def _publish_hidden() -> None:

@@ -1,4 +1,4 @@
-"""What people search for, counted; saved searches, what is found for them, and notifications about that.
+"""What people search for, counted; saved searches, what is found for them, notifications about that; how sellers stand.
 
 Revision: 0029
 After: 0028
@@ -90,6 +90,22 @@ def upgrade() -> None:
     op.create_index(
         "ix_saved_search_hits_untold", "saved_search_hits", ["search_id"], postgresql_where=sa.text("told_at IS NULL")
     )
+    op.create_table(
+        "seller_standings",
+        sa.Column("user_id", sa.BigInteger(), nullable=False),
+        sa.Column("settled", sa.Integer(), nullable=False),
+        sa.Column("failed", sa.Integer(), nullable=False),
+        sa.Column("taken_down", sa.Integer(), nullable=False),
+        sa.Column("standing", sa.SmallInteger(), nullable=False),
+        sa.Column("counted_at", sa.DateTime(timezone=True), nullable=False),
+        *(
+            sa.CheckConstraint(f"{name} >= 0", name=op.f(f"ck_seller_standings_{name}_not_negative"))
+            for name in ("settled", "failed", "taken_down")
+        ),
+        sa.CheckConstraint("standing BETWEEN -100 AND 100", name=op.f("ck_seller_standings_standing_in_range")),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_seller_standings_user_id_users")),
+        sa.PrimaryKeyConstraint("user_id", name=op.f("pk_seller_standings")),
+    )
     op.add_column("notifications", sa.Column("saved_search_id", sa.BigInteger(), nullable=True))
     op.drop_constraint(op.f("ck_notifications_kind_known"), "notifications")
     op.create_check_constraint(op.f("ck_notifications_kind_known"), "notifications", f"kind IN ({_KINDS}, 'search')")
@@ -101,5 +117,5 @@ def downgrade() -> None:
     op.drop_constraint(op.f("ck_notifications_kind_known"), "notifications")
     op.create_check_constraint(op.f("ck_notifications_kind_known"), "notifications", f"kind IN ({_KINDS})")
     op.drop_column("notifications", "saved_search_id")
-    for table in ("saved_search_hits", "saved_searches", "searched_queries", "query_counts"):
+    for table in ("seller_standings", "saved_search_hits", "saved_searches", "searched_queries", "query_counts"):
         op.drop_table(table)

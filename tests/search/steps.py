@@ -14,6 +14,7 @@ from app.outbox.service import add_message
 from app.search.documents import Document
 from app.search.engine import SearchHits, search
 from app.search.index import Changes, SearchIndex
+from app.search.selection import Start
 from app.search.snapshot import Filters, SearchSort
 from tests.factories import Made, make_good, make_user
 
@@ -51,7 +52,7 @@ def find(
     **filters: int,
 ) -> SearchHits:
     """A search in `index`."""
-    return search(index, text, filters=Filters(**filters), sort=sort, offset=offset, size=size)
+    return search(index, text, filters=Filters(**filters), sort=sort, start=Start(offset=offset), size=size)
 
 
 def ids(index: SearchIndex, text: str, **options: Any) -> list[int]:

@@ -160,7 +160,7 @@ def test_filters_do_not_loosen_the_query(index: SearchIndex) -> None:
     filled(index, document(1, "宜家 书桌", category=5), document(2, "宜家 沙发", category=4))
     found = find(index, "宜家 书桌", category=4)
     assert (found.page.ids, found.page.total, found.match) == ([], 0, Match.ALL)
-    assert found.page.categories == {5: 1}
+    assert found.page.facets.categories == {5: 1}
 
 
 # Filters, facets, orders, pages
@@ -204,11 +204,11 @@ def test_filters(market: SearchIndex, filters: dict[str, int], expected: set[int
 
 def test_a_facet_counts_what_choosing_its_value_gives(market: SearchIndex) -> None:
     page = find(market, "台灯", category=5, price_min=200, trade_mode=7).page
-    assert page.categories == {2: 1, 5: 2, 8: 2}
-    assert page.trade_modes == {6: 1, 7: 2, 8: 1}
-    for category, count in page.categories.items():
+    assert page.facets.categories == {2: 1, 5: 2, 8: 2}
+    assert page.facets.trade_modes == {6: 1, 7: 2, 8: 1}
+    for category, count in page.facets.categories.items():
         assert find(market, "台灯", category=category, price_min=200, trade_mode=7).page.total == count
-    for trade_mode, count in page.trade_modes.items():
+    for trade_mode, count in page.facets.trade_modes.items():
         assert find(market, "台灯", category=5, price_min=200, trade_mode=trade_mode).page.total == count
 
 

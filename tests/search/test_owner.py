@@ -91,4 +91,4 @@ def test_an_index_from_before_is_built_anew(app: Flask, settings: Settings) -> N
         service.drain_outbox()
         index = service.search_index()
         assert ids(index, "台灯") == [good.id]
-        assert re.fullmatch(r"index-v1-[0-9a-f]{12}-\d{8}T\d{6}-[0-9a-f]{8}", index.status().folder)
+        assert re.fullmatch(r"index-v2-[0-9a-f]{12}-\d{8}T\d{6}-[0-9a-f]{8}", index.status().folder)

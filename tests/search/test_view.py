@@ -51,14 +51,15 @@ def phones(app: Flask, clean: None) -> list[Made]:
     return goods
 
 
-EMPTY_PAGE = {
+EMPTY_PAGE: dict[str, Any] = {
     "items": [],
     "page": 1,
     "size": 20,
     "total": 0,
     "pages": 0,
-    "facets": {"category": [], "trade_mode": []},
+    "facets": {"category": [], "trade_mode": [], "price": [], "condition": [], "free_shipping": 0},
     "match": "all",
+    "next": None,
 }
 
 
@@ -73,9 +74,14 @@ def test_one_hit_in_full(client: FlaskClient, phones: list[Made]) -> None:
         "facets": {
             "category": [{"code": 1, "text": "手机", "count": 1}],
             "trade_mode": [{"code": 7, "text": "快递", "count": 1}],
+            "price": [{"price_min": "2000.00", "price_max": "4999.99", "count": 1}],
+            "condition": [{"code": 3, "text": "轻微使用痕迹", "count": 1}],
+            "free_shipping": 0,
         },
         "match": "all",
+        "next": None,
     }
+    assert item.pop("match") == "full"
     assert item.pop("highlight") == {
         "title": "九成新 <em>iPhone</em>13 <em>128</em>G",
         "description": "自用一年,无磕碰,配件齐全。",
@@ -101,6 +107,12 @@ def test_filters_sorts_pages_and_facets(client: FlaskClient, phones: list[Made])
             {"code": 7, "text": "快递", "count": 2},
             {"code": 8, "text": "不限交易方式", "count": 1},
         ],
+        "price": [
+            {"price_min": "0.00", "price_max": "49.99", "count": 1},
+            {"price_min": "2000.00", "price_max": "4999.99", "count": 2},
+        ],
+        "condition": [{"code": 3, "text": "轻微使用痕迹", "count": 1}],
+        "free_shipping": 0,
     }
     assert found_ids(client, "苹果13", sort="price_desc") == [second, first, third]
     assert found_ids(client, "苹果13", sort="newest") == [third, second, first]
@@ -121,10 +133,11 @@ def test_beyond_the_last_page_there_is_a_total_and_no_goods(client: FlaskClient,
 def test_nothing_found_is_100_with_an_empty_page(client: FlaskClient, phones: list[Made]) -> None:
     assert nothing(client, "潜水艇") == EMPTY_PAGE
     filtered = nothing(client, "台灯", price_min="50.01", price_max="60")
-    assert filtered == EMPTY_PAGE
+    dearer = {"price_min": "50.00", "price_max": "99.99", "count": 1}  # what another range would give
+    assert filtered == {**EMPTY_PAGE, "facets": {**EMPTY_PAGE["facets"], "price": [dearer]}}
     assert nothing(client, "台灯", category=1)["facets"] == {
+        **EMPTY_PAGE["facets"],
         "category": [{"code": 5, "text": "居家", "count": 1}],
-        "trade_mode": [],
     }
 
 

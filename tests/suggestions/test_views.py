@@ -285,11 +285,12 @@ def test_newer_completions_are_loaded_beside_the_request(
     found(client, "台历", times=9)
     count_up(app)
     rebuild(app)
-    monkeypatch.setattr(service, "_CHECK_EVERY", 0.0)
-    texts(client, "/api/suggest/?q=t")
+    assert texts(client, "/api/suggest/?q=t") == ["台灯"]  # for half a minute
     loaded = app.extensions["saltfish.completions"]
-    monkeypatch.setattr(service, "_CHECK_EVERY", 60.0)
-    with loaded.lock:  # until it is loaded
+    monkeypatch.setattr(loaded, "_every", 0.0)
+    texts(client, "/api/suggest/?q=t")
+    monkeypatch.setattr(loaded, "_every", 60.0)
+    with loaded._lock:  # until it is loaded
         pass
     assert texts(client, "/api/suggest/?q=t") == ["台历", "台灯"]
     with app.app_context(), db.engine.connect() as connection:
