@@ -51,6 +51,13 @@ class SmtpSecurity(StrEnum):
     TLS = "tls"  # from the first byte, on port 465
 
 
+class SearchEngine(StrEnum):
+    """What finds goods by words: an index on this machine's disk, or tables of the database, for many hosts."""
+
+    WHOOSH = "whoosh"
+    POSTGRES = "postgres"
+
+
 class UnseenPictures(StrEnum):
     """What becomes of pictures that nothing can look at, because the extra for it is not installed."""
 
@@ -141,6 +148,12 @@ def _unseen_pictures(raw: str) -> UnseenPictures:
     if raw not in {each.value for each in UnseenPictures}:
         raise ValueError(f"must be one of {', '.join(UnseenPictures)}, not {raw!r}")
     return UnseenPictures(raw)
+
+
+def _search_engine(raw: str) -> SearchEngine:
+    if raw not in {each.value for each in SearchEngine}:
+        raise ValueError(f"must be one of {', '.join(SearchEngine)}, not {raw!r}")
+    return SearchEngine(raw)
 
 
 def _moderation_provider(raw: str) -> ModerationProvider:
@@ -284,6 +297,11 @@ class Settings:
     # Stores
     database_url: str = _setting(
         "", "PostgreSQL, as a SQLAlchemy URL; unset: `make run` starts its own", _database_url, secret=True
+    )
+    database_replica_url: str = _setting(
+        "",
+        "a read replica of it, for the engine `postgres` alone; while that does not answer, `DATABASE_URL` does",
+        _database_url,
     )
     redis_url: str = _setting("", "Valkey or Redis; unset: `make run` starts its own", secret=True)
     database_pool_size: int = _setting(10, "connections kept per process", _positive)
@@ -582,6 +600,11 @@ class Settings:
     # Outbox
     outbox_lease: int = _setting(120, "seconds until work whose worker was killed is given out again", _positive)
     # Search
+    search_engine: SearchEngine = _setting(
+        SearchEngine.WHOOSH,
+        "`whoosh`: an index on this host's disk; `postgres`: tables of the database, for several hosts",
+        _search_engine,
+    )
     search_index_path: Path = _setting(
         "search", "folder of the Whoosh index, on a local disk", _path, under_instance=True
     )
@@ -590,7 +613,7 @@ class Settings:
     )
     saved_searches_limit: int = _setting(20, "searches that one user may save", _natural)
     saved_search_pause: int = _setting(
-        3600, "seconds after a notification about a saved search in which further goods are gathered for the next", _natural
+        3600, "seconds after news of a saved search in which further goods are gathered for the next", _natural
     )
     # Health
     metrics_token: str = _setting(

@@ -20,6 +20,7 @@ from app.db.database import db
 from app.db.transactions import read_engine
 from app.extensions import jwt, limiter, migrate
 from app.gauges import WaitingWork
+from app.goods.models import Good
 from app.goods.storage import LocalPictureStorage
 from app.goods.views import api as goods_api
 from app.listings.views import api as listings_api
@@ -29,11 +30,15 @@ from app.money.gateways.alipay import AlipayGateway
 from app.notifications.views import api as notifications_api
 from app.office.views import office
 from app.orders.views import api as orders_api
+from app.outbox.models import Topic
+from app.outbox.service import do_at_commit
 from app.profiles.views import api as profiles_api
 from app.recovery.views import api as recovery_api
 from app.refusals import REFUSAL_DETAILS
 from app.regions.views import api as regions_api
 from app.saved_searches.views import api as saved_searches_api
+from app.search import service as search
+from app.search.checks import readiness
 from app.search.views import api as search_api
 from app.settings import bind_settings
 from app.staff.views import api as staff_api
@@ -46,7 +51,7 @@ from app.web.cors import allow_origins
 from app.web.docs import docs
 from app.web.envelope import OrjsonProvider
 from app.web.errors import register_error_handlers
-from app.web.health import health
+from app.web.health import health, register_check
 from app.web.metrics import register_gauges
 from app.web.openapi import register_openapi
 from app.web.request_hooks import register_request_hooks, register_sql_counting
@@ -98,6 +103,8 @@ def build_app(settings: Settings) -> Flask:
     app.register_blueprint(office)
     register_operations(app, [*(each for api in APIS for each in api.operations), *office.operations])
     register_gauges(app, WaitingWork())
+    do_at_commit(app, Topic.SEARCH_INDEX, Good, search.write_at_commit)
+    register_check(app, "search", readiness)
     register_openapi(app, APIS, REFUSAL_DETAILS, always_200=settings.envelope_always_200)
     register_commands(app)
     if settings.sql_count_header:

@@ -15,6 +15,7 @@ from app.periodic.models import PeriodicJob
 from app.profiles.models import Avatar
 from app.recovery.models import OneTimeCode, RecoveryChannel
 from app.saved_searches.models import SavedSearch, SavedSearchHit
+from app.search.postgres.models import SearchDocument, SearchState, SearchWord
 from app.sellers.models import SellerStanding
 from app.staff.models import SecondFactor, StaffAction, StaffSession
 from app.suggestions.models import QueryCount, SearchedQuery
@@ -60,6 +61,9 @@ __all__ = [
     "ReviewCase",
     "SavedSearch",
     "SavedSearchHit",
+    "SearchDocument",
+    "SearchState",
+    "SearchWord",
     "SearchedQuery",
     "SecondFactor",
     "SellerStanding",

@@ -27,6 +27,8 @@ def close_app(app: Flask) -> None:
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
+    if "saltfish.search.postgres" in app.extensions:
+        app.extensions["saltfish.search.postgres"].dispose()
     app.extensions["valkey"].close()
     app.extensions["saltfish.sessions"].close()
 

@@ -8,7 +8,7 @@ Code that catches an error raised by a joined block, or by a statement inside on
 `session.begin_nested()`: otherwise the outer block commits what the failed part had done before the error.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +20,10 @@ from app.db.database import db
 
 _JOINED = "saltfish_transaction"
 _AFTER_COMMIT = "saltfish_after_commit"
+_BEFORE_COMMIT = "saltfish_before_commit"
+
+BeforeCommit = Callable[[Session, Collection[Any]], None]
+"""Work on objects of the session that a transaction does last."""
 
 
 @contextmanager
@@ -34,8 +38,12 @@ def transaction() -> Iterator[Session]:
     session.info[_JOINED] = True
     actions: list[Callable[[], None]] = []
     session.info[_AFTER_COMMIT] = actions
+    last: dict[BeforeCommit, dict[int, Any]] = {}
+    session.info[_BEFORE_COMMIT] = last
     try:
         yield session
+        for work, subjects in last.items():
+            work(session, subjects.values())
         session.commit()
     except BaseException:
         session.rollback()
@@ -43,8 +51,14 @@ def transaction() -> Iterator[Session]:
     finally:
         session.info.pop(_JOINED, None)
         session.info.pop(_AFTER_COMMIT, None)
+        session.info.pop(_BEFORE_COMMIT, None)
     for action in actions:
         action()
+
+
+def before_commit(session: Session, work: BeforeCommit, subject: Any) -> None:
+    """Let the outermost `transaction()` block of `session` do `work` last, once for all objects that it is given."""
+    session.info[_BEFORE_COMMIT].setdefault(work, {})[id(subject)] = subject
 
 
 def after_commit(session: Session, action: Callable[[], None]) -> None:

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
+from flask import Flask, current_app
 from sqlalchemy import Select, delete, func, insert, select, update
 from sqlalchemy.orm import Session, aliased
 
 from app.clock import utcnow
 from app.db.columns import Base
+from app.db.transactions import BeforeCommit, before_commit
 from app.extensions import valkey
 from app.outbox.models import ERROR_LENGTH, OutboxMessage, Topic
 
@@ -74,6 +76,17 @@ _HEAD: Final = (
 _ADD: Final = insert(Base.metadata.tables[OutboxMessage.__tablename__])
 
 
+_AT_COMMIT: Final = "saltfish.outbox.at_commit"
+
+
+def do_at_commit(app: Flask, topic: Topic, model: type[Base], work: BeforeCommit) -> None:
+    """Let every transaction that adds messages of `topic` also do `work` with their subjects, just before it commits.
+
+    For what must never be behind the rows of `model` that the messages are about.
+    """
+    app.extensions.setdefault(_AT_COMMIT, {})[topic] = model, work
+
+
 def add_message(session: Session, topic: Topic, subject_id: int, *, stream: str | None = None) -> None:
     """Add a message about the row `subject_id` in `session`'s transaction.
 
@@ -83,6 +96,11 @@ def add_message(session: Session, topic: Topic, subject_id: int, *, stream: str 
     now = utcnow()
     values = {"topic": topic.value, "subject_id": subject_id, "stream": stream, "due_at": now, "created_at": now}
     session.execute(_ADD, values)
+    model, work = current_app.extensions.get(_AT_COMMIT, {}).get(topic, (None, None))
+    # Who adds the message has just changed the row, so this is a look into the session.
+    subject = model and session.get(model, subject_id)
+    if subject is not None:
+        before_commit(session, work, subject)
 
 
 def lock_due(session: Session, topic: Topic, *, limit: int) -> list[OutboxMessage]:

@@ -12,26 +12,44 @@ from rich.table import Table
 
 from app.console import print_table, printing, progress_bar
 from app.search import service
+from app.search.checks import check_engines
 from app.search.errors import IndexBusy, IndexDamaged, IndexForeign
 from app.search.evaluation import BadLine, figures, figures_by_kind, judge, read_corpus, read_queries, worst
 from app.search.evaluation_tables import described, table_of_figures, table_of_worst
-from app.search.temporary import temporary_whoosh
+from app.search.temporary import temporary_postgres, temporary_whoosh
+from app.settings import settings
+from config import SearchEngine
 
 _FOREIGN = "give each its own INSTANCE_PATH or SEARCH_INDEX_PATH, or run: flask search rebuild --take-over"
+
+# How many goods of each fault are named.
+_NAMED: Final = 10
 
 search_commands = AppGroup("search", help="The search index.")
 
 
+_ENGINES: Final = click.Choice([engine.value for engine in SearchEngine])
+
+
 @search_commands.command()
+@click.option("--engine", type=_ENGINES, default=SearchEngine.WHOOSH.value, show_default=True, help="Which engine's.")
 @click.option("--take-over", is_flag=True, help="Also where the folder holds the index of another market.")
-def rebuild(take_over: bool) -> None:  # noqa: FBT001 - click passes options by name
-    """Build the index anew from the database, beside running workers, and switch to it."""
+def rebuild(engine: str, take_over: bool) -> None:  # noqa: FBT001 - click passes options by name
+    """Build the index anew from the database, beside running workers, and switch to it.
+
+    PostgreSQL's table is written over good by good, without a switch.
+    """
     with progress_bar() as bar:
         task = bar.add_task("indexing goods", total=None)
+
+        def progress(finished: int, total: int) -> None:
+            bar.update(task, completed=finished, total=total)
+
         try:
-            goods = service.rebuild(
-                progress=lambda finished, total: bar.update(task, completed=finished, total=total), take_over=take_over
-            )
+            if engine == SearchEngine.POSTGRES:
+                goods = service.rebuild_postgres(progress=progress)
+            else:
+                goods = service.rebuild(progress=progress, take_over=take_over)
         except IndexForeign as error:
             raise click.ClickException(f"{error}; {_FOREIGN}") from error
         except IndexBusy as error:
@@ -39,6 +57,26 @@ def rebuild(take_over: bool) -> None:  # noqa: FBT001 - click passes options by 
                 "another rebuild is running, or a writer does not let go of the index"
             ) from error
     click.echo(f"{goods} goods in the index")
+
+
+@search_commands.command()
+def check() -> None:
+    """Compare both engines with what is for sale; exit status 1 where one cannot be read, lacks goods or has others."""
+    checks = check_engines()
+    for each in checks:
+        click.echo(f"{each.engine}: {each.fault or f'{each.goods} goods'}")
+        for what, goods in (
+            ("for sale, and not in it", each.missing),
+            ("in it, and not for sale", each.extra),
+            ("in it with another price", each.priced_otherwise),
+        ):
+            if goods:
+                named = ", ".join(map(str, goods[:_NAMED])) + (", …" if len(goods) > _NAMED else "")
+                click.echo(f"  {len(goods)} {what}: {named}")
+        if not each.ok:
+            click.echo(f"  to mend it: flask search rebuild --engine {each.engine}")
+    if not all(each.ok for each in checks):
+        raise SystemExit(1)
 
 
 @search_commands.command()
@@ -70,9 +108,7 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 @search_commands.command()
 @click.argument("goods", metavar="GOODS.jsonl", type=_FILE)
 @click.argument("queries", metavar="QUERIES.jsonl", type=_FILE)
-@click.option(
-    "--engine", type=click.Choice(["whoosh", "postgres"]), default="whoosh", show_default=True, help="Which engine."
-)
+@click.option("--engine", type=_ENGINES, default=SearchEngine.WHOOSH.value, show_default=True, help="Which engine.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--worst", "worst_count", metavar="N", type=click.IntRange(min=0), default=0, help="Show the N worst answers too."
@@ -84,8 +120,6 @@ def evaluate(goods: Path, queries: Path, engine: str, as_json: bool, worst_count
     seconds)}; one of QUERIES.jsonl is {"query", "kind", "relevant": {"id": grade from 0 to 3}}. The gain of a grade is
     2^grade - 1; recall counts goods of grade 3 within the first 50, of min(50, all of them).
     """
-    if engine == "postgres":
-        raise click.ClickException("there is no PostgreSQL engine yet")
     try:
         corpus = read_corpus(goods)
         asked = read_queries(queries, corpus)
@@ -93,7 +127,16 @@ def evaluate(goods: Path, queries: Path, engine: str, as_json: bool, worst_count
         raise click.ClickException(str(error)) from error
     with progress_bar(quiet_in_pipes=True) as bar:
         task = bar.add_task("indexing goods", total=len(corpus.documents))
-        with temporary_whoosh(corpus.documents, progress=lambda goods: bar.advance(task, goods)) as find:
+
+        def progress(goods: int) -> None:
+            bar.advance(task, goods)
+
+        temporary = (
+            temporary_postgres(settings().database_url, corpus.documents, progress=progress)
+            if engine == SearchEngine.POSTGRES
+            else temporary_whoosh(corpus.documents, progress=progress)
+        )
+        with temporary as find:
             outcomes = list(bar.track(judge(asked, find), total=len(asked), description="asking"))
     bad = worst(outcomes, worst_count)
     with printing():

@@ -9,6 +9,9 @@ from app.listings.flags import flags_of
 from app.listings.models import ListingFlag
 from app.listings.title_conditions import condition_in_title
 
+FORMAT: Final = 2
+"""Part of what engines write. Increase it when documents, tokens or columns change: what is older counts as missing."""
+
 TITLE_WEIGHT: Final = 3
 """How many times the title's tokens count, beside the description's once."""
 
@@ -71,3 +74,19 @@ def condition_of(document: Document) -> int:
     """The condition (`ListingCondition`) that the title says, 0 where it says none."""
     found = condition_in_title(document.title)
     return 0 if found is None else found.value
+
+
+def column_values(document: Document, tokens: DocumentTokens) -> dict[str, int]:
+    """The values of `app.search.snapshot.COLUMNS`, by their names."""
+    return {
+        "good_id": document.good_id,
+        "category": document.category,
+        "price": document.price,
+        "published": document.published,
+        "trade_mode": document.trade_mode,
+        "owner": document.owner,
+        "freight": document.freight,
+        "flags": flag_bits_of(document),
+        "condition": condition_of(document),
+        "length": tokens.length,
+    }

@@ -36,7 +36,7 @@ from whoosh.util.filelock import FileLock, try_for
 
 from app.clock import utcnow
 from app.language.analysis import Analyser
-from app.search.documents import Document, condition_of, flag_bits_of, tokens_of
+from app.search.documents import FORMAT, Document, column_values, tokens_of
 from app.search.errors import IndexBusy, IndexDamaged, IndexForeign, IndexMissing, reading_files
 from app.search.query import QueryParser
 from app.search.snapshot import BODY, COLUMNS, ArrayColumn, Selection, SharedCaches, WhooshSnapshot
@@ -45,9 +45,6 @@ log = structlog.get_logger(__name__)
 
 # The name of a folder that says whose index it is.
 _OWNED = re.compile(r"index-v[0-9]+-[0-9a-f]{12}-", re.ASCII)
-
-# Part of the folders' names. Increase it when the schema or the analyser changes: older indexes then count as missing.
-_FORMAT = 2
 
 _READ_ATTEMPTS = 5
 _READ_PAUSE = 0.02  # seconds before each further attempt
@@ -132,7 +129,7 @@ class SearchIndex:
         seconds that a writer waits for another. `analyser`: by default a new one is made.
         """
         self._path = path
-        self._prefix = f"index-v{_FORMAT}-{owner}-" if owner else f"index-v{_FORMAT}-"
+        self._prefix = f"index-v{FORMAT}-{owner}-" if owner else f"index-v{FORMAT}-"
         self._check_every = check_every
         self._lock_timeout = lock_timeout
         self.analyser = analyser or Analyser(cache_dir=path / "jieba")
@@ -303,16 +300,7 @@ class SearchIndex:
         return {
             "id": str(document.good_id),
             BODY: tokens.weighted(),
-            "good_id": document.good_id,
-            "category": document.category,
-            "price": document.price,
-            "published": document.published,
-            "trade_mode": document.trade_mode,
-            "owner": document.owner,
-            "freight": document.freight,
-            "flags": flag_bits_of(document),
-            "condition": condition_of(document),
-            "length": tokens.length,
+            **column_values(document, tokens),
         }
 
     def rebuild(

@@ -1,16 +1,17 @@
 """Searches for goods, and keeps the index up to date with the database."""
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Collection
 from typing import Final
 
 import structlog
 from flask import current_app
-from sqlalchemy import Row, func, select, text
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from app.answers import Answer, Refused
 from app.db.database import db
-from app.db.transactions import row_or_none, rows, transaction
+from app.db.transactions import transaction
 from app.goods.models import Good
 from app.goods.queries import goods_by_ids
 from app.goods.schemas import GoodOut
@@ -18,52 +19,32 @@ from app.language.service import analyser
 from app.outbox.models import OutboxMessage, Topic
 from app.outbox.service import complete, lock_due
 from app.refreshed import Refreshed
-from app.search import engine
-from app.search.documents import Document
-from app.search.engine import SearchHits
+from app.search.engine import SearchHits, search
+from app.search.engines import Engine, postgres_engine, search_index
 from app.search.errors import IndexBusy, IndexDamaged, IndexForeign, IndexMissing
-from app.search.index import Changes, SearchIndex, Status
+from app.search.goods_for_sale import all_for_sale, changes_of, count_for_sale, document_of, is_for_sale
+from app.search.index import SearchIndex, Status
+from app.search.postgres.documents import remove, write
+from app.search.postgres.filling import begin_anew, count_words, fill
 from app.search.query import Query
 from app.search.results import FoundGood, Results
 from app.search.selection import Start
 from app.search.snapshot import Filters, SearchSort
 from app.sellers.queries import Standings, read_standings
 from app.settings import settings
-from statemachine.good import GoodStatus
+from config import SearchEngine
 
 log = structlog.get_logger(__name__)
 
 # The search is repeated while its page has goods that are no longer for sale; after so many times they are left out.
 _MAX_SEARCHES = 3
 
-_REBUILD_BATCH = 1000
-
-_COLUMNS = (
-    Good.id,
-    Good.title,
-    Good.description,
-    Good.category,
-    Good.price,
-    func.coalesce(Good.published_at, Good.updated_at).label("published_at"),
-    Good.trade_mode,
-    Good.owner_id,
-    Good.freight,
-)
-
-_FOR_SALE = (Good.status == GoodStatus.PUBLISHED) & ~Good.deleted & ~Good.taken_down
+# A drain fills PostgreSQL's table for so many seconds, and rests from counting words so many times as long as it takes.
+_FILL_SECONDS: Final = 5.0
+_COUNT_REST: Final = 50.0
 
 _STANDINGS_FOR: Final = 600.0
 """Seconds for which a process uses what it has read of sellers."""
-
-
-def search_index() -> SearchIndex:
-    """The application's index; opened when first used, and so after any fork."""
-    extensions = current_app.extensions
-    if "saltfish.search" not in extensions:
-        path = settings().search_index_path
-        extensions["saltfish.search"] = SearchIndex(path, owner=_market(), analyser=analyser())
-    index: SearchIndex = extensions["saltfish.search"]
-    return index
 
 
 def understood(query: str) -> Query:
@@ -71,46 +52,47 @@ def understood(query: str) -> Query:
     return search_index().parser.parse(query)
 
 
-_IDENTITY = text(
-    "SELECT concat(system_identifier, '/', oid) FROM pg_control_system(), pg_database "
-    "WHERE datname = current_database()"
-)
-
-
-def _market() -> str:
-    """What tells this market from others: a hash of its database's identity, which another cluster has not."""
-    [identity] = rows(_IDENTITY)
-    return hashlib.sha256(identity[0].encode()).hexdigest()[:12]
-
-
 def search_goods(*, text: str, filters: Filters, sort: SearchSort, start: Start, size: int) -> Results:
     """One page of the goods for sale that match `text`.
 
     The hits of the page are checked against the database: those no longer for sale are neither returned nor counted.
-    Without an index nothing is found. Raises Refused(NOT_READY) while the index is damaged, or another market's.
+    While the Whoosh index cannot be read, PostgreSQL answers. Raises Refused(NOT_READY) where its table is not complete
+    either; but where there is no index yet, what it has is the answer.
     """
+
+    def ask(engine: Engine) -> Results:
+        return _search_with(engine, text=text, filters=filters, sort=sort, start=start, size=size)
+
+    other = postgres_engine()
+    if settings().search_engine is SearchEngine.POSTGRES:
+        return ask(other)
     index = search_index()
-    standing_of = _standings().get().of
     try:
-        for _ in range(_MAX_SEARCHES):
-            found = engine.search(
-                index, text, filters=filters, sort=sort, start=start, size=size, standing_of=standing_of
-            )
-            goods = goods_by_ids(found.page.ids) if found.page.ids else {}
-            stale = [good_id for good_id in found.page.ids if good_id not in goods]
-            if not stale:
-                break
-            index.hide(stale)
+        return ask(index)
     except IndexMissing:
         log.warning("search_index_missing")
-        return Results()
+        return ask(other)
     except IndexForeign as error:
         log.error("search_index_foreign", reason=str(error))  # noqa: TRY400 - what is to be done stands in it
-        raise Refused(Answer.NOT_READY) from error
+        reason: Exception = error
     except IndexDamaged as error:
         log.exception("search_index_damaged")
         index.mark_damaged()
-        raise Refused(Answer.NOT_READY) from error
+        reason = error
+    if not other.is_complete():
+        raise Refused(Answer.NOT_READY) from reason
+    return ask(other)
+
+
+def _search_with(engine: Engine, *, text: str, filters: Filters, sort: SearchSort, start: Start, size: int) -> Results:
+    standing_of = _standings().get().of
+    for _ in range(_MAX_SEARCHES):
+        found = search(engine, text, filters=filters, sort=sort, start=start, size=size, standing_of=standing_of)
+        goods = goods_by_ids(found.page.ids) if found.page.ids else {}
+        stale = [good_id for good_id in found.page.ids if good_id not in goods]
+        if not stale:
+            break
+        engine.hide(stale)
     return _results(found, goods, stale=len(stale))
 
 
@@ -141,12 +123,34 @@ def _results(found: SearchHits, goods: dict[int, GoodOut], *, stale: int) -> Res
 
 
 def drain_outbox(*, limit: int = 200) -> int:
-    """Update the index for all goods with a SEARCH_INDEX message in the outbox; returns the number of messages.
+    """Update the Whoosh index for all goods with a SEARCH_INDEX message in the outbox; returns how many there were.
 
     For the one worker that writes the index. If it is killed between the index's commit and the database's, it repeats
-    the same work. A missing or damaged index is rebuilt first; into another market's nothing is written. Raises
-    `IndexBusy`.
+    the same work. A missing or damaged index is rebuilt first; into another market's nothing is written. Where
+    PostgreSQL is the engine, there is nothing to update: its table was written with the goods. That table is filled
+    here, and its words are counted. Raises `IndexBusy`.
     """
+    if settings().search_engine is SearchEngine.POSTGRES:
+        drained = _discard_messages(limit=limit)
+    else:
+        drained = _drain_into_index(limit=limit)
+    if fill(analyser(), seconds=_FILL_SECONDS):
+        count_words(rest=_COUNT_REST)
+    return drained
+
+
+def _discard_messages(*, limit: int) -> int:
+    discarded = 0
+    while True:
+        with transaction() as session:
+            messages = lock_due(session, Topic.SEARCH_INDEX, limit=limit)
+            if not messages:
+                return discarded
+            complete(session, messages)
+        discarded += len(messages)
+
+
+def _drain_into_index(*, limit: int) -> int:
     index = search_index()
     try:
         index.check()
@@ -171,33 +175,11 @@ def _drain_batch(index: SearchIndex, *, limit: int) -> int:
         messages = lock_due(session, Topic.SEARCH_INDEX, limit=limit)
         if messages:
             with index.writing() as change:
-                change(_changes({message.subject_id for message in messages}))
+                change(changes_of({message.subject_id for message in messages}))
             complete(session, messages)
     if messages:
         log.info("search_index_drained", messages=len(messages))
     return len(messages)
-
-
-def _changes(good_ids: Sequence[int] | set[int]) -> Changes:
-    """These goods as they are in the database now, as changes to the index."""
-    found = rows(select(*_COLUMNS).where(Good.id.in_(good_ids), _FOR_SALE).order_by(Good.id)) if good_ids else []
-    documents = [_document(row) for row in found]
-    gone = set(good_ids) - {document.good_id for document in documents}
-    return Changes(documents, sorted(gone))
-
-
-def _document(row: Row[tuple[object, ...]]) -> Document:
-    return Document(
-        good_id=row.id,
-        title=row.title,
-        description=row.description,
-        category=row.category,
-        price=row.price,
-        published=int(row.published_at.timestamp()),
-        trade_mode=row.trade_mode,
-        owner=row.owner_id,
-        freight=row.freight,
-    )
 
 
 def rebuild(*, progress: Callable[[int, int], None] | None = None, take_over: bool = False) -> int:
@@ -207,19 +189,34 @@ def rebuild(*, progress: Callable[[int, int], None] | None = None, take_over: bo
     `IndexBusy` when another rebuild runs; `IndexForeign` where the folder holds another market's index, unless
     `take_over`.
     """
-    return search_index().rebuild(_goods_for_sale(progress), reload=_changes, take_over=take_over)
+    return search_index().rebuild(all_for_sale(progress), reload=changes_of, take_over=take_over)
 
 
-def _goods_for_sale(progress: Callable[[int, int], None] | None) -> Iterator[list[Document]]:
-    counted = row_or_none(select(func.count()).select_from(Good).where(_FOR_SALE))
-    total: int = counted[0] if counted else 0
-    finished, last = 0, 0
-    statement = select(*_COLUMNS).order_by(Good.id).limit(_REBUILD_BATCH)
-    while found := rows(statement.where(_FOR_SALE, Good.id > last)):
-        yield [_document(row) for row in found]
-        finished, last = finished + len(found), found[-1].id
+def rebuild_postgres(*, progress: Callable[[int, int], None] | None = None) -> int:
+    """Write every good into PostgreSQL's table again and count the words; returns how many goods are in it.
+
+    Search and the goods' own changes go on meanwhile. Raises `IndexBusy` when another process fills the table.
+    """
+    begin_anew()
+    total, finished = count_for_sale(), 0
+
+    def report(goods: int) -> None:
+        nonlocal finished
+        finished += goods
         if progress is not None:
             progress(finished, max(total, finished))
+
+    if not (fill(analyser(), seconds=math.inf, progress=report) and count_words()):
+        raise IndexBusy("search_documents")
+    return finished
+
+
+def write_at_commit(session: Session, goods: Collection[Good]) -> None:
+    """Let PostgreSQL's table hold these goods as they are in `session`, those for sale, and no others of them."""
+    session.flush()
+    for_sale = [document_of(good) for good in goods if is_for_sale(good)]
+    write(session, analyser(), for_sale)
+    remove(session, {good.id for good in goods} - {document.good_id for document in for_sale})
 
 
 def status() -> tuple[Status | None, int]:

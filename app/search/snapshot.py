@@ -272,10 +272,14 @@ class Snapshot(ABC):
         self, columns: Sequence[Mapping[str, Ints]], alive: Sequence[Mask], *, documents: int, average_length: float
     ) -> None:
         """`columns` and `alive` for each segment; `documents` and `average_length` (in tokens) are of all goods."""
+        self._documents = documents
+        self._average_length = average_length
+        self._set_segments(columns, alive)
+
+    def _set_segments(self, columns: Sequence[Mapping[str, Ints]], alive: Sequence[Mask]) -> None:
         self._columns = columns
         self._alive = alive
-        self._documents = documents
-        self._norms = [_K1 * (1 - _B + _B * each["length"] / max(average_length, 1.0)) for each in columns]
+        self._norms = [_K1 * (1 - _B + _B * each["length"] / max(self._average_length, 1.0)) for each in columns]
 
     @abstractmethod
     def vocabulary(self) -> Vocabulary:
@@ -289,6 +293,9 @@ class Snapshot(ABC):
     def _postings(self, number: int, token: str) -> Postings:
         """The postings of `token` in one segment, deleted documents included."""
 
+    def _prepare(self, groups: Sequence[Group], *, at_least: int) -> None:  # noqa: B027 - some have all at hand
+        """Called before documents are scored in which `at_least` of `groups` match: these must be there to be read."""
+
     def hide(self, good_ids: Iterable[int]) -> None:
         """Exclude these goods from this snapshot's matches: according to the database they are no longer for sale."""
         hidden = np.fromiter(good_ids, np.int64)
@@ -297,10 +304,12 @@ class Snapshot(ABC):
 
     def matches_of_all(self, groups: Sequence[Group]) -> Matches:
         """The documents in which every group matches."""
+        self._prepare(groups, at_least=len(groups))
         return self._gather([_intersect(found) for found in self._scored_by_segment(groups)], full=True)
 
     def matches_of_some(self, groups: Sequence[Group], *, at_least: int) -> Matches:
         """The documents in which `at_least` groups match; those with more of them score higher."""
+        self._prepare(groups, at_least=at_least)
         found = self._scored_by_segment(groups)
         return self._gather([_unite(scored, at_least=at_least) for scored in found], full=False)
 
@@ -369,6 +378,13 @@ class WhooshSnapshot(Snapshot):
         alive = np.ones(leaf.doc_count_all(), np.bool_)
         alive[list(leaf.segment().deleted_docs())] = False
         return alive
+
+    def prices(self) -> dict[int, int]:
+        """What it holds: the price (fen) of each good, by its id."""
+        found: dict[int, int] = {}
+        for alive, columns in zip(self._alive, self._columns, strict=True):
+            found.update(zip(columns["good_id"][alive].tolist(), columns["price"][alive].tolist(), strict=True))
+        return found
 
     def vocabulary(self) -> Vocabulary:
         """The words of all titles. Read once per segment, so the first call after a large merge is slow."""

@@ -6,10 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from app.language.analysis import Analyser
 from app.search.documents import Document
 from app.search.engine import search
+from app.search.engines import Engine
 from app.search.evaluation import Find
 from app.search.index import Changes, SearchIndex
+from app.search.postgres.temporary import temporary_engine
 from app.search.snapshot import Filters, SearchSort
 
 _BATCH: Final = 500
@@ -31,6 +34,18 @@ def temporary_whoosh(
             snapshot.close()
 
 
+@contextmanager
+def temporary_postgres(
+    url: str, documents: Sequence[Document], *, progress: Callable[[int], None] = lambda _goods: None
+) -> Iterator[Find]:
+    """PostgreSQL's tables with `documents`, in a schema of their own in the database at `url`."""
+    with tempfile.TemporaryDirectory(prefix="saltfish-search-") as folder:
+        analyser = Analyser(cache_dir=Path(folder))
+        with temporary_engine(url, _batches(documents, progress), analyser=analyser) as engine:
+            engine.vocabulary()
+            yield _find_in(engine)
+
+
 def _batches(documents: Sequence[Document], progress: Callable[[int], None]) -> Iterator[Sequence[Document]]:
     for start in range(0, len(documents), _BATCH):
         batch = documents[start : start + _BATCH]
@@ -38,9 +53,9 @@ def _batches(documents: Sequence[Document], progress: Callable[[int], None]) -> 
         progress(len(batch))
 
 
-def _find_in(index: SearchIndex) -> Find:
+def _find_in(engine: Engine) -> Find:
     def find(text: str, size: int) -> Sequence[int]:
-        hits = search(index, text, filters=Filters(), sort=SearchSort.RELEVANCE, size=size)
+        hits = search(engine, text, filters=Filters(), sort=SearchSort.RELEVANCE, size=size)
         return hits.page.ids
 
     return find

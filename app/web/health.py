@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from flask import Response
+from flask import Flask, Response, current_app
 from redis.exceptions import RedisError
 from rq import Queue
 from rq.utils import as_text, utcparse
@@ -30,6 +30,8 @@ from app.web.api import Api
 from config import PROJECT_ROOT, UnseenPictures
 
 log = structlog.get_logger(__name__)
+
+_REGISTERED: Final = "saltfish.readiness"
 
 health = Api("health", __name__, tag="运维", about="liveness, readiness, metrics")
 
@@ -68,10 +70,11 @@ def ready() -> ReadyOut:
     """Can the whole product work?
 
     The database answers and stands at the newest migration, or ahead of it during an upgrade; Valkey answers; workers
-    listen to every queue, relay and scheduler run, no sweep is overdue. 503 while one of them fails, with all of them
-    named in `data`.
+    listen to every queue, relay and scheduler run, no sweep is overdue; search can answer. 503 while one of them fails,
+    with all of them named in `data`.
     """
-    checks = [_checked(name, check) for name, check in _CHECKS]
+    registered: dict[str, Callable[[], str]] = current_app.extensions.get(_REGISTERED, {})
+    checks = [_checked(name, check) for name, check in [*_CHECKS, *registered.items()]]
     if not all(check["ok"] for check in checks):
         raise Refused(Answer.NOT_READY, data={"checks": checks})
     return {"checks": checks}
@@ -91,6 +94,18 @@ def show_metrics() -> Response:
     """
     metrics.require_reader()
     return metrics.exposition()
+
+
+def register_check(app: Flask, name: str, check: Callable[[], tuple[bool, str]]) -> None:
+    """Let `/readyz` of `app` also make this check, which says whether all is well, and more in words."""
+    app.extensions.setdefault(_REGISTERED, {})[name] = functools.partial(_said, check)
+
+
+def _said(check: Callable[[], tuple[bool, str]]) -> str:
+    ok, detail = check()
+    if not ok:
+        raise _Failed(detail)
+    return detail
 
 
 class _Failed(Exception):  # noqa: N818 - it says what happened

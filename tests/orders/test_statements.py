@@ -73,6 +73,8 @@ LOCK = "SELECT goods + orders FOR UPDATE"
 STEP = ["UPDATE orders", "INSERT order_events", "INSERT outbox"]
 SAYS = ["INSERT erasable_texts"]  # where a reason is given
 GOOD = ["UPDATE goods", "INSERT outbox"]
+SEARCH = "DELETE search_documents"  # just before the commit, where the good is another
+FOUND = "INSERT search_documents"  # likewise, where it is for sale again
 BOOK = ["UPDATE ledger_accounts", "INSERT ledger_transactions + INSERT ledger_entries"]
 ENDED = ["UPDATE refund_requests"]
 MONEY = "SELECT orders + payments + refunds"
@@ -83,7 +85,7 @@ SPINE = {
     "buy": [
         *("SELECT users FOR UPDATE", "SELECT goods FOR UPDATE", "SELECT addresses"),
         *("SELECT order_events + orders", "SELECT pictures"),
-        *("INSERT orders", "INSERT order_events", "INSERT outbox", *GOOD, ANSWER),
+        *("INSERT orders", "INSERT order_events", "INSERT outbox", *GOOD, SEARCH, ANSWER),
     ],
     "start paying": ["SELECT orders FOR UPDATE", "SELECT payments", "SELECT payments", "INSERT payments"],
     "pay": [
@@ -92,7 +94,7 @@ SPINE = {
     ],
     # These two look first whether the gateway has to be asked about the money.
     "ship": [MONEY, LOCK, *STEP, "SELECT addresses", "INSERT waybills", ANSWER],
-    "receive": [MONEY, LOCK, *STEP, *GOOD, *BOOK, ANSWER],
+    "receive": [MONEY, LOCK, *STEP, *GOOD, *BOOK, SEARCH, ANSWER],
     "request": [LOCK, *SAYS, *STEP, *BOOK, "INSERT refund_requests", ANSWER],
     "send_back": [LOCK, *STEP, "SELECT waybills", "INSERT waybills", ANSWER],
     "accept": [LOCK, *STEP, *ENDED, *REFUND, *BOOK, ANSWER],
@@ -102,13 +104,13 @@ SPINE = {
 OTHERS = {
     # Looks first whether a trade has to be closed, and once more under the lock.
     ("cancel", BUYER, AWAITING_PAYMENT): [
-        *("SELECT orders", "SELECT payments", "SAVEPOINT", LOCK, "SELECT payments", *STEP, *GOOD, "RELEASE"),
+        *("SELECT orders", "SELECT payments", "SAVEPOINT", LOCK, "SELECT payments", *STEP, *GOOD, "RELEASE", FOUND),
     ],
     ("extend", BUYER, SHIPPED): [LOCK, *STEP],
     ("withdraw", BUYER, REFUND_REQUESTED_UNSHIPPED): [LOCK, *STEP, *ENDED],
     ("withdraw", BUYER, REFUND_REQUESTED_RECEIVED): [LOCK, *STEP, *ENDED, *BOOK],
     ("reject", SELLER, REFUND_REQUESTED_SHIPPED): [LOCK, *SAYS, *STEP, *ENDED],
-    ("approve", SELLER, REFUND_REQUESTED_UNSHIPPED): [LOCK, *STEP, *ENDED, *REFUND, *GOOD, *BOOK],
+    ("approve", SELLER, REFUND_REQUESTED_UNSHIPPED): [LOCK, *STEP, *ENDED, *REFUND, *GOOD, *BOOK, FOUND],
     ("approve", SELLER, REFUND_REQUESTED_RECEIVED): [LOCK, *STEP, *ENDED, *REFUND, *BOOK],
     ("dispute", SELLER, REFUND_REQUESTED_UNSHIPPED): [LOCK, *SAYS, *STEP, "INSERT disputes"],
     ("contest", SELLER, RETURN_SENT): [LOCK, *SAYS, *STEP, "INSERT disputes"],
@@ -180,11 +182,11 @@ def test_the_spine(street: Street) -> None:
         found[action] = street.post(ACTIONS[action].url.format(id=order.id), role, body)
     assert found == SPINE
     assert {step: len(heads) for step, heads in found.items()} == {
-        "buy": 11,
+        "buy": 12,
         "start paying": 4,
         "pay": 10,
         "ship": 8,
-        "receive": 10,
+        "receive": 11,
         "request": 9,
         "send_back": 7,
         "accept": 11,
@@ -214,8 +216,8 @@ def test_an_idempotency_key(street: Street) -> None:
     assert heads == [
         "pg_try_advisory_xact_lock",
         "SELECT idempotency_keys",
-        *SPINE["receive"],
-        "INSERT idempotency_keys",
+        *(head for head in SPINE["receive"] if head != SEARCH),
+        *("INSERT idempotency_keys", SEARCH),
     ]
 
 

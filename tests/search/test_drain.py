@@ -10,7 +10,7 @@ from flask import Flask
 from app.db.transactions import transaction
 from app.outbox.models import Topic
 from app.outbox.service import add_message
-from app.search import service
+from app.search import goods_for_sale, service
 from statemachine import GoodStatus
 from tasks.queues import QueueName, enqueue_singleton
 from tasks.search import drain_search_outbox
@@ -103,7 +103,7 @@ def test_messages_of_other_topics_stay(app: Flask) -> None:
 _KILLED_DRAIN = """
 import os, signal
 from app import create_app
-from app.search import service
+from app.search import goods_for_sale, service
 service.complete = lambda session, messages: os.kill(os.getpid(), signal.SIGKILL)
 with create_app().app_context():
     service.drain_outbox()
@@ -140,7 +140,7 @@ def test_killed_between_the_two_commits_a_drain_does_the_same_again(app: Flask, 
 _HINDERED_DRAIN = """
 import resource
 from app import create_app
-from app.search import service
+from app.search import goods_for_sale, service
 with create_app().app_context():
     service.search_index().check()
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
@@ -206,7 +206,7 @@ def test_while_a_rebuild_runs_elsewhere_the_drain_of_a_missing_index_waits(app: 
 
 def test_a_rebuild_beside_a_drain_loses_nothing(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the rebuild's batches goods are edited, sold, released and drained into the old index."""
-    monkeypatch.setattr(service, "_REBUILD_BATCH", 2)
+    monkeypatch.setattr(goods_for_sale, "_BATCH", 2)
     owner = make_user(app)
     goods = [make_good(app, owner, title=f"台灯 甲{number}") for number in range(6)]
     drain(app)

@@ -1,6 +1,7 @@
 """Alive, and ready: each fault is named, and no secret with it."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -22,7 +23,7 @@ from app.periodic.models import SCHEDULER_LOCK_KEY, PeriodicJob
 from app.periodic.service import list_jobs, record_success
 from app.version import __version__
 from app.web import health
-from config import PROJECT_ROOT
+from config import PROJECT_ROOT, Settings
 from tests.conftest import MakeApp
 from tests.factories import assert_envelope
 
@@ -37,14 +38,17 @@ NAMES = [
     "relay",
     "scheduler",
     "periodic_jobs",
+    "search",
 ]
 _SECONDS = re.compile(r"(-?[0-9]+) s ago")
 HEADS = sorted(ScriptDirectory(str(PROJECT_ROOT / "migrations")).get_heads())
 
 
 @pytest.fixture
-def ready(app: Flask, clean: None) -> Iterator[dict[str, SimpleWorker]]:
+def ready(app: Flask, settings: Settings, clean: None) -> Iterator[dict[str, SimpleWorker]]:
     """Everything that `/readyz` looks for; returns the registered workers by queue."""
+    app.extensions.pop("saltfish.search", None)
+    shutil.rmtree(settings.search_index_path, ignore_errors=True)
     with app.app_context():
         with db.engine.begin() as connection:
             MigrationContext.configure(connection).stamp(ScriptDirectory(str(PROJECT_ROOT / "migrations")), "heads")
@@ -207,5 +211,6 @@ def test_not_ready_without_stores_and_no_secret_tells_why(make_app: MakeApp) -> 
         "relay": "ConnectionError",
         "scheduler": "ConnectionError",
         "periodic_jobs": "OperationalError",
+        "search": "OperationalError",
     }
     assert b"secret" not in client.get("/readyz").data
