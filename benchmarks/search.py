@@ -1,220 +1,335 @@
-"""How fast the search index builds and answers: `python -m benchmarks.search --goods 100000`.
+"""`python -m benchmarks.search`: search engines side by side on the same goods and queries, how well and how fast.
 
-Goods and queries are synthetic and seeded. Times are in-process, without HTTP and database. Queries are a mix like
-users': most with one or two words, half with a category, a third with a price range; 60 % by relevance, 20 % newest,
-20 % by price; one in twenty mistyped, one in twenty in other characters (traditional, full-width).
+The goods and queries are those of `benchmarks.search_corpus`. Each engine (`benchmarks.search_engines`) runs in
+processes of its own, asked plainly and with our understanding of queries. Queries are asked in the same random order,
+each for the first time; an engine that does not get through them in `--seconds` has been asked fewer, and its figures
+are of those. Figures of relevance stand twice: of the half of the words that search may be tuned on, and of the half
+held out. Times are in the process, without HTTP; in those with understanding that is included.
 """
 
 import argparse
+import multiprocessing
+import os
+import pickle
 import random
-import resource
+import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
+import psutil
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 from rich.table import Table
 
 from app.search.documents import Document
-from app.search.engine import search
-from app.search.index import Changes, SearchIndex
-from app.search.snapshot import Filters, SearchSort
+from app.search.evaluation import Figures, Find, LabelledQuery, Outcome, figures, figures_by_kind, judge
+from benchmarks.search_corpus import PER_KIND, Labelled, labelled
+from benchmarks.search_engines import CONTESTANTS, Reader, size_of
+from benchmarks.search_goods import Offer, offers
 from statemachine.good import TradeMode
 
-_BATCH = 1000
-_PAGE = 20
-
-# By category: brands, things, models or sizes.
-_MARKET: dict[int, tuple[list[str], list[str], list[str]]] = {
-    1: (
-        ["苹果 iPhone", "华为", "小米", "三星", "荣耀", "OPPO", "vivo", "红米", "一加"],
-        ["手机", "5G手机", "拍照手机", "手机壳", "充电器"],
-        ["11 64G", "12 128G", "13 128G", "13 Pro 256G", "14 Pro Max 512G", "Mate60 Pro", "S23 Ultra", "Note12"],
-    ),
-    2: (
-        ["索尼", "佳能", "尼康", "大疆", "联想", "戴尔", "任天堂", "罗技", "华硕"],
-        ["微单相机", "单反相机", "笔记本电脑", "无人机", "机械键盘", "游戏机", "蓝牙耳机", "显卡", "平板电脑"],
-        ["A7M4", "EOS R6", "D850", "Mini 3 Pro", "X1 Carbon", "XPS13", "Switch", "RTX3060", "16G 512G"],
-    ),
-    3: (
-        ["朝阳区", "浦东新区", "天河区", "西湖区", "武侯区", "江汉区"],
-        ["单间出租", "一室一厅", "两室一厅", "合租房间", "短租公寓"],
-        ["近地铁", "南北通透", "押一付一", "拎包入住", "独立卫浴"],
-    ),
-    4: (
-        ["耐克", "阿迪达斯", "优衣库", "李宁", "始祖鸟", "北面", "匡威", "ZARA"],
-        ["连衣裙", "羽绒服", "冲锋衣", "牛仔裤", "跑鞋", "运动鞋", "卫衣", "西装", "半身裙", "T恤"],
-        ["S码", "M码", "L码", "XL", "42码", "37.5码", "红色", "黑色", "白色"],
-    ),
-    5: (
-        ["宜家", "无印良品", "全友", "林氏木业", "双立人", "膳魔师"],
-        ["沙发", "书桌", "床垫", "台灯", "餐具套装", "收纳柜", "电脑椅", "窗帘", "保温杯"],
-        ["1.2米", "1.8米", "实木", "简约", "北欧风", "可拆洗"],
-    ),
-    6: (
-        ["雅诗兰黛", "兰蔻", "迪奥", "香奈儿", "资生堂", "SK-II", "完美日记"],
-        ["口红", "粉底液", "面霜", "精华液", "眼影盘", "香水", "防晒霜", "面膜"],
-        ["30ml", "50ml", "100ml", "正装", "小样", "999", "全新未拆"],
-    ),
-    7: (
-        ["迪卡侬", "捷安特", "尤尼克斯", "李宁", "凯乐石", "美利达"],
-        ["山地自行车", "羽毛球拍", "登山杖", "帐篷", "哑铃", "瑜伽垫", "滑板", "跑步机"],
-        ["26寸", "4U", "双人", "10kg", "加厚", "可折叠"],
-    ),
-    8: (
-        ["美的", "海尔", "格力", "戴森", "松下", "飞利浦", "西门子"],
-        ["空调", "冰箱", "洗衣机", "电饭煲", "吹风机", "扫地机器人", "空气炸锅", "电视机"],
-        ["1.5匹", "260升", "10公斤", "5L", "V12", "HD15", "55寸"],
-    ),
-    9: (
-        ["雅马哈", "卡西欧", "乐高", "万代", "芬达", "泡泡玛特"],
-        ["吉他", "电钢琴", "积木", "高达模型", "尤克里里", "手办", "架子鼓", "拼图"],
-        ["F310", "P125", "75192", "RG", "23寸", "隐藏款"],
-    ),
-}
-_CONDITIONS = ["全新", "九成新", "几乎全新", "八成新", "仅拆封", "自用", "二手", "闲置"]
-_SENTENCES = [
-    "自用一年左右,保护得很好,没有磕碰。",
-    "买来没用过几次,放着落灰,便宜出了。",
-    "功能一切正常,支持当面验货。",
-    "配件齐全,包装盒和说明书都在。",
-    "非诚勿扰,不议价,谢谢理解。",
-    "搬家急出,同城自提优先,也可以发快递。",
-    "朋友送的礼物,用不上,专柜正品支持验货。",
-    "有轻微使用痕迹,介意勿拍,细节看图。",
-    "去年双十一买的,还在保修期内,有发票。",
-    "拍下当天发货,顺丰包邮,收到不满意可以退。",
-]
-_TRADITIONAL = {"手机": "手機", "连衣裙": "連衣裙", "耳机": "耳機", "电脑": "電腦", "冲锋衣": "衝鋒衣", "单反": "單反"}
+_ADDED: Final = 20
+_PAGE: Final = 20
+_PROCESSES: Final = 2
+_RATE_SECONDS: Final = 5.0
+_SPAWN: Final = multiprocessing.get_context("spawn")
 
 
-def goods(count: int, *, seed: int = 4) -> Iterator[Document]:
-    """`count` generated goods, the same for the same seed."""
-    chance = random.Random(seed)
-    for good_id in range(1, count + 1):
-        category = chance.choice(list(_MARKET))
-        brands, things, models = _MARKET[category]
-        words = [chance.choice(_CONDITIONS), chance.choice(brands), chance.choice(things), chance.choice(models)]
-        if chance.random() < 0.3:
-            chance.shuffle(words)
-        title = " ".join(words) if chance.random() < 0.5 else "".join(words)
-        if chance.random() < 0.03:
-            for plain, traditional in _TRADITIONAL.items():
-                title = title.replace(plain, traditional)
-        about = f"{chance.choice(brands)}{chance.choice(things)}," + "".join(chance.sample(_SENTENCES, 4))
-        yield Document(
-            good_id=good_id,
-            title=title[:60],
-            description=about,
-            category=category,
-            price=int(10 ** chance.uniform(2.5, 6)),
-            published=1_760_000_000 + good_id * 60,
-            trade_mode=chance.choice(list(TradeMode)).value,
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a process needs to ask an engine: its name, its folder, the queries and for how many seconds."""
+
+    engine: str
+    folder: Path
+    queries: Sequence[LabelledQuery]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What was measured of one engine, asked in one way."""
+
+    engine: str
+    understood: bool
+    outcomes: Sequence[Outcome]
+    alone: float
+    """Queries in a second of one process."""
+    together: float
+    """Queries in a second of `_PROCESSES` processes."""
+    memory: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """What was measured of an index."""
+
+    goods_per_second: float
+    bytes: int
+    visible: float
+    """The median of the seconds until a new good was found."""
+
+
+# In processes of their own
+
+
+def _send(connection: Connection, work: Callable[..., Any], arguments: Sequence[Any]) -> None:
+    connection.send(work(*arguments))
+    connection.close()
+
+
+def _apart(work: Callable[..., Any], *arguments: Any) -> Any:
+    """The result of `work` in a new process, which must end well."""
+    receiver, sender = _SPAWN.Pipe(duplex=False)
+    process = _SPAWN.Process(target=_send, args=(sender, work, arguments))
+    process.start()
+    sender.close()
+    try:
+        result = receiver.recv()
+    except EOFError:
+        result = None
+    process.join()
+    if process.exitcode != 0:
+        raise RuntimeError(f"the process that was to {work.__name__.strip('_')} ended with {process.exitcode}")
+    return result
+
+
+def _build(engine: str, folder: Path, goods: Path) -> float:
+    documents: Sequence[Document] = pickle.loads(goods.read_bytes())  # noqa: S301 - written by this benchmark
+    started = time.perf_counter()
+    CONTESTANTS[engine].build(folder, documents, lambda _goods: None)
+    return len(documents) / (time.perf_counter() - started)
+
+
+def _way(reader: Reader, *, understood: bool) -> Find:
+    return reader.find_understood if understood else reader.find
+
+
+def _ask(asked: Ask, understood: bool) -> tuple[list[Outcome], float, int]:  # noqa: FBT001 - for `_apart`
+    """The outcomes, then the queries in a second, and the bytes in memory."""
+    with CONTESTANTS[asked.engine].opened(asked.folder) as reader:
+        find = _way(reader, understood=understood)
+        find("热身 warm", 1)
+        outcomes: list[Outcome] = []
+        until = time.perf_counter() + asked.seconds
+        for outcome in judge(asked.queries, find):
+            outcomes.append(outcome)
+            if time.perf_counter() > until:
+                break
+        rate = _rate([outcome.query for outcome in outcomes], find, min(asked.seconds, _RATE_SECONDS))
+        return outcomes, rate, psutil.Process().memory_info().rss
+
+
+def _rate(queries: Sequence[LabelledQuery], find: Find, seconds: float) -> float:
+    """Queries in a second: so many as are answered, in turn and again from the first, until the time is up."""
+    started, count = time.perf_counter(), 0
+    while time.perf_counter() - started < seconds:
+        find(queries[count % len(queries)].text, _PAGE)
+        count += 1
+    return count / (time.perf_counter() - started)
+
+
+def _rates(connection: Connection, asked: Ask, barrier: Any) -> None:
+    """Send the queries in a second of both ways, measured while the other processes do the same."""
+    with CONTESTANTS[asked.engine].opened(asked.folder) as reader:
+        for understood in (False, True):
+            find = _way(reader, understood=understood)
+            for query in asked.queries[:20]:
+                find(query.text, _PAGE)
+            barrier.wait(timeout=120)
+            connection.send(_rate(asked.queries, find, asked.seconds))
+    connection.close()
+
+
+def _together(asked: Ask) -> tuple[float, float]:
+    """Queries in a second of all processes, plainly and with understanding."""
+    barrier = _SPAWN.Barrier(_PROCESSES)
+    pipes = [_SPAWN.Pipe(duplex=False) for _ in range(_PROCESSES)]
+    running = [_SPAWN.Process(target=_rates, args=(sender, asked, barrier)) for _, sender in pipes]
+    for process, (_, sender) in zip(running, pipes, strict=True):
+        process.start()
+        sender.close()
+    plain, understood = (sum(receiver.recv() for receiver, _ in pipes) for _ in range(2))
+    for process in running:
+        process.join()
+    return plain, understood
+
+
+def _add(engine: str, folder: Path, documents: Sequence[Document]) -> list[float]:
+    """The seconds until each of `documents`, whose titles are words that no other good has, was found."""
+    seconds = []
+    with CONTESTANTS[engine].opened(folder) as reader:
+        for document in documents:
+            started = time.perf_counter()
+            reader.add(document)
+            while list(reader.find(document.title, 1)) != [document.good_id]:
+                if time.perf_counter() - started > 60:
+                    raise RuntimeError(f"{engine}: a new good is not found")
+            seconds.append(time.perf_counter() - started)
+    return seconds
+
+
+# The whole
+
+
+def measure(
+    engines: Sequence[str],
+    goods: Sequence[Offer],
+    queries: Sequence[Labelled],
+    folder: Path,
+    *,
+    seconds: float,
+    progress: Progress,
+) -> tuple[dict[str, Built], list[Measured]]:
+    """Build the index of each engine and ask it, plainly and with understanding."""
+    documents = [_document(each) for each in goods]
+    pickled = folder / "goods.pickle"
+    pickled.write_bytes(pickle.dumps(documents))
+    asked = [LabelledQuery(text=each.text, kind=each.kind, grades=each.grades) for each in queries]
+    random.Random(3).shuffle(asked)
+    built: dict[str, Built] = {}
+    measured: list[Measured] = []
+    task = progress.add_task("measuring", total=len(engines) * 5)
+    for engine in engines:
+        place = folder / f"engine-{len(built)}"
+        place.mkdir()
+
+        def step(doing: str, engine: str = engine) -> None:
+            progress.update(task, advance=1, description=f"{engine}: {doing}")
+
+        progress.update(task, description=f"{engine}: building")
+        speed = _apart(_build, engine, place, pickled)
+        size = size_of(place)
+        asks = []
+        for understood in (False, True):
+            step("asking, with understanding" if understood else "asking")
+            asks.append(_apart(_ask, Ask(engine, place, asked, seconds), understood))
+        step(f"asking in {_PROCESSES} processes")
+        fewest = min(len(outcomes) for outcomes, _, _ in asks)
+        together = _together(Ask(engine, place, asked[:fewest], min(seconds, _RATE_SECONDS)))
+        for is_understood, (outcomes, alone, memory), rate in zip((False, True), asks, together, strict=True):
+            measured.append(
+                Measured(
+                    engine=engine,
+                    understood=is_understood,
+                    outcomes=outcomes,
+                    alone=alone,
+                    together=rate,
+                    memory=memory,
+                )
+            )
+        step("adding")
+        visible = float(np.median(_apart(_add, engine, place, _unlike(documents))))
+        built[engine] = Built(goods_per_second=speed, bytes=size, visible=visible)
+        progress.advance(task)
+    return built, measured
+
+
+def _unlike(documents: Sequence[Document]) -> list[Document]:
+    """New goods, whose titles are words that no other good has."""
+    last = documents[-1].good_id
+    return [
+        replace(each, good_id=last + number, title=f"zq{number}w{last}x")
+        for number, each in enumerate(documents[:_ADDED], 1)
+    ]
+
+
+def _document(offer: Offer) -> Document:
+    return Document(
+        good_id=offer.number,
+        title=offer.title,
+        description=offer.description,
+        category=offer.category,
+        price=offer.price * 100,
+        published=offer.published,
+        trade_mode=TradeMode.ANY.value,
+    )
+
+
+def tables(built: Mapping[str, Built], measured: Sequence[Measured], queries: Sequence[Labelled]) -> Iterator[Table]:
+    """The figures of relevance, of speed, and by kind those of our engines."""
+    held_out = {(each.kind, each.text) for each in queries if each.held_out}
+
+    def halves(each: Measured) -> tuple[list[Outcome], list[Outcome]]:
+        is_held = [(outcome.query.kind, outcome.query.text) in held_out for outcome in each.outcomes]
+        tuned = [outcome for outcome, held in zip(each.outcomes, is_held, strict=True) if not held]
+        return tuned, [outcome for outcome, held in zip(each.outcomes, is_held, strict=True) if held]
+
+    relevance = _table("relevance: tuned / held out", "engine", "asked", "nDCG@10", "recall@50", "no result")
+    times = ("p50 ms", "p95 ms", "p99 ms", "q/s, 1 process", f"q/s, {_PROCESSES} processes")
+    speed = _table("speed and size", "engine", *times, "build goods/s", "add to visible ms", "disk MB", "RSS MB")
+    for each in measured:
+        name = f"{each.engine}{', understood' if each.understood else ''}"
+        both = [figures(half) if half else None for half in halves(each)]
+        relevance.add_row(
+            name, f"{len(each.outcomes):,}", *(_both(both, field) for field in ("ndcg10", "recall50", "zero"))
         )
-
-
-def queries(count: int, *, seed: int = 5) -> list[tuple[str, Filters, SearchSort]]:
-    """`count` generated queries with their filters and sort orders."""
-    chance = random.Random(seed)
-    asked = []
-    for _ in range(count):
-        category = chance.choice(list(_MARKET))
-        brands, things, models = _MARKET[category]
-        words = chance.choices(
-            [[things], [brands, things], [brands, models], [brands, things, models]], weights=[4, 3, 2, 1]
-        )[0]
-        text = " ".join(chance.choice(each) for each in words)
-        odd = chance.random()
-        if odd < 0.05 and len(text) > 2:
-            place = chance.randrange(len(text) - 1)
-            text = text[:place] + text[place + 1] + text[place] + text[place + 2 :]
-        elif odd < 0.1:
-            text = "".join(chr(ord(each) + 0xFEE0) if "!" <= each <= "~" else each for each in text)
-            for plain, traditional in _TRADITIONAL.items():
-                text = text.replace(plain, traditional)
-        low = int(10 ** chance.uniform(2.5, 5)) if chance.random() < 0.35 else None
-        filters = Filters(
-            category=category if chance.random() < 0.45 else None,
-            price_min=low,
-            price_max=None if low is None else low * 10,
+        milliseconds = np.percentile([outcome.seconds * 1000 for outcome in each.outcomes], (50, 95, 99))
+        index = built[each.engine]
+        speed.add_row(
+            name,
+            *(f"{value:.2f}" for value in milliseconds),
+            f"{each.alone:,.0f}",
+            f"{each.together:,.0f}",
+            f"{index.goods_per_second:,.0f}",
+            f"{index.visible * 1000:.1f}",
+            f"{index.bytes / 1e6:.1f}",
+            f"{each.memory / 1e6:.0f}",
         )
-        sort = chance.choices(list(SearchSort), weights=[6, 2, 1, 1])[0]
-        asked.append((text, filters, sort))
-    return asked
+    yield relevance
+    yield speed
+    ours = [each for each in measured if each.engine.startswith("ours") and each.understood]
+    by_kind = [[figures_by_kind(half) for half in halves(each)] for each in ours]
+    kinds = sorted({kind for halves in by_kind for half in halves for kind in half})
+    table = _table("nDCG@10 by kind, understood: tuned / held out", "kind", *(each.engine for each in ours))
+    for kind in kinds:
+        table.add_row(kind, *(_both([half.get(kind) for half in halves], "ndcg10") for halves in by_kind))
+    yield table
+
+
+def _both(halves: Sequence[Figures | None], field: str) -> str:
+    return " / ".join("-" if half is None else f"{getattr(half, field):.3f}" for half in halves)
+
+
+def _table(caption: str, first: str, *others: str) -> Table:
+    table = Table(caption=caption)
+    table.add_column(first)
+    for name in others:
+        table.add_column(name, justify="right")
+    return table
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="saltfish-bench-search-") as folder:
+        yield Path(folder)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Build an index, run queries, change goods, and print the times."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.search", description=__doc__)
-    parser.add_argument("--goods", type=int, default=20_000)
-    parser.add_argument("--queries", type=int, default=1000)
+    """Measure and print the tables."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.search", description=__doc__.partition("\n")[0])
+    parser.add_argument("--goods", type=int, default=100_000)
+    parser.add_argument("--per-kind", type=int, default=PER_KIND, help="queries of each kind, half of them held out")
+    parser.add_argument("--seconds", type=float, default=90.0, help="most that an engine is asked for, in each way")
+    parser.add_argument("--engine", action="append", choices=list(CONTESTANTS), help="only this one; may be repeated")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="saltfish-bench-") as folder:
-        measured = _measure(Path(folder), goods_count=options.goods, query_count=options.queries)
-    table = Table(title=f"search, {options.goods:,} goods, {options.queries:,} queries", show_header=False)
-    for name, value in measured.items():
-        table.add_row(name, value)
-    Console().print(table)
-
-
-def _measure(folder: Path, *, goods_count: int, query_count: int) -> dict[str, str]:
-    index = SearchIndex(folder)
-    documents = list(goods(goods_count))
-    batches = [documents[start : start + _BATCH] for start in range(0, goods_count, _BATCH)]
-    started = time.perf_counter()
-    index.rebuild(track(batches, "building", console=Console(stderr=True)), reload=lambda _ids: Changes([], []))
-    building = time.perf_counter() - started
-
-    started = time.perf_counter()
-    index.snapshot()
-    opening = time.perf_counter() - started
-    started = time.perf_counter()
-    index.snapshot().vocabulary()
-    vocabulary = time.perf_counter() - started
-
-    asked = queries(query_count)
-    first, empty = _ask(index, asked)
-    again, _ = _ask(index, asked)
-
-    changing, seeing = [], []
-    for good in goods(20, seed=6):
-        started = time.perf_counter()
-        with index.writing() as change:
-            change(Changes([good], []))
-        changing.append(time.perf_counter() - started)
-        index.snapshot()
-        seeing.append(time.perf_counter() - started)
-    status = index.status()
-    return {
-        "build": f"{goods_count / building:,.0f} goods/s ({building:.1f} s)",
-        "size on disk": f"{status.bytes / 1e6:.1f} MB",
-        "memory (peak of the process)": f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB",
-        "open a snapshot": f"{opening * 1e3:.1f} ms",
-        "title vocabulary": f"{len(index.snapshot().vocabulary()):,} words, {vocabulary * 1e3:.0f} ms",
-        "queries, each for the first time": _latencies(first),
-        "the same again": _latencies(again),
-        "queries without a hit": f"{empty / query_count:.1%}",
-        "one good changed": f"p50 {np.median(changing) * 1e3:.0f} ms, visible after {np.median(seeing) * 1e3:.0f} ms",
-    }
-
-
-def _ask(index: SearchIndex, asked: list[tuple[str, Filters, SearchSort]]) -> tuple[list[float], int]:
-    """Run the queries; the seconds of each, and how many found nothing."""
-    seconds, empty = [], 0
-    for text, filters, sort in asked:
-        started = time.perf_counter()
-        found = search(index, text, filters=filters, sort=sort, size=_PAGE)
-        seconds.append(time.perf_counter() - started)
-        empty += found.page.total == 0
-    return seconds, empty
-
-
-def _latencies(seconds: list[float]) -> str:
-    p50, p95, p99 = (np.percentile(seconds, percent) * 1e3 for percent in (50, 95, 99))
-    return f"p50 {p50:.2f} ms, p95 {p95:.1f} ms, p99 {p99:.1f} ms; {len(seconds) / sum(seconds):,.0f}/s"
+    interactive = sys.stderr.isatty()
+    with _folder() as folder, Progress(console=Console(stderr=True), disable=not interactive) as progress:
+        goods = offers(options.goods)
+        queries = labelled(goods, per_kind=options.per_kind)
+        engines = options.engine or list(CONTESTANTS)
+        os.environ.setdefault("LOG_LEVEL", "WARNING")
+        built, measured = measure(engines, goods, queries, folder, seconds=options.seconds, progress=progress)
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    console.print(f"{options.goods:,} goods, {len(queries):,} queries of {len({each.kind for each in queries})} kinds")
+    for table in tables(built, measured, queries):
+        console.print(table)
 
 
 if __name__ == "__main__":
