@@ -22,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-quick check storm mutants attack lint format list-migrations types diagrams diagrams-check openapi openapi-check clients \
-	bench-http bench-orders bench-sweeper bench-crawl bench-prices bench-review bench-moderation \
+	bench-http bench-orders bench-sweeper bench-crawl bench-prices bench-search bench-review bench-moderation \
 	search-rebuild cli backup restore crawl shell engines lock clean reset-data environment environment-dev environment-crawler
 
 help: ## Show this list
@@ -106,6 +106,9 @@ bench-crawl: environment-dev ## Measure what a listing costs the crawler beside 
 
 bench-prices: environment-dev ## Measure how fast and how near reference prices are among 200,000 listings
 	$(VENV) -m supervisor with-engines -- $(VENV) -m benchmarks.prices $(ARGS)
+
+bench-search: environment-dev ## Measure both search engines beside three others: relevance, speed, size (ARGS="--goods 20000")
+	$(VENV) -m supervisor with-engines -- $(VENV) -m benchmarks.search $(ARGS)
 
 bench-review: environment-dev ## Measure in Chromium when the next good is there after a reviewer's decision, 200 waiting
 	$(VENV) -m pytest -q -s tests/office/bench_next_good.py $(ARGS)

@@ -13,10 +13,8 @@ import os
 import pickle
 import random
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -31,8 +29,9 @@ from rich.table import Table
 from app.search.documents import Document
 from app.search.evaluation import Figures, Find, LabelledQuery, Outcome, figures, figures_by_kind, judge
 from benchmarks.search_corpus import PER_KIND, Labelled, labelled
-from benchmarks.search_engines import CONTESTANTS, Reader, size_of
+from benchmarks.search_engines import CONTESTANTS, Reader
 from benchmarks.search_goods import Offer, offers
+from benchmarks.servers import prepared
 from statemachine.good import TradeMode
 
 _ADDED: Final = 20
@@ -205,7 +204,7 @@ def measure(
 
         progress.update(task, description=f"{engine}: building")
         speed = _apart(_build, engine, place, pickled)
-        size = size_of(place)
+        size = CONTESTANTS[engine].size(place)
         asks = []
         for understood in (False, True):
             step("asking, with understanding" if understood else "asking")
@@ -305,12 +304,6 @@ def _table(caption: str, first: str, *others: str) -> Table:
     return table
 
 
-@contextmanager
-def _folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="saltfish-bench-search-") as folder:
-        yield Path(folder)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.search", description=__doc__.partition("\n")[0])
@@ -319,14 +312,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=90.0, help="most that an engine is asked for, in each way")
     parser.add_argument("--engine", action="append", choices=list(CONTESTANTS), help="only this one; may be repeated")
     options = parser.parse_args(arguments)
-    interactive = sys.stderr.isatty()
-    with _folder() as folder, Progress(console=Console(stderr=True), disable=not interactive) as progress:
+    progress = Progress(console=Console(stderr=True), disable=not sys.stderr.isatty())
+    with prepared() as (environ, folder), progress:
+        os.environ.update(environ, LOG_LEVEL="WARNING")  # for the processes that it starts
         goods = offers(options.goods)
         queries = labelled(goods, per_kind=options.per_kind)
         engines = options.engine or list(CONTESTANTS)
-        os.environ.setdefault("LOG_LEVEL", "WARNING")
         built, measured = measure(engines, goods, queries, folder, seconds=options.seconds, progress=progress)
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    console = Console(width=None if sys.stdout.isatty() else 170)
     console.print(f"{options.goods:,} goods, {len(queries):,} queries of {len({each.kind for each in queries})} kinds")
     for table in tables(built, measured, queries):
         console.print(table)

@@ -6,6 +6,7 @@ some of them) or with our understanding of the query, as groups of alternatives 
 """
 
 import logging
+import os
 import sqlite3
 import warnings
 from collections import Counter
@@ -20,6 +21,7 @@ import orjson
 import tantivy
 import whoosh.index
 import whoosh.query
+from sqlalchemy import Engine as Database
 from whoosh.fields import ID, NUMERIC, TEXT, Schema
 from whoosh.qparser import MultifieldParser, OrGroup
 
@@ -29,6 +31,9 @@ from app.language.vocabulary import Vocabulary
 from app.search.documents import Document, tokens_of
 from app.search.engine import search
 from app.search.index import Changes, SearchIndex
+from app.search.postgres.documents import write
+from app.search.postgres.engine import PostgresEngine, search_database
+from app.search.postgres.temporary import make_tables
 from app.search.query import Alternative, Group
 from app.search.snapshot import Filters, SearchSort, Selection
 
@@ -64,7 +69,7 @@ class Reader(Protocol):
 
 
 class Contestant(Protocol):
-    """An engine that takes part."""
+    """An engine that takes part. Where files are its own, they are in the folder."""
 
     def build(self, folder: Path, documents: Sequence[Document], progress: Progress) -> None:
         """Write an index of `documents` into `folder`, which exists."""
@@ -72,11 +77,26 @@ class Contestant(Protocol):
     def opened(self, folder: Path) -> AbstractContextManager[Reader]:
         """The index in `folder`, for one process."""
 
+    def size(self, folder: Path) -> int:
+        """The bytes of the index on disk."""
+
+
+class _Files:
+    """What keeps its index in files."""
+
+    def size(self, folder: Path) -> int:
+        """Their size, without what is only there for our understanding."""
+        return sum(
+            file.stat().st_size
+            for file in folder.rglob("*")
+            if file.is_file() and file.name not in {_VOCABULARY, "jieba.cache"}
+        )
+
 
 # Ours
 
 
-class OurWhoosh:
+class OurWhoosh(_Files):
     """The engine for one host."""
 
     def build(self, folder: Path, documents: Sequence[Document], progress: Progress) -> None:
@@ -115,14 +135,53 @@ class _OurReader:
 
     def find_understood(self, text: str, size: int) -> Sequence[int]:
         """What the market's search answers."""
-        found = search(self._engine, text, filters=_NO_FILTERS, sort=SearchSort.RELEVANCE, offset=0, size=size)
+        found = search(self._engine, text, filters=_NO_FILTERS, sort=SearchSort.RELEVANCE, size=size)
         return found.page.ids
+
+
+class OurPostgres:
+    """The engine for several hosts, in the database that DATABASE_URL names."""
+
+    def build(self, folder: Path, documents: Sequence[Document], progress: Progress) -> None:
+        """Create and fill the tables in a database that does not have them."""
+        with _bench_database() as database, database.connect() as connection:
+            make_tables(connection, Analyser(cache_dir=folder / "jieba"), batches(documents, progress))
+
+    @contextmanager
+    def opened(self, folder: Path) -> Iterator[Reader]:
+        """The tables as a web worker reads them; goods are added as the transaction of a change does."""
+        with _bench_database() as database:
+            engine = PostgresEngine(database, analyser=Analyser(cache_dir=folder / "jieba"))
+            engine.vocabulary()
+
+            def add(document: Document) -> None:
+                with database.connect() as connection:
+                    write(connection, engine.analyser, [document])
+
+            yield _OurReader(engine, add)
+
+    def size(self, folder: Path) -> int:  # noqa: ARG002 - the protocol's
+        """The size of the tables with their indexes."""
+        with _bench_database() as database, database.connect() as connection:
+            statement = (
+                "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relname ~ '^search_' AND relkind = 'r'"
+            )
+            return int(connection.exec_driver_sql(statement).scalar_one())
+
+
+@contextmanager
+def _bench_database() -> Iterator[Database]:
+    database = search_database(os.environ["DATABASE_URL"], pool_size=2, statement_timeout=0)
+    try:
+        yield database
+    finally:
+        database.dispose()
 
 
 # Whoosh as its tutorials show it, with the analyser that comes with jieba
 
 
-class TutorialWhoosh:
+class TutorialWhoosh(_Files):
     """A schema of TEXT fields with `ChineseAnalyzer`, a `MultifieldParser`, a new searcher for each search."""
 
     def build(self, folder: Path, documents: Sequence[Document], progress: Progress) -> None:
@@ -205,7 +264,7 @@ class _TutorialReader:
 # SQLite
 
 
-class SQLite:
+class SQLite(_Files):
     """FTS5 over the tokens, joined by spaces."""
 
     def build(self, folder: Path, documents: Sequence[Document], progress: Progress) -> None:
@@ -286,7 +345,7 @@ def _quoted(tokens: Sequence[str]) -> str:
 # tantivy
 
 
-class Tantivy:
+class Tantivy(_Files):
     """Lucene's ideas in Rust, with the tokens joined by spaces."""
 
     def build(self, folder: Path, documents: Sequence[Document], progress: Progress) -> None:
@@ -448,17 +507,9 @@ class Understander:
 
 CONTESTANTS: Final[Mapping[str, Contestant]] = {
     "ours: Whoosh": OurWhoosh(),
+    "ours: PostgreSQL": OurPostgres(),
     "Whoosh + ChineseAnalyzer": TutorialWhoosh(),
     "SQLite FTS5": SQLite(),
     "tantivy": Tantivy(),
 }
 """All that are measured, by the names in the tables."""
-
-
-def size_of(folder: Path) -> int:
-    """The bytes of an index on disk, without what is only there for our understanding."""
-    return sum(
-        file.stat().st_size
-        for file in folder.rglob("*")
-        if file.is_file() and file.name not in {_VOCABULARY, "jieba.cache"}
-    )

@@ -28,7 +28,7 @@ def temporary_engine(
     with database.connect() as connection:
         connection.execute(CreateSchema(schema))
         try:
-            _fill(connection, analyser, batches)
+            make_tables(connection, analyser, batches)
             engine = PostgresEngine(database, analyser=analyser)
             yield engine
         finally:
@@ -36,7 +36,8 @@ def temporary_engine(
     database.dispose()
 
 
-def _fill(connection: Connection, analyser: Analyser, batches: Iterable[Sequence[Document]]) -> None:
+def make_tables(connection: Connection, analyser: Analyser, batches: Iterable[Sequence[Document]]) -> None:
+    """Create the tables where the connection's `search_path` says, with the documents, and count the words."""
     for table in _TABLES:
         connection.execute(CreateTable(table, include_foreign_key_constraints=[]))
     for batch in batches:
