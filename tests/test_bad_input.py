@@ -113,6 +113,12 @@ RIGHT: Mapping[str, dict[str, Any]] = {
     "POST /api/staff/suspend_user/<id:user_id>/": {"reason": "多次发布假货"},
     "POST /api/staff/lift_suspension/<id:user_id>/": {"reason": "申诉成立"},
     "POST /api/staff/clear_profile/<id:user_id>/": {"parts": ["nickname", "bio", "avatar"], "reason": "含联系方式"},
+    "POST /api/search_click/": {"q": "台灯"},
+    "POST /api/staff/ban_query/": {"text": "台灯", "reason": "违规"},
+    "POST /api/staff/allow_query/": {"text": "台灯", "reason": "误判"},
+    "POST /api/saved_search/": {"q": "台灯"},
+    "PATCH /api/saved_search/<id:search_id>/": {"notify": False},
+    "POST /api/saved_search/<id:search_id>/": {"notify": False},
     "POST /api/staff/money_case/<id:case_id>/": {"decision": "dismiss", "reason": "已在商家平台核对"},
 }
 
@@ -127,6 +133,7 @@ MISSING = {
     "case_id": Answer.NO_SUCH_MONEY_CASE,
     "review_id": Answer.NO_SUCH_REVIEW,
     "ban_id": Answer.NO_SUCH_BAN,
+    "search_id": Answer.NO_SUCH_SAVED_SEARCH,
     "picture_id": Answer.NO_SUCH_PICTURE,
 }
 

@@ -420,7 +420,7 @@ def test_certificates_come_together(variable: str) -> None:
 
 
 def test_numbers_and_switches_are_all_in_the_table() -> None:
-    assert len(of_type("int")) == 81
+    assert len(of_type("int")) == 84
     assert of_type("bool") == ["ENVELOPE_ALWAYS_200", "SQL_COUNT_HEADER", "CAPTCHA_REVEAL", "RATE_LIMITS_ENABLED"]
 
 

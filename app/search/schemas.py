@@ -5,7 +5,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Final, NotRequired
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from typing_extensions import TypedDict
 
 from app.answers import Answer, Refused
@@ -203,3 +203,18 @@ def _facets_out(facets: Facets) -> FacetsOut:
 
 def _facets(counts: Mapping[int, int], texts: Mapping[int, str]) -> list[FacetOut]:
     return [{"code": code, "text": texts[code], "count": count} for code, count in counts.items()]
+
+
+class SimilarQuery(BaseModel):
+    """How many."""
+
+    model_config = ConfigDict(frozen=True)
+
+    size: Annotated[int, Field(ge=1, le=20)] = 10
+
+
+class SimilarOut(TypedDict):
+    """Goods like one, the likest first; `total` is how many there are here."""
+
+    items: list[GoodOut]
+    total: int

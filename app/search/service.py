@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Collection
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 from flask import current_app
@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 from app.answers import Answer, Refused
 from app.db.database import db
 from app.db.transactions import transaction
+from app.fen import parse_yuan
 from app.goods.models import Good
-from app.goods.queries import goods_by_ids
+from app.goods.queries import goods_by_ids, public_good
 from app.goods.schemas import GoodOut
 from app.language.service import analyser
 from app.outbox.models import OutboxMessage, Topic
@@ -29,6 +30,7 @@ from app.search.postgres.filling import begin_anew, count_words, fill
 from app.search.query import Query
 from app.search.results import FoundGood, Results
 from app.search.selection import Start
+from app.search.similar import Pattern, similar
 from app.search.snapshot import Filters, SearchSort
 from app.sellers.queries import Standings, read_standings
 from app.settings import settings
@@ -56,13 +58,49 @@ def search_goods(*, text: str, filters: Filters, sort: SearchSort, start: Start,
     """One page of the goods for sale that match `text`.
 
     The hits of the page are checked against the database: those no longer for sale are neither returned nor counted.
-    While the Whoosh index cannot be read, PostgreSQL answers. Raises Refused(NOT_READY) where its table is not complete
-    either; but where there is no index yet, what it has is the answer.
+    Raises Refused(NOT_READY) as `_answered`.
     """
 
     def ask(engine: Engine) -> Results:
         return _search_with(engine, text=text, filters=filters, sort=sort, start=start, size=size)
 
+    return _answered(ask)
+
+
+def similar_goods(*, good_id: int, count: int) -> list[GoodOut]:
+    """At most `count` goods for sale that are like a public one, the likest first.
+
+    Raises Refused with NO_SUCH_GOOD for one that not everybody sees, and NOT_READY as `_answered`.
+    """
+    good = public_good(good_id)
+    if good is None:
+        raise Refused(Answer.NO_SUCH_GOOD)
+    pattern = Pattern(
+        good_id=good_id,
+        title=good["title"],
+        description=good["description"],
+        category=good["category"],
+        price=parse_yuan(good["price"]),
+    )
+
+    def ask(engine: Engine) -> list[GoodOut]:
+        # Some more, for those that are sold and still in the index.
+        found = similar(engine, pattern, count=2 * count)
+        goods = goods_by_ids(found) if found else {}
+        return [goods[each] for each in found if each in goods][:count]
+
+    return _answered(ask)
+
+
+_Answer = TypeVar("_Answer")
+
+
+def _answered(ask: Callable[[Engine], _Answer]) -> _Answer:
+    """What the engine answers. While the Whoosh index cannot be read, PostgreSQL is asked.
+
+    Raises Refused(NOT_READY) where its table is not complete either; but where there is no index yet, what it has is
+    the answer.
+    """
     other = postgres_engine()
     if settings().search_engine is SearchEngine.POSTGRES:
         return ask(other)

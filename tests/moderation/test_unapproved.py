@@ -32,8 +32,11 @@ from app.moderation.verdicts import Category, Decision, Hit
 from app.orders import service as orders
 from app.orders.transitions import OrderCommand, fire, lock_order
 from app.outbox.models import OutboxMessage, Topic
+from app.saved_searches.service import match_new_goods, save_search, tell_of_finds
 from app.search.service import drain_outbox
 from app.staff.service import restore_good, take_down_good
+from app.suggestions import service as suggestions
+from app.suggestions.service import rebuild_completions
 from app.web.auth import Auth
 from app.webhooks.service import send_webhook
 from config import Settings
@@ -47,7 +50,7 @@ from tests.webhooks.receiver import Receiver, receiving
 STEPS_PER_WALK, WALKS = 30, 3
 
 READS = [each for api in APIS for each in api.operations if each.method == "GET"]
-IDS = ("good_id", "order_id", "user_id", "pic_id", "review_id")
+IDS = ("good_id", "order_id", "user_id", "pic_id", "review_id", "search_id")
 """What URLs are asked for: all that the walk knows of."""
 
 NOT_ASKED = {
@@ -61,6 +64,7 @@ NOT_ASKED = {
 
 QUERIES = {
     "/test/": "q=台灯&sort=price_asc",
+    "/api/suggest/": "q=台灯",
     "/api/price_reference/": "title=台灯",
     "/api/price_reference/chart/": "title=台灯",
 }
@@ -139,6 +143,7 @@ class Walk:
             *(auth_headers(self.app, each) for each in (self.stranger, self.buyer)),
         ]
         self.own = auth_headers(self.app, self.owner)
+        self.search_id = save_search(user_id=self.stranger.id, q="台灯", notify_me=True)
         first = {"title": self._word(), "description": self._word(), "price": self._price(3000)}
         form = multipart(photo_bytes(60), category=5, trade_mode=8, freight=0, **first)
         made = assert_envelope(self.client.post("/api/good_release/", headers=self.own, **form), Answer.GOOD_RELEASED)
@@ -332,6 +337,10 @@ class Walk:
         while relay_once():
             pass
         drain_outbox()
+        match_new_goods()
+        tell_of_finds()
+        rebuild_completions()
+        self.app.extensions.pop("saltfish.completions", None)
         self.the_search_finds_what_was_approved()
         for message in db.session.scalars(
             select(OutboxMessage).where(OutboxMessage.topic == Topic.WEBHOOK.value)
@@ -363,7 +372,11 @@ class Walk:
         pictures = [int(url.split("/")[-2]) for url in self.written if url.startswith("/api/pic/")]
         cases = db.session.scalars(select(ReviewCase.id)).all()
         db.session.rollback()
-        ids = dict(zip(IDS, ([self.good_id], self.orders[-2:], [self.owner.id], pictures, cases), strict=True))
+        ids = dict(
+            zip(
+                IDS, ([self.good_id], self.orders[-2:], [self.owner.id], pictures, cases, [self.search_id]), strict=True
+            )
+        )
         for each in READS:
             if each.rule in NOT_ASKED or (each.rule in SELDOM and not seldom):
                 continue
@@ -407,6 +420,7 @@ def walk(app: Flask, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Ite
         return found.with_hits((UNSURE,)) if DOUBTFUL in text else found
 
     monkeypatch.setattr(checks, "check_text", check_text)
+    monkeypatch.setattr(suggestions, "_LEAST_SELLERS", 1)  # there is one only
     limits = {"expired_orders_allowed": 10**6, "cancelled_orders_allowed": 10**6, "unpaid_orders_limit": 10**6}
     with receiving(app, **limits) as Walk.receiver:
         Walk.app, Walk.index_path, Walk.approvals, Walk.refusals = app, settings.search_index_path, 0, 0

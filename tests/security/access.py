@@ -12,8 +12,8 @@ names (or the body, where it names a thing) does not exist; the others are in `R
 
 Things, of the market in `market.py`: `public` and `review` are goods of the seller with a picture, for sale and not yet
 reviewed, `refused` is one that did not pass, `to_review` the case of one that waits for a person, `ban` a banned
-picture; `unused_picture` is one that the seller has uploaded for no good yet; `address` and `notification` are the
-buyer's; `withdrawal` is the seller's, who shows `avatar` while `waiting_avatar` is not reviewed; `colleague` is
+picture; `unused_picture` is one that the seller has uploaded for no good yet; `address`, `notification` and
+`saved_search` are the buyer's; `withdrawal` is the seller's, who shows `avatar` while `waiting_avatar` is not reviewed; `colleague` is
 another member of staff; `case` is one about a day's bill; the others are orders where they stand, or what belongs to
 them.
 """
@@ -179,10 +179,25 @@ POST   /api/staff/restore_good/{good_id}/        public          401    403     
 POST   /api/staff/suspend_user/{user_id}/        stranger        401    403      403   403    revoked   ok
 POST   /api/staff/lift_suspension/{user_id}/     stranger        401    403      403   403    revoked   ok
 POST   /api/staff/clear_profile/{user_id}/       stranger        401    403      403   403    revoked   ok
+GET    /api/staff/queries/                       -               401    403      403   403    revoked   empty
+POST   /api/staff/ban_query/                     -               401    403      403   403    revoked   ok
+POST   /api/staff/allow_query/                   -               401    403      403   403    revoked   ok
 GET    /api/staff/money_cases/                   -               401    403      403   403    revoked   ok
 POST   /api/staff/money_case/{case_id}/          case            401    403      403   403    revoked   ok
 
 GET    /test/                                    -               empty  empty    empty empty  empty     empty
+GET    /api/good/{good_id}/similar/             public          empty  empty    empty empty  empty     empty
+GET    /api/good/{good_id}/similar/             review          404    404      404   404    404       404
+GET    /api/suggest/                             -               empty  empty    empty empty  empty     empty
+GET    /api/hot_queries/                         -               empty  empty    empty empty  empty     empty
+POST   /api/search_click/                        -               ok     ok       ok    ok     ok        ok
+GET    /api/saved_search/                        -               401    empty    ok    empty  revoked   empty
+POST   /api/saved_search/                        -               401    ok       ok    ok     revoked   ok
+GET    /api/saved_search/{search_id}/            saved_search    401    404      ok    404    revoked   404
+PATCH  /api/saved_search/{search_id}/            saved_search    401    404      ok    404    revoked   404
+POST   /api/saved_search/{search_id}/            saved_search    401    404      ok    404    revoked   404
+DELETE /api/saved_search/{search_id}/            saved_search    401    404      ok    404    revoked   404
+GET    /api/saved_search/{search_id}/goods/      saved_search    401    404      empty 404    revoked   404
 GET    /api/price_reference/                     -               empty  empty    empty empty  empty     empty
 GET    /api/price_reference/chart/               -               ok     ok       ok    ok     ok        ok
 GET    /                                         -               ok     ok       ok    ok     ok        ok

@@ -21,6 +21,7 @@ from app.money.cases import open_case
 from app.money.models import MoneyCase, MoneyCaseKind
 from app.notifications.models import Notification
 from app.orders.models import EvidencePicture
+from app.saved_searches.service import save_search
 from app.staff.service import add_staff, suspend_user
 from app.staff_roles import StaffRole
 from app.wallet.service import request_payout
@@ -144,6 +145,7 @@ def fill_market(app: Flask, client: FlaskClient) -> Market:
     things["ticket"] = _result_ticket(client, lead_order(app, make_good(app, seller), buyer), access["buyer"])
     things["forged_ticket"] = f"{things['ticket']}x"
     with app.app_context():
+        things["saved_search"] = save_search(user_id=buyer.id, q="民谣吉他", notify_me=True)
         things["withdrawal"] = request_payout(user_id=seller.id, amount=1000, account="13700137000", name="王小明")
         with transaction() as session:
             open_case(session, kind=MoneyCaseKind.BILL, key="bill:2026-11-22", reason="1 differences")

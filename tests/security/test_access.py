@@ -45,6 +45,7 @@ OPERATIONS = {each.name: each for api in APIS for each in api.operations}
 _MISSING = {**MISSING, "ticket": Answer.NO_SUCH_ORDER, "notification": Answer.NO_SUCH_NOTIFICATION}
 _QUERIES = {
     "search.search": {"q": "iPhone"},
+    "suggestions.suggest": {"q": "iPh"},
     "listings.price_reference": {"title": "iPhone 13", "category": "1"},
     "listings.chart": {"title": "iPhone 13", "category": "1"},
 }
@@ -180,6 +181,9 @@ _OF_OTHERS = [
 
 _OF_NOBODY = {
     "GET /api/staff/figures/": "counts",
+    "GET /api/staff/queries/": "counts of what several clients searched for",
+    "POST /api/staff/ban_query/": "counts, as above",
+    "POST /api/staff/allow_query/": "counts, as above",
     "GET /api/staff/operations/": "queues and sweeps",
     "GET /api/staff/outbox/": "ids and topics of messages",
     "GET /api/staff/reads/": "what colleagues read, by ids",

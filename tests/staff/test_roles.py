@@ -55,6 +55,9 @@ POST /api/staff/skip_review/<id:review_id>/           r
 GET  /api/staff/banned_pictures/                      r
 POST /api/staff/ban_picture/<id:picture_id>/          r
 POST /api/staff/lift_ban/<id:ban_id>/                 r
+GET  /api/staff/queries/                              r
+POST /api/staff/ban_query/                            r
+POST /api/staff/allow_query/                          r
 """
 ROWS = {(method, rule): roles for method, rule, roles in map(str.split, _TABLE.strip().splitlines())}
 LETTERS = {"r": StaffRole.REVIEWER, "a": StaffRole.ARBITER, "o": StaffRole.OPERATOR}

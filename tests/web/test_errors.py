@@ -43,6 +43,7 @@ ERRORS = [
     "REPORT_REFUSED",
     "REVIEW_TAKEN",
     "REVIEW_OUTDATED",
+    "TOO_MANY_SAVED_SEARCHES",
     "TOO_MANY_ADDRESSES",
     "FORM_EXPIRED",
     "SECOND_FACTOR_WRONG",
@@ -92,6 +93,7 @@ ERRORS = [
     "NO_SUCH_REVIEW",
     "NO_SUCH_BAN",
     "NO_SUCH_MONEY_CASE",
+    "NO_SUCH_SAVED_SEARCH",
     "RELEASE_MALFORMED",
     "EDIT_MALFORMED",
     "MALFORMED",
@@ -132,6 +134,9 @@ def test_what_is_no_refusal_has_no_error_and_what_is_one_is_no_success() -> None
         "NO_BANS",
         "NO_WITHDRAWALS",
         "TOO_FEW_PRICES",
+        "NO_SUGGESTIONS",
+        "NO_QUERIES",
+        "NO_SAVED_SEARCHES",
     ]
     assert set(REFUSAL_DETAILS) <= set(refusals)
 

@@ -418,6 +418,8 @@ WITHOUT_KEY = (
     # The one creates nothing; of the other each request is to give another case.
     "/api/staff/try_text/",
     "/api/staff/next_review/",
+    # Counts without who.
+    "/api/search_click/",
 )
 
 

@@ -223,7 +223,9 @@ def test_the_price_of_an_order_is_not_read(app: Flask, client: FlaskClient) -> N
 
 def test_every_patch_and_put_answers_post() -> None:
     changing = {each.rule for each in OPERATIONS.values() if each.method in ("PATCH", "PUT")}
-    assert changing == {"/api/user/", "/api/address/<id:address_id>/", "/api/good_edit/<id:good_id>/"}
+    assert changing == {"/api/user/", "/api/address/<id:address_id>/", "/api/good_edit/<id:good_id>/"} | {
+        "/api/saved_search/<id:search_id>/"
+    }
     for rule in changing:
         patch, post = OPERATIONS[f"PATCH {rule}"], OPERATIONS[f"POST {rule}"]
         assert (post.body, post.out, post.auth, post.limit) == (patch.body, patch.out, patch.auth, patch.limit)
