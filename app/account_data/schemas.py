@@ -11,7 +11,7 @@ from app.clock import MomentOut
 from app.enums import OneOf
 from app.fen import SignedYuanOut, YuanOut
 from app.goods.models import AppealState, RevisionState
-from app.goods.schemas import ViolationCategory
+from app.goods.schemas import CategoryOut, TradeModeOut, ViolationCategory
 from app.orders.schemas import BillStatusOut, OrderStatusOut, RoleOut
 from app.profiles.schemas import AvatarStateOut
 from app.recovery.schemas import RecoveryOut
@@ -195,10 +195,10 @@ class ExportedSavedSearchOut(TypedDict):
     """A search that the user saved."""
 
     q: str
-    category: int | None
+    category: CategoryOut | None
     price_min: YuanOut | None
     price_max: YuanOut | None
-    trade_mode: int | None
+    trade_mode: TradeModeOut | None
     notify: bool
     created_at: MomentOut
 

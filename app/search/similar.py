@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from app.clock import utcnow
-from app.language.analysis import STOP_WORDS
+from app.language.analysis import STOP_WORDS, is_han
 from app.language.normal_form import normalise
 from app.listings.flags import flags_of
 from app.listings.models import ListingFlag
@@ -39,11 +39,12 @@ class Pattern:
 def similar(engine: Engine, pattern: Pattern, *, count: int) -> list[int]:
     """The ids of at most `count` goods like `pattern`, the likest first, sellers apart.
 
-    A good scores by the words of the title that it has, the rare ones most, as in a search; times 1 / (1 + |ln ratio|)
-    for the ratio of the prices. Raises `IndexMissing`, `IndexForeign` and `IndexDamaged`.
+    A good scores by the words of the title that it has, the rare ones most, as in a search, divided by
+    1 + |ln(ratio of the prices)| / 2. Raises `IndexMissing`, `IndexForeign` and `IndexDamaged`.
     """
     snapshot = engine.snapshot(Selection(filters=Filters(), sort=SearchSort.RELEVANCE, count=BEGINNING.reach(count)))
     tokens = {token.text for token in engine.analyser.query_tokens(normalise(pattern.title))} - STOP_WORDS
+    tokens = {token for token in tokens if len(token) > 1 or is_han(token)}  # a letter is what is left of a measure
     frequencies = {token: snapshot.frequency(token) for token in tokens}
     rarest = sorted((token for token in tokens if frequencies[token]), key=lambda token: (frequencies[token], token))
     groups = [Group((Alternative((token,)),), 0, 0) for token in rarest[:_WORDS]]
@@ -70,6 +71,6 @@ def _scored(matches: Matches, pattern: Pattern) -> Matches:
         matches.score
         * np.where(matches.category == pattern.category, 1.0, _OTHER_CATEGORY)
         * np.where((matches.flags & accessory) == is_accessory, 1.0, _OTHER_KIND)
-        / (1 + ratio)
+        / (1 + ratio / 2)
     )
     return dataclasses.replace(matches, score=score)

@@ -38,7 +38,7 @@ _AS_TYPED, _BY_PINYIN, _BY_INITIALS, _MIXED = 1.0, 0.8, 0.6, 0.5
 
 # A mixed query is tried as at most so many sequences of initials, and of what these find so many phrases are compared.
 _MOST_READINGS: Final = 8
-_MOST_COMPARED: Final = 200
+_MOST_COMPARED: Final = 60
 
 
 def phrases_of(title: str, analyser: Analyser) -> set[str]:
@@ -168,7 +168,8 @@ class Completions:
         found = [self._initials.beginning_with(each) for each in initials if len(each) > 1]
         candidates = np.unique(np.concatenate(found)) if found else np.empty(0, np.int32)
         compared = self._heaviest(candidates, _MOST_COMPARED)
-        return np.array([each for each in compared if _begins(_compact(self._texts[each]), typed)], np.int32)
+        # Phrases are numbered in the order of their compact texts, so these are the keys by which they are found.
+        return np.array([each for each in compared if _begins(self._literal.keys[each], typed)], np.int32)
 
 
 def _compact(text: str) -> str:

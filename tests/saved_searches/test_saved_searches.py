@@ -8,6 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
+from app.account_data.service import delete_account_for_user
 from app.answers import Answer
 from app.clock import utcnow
 from app.db.database import db
@@ -271,3 +272,28 @@ def test_a_deleted_search_takes_its_finds_along(app: Flask, client: FlaskClient,
     with app.app_context(), db.engine.connect() as connection:
         assert connection.execute(select(SavedSearchHit.good_id)).all() == []
     assert (match(app), tell(app)) == (0, 0)
+
+
+def test_saved_searches_are_exported_and_go_with_the_account(app: Flask, client: FlaskClient, user: Made) -> None:
+    search = save(app, user, "台灯", price_max="50", category=5)
+    kept = save(app, make_user(app), "台灯")
+    publish(app, "台灯", price=100, category=5)
+    assert match(app) == 2
+    headers = auth_headers(app, user)
+    exported = client.get("/api/user/export/", headers=headers).get_json()["data"]["saved_searches"]
+    assert exported == [
+        {
+            "q": "台灯",
+            "category": 5,
+            "price_min": None,
+            "price_max": "50.00",
+            "trade_mode": None,
+            "notify": True,
+            "created_at": search["created_at"],
+        }
+    ]
+    with app.app_context():
+        delete_account_for_user(user_id=user.id, by="operator", why="asked for it")
+    with app.app_context(), db.engine.connect() as connection:
+        assert connection.execute(select(SavedSearch.id)).scalars().all() == [kept["id"]]
+        assert connection.execute(select(SavedSearchHit.search_id)).scalars().all() == [kept["id"]]

@@ -13,9 +13,9 @@ names (or the body, where it names a thing) does not exist; the others are in `R
 Things, of the market in `market.py`: `public` and `review` are goods of the seller with a picture, for sale and not yet
 reviewed, `refused` is one that did not pass, `to_review` the case of one that waits for a person, `ban` a banned
 picture; `unused_picture` is one that the seller has uploaded for no good yet; `address`, `notification` and
-`saved_search` are the buyer's; `withdrawal` is the seller's, who shows `avatar` while `waiting_avatar` is not reviewed; `colleague` is
-another member of staff; `case` is one about a day's bill; the others are orders where they stand, or what belongs to
-them.
+`saved_search` are the buyer's; `withdrawal` is the seller's, who shows `avatar` while `waiting_avatar` is not
+reviewed; `colleague` is another member of staff; `case` is one about a day's bill; the others are orders where they
+stand, or what belongs to them.
 """
 
 from typing import Final, NamedTuple

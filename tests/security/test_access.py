@@ -182,8 +182,6 @@ _OF_OTHERS = [
 _OF_NOBODY = {
     "GET /api/staff/figures/": "counts",
     "GET /api/staff/queries/": "counts of what several clients searched for",
-    "POST /api/staff/ban_query/": "counts, as above",
-    "POST /api/staff/allow_query/": "counts, as above",
     "GET /api/staff/operations/": "queues and sweeps",
     "GET /api/staff/outbox/": "ids and topics of messages",
     "GET /api/staff/reads/": "what colleagues read, by ids",

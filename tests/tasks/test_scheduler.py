@@ -41,6 +41,10 @@ ALL: dict[str, Any] = {
     "purge-sessions": ["tasks.housekeeping.purge_sessions", None, [], {}],
     "lift-ended-suspensions": ["tasks.housekeeping.lift_ended_suspensions", None, [], {}],
     "purge-one-time-codes": ["tasks.housekeeping.purge_one_time_codes", None, [], {}],
+    "match-saved-searches": ["tasks.saved_searches.match_saved_searches", None, [], {}],
+    "count-up-searches": ["tasks.suggestions.count_up_searches", None, [], {}],
+    "count-seller-standings": ["tasks.suggestions.count_seller_standings", None, [], {}],
+    "rebuild-completions": ["tasks.suggestions.rebuild_completions", None, [], {}],
     "drain-search-outbox": ["tasks.search.drain_search_outbox", None, [], {}],
 }
 DEFAULT = sorted(ALL.keys() - {"drain-search-outbox"})
@@ -67,6 +71,10 @@ def test_the_schedule() -> None:
         ("purge_sessions", QueueName.DEFAULT, 3600),
         ("lift_ended_suspensions", QueueName.DEFAULT, 60),
         ("purge_one_time_codes", QueueName.DEFAULT, 3600),
+        ("match_saved_searches", QueueName.DEFAULT, 30),
+        ("count_up_searches", QueueName.DEFAULT, 300),
+        ("count_seller_standings", QueueName.DEFAULT, 3600),
+        ("rebuild_completions", QueueName.DEFAULT, 600),
         ("drain_search_outbox", QueueName.SEARCH, 10),
     }
 
@@ -97,7 +105,7 @@ def test_nothing_is_due_before_its_time(app: Flask, valkey: redis.Redis) -> None
             job.set_enqueue_time(utcnow() - timedelta(seconds=31))
         scheduler.step()
         scheduler.retire()
-    assert queued(app) == ["sweep-deadlines", "query-payments", "sweep-stale-reviews"]
+    assert queued(app) == ["sweep-deadlines", "query-payments", "sweep-stale-reviews", "match-saved-searches"]
     assert queued(app, QueueName.SEARCH) == ["drain-search-outbox"]
 
 

@@ -1,0 +1,1 @@
+"""How sellers stand."""
