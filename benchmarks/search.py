@@ -187,7 +187,7 @@ def measure(
     progress: Progress,
 ) -> tuple[dict[str, Built], list[Measured]]:
     """Build the index of each engine and ask it, plainly and with understanding."""
-    documents = [_document(each) for each in goods]
+    documents = [document_of(each) for each in goods]
     pickled = folder / "goods.pickle"
     pickled.write_bytes(pickle.dumps(documents))
     asked = [LabelledQuery(text=each.text, kind=each.kind, grades=each.grades) for each in queries]
@@ -239,7 +239,8 @@ def _unlike(documents: Sequence[Document]) -> list[Document]:
     ]
 
 
-def _document(offer: Offer) -> Document:
+def document_of(offer: Offer) -> Document:
+    """The good as an index takes it."""
     return Document(
         good_id=offer.number,
         title=offer.title,
