@@ -54,7 +54,9 @@ def search(
     standing_of: StandingOf = nobody_known,
 ) -> SearchHits:
     """Search with `engine` for `text`. Raises `IndexMissing`, `IndexForeign` and `IndexDamaged`."""
-    snapshot = engine.snapshot(Selection(filters=filters, sort=sort, count=start.reach(size)))
+    snapshot = engine.snapshot(
+        Selection(filters=filters, sort=sort, count=start.reach(size), as_of=start.as_of, after=start.after)
+    )
     query = _expanded(engine.parser.parse(text), snapshot, engine.analyser)
     matches, match, corrected, tokens = snapshot.matches_of_all(query.groups), Match.ALL, None, query.tokens()
     if len(matches) < _FEW_HITS:

@@ -98,6 +98,10 @@ class Selection:
     filters: Filters
     sort: SearchSort
     count: int
+    as_of: int | None = None
+    """The second after which nothing is shown that was published later; None: no such limit."""
+    after: tuple[int, ...] | None = None
+    """The place in the order behind which the hits begin (`app.search.selection.Start.after`); None: at the first."""
 
 
 @dataclass(frozen=True, slots=True)

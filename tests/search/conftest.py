@@ -20,11 +20,18 @@ def index(tmp_path: Path) -> SearchIndex:
 
 @pytest.fixture
 def no_index(app: Flask, settings: Settings) -> Iterator[None]:
-    """The application has no index when the test begins."""
-    app.extensions.pop("saltfish.search", None)
+    """The application has no index when the test begins, and knows nothing of PostgreSQL's tables."""
+    _forget_engines(app)
     shutil.rmtree(settings.search_index_path, ignore_errors=True)
     yield
+    _forget_engines(app)
+
+
+def _forget_engines(app: Flask) -> None:
     app.extensions.pop("saltfish.search", None)
+    postgres = app.extensions.pop("saltfish.search.postgres", None)
+    if postgres is not None:
+        postgres.dispose()
 
 
 @pytest.fixture

@@ -32,13 +32,13 @@ _MOST: Final = np.iinfo(np.uint16).max
 _WRITE: Final = text(
     """
     INSERT INTO search_documents
-        (good_id, format, category, trade_mode, price, published, length, tokens, columns, counts)
-    VALUES (:good_id, :format, :category, :trade_mode, :price, :published, :length,
+        (good_id, format, category, trade_mode, condition, price, freight, published, length, tokens, columns, counts)
+    VALUES (:good_id, :format, :category, :trade_mode, :condition, :price, :freight, :published, :length,
         array_to_tsvector(CAST(:tokens AS text[])), :columns, :counts)
     ON CONFLICT (good_id) DO UPDATE SET
-        (format, category, trade_mode, price, published, length, tokens, columns, counts) =
-        (EXCLUDED.format, EXCLUDED.category, EXCLUDED.trade_mode, EXCLUDED.price, EXCLUDED.published, EXCLUDED.length,
-            EXCLUDED.tokens, EXCLUDED.columns, EXCLUDED.counts)
+        (format, category, trade_mode, condition, price, freight, published, length, tokens, columns, counts) =
+        (EXCLUDED.format, EXCLUDED.category, EXCLUDED.trade_mode, EXCLUDED.condition, EXCLUDED.price, EXCLUDED.freight,
+            EXCLUDED.published, EXCLUDED.length, EXCLUDED.tokens, EXCLUDED.columns, EXCLUDED.counts)
     """
 )
 _REMOVE: Final = text("DELETE FROM search_documents WHERE good_id = ANY(:good_ids)")
@@ -75,7 +75,9 @@ def row_of(analyser: Analyser, document: Document) -> dict[str, Any]:
         "format": FORMAT,
         "category": document.category,
         "trade_mode": document.trade_mode,
+        "condition": values["condition"],
         "price": document.price,
+        "freight": document.freight,
         "published": document.published,
         "length": counted.length,
         "tokens": [*counts, *(TITLE_MARK + token for token in counted.title if len(token) <= _LONGEST_TOKEN)],

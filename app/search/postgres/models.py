@@ -38,7 +38,9 @@ class SearchDocument(Base):
     format: Mapped[int] = mapped_column(SmallInteger)
     category: Mapped[int] = mapped_column(SmallInteger)
     trade_mode: Mapped[int] = mapped_column(SmallInteger)
+    condition: Mapped[int] = mapped_column(SmallInteger)
     price: Mapped[int] = mapped_column(BigInteger)  # fen
+    freight: Mapped[int] = mapped_column(BigInteger)  # fen
     published: Mapped[int] = mapped_column(BigInteger)  # seconds since 1970
     length: Mapped[int]  # tokens, for the average
     tokens: Mapped[str] = mapped_column(TSVECTOR)
