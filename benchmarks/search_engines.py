@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
+import numpy as np
 import orjson
 import tantivy
 import whoosh.index
@@ -34,8 +35,9 @@ from app.search.index import Changes, SearchIndex
 from app.search.postgres.documents import write
 from app.search.postgres.engine import PostgresEngine, search_database
 from app.search.postgres.temporary import make_tables
-from app.search.query import Alternative, Group
 from app.search.snapshot import Filters, SearchSort, Selection
+from app.search.understanding import Alternative, ConstraintName, Group
+from app.search.understanding.reader import understand
 
 _BATCH: Final = 1000
 _NO_FILTERS: Final = Filters()
@@ -127,10 +129,11 @@ class _OurReader:
         tokens = self._engine.analyser.query_tokens(normalise(text))
         groups = [Group((Alternative((token.text,)),), token.start, token.end) for token in tokens]
         snapshot = self._engine.snapshot(Selection(filters=_NO_FILTERS, sort=SearchSort.RELEVANCE, count=size))
-        matches = snapshot.matches_of_all(groups)
+        matches = snapshot.matches_of_some(groups, at_least=len(groups))
         if len(matches) < size and len(groups) > 1:
-            matches = matches.union(snapshot.matches_of_some(groups, at_least=1))
-        best: list[int] = matches.good_id[(-matches.score).argsort(kind="stable")[:size]].tolist()
+            matches = snapshot.matches_of_some(groups, at_least=1)
+        order = np.lexsort((-matches.score, ~matches.full))
+        best: list[int] = matches.good_id[order[:size]].tolist()
         return best
 
     def find_understood(self, text: str, size: int) -> Sequence[int]:
@@ -501,8 +504,21 @@ class Understander:
         return Wanted([[[token.text]] for token in tokens])
 
     def wanted(self, text: str) -> Wanted:
-        """What the query means."""
-        return self.plain(text)
+        """What the query means: for each word all that is as good as it, and the limits of the price.
+
+        Without the groups that a query only implies, of which other engines could not make a partial match.
+        """
+        understood = understand(text, analyser=self.analyser, vocabulary=self._vocabulary)
+        lowest, highest = understood.limit(ConstraintName.PRICE_MIN), understood.limit(ConstraintName.PRICE_MAX)
+        return Wanted(
+            [
+                [list(alternative.tokens) for alternative in group.matching]
+                for group in understood.groups
+                if group.start < group.end
+            ],
+            lowest if isinstance(lowest, int) else None,
+            highest if isinstance(highest, int) else None,
+        )
 
 
 CONTESTANTS: Final[Mapping[str, Contestant]] = {

@@ -9,7 +9,7 @@ from typing import Final
 
 from app.language.analysis import Analyser, is_han
 from app.listings.terms import NO_MODEL, Model, ParsedTitle, is_series, measure_term, parse_title
-from app.listings.words import BRAND_OF_SERIES, BRANDS, DESCRIPTIVE, GENERIC_NOUNS, ONE_CHARACTER_NOUNS
+from app.listings.words import ACCESSORIES, BRAND_OF_SERIES, BRANDS, DESCRIPTIVE, GENERIC_NOUNS, ONE_CHARACTER_NOUNS
 
 MAX_STEPS: Final = 4
 
@@ -52,7 +52,7 @@ def _steps_with_model(parsed: ParsedTitle, *, nouns: bool) -> list[set[str]]:
     things = [word for word in parsed.words if is_han(word) and word not in DESCRIPTIVE | GENERIC_NOUNS]
     if nouns:
         words.update(things)
-        things = [word for word in things if word in ONE_CHARACTER_NOUNS][:1] or things[:1]
+        things = [word for word in things if word in ACCESSORIES | ONE_CHARACTER_NOUNS][:1] or things[:1]
     elif brand_is_implied or parsed.brands:
         things = []
     series = set() if brand_is_implied else {word for word in parsed.words if word in BRAND_OF_SERIES}

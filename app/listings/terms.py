@@ -22,8 +22,8 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from app.language.analysis import STOP_WORDS, Analyser, Token, is_han
+from app.language.lexicon import Lexicon, WordClass, built_in_lexicon
 from app.language.normal_form import normalise
-from app.language.synonyms import SYNONYMS
 from app.listings.words import (
     BRAND_OF_SERIES,
     BRANDS,
@@ -33,7 +33,7 @@ from app.listings.words import (
     ONE_CHARACTER_NOUNS,
     QUALIFIERS,
     SALES_TALK,
-    SEARCH_ONLY_SYNONYMS,
+    is_one_model,
 )
 
 PARTS: Final = 256
@@ -61,17 +61,24 @@ def _measure(number: str, units: str, unit: str) -> Measure:
 
 
 _YEAR: Final = r"20[0-3]\d"
+_ZOOM_FROM: Final = "1[0-9]|2[0-9]|35|5[05]|70|75|80|100|150|200"
+_ZOOM_TO: Final = "2[048]|35|4[05]|5[05]|70|85|1[0-9][05]|2[0-9]0|300|350|400|500|600|800"
 _MEASURES: Final = (
     _measure(r"\d{1,4}", "gb?", "g"),
     _measure(r"\d", "tb?", "t"),
     _measure(_YEAR, "年款|年版|款|年|", "年"),
     _measure(r"\d{1,3}(?:\.\d)?", "寸|英寸|吋|inch|in", "寸"),
     _measure(r"\d{1,3}-\d{2,3}|\d{1,3}", "mm|毫米", "mm"),
+    # A zoom range without its unit: 套机 24-105, 18-55 镜头.
+    _measure(rf"(?:{_ZOOM_FROM})-(?:{_ZOOM_TO})", "", "mm"),
+    # A surface: 120*60, 1.8×2米.
+    _measure(r"\d{1,3}(?:\.\d{1,2})?\s*[*×x]\s*\d{1,3}(?:\.\d{1,2})?", "cm|厘米|米|m|", "面"),
     _measure(r"\d{1,4}", "ml|毫升", "ml"),
     _measure(r"\d{1,4}(?:\.\d)?", "l|升", "升"),
     _measure(r"\d{1,3}(?:\.\d)?", "kg|公斤", "公斤"),
     _measure(r"\d(?:\.\d)?", "匹", "匹"),
-    _measure(r"\d(?:\.\d{1,2})?", "米|m", "米"),
+    _measure(r"\d(?:\.\d{1,2})?", "米", "米"),
+    Measure(re.compile(r"(?<![\d.])(\d(?:\.\d{1,2})?)m(?![a-z0-9])"), "米", frozenset("m")),
     _measure(r"\d{1,4}", "cm|厘米", "厘米"),
     _measure(r"\d{2}(?:\.5)?", "码", "码"),
     _measure(r"\d{2}", "键", "键"),
@@ -92,7 +99,8 @@ _MEMORY: Final = re.compile(
 _TALK: Final = re.compile("|".join(sorted(map(re.escape, SALES_TALK), key=lambda word: (-len(word), word))))
 _CONDITION: Final = re.compile(
     r"(?<!荣耀)(?<!荣耀\s)(?:100|[6-9]\d(?:\.\d)?)\s*成?新|(?<!\d)[5-9](?:\.\d)?成(?!色)新?|[一二三四五六七八九]+成?新(?!疆)"
-    r"|(?:电池)?(?:效率|健康度?|容量)?\s*\d{2,3}\s*%|电池(?:效率|健康度?)?\s*:?\s*\d{2,3}(?!\d|\s*[gt])"
+    r"|(?:电池)?(?:最大)?(?:效率|健康度?|容量)?\s*\d{2,3}\s*%"
+    r"|电池(?:最大)?(?:效率|健康度?|容量)?\s*:?\s*\d{2,3}(?!\d|\s*[gtmw毫])|快门(?:数|次数|大概|约|才|仅|只有)*\s*:?\s*\d+(?:\.\d+)?[w万]?"
 )
 """The condition: 95新, 九成新, 电池88%. (荣耀 90 is a telephone.)"""
 _COUNT: Final = re.compile(
@@ -223,12 +231,13 @@ def parse_title(analyser: Analyser, title: str) -> ParsedTitle:
     text = _GENERATION.sub(lambda match: f" {_DIGIT_OF.get(match[1], match[1])} ", text)
     text = _MARK.sub(lambda match: f"m{_ROMAN.get(match[1], match[1])}", text)
     text = _MARK_OF_ROMAN.sub(lambda match: f"{match[1]}m{_ROMAN[match[2] or match[3]]}", text)
+    has_memory = _MEMORY.search(text) is not None
     text = _without_measures(text, parsed)
     for phrase, qualifier in HAN_QUALIFIERS.items():
         if phrase in text:
             parsed.qualifiers.add(qualifier)
     text = _PLUS.sub(" plus ", text)
-    _read_pieces(_pieces(analyser, text), parsed)
+    _read_pieces(_pieces(analyser, text, has_memory=has_memory), parsed)
     for word in (*parsed.words, *(model.prefix for model in parsed.models)):
         brand = BRAND_OF_SERIES.get(word)
         if brand is not None and brand not in parsed.brands:
@@ -239,18 +248,29 @@ def parse_title(analyser: Analyser, title: str) -> ParsedTitle:
 def _with_mark(match: re.Match[str]) -> str:
     """R6 二代 as R6m2, which is how R6 Mark II is written; SE2 二代, iPad Pro11 二代, i5 四代 stay as they are."""
     letters, number, generation = match[1], match[2], _DIGIT_OF.get(match[3], match[3])
-    has_no_marks = letters == "i" or _qualifiers(letters) - {_FUJI_XT} or any(map(letters.startswith, BRAND_OF_SERIES))
+    has_no_marks = (
+        letters == "i" or qualifiers_of(letters) - {_FUJI_XT} or any(map(letters.startswith, BRAND_OF_SERIES))
+    )
     return match[0] if has_no_marks or number == generation else f"{letters}{number}m{generation} "
 
 
-def _without_measures(text: str, parsed: ParsedTitle) -> str:
-    """`text` without its measures, which go to `parsed`."""
+@dataclass(frozen=True, slots=True)
+class FoundMeasure:
+    """Measures, and where the text names them: 8+256 are two, at one place."""
+
+    measures: tuple[tuple[str, str], ...]
+    start: int
+    end: int
+
+
+def find_measures(text: str) -> tuple[str, list[FoundMeasure]]:
+    """The measures in a text in normal form, and the text with blanks in their place."""
+    found: list[FoundMeasure] = []
 
     def memory(match: re.Match[str]) -> str:
-        unit = (match[3] or "g")[0]
-        parsed.measures.append((match[1], "g"))
-        parsed.measures.append(_in_one_unit(match[2].strip(), unit))
-        return " "
+        storage = _in_one_unit(match[2].strip(), (match[3] or "g")[0])
+        found.append(FoundMeasure(((match[1], "g"), storage), *match.span()))
+        return " " * len(match[0])
 
     text = _MEMORY.sub(memory, text)
     characters = set(text)
@@ -259,41 +279,55 @@ def _without_measures(text: str, parsed: ParsedTitle) -> str:
             continue
 
         def other(match: re.Match[str], unit: str = unit) -> str:
-            parsed.measures.append(_in_one_unit(match[1], unit))
-            return " "
+            found.append(FoundMeasure((_in_one_unit(match[1], unit),), *match.span()))
+            return " " * len(match[0])
 
         text = pattern.sub(other, text)
-    parsed.measures = list(dict.fromkeys(parsed.measures))
+    return text, found
+
+
+def _without_measures(text: str, parsed: ParsedTitle) -> str:
+    """`text` without its measures, which go to `parsed`."""
+    text, found = find_measures(text)
+    parsed.measures = list(dict.fromkeys(measure for each in found for measure in each.measures))
     return text
 
 
 def _in_one_unit(number: str, unit: str) -> tuple[str, str]:
     if unit == "g" and number in ("1024", "2048"):
         return str(int(number) // 1024), "t"
+    if unit == "面":
+        return re.sub(r"\s*[×x]\s*|\s*\*\s*", "*", number), unit
     if unit == "寸":  # sellers round inches: 13.3 and 13, 15.6 and 15 are the same screen
         return number.partition(".")[0], unit
     return number.removesuffix(".0"), unit
 
 
-def _pieces(analyser: Analyser, text: str) -> list[_Piece]:
-    """The tokens of `text`; each synonym is replaced by the first one of its group."""
+def _pieces(analyser: Analyser, text: str, *, has_memory: bool) -> list[_Piece]:
+    """The tokens of `text`; each other name is replaced by the first one of its group.
+
+    `has_memory`: memory and storage are named together, as nobody does of an iPhone.
+    """
     tokens = analyser.query_tokens(text)
-    canonical, lengths = _canonical(analyser)
+    names = _first_names(analyser, analyser.lexicon)
+    is_bare = not has_memory and not any(token.text in names.brands_and_series for token in tokens)
     pieces: list[_Piece] = []
     position, end = 0, 0
     while position < len(tokens):
-        longest = lengths.get(tokens[position].text, 0)
+        longest = names.lengths.get(tokens[position].text, 0)
         length = next(
             (
                 length
                 for length in range(min(longest, len(tokens) - position), 0, -1)
-                if _phrase(tokens, position, length) in canonical
+                if (phrase := _phrase(tokens, position, length)) in names.first
+                and (is_bare or not phrase[0][0].isdigit())
+                and not _begins_inside_run(tokens, position)
             ),
             0,
         )
         gap = text[end : tokens[position].start]
         if length:
-            first, *others = canonical[_phrase(tokens, position, length)]
+            first, *others = names.first[_phrase(tokens, position, length)]
             pieces += [_Piece(first, gap), *(_Piece(other, "") for other in others)]
         else:
             length = 1
@@ -304,13 +338,19 @@ def _pieces(analyser: Analyser, text: str) -> list[_Piece]:
     return pieces
 
 
+def _begins_inside_run(tokens: Sequence[Token], position: int) -> bool:
+    """Whether the token at `position` continues letters or digits without a gap: 13 of k13 pro, xm5 of wh1000xm5."""
+    before, token = tokens[position - 1] if position else None, tokens[position]
+    return before is not None and before.end == token.start and before.text.isascii() and token.text.isascii()
+
+
 @lru_cache(maxsize=4096)
 def _names_apart(text: str) -> tuple[str, ...]:
     """A token, split behind names that it begins with: redmik (of RedmiK60) is 红米 and k, 格力空调 格力 and 空调."""
     for length in range(len(text) - 1, 1 if is_han(text) else 3, -1):
         name, rest = text[:length], text[length:]
         # Any longer word may happen to begin with a short name.
-        if name in _NAMES and (is_han(rest) or length > 4 or len(rest) <= 2 or rest in _NAMES or _qualifiers(rest)):
+        if name in _NAMES and (is_han(rest) or length > 4 or len(rest) <= 2 or rest in _NAMES or qualifiers_of(rest)):
             return (_NAMES[name], *_names_apart(rest))
     return (_NAMES.get(text, text),)
 
@@ -319,30 +359,44 @@ def _phrase(tokens: Sequence[Token], position: int, length: int) -> tuple[str, .
     return tuple(token.text for token in tokens[position : position + length])
 
 
-@lru_cache(maxsize=4)
-def _canonical(analyser: Analyser) -> tuple[dict[tuple[str, ...], tuple[str, ...]], dict[str, int]]:
-    """By the tokens of each synonym those that replace it: of the first one that means a thing of the same price.
+@dataclass(frozen=True, slots=True)
+class _FirstNames:
+    """By the tokens of each name those of the first name of its group.
 
-    Then, by the first token of synonyms, how many tokens the longest of them has.
+    `lengths` has, by the first token of names, how many tokens the longest of them has. `brands_and_series` are the
+    tokens that are the name of one.
     """
+
+    first: dict[tuple[str, ...], tuple[str, ...]]
+    lengths: dict[str, int]
+    brands_and_series: frozenset[str]
+
+
+@lru_cache(maxsize=4)
+def _first_names(analyser: Analyser, lexicon: Lexicon) -> _FirstNames:
     found: dict[tuple[str, ...], tuple[str, ...]] = {}
-    for group in SYNONYMS:
-        members = [member for member in group if member not in SEARCH_ONLY_SYNONYMS]
-        if len(members) > 1:
-            first, *others = (tuple(token.text for token in analyser.query_tokens(normalise(each))) for each in members)
-            found.update(dict.fromkeys(others, first))
+    known: set[str] = set()
+    for group in lexicon.of(WordClass.MODEL, WordClass.BRAND, WordClass.THING):
+        first, *others = (tuple(token.text for token in analyser.query_tokens(name)) for name in group.names)
+        for other in others:
+            found.setdefault(other, first)
+        if group.word_class is WordClass.BRAND or (group.word_class is WordClass.MODEL and not is_one_model(group)):
+            known |= {name[0] for name in (first, *others) if len(name) == 1}
+    found = {name: first for name, first in found.items() if name != first}
     lengths: dict[str, int] = {}
-    for synonym in found:
-        lengths[synonym[0]] = max(len(synonym), lengths.get(synonym[0], 0))
-    return found, lengths
+    for name in found:
+        lengths[name[0]] = max(len(name), lengths.get(name[0], 0))
+    return _FirstNames(found, lengths, frozenset(known))
 
 
-_FIRST_NAMES: Final = {
-    normalise(member): normalise(group[0]) for group in SYNONYMS for member in group if group[0] in BRANDS
-}
 _NAMES: Final = {
     **{name: name for name in (*BRANDS, *BRAND_OF_SERIES)},
-    **{name: first for name, first in _FIRST_NAMES.items() if name not in SEARCH_ONLY_SYNONYMS and " " not in name},
+    **{
+        name: group.name
+        for group in built_in_lexicon().of(WordClass.BRAND)
+        for name in group.names
+        if " " not in name and name.isalpha()
+    },
 }
 """By each name of a brand or series the one name that terms have for it."""
 
@@ -366,7 +420,7 @@ def _read_pieces(pieces: list[_Piece], parsed: ParsedTitle) -> None:
             number, qualifiers = lettered
             _add_model(parsed, prefix, number)
             parsed.qualifiers |= qualifiers
-        elif (qualifiers := _qualifiers(piece.text)) and not _is_fuji(piece, pieces[position : position + 1]):
+        elif (qualifiers := qualifiers_of(piece.text)) and not _is_fuji(piece, pieces[position : position + 1]):
             parsed.qualifiers |= qualifiers
         elif _takes_number(piece, pieces[position : position + 1]):
             prefix = piece.text
@@ -388,8 +442,8 @@ def _lettered(prefix: str, text: str) -> tuple[str, frozenset[str]] | None:
     """The model that letters name behind `prefix`, and its qualifiers: xs of 苹果 xs; xs and max of iphonexsmax."""
     for name in LETTER_MODELS.get(_series_of(prefix), ()):
         rest = text.removeprefix(name)
-        if rest != text and (not rest or _qualifiers(rest)):
-            return name, _qualifiers(rest)
+        if rest != text and (not rest or qualifiers_of(rest)):
+            return name, qualifiers_of(rest)
     return None
 
 
@@ -408,7 +462,7 @@ def _number(pieces: list[_Piece], position: int) -> tuple[str, int]:
     position += 1
     while position < len(pieces) and pieces[position].adjacent:
         text = pieces[position].text
-        if is_han(text) or _qualifiers(text) or (not text.isdigit() and len(text) > 2):
+        if is_han(text) or qualifiers_of(text) or (not text.isdigit() and len(text) > 2):
             break
         number += text
         position += 1
@@ -416,7 +470,7 @@ def _number(pieces: list[_Piece], position: int) -> tuple[str, int]:
 
 
 @lru_cache(maxsize=4096)
-def _qualifiers(text: str) -> frozenset[str]:
+def qualifiers_of(text: str) -> frozenset[str]:
     """The qualifiers that a token consists of (promax: pro, max); empty where it has any other part."""
     found: set[str] = set()
     while text:

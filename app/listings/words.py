@@ -6,6 +6,13 @@ All are written as `app.language.normal_form.normalise` gives them: simplified c
 from types import MappingProxyType
 from typing import Final
 
+from app.language.lexicon import WordClass, WordGroup, built_in_lexicon
+
+
+def is_one_model(group: WordGroup) -> bool:
+    """Whether the group of `models.txt` is one model (air force 1), and no series of which a number makes a model."""
+    return any(map(str.isdigit, group.name))
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -103,48 +110,20 @@ HAN_QUALIFIERS: Final = MappingProxyType(
 """Chinese qualifiers, each with its name in terms. 整机 and 笔记本 are among them because a computer that names its
 graphics card is no graphics card."""
 
-BRANDS: Final = _words("""
-    苹果 华为 小米 红米 三星 荣耀 一加 oppo vivo iqoo realme 真我 魅族 努比亚 中兴 摩托罗拉 诺基亚 谷歌 联想
-    戴尔 华硕 惠普 宏碁 微软 神舟 机械革命 雷神 外星人 雷蛇 索尼 佳能 尼康 富士 松下 徕卡 哈苏 奥林巴斯 理光
-    适马 腾龙 大疆 任天堂 世嘉 罗技 樱桃 漫步者 森海塞尔 铁三角 bose jbl akg 飞利浦 戴森 追觅 科沃斯 石头 云鲸
-    美的 海尔 格力 海信 tcl 创维 西门子 博世 小天鹅 老板 方太 九阳 苏泊尔 双立人 膳魔师 耐克 阿迪达斯 优衣库
-    新百伦 匡威 李宁 安踏 特步 鸿星尔克 彪马 斐乐 范斯 始祖鸟 北面 迪卡侬 zara hm gap 太平鸟 波司登 捷安特
-    美利达 永久 凤凰 喜德盛 大行 崔克 闪电 尤尼克斯 威克多 雅马哈 卡西欧 罗兰 珠江 卡瓦依 芬达 吉普森 马丁 泰勒
-    乐高 万代 泡泡玛特 雅诗兰黛 兰蔻 迪奥 香奈儿 资生堂 欧莱雅 完美日记 宜家 无印良品 全友 林氏木业 顾家 牧田
-    得力 技嘉 微星 七彩虹 影驰 蓝宝石 英特尔 金士顿 西部数据 希捷 gopro kindle 小天才 爱玛 雅迪 小牛 九号
-""")
-"""Brands, each by its first name in the search's synonyms."""
+BRANDS: Final = frozenset(group.name for group in built_in_lexicon().of(WordClass.BRAND))
+"""Brands, each by its first name in `app/language/data/brands.txt`."""
 
 BRAND_OF_SERIES: Final = MappingProxyType(
     {
-        "iphone": "苹果",
-        "ipad": "苹果",
-        "macbook": "苹果",
-        "imac": "苹果",
-        "airpods": "苹果",
-        "mate": "华为",
-        "pura": "华为",
-        "nova": "华为",
-        "matebook": "华为",
-        "galaxy": "三星",
-        "xperia": "索尼",
-        "reno": "oppo",
-        "thinkpad": "联想",
-        "拯救者": "联想",
-        "小新": "联想",
-        "rog": "华硕",
-        "xps": "戴尔",
-        "surface": "微软",
-        "eos": "佳能",
-        "switch": "任天堂",
-        "ps": "索尼",
-        "mavic": "大疆",
+        group.name: group.brand
+        for group in built_in_lexicon().of(WordClass.MODEL)
+        if group.brand and not is_one_model(group) and " " not in group.name
     }
 )
 """Names of series that only one brand has, and that brand. A number behind such a name is a model."""
 
+ACCESSORIES: Final = frozenset(group.name for group in built_in_lexicon().of(WordClass.THING) if group.is_accessory)
+"""Things that are made for another, each by its first name."""
+
 LETTER_MODELS: Final = MappingProxyType({"iphone": _words("x xr xs")})
 """By series, its models that are named by letters instead of a number."""
-
-SEARCH_ONLY_SYNONYMS: Final = frozenset(("iphone", "ipad", "主机", "游戏机", "模型", "手办", "化妆品", "护肤品"))
-"""Synonyms for the search, of other prices than the rest of their group: not replaced when prices are compared."""

@@ -16,13 +16,12 @@ from app.db.transactions import transaction
 from app.extensions import valkey
 from app.goods.models import Good
 from app.goods.queries import IS_FOR_SALE
-from app.language.service import analyser
 from app.notifications.models import NotificationKind
 from app.notifications.service import notify
 from app.notifications.texts import SAVED_SEARCH, SAVED_SEARCH_GOOD_TEXT, SAVED_SEARCH_GOODS_TEXT
 from app.saved_searches.matching import fits, keys_of
 from app.saved_searches.models import SavedSearch, SavedSearchHit
-from app.search.service import understood
+from app.search.service import tokens_of_good, understood
 from app.settings import settings
 from statemachine.good import TradeMode
 
@@ -128,7 +127,7 @@ def _public_since(since: datetime, *, after: int) -> Sequence[Row[Any]]:
 
 
 def _match(goods: Sequence[Row[Any]]) -> int:
-    tokens = {good.id: frozenset(analyser().index_tokens(f"{good.title}\n{good.description}")) for good in goods}
+    tokens = {good.id: frozenset(tokens_of_good(good)) for good in goods}
     with transaction() as session:
         searches = _possible(session, frozenset().union(*tokens.values()))
         groups = {search.id: understood(search.q).groups for search in searches}

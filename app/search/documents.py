@@ -2,12 +2,18 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
+from app.categories import Category
 from app.language.analysis import Analyser
+from app.language.lexicon import Lexicon, WordClass
+from app.language.normal_form import normalise
 from app.listings.flags import flags_of
 from app.listings.models import ListingFlag
+from app.listings.terms import ParsedTitle, measure_term, parse_title
 from app.listings.title_conditions import condition_in_title
+from app.search.understanding.words import words_of
 
 FORMAT: Final = 2
 """Part of what engines write. Increase it when documents, tokens or columns change: what is older counts as missing."""
@@ -53,16 +59,77 @@ class DocumentTokens:
         return TITLE_WEIGHT * self.title.total() + self.description.total()
 
 
+_NO_VARIANTS: Final = frozenset({"套机", "整机", "笔记本", "儿童", "畅飞", "光驱版", "digital"})
+"""Qualifiers that make another price, and not another model of what people search for."""
+
+_IMPLIED_BY_CATEGORY: Final = {Category.PHONE: "手机", Category.RENTAL: "租房"}
+"""What every good of a category is, whether its title says so or not."""
+
+
+def variant_term(parsed: ParsedTitle) -> str:
+    """The term of all qualifiers of a model together (`^max+pro`), `^` where it has none; `^*`: several models."""
+    return parsed.variant if parsed.variant == "^*" else "^" + "+".join(sorted(parsed.qualifiers - _NO_VARIANTS))
+
+
 def tokens_of(analyser: Analyser, document: Document) -> DocumentTokens:
-    """All tokens that `document` is found by."""
-    return DocumentTokens(
-        Counter(analyser.index_tokens(document.title)), Counter(analyser.index_tokens(document.description))
-    )
+    """All tokens that `document` is found by.
+
+    Its title's words, the terms of its models and measures (`app.listings.terms`), and what those imply.
+    """
+    title = analyser.title_tokens(document.title)
+    parsed = parse_title(analyser, document.title)
+    added = set(_terms_of(parsed))
+    if ListingFlag.ACCESSORY not in _flags(document.title, document.description):
+        added |= _implied(analyser, document, parsed)
+    title += added - set(title)
+    return DocumentTokens(Counter(title), Counter(analyser.index_tokens(document.description)))
+
+
+def _terms_of(parsed: ParsedTitle) -> list[str]:
+    terms = [*parsed.brands, *parsed.words, *map(measure_term, parsed.measures)]
+    for model in parsed.models:
+        terms += [each for each in (model.name, model.number_term) if each]
+    if parsed.models or parsed.qualifiers:
+        terms.append(variant_term(parsed))
+    return terms
+
+
+def _implied(analyser: Analyser, document: Document, parsed: ParsedTitle) -> set[str]:
+    """The things that the title's series and other words and the good's category imply: iphone and 手机."""
+    lexicon, text = analyser.lexicon, normalise(document.title)
+    words = words_of(analyser, text, signs=True)
+    implied = {
+        group.thing for word in words for group in word.groups if group.word_class is WordClass.MODEL and group.thing
+    }
+    implied |= {lexicon.signs[word.text] for word in words if word.text in lexicon.signs}
+    implied |= {lexicon.signs[number + unit] for number, unit in parsed.measures if number + unit in lexicon.signs}
+    for model in parsed.models:
+        implied |= _things_of_model(lexicon, model.name)
+        if model.name in lexicon.signs:
+            implied.add(lexicon.signs[model.name])
+    if document.category in _IMPLIED_BY_CATEGORY:
+        implied.add(_IMPLIED_BY_CATEGORY[Category(document.category)])
+    return implied - {word.text for word in words}
+
+
+def _things_of_model(lexicon: Lexicon, name: str) -> set[str]:
+    """What the series is that the model's name begins with: a7 of a7m4."""
+    return {
+        group.thing
+        for length in range(2, len(name))
+        for group in lexicon.named(name[:length])
+        if group.word_class is WordClass.MODEL and group.thing
+    }
+
+
+@lru_cache(maxsize=16)
+def _flags(title: str, description: str) -> frozenset[ListingFlag]:
+    return flags_of(title, description, ())
 
 
 def flag_bits_of(document: Document) -> int:
     """The flags of the good, one bit each (`FLAG_BITS`), by the same rules as for listings."""
-    return bits_of(flags_of(document.title, document.description, ()))
+    return bits_of(_flags(document.title, document.description))
 
 
 def bits_of(flags: frozenset[ListingFlag]) -> int:

@@ -17,7 +17,6 @@ from app.language.analysis import Analyser
 from app.language.service import analyser
 from app.search.index import SearchIndex
 from app.search.postgres.engine import PostgresEngine, search_database
-from app.search.query import QueryParser
 from app.search.snapshot import Selection, Snapshot
 from app.settings import settings
 from config import SearchEngine
@@ -29,10 +28,6 @@ class Engine(Protocol):
     @property
     def analyser(self) -> Analyser:
         """What its goods were analysed with, so that queries are, too."""
-
-    @property
-    def parser(self) -> QueryParser:
-        """The parser over that analyser."""
 
     def snapshot(self, selection: Selection) -> Snapshot:
         """Its newest state, or one hardly older, for one search that will show `selection`.

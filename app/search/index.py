@@ -38,7 +38,6 @@ from app.clock import utcnow
 from app.language.analysis import Analyser
 from app.search.documents import FORMAT, Document, column_values, tokens_of
 from app.search.errors import IndexBusy, IndexDamaged, IndexForeign, IndexMissing, reading_files
-from app.search.query import QueryParser
 from app.search.snapshot import BODY, COLUMNS, ArrayColumn, Selection, SharedCaches, WhooshSnapshot
 
 log = structlog.get_logger(__name__)
@@ -133,7 +132,6 @@ class SearchIndex:
         self._check_every = check_every
         self._lock_timeout = lock_timeout
         self.analyser = analyser or Analyser(cache_dir=path / "jieba")
-        self.parser = QueryParser(self.analyser)
         self._caches = SharedCaches()
         self._local = threading.local()
         self._writes = 0  # by this process, so that its threads check again at once

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Callable, Collection
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 from flask import current_app
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
 from app.answers import Answer, Refused
@@ -17,9 +17,12 @@ from app.goods.models import Good
 from app.goods.queries import goods_by_ids, public_good
 from app.goods.schemas import GoodOut
 from app.language.service import analyser
+from app.language.spelling import SpellingIndex
+from app.language.vocabulary import Vocabulary
 from app.outbox.models import OutboxMessage, Topic
 from app.outbox.service import complete, lock_due
 from app.refreshed import Refreshed
+from app.search.documents import tokens_of
 from app.search.engine import SearchHits, search
 from app.search.engines import Engine, postgres_engine, search_index
 from app.search.errors import IndexBusy, IndexDamaged, IndexForeign, IndexMissing
@@ -27,11 +30,12 @@ from app.search.goods_for_sale import all_for_sale, changes_of, count_for_sale, 
 from app.search.index import SearchIndex, Status
 from app.search.postgres.documents import remove, write
 from app.search.postgres.filling import begin_anew, count_words, fill
-from app.search.query import Query
 from app.search.results import FoundGood, Results
 from app.search.selection import Start
 from app.search.similar import Pattern, similar
 from app.search.snapshot import Filters, SearchSort
+from app.search.understanding import Understanding
+from app.search.understanding.reader import understand
 from app.sellers.queries import Standings, read_standings
 from app.settings import settings
 from config import SearchEngine
@@ -49,9 +53,18 @@ _STANDINGS_FOR: Final = 600.0
 """Seconds for which a process uses what it has read of sellers."""
 
 
-def understood(query: str) -> Query:
-    """What a query asks for, whatever is in the index."""
-    return search_index().parser.parse(query)
+def understood(query: str) -> Understanding:
+    """What a query asks for, whatever is in the index: nothing is corrected."""
+    return understand(query, analyser=analyser(), vocabulary=_NO_WORDS)
+
+
+_NO_WORDS = Vocabulary(spelling=SpellingIndex())
+
+
+def tokens_of_good(good: Row[Any]) -> frozenset[str]:
+    """The tokens that a row of the table of goods is found by."""
+    found = tokens_of(analyser(), document_of(good))
+    return frozenset(found.title) | frozenset(found.description)
 
 
 def search_goods(*, text: str, filters: Filters, sort: SearchSort, start: Start, size: int) -> Results:

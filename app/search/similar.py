@@ -13,9 +13,9 @@ from app.listings.flags import flags_of
 from app.listings.models import ListingFlag
 from app.search.documents import FLAG_BITS, bits_of
 from app.search.engines import Engine
-from app.search.query import Alternative, Group
 from app.search.selection import BEGINNING, select_page
 from app.search.snapshot import Filters, Matches, SearchSort, Selection
+from app.search.understanding import Alternative, Group
 
 _WORDS: Final = 8
 """The rarest words of the title are looked for, so many, and a like good has a third of them."""

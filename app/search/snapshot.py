@@ -8,8 +8,8 @@ import dataclasses
 import threading
 import weakref
 from abc import ABC, abstractmethod
-from collections import Counter, OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -18,14 +18,45 @@ import numpy as np
 import numpy.typing as npt
 from whoosh.columns import NumericColumn
 
-from app.language.vocabulary import Vocabulary
-from app.search.documents import TITLE_WEIGHT
+from app.categories import Category
+from app.language.analysis import is_word
+from app.language.spelling import SpellingIndex
+from app.language.vocabulary import Vocabulary, new_spelling_index
+from app.listings.models import ListingFlag
+from app.search.documents import FLAG_BITS, TITLE_WEIGHT, bits_of
 from app.search.errors import reading_files
-from app.search.query import Alternative, Group
+from app.search.understanding.types import Alternative, ConstraintName, Group, Role, Understanding
 
 # Okapi BM25's usual constants.
 _K1 = 1.2
 _B = 0.75
+
+_ROLE_WEIGHTS = {Role.THING: 4.0, Role.MODEL: 3.0, Role.BRAND: 2.0, Role.ATTRIBUTE: 1.0}
+"""How much of a query a word is, by what it says of the good."""
+_PLACE_WEIGHT = 2.0
+
+_IN_DESCRIPTION = 0.6
+"""What a word is worth that only the description has."""
+_MATCHES_FROM = 0.31
+"""From so much on a word is matched; below it the good has only something near (`SERIES_WEIGHT`)."""
+_ENOUGH_FULL = 100
+"""With so many full matches there are no partial ones among the hits."""
+_LEAST_COVERAGE = 0.2
+"""How much of the query a partial match has at least."""
+_OF_ATTRIBUTES = 0.5
+"""… and where it has nothing but attributes."""
+
+_LIKENESS = 0.15
+_HALF_LIKENESS = 8.0
+"""What BM25 adds at most, and the BM25 score that adds half of it."""
+_OTHER_KIND = 0.5
+_BROKEN = 0.25
+_NOT_KNOWN_AS_ACCESSORY = 0.2
+_NOT_AS_LIMITED = 0.1
+"""What is taken off: accessories, rentals and the like that were not asked for; broken things; unmet constraints."""
+_LITERAL = 0.1
+_LITERAL_OF_CHANGED = 0.5
+"""What is added where the title holds the query letter for letter; more where the query was read otherwise."""
 
 BODY = "body"
 
@@ -139,15 +170,9 @@ class Matches:
     def __len__(self) -> int:
         return len(self.good_id)
 
-    def union(self, other: "Matches") -> "Matches":
-        """These matches, and those of `other` that are not among them."""
-        new = ~np.isin(other.good_id, self.good_id)
-        return Matches(
-            *(
-                np.concatenate([getattr(self, each.name), getattr(other, each.name)[new]])
-                for each in dataclasses.fields(self)
-            )
-        )
+    def of(self, mask: Mask) -> "Matches":
+        """Those of `mask`."""
+        return Matches(*(getattr(self, each.name)[mask] for each in dataclasses.fields(self)))
 
 
 class SegmentData:
@@ -172,7 +197,7 @@ class SegmentData:
                 self._title_words = {
                     word.decode(): info.doc_frequency()
                     for word, info in reader.iter_field(BODY)
-                    if info.max_weight() >= TITLE_WEIGHT
+                    if info.max_weight() >= TITLE_WEIGHT and is_word(word.decode())
                 }
         return self._title_words
 
@@ -187,6 +212,7 @@ class SharedCaches:
         self._postings: OrderedDict[tuple[str, str], Postings] = OrderedDict()
         self._postings_bytes = 0
         self._vocabulary: tuple[tuple[str, ...], Vocabulary] | None = None
+        self._spelling: SpellingIndex | None = None
 
     def segments(self, readers: Sequence[Any]) -> list[SegmentData]:
         """The data of `readers`' segments; that of all other segments is dropped."""
@@ -203,10 +229,12 @@ class SharedCaches:
         key = tuple(reader.segment().segment_id() for reader in readers)
         with self._loading:
             if self._vocabulary is None or self._vocabulary[0] != key:
-                frequencies: Counter[str] = Counter()
-                for reader, segment in zip(readers, segments, strict=True):
-                    frequencies.update(segment.title_words(reader))
-                self._vocabulary = key, Vocabulary(frequencies)
+                if self._spelling is None:
+                    self._spelling = new_spelling_index()
+                words = [segment.title_words(reader) for reader, segment in zip(readers, segments, strict=True)]
+                for each in words:
+                    self._spelling.add(each)
+                self._vocabulary = key, Vocabulary(*words, spelling=self._spelling)
             return self._vocabulary[1]
 
     def postings(self, reader: Any, token: str) -> Postings:
@@ -256,13 +284,14 @@ def _read_postings(reader: Any, token: str) -> Postings:
 
 @dataclass(frozen=True, slots=True)
 class _Scored:
-    """Documents of one segment, ascending, with a score each."""
+    """Documents of one segment, ascending, with a score each, and whether the title has it."""
 
     documents: Ints
     scores: Floats
+    in_title: Mask
 
 
-_NOTHING = _Scored(np.empty(0, np.int64), np.empty(0))
+_NOTHING = _Scored(np.empty(0, np.int64), np.empty(0), np.empty(0, np.bool_))
 
 
 class Snapshot(ABC):
@@ -297,8 +326,12 @@ class Snapshot(ABC):
     def _postings(self, number: int, token: str) -> Postings:
         """The postings of `token` in one segment, deleted documents included."""
 
-    def _prepare(self, groups: Sequence[Group], *, at_least: int) -> None:  # noqa: B027 - some have all at hand
-        """Called before documents are scored in which `at_least` of `groups` match: these must be there to be read."""
+    def _prepare(self, groups: Sequence[Group], *, at_least: int) -> bool:  # noqa: ARG002 - some have all at hand
+        """Called before documents are scored in which `at_least` of `groups` match: these must be there to be read.
+
+        Returns whether others than before are there now.
+        """
+        return False
 
     def hide(self, good_ids: Iterable[int]) -> None:
         """Exclude these goods from this snapshot's matches: according to the database they are no longer for sale."""
@@ -306,55 +339,189 @@ class Snapshot(ABC):
         for alive, columns in zip(self._alive, self._columns, strict=True):
             alive &= ~np.isin(columns["good_id"], hidden)
 
-    def matches_of_all(self, groups: Sequence[Group]) -> Matches:
-        """The documents in which every group matches."""
+    def matches(self, understanding: Understanding) -> Matches:
+        """The documents that match: fully, or, where those are few, the words that matter most.
+
+        Each word counts by what it says of the good (`Role`). Prices outside of the query's limits are no match, unless
+        all are; other constraints make a match partial. What is of another kind than the thing scores less.
+        """
+        groups = understanding.groups
         self._prepare(groups, at_least=len(groups))
-        return self._gather([_intersect(found) for found in self._scored_by_segment(groups)], full=True)
+        found = [self._matches_in(number, understanding) for number in range(len(self._columns))]
+        if (
+            _count_full(found) < _ENOUGH_FULL
+            and len(groups) > 1
+            and self._prepare(groups, at_least=(len(groups) + 1) // 2)
+        ):
+            found = [self._matches_in(number, understanding) for number in range(len(self._columns))]
+        if not found:
+            return _no_matches()
+        if _count_full(found) >= _ENOUGH_FULL:
+            found = [(documents[full], scores[full], full[full]) for documents, scores, full in found]
+        parts = [
+            (*(columns[name][documents] for name in COLUMNS[:-1]), scores, full)
+            for columns, (documents, scores, full) in zip(self._columns, found, strict=True)
+        ]
+        return _within_prices(Matches(*(np.concatenate(column) for column in zip(*parts, strict=True))), understanding)
 
     def matches_of_some(self, groups: Sequence[Group], *, at_least: int) -> Matches:
-        """The documents in which `at_least` groups match; those with more of them score higher."""
+        """The documents in which `at_least` of `groups` match, by BM25 alone; those with more of them score higher."""
         self._prepare(groups, at_least=at_least)
-        found = self._scored_by_segment(groups)
-        return self._gather([_unite(scored, at_least=at_least) for scored in found], full=False)
+        parts = []
+        for number, (columns, alive) in enumerate(zip(self._columns, self._alive, strict=True)):
+            matched, scores = np.zeros(len(alive), np.int64), np.zeros(len(alive))
+            for group in groups:
+                worth, score = self._group_arrays(number, group, len(alive))
+                matched += worth > 0
+                scores += score
+            documents = np.flatnonzero((matched >= max(at_least, 1)) & alive)
+            share = matched[documents] / max(len(groups), 1)
+            values = (columns[name][documents] for name in COLUMNS[:-1])
+            parts.append((*values, scores[documents] * share, share == 1))
+        return Matches(*(np.concatenate(column) for column in zip(*parts, strict=True))) if parts else _no_matches()
 
-    def _scored_by_segment(self, groups: Sequence[Group]) -> list[list[_Scored]]:
-        """For each segment, what each group matches there."""
-        weights = {
-            token: self._inverse_document_frequency(token)
-            for group in groups
-            for alternative in group.alternatives
-            for token in alternative.tokens
-        }
-        return [[self._group(number, group, weights) for group in groups] for number in range(len(self._columns))]
+    def _matches_in(self, number: int, understanding: Understanding) -> tuple[Ints, Floats, Mask]:
+        """The matching documents of one segment, their scores, and which of them match fully."""
+        columns, alive = self._columns[number], self._alive[number]
+        count = len(alive)
+        groups = understanding.groups
+        if not groups:
+            if not understanding.constraints:
+                return _NOTHING.documents, _NOTHING.scores, np.empty(0, np.bool_)
+            documents = np.flatnonzero(alive)
+            return documents, np.ones(len(documents)), np.ones(len(documents), np.bool_)
+        coverage, likeness = np.zeros(count), np.zeros(count)
+        is_full = np.ones(count, np.bool_)
+        has_subject = np.zeros(count, np.bool_)
+        total = sum(map(_weight, groups))
+        for group in groups:
+            worth, score = self._group_arrays(number, group, count)
+            coverage += _weight(group) / total * worth
+            likeness += score
+            matched = worth > _MATCHES_FROM
+            is_full &= matched
+            if group.role is not Role.ATTRIBUTE:
+                has_subject |= worth > 0
+        literal = self._literal(number, understanding)
+        is_full[literal] = True
+        enough = is_full | (coverage >= np.where(has_subject, _LEAST_COVERAGE, _OF_ATTRIBUTES))
+        documents = np.flatnonzero(enough & alive)
+        is_literal = np.zeros(count, np.bool_)
+        is_literal[literal] = True
+        full = is_full[documents]
+        scores = coverage[documents] + _LIKENESS * (likeness[documents] / (likeness[documents] + _HALF_LIKENESS))
+        was_changed = bool(understanding.corrected or understanding.dropped or understanding.constraints)
+        scores += np.where(is_literal[documents], _LITERAL_OF_CHANGED if was_changed else _LITERAL, 0.0)
+        chosen = {name: columns[name][documents] for name in ("flags", "category", "freight", "condition")}
+        other, broken = _of_other_kind(chosen, understanding.kinds)
+        full &= ~other
+        scores -= _OTHER_KIND * other + _BROKEN * broken
+        if ListingFlag.ACCESSORY in understanding.kinds:
+            scores -= _NOT_KNOWN_AS_ACCESSORY * (chosen["flags"] & FLAG_BITS[ListingFlag.ACCESSORY] == 0)
+        for unmet in _unmet(chosen, understanding):
+            full &= ~unmet
+            scores -= _NOT_AS_LIMITED * unmet
+        return documents, np.maximum(scores, 0.01) + full, full
+
+    def _group_arrays(self, number: int, group: Group, count: int) -> tuple[Floats, Floats]:
+        """For each document how well it has the group's words (0 to 1), and its BM25 score for them."""
+        worth, score = np.zeros(count), np.zeros(count)
+        for alternative in group.alternatives:
+            found = self._alternative(number, alternative)
+            if not len(found.documents):
+                continue
+            value = np.where(found.in_title, alternative.weight, alternative.weight * _IN_DESCRIPTION)
+            worth[found.documents] = np.maximum(worth[found.documents], value)
+            score[found.documents] = np.maximum(score[found.documents], found.scores * alternative.weight)
+        return worth, score
+
+    def _literal(self, number: int, understanding: Understanding) -> Ints:
+        """The documents whose titles hold the query letter for letter."""
+        tokens = understanding.literal_tokens
+        if not tokens:
+            return _NOTHING.documents
+        found: Ints | None = None
+        for token in sorted(tokens, key=self.frequency):
+            postings = self._postings(number, token)
+            documents = postings.documents[postings.counts >= TITLE_WEIGHT]
+            found = documents if found is None else found[np.isin(found, documents, assume_unique=True)]
+            if not len(found):
+                break
+        return _NOTHING.documents if found is None else found
+
+    def _alternative(self, number: int, alternative: Alternative) -> _Scored:
+        first, *others = (self._token(number, token) for token in alternative.tokens)
+        for other in others:
+            if not len(first.documents):
+                return _NOTHING
+            first = _both(first, other)
+        return first
+
+    def _token(self, number: int, token: str) -> _Scored:
+        postings = self._postings(number, token)
+        if not len(postings.documents):
+            return _NOTHING
+        counts, norms = postings.counts, self._norms[number][postings.documents]
+        weight = self._inverse_document_frequency(token)
+        scores = weight * counts * (_K1 + 1) / (counts + norms)
+        return _Scored(postings.documents, scores, counts >= TITLE_WEIGHT)
 
     def _inverse_document_frequency(self, token: str) -> float:
         frequency = self.frequency(token)
         return float(np.log1p((self._documents - frequency + 0.5) / (frequency + 0.5)))
 
-    def _group(self, number: int, group: Group, weights: dict[str, float]) -> _Scored:
-        scored = [self._alternative(number, alternative, weights) for alternative in group.alternatives]
-        return _best([each for each in scored if len(each.documents)])
 
-    def _alternative(self, number: int, alternative: Alternative, weights: dict[str, float]) -> _Scored:
-        scored = _intersect([self._token(number, token, weights[token]) for token in alternative.tokens])
-        return _Scored(scored.documents, scored.scores * alternative.weight)
+def _weight(group: Group) -> float:
+    return _PLACE_WEIGHT if group.constraint is ConstraintName.PLACE else _ROLE_WEIGHTS[group.role]
 
-    def _token(self, number: int, token: str, weight: float) -> _Scored:
-        postings = self._postings(number, token)
-        counts, norms = postings.counts, self._norms[number][postings.documents]
-        return _Scored(postings.documents, weight * counts * (_K1 + 1) / (counts + norms))
 
-    def _gather(self, by_segment: Sequence[_Scored], *, full: bool) -> Matches:
-        parts = []
-        for scored, alive, columns in zip(by_segment, self._alive, self._columns, strict=True):
-            living = alive[scored.documents]
-            documents = scored.documents[living]
-            values = (columns[name][documents] for name in COLUMNS[:-1])
-            parts.append((*values, scored.scores[living], np.full(len(documents), full)))
-        if not parts:
-            none = np.empty(0, np.int64)
-            return Matches(**dict.fromkeys(COLUMNS[:-1], none), score=np.empty(0), full=np.empty(0, np.bool_))
-        return Matches(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+_OTHER_KINDS = (ListingFlag.ACCESSORY, ListingFlag.RENTAL, ListingFlag.WANTED, ListingFlag.SERVICE, ListingFlag.AUCTION)
+
+
+def _of_other_kind(columns: Mapping[str, Ints], wanted: Collection[ListingFlag]) -> tuple[Mask, Mask]:
+    """What is of another kind than the thing that was asked for (an accessory, a rental …); and what is broken."""
+    flags = columns["flags"]
+    others = bits_of(frozenset(flag for flag in _OTHER_KINDS if flag not in wanted))
+    # Among flats and rooms to let, a rental is the thing itself.
+    is_room = columns["category"] == Category.RENTAL
+    is_rental = flags & FLAG_BITS[ListingFlag.RENTAL] != 0
+    other: Mask = (flags & (others & ~FLAG_BITS[ListingFlag.RENTAL]) != 0) & ~is_room
+    other |= ~is_room & (is_rental != (ListingFlag.RENTAL in wanted))
+    broken: Mask = flags & (0 if ListingFlag.BROKEN in wanted else FLAG_BITS[ListingFlag.BROKEN]) != 0
+    return other | (is_room & (flags & FLAG_BITS[ListingFlag.WANTED] & others != 0)), broken
+
+
+def _unmet(columns: Mapping[str, Ints], understanding: Understanding) -> Iterator[Mask]:
+    """For each constraint on a column, which documents do not meet it."""
+    if understanding.limit(ConstraintName.FREE_SHIPPING):
+        yield columns["freight"] != 0
+    condition = understanding.limit(ConstraintName.CONDITION)
+    if isinstance(condition, int):
+        yield (columns["condition"] == 0) | (columns["condition"] > condition)
+
+
+def _within_prices(matches: Matches, understanding: Understanding) -> Matches:
+    """The matches within the prices that the query names; all of them, as partial ones, where none is."""
+    lowest, highest = understanding.limit(ConstraintName.PRICE_MIN), understanding.limit(ConstraintName.PRICE_MAX)
+    if lowest is None and highest is None:
+        return matches
+    inside = np.ones(len(matches), np.bool_)
+    if isinstance(lowest, int):
+        inside &= matches.price >= lowest
+    if isinstance(highest, int):
+        inside &= matches.price <= highest
+    if inside.any():
+        return matches.of(inside)
+    return dataclasses.replace(matches, full=np.zeros(len(matches), np.bool_))
+
+
+def _count_full(found: Sequence[tuple[Ints, Floats, Mask]]) -> int:
+    return sum(int(np.count_nonzero(full)) for _, _, full in found)
+
+
+def _no_matches() -> Matches:
+    none = np.empty(0, np.int64)
+    return Matches(**dict.fromkeys(COLUMNS[:-1], none), score=np.empty(0), full=np.empty(0, np.bool_))
 
 
 class WhooshSnapshot(Snapshot):
@@ -402,40 +569,16 @@ class WhooshSnapshot(Snapshot):
         return self._caches.postings(self._leaves[number], token)
 
 
-def _best(scored: Sequence[_Scored]) -> _Scored:
-    """The union, each document with its highest score (disjunction max)."""
-    if not scored:
+def _both(one: _Scored, other: _Scored) -> _Scored:
+    """The documents in both, scores added; in the title where both are."""
+    if len(one.documents) > len(other.documents):
+        one, other = other, one
+    if not len(one.documents):
         return _NOTHING
-    if len(scored) == 1:
-        return scored[0]
-    documents = np.concatenate([each.documents for each in scored])
-    order = np.argsort(documents, kind="stable")
-    documents = documents[order]
-    scores = np.concatenate([each.scores for each in scored])[order]
-    first = np.flatnonzero(np.r_[True, documents[1:] != documents[:-1]])
-    return _Scored(documents[first], np.maximum.reduceat(scores, first))
-
-
-def _intersect(scored: Sequence[_Scored]) -> _Scored:
-    """The documents in all of `scored`, scores added."""
-    if not scored:
-        return _NOTHING
-    smallest, *rest = sorted(scored, key=lambda each: len(each.documents))
-    documents, scores = smallest.documents, smallest.scores
-    for other in rest:
-        if not len(documents):
-            return _NOTHING
-        places = np.searchsorted(other.documents, documents)
-        places[places == len(other.documents)] = 0
-        both = other.documents[places] == documents
-        documents, scores = documents[both], scores[both] + other.scores[places[both]]
-    return _Scored(documents, scores)
-
-
-def _unite(scored: Sequence[_Scored], *, at_least: int) -> _Scored:
-    """The documents in at least `at_least` of `scored`; scores are added and scaled by the share of matching groups."""
-    documents, which = np.unique(np.concatenate([each.documents for each in scored]), return_inverse=True)
-    groups = np.bincount(which, minlength=len(documents))
-    scores = np.bincount(which, np.concatenate([each.scores for each in scored]), len(documents))
-    enough = groups >= at_least
-    return _Scored(documents[enough], scores[enough] * groups[enough] / len(scored))
+    places = np.searchsorted(other.documents, one.documents)
+    places[places == len(other.documents)] = 0
+    both = other.documents[places] == one.documents
+    places = places[both]
+    return _Scored(
+        one.documents[both], one.scores[both] + other.scores[places], one.in_title[both] & other.in_title[places]
+    )

@@ -1,10 +1,10 @@
 """Which words a mistyped one may have meant."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from app.language.vocabulary import Vocabulary, edit_distance
+from app.language.lexicon import built_in_lexicon
+from app.language.spelling import SpellingIndex, edit_distance
+from app.language.vocabulary import Vocabulary
 
 
 @pytest.mark.parametrize(
@@ -34,21 +34,38 @@ def test_beyond_the_limit_there_is_no_distance() -> None:
     assert edit_distance("abcd", "wxyz", limit=2) is None
 
 
-def test_the_nearest_come_first_then_the_most_frequent() -> None:
-    vocabulary = Vocabulary({"iphone": 50, "iphono": 90, "iphones": 2, "xiphon": 500, "连衣裙": 9, "1234": 9})
-    found = vocabulary.near("ihpone", distance=2)
-    assert [(each.distance, each.word, each.frequency) for each in found] == [
-        (1, "iphone", 50),
-        (2, "iphono", 90),
-        (2, "iphones", 2),
-    ]
+GUESSES = [
+    ("ihpone", ["iphone"]),
+    ("iphoone", ["iphone"]),
+    ("冲锋依", ["冲锋衣"]),  # the same sound
+    ("连衣群", ["连衣裙"]),  # the same sound, and drawn alike
+    ("平果", ["苹果"]),
+    ("牛浪裤", ["牛仔裤"]),  # any one character of three
+    ("衣连裙", ["连衣裙"]),  # swapped
+    ("连衣衣裙", ["连衣裙"]),  # one too many
+]
 
 
-def test_scripts_and_numbers_are_kept_apart() -> None:
-    vocabulary = Vocabulary({"1235": 9, "连衣裙": 9, "abcd": 9})
-    assert vocabulary.near("1234", distance=1) == []
-    assert [each.word for each in vocabulary.near("连衣群", distance=1)] == ["连衣裙"]
-    assert vocabulary.near("abcd", distance=1) == []  # the word itself is no correction
+@pytest.mark.parametrize(("typed", "meant"), GUESSES)
+def test_guesses(typed: str, meant: list[str]) -> None:
+    index = SpellingIndex()
+    index.add(["iphone", "冲锋衣", "连衣裙", "苹果", "牛仔裤", "手机", "1234", "iphone13"])
+    shapes = built_in_lexicon().shapes
+    assert [guess.word for guess in index.guesses(typed, shapes=shapes)] == meant
+
+
+def test_the_likelier_slip_costs_less() -> None:
+    index = SpellingIndex()
+    index.add(["苹果", "瓶盖", "评估"])
+    costs = {guess.word: guess.cost for guess in index.guesses("平果", shapes=built_in_lexicon().shapes)}
+    assert costs == {"苹果": 1.0}
+
+
+def test_pinyin_and_initials() -> None:
+    index = SpellingIndex()
+    index.add(["手机", "首级", "鞋", "羽绒服"])
+    assert (index.read_as("shouji"), index.read_as("yurongfu")) == (["手机", "首级"], ["羽绒服"])
+    assert (index.beginning_with("sj"), index.beginning_with("yrf")) == (["手机", "首级"], ["羽绒服"])
 
 
 def test_words_that_contain_a_character() -> None:
@@ -56,17 +73,7 @@ def test_words_that_contain_a_character() -> None:
     assert vocabulary.containing("鞋", limit=2) == ["运动鞋", "跑鞋"]
 
 
-def test_an_empty_vocabulary() -> None:
-    assert Vocabulary({}).near("iphone", distance=2) == []
-    assert Vocabulary({}).containing("鞋", limit=5) == []
-
-
-words = st.text("abc手机", min_size=1, max_size=6)
-
-
-@given(words, st.sets(words, max_size=30), st.integers(1, 2))
-def test_the_quick_search_misses_no_word(typed: str, others: set[str], limit: int) -> None:
-    found = {each.word for each in Vocabulary(dict.fromkeys(sorted(others), 1)).near(typed, distance=limit)}
-    near = {word for word in others - {typed} if edit_distance(typed, word, limit=limit) is not None}
-    han = "手机"
-    assert found == {word for word in near if (word[0] in han) == (typed[0] in han)}
+def test_frequencies_are_summed_over_the_parts_of_the_goods() -> None:
+    vocabulary = Vocabulary({"跑鞋": 3}, {"跑鞋": 4, "鞋": 1})
+    assert (vocabulary.frequency("跑鞋"), vocabulary.frequency("鞋"), vocabulary.frequency("x")) == (7, 1, 0)
+    assert len(vocabulary) == 2

@@ -53,7 +53,7 @@ _FIRST: dict[str, dict[str, set[int]]] = {
     "Latin typo": {"ihpone 14": {3}, "hauwei": {5, 6}, "swicth": {10}, "thinkpda": {12}, "pegasuss": {19}},
     "Chinese typo": {"连衣群": {15, 16}, "冲锋依": {17}, "尤可里里": {26}, "吹风几": {23}, "吸尘气": {22}},
     "one character": {"鞋": {18, 19}},
-    "with words that say nothing": {"我想要红色的连衣裙": {15}, "求购华为的手机": {5, 6, 4}},
+    "with words that say nothing": {"我想要红色的连衣裙": {15}, "求购华为的手机": {5, 6}},
     "more than there is": {"宜家 书桌 白色 二手": {29}, "索尼 微单相机 镜头 包邮": {8}},
     "description": {"徕卡镜头": {7}, "变调夹": {25}, "电池健康": {1}},
 }

@@ -15,7 +15,6 @@ from app.language.analysis import Analyser
 from app.language.vocabulary import Vocabulary
 from app.search.postgres.snapshot import PostgresSnapshot
 from app.search.postgres.statistics import Statistics, read_statistics
-from app.search.query import QueryParser
 from app.search.snapshot import Selection
 
 log = structlog.get_logger(__name__)
@@ -66,7 +65,6 @@ class PostgresEngine:
         primary: Database,
         *,
         analyser: Analyser,
-        parser: QueryParser | None = None,
         replica: Database | None = None,
         check_every: float = 5.0,
     ) -> None:
@@ -75,7 +73,6 @@ class PostgresEngine:
         Reads go to the `replica` where there is one; while that does not answer, to the primary.
         """
         self.analyser = analyser
-        self.parser = parser or QueryParser(analyser)
         self._databases = [primary] if replica is None else [replica, primary]
         self._check_every = check_every
         self._statistics = Statistics()

@@ -13,8 +13,8 @@ import numpy as np
 from app.language.vocabulary import Vocabulary
 from app.search.postgres.documents import COLUMN_TYPE, COUNT_TYPE, FORMAT, TITLE_MARK, token_hash
 from app.search.postgres.statistics import Read, Statistics
-from app.search.query import Alternative, Group
 from app.search.snapshot import COLUMNS, Ints, Postings, SearchSort, Selection, Snapshot
+from app.search.understanding.types import Alternative, Group
 from statemachine.good import TradeMode
 
 GATHERED: Final = 3_000
@@ -83,7 +83,7 @@ class PostgresSnapshot(Snapshot):
         found = np.flatnonzero(self._tokens == np.uint32(token_hash(token)))
         return Postings(self._documents_of[found], self._token_counts[found].astype(np.float64))
 
-    def _prepare(self, groups: Sequence[Group], *, at_least: int) -> None:
+    def _prepare(self, groups: Sequence[Group], *, at_least: int) -> bool:
         """Gather the goods that have something of at least so many of `groups`."""
         wanted = [group for group in groups if self._occurs(group)]
         gathered = self._gathered(wanted, at_least) if at_least and len(wanted) >= at_least else []
@@ -98,6 +98,7 @@ class PostgresSnapshot(Snapshot):
         self._tokens, self._token_counts = np.ascontiguousarray(entries["token"]), entries["count"]
         self._documents_of = np.repeat(np.arange(len(values)), values[:, -1])
         self._set_segments([{name: values[:, place] for place, name in enumerate(COLUMNS)}], [alive])
+        return True
 
     def _occurs(self, group: Group) -> bool:
         return any(all(map(self.frequency, each.tokens)) for each in group.alternatives)

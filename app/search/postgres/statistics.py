@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
+from app.language.analysis import is_word
 from app.language.vocabulary import Vocabulary
 from app.search.postgres.documents import FORMAT, TITLE_MARK
 
@@ -97,5 +98,5 @@ def read_statistics(read: Read, known: Statistics) -> Statistics:
         goods=state[2],
         average_length=state[3],
         frequencies={word: goods for word, goods, _ in words},
-        vocabulary=Vocabulary({word: goods for word, goods, in_title in words if in_title}),
+        vocabulary=Vocabulary({word: goods for word, goods, in_title in words if in_title and is_word(word)}),
     )

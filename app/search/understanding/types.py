@@ -2,8 +2,13 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
+from app.language.analysis import is_word
 from app.listings.models import ListingFlag
+
+FULL_WEIGHT: Final = 0.5
+"""From this weight on an alternative is a match; below it is only near."""
 
 
 class Role(StrEnum):
@@ -41,6 +46,11 @@ class Group:
     def literal(self) -> tuple[str, ...]:
         """The tokens as typed."""
         return self.alternatives[0].tokens
+
+    @property
+    def matching(self) -> tuple[Alternative, ...]:
+        """The alternatives that make a full match."""
+        return tuple(each for each in self.alternatives if each.weight >= FULL_WEIGHT)
 
 
 class ConstraintName(StrEnum):
@@ -98,13 +108,19 @@ class Understanding:
     changes: tuple[Change, ...] = ()
     kinds: frozenset[ListingFlag] = frozenset()
     """What was asked for beside the thing itself: an accessory, a rental … Others do not stand above the thing."""
+    literal_tokens: tuple[str, ...] = ()
+    """What a title has that holds the text letter for letter."""
     literal: bool = False
     """Whether the client asked for the words as they are."""
 
     def tokens(self) -> frozenset[str]:
-        """Every token that some alternative looks for; for highlighting."""
+        """Every word that some alternative looks for; for highlighting."""
         return frozenset(
-            token for group in self.groups for alternative in group.alternatives for token in alternative.tokens
+            token
+            for group in self.groups
+            for alternative in group.matching
+            for token in alternative.tokens
+            if is_word(token)
         )
 
     def limit(self, name: ConstraintName) -> int | str | None:
