@@ -445,7 +445,7 @@ def chinese_number(number: int) -> str:
 
 def _numerals(_chance: random.Random, _goods: Sequence[Offer]) -> Iterator[Asked]:
     for thing, brand, model in _models():
-        if thing.name != "手机" or brand.name in {"三星", "荣耀", "vivo"}:
+        if thing.name != "手机" or brand.name not in {"苹果", "华为", "小米", "红米", "一加"}:
             continue
         spoken = re.sub(r"(?<!\d)\d{1,2}(?!\d)", lambda found: chinese_number(int(found[0])), model.name)
         if spoken != model.name:
@@ -553,7 +553,7 @@ def _one_character(_chance: random.Random, _goods: Sequence[Offer]) -> Iterator[
         things = [thing for thing in market().things if any(name.endswith(character) for name in thing.names)]
         yield Asked(character, character, Meaning(things=things))
         for brand in dict.fromkeys(brand.name for thing, brand in _made() if thing in things):
-            if brand in market().brands:
+            if brand in market().brands and character != "衣":
                 yield Asked(f"{brand}{character}", f"{brand}{character}", Meaning(things=things, brand=brand))
                 break
 
@@ -561,19 +561,21 @@ def _one_character(_chance: random.Random, _goods: Sequence[Offer]) -> Iterator[
 def _emoji(_chance: random.Random, _goods: Sequence[Offer]) -> Iterator[Asked]:
     for thing in market().things:
         if thing.emoji:
-            yield Asked(thing.emoji, thing.emoji, Meaning(things=(thing,)))
+            shown = Meaning(things=[each for each in market().things if each.emoji == thing.emoji])
+            yield Asked(thing.emoji, thing.emoji, shown)
             yield Asked(f"{thing.emoji}{thing.name}", thing.emoji + thing.name, _things_called(thing.name))
             brand = market().brand(next(iter(thing.makes)))
-            yield Asked(
-                f"{brand.name}{thing.emoji}", thing.emoji + brand.name, Meaning(things=(thing,), brand=brand.name)
-            )
+            text = f"{brand.name}{thing.emoji}"
+            yield Asked(text, thing.emoji + brand.name, replace(shown, brand=brand.name))
 
 
 def _rental(chance: random.Random, _goods: Sequence[Offer]) -> Iterator[Asked]:
     for thing, brand in _made():
         if thing.name in {"相机", "镜头", "无人机", "游戏机", "投影仪", "帐篷", "笔记本电脑"}:
             words = chance.choice(("租{}", "{}出租", "{} 租赁", "{}租借"))
-            yield Asked(words.format(thing.name), f"{words}{thing.name}", Meaning(role=Role.RENTAL, things=(thing,)))
+            yield Asked(
+                words.format(thing.name), f"{words}{thing.name}", replace(_things_called(thing.name), role=Role.RENTAL)
+            )
             for model in thing.makes[brand.name][:3]:
                 if not model.is_vague:
                     meaning = replace(_of_model(thing, brand, model, says_brand=False), role=Role.RENTAL)
