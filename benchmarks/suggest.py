@@ -1,7 +1,7 @@
 """How fast what is being typed is completed: `python -m benchmarks.suggest --goods 100000`.
 
-Titles are those of `benchmarks.search`. What is typed are the first characters of phrases, as they are, in pinyin, as
-initials, mixed. Times are those of the processor, without HTTP, as a web process has them between two loads.
+Titles are those of `benchmarks.search_goods`. What is typed are the first characters of phrases, as they are, in pinyin,
+as initials, mixed. Times are those of the processor, without HTTP, as a web process has them between two loads.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from rich.console import Console
 from app.language.analysis import Analyser
 from app.language.pinyin import pinyin
 from app.suggestions.completions import Completions, phrases_of
-from benchmarks.search import goods
+from benchmarks.search_goods import offers
 
 _SELLERS = 5_000
 
@@ -34,8 +34,8 @@ def main() -> None:
         analyser = Analyser(cache_dir=Path(folder))
         began = time.perf_counter()
         sellers: dict[int, set[str]] = {}
-        for good in goods(asked.goods):
-            sellers.setdefault(good.good_id % _SELLERS, set()).update(phrases_of(good.title, analyser))
+        for good in offers(asked.goods):
+            sellers.setdefault(good.number % _SELLERS, set()).update(phrases_of(good.title, analyser))
         counts: Counter[str] = Counter()
         for phrases in sellers.values():
             counts.update(phrases)
