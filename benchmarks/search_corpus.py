@@ -99,10 +99,10 @@ class _Shelf:
 
     def _grade(self, meaning: Meaning, offer: Offer) -> int:
         if meaning.words:
+            is_of_kind = offer.role == meaning.role
             if meaning.words in self._packed[offer.number - 1]:
-                return 3
-            same = bool(meaning.model) and meaning.model in offer.serves and offer.role == meaning.role
-            return 1 if same else 0
+                return 3 if is_of_kind else 1
+            return 1 if is_of_kind and meaning.model and meaning.model in offer.serves else 0
         if meaning.role in (Role.HOME, Role.WORK):
             return self._grade_of_place(meaning, offer)
         if meaning.price is not None and not meaning.price[0] <= offer.price <= meaning.price[1]:

@@ -504,21 +504,14 @@ class Understander:
         return Wanted([[[token.text]] for token in tokens])
 
     def wanted(self, text: str) -> Wanted:
-        """What the query means: for each word all that is as good as it, and the limits of the price.
-
-        Without the groups that a query only implies, of which other engines could not make a partial match.
-        """
-        understood = understand(text, analyser=self.analyser, vocabulary=self._vocabulary)
-        lowest, highest = understood.limit(ConstraintName.PRICE_MIN), understood.limit(ConstraintName.PRICE_MAX)
-        return Wanted(
-            [
-                [list(alternative.tokens) for alternative in group.matching]
-                for group in understood.groups
-                if group.start < group.end
-            ],
-            lowest if isinstance(lowest, int) else None,
-            highest if isinstance(highest, int) else None,
+        """What the query means; what is implied and may fail (no variant of the model) is left out."""
+        understanding = understand(text, analyser=self.analyser, vocabulary=self._vocabulary)
+        groups = [[alternative.tokens for alternative in group.matching] for group in understanding.groups]
+        price_min, price_max = (
+            limit if isinstance(limit := understanding.limit(name), int) else None
+            for name in (ConstraintName.PRICE_MIN, ConstraintName.PRICE_MAX)
         )
+        return Wanted([group for group in groups if group], price_min, price_max)
 
 
 CONTESTANTS: Final[Mapping[str, Contestant]] = {

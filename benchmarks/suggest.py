@@ -1,7 +1,7 @@
 """How fast what is being typed is completed: `python -m benchmarks.suggest --goods 100000`.
 
-Titles are those of `benchmarks.search_goods`. What is typed are the first characters of phrases, as they are, in pinyin,
-as initials, mixed. Times are those of the processor, without HTTP, as a web process has them between two loads.
+Titles are those of `benchmarks.search_goods`. What is typed are the first characters of phrases, as they are, in
+pinyin, as initials, mixed. Times are those of the processor, without HTTP, as a web process has them between two loads.
 """
 
 import argparse
