@@ -37,9 +37,9 @@ _PLACE_WEIGHT = 2.0
 
 _IN_DESCRIPTION = 0.6
 """What a word is worth that only the description has."""
-_MATCHES_FROM = 0.31
+MATCHES_FROM = 0.31
 """From so much on a word is matched; below it the good has only something near (`SERIES_WEIGHT`)."""
-_ENOUGH_FULL = 100
+ENOUGH_FULL = 100
 """With so many full matches there are no partial ones among the hits."""
 _LEAST_COVERAGE = 0.2
 """How much of the query a partial match has at least."""
@@ -326,12 +326,11 @@ class Snapshot(ABC):
     def _postings(self, number: int, token: str) -> Postings:
         """The postings of `token` in one segment, deleted documents included."""
 
-    def _prepare(self, groups: Sequence[Group], *, at_least: int) -> bool:  # noqa: ARG002 - some have all at hand
-        """Called before documents are scored in which `at_least` of `groups` match: these must be there to be read.
+    def _prepare(self, understanding: Understanding) -> None:  # noqa: B027 - some have all at hand
+        """Called before documents are scored for `understanding`: those that may match must be there to be read."""
 
-        Returns whether others than before are there now.
-        """
-        return False
+    def _prepare_some(self, groups: Sequence[Group], *, at_least: int) -> None:  # noqa: B027 - as above
+        """Called before documents are scored that have `at_least` of `groups`."""
 
     def hide(self, good_ids: Iterable[int]) -> None:
         """Exclude these goods from this snapshot's matches: according to the database they are no longer for sale."""
@@ -345,18 +344,11 @@ class Snapshot(ABC):
         Each word counts by what it says of the good (`Role`). Prices outside of the query's limits are no match, unless
         all are; other constraints make a match partial. What is of another kind than the thing scores less.
         """
-        groups = understanding.groups
-        self._prepare(groups, at_least=len(groups))
+        self._prepare(understanding)
         found = [self._matches_in(number, understanding) for number in range(len(self._columns))]
-        if (
-            _count_full(found) < _ENOUGH_FULL
-            and len(groups) > 1
-            and self._prepare(groups, at_least=(len(groups) + 1) // 2)
-        ):
-            found = [self._matches_in(number, understanding) for number in range(len(self._columns))]
         if not found:
             return _no_matches()
-        if _count_full(found) >= _ENOUGH_FULL:
+        if _count_full(found) >= ENOUGH_FULL:
             found = [(documents[full], scores[full], full[full]) for documents, scores, full in found]
         parts = [
             (*(columns[name][documents] for name in COLUMNS[:-1]), scores, full)
@@ -366,7 +358,7 @@ class Snapshot(ABC):
 
     def matches_of_some(self, groups: Sequence[Group], *, at_least: int) -> Matches:
         """The documents in which `at_least` of `groups` match, by BM25 alone; those with more of them score higher."""
-        self._prepare(groups, at_least=at_least)
+        self._prepare_some(groups, at_least=at_least)
         parts = []
         for number, (columns, alive) in enumerate(zip(self._columns, self._alive, strict=True)):
             matched, scores = np.zeros(len(alive), np.int64), np.zeros(len(alive))
@@ -393,12 +385,12 @@ class Snapshot(ABC):
         coverage, likeness = np.zeros(count), np.zeros(count)
         is_full = np.ones(count, np.bool_)
         has_subject = np.zeros(count, np.bool_)
-        total = sum(map(_weight, groups))
+        total = sum(map(weight_of, groups))
         for group in groups:
             worth, score = self._group_arrays(number, group, count)
-            coverage += _weight(group) / total * worth
+            coverage += weight_of(group) / total * worth
             likeness += score
-            matched = worth > _MATCHES_FROM
+            matched = worth > MATCHES_FROM
             is_full &= matched
             if group.role is not Role.ATTRIBUTE:
                 has_subject |= worth > 0
@@ -471,8 +463,16 @@ class Snapshot(ABC):
         return float(np.log1p((self._documents - frequency + 0.5) / (frequency + 0.5)))
 
 
-def _weight(group: Group) -> float:
+def weight_of(group: Group) -> float:
+    """How much of a query the group is, beside its other groups."""
     return _PLACE_WEIGHT if group.constraint is ConstraintName.PLACE else _ROLE_WEIGHTS[group.role]
+
+
+def covers_enough(some: Collection[Group], groups: Collection[Group]) -> bool:
+    """Whether a good that has `some` of a query's groups, and these wholly, may match in part."""
+    share = sum(map(weight_of, some)) / sum(map(weight_of, groups))
+    is_subject = any(group.role is not Role.ATTRIBUTE for group in some)
+    return share >= (_LEAST_COVERAGE if is_subject else _OF_ATTRIBUTES)
 
 
 _OTHER_KINDS = (ListingFlag.ACCESSORY, ListingFlag.RENTAL, ListingFlag.WANTED, ListingFlag.SERVICE, ListingFlag.AUCTION)

@@ -16,7 +16,7 @@ from app.search.snapshot import COLUMNS
 FORMAT: Final = 10 * documents.FORMAT + 1
 """Increase the last digit when the packing changes: older rows then count as missing, and are written again."""
 
-TITLE_MARK: Final = "^"
+TITLE_MARK: Final = "\x02"
 """Stands before the tokens of titles, so that the index alone tells who has a word in the title. No token begins so."""
 
 COLUMN_TYPE: Final = np.dtype("<i8")

@@ -1,10 +1,11 @@
 """What a search reads in PostgreSQL: the goods that may match its words, as arrays with their postings.
 
 Few goods that match are gathered whole, and everything is exact. Where there are more, the first of the wanted order
-are gathered, and some more of any, by which facets and totals are counted; `complete` then says that it is not all.
+are gathered, and some more of any, by which totals and facets are counted; `complete` then says that it is not all.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final
 
@@ -13,8 +14,19 @@ import numpy as np
 from app.language.vocabulary import Vocabulary
 from app.search.postgres.documents import COLUMN_TYPE, COUNT_TYPE, FORMAT, TITLE_MARK, token_hash
 from app.search.postgres.statistics import Read, Statistics
-from app.search.snapshot import COLUMNS, Ints, Postings, SearchSort, Selection, Snapshot
-from app.search.understanding.types import Alternative, Group
+from app.search.snapshot import (
+    COLUMNS,
+    ENOUGH_FULL,
+    MATCHES_FROM,
+    Ints,
+    Postings,
+    SearchSort,
+    Selection,
+    Snapshot,
+    covers_enough,
+    weight_of,
+)
+from app.search.understanding import Alternative, ConstraintName, Group, Understanding
 from statemachine.good import TradeMode
 
 GATHERED: Final = 3_000
@@ -23,35 +35,65 @@ GATHERED: Final = 3_000
 FIRST: Final = 1_000
 """How many are gathered besides, the first in the wanted order, where more match."""
 
-# More ways than these of leaving out words are not asked for one by one.
-_MOST_WAYS: Final = 20
+_FREQUENT: Final = 0.05
+"""From this share of goods on, the newest are read from the newest on instead of looking for all."""
+
+# A query of more groups is gathered by those that matter most: each one more doubles the ways to leave some out.
+_MOST_GROUPS: Final = 8
 
 _PACKED: Final = "SELECT count(*), string_agg(columns, ''::bytea), string_agg(counts, ''::bytea) FROM"
-_MATCHING: Final = (
-    "SELECT columns, counts FROM search_documents WHERE tokens @@ %(query)s::tsquery AND format = %(format)s"
-)
+_ALL: Final = "SELECT columns, counts, published, good_id, price FROM search_documents WHERE format = %(format)s"
+_MATCHING: Final = f"{_ALL} AND tokens @@ %(query)s::tsquery"
 _SOME: Final = f"{_PACKED} ({_MATCHING} LIMIT %(limit)s) AS hit"
-_FILTERED: Final = (
-    f"{_MATCHING} AND (%(category)s::int IS NULL OR category = %(category)s::int)"
-    " AND (%(price_min)s::bigint IS NULL OR price >= %(price_min)s::bigint)"
-    " AND (%(price_max)s::bigint IS NULL OR price <= %(price_max)s::bigint)"
-    f" AND (%(trade_mode)s::int IS NULL OR trade_mode IN (%(trade_mode)s::int, {TradeMode.ANY.value}))"
+_FIRST_HITS: Final = (
+    f"{_PACKED} (SELECT columns, counts FROM ({{hits}}) AS hit ORDER BY {{order}} LIMIT %(limit)s) AS first"  # noqa: S608 - our own text
 )
 _NEWEST: Final = "published DESC, good_id DESC"
 _ORDERS: Final = {
     SearchSort.RELEVANCE: _NEWEST,  # of goods with these words, the newest are the first to be rated
     SearchSort.NEWEST: _NEWEST,
-    SearchSort.PRICE_ASC: "price, published DESC, good_id DESC",
-    SearchSort.PRICE_DESC: "price DESC, published DESC, good_id DESC",
+    SearchSort.PRICE_ASC: f"price, {_NEWEST}",
+    SearchSort.PRICE_DESC: f"price DESC, {_NEWEST}",
 }
-_FIRST: Final = {
-    sort: f"{_PACKED} ({_FILTERED} ORDER BY {order} LIMIT %(limit)s) AS hit" for sort, order in _ORDERS.items()
+_CONDITIONS: Final = {
+    "as_of": "published <= %(as_of)s",
+    "category": "category = %(category)s",
+    "price_min": "price >= %(price_min)s",
+    "price_max": "price <= %(price_max)s",
+    "trade_mode": f"trade_mode IN (%(trade_mode)s, {TradeMode.ANY.value})",
+    "condition": "condition = %(condition)s",
+    "free_shipping": "freight = 0",
+}
+_MOST_WAYS: Final = 60
+
+# Behind the place at which the page begins.
+_OLDER: Final = "(published, good_id) < (%(place_published)s, %(place_id)s)"
+_BEHIND: Final = {
+    SearchSort.RELEVANCE: _OLDER,
+    SearchSort.NEWEST: _OLDER,
+    SearchSort.PRICE_ASC: f"price >= %(place_price)s AND (price > %(place_price)s OR {_OLDER})",
+    SearchSort.PRICE_DESC: f"price <= %(place_price)s AND (price < %(place_price)s OR {_OLDER})",
 }
 _FREQUENCY: Final = "SELECT count(*) FROM (SELECT FROM search_documents WHERE tokens @@ %s::tsquery LIMIT 1000) AS hit"
 
+_Way = Sequence[Group]
+"""Groups of which a good must have every one."""
+
+
+_NOTHING_UNDERSTOOD: Final = Understanding(text="")
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Rows of the table, packed as they are there."""
+
+    count: int
+    columns: bytes
+    counts: bytes
+
 
 class PostgresSnapshot(Snapshot):
-    """The goods that may match, gathered anew for each question; belongs to one search."""
+    """The goods that may match, gathered for what one search asks for."""
 
     def __init__(self, read: Read, statistics: Statistics, selection: Selection, *, hidden: Iterable[int] = ()) -> None:
         super().__init__([], [], documents=statistics.goods, average_length=statistics.average_length)
@@ -60,10 +102,11 @@ class PostgresSnapshot(Snapshot):
         self._selection = selection
         self._hidden = np.fromiter(hidden, np.int64)
         self._looked_up: dict[str, int] = {}
-        self._tokens: Ints = np.empty(0, np.uint32)  # of all gathered goods, and which good each is of
-        self._token_counts: Ints = np.empty(0, np.uint16)
-        self._documents_of: Ints = np.empty(0, np.int64)
+        self._asked = ""
         self.complete = True
+        self._tokens = np.empty(0, np.uint32)  # of all gathered goods, and which good each is of
+        self._token_counts = np.empty(0, np.uint16)
+        self._documents_of: Ints = np.empty(0, np.int64)
 
     def vocabulary(self) -> Vocabulary:
         """The words of all titles, as last counted."""
@@ -83,82 +126,177 @@ class PostgresSnapshot(Snapshot):
         found = np.flatnonzero(self._tokens == np.uint32(token_hash(token)))
         return Postings(self._documents_of[found], self._token_counts[found].astype(np.float64))
 
-    def _prepare(self, groups: Sequence[Group], *, at_least: int) -> bool:
-        """Gather the goods that have something of at least so many of `groups`."""
-        wanted = [group for group in groups if self._occurs(group)]
-        gathered = self._gathered(wanted, at_least) if at_least and len(wanted) >= at_least else []
-        columns, counts = b"".join(each[1] for each in gathered), b"".join(each[2] for each in gathered)
-        values = np.frombuffer(columns, COLUMN_TYPE).reshape(-1, len(COLUMNS) + 1)
-        entries = np.frombuffer(counts, COUNT_TYPE)
+    # Gathering
+
+    def _prepare(self, understanding: Understanding) -> None:
+        """Gather the goods that may match: first those with every word, then, if these are few, with less."""
+        groups = sorted(understanding.groups, key=weight_of, reverse=True)[:_MOST_GROUPS]
+        self.complete = len(groups) == len(understanding.groups)
+        if not groups:
+            self._load([self._any(understanding)] if understanding.constraints else [])
+            return
+        whole: list[_Way] = [[_fully(group) for group in groups]]
+        if understanding.literal_tokens:
+            whole.append([_in_title(understanding.literal_tokens)])
+        gathered = self._gathered(whole, understanding, partial=False)
+        self._load(gathered)
+        if not self.complete or self._count_full(understanding) >= ENOUGH_FULL:
+            return
+        for ways in _relaxed(groups):
+            gathered += self._gathered(ways, understanding, partial=True)
+            self._load(gathered)
+            if len(self._alive[0]) >= self._wanted:
+                return
+
+    def _prepare_some(self, groups: Sequence[Group], *, at_least: int) -> None:
+        ways: list[_Way] = list(combinations(groups, at_least)) if groups else []
+        if len(ways) > _MOST_WAYS:
+            # Who has so many has one at least of any that are more than may be missing: of the rarest ones.
+            rarest = sorted(groups, key=self._group_frequency)
+            ways = [[group] for group in rarest[: len(groups) - at_least + 1]]
+        self._load(self._gathered(ways, _NOTHING_UNDERSTOOD, partial=True))
+
+    @property
+    def _wanted(self) -> int:
+        return max(FIRST, self._selection.count)
+
+    def _count_full(self, understanding: Understanding) -> int:
+        """How many of the gathered goods match fully."""
+        if len(self._alive[0]) < ENOUGH_FULL:
+            return 0
+        _, _, full = self._matches_in(0, understanding)
+        return int(np.count_nonzero(full))
+
+    def _load(self, gathered: Sequence[_Rows]) -> None:
+        """Let these goods be the only segment, each of them once."""
+        values = np.frombuffer(b"".join(rows.columns for rows in gathered), COLUMN_TYPE).reshape(-1, len(COLUMNS) + 1)
+        entries = np.frombuffer(b"".join(rows.counts for rows in gathered), COUNT_TYPE)
         good_ids = values[:, COLUMNS.index("good_id")]
         alive = np.zeros(len(values), np.bool_)
-        alive[np.unique(good_ids, return_index=True)[1]] = True  # those gathered twice are there once
+        alive[np.unique(good_ids, return_index=True)[1]] = True
         if len(self._hidden):
             alive &= ~np.isin(good_ids, self._hidden)
-        self._tokens, self._token_counts = np.ascontiguousarray(entries["token"]), entries["count"]
+        self._tokens = np.ascontiguousarray(entries["token"])
+        self._token_counts = entries["count"]
         self._documents_of = np.repeat(np.arange(len(values)), values[:, -1])
         self._set_segments([{name: values[:, place] for place, name in enumerate(COLUMNS)}], [alive])
-        return True
 
-    def _occurs(self, group: Group) -> bool:
-        return any(all(map(self.frequency, each.tokens)) for each in group.alternatives)
+    def _any(self, understanding: Understanding) -> _Rows:
+        """The first goods of the order, whatever their words are: for a query of limits alone."""
+        conditions, parameters = self._conditions(understanding, partial=False)
+        statement = _FIRST_HITS.format(hits=_ALL + conditions, order=_ORDERS[self._selection.sort])
+        found = self._rows(statement, parameters | {"limit": GATHERED})
+        self.complete = found.count < GATHERED
+        return found
 
-    def _gathered(self, groups: Sequence[Group], at_least: int) -> list[tuple[int, bytes, bytes]]:
-        query = _tsquery(self._ways(groups, at_least), mark="")
-        some = self._hits(_SOME, query, GATHERED)
-        if some[0] < GATHERED:
-            return [some] if some[0] else []
+    def _gathered(self, ways: Sequence[_Way], understanding: Understanding, *, partial: bool) -> list[_Rows]:
+        """The goods that have every group of one of `ways`, or some of them and the first ones."""
+        query = _tsquery(ways, mark="")
+        if not query or query == self._asked:
+            return []
+        self._asked = query
+        some = self._rows(_SOME, {"query": query, "limit": GATHERED})
+        if some.count < GATHERED:
+            return [some]
         self.complete = False
-        wanted = max(FIRST, self._selection.count)
-        statement = _FIRST[self._selection.sort]
-        if self._selection.sort is not SearchSort.RELEVANCE:
-            return [some, self._hits(statement, query, wanted)]
-        # Those with the words in their titles stand above the others, so they are the first.
-        titled = self._hits(statement, _tsquery(self._ways(groups, at_least), mark=TITLE_MARK), wanted)
-        if titled[0] == wanted:
-            return [titled, some]
-        return [*([titled] if titled[0] else []), self._hits(statement, query, wanted), some]
+        conditions, parameters = self._conditions(understanding, partial=partial)
+        # PostgreSQL does not know that filters and words go together, and would read through most of an order in vain.
+        # OFFSET keeps it from that; without filters, and with a frequent word, that order is soon read far enough.
+        walks = not conditions and self._estimate(ways) >= _FREQUENT * self._documents
+        hits = f"{_MATCHING}{conditions}{'' if walks else ' OFFSET 0'}"
+        statement = _FIRST_HITS.format(hits=hits, order=_ORDERS[self._selection.sort])
+        parameters["limit"] = self._wanted
+        gathered = [some]
+        if self._selection.sort is SearchSort.RELEVANCE:
+            # Those with the words in their titles stand above the others, so they are the first.
+            gathered.append(self._rows(statement, parameters | {"query": _tsquery(ways, mark=TITLE_MARK)}))
+        if gathered[-1].count < self._wanted or len(gathered) == 1:
+            gathered.append(self._rows(statement, parameters | {"query": query}))
+        return gathered
 
-    def _ways(self, groups: Sequence[Group], at_least: int) -> list[list[Group]]:
-        """Lists of groups, of one of which a good must have every group."""
-        ways = list(combinations(groups, at_least)) if len(groups) <= _MOST_WAYS else []
-        if 0 < len(ways) <= _MOST_WAYS:
-            return [list(way) for way in ways]
-        # Who has so many of all groups has one at least of any that are more than may be missing: of the rarest ones.
-        rarest = sorted(groups, key=self._group_frequency)
-        return [[group] for group in rarest[: len(groups) - at_least + 1]]
+    def _estimate(self, ways: Sequence[_Way]) -> int:
+        """How many goods have every group of one way, at most."""
+        return sum(min(map(self._group_frequency, way)) for way in ways)
 
     def _group_frequency(self, group: Group) -> int:
         return sum(min(map(self.frequency, each.tokens)) for each in group.alternatives)
 
-    def _hits(self, statement: str, query: str, limit: int) -> tuple[int, bytes, bytes]:
-        filters = self._selection.filters
-        [(count, columns, counts)] = self._read(
-            statement,
-            {
-                "query": query,
-                "format": FORMAT,
-                "limit": limit,
-                "category": filters.category,
-                "price_min": filters.price_min,
-                "price_max": filters.price_max,
-                "trade_mode": filters.trade_mode,
-            },
-        )
-        return count, columns or b"", counts or b""
+    def _rows(self, statement: str, parameters: Mapping[str, int | str]) -> _Rows:
+        [(count, columns, counts)] = self._read(statement, {"format": FORMAT, **parameters})
+        return _Rows(count, columns or b"", counts or b"")
+
+    def _conditions(self, understanding: Understanding, *, partial: bool) -> tuple[str, dict[str, int | str]]:
+        """What limits the first hits, as SQL and its parameters: the filters that are set, and the page's place."""
+        selection, filters = self._selection, self._selection.filters
+        limits: dict[str, int | None] = {
+            "as_of": selection.as_of,
+            "category": filters.category,
+            "price_min": _strictest(max, filters.price_min, understanding.limit(ConstraintName.PRICE_MIN)),
+            "price_max": _strictest(min, filters.price_max, understanding.limit(ConstraintName.PRICE_MAX)),
+            "trade_mode": filters.trade_mode,
+            "condition": filters.condition,
+            "free_shipping": int(filters.free_shipping) or None,
+        }
+        parameters: dict[str, int | str] = {name: value for name, value in limits.items() if value is not None}
+        conditions = "".join(f" AND {_CONDITIONS[name]}" for name in parameters)
+        after = selection.after
+        # Full hits stand before partial ones: a place among those says nothing of where in these the page begins.
+        if after is not None and (selection.sort is not SearchSort.RELEVANCE or bool(after[0]) == partial):
+            conditions += f" AND {_BEHIND[selection.sort]}"
+            parameters |= {"place_published": -after[-2], "place_id": -after[-1], "place_price": abs(after[0])}
+        return conditions, parameters
 
 
-def _tsquery(ways: Iterable[Iterable[Group]], *, mark: str) -> str:
-    """The `tsquery` for goods that have every group of one way; each token with `mark` in front."""
-    return " | ".join(f"({' & '.join(_any_of(group.alternatives, mark) for group in way)})" for way in ways)
+def _strictest(choose: Callable[[int, int], int], one: int | None, other: int | str | None) -> int | None:
+    if not isinstance(other, int):
+        return one
+    return other if one is None else choose(one, other)
+
+
+def _fully(group: Group) -> Group:
+    """`group` with the alternatives alone that make a full match."""
+    return replace(group, alternatives=tuple(each for each in group.alternatives if each.weight > MATCHES_FROM))
+
+
+def _in_title(tokens: Iterable[str]) -> Group:
+    """A group for titles that have all `tokens`."""
+    return Group((Alternative(tuple(TITLE_MARK + token for token in tokens)),), 0, 0)
+
+
+def _relaxed(groups: Sequence[Group]) -> Iterator[list[_Way]]:
+    """Ever less of `groups`: without any one of them; then only as much as makes a partial match."""
+    if len(groups) > 2:
+        yield list(combinations(groups, len(groups) - 1))
+    yield _least(groups)
+
+
+def _least(groups: Sequence[Group]) -> list[_Way]:
+    """The smallest sets of groups that cover enough of the query."""
+    ways: list[_Way] = []
+    for count in range(1, len(groups) + 1):
+        for way in combinations(groups, count):
+            if covers_enough(way, groups) and not any(set(less) <= set(way) for less in ways):
+                ways.append(way)
+    return ways
+
+
+def _tsquery(ways: Iterable[_Way], *, mark: str) -> str:
+    """The `tsquery` for goods that have every group of one way; each token with `mark` in front. Empty: none."""
+    wanted = (
+        " & ".join(_any_of(group.alternatives, mark) for group in way)
+        for way in ways
+        if all(group.alternatives for group in way)
+    )
+    return " | ".join(f"({each})" for each in wanted)
 
 
 def _any_of(alternatives: Sequence[Alternative], mark: str) -> str:
-    found = (" & ".join(_quoted(mark + token) for token in each.tokens) for each in alternatives)
+    found = (" & ".join(_quoted(token, mark) for token in each.tokens) for each in alternatives)
     return f"({' | '.join(f'({each})' for each in found)})"
 
 
-def _quoted(token: str) -> str:
+def _quoted(token: str, mark: str = "") -> str:
     """A token as `tsquery` reads it: between quotes, where only the quote and the backslash mean anything."""
-    doubled = token.replace("\\", "\\\\").replace("'", "''")
+    marked = token if token.startswith(mark) else mark + token
+    doubled = marked.replace("\\", "\\\\").replace("'", "''")
     return f"'{doubled}'"
