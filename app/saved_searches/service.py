@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import ARRAY, Row, String, cast, delete, exists, func, select, update
+from sqlalchemy import ARRAY, Row, Select, String, cast, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -16,11 +16,13 @@ from app.db.transactions import transaction
 from app.extensions import valkey
 from app.goods.models import Good
 from app.goods.queries import IS_FOR_SALE
+from app.language.service import analyser
 from app.notifications.models import NotificationKind
 from app.notifications.service import notify
 from app.notifications.texts import SAVED_SEARCH, SAVED_SEARCH_GOOD_TEXT, SAVED_SEARCH_GOODS_TEXT
 from app.saved_searches.matching import fits, keys_of
 from app.saved_searches.models import SavedSearch, SavedSearchHit
+from app.search.goods_for_sale import document_of
 from app.search.service import tokens_of_good, understood
 from app.settings import settings
 from statemachine.good import TradeMode
@@ -32,6 +34,7 @@ _OVERLAP: Final = timedelta(minutes=10)
 # Where nobody knows any more how far the last run came: what is older was seen to, or is no news.
 _FURTHEST_BACK: Final = timedelta(days=1)
 _PROGRESS_KEY: Final = "saved-searches:matched-until"
+_WORDS_KEY: Final = "saved-searches:words"
 
 _GOODS_AT_ONCE: Final = 200
 _TOLD_AT_ONCE: Final = 500
@@ -102,6 +105,7 @@ def match_new_goods() -> int:
 
     Run again, or twice at once, it finds nothing twice.
     """
+    _renew_keys()
     now = utcnow()
     since = _matched_until(now) - _OVERLAP
     found, after = 0, 0
@@ -111,6 +115,32 @@ def match_new_goods() -> int:
     valkey().set(_PROGRESS_KEY, now.timestamp())
     if found:
         log.info("saved_searches_matched", found=found)
+    return found
+
+
+def _renew_keys() -> None:
+    """Make the keys anew where the words of the trade have changed: a new name of a thing is a key, too."""
+    version = analyser().lexicon.version
+    if valkey().get(_WORDS_KEY) == version:
+        return
+    after = 0
+    while searches := _searches_behind(after):
+        after = searches[-1].id
+    valkey().set(_WORDS_KEY, version)
+
+
+def _searches_behind(after: int) -> Sequence[Row[Any]]:
+    """The next saved searches by id, with new keys."""
+    with transaction() as session:
+        wanted: Select[*tuple[Any, ...]] = select(SavedSearch.id, SavedSearch.q, SavedSearch.keys).where(
+            SavedSearch.id > after
+        )
+        wanted = wanted.order_by(SavedSearch.id).limit(_GOODS_AT_ONCE).with_for_update()
+        found: Sequence[Row[Any]] = session.execute(wanted).all()
+        for row in found:
+            keys = keys_of(understood(row.q).groups)
+            if keys != row.keys:
+                session.execute(update(SavedSearch).where(SavedSearch.id == row.id).values(keys=keys))
     return found
 
 
@@ -127,15 +157,18 @@ def _public_since(since: datetime, *, after: int) -> Sequence[Row[Any]]:
 
 
 def _match(goods: Sequence[Row[Any]]) -> int:
-    tokens = {good.id: frozenset(tokens_of_good(good)) for good in goods}
+    documents = {good.id: document_of(good) for good in goods}
+    tokens = {good_id: tokens_of_good(document) for good_id, document in documents.items()}
     with transaction() as session:
         searches = _possible(session, frozenset().union(*tokens.values()))
-        groups = {search.id: understood(search.q).groups for search in searches}
+        meant = {search.id: understood(search.q) for search in searches}
         finds = [
             {"search_id": search.id, "good_id": good.id, "found_at": utcnow()}
             for search in searches
             for good in goods
-            if _is_news(search, good) and _is_let_through(search, good) and fits(groups[search.id], tokens[good.id])
+            if _is_news(search, good)
+            and _is_let_through(search, good)
+            and fits(meant[search.id], documents[good.id], tokens[good.id])
         ]
         if not finds:
             return 0

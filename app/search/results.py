@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from app.goods.schemas import GoodOut
 from app.search.engine import Match
 from app.search.selection import Facets, Start
+from app.search.understanding import Understanding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,4 +26,5 @@ class Results:
     match: Match = Match.ALL
     corrected: str | None = None
     tokens: frozenset[str] = frozenset()
+    understanding: Understanding = field(default_factory=lambda: Understanding(text=""))
     next: Start | None = None

@@ -10,9 +10,9 @@ from typing_extensions import TypedDict
 
 from app.answers import Answer, Refused
 from app.categories import CATEGORY_TEXT
-from app.enums import OneOf
+from app.enums import OneOf, text_enum
 from app.fen import YuanOut, format_yuan
-from app.fields import CleanText, YuanIn
+from app.fields import CleanText, Separated, YuanIn
 from app.goods.schemas import CategoryIn, GoodOut, TradeModeIn
 from app.listings.schemas import ConditionIn
 from app.listings.title_conditions import CONDITION_TEXT
@@ -23,6 +23,7 @@ from app.search.highlight import excerpt, highlighted, pattern_of
 from app.search.results import Results
 from app.search.selection import BEGINNING, PRICE_BANDS, Facets, Start
 from app.search.snapshot import Filters, SearchSort
+from app.search.understanding import Constraint, ConstraintName, Reason, Understanding
 from statemachine.good import TRADE_TEXT
 
 MOST_ROWS: Final = 10_000
@@ -40,6 +41,11 @@ class SearchQuery(PageQuery):
     condition: ConditionIn | None = Field(None, description="how used the thing is, as its title says")
     free_shipping: bool = Field(False, description="true: only goods whose freight is 0")
     sort: SearchSort = SearchSort.RELEVANCE
+    literal: bool = Field(False, description="true: nothing is corrected, and no other names are looked for")
+    without: Annotated[list[ConstraintName], Separated] = Field(
+        default_factory=list,
+        description="limits that were read out of the query and are not meant, by their `kind`, comma-separated",
+    )
     cursor: Annotated[str, Field(max_length=cursors.LENGTH)] | None = Field(
         None,
         description="the `next` of the page before: goes on behind it, whatever is published or sold meanwhile;"
@@ -134,6 +140,22 @@ class FacetsOut(TypedDict):
     free_shipping: int
 
 
+UnderstoodKind = text_enum(
+    "UnderstoodKind",
+    [*ConstraintName, *Reason, "dropped"],
+    about="What became of a part of the query: a limit (which `without` takes back), what was looked for instead (typo,"
+    " pinyin) or as well (alias), or a word that says nothing of a good (dropped).",
+)
+
+
+class UnderstoodOut(TypedDict):
+    """One part of the query: `text` as it was typed, `value` what it was taken for; null for what was dropped."""
+
+    kind: Annotated[str, OneOf(UnderstoodKind)]
+    text: str
+    value: str | None
+
+
 class SearchOut(TypedDict):  # not Page[FoundGoodOut]: pydantic forgets the parameter of a generic base
     """One page of hits.
 
@@ -149,6 +171,7 @@ class SearchOut(TypedDict):  # not Page[FoundGoodOut]: pydantic forgets the para
     facets: FacetsOut
     match: Match
     corrected: NotRequired[str]
+    understood: list[UnderstoodOut]
     next: str | None
 
 
@@ -175,11 +198,32 @@ def search_out(results: Results, query: SearchQuery) -> SearchOut:
         "pages": page["pages"],
         "facets": _facets_out(results.facets),
         "match": results.match,
+        "understood": _understood(results.understanding),
         "next": None if results.next is None else cursors.cursor_of(results.next, asked=query.asked),
     }
     if results.corrected is not None:
         answered["corrected"] = results.corrected
     return answered
+
+
+def _understood(understanding: Understanding) -> list[UnderstoodOut]:
+    """What the query was taken for: its limits, its changes, its talk."""
+    limits: list[UnderstoodOut] = [
+        {"kind": each.name.value, "text": each.text, "value": _limit_text(each)} for each in understanding.constraints
+    ]
+    changes: list[UnderstoodOut] = [
+        {"kind": each.reason.value, "text": each.typed, "value": each.meant} for each in understanding.changes
+    ]
+    return limits + changes + [{"kind": "dropped", "text": text, "value": None} for text in understanding.dropped]
+
+
+def _limit_text(limit: Constraint) -> str:
+    """The value of a limit, as people read it."""
+    if limit.name in (ConstraintName.PRICE_MIN, ConstraintName.PRICE_MAX):
+        return format_yuan(int(limit.value))
+    if limit.name is ConstraintName.CONDITION:
+        return CONDITION_TEXT[int(limit.value)]
+    return "包邮" if limit.name is ConstraintName.FREE_SHIPPING else str(limit.value)
 
 
 def _facets_out(facets: Facets) -> FacetsOut:

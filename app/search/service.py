@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Callable, Collection
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import structlog
 from flask import current_app
-from sqlalchemy import Row, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.answers import Answer, Refused
@@ -22,7 +22,7 @@ from app.language.vocabulary import Vocabulary
 from app.outbox.models import OutboxMessage, Topic
 from app.outbox.service import complete, lock_due
 from app.refreshed import Refreshed
-from app.search.documents import tokens_of
+from app.search.documents import Document, tokens_of
 from app.search.engine import SearchHits, search
 from app.search.engines import Engine, postgres_engine, search_index
 from app.search.errors import IndexBusy, IndexDamaged, IndexForeign, IndexMissing
@@ -34,7 +34,7 @@ from app.search.results import FoundGood, Results
 from app.search.selection import Start
 from app.search.similar import Pattern, similar
 from app.search.snapshot import Filters, SearchSort
-from app.search.understanding import Understanding
+from app.search.understanding import ConstraintName, Understanding
 from app.search.understanding.reader import understand
 from app.sellers.queries import Standings, read_standings
 from app.settings import settings
@@ -61,21 +61,49 @@ def understood(query: str) -> Understanding:
 _NO_WORDS = Vocabulary(spelling=SpellingIndex())
 
 
-def tokens_of_good(good: Row[Any]) -> frozenset[str]:
-    """The tokens that a row of the table of goods is found by."""
-    found = tokens_of(analyser(), document_of(good))
+def tokens_of_good(good: Document) -> frozenset[str]:
+    """The tokens that a good is found by."""
+    found = tokens_of(analyser(), good)
     return frozenset(found.title) | frozenset(found.description)
 
 
-def search_goods(*, text: str, filters: Filters, sort: SearchSort, start: Start, size: int) -> Results:
-    """One page of the goods for sale that match `text`.
+def search_goods(
+    *,
+    text: str,
+    filters: Filters,
+    sort: SearchSort,
+    start: Start,
+    size: int,
+    literal: bool = False,
+    without: Collection[ConstraintName] = (),
+) -> Results:
+    """One page of the goods for sale that match `text`; `literal` and `without` as of `understand`.
 
     The hits of the page are checked against the database: those no longer for sale are neither returned nor counted.
     Raises Refused(NOT_READY) as `_answered`.
     """
 
+    standing_of = _standings().get().of
+
     def ask(engine: Engine) -> Results:
-        return _search_with(engine, text=text, filters=filters, sort=sort, start=start, size=size)
+        for _ in range(_MAX_SEARCHES):
+            found = search(
+                engine,
+                text,
+                filters=filters,
+                sort=sort,
+                start=start,
+                size=size,
+                standing_of=standing_of,
+                literal=literal,
+                without=without,
+            )
+            goods = goods_by_ids(found.page.ids) if found.page.ids else {}
+            stale = [good_id for good_id in found.page.ids if good_id not in goods]
+            if not stale:
+                break
+            engine.hide(stale)
+        return _results(found, goods, stale=len(stale))
 
     return _answered(ask)
 
@@ -91,7 +119,6 @@ def similar_goods(*, good_id: int, count: int) -> list[GoodOut]:
     pattern = Pattern(
         good_id=good_id,
         title=good["title"],
-        description=good["description"],
         category=good["category"],
         price=parse_yuan(good["price"]),
     )
@@ -135,18 +162,6 @@ def _answered(ask: Callable[[Engine], _Answer]) -> _Answer:
     return ask(other)
 
 
-def _search_with(engine: Engine, *, text: str, filters: Filters, sort: SearchSort, start: Start, size: int) -> Results:
-    standing_of = _standings().get().of
-    for _ in range(_MAX_SEARCHES):
-        found = search(engine, text, filters=filters, sort=sort, start=start, size=size, standing_of=standing_of)
-        goods = goods_by_ids(found.page.ids) if found.page.ids else {}
-        stale = [good_id for good_id in found.page.ids if good_id not in goods]
-        if not stale:
-            break
-        engine.hide(stale)
-    return _results(found, goods, stale=len(stale))
-
-
 def _standings() -> Refreshed[Standings]:
     """How sellers stand, as this process knows it."""
     extensions = current_app.extensions
@@ -169,6 +184,7 @@ def _results(found: SearchHits, goods: dict[int, GoodOut], *, stale: int) -> Res
         match=found.match,
         corrected=found.corrected,
         tokens=found.tokens,
+        understanding=found.understanding,
         next=page.next,
     )
 

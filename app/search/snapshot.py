@@ -329,9 +329,6 @@ class Snapshot(ABC):
     def _prepare(self, understanding: Understanding) -> None:  # noqa: B027 - some have all at hand
         """Called before documents are scored for `understanding`: those that may match must be there to be read."""
 
-    def _prepare_some(self, groups: Sequence[Group], *, at_least: int) -> None:  # noqa: B027 - as above
-        """Called before documents are scored that have `at_least` of `groups`."""
-
     def hide(self, good_ids: Iterable[int]) -> None:
         """Exclude these goods from this snapshot's matches: according to the database they are no longer for sale."""
         hidden = np.fromiter(good_ids, np.int64)
@@ -355,22 +352,6 @@ class Snapshot(ABC):
             for columns, (documents, scores, full) in zip(self._columns, found, strict=True)
         ]
         return _within_prices(Matches(*(np.concatenate(column) for column in zip(*parts, strict=True))), understanding)
-
-    def matches_of_some(self, groups: Sequence[Group], *, at_least: int) -> Matches:
-        """The documents in which `at_least` of `groups` match, by BM25 alone; those with more of them score higher."""
-        self._prepare_some(groups, at_least=at_least)
-        parts = []
-        for number, (columns, alive) in enumerate(zip(self._columns, self._alive, strict=True)):
-            matched, scores = np.zeros(len(alive), np.int64), np.zeros(len(alive))
-            for group in groups:
-                worth, score = self._group_arrays(number, group, len(alive))
-                matched += worth > 0
-                scores += score
-            documents = np.flatnonzero((matched >= max(at_least, 1)) & alive)
-            share = matched[documents] / max(len(groups), 1)
-            values = (columns[name][documents] for name in COLUMNS[:-1])
-            parts.append((*values, scores[documents] * share, share == 1))
-        return Matches(*(np.concatenate(column) for column in zip(*parts, strict=True))) if parts else _no_matches()
 
     def _matches_in(self, number: int, understanding: Understanding) -> tuple[Ints, Floats, Mask]:
         """The matching documents of one segment, their scores, and which of them match fully."""
@@ -405,12 +386,12 @@ class Snapshot(ABC):
         was_changed = bool(understanding.corrected or understanding.dropped or understanding.constraints)
         scores += np.where(is_literal[documents], _LITERAL_OF_CHANGED if was_changed else _LITERAL, 0.0)
         chosen = {name: columns[name][documents] for name in ("flags", "category", "freight", "condition")}
-        other, broken = _of_other_kind(chosen, understanding.kinds)
+        other, broken = of_other_kind(chosen, understanding.kinds)
         full &= ~other
         scores -= _OTHER_KIND * other + _BROKEN * broken
         if ListingFlag.ACCESSORY in understanding.kinds:
             scores -= _NOT_KNOWN_AS_ACCESSORY * (chosen["flags"] & FLAG_BITS[ListingFlag.ACCESSORY] == 0)
-        for unmet in _unmet(chosen, understanding):
+        for unmet in unmet_limits(chosen, understanding):
             full &= ~unmet
             scores -= _NOT_AS_LIMITED * unmet
         return documents, np.maximum(scores, 0.01) + full, full
@@ -478,7 +459,7 @@ def covers_enough(some: Collection[Group], groups: Collection[Group]) -> bool:
 _OTHER_KINDS = (ListingFlag.ACCESSORY, ListingFlag.RENTAL, ListingFlag.WANTED, ListingFlag.SERVICE, ListingFlag.AUCTION)
 
 
-def _of_other_kind(columns: Mapping[str, Ints], wanted: Collection[ListingFlag]) -> tuple[Mask, Mask]:
+def of_other_kind(columns: Mapping[str, Ints], wanted: Collection[ListingFlag]) -> tuple[Mask, Mask]:
     """What is of another kind than the thing that was asked for (an accessory, a rental …); and what is broken."""
     flags = columns["flags"]
     others = bits_of(frozenset(flag for flag in _OTHER_KINDS if flag not in wanted))
@@ -491,7 +472,7 @@ def _of_other_kind(columns: Mapping[str, Ints], wanted: Collection[ListingFlag])
     return other | (is_room & (flags & FLAG_BITS[ListingFlag.WANTED] & others != 0)), broken
 
 
-def _unmet(columns: Mapping[str, Ints], understanding: Understanding) -> Iterator[Mask]:
+def unmet_limits(columns: Mapping[str, Ints], understanding: Understanding) -> Iterator[Mask]:
     """For each constraint on a column, which documents do not meet it."""
     if understanding.limit(ConstraintName.FREE_SHIPPING):
         yield columns["freight"] != 0

@@ -23,7 +23,13 @@ api = Api("search", __name__, tag="搜索", about="full-text search of goods")
 def search(*, query: SearchQuery) -> SearchOut:
     """Full-text search over the titles and descriptions of the goods for sale."""
     results = service.search_goods(
-        text=query.q, filters=query.filters, sort=query.sort, start=query.start, size=query.size
+        text=query.q,
+        filters=query.filters,
+        sort=query.sort,
+        start=query.start,
+        size=query.size,
+        literal=query.literal,
+        without=query.without,
     )
     if query.page == 1 and query.cursor is None:
         count_search(text=query.q, client=request.remote_addr, found=results.total > 0)

@@ -59,6 +59,7 @@ EMPTY_PAGE: dict[str, Any] = {
     "pages": 0,
     "facets": {"category": [], "trade_mode": [], "price": [], "condition": [], "free_shipping": 0},
     "match": "all",
+    "understood": [],
     "next": None,
 }
 
@@ -90,6 +91,7 @@ def test_one_hit_in_full(client: FlaskClient, phones: list[Made]) -> None:
             "free_shipping": 0,
         },
         "match": "all",
+        "understood": [],
         "next": None,
     }
     assert item.pop("match") == "full"
@@ -356,3 +358,26 @@ def test_many_readers_while_the_drain_writes(app: Flask, client: FlaskClient, ph
             drain(app)
         assert set(totals) == {3}
     assert found(client, "台灯")["total"] == 6
+
+
+def test_what_a_query_was_taken_for_is_said_and_can_be_taken_back(client: FlaskClient, phones: list[Made]) -> None:
+    first, _, case, _ = (good.id for good in phones)
+    data = found(client, "出售 苹果13 2000以内")
+    assert [(item["id"], item["match"]) for item in data["items"]] == [(case, "partial")]
+    assert {"kind": "price_max", "text": "2000以内", "value": "2000.00"} in data["understood"]
+    assert [each["text"] for each in data["understood"] if each["kind"] == "dropped"] == ["出售"]
+    every = found(client, "出售 苹果13 2000以内", without="price_max")
+    assert (every["items"][0]["id"], every["items"][0]["match"]) == (first, "full")
+    assert "price_max" not in [each["kind"] for each in every["understood"]]
+
+
+def test_a_query_can_be_meant_literally(client: FlaskClient, phones: list[Made]) -> None:
+    data = found(client, "ihpone 13")
+    assert {"kind": "typo", "text": "ihpone", "value": "iphone"} in data["understood"]
+    literal = nothing(client, "ihpone", literal="true")
+    assert (literal["total"], literal["understood"], "corrected" in literal) == (0, [], False)
+
+
+def test_limits_that_there_are_not(client: FlaskClient) -> None:
+    response = client.get("/test/", query_string={"q": "台灯", "without": "price_max,colour"})
+    assert assert_envelope(response, Answer.MALFORMED) == {"errors": {"without.1": ["不在可选范围内"]}}

@@ -64,7 +64,6 @@ _CONDITIONS: Final = {
     "condition": "condition = %(condition)s",
     "free_shipping": "freight = 0",
 }
-_MOST_WAYS: Final = 60
 
 # Behind the place at which the page begins.
 _OLDER: Final = "(published, good_id) < (%(place_published)s, %(place_id)s)"
@@ -78,9 +77,6 @@ _FREQUENCY: Final = "SELECT count(*) FROM (SELECT FROM search_documents WHERE to
 
 _Way = Sequence[Group]
 """Groups of which a good must have every one."""
-
-
-_NOTHING_UNDERSTOOD: Final = Understanding(text="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +143,6 @@ class PostgresSnapshot(Snapshot):
             self._load(gathered)
             if len(self._alive[0]) >= self._wanted:
                 return
-
-    def _prepare_some(self, groups: Sequence[Group], *, at_least: int) -> None:
-        ways: list[_Way] = list(combinations(groups, at_least)) if groups else []
-        if len(ways) > _MOST_WAYS:
-            # Who has so many has one at least of any that are more than may be missing: of the rarest ones.
-            rarest = sorted(groups, key=self._group_frequency)
-            ways = [[group] for group in rarest[: len(groups) - at_least + 1]]
-        self._load(self._gathered(ways, _NOTHING_UNDERSTOOD, partial=True))
 
     @property
     def _wanted(self) -> int:
