@@ -27,7 +27,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from app.search.documents import Document
-from app.search.evaluation import Figures, Find, LabelledQuery, Outcome, figures, figures_by_kind, judge
+from app.search.evaluation import RECALL_DEPTH, Figures, Find, LabelledQuery, Outcome, figures, figures_by_kind
 from benchmarks.search_corpus import PER_KIND, Labelled, labelled
 from benchmarks.search_engines import CONTESTANTS, Reader
 from benchmarks.search_goods import Offer, offers
@@ -43,11 +43,11 @@ _SPAWN: Final = multiprocessing.get_context("spawn")
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a process needs to ask an engine: its name, its folder, the queries and for how many seconds."""
+    """What a process needs to ask an engine: its name, its folder, the queries' texts and for how many seconds."""
 
     engine: str
     folder: Path
-    queries: Sequence[LabelledQuery]
+    texts: Sequence[str]
     seconds: float
 
 
@@ -110,26 +110,29 @@ def _way(reader: Reader, *, understood: bool) -> Find:
     return reader.find_understood if understood else reader.find
 
 
-def _ask(asked: Ask, understood: bool) -> tuple[list[Outcome], float, int]:  # noqa: FBT001 - for `_apart`
-    """The outcomes, then the queries in a second, and the bytes in memory."""
+def _ask(asked: Ask, understood: bool) -> tuple[list[tuple[Sequence[int], float]], float, int]:  # noqa: FBT001 - for `_apart`
+    """What was found for each query and in how many seconds, then the queries in a second, and the bytes in memory."""
     with CONTESTANTS[asked.engine].opened(asked.folder) as reader:
         find = _way(reader, understood=understood)
         find("热身 warm", 1)
-        outcomes: list[Outcome] = []
+        answers: list[tuple[Sequence[int], float]] = []
         until = time.perf_counter() + asked.seconds
-        for outcome in judge(asked.queries, find):
-            outcomes.append(outcome)
-            if time.perf_counter() > until:
+        for text in asked.texts:
+            started = time.perf_counter()
+            found = find(text, RECALL_DEPTH)
+            ended = time.perf_counter()
+            answers.append((found, ended - started))
+            if ended > until:
                 break
-        rate = _rate([outcome.query for outcome in outcomes], find, min(asked.seconds, _RATE_SECONDS))
-        return outcomes, rate, psutil.Process().memory_info().rss
+        rate = _rate(asked.texts[: len(answers)], find, min(asked.seconds, _RATE_SECONDS))
+        return answers, rate, psutil.Process().memory_info().rss
 
 
-def _rate(queries: Sequence[LabelledQuery], find: Find, seconds: float) -> float:
+def _rate(texts: Sequence[str], find: Find, seconds: float) -> float:
     """Queries in a second: so many as are answered, in turn and again from the first, until the time is up."""
     started, count = time.perf_counter(), 0
     while time.perf_counter() - started < seconds:
-        find(queries[count % len(queries)].text, _PAGE)
+        find(texts[count % len(texts)], _PAGE)
         count += 1
     return count / (time.perf_counter() - started)
 
@@ -139,10 +142,10 @@ def _rates(connection: Connection, asked: Ask, barrier: Any) -> None:
     with CONTESTANTS[asked.engine].opened(asked.folder) as reader:
         for understood in (False, True):
             find = _way(reader, understood=understood)
-            for query in asked.queries[:20]:
-                find(query.text, _PAGE)
+            for text in asked.texts[:20]:
+                find(text, _PAGE)
             barrier.wait(timeout=120)
-            connection.send(_rate(asked.queries, find, asked.seconds))
+            connection.send(_rate(asked.texts, find, asked.seconds))
     connection.close()
 
 
@@ -192,6 +195,7 @@ def measure(
     pickled.write_bytes(pickle.dumps(documents))
     asked = [LabelledQuery(text=each.text, kind=each.kind, grades=each.grades) for each in queries]
     random.Random(3).shuffle(asked)
+    texts = [each.text for each in asked]
     built: dict[str, Built] = {}
     measured: list[Measured] = []
     task = progress.add_task("measuring", total=len(engines) * 5)
@@ -208,16 +212,16 @@ def measure(
         asks = []
         for understood in (False, True):
             step("asking, with understanding" if understood else "asking")
-            asks.append(_apart(_ask, Ask(engine, place, asked, seconds), understood))
+            asks.append(_apart(_ask, Ask(engine, place, texts, seconds), understood))
         step(f"asking in {_PROCESSES} processes")
-        fewest = min(len(outcomes) for outcomes, _, _ in asks)
-        together = _together(Ask(engine, place, asked[:fewest], min(seconds, _RATE_SECONDS)))
-        for is_understood, (outcomes, alone, memory), rate in zip((False, True), asks, together, strict=True):
+        fewest = min(len(answers) for answers, _, _ in asks)
+        together = _together(Ask(engine, place, texts[:fewest], min(seconds, _RATE_SECONDS)))
+        for is_understood, (answers, alone, memory), rate in zip((False, True), asks, together, strict=True):
             measured.append(
                 Measured(
                     engine=engine,
                     understood=is_understood,
-                    outcomes=outcomes,
+                    outcomes=[Outcome(query, *answer) for query, answer in zip(asked, answers, strict=False)],
                     alone=alone,
                     together=rate,
                     memory=memory,
