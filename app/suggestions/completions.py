@@ -20,9 +20,10 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from app.language.analysis import STOP_WORDS, Analyser, is_han
+from app.language.analysis import Analyser, is_han
 from app.language.normal_form import normalise
 from app.language.pinyin import pinyin
+from app.listings.title_conditions import condition_in_title
 
 LONGEST: Final = 20
 """Characters of the longest phrase."""
@@ -30,6 +31,7 @@ LONGEST: Final = 20
 _MOST_TOKENS: Final = 4
 _BETWEEN: Final = frozenset({"", " ", "-", "."})
 _SPACES: Final = re.compile(r"[\s'’]+")
+_NO_PHRASE: Final = frozenset({"新"})  # what is left of 九成新
 _LONG_INITIALS: Final = frozenset({"zh", "ch", "sh"})
 _AFTER_ALL: Final = "\U0010ffff"
 
@@ -44,13 +46,15 @@ _MOST_COMPARED: Final = 60
 def phrases_of(title: str, analyser: Analyser) -> set[str]:
     """What of a title people might type as a query: one to four neighbouring words, in normal form.
 
-    It neither begins nor ends with a stop word or inside a measure (`128g`), nor is it a number or a character alone.
+    It neither begins nor ends with talk or inside a measure (`128g`), says nothing of the condition, and is neither a
+    number nor a character alone.
     """
     text = normalise(title)
     tokens = analyser.query_tokens(text)
+    talk = analyser.lexicon.talk | _NO_PHRASE
     found = set()
     for first, token in enumerate(tokens):
-        if token.text in STOP_WORDS or token.text.isdigit() or _is_glued(text, token.start):
+        if token.text in talk or token.text.isdigit() or _is_glued(text, token.start):
             continue
         end = token.start
         for last in tokens[first : first + _MOST_TOKENS]:
@@ -58,9 +62,9 @@ def phrases_of(title: str, analyser: Analyser) -> set[str]:
                 break
             end = last.end
             inside = last.text.isdigit() and _is_glued(text, end)
-            if last.text not in STOP_WORDS and not inside and end - token.start > 1:
+            if last.text not in talk and not inside and end - token.start > 1:
                 found.add(text[token.start : end])
-    return found
+    return {phrase for phrase in found if condition_in_title(phrase) is None}
 
 
 def _is_glued(text: str, place: int) -> bool:

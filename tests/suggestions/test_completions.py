@@ -86,6 +86,7 @@ def test_nothing_completes_nothing() -> None:
         ("iPhone13 128G", {"iphone", "iphone13", "iphone13 128g"}),
         ("出租的自行车", {"出租", "出租的自行车", "自行车"}),
         ("台灯,鞋", {"台灯"}),  # nothing goes on behind a comma, and one character is no phrase
+        ("九成新 台灯 转让", {"台灯"}),  # neither how it is nor that it is sold
         ("128 256", set()),
         ("！？", set()),
     ],
