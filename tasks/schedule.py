@@ -46,7 +46,7 @@ SCHEDULE: Final = (
     Periodic(job=match_saved_searches, queue=QueueName.DEFAULT, every=30),
     Periodic(job=count_up_searches, queue=QueueName.DEFAULT, every=300),
     Periodic(job=count_seller_standings, queue=QueueName.DEFAULT, every=3600),
-    Periodic(job=rebuild_completions, queue=QueueName.DEFAULT, every=600),
+    Periodic(job=rebuild_completions, queue=QueueName.DEFAULT, every=1800),
     # The relay queues this one as soon as there is work; this entry is for when no relay runs.
     Periodic(job=drain_search_outbox, queue=QueueName.SEARCH, every=10),
 )

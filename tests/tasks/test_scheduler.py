@@ -74,7 +74,7 @@ def test_the_schedule() -> None:
         ("match_saved_searches", QueueName.DEFAULT, 30),
         ("count_up_searches", QueueName.DEFAULT, 300),
         ("count_seller_standings", QueueName.DEFAULT, 3600),
-        ("rebuild_completions", QueueName.DEFAULT, 600),
+        ("rebuild_completions", QueueName.DEFAULT, 1800),
         ("drain_search_outbox", QueueName.SEARCH, 10),
     }
 
