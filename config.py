@@ -608,6 +608,9 @@ class Settings:
     search_index_path: Path = _setting(
         "search", "folder of the Whoosh index, on a local disk", _path, under_instance=True
     )
+    search_words_path: Path | None = _setting(
+        None, "folder of names and synonyms of one's own, beside ours; read again when a file changes", _path
+    )
     query_least_clients: int = _setting(
         5, "different clients that must have searched for a query before anybody is shown it", _positive
     )

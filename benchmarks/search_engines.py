@@ -36,7 +36,7 @@ from app.search.postgres.documents import write
 from app.search.postgres.engine import PostgresEngine, search_database
 from app.search.postgres.temporary import make_tables
 from app.search.snapshot import Filters, SearchSort, Selection
-from app.search.understanding import Alternative, ConstraintName, Group
+from app.search.understanding import Alternative, ConstraintName, Group, Understanding
 from app.search.understanding.reader import understand
 
 _BATCH: Final = 1000
@@ -125,13 +125,11 @@ class _OurReader:
         self.add = write
 
     def find(self, text: str, size: int) -> Sequence[int]:
-        """All tokens and then some of them, by BM25 alone."""
+        """The tokens as they are: all of them, and then some."""
         tokens = self._engine.analyser.query_tokens(normalise(text))
         groups = [Group((Alternative((token.text,)),), token.start, token.end) for token in tokens]
         snapshot = self._engine.snapshot(Selection(filters=_NO_FILTERS, sort=SearchSort.RELEVANCE, count=size))
-        matches = snapshot.matches_of_some(groups, at_least=len(groups))
-        if len(matches) < size and len(groups) > 1:
-            matches = snapshot.matches_of_some(groups, at_least=1)
+        matches = snapshot.matches(Understanding(text=text, groups=tuple(groups)))
         order = np.lexsort((-matches.score, ~matches.full))
         best: list[int] = matches.good_id[order[:size]].tolist()
         return best

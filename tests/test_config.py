@@ -481,7 +481,7 @@ def test_addresses_are_what_a_browser_takes() -> None:
 
 def test_variables_are_named_like_their_fields() -> None:
     named = {each.name: variable_of(each) for each in dataclasses.fields(Settings)}
-    assert len(named) == 141
+    assert len(named) == 142
     others = {name: variable for name, variable in named.items() if variable != name.upper()}
     assert others == {"environment": "SALTFISH_ENV"}
 

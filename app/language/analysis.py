@@ -122,20 +122,26 @@ class Analyser:
             if match.lastgroup == "han":
                 tokens.extend(segmenter.cut_for_search(match.group()))
             elif match.lastgroup == "letters":
-                tokens.extend(self._names_apart(match.group()))
+                tokens.extend(self._names_apart(match.group(), before_digit=_is_digit_at(normalised, match.end())))
             else:
                 tokens.append(match.group())
         return tokens
 
-    def _names_apart(self, letters: str) -> tuple[str, ...]:
-        """Letters, split behind a name that they begin with: oppofind is oppo and find, matex is mate and x."""
-        state = self._state
-        if len(letters) <= _SHORTEST_GLUED or letters in state.latin_names:
+    def _names_apart(self, letters: str, *, before_digit: bool) -> tuple[str, ...]:
+        """Letters, split behind names that they begin with: oppofind is oppo and find; matex of matex5 is mate and x.
+
+        Where digits follow, the rest may be one or two letters of a model.
+        """
+        names = self._state.latin_names
+        if len(letters) <= _SHORTEST_GLUED or letters in names:
             return (letters,)
         for length in range(len(letters) - 1, _SHORTEST_GLUED - 1, -1):
             name, rest = letters[:length], letters[length:]
-            if name in state.latin_names and (len(rest) <= _LONGEST_REST or rest in state.latin_names):
-                return (name, rest)
+            if name not in names:
+                continue
+            apart = self._names_apart(rest, before_digit=before_digit)
+            if len(apart) > 1 or rest in names or (before_digit and len(rest) <= _LONGEST_REST):
+                return (name, *apart)
         return (letters,)
 
     def title_tokens(self, title: str) -> list[str]:
@@ -157,7 +163,7 @@ class Analyser:
         for match in _RUN.finditer(normalised):
             start = match.start()
             if match.lastgroup == "letters":
-                for word in self._names_apart(match.group()):
+                for word in self._names_apart(match.group(), before_digit=_is_digit_at(normalised, match.end())):
                     yield Token(word, start, start + len(word))
                     start += len(word)
                 continue
@@ -182,6 +188,10 @@ class Analyser:
 def is_han(token: str) -> bool:
     """Whether a token is of Han characters (tokens never mix)."""
     return _ONE_HAN.match(token) is not None
+
+
+def _is_digit_at(text: str, place: int) -> bool:
+    return text[place : place + 1].isdigit()
 
 
 def literal_pairs(normalised: str) -> list[str]:

@@ -103,6 +103,12 @@ class Lexicon:
             for name in group.names:
                 named.setdefault(name, []).append(group)
         self._named = {name: tuple(groups) for name, groups in named.items()}
+        broader: dict[str, list[WordGroup]] = {}
+        for group in self.groups:
+            if group.word_class is WordClass.THING:
+                for name in group.narrower:
+                    broader.setdefault(name, []).append(group)
+        self._broader = {name: tuple(groups) for name, groups in broader.items()}
         # A narrower or near thing that has no line of its own is a word of the same class all the same.
         for group in self.groups:
             if group.word_class is not WordClass.PLACE:
@@ -112,6 +118,10 @@ class Lexicon:
     def named(self, name: str) -> tuple[WordGroup, ...]:
         """The groups that `name` (in normal form) is a name of, those of our files first."""
         return self._named.get(name, ())
+
+    def broader_than(self, name: str) -> tuple[WordGroup, ...]:
+        """The groups of things that `name` is a kind of: of 跑鞋 those of 鞋."""
+        return self._broader.get(name, ())
 
     def names(self) -> Iterable[str]:
         """All names."""
@@ -251,7 +261,7 @@ def read_lexicon(folder: Path | None = None) -> Lexicon:
     return Lexicon(found, version=digest.hexdigest()[:12])
 
 
-_NO_WORDS: Final = frozenset({"syllables.txt"})
+_NO_WORDS: Final = frozenset({"syllables.txt", "readings.txt"})
 """Files of `data/` that are read elsewhere."""
 
 

@@ -4,6 +4,7 @@ The index is made once per word and only grows; whether titles still have a word
 takes microseconds: everything that could be compared is a key of a table.
 """
 
+import itertools
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from functools import lru_cache
 from typing import Final
 
 from app.language.analysis import is_han
-from app.language.pinyin import pinyin
+from app.language.pinyin import pinyin, readings
 
 SAME_SOUND: Final = 1.0
 SAME_SHAPE: Final = 1.2
@@ -71,12 +72,13 @@ class SpellingIndex:
             self._by_character.setdefault(character, []).append(word)
         syllables = syllables_of(word)
         if syllables is not None:
-            sound = "".join(syllables)
-            self._by_sound.setdefault(sound, []).append(word)
-            self._longest_sound = max(self._longest_sound, len(sound))
+            for sound in sounds_of(word):
+                self._by_sound.setdefault(sound, []).append(word)
+                self._longest_sound = max(self._longest_sound, len(sound))
             self._by_like_sound.setdefault(_alike(syllables), []).append(word)
             if 2 <= len(word) <= _LONGEST_INITIALS:
-                self._by_initials.setdefault("".join(syllable[0] for syllable in syllables), []).append(word)
+                for initials in initials_of(word):
+                    self._by_initials.setdefault(initials, []).append(word)
         if len(word) >= 3:
             for place in range(len(word)):
                 self._by_gap.setdefault(f"{word[:place]}*{word[place + 1 :]}", []).append(word)
@@ -171,6 +173,28 @@ def syllables_of(word: str) -> tuple[str, ...] | None:
     table = pinyin()
     found = tuple(table.get(character, "") for character in word)
     return found if all(found) else None
+
+
+_MOST_SOUNDS: Final = 4
+
+
+def sounds_of(word: str) -> list[str]:
+    """The pinyin of a Han word in all its readings, the commonest first: 空调 is kongdiao and kongtiao."""
+    return list(dict.fromkeys("".join(way) for way in _ways_to_read(word)))
+
+
+def initials_of(word: str) -> list[str]:
+    """The first letters of a Han word's syllables, in all its readings: 空调 is kd and kt."""
+    return list(dict.fromkeys("".join(syllable[0] for syllable in way) for way in _ways_to_read(word)))
+
+
+def _ways_to_read(word: str) -> list[tuple[str, ...]]:
+    syllables = syllables_of(word)
+    if syllables is None:
+        return []
+    several = readings()
+    ways = [several.get(character, (syllable,)) for character, syllable in zip(word, syllables, strict=True)]
+    return list(itertools.islice(itertools.product(*ways), _MOST_SOUNDS))
 
 
 _ALIKE_INITIALS: Final = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("n", "l"), ("r", "l"), ("f", "h"))

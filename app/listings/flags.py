@@ -198,7 +198,7 @@ _ACCESSORIES: Final = _sign(
     # straps, power
     "表带|肩带|腕带|挂绳|(?:吉他|相机|贝斯) ?背带|充电[头器线]|数据线|电源线|适配器|座充|电池"
     # boxes and bags
-    "|内胆包|键盘膜|鼠标垫|包装[盒袋]|购物袋|礼品袋|手提袋|防尘袋|收纳包|相机包|摄影包|琴包"
+    "|内胆|键盘膜|鼠标垫|密封圈|杯套|琴罩|机垫|竿包|快装板|包装[盒袋]|购物袋|礼品袋|手提袋|防尘袋|收纳包|相机包|摄影包|琴包"
     # for cameras, consoles, appliances, instruments
     "|镜头[盖环]|机身盖|前后盖|热靴盖|遮光罩|转接环|兔笼|uv镜|手柄|底座|卡带|游戏卡带?|光盘|joy-?con"
     "|滤芯|滤网|尘袋|尘盒|边刷|滚刷|刷头|吸头|风嘴|遥控器|挂架|支架|琴弦|变调夹|拨片|笔尖|笔套",
@@ -240,6 +240,7 @@ _MOST_BEFORE: Final = 1
 more, they describe a thing that the accessory comes with: 剃须刀 刀头新换 充电底座."""
 
 _IS_FOR_IT: Final = re.compile("适用|适配|兼容|通用")
+_BEGINS_FOR_IT: Final = re.compile(r"[^\w]{0,3}(?:适用|适配|兼容)")
 """Words that nobody uses of the thing itself."""
 
 _DESCRIPTION_SIGNS: Final[dict[ListingFlag, tuple[_Sign, int]]] = {
@@ -281,6 +282,8 @@ def _of_title(text: str) -> set[ListingFlag]:
 
 
 def _is_accessory(text: str) -> bool:
+    if _BEGINS_FOR_IT.match(text):
+        return True
     is_for_it = _IS_FOR_IT.search(text, 0, _HEADLINE) is not None
     given = None if is_for_it else _GIVEN.search(text, 0, _HEADLINE)
     end = _HEADLINE if given is None else given.start()

@@ -13,7 +13,7 @@ from app.listings.words import ACCESSORIES, BRAND_OF_SERIES, BRANDS, DESCRIPTIVE
 
 MAX_STEPS: Final = 4
 
-_OPTIONAL_UNITS: Final = frozenset({"g", "t", "年", "码", "瓦", "毫安", "hz"})
+_OPTIONAL_UNITS: Final = frozenset({"g", "t", "年", "码", "瓦", "毫安", "hz", "面"})
 """Units of measures that relaxation may leave out where there is no model. Measures in other units tell what the thing
 is: a 27寸 monitor, a 1.5匹 air conditioner."""
 

@@ -81,7 +81,7 @@ _MEASURES: Final = (
     Measure(re.compile(r"(?<![\d.])(\d(?:\.\d{1,2})?)m(?![a-z0-9])"), "米", frozenset("m")),
     _measure(r"\d{1,4}", "cm|厘米", "厘米"),
     _measure(r"\d{2}(?:\.5)?", "码", "码"),
-    _measure(r"\d{2}", "键", "键"),
+    _measure(r"\d{2,3}", "键(?!盘)", "键"),
     _measure(r"\d{2,3}", "hz", "hz"),
     _measure(r"\d{1,4}", "w|瓦", "瓦"),
     _measure(r"\d", "k", "k"),
@@ -89,6 +89,7 @@ _MEASURES: Final = (
     _measure(r"128|256|512", "", "g"),
     Measure(re.compile(r"(?<![a-z0-9])(x{0,3}[sl]|m)\s*码"), "码", frozenset("码")),
     Measure(re.compile(r"(?<![a-z0-9])(x{1,3}l)(?![a-z0-9])"), "码", frozenset("x")),
+    Measure(re.compile(r"(?<=[男女])\s*(1[4-9][05])(?![\d.a-z])"), "码", frozenset("男女")),
     Measure(re.compile(r"(?<![a-z0-9])f/?(\d(?:\.\d)?)(?![a-z0-9.])"), "光圈", frozenset("f")),
 )
 _MEMORY: Final = re.compile(

@@ -1,5 +1,6 @@
 """`flask search …`: rebuilds the search index, shows its status, and judges search by labelled queries."""
 
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from app.console import print_table, printing, progress_bar
+from app.language.lexicon import LexiconError, read_lexicon
+from app.language.service import analyser
 from app.search import service
 from app.search.checks import check_engines
 from app.search.errors import IndexBusy, IndexDamaged, IndexForeign
@@ -80,6 +83,34 @@ def check() -> None:
 
 
 @search_commands.command()
+@click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--query", help="Also show what this query is taken for.")
+def words(folder: Path | None, query: str | None) -> None:
+    """Read the names and synonyms, ours and those in FOLDER (default: SEARCH_WORDS_PATH), and count them.
+
+    A file that cannot be used is named with its line; exit status 1.
+    """
+    try:
+        lexicon = read_lexicon(folder or settings().search_words_path)
+    except LexiconError as error:
+        raise click.ClickException(str(error)) from error
+    counts = Counter(group.word_class.value for group in lexicon.groups)
+    table = Table("file", "groups", title="words of the trade")
+    for name, count in counts.items():
+        table.add_row(f"{name}.txt", f"{count:,}")
+    print_table(table)
+    click.echo(f"version {lexicon.version}, {len(list(lexicon.names())):,} names")
+    if query is not None:
+        understood = service.understood(query)
+        for group in understood.groups:
+            click.echo(f"{group.role.value}: {' | '.join(' '.join(each.tokens) for each in group.alternatives)}")
+        for constraint in understood.constraints:
+            click.echo(f"{constraint.name.value}: {constraint.value} ({constraint.text})")
+        if understood.dropped:
+            click.echo(f"dropped: {' '.join(understood.dropped)}")
+
+
+@search_commands.command()
 def status() -> None:
     """Show the index in numbers, and what waits to get into it."""
     try:
@@ -132,9 +163,9 @@ def evaluate(goods: Path, queries: Path, engine: str, as_json: bool, worst_count
             bar.advance(task, goods)
 
         temporary = (
-            temporary_postgres(settings().database_url, corpus.documents, progress=progress)
+            temporary_postgres(settings().database_url, corpus.documents, analyser=analyser(), progress=progress)
             if engine == SearchEngine.POSTGRES
-            else temporary_whoosh(corpus.documents, progress=progress)
+            else temporary_whoosh(corpus.documents, analyser=analyser(), progress=progress)
         )
         with temporary as find:
             outcomes = list(bar.track(judge(asked, find), total=len(asked), description="asking"))

@@ -19,19 +19,26 @@ import numpy.typing as npt
 from whoosh.columns import NumericColumn
 
 from app.categories import Category
-from app.language.analysis import is_word
+from app.language.analysis import is_han, is_word
 from app.language.spelling import SpellingIndex
 from app.language.vocabulary import Vocabulary, new_spelling_index
 from app.listings.models import ListingFlag
 from app.search.documents import FLAG_BITS, TITLE_WEIGHT, bits_of
 from app.search.errors import reading_files
-from app.search.understanding.types import Alternative, ConstraintName, Group, Role, Understanding
+from app.search.understanding.types import (
+    FULL_WEIGHT,
+    Alternative,
+    ConstraintName,
+    Group,
+    Role,
+    Understanding,
+)
 
 # Okapi BM25's usual constants.
 _K1 = 1.2
 _B = 0.75
 
-_ROLE_WEIGHTS = {Role.THING: 4.0, Role.MODEL: 3.0, Role.BRAND: 2.0, Role.ATTRIBUTE: 1.0}
+_ROLE_WEIGHTS = {Role.THING: 4.0, Role.MODEL: 3.0, Role.BRAND: 3.0, Role.ATTRIBUTE: 1.0}
 """How much of a query a word is, by what it says of the good."""
 _PLACE_WEIGHT = 2.0
 
@@ -46,12 +53,16 @@ _LEAST_COVERAGE = 0.2
 _OF_ATTRIBUTES = 0.5
 """… and where it has nothing but attributes."""
 
+_LIKELY_THING = 0.3
+_DOMINANT = 0.7
+"""What a good is worth that does not name the thing, and is of the category that so many of the things are of."""
+
 _LIKENESS = 0.15
 _HALF_LIKENESS = 8.0
 """What BM25 adds at most, and the BM25 score that adds half of it."""
 _OTHER_KIND = 0.5
 _BROKEN = 0.25
-_NOT_KNOWN_AS_ACCESSORY = 0.2
+_NOT_KNOWN_AS_ACCESSORY = 0.35
 _NOT_AS_LIMITED = 0.1
 """What is taken off: accessories, rentals and the like that were not asked for; broken things; unmet constraints."""
 _LITERAL = 0.1
@@ -60,10 +71,14 @@ _LITERAL_OF_CHANGED = 0.5
 
 BODY = "body"
 
+_LEAST_KEPT = 256
+_MOST_KEPT = 1_000_000
+"""Scores of tokens with so many documents are kept by a snapshot, so many numbers in all (5 MB)."""
+
 _POSTINGS_CACHE_BYTES = 64 * 1024 * 1024
 
 Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
 
 
@@ -291,7 +306,22 @@ class _Scored:
     in_title: Mask
 
 
-_NOTHING = _Scored(np.empty(0, np.int64), np.empty(0), np.empty(0, np.bool_))
+_NOTHING = _Scored(np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0, np.bool_))
+
+
+@dataclass(slots=True)
+class _Weighed:
+    """For each document of a segment how much of a query it has.
+
+    `coverage`: from 0 to 1; `likeness`: its BM25 score; `is_full`: it has everything; `has_subject`: it has more than
+    attributes. `last_noun`: which titles have the last of the query's nouns, where it has several words.
+    """
+
+    coverage: Floats
+    likeness: Floats
+    is_full: Mask
+    has_subject: Mask
+    last_noun: Mask | None = None
 
 
 class Snapshot(ABC):
@@ -312,6 +342,8 @@ class Snapshot(ABC):
     def _set_segments(self, columns: Sequence[Mapping[str, Ints]], alive: Sequence[Mask]) -> None:
         self._columns = columns
         self._alive = alive
+        self._scored: dict[tuple[int, str], _Scored] = {}
+        self._kept = 0
         self._norms = [_K1 * (1 - _B + _B * each["length"] / max(self._average_length, 1.0)) for each in columns]
 
     @abstractmethod
@@ -355,7 +387,7 @@ class Snapshot(ABC):
 
     def _matches_in(self, number: int, understanding: Understanding) -> tuple[Ints, Floats, Mask]:
         """The matching documents of one segment, their scores, and which of them match fully."""
-        columns, alive = self._columns[number], self._alive[number]
+        alive = self._alive[number]
         count = len(alive)
         groups = understanding.groups
         if not groups:
@@ -363,50 +395,86 @@ class Snapshot(ABC):
                 return _NOTHING.documents, _NOTHING.scores, np.empty(0, np.bool_)
             documents = np.flatnonzero(alive)
             return documents, np.ones(len(documents)), np.ones(len(documents), np.bool_)
-        coverage, likeness = np.zeros(count), np.zeros(count)
-        is_full = np.ones(count, np.bool_)
-        has_subject = np.zeros(count, np.bool_)
-        total = sum(map(weight_of, groups))
-        for group in groups:
-            worth, score = self._group_arrays(number, group, count)
-            coverage += weight_of(group) / total * worth
-            likeness += score
-            matched = worth > MATCHES_FROM
-            is_full &= matched
-            if group.role is not Role.ATTRIBUTE:
-                has_subject |= worth > 0
+        weighed = self._weigh(number, groups, count)
         literal = self._literal(number, understanding)
-        is_full[literal] = True
-        enough = is_full | (coverage >= np.where(has_subject, _LEAST_COVERAGE, _OF_ATTRIBUTES))
-        documents = np.flatnonzero(enough & alive)
+        weighed.is_full[literal] = True
         is_literal = np.zeros(count, np.bool_)
         is_literal[literal] = True
-        full = is_full[documents]
-        scores = coverage[documents] + _LIKENESS * (likeness[documents] / (likeness[documents] + _HALF_LIKENESS))
+        rated = self._rated(number, np.flatnonzero(weighed.is_full & alive), weighed, is_literal, understanding)
+        if int(np.count_nonzero(rated[2])) >= ENOUGH_FULL:
+            return rated  # partial matches would not be among the hits
+        least = np.where(weighed.has_subject, _LEAST_COVERAGE, _OF_ATTRIBUTES)
+        enough = np.flatnonzero((weighed.is_full | (weighed.coverage >= least)) & alive)
+        return self._rated(number, enough, weighed, is_literal, understanding)
+
+    def _rated(
+        self, number: int, documents: Ints, weighed: "_Weighed", is_literal: Mask, understanding: Understanding
+    ) -> tuple[Ints, Floats, Mask]:
+        """These documents of a segment, their scores, and which of them match fully."""
+        columns = self._columns[number]
+        full, likeness = weighed.is_full[documents], weighed.likeness[documents]
+        scores = weighed.coverage[documents] + _LIKENESS * (likeness / (likeness + _HALF_LIKENESS))
         was_changed = bool(understanding.corrected or understanding.dropped or understanding.constraints)
         scores += np.where(is_literal[documents], _LITERAL_OF_CHANGED if was_changed else _LITERAL, 0.0)
         chosen = {name: columns[name][documents] for name in ("flags", "category", "freight", "condition")}
-        other, broken = of_other_kind(chosen, understanding.kinds)
+        wanted = understanding.kinds
+        if weighed.last_noun is not None and _is_accessory(columns["flags"][weighed.last_noun & self._alive[number]]):
+            wanted |= {ListingFlag.ACCESSORY}
+        other, broken = of_other_kind(chosen, wanted)
         full &= ~other
         scores -= _OTHER_KIND * other + _BROKEN * broken
-        if ListingFlag.ACCESSORY in understanding.kinds:
+        if ListingFlag.ACCESSORY in wanted:
             scores -= _NOT_KNOWN_AS_ACCESSORY * (chosen["flags"] & FLAG_BITS[ListingFlag.ACCESSORY] == 0)
         for unmet in unmet_limits(chosen, understanding):
             full &= ~unmet
             scores -= _NOT_AS_LIMITED * unmet
-        return documents, np.maximum(scores, 0.01) + full, full
+        return documents, (np.maximum(scores, 0.01) + full).astype(np.float64), full
 
-    def _group_arrays(self, number: int, group: Group, count: int) -> tuple[Floats, Floats]:
-        """For each document how well it has the group's words (0 to 1), and its BM25 score for them."""
-        worth, score = np.zeros(count), np.zeros(count)
+    def _weigh(self, number: int, groups: Sequence[Group], count: int) -> "_Weighed":
+        """How much of the query each document of a segment has."""
+        found = _Weighed(
+            np.zeros(count, np.float32),
+            np.zeros(count, np.float32),
+            np.ones(count, np.bool_),
+            np.zeros(count, np.bool_),
+        )
+        is_thing: Mask | None = None
+        total = sum(map(weight_of, groups))
+        for group in groups:
+            worth, score, in_title = self._group_arrays(number, group, count)
+            found.coverage += np.float32(weight_of(group) / total) * worth
+            found.likeness += score
+            in_title_only = len(groups) > 1 and group.role is not Role.ATTRIBUTE
+            found.is_full &= in_title if in_title_only else worth > MATCHES_FROM
+            if group.role is Role.ATTRIBUTE:
+                continue
+            found.has_subject |= worth > 0
+            if len(groups) > 1 and is_han(group.literal[0]):
+                found.last_noun = in_title
+            if group.role is Role.THING:
+                is_thing = in_title if is_thing is None else is_thing & in_title
+        if is_thing is not None and len(groups) > 1:
+            # A title may leave out what its model says: goods of the same category are likely to be the thing.
+            alike = _of_the_category(self._columns[number]["category"], is_thing)
+            share = sum(weight_of(group) for group in groups if group.role is Role.THING) / total
+            found.coverage[alike & ~is_thing] += np.float32(_LIKELY_THING * share)
+        return found
+
+    def _group_arrays(self, number: int, group: Group, count: int) -> tuple[Floats, Floats, Mask]:
+        """For each document how well it has the group's words (0 to 1), its BM25 score, whether its title matches."""
+        worth, score = np.zeros(count, np.float32), np.zeros(count, np.float32)
+        in_title = np.zeros(count, np.bool_)
         for alternative in group.alternatives:
             found = self._alternative(number, alternative)
             if not len(found.documents):
                 continue
-            value = np.where(found.in_title, alternative.weight, alternative.weight * _IN_DESCRIPTION)
+            weight = np.float32(alternative.weight)
+            value = np.where(found.in_title, weight, weight * np.float32(_IN_DESCRIPTION))
             worth[found.documents] = np.maximum(worth[found.documents], value)
-            score[found.documents] = np.maximum(score[found.documents], found.scores * alternative.weight)
-        return worth, score
+            score[found.documents] = np.maximum(score[found.documents], found.scores * weight)
+            if alternative.weight >= FULL_WEIGHT:
+                in_title[found.documents[found.in_title]] = True
+        return worth, score, in_title
 
     def _literal(self, number: int, understanding: Understanding) -> Ints:
         """The documents whose titles hold the query letter for letter."""
@@ -431,17 +499,48 @@ class Snapshot(ABC):
         return first
 
     def _token(self, number: int, token: str) -> _Scored:
+        known = self._scored.get((number, token))
+        if known is not None:
+            return known
         postings = self._postings(number, token)
         if not len(postings.documents):
             return _NOTHING
         counts, norms = postings.counts, self._norms[number][postings.documents]
         weight = self._inverse_document_frequency(token)
-        scores = weight * counts * (_K1 + 1) / (counts + norms)
-        return _Scored(postings.documents, scores, counts >= TITLE_WEIGHT)
+        scores = (weight * counts * (_K1 + 1) / (counts + norms)).astype(np.float32)
+        scored = _Scored(postings.documents, scores, counts >= TITLE_WEIGHT)
+        self._keep(number, token, scored)
+        return scored
+
+    def _keep(self, number: int, token: str, scored: _Scored) -> None:
+        """Remember the scores of a token: those of frequent ones take longer to compute than all else."""
+        size = len(scored.documents)
+        if size < _LEAST_KEPT:
+            return
+        self._scored[number, token] = scored
+        self._kept += size
+        while self._kept > _MOST_KEPT:
+            oldest = next(iter(self._scored))
+            self._kept -= len(self._scored.pop(oldest).documents)
 
     def _inverse_document_frequency(self, token: str) -> float:
         frequency = self.frequency(token)
         return float(np.log1p((self._documents - frequency + 0.5) / (frequency + 0.5)))
+
+
+def _of_the_category(categories: Ints, mask: Mask) -> Mask:
+    """The documents of the category that most of those of `mask` are of; none where they are of many."""
+    counts = np.bincount(categories[mask], minlength=1)
+    most = int(counts.argmax())
+    if counts[most] < _DOMINANT * counts.sum() or not counts[most]:
+        return np.zeros(len(categories), np.bool_)
+    alike: Mask = categories == most
+    return alike
+
+
+def _is_accessory(flags: Ints) -> bool:
+    """Whether most goods with these flags are accessories: then the last noun of the query names one."""
+    return len(flags) > 0 and 2 * int(np.count_nonzero(flags & FLAG_BITS[ListingFlag.ACCESSORY])) > len(flags)
 
 
 def weight_of(group: Group) -> float:

@@ -20,11 +20,17 @@ _BATCH: Final = 500
 
 @contextmanager
 def temporary_whoosh(
-    documents: Sequence[Document], *, progress: Callable[[int], None] = lambda _goods: None
+    documents: Sequence[Document],
+    *,
+    analyser: Analyser | None = None,
+    progress: Callable[[int], None] = lambda _goods: None,
 ) -> Iterator[Find]:
-    """A Whoosh index of `documents` in a temporary folder. `progress` is told how many more goods are in it."""
+    """A Whoosh index of `documents` in a temporary folder. `progress` is told how many more goods are in it.
+
+    `analyser`: the application's, with an operator's words; by default one with ours alone.
+    """
     with tempfile.TemporaryDirectory(prefix="saltfish-search-") as folder:
-        index = SearchIndex(Path(folder) / "search", check_every=float("inf"))
+        index = SearchIndex(Path(folder) / "search", analyser=analyser, check_every=float("inf"))
         index.rebuild(_batches(documents, progress), reload=lambda _ids: Changes([], []))
         snapshot = index.snapshot()
         snapshot.vocabulary()  # so that the first query does not wait for it
@@ -36,11 +42,15 @@ def temporary_whoosh(
 
 @contextmanager
 def temporary_postgres(
-    url: str, documents: Sequence[Document], *, progress: Callable[[int], None] = lambda _goods: None
+    url: str,
+    documents: Sequence[Document],
+    *,
+    analyser: Analyser | None = None,
+    progress: Callable[[int], None] = lambda _goods: None,
 ) -> Iterator[Find]:
     """PostgreSQL's tables with `documents`, in a schema of their own in the database at `url`."""
     with tempfile.TemporaryDirectory(prefix="saltfish-search-") as folder:
-        analyser = Analyser(cache_dir=Path(folder))
+        analyser = analyser or Analyser(cache_dir=Path(folder))
         with temporary_engine(url, _batches(documents, progress), analyser=analyser) as engine:
             engine.vocabulary()
             yield _find_in(engine)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.language.analysis import Analyser
 from app.listings.relaxation import MAX_STEPS, readable, relaxation_steps
-from app.listings.terms import PARTS, listing_terms, part_of, part_term
+from app.listings.terms import PARTS, listing_terms, parse_title, part_of, part_term
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +117,35 @@ def test_siblings_are_found_by_no_step(analyser: Analyser, wanted: str, other: s
     steps = relaxation_steps(analyser, wanted)
     assert steps
     assert all(not step <= terms for step in steps)
+
+
+NO_MODELS = [
+    ("索尼 A7M4 快门 8000", ["a7m4"], []),
+    ("索尼A7M4 快门数8000次 箱说全", ["a7m4"], []),
+    ("A7M3 快门2w", ["a7m3"], []),
+    ("尼康 D750 套机 24-105", ["d750"], [("24-105", "mm")]),
+    ("富士 XT30 18-55 套机", ["xt30"], [("18-55", "mm")]),
+    ("宜家 书桌 120*60", [], [("120*60", "面")]),
+    ("书桌 120 × 60cm 白色", [], [("120*60", "面")]),
+    ("iPhone 13 电池容量98", ["iphone13"], []),
+    ("iPhone 13 电池最大容量 98%", ["iphone13"], []),
+    ("羽绒服 波司登 男 180", [], [("180", "码")]),
+    # a brand is left out where only one fits
+    ("13Pro 256G", ["iphone13"], [("256", "g")]),
+    ("13 Pro Max 256G 自用", ["iphone13"], [("256", "g")]),
+    ("14plus", ["iphone14"], []),
+    ("小米13Pro", ["小米13"], []),
+    ("13pro 12+256", [], [("12", "g"), ("256", "g")]),
+    ("空军一号", ["force1"], []),
+]
+
+
+@pytest.mark.parametrize(("title", "models", "measures"), NO_MODELS)
+def test_numbers_that_are_models_and_others(
+    analyser: Analyser, title: str, models: list[str], measures: list[tuple[str, str]]
+) -> None:
+    parsed = parse_title(analyser, title)
+    assert ([model.name for model in parsed.models if model.name], parsed.measures) == (models, measures)
 
 
 STEPS_OF = {

@@ -145,9 +145,9 @@ def test_where_no_good_has_all_words_those_that_matter_most_decide(index: Search
     filled(
         index,
         document(1, "宜家 书桌 白色"),
-        document(2, "宜家 沙发"),
+        document(2, "宜家 沙发", category=4),
         document(3, "书桌 白色"),
-        document(4, "宜家 白色"),
+        document(4, "宜家 白色", category=4),
         document(5, "白色 窗帘"),
     )
     found = find(index, "宜家 书桌 白色 实木")

@@ -45,6 +45,7 @@ PARTS_WEIGHT: Final = 0.7
 CONTAINING_WEIGHT: Final = 0.6
 NEAR_WEIGHT: Final = 0.55
 APART_WEIGHT: Final = 0.55
+BROADER_WEIGHT: Final = 0.45
 SERIES_WEIGHT: Final = 0.3
 """What matches by another word than the typed one is worth. Below `types.FULL_WEIGHT` it is near, and no match."""
 
@@ -219,7 +220,7 @@ class _Reader:
                 return match[0]
             number = str(_number(match[1]))
             self._changes.append(Change(match[1], number, Reason.ALIAS))
-            return f" {number}"
+            return number if before[-1:].isascii() and before == text[: match.start()] else f" {number}"
 
         return _NUMERAL.sub(digits, text)
 
@@ -423,6 +424,12 @@ class _Reader:
                 if other.word_class is group.word_class and other.name != name
             ]
         found += [Alternative(self._phrases.tokens_of(name), NEAR_WEIGHT) for name in group.near]
+        found += [
+            Alternative(self._phrases.tokens_of(name), BROADER_WEIGHT)
+            for own in group.names
+            for broader in self._lexicon.broader_than(own)
+            for name in broader.names
+        ]
         if group.word_class is WordClass.MODEL:
             parsed = parse_title(self._analyser, group.name)
             found += [Alternative((model.name,), OTHER_NAME_WEIGHT) for model in parsed.models if model.name]
@@ -469,6 +476,8 @@ class _Reader:
         kinds = set(flags_of(text, None, ()) & _OFFERED)
         if any(group.is_accessory for word in words for group in word.groups):
             kinds.add(ListingFlag.ACCESSORY)
+        if any(word.text in _RENTAL_WORDS for word in words):
+            kinds.add(ListingFlag.RENTAL)
         if any(word.text in _PART_NOUNS for word in words) and any(group.role is Role.MODEL for group in groups):
             kinds.add(ListingFlag.ACCESSORY)
         if _FOR_WANTED.search(text):
@@ -476,7 +485,7 @@ class _Reader:
         return frozenset(kinds)
 
 
-_RENTAL_WORDS: Final = frozenset({"租", "出租", "租赁", "日租", "月租", "租用", "短租", "免押", "求租"})
+_RENTAL_WORDS: Final = frozenset({"租", "出租", "租赁", "租借", "日租", "月租", "租用", "短租", "免押", "求租"})
 
 
 def _without_rental_words(groups: list[Group]) -> list[Group]:

@@ -81,18 +81,27 @@ def words_of(analyser: Analyser, text: str, *, signs: bool = False) -> list[Word
     while position < len(tokens):
         length, name = _longest_name(phrases, tokens, position, has_brand=has_brand)
         taken = tokens[position : position + length]
-        found.append(
-            Word(
-                name,
-                tuple(token.text for token in taken),
-                taken[0].start,
-                taken[-1].end,
-                lexicon.named(name),
-                name in lexicon.talk,
-            )
-        )
+        start = taken[0].start
+        for part in _names_of(lexicon, name):
+            cut = tuple(token.text for token in taken) if part == name else (part,)
+            end = taken[-1].end if part == name else start + len(part)
+            found.append(Word(part, cut, start, end, lexicon.named(part), part in lexicon.talk))
+            start = end
         position += length
     return found
+
+
+def _names_of(lexicon: Lexicon, word: str) -> tuple[str, ...]:
+    """The word, or two names of which a word of the dictionary consists: 二手手机 is 二手 and 手机."""
+    if len(word) >= _SHORTEST_OF_TWO and not lexicon.named(word) and word not in lexicon.talk and is_han(word):
+        for place in range(2, len(word) - 1):
+            parts = word[:place], word[place:]
+            if all(lexicon.named(part) or part in lexicon.talk for part in parts):
+                return parts
+    return (word,)
+
+
+_SHORTEST_OF_TWO = 4
 
 
 def _is_brand_or_series(lexicon: Lexicon, token: str) -> bool:
