@@ -238,7 +238,7 @@ def _unlike(documents: Sequence[Document]) -> list[Document]:
     """New goods, whose titles are words that no other good has."""
     last = documents[-1].good_id
     return [
-        replace(each, good_id=last + number, title=f"zq{number}w{last}x")
+        replace(each, good_id=last + number, title=f"zq{number}w{last}x", description="")
         for number, each in enumerate(documents[:_ADDED], 1)
     ]
 
