@@ -64,7 +64,10 @@ def rebuild(engine: str, take_over: bool) -> None:  # noqa: FBT001 - click passe
 
 @search_commands.command()
 def check() -> None:
-    """Compare both engines with what is for sale; exit status 1 where one cannot be read, lacks goods or has others."""
+    """Compare the engines with what is for sale; exit status 1 where one cannot be read, lacks goods or has others.
+
+    With `SEARCH_ENGINE=postgres` there is no Whoosh index to compare.
+    """
     checks = check_engines()
     for each in checks:
         click.echo(f"{each.engine}: {each.fault or f'{each.goods} goods'}")

@@ -30,6 +30,8 @@ class SearchHits:
     page: HitPage
     match: Match
     understanding: Understanding
+    complete: bool = True
+    """Whether all hits were gathered; otherwise total and facets count what was, and are that at least."""
 
     @property
     def corrected(self) -> str | None:
@@ -64,8 +66,9 @@ def search(
     understanding = understand(
         text, analyser=engine.analyser, vocabulary=snapshot.vocabulary(), literal=literal, without=without
     )
+    matches = snapshot.matches(understanding)
     page = select_page(
-        snapshot.matches(understanding),
+        matches,
         filters=filters,
         sort=sort,
         start=start,
@@ -73,7 +76,9 @@ def search(
         now=int(utcnow().timestamp()),
         standing_of=standing_of,
     )
-    return SearchHits(page=page, match=_match(page, understanding), understanding=understanding)
+    return SearchHits(
+        page=page, match=_match(page, understanding), understanding=understanding, complete=snapshot.complete
+    )
 
 
 def _match(page: HitPage, understanding: Understanding) -> Match:

@@ -22,6 +22,7 @@ class Results:
 
     goods: list[FoundGood] = field(default_factory=list)
     total: int = 0
+    total_is_exact: bool = True
     facets: Facets = field(default_factory=Facets)
     match: Match = Match.ALL
     corrected: str | None = None

@@ -160,13 +160,15 @@ class SearchOut(TypedDict):  # not Page[FoundGoodOut]: pydantic forgets the para
     """One page of hits.
 
     `match` tells how they match: `all` words, all words of the `corrected` query, or `any` (at least half) of them.
-    `next` is the `cursor` to the page behind this one, null where nothing follows.
+    `next` is the `cursor` to the page behind this one, null where nothing follows. Where `total_is_exact` is false, more
+    goods match than were counted: `total` and the facets are at least so many.
     """
 
     items: list[FoundGoodOut]
     page: int
     size: int
     total: int
+    total_is_exact: bool
     pages: int
     facets: FacetsOut
     match: Match
@@ -195,6 +197,7 @@ def search_out(results: Results, query: SearchQuery) -> SearchOut:
         "page": page["page"],
         "size": page["size"],
         "total": page["total"],
+        "total_is_exact": results.total_is_exact,
         "pages": page["pages"],
         "facets": _facets_out(results.facets),
         "match": results.match,

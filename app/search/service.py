@@ -180,6 +180,7 @@ def _results(found: SearchHits, goods: dict[int, GoodOut], *, stale: int) -> Res
             if good_id in goods
         ],
         total=page.total - stale,
+        total_is_exact=found.complete,
         facets=page.facets,
         match=found.match,
         corrected=found.corrected,

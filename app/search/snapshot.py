@@ -335,6 +335,7 @@ class Snapshot(ABC):
         self, columns: Sequence[Mapping[str, Ints]], alive: Sequence[Mask], *, documents: int, average_length: float
     ) -> None:
         """`columns` and `alive` for each segment; `documents` and `average_length` (in tokens) are of all goods."""
+        self.complete = True  # whether what matched last was gathered whole
         self._documents = documents
         self._average_length = average_length
         self._set_segments(columns, alive)

@@ -1,10 +1,10 @@
 """Steps that tests of search share."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Flask
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from app.db.database import db
 from app.db.transactions import transaction
@@ -14,6 +14,10 @@ from app.outbox.service import add_message
 from app.search.documents import Document
 from app.search.engine import SearchHits, search
 from app.search.index import Changes, SearchIndex
+from app.search.postgres.documents import remove, write
+from app.search.postgres.engine import PostgresEngine
+from app.search.postgres.models import SearchDocument, SearchState
+from app.search.postgres.statistics import count
 from app.search.selection import Start
 from app.search.snapshot import Filters, SearchSort
 from tests.factories import Made, make_good, make_user
@@ -30,20 +34,37 @@ def no_changes(_ids: Sequence[int]) -> Changes:
     return Changes([], [])
 
 
-def filled(index: SearchIndex, *documents: Document) -> SearchIndex:
-    """`index`, built from `documents`."""
-    index.rebuild([documents], reload=no_changes)
-    return index
+TestedEngine = SearchIndex | PostgresEngine
+_Tested = TypeVar("_Tested", SearchIndex, PostgresEngine, TestedEngine)
 
 
-def written(index: SearchIndex, documents: Sequence[Document] = (), gone: Sequence[int] = ()) -> None:
-    """One commit to the index."""
-    with index.writing() as change:
-        change(Changes(documents, gone))
+def filled(engine: _Tested, *documents: Document) -> _Tested:
+    """`engine`, with `documents` and nothing else."""
+    if isinstance(engine, SearchIndex):
+        engine.rebuild([documents], reload=no_changes)
+        return engine
+    with engine._databases[0].connect() as connection:
+        connection.execute(delete(SearchDocument))
+        write(connection, engine.analyser, documents)
+        connection.execute(update(SearchState).values(counted_at=None))
+        count(connection)
+    engine._checked_at, engine._hidden = -engine._check_every, {}
+    return engine
+
+
+def written(engine: TestedEngine, documents: Sequence[Document] = (), gone: Sequence[int] = ()) -> None:
+    """One commit to the engine's data."""
+    if isinstance(engine, SearchIndex):
+        with engine.writing() as change:
+            change(Changes(documents, gone))
+        return
+    with engine._databases[0].connect() as connection:
+        write(connection, engine.analyser, documents)
+        remove(connection, gone)
 
 
 def find(
-    index: SearchIndex,
+    engine: TestedEngine,
     text: str,
     *,
     sort: SearchSort = SearchSort.RELEVANCE,
@@ -51,13 +72,13 @@ def find(
     size: int = 20,
     **filters: int,
 ) -> SearchHits:
-    """A search in `index`."""
-    return search(index, text, filters=Filters(**filters), sort=sort, start=Start(offset=offset), size=size)
+    """A search with `engine`."""
+    return search(engine, text, filters=Filters(**filters), sort=sort, start=Start(offset=offset), size=size)
 
 
-def ids(index: SearchIndex, text: str, **options: Any) -> list[int]:
+def ids(engine: TestedEngine, text: str, **options: Any) -> list[int]:
     """The ids of a search, in order."""
-    return find(index, text, **options).page.ids
+    return find(engine, text, **options).page.ids
 
 
 def release(app: Flask, title: str, *, owner: Made | None = None, **columns: Any) -> Made:

@@ -14,20 +14,24 @@ from app.goods.models import Good
 from app.goods.service import delete_good
 from app.outbox.models import Topic
 from app.outbox.service import add_message
-from app.search import service
+from app.search import selection, service
 from app.search.checks import check_engines, readiness
+from app.search.engine import search
 from app.search.engines import postgres_engine, search_index
 from app.search.errors import IndexBusy
-from app.search.postgres import filling
+from app.search.postgres import filling, snapshot
 from app.search.postgres.documents import FORMAT
+from app.search.postgres.engine import PostgresEngine
 from app.search.postgres.models import SearchDocument, SearchState
 from app.search.postgres.temporary import temporary_engine
+from app.search.selection import Start
+from app.search.snapshot import Filters, SearchSort, Selection
 from statemachine import GoodStatus
 from tests.conftest import MakeApp
 from tests.factories import Made, assert_envelope, auth_headers, make_address, make_good, make_user
 from tests.goods.steps import release as release_by_form
 from tests.goods.steps import review
-from tests.search.steps import announce, change_good, document, ids, release, waiting
+from tests.search.steps import announce, change_good, document, filled, find, ids, release, waiting, written
 
 pytestmark = pytest.mark.usefixtures("clean", "no_index")
 
@@ -306,3 +310,58 @@ def test_with_postgresql_as_the_engine_a_drain_has_nothing_to_write(market: Flas
     with market.app_context():
         assert not search_index()._path.joinpath("current").exists()
         assert readiness() == (True, "postgres")
+        assert [(each.engine, each.ok) for each in check_engines()] == [("postgres", True)]
+
+
+# More than is gathered
+
+
+@pytest.fixture
+def many(postgres_tables: PostgresEngine, monkeypatch: pytest.MonkeyPatch) -> PostgresEngine:
+    """Sixty lamps, of which only some are gathered; every third has the word in its description alone."""
+    monkeypatch.setattr(snapshot, "GATHERED", 8)
+    monkeypatch.setattr(snapshot, "FIRST", 5)
+    monkeypatch.setattr(selection, "HEAD", 4)
+    lamps = (
+        document(number, "台灯" if number % 3 else "旧物", "送台灯", price=number % 7, category=4 + number % 2)
+        for number in range(1, 61)
+    )
+    return filled(postgres_tables, *lamps)
+
+
+def test_of_many_the_newest_with_the_words_in_their_titles_come_first(many: PostgresEngine) -> None:
+    found = find(many, "台灯", size=4)
+    assert (found.page.ids, found.complete) == ([59, 58, 56, 55], False)
+    assert found.page.total >= 8
+    assert find(many, "台灯", size=4, category=5).page.ids == [59, 55, 53, 49]
+
+
+@pytest.mark.parametrize("sort", [SearchSort.NEWEST, SearchSort.PRICE_ASC, SearchSort.PRICE_DESC])
+@pytest.mark.parametrize("filters", [{}, {"category": 5, "price_min": 2}])
+def test_cursors_lead_through_all_of_them(many: PostgresEngine, sort: SearchSort, filters: dict[str, int]) -> None:
+    shown: list[int] = []
+    start: Start | None = selection.BEGINNING
+    while start is not None:
+        page = search(many, "台灯", filters=Filters(**filters), sort=sort, start=start, size=3).page
+        shown, start = shown + page.ids, page.next
+    wanted = [number for number in range(1, 61) if not filters or (number % 2 and number % 7 >= 2)]
+    by_price = {SearchSort.NEWEST: 0, SearchSort.PRICE_ASC: 1, SearchSort.PRICE_DESC: -1}[sort]
+    assert shown == sorted(wanted, key=lambda number: (by_price * (number % 7), -number))
+
+
+def test_cursors_by_relevance_show_no_good_twice(many: PostgresEngine) -> None:
+    shown: list[int] = []
+    start: Start | None = selection.BEGINNING
+    while start is not None:
+        page = search(many, "台灯", filters=Filters(), sort=SearchSort.RELEVANCE, start=start, size=3).page
+        shown, start = shown + page.ids, page.next
+    assert len(shown) == len(set(shown))
+    assert set(shown) >= {number for number in range(1, 61) if number % 3}
+
+
+def test_words_that_came_since_they_were_counted_are_looked_up(postgres_tables: PostgresEngine) -> None:
+    filled(postgres_tables, document(1, "台灯"))
+    written(postgres_tables, [document(2, "拉布布"), document(3, "拉布布")])
+    reading = postgres_tables.snapshot(Selection(filters=Filters(), sort=SearchSort.RELEVANCE, count=20))
+    assert [reading.frequency(word) for word in ("台灯", "拉布布", "it's", "a\\b")] == [1, 2, 0, 0]
+    assert ids(postgres_tables, "拉布布") == [3, 2]

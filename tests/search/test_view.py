@@ -56,6 +56,7 @@ EMPTY_PAGE: dict[str, Any] = {
     "page": 1,
     "size": 20,
     "total": 0,
+    "total_is_exact": True,
     "pages": 0,
     "facets": {"category": [], "trade_mode": [], "price": [], "condition": [], "free_shipping": 0},
     "match": "all",
@@ -72,6 +73,7 @@ def test_one_hit_in_full(client: FlaskClient, phones: list[Made]) -> None:
         "page": 1,
         "size": 20,
         "total": 3,
+        "total_is_exact": True,
         "pages": 1,
         "facets": {
             "category": [

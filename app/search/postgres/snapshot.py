@@ -99,7 +99,6 @@ class PostgresSnapshot(Snapshot):
         self._hidden = np.fromiter(hidden, np.int64)
         self._looked_up: dict[str, int] = {}
         self._asked = ""
-        self.complete = True
         self._tokens = np.empty(0, np.uint32)  # of all gathered goods, and which good each is of
         self._token_counts = np.empty(0, np.uint16)
         self._documents_of: Ints = np.empty(0, np.int64)
