@@ -160,8 +160,8 @@ class SearchOut(TypedDict):  # not Page[FoundGoodOut]: pydantic forgets the para
     """One page of hits.
 
     `match` tells how they match: `all` words, all words of the `corrected` query, or `any` (at least half) of them.
-    `next` is the `cursor` to the page behind this one, null where nothing follows. Where `total_is_exact` is false, more
-    goods match than were counted: `total` and the facets are at least so many.
+    `next` is the `cursor` to the page behind this one, null where nothing follows. Where `total_is_exact` is
+    false, more goods match than were counted: `total` and the facets are at least so many.
     """
 
     items: list[FoundGoodOut]

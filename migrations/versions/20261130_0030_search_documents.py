@@ -48,7 +48,7 @@ def upgrade() -> None:
         "search_words",
         sa.Column("word", sa.Text(), nullable=False),
         sa.Column("goods", sa.Integer(), nullable=False),
-        sa.Column("in_title", sa.Boolean(), nullable=False),
+        sa.Column("titles", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("word", name=op.f("pk_search_words")),
     )
     op.create_table(

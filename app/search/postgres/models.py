@@ -49,13 +49,13 @@ class SearchDocument(Base):
 
 
 class SearchWord(Base):
-    """A word, how many goods have it, and whether a title does: for scores and for corrections."""
+    """A word, how many goods have it, and how many in their titles: for scores, corrections and plans."""
 
     __tablename__ = "search_words"
 
     word: Mapped[str] = mapped_column(Text, primary_key=True)
     goods: Mapped[int]
-    in_title: Mapped[bool]
+    titles: Mapped[int]
 
 
 class SearchState(Base):

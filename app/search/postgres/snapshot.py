@@ -29,14 +29,15 @@ from app.search.snapshot import (
 from app.search.understanding import Alternative, ConstraintName, Group, Understanding
 from statemachine.good import TradeMode
 
-GATHERED: Final = 3_000
+GATHERED: Final = 2_000
 """How many goods that match are gathered at most; with no more everything is exact."""
 
-FIRST: Final = 1_000
+FIRST: Final = 600
 """How many are gathered besides, the first in the wanted order, where more match."""
 
-_FREQUENT: Final = 0.05
-"""From this share of goods on, the newest are read from the newest on instead of looking for all."""
+_WALKS_FROM: Final = 20_000
+_WALKED_SHARE: Final = 0.05
+"""Where so many goods match, and such a share of all, the order is read from its beginning instead of sorting them."""
 
 # A query of more groups is gathered by those that matter most: each one more doubles the ways to leave some out.
 _MOST_GROUPS: Final = 8
@@ -187,26 +188,28 @@ class PostgresSnapshot(Snapshot):
             return [some]
         self.complete = False
         conditions, parameters = self._conditions(understanding, partial=partial)
-        # PostgreSQL does not know that filters and words go together, and would read through most of an order in vain.
-        # OFFSET keeps it from that; without filters, and with a frequent word, that order is soon read far enough.
-        walks = not conditions and self._estimate(ways) >= _FREQUENT * self._documents
-        hits = f"{_MATCHING}{conditions}{'' if walks else ' OFFSET 0'}"
-        statement = _FIRST_HITS.format(hits=hits, order=_ORDERS[self._selection.sort])
         parameters["limit"] = self._wanted
         gathered = [some]
         if self._selection.sort is SearchSort.RELEVANCE:
             # Those with the words in their titles stand above the others, so they are the first.
+            statement = self._first_hits(conditions, _lower_bound(ways, self._statistics.titles))
             gathered.append(self._rows(statement, parameters | {"query": _tsquery(ways, mark=TITLE_MARK)}))
         if gathered[-1].count < self._wanted or len(gathered) == 1:
+            statement = self._first_hits(conditions, _lower_bound(ways, self._statistics.frequencies))
             gathered.append(self._rows(statement, parameters | {"query": query}))
         return gathered
 
-    def _estimate(self, ways: Sequence[_Way]) -> int:
-        """How many goods have every group of one way, at most."""
-        return sum(min(map(self._group_frequency, way)) for way in ways)
+    def _first_hits(self, conditions: str, hits: int) -> str:
+        """The statement for the first ones of `hits` goods or more, of which `conditions` may leave few."""
+        # PostgreSQL does not know that filters and words go together, and would read through most of an order in vain.
+        # OFFSET keeps it from that. Without filters, and with a frequent word, that order is soon read far enough.
+        walks = not conditions and hits >= max(_WALKS_FROM, _WALKED_SHARE * self._documents)
+        matching = f"{_MATCHING}{conditions}{'' if walks else ' OFFSET 0'}"
+        return _FIRST_HITS.format(hits=matching, order=_ORDERS[self._selection.sort])
 
     def _group_frequency(self, group: Group) -> int:
-        return sum(min(map(self.frequency, each.tokens)) for each in group.alternatives)
+        known = self._statistics.frequencies
+        return sum(min(known.get(token, 0) for token in each.tokens) for each in group.alternatives)
 
     def _rows(self, statement: str, parameters: Mapping[str, int | str]) -> _Rows:
         [(count, columns, counts)] = self._read(statement, {"format": FORMAT, **parameters})
@@ -248,6 +251,12 @@ def _fully(group: Group) -> Group:
 def _in_title(tokens: Iterable[str]) -> Group:
     """A group for titles that have all `tokens`."""
     return Group((Alternative(tuple(TITLE_MARK + token for token in tokens)),), 0, 0)
+
+
+def _lower_bound(ways: Iterable[_Way], counts: Mapping[str, int]) -> int:
+    """How many goods have every group of one way, at least: those with a word that is a way by itself."""
+    alone = (group.alternatives for group, *others in ways if not others)
+    return max((counts.get(each.tokens[0], 0) for found in alone for each in found if len(each.tokens) == 1), default=0)
 
 
 def _relaxed(groups: Sequence[Group]) -> Iterator[list[_Way]]:

@@ -28,15 +28,15 @@ _COUNT: Final = text(
     WITH counted AS MATERIALIZED (
         SELECT word, ndoc FROM ts_stat(format('SELECT tokens FROM search_documents WHERE format = %s', :format))
     ), words AS MATERIALIZED (
-        SELECT each.word, each.ndoc AS goods, title.word IS NOT NULL AS in_title
+        SELECT each.word, each.ndoc AS goods, coalesce(title.ndoc, 0) AS titles
         FROM counted AS each LEFT JOIN counted AS title ON title.word = :mark || each.word
         WHERE NOT starts_with(each.word, :mark)
     ), gone AS (
         DELETE FROM search_words WHERE word NOT IN (SELECT word FROM words)
     )
-    INSERT INTO search_words (word, goods, in_title) SELECT word, goods, in_title FROM words
-    ON CONFLICT (word) DO UPDATE SET goods = EXCLUDED.goods, in_title = EXCLUDED.in_title
-    WHERE (search_words.goods, search_words.in_title) IS DISTINCT FROM (EXCLUDED.goods, EXCLUDED.in_title)
+    INSERT INTO search_words (word, goods, titles) SELECT word, goods, titles FROM words
+    ON CONFLICT (word) DO UPDATE SET goods = EXCLUDED.goods, titles = EXCLUDED.titles
+    WHERE (search_words.goods, search_words.titles) IS DISTINCT FROM (EXCLUDED.goods, EXCLUDED.titles)
     """
 )
 _NOTE: Final = text(
@@ -55,13 +55,14 @@ Read = Callable[[str, Any], Sequence[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """The counts of one moment. `frequencies` has the most frequent words; `complete`: the table is filled."""
+    """The counts of one moment: of the most frequent words, in goods and in titles alone. `complete`: it is filled."""
 
     counted_at: datetime | None = None
     complete: bool = False
     goods: int = 0
     average_length: float = 0.0
     frequencies: Mapping[str, int] = field(default_factory=dict)
+    titles: Mapping[str, int] = field(default_factory=dict)
     vocabulary: Vocabulary = field(default_factory=lambda: Vocabulary({}))
 
 
@@ -91,12 +92,13 @@ def read_statistics(read: Read, known: Statistics) -> Statistics:
     ]
     if (state[0], state[1]) == (known.counted_at, known.complete):
         return known
-    words = read("SELECT word, goods, in_title FROM search_words ORDER BY goods DESC LIMIT %s", (MOST_WORDS,))
+    words = read("SELECT word, goods, titles FROM search_words ORDER BY goods DESC LIMIT %s", (MOST_WORDS,))
     return Statistics(
         counted_at=state[0],
         complete=state[1],
         goods=state[2],
         average_length=state[3],
         frequencies={word: goods for word, goods, _ in words},
-        vocabulary=Vocabulary({word: goods for word, goods, in_title in words if in_title and is_word(word)}),
+        titles={word: titles for word, _, titles in words if titles},
+        vocabulary=Vocabulary({word: goods for word, goods, titles in words if titles and is_word(word)}),
     )
