@@ -10,7 +10,9 @@ from flask.testing import FlaskClient
 from app.answers import Answer
 from app.clock import utcnow
 from app.search import service
+from config import SearchEngine
 from statemachine import GoodStatus
+from tests.conftest import MakeApp
 from tests.factories import Made, assert_envelope, make_user
 from tests.search.steps import change_good, release
 
@@ -38,8 +40,13 @@ def lamps(app: Flask, count: int) -> list[Made]:
     return goods
 
 
+@pytest.mark.parametrize("engine", list(SearchEngine))
 @pytest.mark.parametrize("sort", ["relevance", "newest", "price_asc", "price_desc"])
-def test_nothing_repeats_and_nothing_hides_while_goods_come_and_go(app: Flask, client: FlaskClient, sort: str) -> None:
+def test_nothing_repeats_and_nothing_hides_while_goods_come_and_go(
+    make_app: MakeApp, sort: str, engine: SearchEngine
+) -> None:
+    app = make_app(SEARCH_ENGINE=engine)
+    client = app.test_client()
     goods = lamps(app, 9)
     first = found(client, sort=sort, size=3)
     shown = [item["id"] for item in first["items"]]

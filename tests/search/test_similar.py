@@ -8,7 +8,9 @@ from flask.testing import FlaskClient
 
 from app.answers import Answer
 from app.search import service
+from config import SearchEngine
 from statemachine import GoodStatus
+from tests.conftest import MakeApp
 from tests.factories import Made, assert_envelope, make_good, make_user
 from tests.search.steps import change_good, release
 
@@ -44,7 +46,9 @@ def like(client: FlaskClient, good: Made, **query: Any) -> list[int]:
     return [item["id"] for item in data["items"]]
 
 
-def test_the_likest_come_first(client: FlaskClient, market: dict[str, Made]) -> None:
+@pytest.mark.parametrize("engine", list(SearchEngine))
+def test_the_likest_come_first(make_app: MakeApp, market: dict[str, Made], engine: SearchEngine) -> None:
+    client = make_app(SEARCH_ENGINE=engine).test_client()
     wanted = [market[name].id for name in ("13 too", "13 dear", "12", "case")]
     assert like(client, market["13"]) == wanted
     assert like(client, market["13"], size=2) == wanted[:2]
