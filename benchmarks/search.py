@@ -38,7 +38,11 @@ _ADDED: Final = 20
 _PAGE: Final = 20
 _PROCESSES: Final = 2
 _RATE_SECONDS: Final = 5.0
-_SPAWN: Final = multiprocessing.get_context("spawn")
+# Each process has its own memory and threads, and does not wait for imports: a server that has done them forks it.
+_PROCESS: Final = multiprocessing.get_context("forkserver")
+_PROCESS.set_forkserver_preload(
+    ["benchmarks.search_corpus", "benchmarks.search_engines", "benchmarks.servers", "rich.progress"]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +89,8 @@ def _send(connection: Connection, work: Callable[..., Any], arguments: Sequence[
 
 def _apart(work: Callable[..., Any], *arguments: Any) -> Any:
     """The result of `work` in a new process, which must end well."""
-    receiver, sender = _SPAWN.Pipe(duplex=False)
-    process = _SPAWN.Process(target=_send, args=(sender, work, arguments))
+    receiver, sender = _PROCESS.Pipe(duplex=False)
+    process = _PROCESS.Process(target=_send, args=(sender, work, arguments))
     process.start()
     sender.close()
     try:
@@ -151,9 +155,9 @@ def _rates(connection: Connection, asked: Ask, barrier: Any) -> None:
 
 def _together(asked: Ask) -> tuple[float, float]:
     """Queries in a second of all processes, plainly and with understanding."""
-    barrier = _SPAWN.Barrier(_PROCESSES)
-    pipes = [_SPAWN.Pipe(duplex=False) for _ in range(_PROCESSES)]
-    running = [_SPAWN.Process(target=_rates, args=(sender, asked, barrier)) for _, sender in pipes]
+    barrier = _PROCESS.Barrier(_PROCESSES)
+    pipes = [_PROCESS.Pipe(duplex=False) for _ in range(_PROCESSES)]
+    running = [_PROCESS.Process(target=_rates, args=(sender, asked, barrier)) for _, sender in pipes]
     for process, (_, sender) in zip(running, pipes, strict=True):
         process.start()
         sender.close()

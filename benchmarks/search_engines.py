@@ -31,6 +31,7 @@ from app.language.normal_form import normalise
 from app.language.vocabulary import Vocabulary
 from app.search.documents import Document, tokens_of
 from app.search.engine import search
+from app.search.engines import Engine
 from app.search.index import Changes, SearchIndex
 from app.search.postgres.documents import write
 from app.search.postgres.engine import PostgresEngine, search_database
@@ -120,16 +121,17 @@ def _write(index: SearchIndex, document: Document) -> None:
 
 
 class _OurReader:
-    def __init__(self, engine: Any, write: Callable[[Document], None]) -> None:
+    def __init__(self, engine: Engine, write: Callable[[Document], None]) -> None:
         self._engine = engine
         self.add = write
 
     def find(self, text: str, size: int) -> Sequence[int]:
         """The tokens as they are: all of them, and then some."""
-        tokens = self._engine.analyser.query_tokens(normalise(text))
-        groups = [Group((Alternative((token.text,)),), token.start, token.end) for token in tokens]
+        normalised = normalise(text)
+        tokens = self._engine.analyser.query_tokens(normalised)
+        groups = tuple(Group((Alternative((token.text,)),), token.start, token.end) for token in tokens)
         snapshot = self._engine.snapshot(Selection(filters=_NO_FILTERS, sort=SearchSort.RELEVANCE, count=size))
-        matches = snapshot.matches(Understanding(text=text, groups=tuple(groups)))
+        matches = snapshot.matches(Understanding(text=normalised, groups=groups))
         order = np.lexsort((-matches.score, ~matches.full))
         best: list[int] = matches.good_id[order[:size]].tolist()
         return best
