@@ -224,6 +224,8 @@ def test_flipped_bytes_stop_nothing(app: Flask, suffix: str) -> None:
         assert ids(search_index(), "台灯") == [good.id]
 
 
+@pytest.mark.usefixtures("leaking_whoosh")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_where_neither_can_answer_search_says_so(app: Flask, client: FlaskClient) -> None:
     release(app, "台灯")
     with app.app_context():
