@@ -63,6 +63,7 @@ _HALF_LIKENESS = 8.0
 _OTHER_KIND = 0.5
 _BROKEN = 0.25
 _NOT_KNOWN_AS_ACCESSORY = 0.35
+_MANY = 0.4
 _NOT_AS_LIMITED = 0.1
 """What is taken off: accessories, rentals and the like that were not asked for; broken things; unmet constraints."""
 _LITERAL = 0.1
@@ -540,8 +541,8 @@ def _of_the_category(categories: Ints, mask: Mask) -> Mask:
 
 
 def _is_accessory(flags: Ints) -> bool:
-    """Whether most goods with these flags are accessories: then the last noun of the query names one."""
-    return len(flags) > 0 and 2 * int(np.count_nonzero(flags & FLAG_BITS[ListingFlag.ACCESSORY])) > len(flags)
+    """Whether so many of the goods with these flags are accessories that the last noun of the query names one."""
+    return len(flags) > 0 and int(np.count_nonzero(flags & FLAG_BITS[ListingFlag.ACCESSORY])) > _MANY * len(flags)
 
 
 def weight_of(group: Group) -> float:

@@ -496,6 +496,22 @@ def _without_rental_words(groups: list[Group]) -> list[Group]:
     return groups if rooms or is_place else others
 
 
+def _with_head(groups: list[Group]) -> list[Group]:
+    """The last noun says what the thing is, and what stands before it what it is for: blazer 鞋垫 are insoles."""
+    subjects = [each for each in groups if each.role in (Role.THING, Role.MODEL) and each.start < each.end]
+    if len(subjects) < 2 or not is_han(subjects[-1].literal[0]) or len(subjects[-1].literal[0]) < 2:
+        return groups
+    head = subjects[-1]
+
+    def role_of(group: Group) -> Role:
+        if group is head:
+            return Role.THING
+        is_name = group.role is Role.THING and not is_han(group.literal[0])
+        return Role.MODEL if is_name else group.role
+
+    return [replace(group, role=role_of(group)) for group in groups]
+
+
 def _blank(text: str, spans: Iterable[tuple[int, int]]) -> str:
     for start, end in spans:
         text = f"{text[:start]}{' ' * (end - start)}{text[end:]}"
