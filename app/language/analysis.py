@@ -68,8 +68,9 @@ _QUALIFYING = frozenset(
 """Words that models are told apart by, and that are written together with the series."""
 
 _SHORTEST_GLUED = 4
+_SHORTEST_BEFORE_DIGIT = 3
 _LONGEST_REST = 2
-"""Letters of a name that others may follow at once, and how many may where they are no name themselves."""
+"""Letters of a name that others may follow at once (of a series before a number), and how many may that are no name."""
 
 
 class Analyser:
@@ -109,6 +110,12 @@ class Analyser:
             for part in name.split()
             if part.isascii() and part.isalpha() and len(part) >= _SHORTEST_GLUED
         }
+        latin |= {
+            name
+            for group in lexicon.of(WordClass.MODEL)
+            for name in group.names
+            if name.isascii() and name.isalpha() and len(name) == _SHORTEST_BEFORE_DIGIT
+        }
         return _State(lexicon, segmenter, dictionary_words, frozenset(latin | _QUALIFYING))
 
     def index_tokens(self, text: str) -> list[str]:
@@ -133,9 +140,10 @@ class Analyser:
         Where digits follow, the rest may be one or two letters of a model.
         """
         names = self._state.latin_names
-        if len(letters) <= _SHORTEST_GLUED or letters in names:
+        shortest = _SHORTEST_BEFORE_DIGIT if before_digit else _SHORTEST_GLUED
+        if len(letters) <= shortest or letters in names:
             return (letters,)
-        for length in range(len(letters) - 1, _SHORTEST_GLUED - 1, -1):
+        for length in range(len(letters) - 1, shortest - 1, -1):
             name, rest = letters[:length], letters[length:]
             if name not in names:
                 continue

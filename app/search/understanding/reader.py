@@ -474,7 +474,8 @@ class _Reader:
 
     def _kinds(self, text: str, words: Sequence[Word], groups: Sequence[Group]) -> frozenset[ListingFlag]:
         kinds = set(flags_of(text, None, ()) & _OFFERED)
-        if any(group.is_accessory for word in words for group in word.groups):
+        named = (word for word in words if not _is_given(text, word.start))
+        if any(group.is_accessory for word in named for group in word.groups):
             kinds.add(ListingFlag.ACCESSORY)
         if any(word.text in _RENTAL_WORDS for word in words):
             kinds.add(ListingFlag.RENTAL)
@@ -494,6 +495,11 @@ def _without_rental_words(groups: list[Group]) -> list[Group]:
     rooms = any(alternative.tokens == ("租房",) for group in others for alternative in group.alternatives)
     is_place = all(group.role is Role.ATTRIBUTE for group in others)
     return groups if rooms or is_place else others
+
+
+def _is_given(text: str, start: int) -> bool:
+    """Whether what begins at `start` comes with the thing: 送幕布, 带琴凳."""
+    return text[:start].rstrip()[-1:] in {"送", "赠", "附", "含", "带"}
 
 
 def _with_head(groups: list[Group]) -> list[Group]:
