@@ -224,6 +224,7 @@ class SharedCaches:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loading = threading.Lock()  # separate, so that slow loading does not block look-ups in the cache
+        self._counting = threading.Lock()
         self._segments: dict[str, SegmentData] = {}
         self._postings: OrderedDict[tuple[str, str], Postings] = OrderedDict()
         self._postings_bytes = 0
@@ -241,9 +242,17 @@ class SharedCaches:
             return list(self._segments.values())
 
     def vocabulary(self, readers: Sequence[Any], segments: Sequence[SegmentData]) -> Vocabulary:
-        """The words of all titles."""
+        """The words of all titles.
+
+        One thread reads those of new segments; meanwhile the others go on with the words as they were before.
+        """
         key = tuple(reader.segment().segment_id() for reader in readers)
-        with self._loading:
+        known = self._vocabulary
+        if known is not None and known[0] == key:
+            return known[1]
+        if not self._counting.acquire(blocking=known is None) and known is not None:
+            return known[1]
+        try:
             if self._vocabulary is None or self._vocabulary[0] != key:
                 if self._spelling is None:
                     self._spelling = new_spelling_index()
@@ -252,6 +261,8 @@ class SharedCaches:
                     self._spelling.add(each)
                 self._vocabulary = key, Vocabulary(*words, spelling=self._spelling)
             return self._vocabulary[1]
+        finally:
+            self._counting.release()
 
     def postings(self, reader: Any, token: str) -> Postings:
         """The postings of `token` in one segment, deleted documents included."""

@@ -1,6 +1,7 @@
 """`flask search …`."""
 
 import re
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -54,3 +55,16 @@ def test_status_of_a_damaged_index(app: Flask) -> None:
     assert code == 1
     assert "the index is damaged" in output
     assert "flask search rebuild" in output
+
+
+def test_the_words_of_the_trade_are_counted_and_checked(app: Flask, tmp_path: Path) -> None:
+    (tmp_path / "brands.txt").write_text("示例牌 shilipai\n", encoding="utf-8")
+    code, output = run(app, "words", str(tmp_path), "--query", "便宜的羽绒服 500以内")
+    assert code == 0
+    assert re.search(r"brands\.txt\s*│\s*4\d\d\b", output)
+    assert "thing: 羽绒服 | _羽绒 _绒服 | 羽绒衣" in output
+    assert "price_max: 50000 (500以内)" in output
+    assert "dropped: 便宜的" in output
+    (tmp_path / "brands.txt").write_text("> x\n", encoding="utf-8")
+    code, output = run(app, "words", str(tmp_path))
+    assert (code, output) == (1, f"Error: {tmp_path}/brands.txt:1: a line begins with a name\n")
