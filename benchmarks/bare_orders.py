@@ -82,6 +82,7 @@ _ADD_MESSAGE: Final = """
     VALUES (%(topic)s, %(subject_id)s, %(stream)s, 0, false, %(now)s, %(now)s)
 """
 _CHANGE_GOOD: Final = "UPDATE goods SET status = %(status)s, updated_at = %(now)s WHERE id = %(good_id)s"
+_NOT_FOUND_ANY_MORE: Final = "DELETE FROM search_documents WHERE good_id = %(good_id)s"
 _NEW_PAYMENT: Final = """
     INSERT INTO payments (order_id, attempt, state, out_trade_no, amount, trade_no, paid_at, query_at, queries,
         created_at)
@@ -395,6 +396,7 @@ class BareOrders:
     def _move_good(self, good_id: int, status: int, now: datetime) -> None:
         self._run(_CHANGE_GOOD, status=status, good_id=good_id, now=now)
         self._add_message("search_index", good_id, None, now)
+        self._run(_NOT_FOUND_ANY_MORE, good_id=good_id)
 
     def _add_message(self, topic: str, subject_id: int, stream: str | None, now: datetime) -> None:
         self._run(_ADD_MESSAGE, topic=topic, subject_id=subject_id, stream=stream, now=now)

@@ -15,11 +15,15 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import flask_migrate
 from flask import Flask
 
+from app.db.transactions import transaction
+from app.goods.models import Good
+from app.outbox.models import Topic
+from app.outbox.service import add_message
 from app.search import service
 from app.search.checks import check_engines
 from config import Environment, load_settings
@@ -29,7 +33,7 @@ from supervisor.product import temporary_engines
 from tests.applications import running_app
 from tests.factories import Made, make_good, make_user
 from tests.processes import run_forked
-from tests.search.steps import announce, change_good
+from tests.search.steps import announce
 
 GOODS: Final = 10
 
@@ -37,6 +41,10 @@ GOODS: Final = 10
 _KILLED_DRAIN: Final = """
 import os, signal, sys
 from app import create_app
+from app.db.transactions import transaction
+from app.goods.models import Good
+from app.outbox.models import Topic
+from app.outbox.service import add_message
 from app.search import service
 
 left = {operation}
@@ -69,13 +77,18 @@ class Lamps:
     def step(self, number: int) -> None:
         """Sell one, and put the one up again that the step before sold."""
         sold, back = self.goods[number % GOODS], self.goods[(number - 1) % GOODS]
-        change_good(self._app, sold, status=GoodStatus.SOLD)
-        announce(self._app, sold.id)
+        self._set(sold, status=GoodStatus.SOLD)
         self.turns[sold.id] += 1
         if self.turns[back.id] % 2:
             self.turns[back.id] += 1
-            change_good(self._app, back, status=GoodStatus.PUBLISHED, title=f"台灯 {number}")
-            announce(self._app, back.id)
+            self._set(back, status=GoodStatus.PUBLISHED, title=f"台灯 {number}")
+
+    def _set(self, good: Made, **values: Any) -> None:
+        with self._app.app_context(), transaction() as session:
+            row = session.get_one(Good, good.id)
+            for name, value in values.items():
+                setattr(row, name, value)
+            add_message(session, Topic.SEARCH_INDEX, good.id)
 
     def look(self) -> int:
         """Search once; returns how many are found. Those that were sold the whole time must not be among them."""

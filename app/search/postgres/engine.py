@@ -30,8 +30,9 @@ class _BinaryCursor(psycopg.Cursor[Any]):
         return super().execute(query, params, prepare=prepare, binary=binary)
 
 
-_HIDDEN_SECONDS: Final = 60.0
-"""For how long a good that is no longer for sale is left out: a replica that is further behind is no use."""
+_HIDDEN_SECONDS: Final = 2.0
+"""For how long a good that is no longer for sale is left out: long enough for the search that saw it, and no longer,
+because it may be for sale again."""
 
 
 def search_database(url: str | URL, *, pool_size: int, statement_timeout: int, options: str = "") -> Database:
@@ -90,7 +91,9 @@ class PostgresEngine:
         return self._newest_statistics().vocabulary
 
     def hide(self, good_ids: Sequence[int]) -> None:
-        """Leave these goods out for a while, until a replica has caught up."""
+        """Leave these goods out for a moment, where a replica is read; in the primary they are gone by now."""
+        if len(self._databases) == 1:
+            return
         until = time.monotonic() + _HIDDEN_SECONDS
         self._hidden = {**self._hidden_now(), **dict.fromkeys(good_ids, until)}
 
