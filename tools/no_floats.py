@@ -95,6 +95,11 @@ ALLOWED: Final = (
     Allowed("app/fields/amounts.py", r"isinstance\(value, str \| int \| float\)", "as in app/fen.py"),
     Allowed("app/fields/amounts.py", r"0\.01", "the JSON schema's multipleOf, which clients read"),
     Allowed("app/ledger/models.py", r"total numeric;", "the sum of bigints: exact, and beyond their range"),
+    Allowed(
+        "migrations/versions/20261130_0030_search_documents.py",
+        "Float",
+        "how many seconds counting words takes, and the average length of what is searched",
+    ),
     Allowed("migrations/versions/20261122_0002_ledger.py", r"total numeric;", "as in app/ledger/models.py"),
     Allowed("app/listings/axis.py", r"(start|end): float|at\(\) -> float|\(self\.end .* / \(self\.high .*", _DRAWING),
     Allowed("app/listings/chart.py", r"(x|y|width|height|value): float|points: .*|round\(value, 1\)(:g)?", _DRAWING),

@@ -30,6 +30,8 @@ def upgrade() -> None:
         sa.Column("tokens", postgresql.TSVECTOR(), nullable=False),
         sa.Column("columns", sa.LargeBinary(), nullable=False),
         sa.Column("counts", sa.LargeBinary(), nullable=False),
+        sa.CheckConstraint("price >= 0", name=op.f("ck_search_documents_price_not_negative")),
+        sa.CheckConstraint("freight >= 0", name=op.f("ck_search_documents_freight_not_negative")),
         sa.ForeignKeyConstraint(
             ["good_id"], ["goods.id"], name=op.f("fk_search_documents_good_id_goods"), ondelete="CASCADE"
         ),

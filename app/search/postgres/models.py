@@ -20,6 +20,8 @@ class SearchDocument(Base):
 
     __tablename__ = "search_documents"
     __table_args__ = (
+        CheckConstraint("price >= 0", name="price_not_negative"),
+        CheckConstraint("freight >= 0", name="freight_not_negative"),
         # A short list of pending entries: each search reads through all of it.
         Index(
             "ix_search_documents_tokens",
