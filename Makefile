@@ -11,8 +11,9 @@ PYTHON ?= $(or $(shell command -v python3 2>/dev/null),\
 THIS_PYTHON := $(if $(filter file,$(origin PYTHON)),,--this-python)
 VENV := .venv/bin/python
 RUFF := $(VENV) -m ruff
-# Processes that run tests at the same time; 0 runs them in this one, as a debugger needs it.
-JOBS ?= 2
+# Processes that run tests at the same time: one more than cores, as each waits for engines, disks and other processes
+# often; 0 runs them in this one, as a debugger needs it.
+JOBS ?= 3
 # What to pass on to the tool behind a target, like: make test ARGS="-k refund -x"
 ARGS ?=
 
