@@ -58,6 +58,11 @@ def understood(query: str) -> Understanding:
     return understand(query, analyser=analyser(), vocabulary=_NO_WORDS)
 
 
+def load_words() -> None:
+    """Read the words of the trade now, so that nobody waits for the second it takes. Needs an application context."""
+    understood("手机")
+
+
 _NO_WORDS = Vocabulary(spelling=SpellingIndex())
 
 

@@ -227,7 +227,7 @@ def test_the_drill(market: Flask, tmp_path: Path) -> None:
         assert db.session.scalar(select(func.count()).where(OneTimeCode.used_at.is_(None))) == 0
         db.session.remove()
     found = assert_envelope(client.get("/test/?q=民谣吉他"), Answer.GOOD_FOUND)
-    assert [good["id"] for good in found["items"]] == [kept.id]
+    assert found["items"][0]["id"] == kept.id  # guitars that were not sold come behind it
     [shown] = found["items"][0]["pictures"]
     assert client.get(shown["url"]).status_code == 200
     good = make_good(market, seller)

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from app.orders.history import GENESIS
-from statemachine import OrderPhase
+from statemachine import GoodStatus, OrderPhase
 from statemachine.order import REFUND_REQUESTED_RECEIVED, REFUND_REQUESTED_SHIPPED, REFUND_REQUESTED_UNSHIPPED
 from tests.orders.table import DEADLINES, GOOD_AT, Effect
 
@@ -69,6 +69,9 @@ def assert_done(
     # The good stands where it should.
     assert only(before["goods"])["status"] == GOOD_AT.get(source, 4)
     assert only(after["goods"])["status"] == GOOD_AT.get(effect.target, 4) == (effect.good or GOOD_AT.get(source, 4))
+    # PostgreSQL's search has it with the same commit.
+    found = added(before, after, "search_documents")
+    assert [each["good_id"] for each in found] == ([new["good_id"]] if effect.good is GoodStatus.PUBLISHED else [])
     # What is to be done afterwards.
     left = {(each["topic"], each["subject_id"], each["stream"]) for each in added(before, after, "outbox")}
     wanted = {("order_step", line["id"], f"order:{new['id']}")}
@@ -84,7 +87,7 @@ def assert_done(
     words = {"erasable_texts"} if note else set()
     assert changed == STEP_TABLES | words | money_tables | set(effect.writes) | (
         {"refunds"} if sent_back else set()
-    ) | ({"goods"} if effect.good else set())
+    ) | ({"goods"} if effect.good else set()) | ({"search_documents"} if found else set())
     return line
 
 

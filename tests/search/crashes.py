@@ -121,13 +121,16 @@ def kill_writers(app: Flask, environment: Mapping[str, str], *, kills: int) -> i
 
 
 def read_beside_writer(app: Flask, *, readers: int, goes_on: Callable[[int], bool]) -> tuple[int, int]:
-    """Let `readers` search while goods change and drains commit, while `goes_on(steps)`; returns looks and steps."""
+    """Let `readers` search while goods change and drains commit, while `goes_on(steps)`; returns looks and steps.
+
+    No reader ends before it has looked twice, however slow the machine is.
+    """
     lamps, stop = Lamps(app), threading.Event()
     assert_whole(app)
 
     def read() -> int:
         looks = 0
-        while not stop.is_set():
+        while looks < 2 or not stop.is_set():
             assert lamps.look() >= GOODS - 3
             looks += 1
         return looks

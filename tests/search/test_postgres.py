@@ -106,6 +106,19 @@ def test_a_good_is_found_from_its_commit_on_and_until_it_is_not_for_sale(market:
     assert (found(market, "台灯"), rows(market)) == ({}, [])
 
 
+def test_connections_that_the_server_ended_fail_no_search(market: Flask) -> None:
+    good = make_good(market, make_user(market), title="台灯")
+    announce(market, good.id)
+    assert set(found(market, "台灯")) == {good.id}
+    with market.app_context(), db.engine.connect() as connection:
+        ended = text(
+            "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity "
+            "WHERE application_name = 'saltfish-search' AND datname = current_database()"
+        )
+        assert connection.scalar(ended) >= 1
+    assert set(found(market, "台灯")) == {good.id}
+
+
 def test_what_is_rolled_back_is_not_written(app: Flask) -> None:
     good = make_good(app, make_user(app), title="台灯")
 

@@ -397,6 +397,7 @@ STATES = {
     Answer.REVIEW_TAKEN,
     Answer.REVIEW_OUTDATED,
     Answer.TOO_MANY_ADDRESSES,
+    Answer.TOO_MANY_SAVED_SEARCHES,
     Answer.GOOD_NOT_FOR_SALE,
     Answer.GOOD_CHANGED,
     Answer.OWN_GOOD,

@@ -9,7 +9,7 @@ import psycopg
 import structlog
 from sqlalchemy import URL, QueuePool, create_engine
 from sqlalchemy import Engine as Database
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from app.language.analysis import Analyser
 from app.language.vocabulary import Vocabulary
@@ -137,5 +137,15 @@ class PostgresEngine:
 
 
 def _rows(database: Database, statement: str, parameters: Any) -> Sequence[Any]:
+    try:
+        return _rows_once(database, statement, parameters)
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        # The server ended what had waited in the pool, which makes all of its connections anew now.
+        return _rows_once(database, statement, parameters)
+
+
+def _rows_once(database: Database, statement: str, parameters: Any) -> Sequence[Any]:
     with database.connect() as connection:
         return connection.exec_driver_sql(statement, parameters).all()

@@ -25,15 +25,16 @@ def temporary_engine(
     """An engine over the documents of `batches` in the database at `url`, which is left as it was."""
     schema = f"search_{secrets.token_hex(6)}"
     database = search_database(url, pool_size=4, statement_timeout=0, options=f"-c search_path={schema}")
-    with database.connect() as connection:
-        connection.execute(CreateSchema(schema))
-        try:
+    try:
+        with database.connect() as connection:
+            connection.execute(CreateSchema(schema))
             make_tables(connection, analyser, batches)
-            engine = PostgresEngine(database, analyser=analyser)
-            yield engine
-        finally:
-            connection.execute(DropSchema(schema, cascade=True))
-    database.dispose()
+        yield PostgresEngine(database, analyser=analyser)
+    finally:
+        database.dispose()  # the server may have ended its connections meanwhile
+        with database.connect() as connection:
+            connection.execute(DropSchema(schema, cascade=True, if_exists=True))
+        database.dispose()
 
 
 def make_tables(connection: Connection, analyser: Analyser, batches: Iterable[Sequence[Document]]) -> None:
