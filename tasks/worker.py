@@ -9,6 +9,7 @@ may be one for each core that is to look.
 
 import argparse
 import fcntl
+import gc
 import os
 import secrets
 import socket
@@ -34,6 +35,7 @@ from app.db.database import db
 from app.moderation.pictures import load
 from app.moderation.text import load_rules
 from app.periodic.service import record_failure, record_success
+from app.search.service import load_words
 from app.settings import settings
 from app.vision import is_installed
 from tasks.queues import SERIALIZER, QueueName, connect, job_id_of, queue
@@ -106,9 +108,10 @@ class ForkingWorker(_AppWorker, Worker):
     """Runs each job in a process of its own."""
 
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
-        """As RQ's; the word lists are read before, where they changed: what the process of a job reads ends with it."""
+        """As RQ's; words of texts and of search are read before, where they changed: what a job reads ends with it."""
         with self.flask_app.app_context():
             load_rules()
+            load_words()
         super().fork_work_horse(job, queue)
 
 
@@ -185,8 +188,10 @@ def work(app: Flask, name: QueueName, *, burst: bool = False) -> int:
             forget_unfinished_drain()
         if name is QueueName.DEFAULT:
             load_rules()
+            load_words()
         if name is QueueName.VISION:
             load_models()
+    gc.freeze()  # what was loaded stays: no collection in the process of a job looks through it, and copies it
     log.info("worker_started", queue=name.value)
     try:
         worker.work(burst=burst, with_scheduler=True)

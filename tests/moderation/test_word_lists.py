@@ -1,5 +1,6 @@
 """Word lists: their form, what is wrong with one, and the operator's folder."""
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,15 @@ def test_lists_of_an_operator(tmp_path: Path) -> None:
     assert found(rules, "出售 鲸须", TextKind.BIO) == []
     assert found(rules, "高仿") == [("counterfeit.word", "涉嫌售卖假货:高仿", Decision.REJECT)]
     assert rules.current().version != our_rules().version
+
+
+def test_no_collection_looks_through_what_was_read(tmp_path: Path) -> None:
+    (tmp_path / "animals.txt").write_text("reason: 涉嫌测试\n[reject]\n鲸鱼\n", encoding="utf-8")
+    before = gc.get_freeze_count()
+    rules = own_rules(tmp_path)
+    assert gc.isenabled()
+    assert gc.get_freeze_count() - before > 50_000
+    assert not any(each is rules.current().lexicon for each in gc.get_objects())
 
 
 def test_changed_lists_are_read_again_and_bad_ones_are_not(tmp_path: Path) -> None:

@@ -309,7 +309,8 @@ class Client(threading.Thread):
         if reply.status >= 500:
             with self.client_log.lock:
                 self.client_log.wrong.append(f"{method} {path}: {_start(reply)}")
-        elif method == "POST" and reply.status != 302 and self.dice.random() < 0.05:
+        elif method == "POST" and reply.status not in (302, 404) and self.dice.random() < 0.05:
+            # A 404 is not kept: what is looked for may be public by the second time, and is then bought.
             self._send_again(path, body, headers, reply)
         return reply
 
