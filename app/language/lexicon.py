@@ -14,7 +14,6 @@ operator's folder may hold files of the same names (`brands.txt`, or `brands-own
 
 import hashlib
 import re
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,15 +22,11 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from app.language.normal_form import normalise
-
-log = structlog.get_logger(__name__)
+from app.watched_folder import WatchedFolder
 
 DATA: Final = Path(__file__).parent / "data"
 
-_SECONDS_BETWEEN_LOOKS: Final = 2.0
 _LONGEST_NAME: Final = 40
 _LARGEST_FILE: Final = 4 * 1024 * 1024
 _HEADING: Final = re.compile(r"\[([^\]]*)\]")
@@ -257,7 +252,10 @@ def read_lexicon(folder: Path | None = None) -> Lexicon:
         if stem not in set(WordClass):
             raise LexiconError(f"{path}: the file's name is none of {', '.join(WordClass)}")
         _Reader(path, WordClass(stem), found).read()
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+        try:
+            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+        except OSError as error:  # it could be read a moment ago
+            raise LexiconError(f"{path}: cannot be read: {error}") from error
     return Lexicon(found, version=digest.hexdigest()[:12])
 
 
@@ -277,43 +275,9 @@ def built_in_lexicon() -> Lexicon:
     return read_lexicon()
 
 
-class LexiconOfFolder:
-    """The lexicon with an operator's folder, which is looked at every two seconds at most.
-
-    Files that cannot be used are logged, and the earlier words hold.
-    """
+class LexiconOfFolder(WatchedFolder[Lexicon]):
+    """The lexicon with an operator's folder, as the files are now."""
 
     def __init__(self, folder: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Raises `LexiconError` where the files cannot be used from the beginning."""
-        self._folder = folder
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._stamp = self._look()
-        self._looked_at = clock()
-        self._lexicon = read_lexicon(folder)
-
-    def current(self) -> Lexicon:
-        """The words as the files are now."""
-        if self._clock() - self._looked_at >= _SECONDS_BETWEEN_LOOKS:
-            with self._lock:
-                self._read_changes()
-        return self._lexicon
-
-    def _read_changes(self) -> None:
-        stamp = self._look()
-        self._looked_at = self._clock()
-        if stamp == self._stamp:
-            return
-        self._stamp = stamp
-        try:
-            self._lexicon = read_lexicon(self._folder)
-        except LexiconError as error:
-            log.exception("search_words_unusable", problem=str(error), kept=self._lexicon.version)
-            return
-        log.info("search_words_read", version=self._lexicon.version, groups=len(self._lexicon.groups))
-
-    def _look(self) -> tuple[tuple[str, int, int], ...]:
-        return tuple(
-            (path.name, path.stat().st_mtime_ns, path.stat().st_size)
-            for path in (_files(self._folder) if self._folder.is_dir() else [])
-        )
+        super().__init__(folder, lambda: read_lexicon(folder), unusable=LexiconError, name="search_words", clock=clock)

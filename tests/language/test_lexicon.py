@@ -103,6 +103,16 @@ def test_changes_are_read_while_running_and_bad_ones_are_not_taken(tmp_path: Pat
     assert words.current().named("示例型号")[0].word_class is WordClass.MODEL
 
 
+def test_a_file_that_is_gone_when_it_is_read_leaves_the_words_as_they_were(tmp_path: Path) -> None:
+    seconds = [0.0]
+    own(tmp_path, "brands.txt", "示例牌")
+    words = LexiconOfFolder(tmp_path, clock=lambda: seconds[0])
+    taken = words.current()
+    (tmp_path / "models.txt").symlink_to(tmp_path / "nothing")
+    seconds[0] = 2.0
+    assert words.current() is taken
+
+
 def test_the_analyser_takes_new_words(tmp_path: Path) -> None:
     seconds = [0.0]
     words = LexiconOfFolder(tmp_path, clock=lambda: seconds[0])
